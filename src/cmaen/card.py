@@ -1,0 +1,113 @@
+"""The card that travels with every checkpoint: all that a predictor has to know, and where the weights come from.
+
+A checkpoint is a folder: ``card.json``, and the weights as ``model.onnx`` (to predict), ``model.safetensors`` (to train
+on), or both.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmaen.errors import CheckpointError
+from cmaen.files import sha256, write_text
+from cmaen.preprocessing import CropSpec, PreprocessSpec
+from cmaen.types import EMOTIONS
+
+CARD = "card.json"
+ONNX = "model.onnx"
+SAFETENSORS = "model.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What ``card.json`` holds.
+
+    Attributes:
+        name: Of the model.
+        architecture: Arguments of :func:`cmaen.models.cmaen.build_cmaen`.
+        preprocess: From a face crop to the input.
+        crop: From a detected face to the crop.
+        temperature: The logits are divided by it before the softmax.
+        enhancement: Names of the enhancers the training images went through, in order.
+        labels: The emotions, in the order of the logits.
+        training: Data, splits, extra labels, pretraining, seed, versions.
+        metrics: Measured figures by the name of the split.
+        licence: What the weights may be used for.
+        sha256: Of each weights file beside the card, by file name.
+        format: Version of this layout.
+    """
+
+    name: str
+    architecture: dict[str, Any]
+    preprocess: PreprocessSpec
+    crop: CropSpec = CropSpec()
+    temperature: float = 1.0
+    enhancement: tuple[str, ...] = ()
+    labels: tuple[str, ...] = EMOTIONS
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write ``card.json`` into a checkpoint's folder, whole or not at all."""
+        write_text(folder / CARD, json.dumps(asdict(self), indent=2) + "\n")
+
+
+def read_card(checkpoint: Path) -> Card:
+    """The card of a checkpoint.
+
+    Args:
+        checkpoint: Its folder, or any file in it.
+
+    Raises:
+        CheckpointError: There is no card, or it cannot be used.
+    """
+    path = folder_of(checkpoint) / CARD
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint: there is no {path}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    try:
+        if values["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {values['format']}, this version reads {FORMAT}; update cmaen")
+        values["preprocess"] = PreprocessSpec.from_dict(values["preprocess"])
+        values["crop"] = CropSpec(**values["crop"])
+        card = Card(**{**values, "enhancement": tuple(values["enhancement"]), "labels": tuple(values["labels"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a card of this project: {error!r}") from error
+    if card.labels != EMOTIONS:
+        raise CheckpointError(f"{path} has the labels {card.labels}; this project's are {EMOTIONS}")
+    if card.temperature <= 0:
+        raise CheckpointError(f"{path} has the temperature {card.temperature}; it must be above 0")
+    return card
+
+
+def verified(checkpoint: Path, name: str) -> Path:
+    """The path of a weights file of a checkpoint, after a look at its checksum.
+
+    Raises:
+        CheckpointError: The file is missing, or differs from what the card says.
+    """
+    folder = folder_of(checkpoint)
+    path = folder / name
+    expected = read_card(folder).sha256.get(name)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise CheckpointError(f"{folder} has no readable {name}: {error.strerror}") from error
+    if expected != found:
+        raise CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}")
+    return path
+
+
+def folder_of(checkpoint: Path) -> Path:
+    """The folder of a checkpoint that may be named by one of its files."""
+    return checkpoint if checkpoint.is_dir() else checkpoint.parent

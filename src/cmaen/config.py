@@ -1,0 +1,170 @@
+"""One YAML file a run: every key typed and documented, every mistake reported at once, before any data is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cmaen.errors import ConfigError
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DataConfig(Section):
+    """What is trained on. Validation is always the split of that name and is never changed."""
+
+    path: Path | None = Field(None, description="FER2013: a folder tree, its zip, or the Kaggle CSV")
+    votes: Path | None = Field(None, description="CSV of the FER+ votes")
+    leave_out: Literal["nothing", "exact", "near"] = Field(
+        "nothing", description="training images to leave out because validation holds a copy of them"
+    )
+
+
+class PreprocessConfig(Section):
+    """From a face crop to the network's input, see PreprocessSpec."""
+
+    image_size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the input in pixels")
+    source_size: int | None = Field(48, ge=16, description="larger crops are reduced to this side first")
+    grey: bool = Field(True, description="drop colour")
+
+
+class ModelConfig(Section):
+    """The architecture, see build_cmaen; the defaults are the paper's."""
+
+    backbone: str | None = "efficientnet_v2_s"
+    ecnn: bool = True
+    ecnn_widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    ecnn_stem: Literal["paper", "small"] = "paper"
+    ecnn_stem_stride: Literal[1, 2] = 2
+    multi_scale_attention: bool = True
+    scales: tuple[int, ...] = (1, 2, 4)
+    cross_modal_attention: bool = True
+    bidirectional: bool = False
+    fused_channels: int = Field(256, ge=8)
+    attention_heads: int = Field(8, ge=1)
+    feature_pyramid: bool = True
+    pyramid_channels: int = Field(128, ge=8)
+    emotion_heads: bool = True
+    adaptive_ensemble: bool = True
+    hidden: int = Field(256, ge=8)
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelConfig:
+        if self.backbone is None and not self.ecnn:
+            raise ValueError("at least one pathway is needed: switch ecnn on or name a backbone")
+        if self.fused_channels % self.attention_heads:
+            raise ValueError("fused_channels must be a multiple of attention_heads")
+        return self
+
+
+class LossConfig(Section):
+    """The loss, see LossWeights; the defaults are the paper's."""
+
+    focal: float = Field(0.3, ge=0)
+    emotion: float = Field(0.2, ge=0)
+    fusion: float = Field(0.2, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    focal_alpha: float = Field(1.0, gt=0)
+    focal_gamma: float = Field(2.0, ge=0)
+    vote_weight: float = Field(0.0, ge=0, le=1, description="part of the target that the FER+ votes give")
+
+
+class TrainingConfig(Section):
+    """Optimiser, schedule and loop; the defaults are the paper's."""
+
+    epochs: int = Field(150, ge=1)
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(1e-3, ge=0, description="none on norms and biases")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    warmup_epochs: float = Field(1.0, ge=0)
+    schedule: Literal["warm_restarts", "cosine"] = "warm_restarts"
+    t_0: int = Field(30, ge=1, description="epochs of the first cycle of warm restarts")
+    t_mult: int = Field(2, ge=1, description="each cycle is so many times as long as the one before")
+    eta_min: float = Field(1e-6, ge=0, description="learning rate at the end of a cycle")
+    patience: int = Field(15, ge=1, description="epochs without a better validation accuracy before the end")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    ema_decay: float | None = Field(None, gt=0, lt=1, description="of the averaged weights that validate and are kept")
+    augment: bool = True
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = "cmaen"
+    seed: int = Field(42, ge=0)
+    backbone_weights: str | None = Field(None, description="published name or file that the backbone starts from")
+    output: Path = Field(Path("runs/cmaen"), description="folder of the run")
+    data: DataConfig = DataConfig()
+    preprocess: PreprocessConfig = PreprocessConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        if self.loss.vote_weight and self.data.votes is None:
+            raise ValueError("loss.vote_weight needs data.votes, the CSV of the FER+ votes")
+        return self
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
+    """The configuration of a YAML file, changed by overrides.
+
+    Args:
+        path: The file; ``None`` for the defaults.
+        overrides: Values by dotted key, ``{"training.epochs": 3}``; those that are ``None`` change nothing.
+
+    Raises:
+        ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
+        values = loaded
+    for dotted, value in overrides.items():
+        if value is not None:
+            _set(values, dotted, value)
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{path or 'the configuration'} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
+    except TypeError as error:  # a key that is no text
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse_overrides(settings: list[str]) -> dict[str, Any]:
+    """``["training.epochs=3", "model.ecnn=false"]`` -> values by dotted key, each read as YAML.
+
+    Raises:
+        ConfigError: A setting has no ``=``.
+    """
+    overrides = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"{setting!r} is not key=value, like training.epochs=3")
+        overrides[key.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{dotted!r} cannot be set: {section!r} is not a section")
+    values[key] = value

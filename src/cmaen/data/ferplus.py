@@ -1,0 +1,62 @@
+"""FER+: the votes of ten annotators on each FER2013 image (Barsoum et al., ICMI 2016), joined to a set by file name."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.data.splits import FaceSet
+from cmaen.errors import DataError
+from cmaen.types import EMOTIONS
+
+CATEGORIES = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
+)  # fmt: skip
+_EMOTION_COLUMNS = [
+    CATEGORIES.index(name) for name in ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+]
+
+
+def join_votes(faces: FaceSet, path: Path) -> FaceSet:
+    """The same faces with their votes.
+
+    Args:
+        path: A CSV with the ten columns of :data:`CATEGORIES` and the image's name in the column ``file``
+            (``train/angry/Training_1.png``) or ``Image name`` (``fer0000000.png``, as FER+ publishes it).
+
+    Raises:
+        DataError: The file is no such CSV, or none of its rows belongs to these faces.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            key = next((name for name in ("file", "Image name") if name in columns), None)
+            if key is None or not set(CATEGORIES) <= set(columns):
+                raise DataError(f"{path} lacks columns of FER+: file or 'Image name', and {', '.join(CATEGORIES)}")
+            rows = {row[key]: [int(row[name] or 0) for name in CATEGORIES] for row in reader}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as FER+ votes: {error}") from error
+    nobody = [0] * len(CATEGORIES)
+    votes = np.array([rows.get(name, nobody) for name in faces.names], np.uint8)
+    if not votes.any():
+        raise DataError(f"no row of {path} belongs to these faces; names look like {faces.names[0]!r}")
+    return replace(faces, votes=votes)
+
+
+def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
+    """The annotators' distribution over the seven emotions, float32 [N, 7], rows summing to 1.
+
+    Votes for contempt, unknown and "not a face" are left out; where nothing else is left, and where there are no votes,
+    the row is the label itself.
+    """
+    labels = np.eye(len(EMOTIONS), dtype=np.float32)[faces.labels]
+    if faces.votes is None:
+        return labels
+    votes = faces.votes[:, _EMOTION_COLUMNS].astype(np.float32)
+    total = votes.sum(axis=1, keepdims=True)
+    return np.where(total > 0, votes / np.maximum(total, 1), labels).astype(np.float32)

@@ -1,0 +1,98 @@
+"""Splits as values that cannot be mistaken, and the set of faces that belongs to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.errors import DataError, SplitError
+from cmaen.types import EMOTIONS
+
+
+class Split(str, Enum):
+    """The three splits of FER2013 under the names used here; the values name the official ones.
+
+    Training trains, PublicTest validates (it chooses epochs and settings), PrivateTest is only ever tested on.
+    """
+
+    TRAIN = "Training"
+    VALIDATION = "PublicTest"
+    TEST = "PrivateTest"
+
+    @property
+    def folder(self) -> str:
+        """The split's folder in a tree, and its name on the command line."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, name: str) -> Split:
+        """The split of a name, official or folder.
+
+        Raises:
+            SplitError: There is no such split.
+        """
+        for split in cls:
+            if name.strip().lower() in (split.folder, split.value.lower()):
+                return split
+        raise SplitError(f"{name!r} is not a split; choose from {[split.folder for split in cls]}")
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """The labelled faces of one split, in memory.
+
+    Attributes:
+        split: Where they belong.
+        images: uint8 [N, H, W], grey.
+        labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
+        names: N file names, unique.
+        votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero where FER+
+            has no row. ``None`` where no votes were joined.
+        unreadable: Files that were left out because they could not be decoded, with the reason.
+    """
+
+    split: Split
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    votes: NDArray[np.uint8] | None = None
+    unreadable: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.images), len(self.labels), len(self.names)}
+        if self.votes is not None:
+            lengths.add(len(self.votes))
+        if len(lengths) != 1:
+            raise DataError(f"images, labels, names and votes of a set differ in number: {sorted(lengths)}")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(EMOTIONS):
+            raise DataError(f"labels must lie in 0 to {len(EMOTIONS) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def require(self, split: Split, purpose: str) -> None:
+        """Refuse to go on with the faces of any other split.
+
+        Raises:
+            SplitError: These are not the faces of ``split``.
+        """
+        if self.split is not split:
+            raise SplitError(f"only {split.value} may be used for {purpose}, and these faces are of {self.split.value}")
+
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
+        """The faces at a mask or at indices, still of the same split."""
+        indices = np.arange(len(self))[keep]
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=self.labels[indices],
+            names=tuple(self.names[i] for i in indices),
+            votes=None if self.votes is None else self.votes[indices],
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many faces each emotion has."""
+        return dict(zip(EMOTIONS, np.bincount(self.labels, minlength=len(EMOTIONS)).tolist(), strict=True))

@@ -1,0 +1,152 @@
+"""The image reader: whatever comes in, an RGB picture or a named error comes out.
+
+EXIF rotation is applied, transparency is flattened onto white, 16-bit and CMYK become 8-bit RGB, an animation gives its
+first frame, and a picture of too many pixels is refused before it is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageOps, UnidentifiedImageError
+
+from cmaen.errors import (
+    EmptyImageError,
+    ImageArrayError,
+    ImageNotFoundError,
+    ImagePermissionError,
+    ImageTooLargeError,
+    NotAFileError,
+    TruncatedImageError,
+    UnreadableImageError,
+)
+from cmaen.types import Image
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | PILImage.Image | NDArray[np.uint8]"
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+MAX_PIXELS = 100_000_000
+
+
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """Read one image.
+
+    Args:
+        source: A path, the bytes of a file, a PIL image, or an array: RGB ``uint8`` [H, W, 3] or grey ``uint8`` [H, W].
+        max_pixels: Images with more pixels are refused before they are decoded.
+
+    Returns:
+        RGB, uint8 [H, W, 3], upright, contiguous.
+
+    Raises:
+        ImageError: One of its children, by what is wrong with the image.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, PILImage.Image):
+        return _to_rgb(source, "the PIL image", max_pixels)
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels)
+    if not isinstance(source, str | os.PathLike):
+        raise ImageArrayError(f"an image is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
+    return _from_path(source, max_pixels)
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's name says that it is an image of a format that :func:`read_image` knows."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
+    name = printable(path)
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise NotAFileError(f"{name} is {kind}; name an image file, or pass a folder with --directory")
+        with open(path, "rb") as file:
+            return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels)
+    except PermissionError as error:
+        raise ImagePermissionError(f"{name} may not be read; check its permissions") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        hint = "is a broken link" if os.path.islink(path) else "does not exist; check the path"
+        raise ImageNotFoundError(f"{name} {hint}") from error
+    except (OSError, ValueError) as error:  # a name too long or with a NUL byte, a link to itself, a failing disk
+        raise UnreadableImageError(f"{name} cannot be read: {error}") from error
+
+
+def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
+    if size == 0:
+        raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
+    PILImage.init()  # Pillow knows only some formats before
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own limit stands in for Pillow's warning; odd metadata is no matter
+            with PILImage.open(file, formats=FORMATS) as image:
+                return _to_rgb(image, name, max_pixels)
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)})") from error
+    except PILImage.DecompressionBombError as error:
+        raise ImageTooLargeError(f"{name} is far too large: {error}") from error
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError) as error:
+        # Pillow raises any of these, and struct.error (a ValueError in spirit), on damaged files.
+        raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+    except Exception as error:
+        if type(error).__module__ in ("struct", "zlib", "PIL.PngImagePlugin"):
+            raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+        raise
+
+
+def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
+    width, height = image.size
+    if width == 0 or height == 0:
+        raise EmptyImageError(f"{name} has no pixels ({width} x {height})")
+    if width * height > max_pixels:
+        raise ImageTooLargeError(f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down")
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep_grey(np.asarray(image))
+    if image.has_transparency_data:
+        canvas = PILImage.new("RGBA", image.size, "white")
+        image = PILImage.alpha_composite(canvas, image.convert("RGBA"))
+    return np.ascontiguousarray(image.convert("RGB"))
+
+
+def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
+    """Grey of 16 or 32 bits, or float, to RGB: 16-bit range when the values need it, else as they are."""
+    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    if values.max() > 255:
+        values = values / 257 if values.max() <= 65535 else values * (255 / values.max())
+    elif pixels.dtype.kind == "f" and 0 <= values.min() and values.max() <= 1:
+        values = values * 255
+    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Image:
+    if array.dtype != np.uint8:
+        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}")
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise ImageArrayError(f"an image array is RGB [H, W, 3] or grey [H, W], not {list(array.shape)}")
+    if array.size == 0:
+        raise EmptyImageError(f"the image array has no pixels: {list(array.shape)}")
+    if array.shape[0] * array.shape[1] > max_pixels:
+        raise ImageTooLargeError(f"the image array {list(array.shape)} is over the limit of {max_pixels:,} pixels")
+    return np.ascontiguousarray(array)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text that any terminal and JSON file can hold, also when its bytes are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")

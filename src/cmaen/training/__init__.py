@@ -1,0 +1,1 @@
+"""Training: batches, the Lightning module, and the run that puts them together."""

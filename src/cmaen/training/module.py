@@ -1,0 +1,92 @@
+"""The Lightning module: one step of training, one of validation, the optimiser and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from cmaen.losses import LossWeights, cmaen_loss, soft_targets
+from cmaen.models.cmaen import CMAEN
+from cmaen.training.batches import Batch
+from cmaen.training.schedule import Schedule
+from cmaen.types import EMOTIONS
+
+
+class EmotionModule(LightningModule):
+    """Trains a CMAEN.
+
+    Args:
+        model: The network.
+        loss_weights: Of the terms of the loss.
+        vote_weight: Part of the target that the FER+ votes give.
+        learning_rate, weight_decay: Of AdamW; norms and biases have no decay.
+        schedule: Learning rate over the epochs.
+        clip: Largest norm of the gradient.
+    """
+
+    def __init__(
+        self,
+        model: CMAEN,
+        *,
+        loss_weights: LossWeights,
+        vote_weight: float,
+        learning_rate: float,
+        weight_decay: float,
+        schedule: Schedule,
+        clip: float,
+    ) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss_weights = loss_weights
+        self.vote_weight = vote_weight
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.clip = clip
+        self.accuracy = MulticlassAccuracy(len(EMOTIONS), average="micro")
+        self.macro_f1 = MulticlassF1Score(len(EMOTIONS), average="macro")
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        output = self.model(_channels_last(batch.images))
+        loss = cmaen_loss(output, soft_targets(batch.labels, batch.votes, self.vote_weight), self.loss_weights)
+        hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels))
+        self.log("train_accuracy", hits, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation."""
+        logits = self.model(_channels_last(batch.images)).logits.float()
+        self.accuracy(logits, batch.labels)
+        self.macro_f1(logits, batch.labels)
+        loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+        self.log("val_loss", loss, batch_size=len(batch.labels))
+        self.log("val_accuracy", self.accuracy, prog_bar=True)
+        self.log("val_macro_f1", self.macro_f1)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with a schedule that moves at every step."""
+        groups = [
+            {"params": [p for p in self.model.parameters() if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in self.model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
+        steps_per_epoch = max(1, math.ceil(self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)))
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step / steps_per_epoch))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clip by the norm. Lightning's own refuses a fused optimiser, though bfloat16 needs no unscaling."""
+        torch.nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)

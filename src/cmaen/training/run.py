@@ -1,0 +1,206 @@
+"""A training run: from a configuration to a folder with logs, checkpoints to resume from, and the best network."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
+
+from cmaen.card import Card
+from cmaen.config import Config
+from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.ferplus import join_votes
+from cmaen.data.leakage import without_copies
+from cmaen.data.splits import FaceSet, Split
+from cmaen.errors import CheckpointError, ConfigError
+from cmaen.files import write_text
+from cmaen.losses import LossWeights
+from cmaen.models.backbones import adapt_statistics
+from cmaen.models.checkpoint import save_checkpoint
+from cmaen.models.cmaen import CMAEN, build_cmaen
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.training.batches import FaceBatches, Picks, train_loader, validation_loader
+from cmaen.training.module import EmotionModule
+from cmaen.training.schedule import Schedule
+
+LAST = "last.ckpt"
+BEST = "best"
+_ADAPTATION_IMAGES = 1024
+
+log = logging.getLogger(__name__)
+
+
+def train(config: Config, *, resume: bool = False) -> Path:
+    """Train a network.
+
+    Args:
+        config: Of the run.
+        resume: Go on from the last whole epoch of the run in ``config.output``.
+
+    Returns:
+        The folder of the best checkpoint by validation accuracy: ``<output>/best``.
+
+    Raises:
+        CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
+            another run.
+    """
+    last = config.output / LAST
+    if resume and not last.is_file():
+        raise CheckpointError(f"there is nothing to resume in {config.output}: no {LAST}")
+    if last.is_file() and not resume:
+        raise ConfigError(f"{config.output} holds a run already; add --resume to go on with it, or choose another --output")
+    if config.data.path is None:
+        raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
+    training, validation = _read_data(config)
+    pl.seed_everything(config.seed, verbose=False)
+    spec = PreprocessSpec(**config.preprocess.model_dump())
+    model = build_cmaen(**config.model.model_dump(), backbone_weights=None if resume else config.backbone_weights)
+    if config.backbone_weights and not resume and model.backbone is not None:
+        _adapt(model, training, spec, config.seed)
+    module = _module(model, config)
+    settings = config.training
+    trainer = pl.Trainer(
+        max_epochs=settings.epochs,
+        precision=settings.precision,
+        default_root_dir=config.output,
+        callbacks=_callbacks(config),
+        logger=CSVLogger(config.output, name="", version="logs"),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        log_every_n_steps=50,
+    )
+    write_text(config.output / "config.json", config.model_dump_json(indent=2))
+    trainer.fit(
+        module,
+        train_loader(
+            training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment
+        ),
+        validation_loader(validation, spec),
+        ckpt_path=last if resume else None,
+        weights_only=False,
+    )
+    return _keep_best(trainer, module, config, spec, training)
+
+
+def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
+    assert config.data.path is not None
+    training = load_fer2013(config.data.path, Split.TRAIN)
+    validation = load_fer2013(config.data.path, Split.VALIDATION)
+    if config.data.leave_out != "nothing":
+        before = len(training)
+        training = without_copies(training, validation, exact_only=config.data.leave_out == "exact")
+        log.info("%d training images left out, being copies of validation images", before - len(training))
+    if config.data.votes is not None:
+        training = join_votes(training, config.data.votes)
+    return training, validation
+
+
+def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
+    assert model.backbone is not None
+    some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
+    batch = FaceBatches(training, spec, augmented=False)[Picks(torch.from_numpy(some), seed)]
+    adapt_statistics(model.backbone.eval(), batch.images)
+    model.backbone.train()
+
+
+def _module(model: CMAEN, config: Config) -> EmotionModule:
+    settings = config.training
+    once = settings.schedule == "cosine"
+    return EmotionModule(
+        model,
+        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight"})),
+        vote_weight=config.loss.vote_weight,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        schedule=Schedule(
+            warmup_epochs=settings.warmup_epochs,
+            cycle_epochs=max(settings.epochs - settings.warmup_epochs, 1) if once else settings.t_0,
+            cycle_growth=1 if once else settings.t_mult,
+            floor=min(settings.eta_min / settings.learning_rate, 1.0),
+        ),
+    )
+
+
+class EpochLog(Callback):
+    """One line an epoch on the log, for terminals without a progress bar and for files."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how far the run is."""
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        text = " ".join(f"{name} {value:.4f}" for name, value in sorted(figures.items()))
+        log.info("epoch %d/%s %s", trainer.current_epoch + 1, trainer.max_epochs, text)
+
+
+def _callbacks(config: Config) -> list[Callback]:
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            config.output,
+            filename=BEST,
+            monitor="val_accuracy",
+            mode="max",
+            save_last=True,
+            enable_version_counter=False,
+        ),
+        EarlyStopping("val_accuracy", mode="max", patience=config.training.patience),
+        LearningRateMonitor("epoch"),
+        EpochLog(),
+    ]
+    if config.training.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.training.ema_decay, use_buffers=True))
+    if sys.stderr.isatty():
+        callbacks.append(RichProgressBar())
+    return callbacks
+
+
+def _keep_best(
+    trainer: pl.Trainer, module: EmotionModule, config: Config, spec: PreprocessSpec, training: FaceSet
+) -> Path:
+    best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)
+    module.load_state_dict(best["state_dict"])
+    card = Card(
+        name=config.name,
+        architecture=config.model.model_dump(mode="json"),
+        preprocess=spec,
+        training=_history(config, best["epoch"] + 1, training),
+    )
+    folder = config.output / BEST
+    save_checkpoint(module.model, card, folder)
+    return folder
+
+
+def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
+    """What a card says of the training; paths are cut to their names, for a card travels."""
+    assert config.data.path is not None
+    return {
+        "data": config.data.path.name,
+        "split": Split.TRAIN.value,
+        "images": len(training),
+        "images_by_emotion": training.counts(),
+        "left_out": config.data.leave_out,
+        "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
+        "pretraining": Path(config.backbone_weights).name if config.backbone_weights else None,
+        "chosen_on": Split.VALIDATION.value,
+        "epochs": epochs,
+        "seed": config.seed,
+        "loss": config.loss.model_dump(mode="json"),
+        "optimisation": config.training.model_dump(mode="json"),
+        "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
+    }

@@ -1,0 +1,34 @@
+"""The learning rate over the epochs: a linear warm-up, then cosine annealing, once or with warm restarts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Factor on the learning rate (Loshchilov and Hutter, 2017).
+
+    Attributes:
+        warmup_epochs: The factor rises linearly over these.
+        cycle_epochs: Length of the first cycle after the warm-up.
+        cycle_growth: Each cycle is so many times as long as the one before; with one cycle it does not matter.
+        floor: Factor at the end of a cycle.
+    """
+
+    warmup_epochs: float
+    cycle_epochs: float
+    cycle_growth: int = 1
+    floor: float = 0.0
+
+    def factor(self, epoch: float) -> float:
+        """The factor after so many epochs, in (0, 1]."""
+        if epoch < self.warmup_epochs:
+            return max(epoch / self.warmup_epochs, 1e-3)
+        epoch -= self.warmup_epochs
+        length = self.cycle_epochs
+        while epoch >= length and length > 0:
+            epoch -= length
+            length *= self.cycle_growth
+        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * epoch / length))

@@ -1,0 +1,107 @@
+"""The value types that travel between the rooms: frozen, validated, free of heavy imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""The seven emotions in the one order that every array, file and checkpoint of this project uses."""
+
+Image = NDArray[np.uint8]
+"""RGB picture, uint8 [H, W, 3]."""
+
+Status = Literal["ok", "no_face", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceBox:
+    """A face in pixels of its image: the box, its five landmarks and the detector's score.
+
+    Attributes:
+        x, y: Left and top edge; may lie outside the image where a face is cut off.
+        width, height: Size, above 0.
+        score: The detector's confidence in [0, 1].
+        landmarks: Left eye, right eye, nose, left and right mouth corner as seen in the image
+            (left = smaller x), ``(x, y)`` each; ``None`` where the detector has none.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float = 1.0
+    landmarks: tuple[tuple[float, float], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0 and self.height > 0):
+            raise ValueError(f"a face box needs a positive size, not {self.width} x {self.height}")
+        if self.landmarks is not None and len(self.landmarks) != 5:
+            raise ValueError(f"a face has five landmarks, not {len(self.landmarks)}")
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class FaceEmotion:
+    """The emotion of one face.
+
+    Attributes:
+        probabilities: One for each of :data:`EMOTIONS`, in that order; they sum to 1.
+        face: Where the face is.
+    """
+
+    probabilities: tuple[float, ...]
+    face: FaceBox
+
+    @property
+    def emotion(self) -> str:
+        """The most probable emotion."""
+        return EMOTIONS[int(np.argmax(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of :attr:`emotion`."""
+        return max(self.probabilities)
+
+    def classification(self) -> dict[str, Any]:
+        """Emotion, confidence and the probabilities as a plain dict."""
+        return {
+            "predicted_emotion": self.emotion,
+            "confidence": self.confidence,
+            "probabilities": dict(zip(EMOTIONS, self.probabilities, strict=True)),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Box, landmarks and emotion as a plain dict, ready for JSON."""
+        face = self.face
+        return {
+            "box": [round(v, 1) for v in (face.x, face.y, face.width, face.height)],
+            "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks or ()],
+            **self.classification(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was found in one image: faces from the largest to the smallest, or why there is no answer."""
+
+    status: Status
+    faces: tuple[FaceEmotion, ...] = ()
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as a plain dict, ready for JSON; emotion and confidence are the largest face's."""
+        nothing = {"predicted_emotion": None, "confidence": None, "probabilities": None}
+        return {
+            "status": self.status,
+            "error": self.error,
+            **(self.faces[0].classification() if self.faces else nothing),
+            "faces": [face.as_dict() for face in self.faces],
+        }
