@@ -1,1 +1,51 @@
-"""CMAEN."""
+"""CMAEN, the Cross-Modal Attention Emotion Network: faces go in, seven emotions with honest confidences come out.
+
+from cmaen import EmotionPredictor
+
+EmotionPredictor().predict_single("photo.jpg")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmaen.errors import CmaenError
+    from cmaen.images import read_image
+    from cmaen.inference.annotate import annotate
+    from cmaen.inference.predictor import EmotionPredictor
+    from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
+    from cmaen.models.cmaen import CMAEN, build_cmaen
+    from cmaen.types import EMOTIONS
+
+_HOMES = {
+    "CMAEN": "cmaen.models.cmaen",
+    "EMOTIONS": "cmaen.types",
+    "CmaenError": "cmaen.errors",
+    "EmotionPredictor": "cmaen.inference.predictor",
+    "annotate": "cmaen.inference.annotate",
+    "build_cmaen": "cmaen.models.cmaen",
+    "load_checkpoint": "cmaen.models.checkpoint",
+    "read_image": "cmaen.images",
+    "save_checkpoint": "cmaen.models.checkpoint",
+}
+
+__all__ = [
+    "CMAEN",
+    "EMOTIONS",
+    "CmaenError",
+    "EmotionPredictor",
+    "annotate",
+    "build_cmaen",
+    "load_checkpoint",
+    "read_image",
+    "save_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: ``import cmaen`` is fast, and predicting needs no PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cmaen' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

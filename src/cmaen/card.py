@@ -44,7 +44,7 @@ class Card:
     name: str
     architecture: dict[str, Any]
     preprocess: PreprocessSpec
-    crop: CropSpec = CropSpec()
+    crop: CropSpec = field(default_factory=CropSpec)
     temperature: float = 1.0
     enhancement: tuple[str, ...] = ()
     labels: tuple[str, ...] = EMOTIONS

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cmaen.errors import ConfigError
 
+
 class Section(BaseModel):
     """A part of the configuration: frozen, and a key that it does not know is a mistake."""
 

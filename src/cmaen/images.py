@@ -111,7 +111,9 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
     if width == 0 or height == 0:
         raise EmptyImageError(f"{name} has no pixels ({width} x {height})")
     if width * height > max_pixels:
-        raise ImageTooLargeError(f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down")
+        raise ImageTooLargeError(
+            f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down"
+        )
     image.load()
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -127,7 +129,7 @@ def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
     values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     if values.max() > 255:
         values = values / 257 if values.max() <= 65535 else values * (255 / values.max())
-    elif pixels.dtype.kind == "f" and 0 <= values.min() and values.max() <= 1:
+    elif pixels.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         values = values * 255
     grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))

@@ -1,6 +1,6 @@
 """The losses of CMAEN and their weighted sum, for hard and for soft targets.
 
-A target is a distribution over the emotions, float32 [B, E]; a label is the distribution with all its mass in one place.
+A target is a distribution over the emotions, float32 [B, E]; a label is one with all its mass in one place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def soft_targets(labels: Tensor, votes: Tensor, vote_weight: float) -> Tensor:
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: float = 2.0) -> Tensor:
-    """alpha * sum_k t_k (1 - p_k)^gamma (-log p_k), averaged over the batch (Lin et al., 2017)."""
+    """Alpha * sum_k t_k (1 - p_k)^gamma (-log p_k), averaged over the batch (Lin et al., 2017)."""
     log_p = F.log_softmax(logits, dim=1)
     modulated = (1 - log_p.exp()).clamp_min(0).pow(gamma) * -log_p
     return alpha * (targets * modulated).sum(dim=1).mean()

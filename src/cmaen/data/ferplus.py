@@ -25,6 +25,7 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     """The same faces with their votes.
 
     Args:
+        faces: Of one split.
         path: A CSV with the ten columns of :data:`CATEGORIES` and the image's name in the column ``file``
             (``train/angry/Training_1.png``) or ``Image name`` (``fer0000000.png``, as FER+ publishes it).
 

@@ -81,7 +81,7 @@ def without_copies(faces: FaceSet, other: FaceSet, *, exact_only: bool) -> FaceS
 
 
 def perceptual_hash(reduced: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """pHash: the signs, against their median, of the lowest 8 x 8 DCT coefficients of float32 [N, 32, 32]; uint64 [N]."""
+    """PHash of float32 [N, 32, 32]: which of the lowest 8 x 8 DCT coefficients are above their median; uint64 [N]."""
     basis = np.empty((HASH_SIDE, _REDUCED_SIDE), np.float32)  # rows of the DCT-II
     positions = (np.arange(_REDUCED_SIDE) + 0.5) * np.pi / _REDUCED_SIDE
     for k in range(HASH_SIDE):
@@ -109,4 +109,4 @@ def _standardised(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = reduced.reshape(len(reduced), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.divide(flat, length, out=np.zeros_like(flat), where=length > 1e-3)
+    return np.asarray(np.divide(flat, length, out=np.zeros_like(flat), where=length > 1e-3), np.float32)

@@ -47,7 +47,7 @@ class MultiScaleAttention(nn.Module):
 
 
 class EmotionWeights(NamedTuple):
-    """What :class:`EmotionAttention` gives: for each emotion, weights of the channels [B, E, C] and places [B, E, H, W]."""
+    """For each emotion, weights in (0, 1) of the channels [B, E, C] and of the places [B, E, H, W]."""
 
     channel: Tensor
     spatial: Tensor
@@ -73,12 +73,13 @@ class EmotionAttention(nn.Module):
         self.spatial = nn.Conv2d(2 * emotions, emotions, 7, padding=3, groups=emotions)
 
     def forward(self, x: Tensor) -> EmotionWeights:
-        """[B, C, H, W] -> weights in (0, 1)."""
+        """[B, C, H, W] -> weights [B, E, C] and [B, E, H, W]."""
         channel = torch.sigmoid(self._channel_logits(x.mean(dim=(2, 3))) + self._channel_logits(x.amax(dim=(2, 3))))
         tokens = x.flatten(2)  # [B, C, H, W] -> [B, C, N]
         mean = channel @ tokens / x.shape[1]  # over the channels of x * channel: [B, E, C] @ [B, C, N] -> [B, E, N]
         highest = (channel[..., None] * tokens[:, None]).amax(dim=2)  # [B, E, C, N] -> [B, E, N]
-        summary = torch.stack([mean, highest], dim=2).flatten(1, 2).unflatten(2, x.shape[2:])  # -> [B, E * 2, H, W]
+        summary = torch.stack([mean, highest], dim=2).flatten(1, 2)  # [B, E, N] twice -> [B, E * 2, N]
+        summary = summary.reshape(x.shape[0], summary.shape[1], *x.shape[2:])  # -> [B, E * 2, H, W]
         return EmotionWeights(channel, torch.sigmoid(self.spatial(summary)))
 
     @staticmethod
@@ -125,7 +126,7 @@ class CrossModalAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, query: Tensor, context: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """query [B, C, H, W] and context [B, C', H', W'] -> fused [B, D, H, W]; the maps' sizes may differ."""
+        """Query [B, C, H, W] and context [B, C', H', W'] -> fused [B, D, H, W]; the maps' sizes may differ."""
         q, k, v = (self._tokens(part) for part in (self.query(query), self.key(context), self.value(context)))
         attention = None
         if return_attention:
@@ -139,4 +140,4 @@ class CrossModalAttention(nn.Module):
 
     def _tokens(self, x: Tensor) -> Tensor:
         """[B, h * d, H, W] -> [B, h, N, d]."""
-        return x.unflatten(1, (self.heads, -1)).flatten(3).transpose(2, 3)
+        return x.reshape(x.shape[0], self.heads, x.shape[1] // self.heads, x.shape[2] * x.shape[3]).transpose(2, 3)

@@ -48,7 +48,9 @@ def load_checkpoint(checkpoint: Path) -> tuple[CMAEN, Card]:
     try:
         model = build_cmaen(**card.architecture)
         state = load_file(path)
-        model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
+        model.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        )
     except (SafetensorError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"the weights of {path} do not fit the architecture in the card: {error}") from error
     return model.eval(), card

@@ -2,11 +2,11 @@
 
 Shape legend: B batch, E emotions (7), D channels of the fused map, F length of the feature vector.
 
-    image ─┬─ E-CNN ─────── multi-scale attention ─ e ─┐
-           │     └ x2, x3, x4 ──────────────┐          ├─ cross-modal attention ─ fused ─┬─ emotion heads ──────┐
-           └─ backbone ──── multi-scale attention ─ f ─┘                                 │                      ├─ logits
-                                            └─ feature pyramid ─ pooled ─────────────────┴─ fusion classifier ──┘
-                                                                                             adaptive ensemble weighs
+    image ─┬─ E-CNN ───── multi-scale attention ─ e ─┐
+           │    └ x2, x3, x4 ─┐                      ├─ cross-modal attention ─ fused ─┬─ emotion heads ─────┐
+           └─ backbone ── multi-scale attention ─ f ─┘                                 │                     ├─ logits
+                              └─ feature pyramid ─ pooled, with fused and f ───────────┴─ fusion classifier ─┘
+                                                                                          (adaptive ensemble)
 """
 
 from __future__ import annotations
@@ -111,10 +111,8 @@ class CMAEN(nn.Module):
         if self.emotion_heads is None:
             return EmotionOutput(fusion_logits, None, fusion_logits, None, features.vector, features.attention)
         emotion_logits = self.emotion_heads(features.fused)
-        if self.ensemble is None:
-            gate = torch.full_like(fusion_logits[:, :2], 0.5)
-        else:
-            gate = self.ensemble(features.vector)
+        even = torch.full_like(fusion_logits[:, :2], 0.5)
+        gate = even if self.ensemble is None else self.ensemble(features.vector)
         logits = gate[:, :1] * emotion_logits + gate[:, 1:] * fusion_logits
         return EmotionOutput(logits, emotion_logits, fusion_logits, gate, features.vector, features.attention)
 
@@ -148,8 +146,8 @@ def build_cmaen(
         ecnn: Whether there is an E-CNN pathway.
         ecnn_widths, ecnn_stem, ecnn_stem_stride: See :class:`cmaen.models.ecnn.ECNN`.
         multi_scale_attention, scales: See :class:`cmaen.models.attention.MultiScaleAttention`.
-        cross_modal_attention, bidirectional, attention_heads: See :class:`cmaen.models.fusion.CrossModalFusion`. Without
-            it, and with a single pathway, the projected maps are added.
+        cross_modal_attention, bidirectional, attention_heads: See :class:`cmaen.models.fusion.CrossModalFusion`.
+            Without it, and with a single pathway, the projected maps are added.
         fused_channels: D.
         feature_pyramid, pyramid_channels: See :class:`cmaen.models.fusion.FeaturePyramid`.
         emotion_heads: Whether there are emotion-specific heads; without them the fusion classifier alone answers.

@@ -28,11 +28,13 @@ class CrossModalFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.forth = CrossModalAttention(ecnn_channels, backbone_channels, dim=dim, heads=heads)
-        self.back = CrossModalAttention(backbone_channels, ecnn_channels, dim=dim, heads=heads) if bidirectional else None
+        self.back = (
+            CrossModalAttention(backbone_channels, ecnn_channels, dim=dim, heads=heads) if bidirectional else None
+        )
         self.norm = nn.BatchNorm2d(dim)
 
     def forward(self, e: Tensor, f: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """e [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W]."""
+        """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W]."""
         fused, attention = self.forth(e, f, return_attention=return_attention)
         if self.back is not None:
             fused = fused + resized_to(self.back(f, e).fused, like=fused)
@@ -54,7 +56,7 @@ class AdditiveFusion(nn.Module):
         self.norm = nn.BatchNorm2d(dim)
 
     def forward(self, e: Tensor | None, f: Tensor | None, *, return_attention: bool = False) -> CrossModal:
-        """e [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W] with the size of e, or of f where there is no e."""
+        """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W] with the size of e, or of f where there is no e."""
         parts = []
         if e is not None and self.ecnn_proj is not None:
             parts.append(self.ecnn_proj(e))
@@ -82,7 +84,7 @@ class FeaturePyramid(nn.Module):
         )
 
     def forward(self, levels: tuple[Tensor, ...], fused: Tensor) -> list[Tensor]:
-        """levels [B, C_i, H_i, W_i] from fine to coarse, fused [B, D, H, W] -> as many maps [B, P, H_i, W_i]."""
+        """Levels [B, C_i, H_i, W_i] from fine to coarse, fused [B, D, H, W] -> as many maps [B, P, H_i, W_i]."""
         maps: list[Tensor] = []
         for x, lateral in zip((fused, *reversed(levels)), reversed(self.lateral), strict=True):
             top = lateral(x)

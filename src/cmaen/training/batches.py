@@ -31,7 +31,7 @@ class Picks(NamedTuple):
 
 
 class ShuffledPicks(Sampler[Picks]):
-    """Every epoch in an order of its own that depends on nothing but the seed and the epoch, so a resumed run goes on alike.
+    """Every epoch has an order of its own, by the seed and the epoch alone, so a resumed run goes on alike.
 
     The last, smaller batch of an epoch is dropped.
     """
@@ -68,7 +68,7 @@ class InOrder(Sampler[Picks]):
         return -(-self.count // self.batch_size)
 
     def __iter__(self) -> Iterator[Picks]:
-        for indices in torch.arange(self.count).split(self.batch_size):
+        for indices in torch.split(torch.arange(self.count), self.batch_size):
             yield Picks(indices, seed=0)
 
 

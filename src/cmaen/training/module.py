@@ -43,7 +43,7 @@ class EmotionModule(LightningModule):
         clip: float,
     ) -> None:
         super().__init__()
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(memory_format=torch.channels_last)
         self.loss_weights = loss_weights
         self.vote_weight = vote_weight
         self.learning_rate = learning_rate

@@ -64,7 +64,9 @@ def train(config: Config, *, resume: bool = False) -> Path:
     if resume and not last.is_file():
         raise CheckpointError(f"there is nothing to resume in {config.output}: no {LAST}")
     if last.is_file() and not resume:
-        raise ConfigError(f"{config.output} holds a run already; add --resume to go on with it, or choose another --output")
+        raise ConfigError(
+            f"{config.output} holds a run already; add --resume to go on with it, or choose another --output"
+        )
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
     training, validation = _read_data(config)
@@ -89,14 +91,12 @@ def train(config: Config, *, resume: bool = False) -> Path:
     write_text(config.output / "config.json", config.model_dump_json(indent=2))
     trainer.fit(
         module,
-        train_loader(
-            training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment
-        ),
+        train_loader(training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment),
         validation_loader(validation, spec),
         ckpt_path=last if resume else None,
         weights_only=False,
     )
-    return _keep_best(trainer, module, config, spec, training)
+    return _keep_best(module, config, spec, training)
 
 
 def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
@@ -170,9 +170,7 @@ def _callbacks(config: Config) -> list[Callback]:
     return callbacks
 
 
-def _keep_best(
-    trainer: pl.Trainer, module: EmotionModule, config: Config, spec: PreprocessSpec, training: FaceSet
-) -> Path:
+def _keep_best(module: EmotionModule, config: Config, spec: PreprocessSpec, training: FaceSet) -> Path:
     best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)
     module.load_state_dict(best["state_dict"])
     card = Card(

@@ -79,7 +79,7 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
 
 @torch.no_grad()
 def adapt_statistics(backbone: nn.Module, images: Tensor) -> None:
-    """Give every BatchNorm the statistics of real images and change its scale and shift so that its result stays the same.
+    """Give every BatchNorm the statistics of real images, and a scale and shift that keep its result the same.
 
     For networks whose BatchNorm came folded, with running statistics (0, 1): without this the first training step would
     normalise by the batch and compute something else altogether.
@@ -91,7 +91,8 @@ def adapt_statistics(backbone: nn.Module, images: Tensor) -> None:
 
     def absorb(norm: nn.Module, inputs: tuple[Tensor]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         gain = norm.weight / (norm.running_var + norm.eps).sqrt()
         shift = norm.bias - gain * norm.running_mean
         norm.running_mean.copy_(inputs[0].mean(dim=(0, 2, 3)))

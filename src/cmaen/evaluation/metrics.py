@@ -1,0 +1,79 @@
+"""Metrics as pure functions of labels and predictions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.types import EMOTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """Figures of one emotion, each in [0, 1]; 0 where there is nothing to divide by."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Figures of a set.
+
+    Attributes:
+        count: How many faces.
+        accuracy: Part of the faces whose most probable emotion is the label.
+        macro_f1: Mean of the emotions' F1, over the emotions that have faces or predictions.
+        by_emotion: Figures of each emotion.
+        confusion: counts[label][prediction].
+    """
+
+    count: int
+    accuracy: float
+    macro_f1: float
+    by_emotion: dict[str, ClassMetrics]
+    confusion: list[list[int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts int64 [7, 7]: rows are labels, columns predictions."""
+    classes = len(EMOTIONS)
+    return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+
+
+def measure(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Metrics:
+    """All figures of a set.
+
+    Args:
+        labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
+        predictions: int64 [N], likewise.
+
+    Raises:
+        ValueError: There are no faces, or the two differ in length.
+    """
+    if len(labels) == 0 or labels.shape != predictions.shape:
+        raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} must be alike and not empty")
+    matrix = confusion_matrix(labels, predictions)
+    hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    precision = _ratio(hits, predicted)
+    recall = _ratio(hits, support)
+    f1 = _ratio(2 * hits, support + predicted)
+    present = support + predicted > 0
+    by_emotion = {
+        emotion: ClassMetrics(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        for i, emotion in enumerate(EMOTIONS)
+    }
+    return Metrics(len(labels), float(hits.sum() / len(labels)), float(f1[present].mean()), by_emotion, matrix.tolist())
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)

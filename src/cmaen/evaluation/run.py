@@ -1,0 +1,36 @@
+"""Running a network over the faces of a split, exactly as the predictor would: one crop, no test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.data.splits import FaceSet
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import EMOTIONS
+
+BATCH_SIZE = 64
+
+
+def logits_of(
+    faces: FaceSet,
+    spec: PreprocessSpec,
+    engine: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    *,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> NDArray[np.float32]:
+    """The logits of all faces, float32 [N, 7].
+
+    Args:
+        faces: Of one split.
+        spec: Of the checkpoint.
+        engine: float32 [B, 3, H, W] -> logits [B, 7].
+        progress: Wraps the loop over the batches, to show how far it is.
+    """
+    parts = [
+        engine(spec(list(faces.images[start : start + BATCH_SIZE])))
+        for start in progress(range(0, len(faces), BATCH_SIZE))
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, len(EMOTIONS)), np.float32)

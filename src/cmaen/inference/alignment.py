@@ -1,0 +1,47 @@
+"""From a detected face to a crop that looks like the training faces: square, upright, eyes where they belong."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.preprocessing import CropSpec
+from cmaen.types import FaceBox, Image
+
+
+def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
+    """Cut one face out.
+
+    With landmarks the crop is turned so that the eyes are level, and its side is the one at which the eyes are as far
+    apart, or the mouth as far below them, as in the training faces, whichever is larger: a turned head narrows the
+    former and not the latter. Without, it is the box's square with a margin. Beyond the image its edge is repeated.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        face: In its pixels.
+        spec: Where the eyes and the mouth belong.
+
+    Returns:
+        RGB uint8 [side, side, 3], at the scale of the image.
+    """
+    angle = 0.0
+    if face.landmarks is None:
+        side = max(face.width, face.height) * spec.margin
+        center = np.array([face.x + face.width / 2, face.y + face.height / 2])
+    else:
+        marks = np.array(face.landmarks)
+        eyes, mouth = marks[:2].mean(axis=0), marks[3:].mean(axis=0)
+        across = marks[1] - marks[0]
+        angle = math.atan2(across[1], across[0])
+        down = np.array([-math.sin(angle), math.cos(angle)])
+        side = max(math.hypot(*across) / spec.eye_distance, float((mouth - eyes) @ down) / spec.mouth_drop)
+        center = eyes + down * side * (0.5 - spec.eye_height)
+    side = max(side, 1.0)
+    pixels = max(round(side), 1)
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) * (pixels / side)
+    matrix = np.column_stack([turn, pixels / 2 - 0.5 - turn @ (center - 0.5)])
+    warped = cv2.warpAffine(image, matrix, (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)

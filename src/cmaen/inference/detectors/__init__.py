@@ -1,0 +1,51 @@
+"""Face detectors behind one protocol. A new one is one new file, one line in :data:`DETECTORS` and one test."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from cmaen.errors import DetectorError, MissingExtraError
+from cmaen.inference.detectors.base import Detector
+from cmaen.inference.detectors.centerface import CenterFace
+from cmaen.inference.detectors.haar import Haar
+from cmaen.inference.detectors.yunet import YuNet
+
+DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
+    "centerface": CenterFace,
+    "haar": lambda _: Haar(),
+    "yunet": YuNet,
+}
+AUTO = "auto"
+
+log = logging.getLogger(__name__)
+
+
+def build_detector(name: str = AUTO) -> Detector:
+    """A face detector by name.
+
+    Args:
+        name: One of :data:`DETECTORS`, optionally with a model file (``yunet:face_detection_yunet.onnx``), or ``auto``:
+            CenterFace where the extra ``detect`` is installed, else OpenCV's built-in one, which is said once.
+
+    Raises:
+        DetectorError: There is no such detector, or its model file cannot be read.
+        MissingExtraError: Its package is not installed.
+    """
+    if name == AUTO:
+        try:
+            return CenterFace()
+        except MissingExtraError:
+            log.warning(
+                "the built-in Haar detector is used: it misses turned and tilted faces and has no landmarks; "
+                "for a good one: pip install 'cmaen[detect]'"
+            )
+            return Haar()
+    kind, _, model = name.partition(":")
+    if kind not in DETECTORS:
+        raise DetectorError(f"{kind!r} is not a face detector; choose from {[AUTO, *sorted(DETECTORS)]}")
+    return DETECTORS[kind](Path(model) if model else None)
+
+
+__all__ = ["AUTO", "DETECTORS", "Detector", "build_detector"]

@@ -1,0 +1,107 @@
+"""What computes the logits: ONNX Runtime for everybody, PyTorch where it is installed. Both behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from cmaen.card import ONNX, verified
+from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
+from cmaen.types import EMOTIONS
+
+
+class Engine(Protocol):
+    """Computes logits."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it -> logits float32 [B, 7]."""
+        ...
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU.
+
+    Args:
+        checkpoint: Folder with a ``model.onnx``.
+        threads: ``None`` for all cores.
+
+    Raises:
+        CheckpointError: The file is missing, corrupt or not a network of this project.
+    """
+
+    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+        path = verified(checkpoint, ONNX)
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads or 0
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no public base
+            raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        if self._session.get_outputs()[0].shape[-1] != len(EMOTIONS):
+            raise CheckpointError(f"{path} does not give {len(EMOTIONS)} logits; it is another kind of network")
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        return np.asarray(self._session.run(["logits"], {self._input: batch})[0], np.float32)
+
+
+class TorchEngine:
+    """PyTorch on the CPU, in float32.
+
+    Args:
+        checkpoint: Folder with a ``model.safetensors``.
+        threads: ``None`` for all cores.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        CheckpointError: The file is missing, corrupt or of another architecture.
+    """
+
+    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+        try:
+            import torch
+
+            from cmaen.models.checkpoint import load_checkpoint
+        except ImportError as error:
+            raise MissingExtraError("the engine torch", "train") from error
+        if threads:
+            torch.set_num_threads(threads)
+        self._torch = torch
+        self._model, _ = load_checkpoint(checkpoint)
+        self._model = self._model.to(memory_format=torch.channels_last)
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        with self._torch.inference_mode():
+            images = self._torch.from_numpy(batch).contiguous(memory_format=self._torch.channels_last)
+            return np.asarray(self._model(images).logits.numpy(), np.float32)
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {"onnx": OnnxEngine, "torch": TorchEngine}
+
+
+def build_engine(name: str, checkpoint: Path, *, threads: int | None = None) -> Engine:
+    """An engine by name.
+
+    Raises:
+        ConfigError: There is no such engine.
+        CheckpointError: The checkpoint has no weights for it, or they cannot be used.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"{name!r} is not an engine; choose from {sorted(ENGINES)}")
+    return ENGINES[name](checkpoint, threads=threads)
+
+
+def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
+    """softmax(logits / temperature) over the last axis, float64, rows summing to 1."""
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    exponentials = np.exp(scaled)
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))

@@ -1,0 +1,161 @@
+"""The predictor: images in, plain dicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.card import read_card
+from cmaen.errors import CmaenError
+from cmaen.images import ImageSource, read_image
+from cmaen.inference.alignment import crop_face
+from cmaen.inference.detectors import AUTO, build_detector
+from cmaen.inference.engines import build_engine, probabilities
+from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
+
+BATCH_SIZE = 32
+
+
+class EmotionPredictor:
+    """Recognises the emotions of the faces in images.
+
+    Args:
+        checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
+        detector: See :func:`cmaen.inference.detectors.build_detector`.
+        engine: ``onnx`` or ``torch``.
+        threads: Of the engine; ``None`` for all cores.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or cannot be used.
+        DetectorError: The detector is unknown or cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path | None = None,
+        *,
+        detector: str = AUTO,
+        engine: str = "onnx",
+        threads: int | None = None,
+    ) -> None:
+        folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
+        self.card = read_card(folder)
+        if self.card.enhancement:
+            raise CmaenError(
+                f"{folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
+            )
+        self._engine = build_engine(engine, folder, threads=threads)
+        self._detector_name = detector
+        self._detector = None if detector == AUTO else build_detector(detector)
+
+    def predict_single(self, image: ImageSource, detect: bool = True) -> dict[str, Any]:
+        """The emotions of one image.
+
+        Args:
+            image: A path, bytes, a PIL image, or an array: RGB uint8 [H, W, 3] or grey uint8 [H, W].
+            detect: Find, align and crop the faces first; ``False`` says that the image is a face crop already.
+
+        Returns:
+            ``status`` ("ok", "no_face" or "error") and ``error``; ``predicted_emotion``, ``confidence`` and
+            ``probabilities`` of the largest face; and all ``faces``, the largest first. A bad image is a status, not an
+            exception.
+        """
+        return self.predict_batch([image], detect)[0]
+
+    def predict_batch(
+        self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
+    ) -> list[dict[str, Any]]:
+        """One dict for each image, in their order; see :meth:`predict_single`."""
+        return [prediction.as_dict() for prediction in self.predict_each(images, detect, batch_size)]
+
+    def predict_faces(self, image: ImageSource) -> list[dict[str, Any]]:
+        """The faces of one image, the largest first.
+
+        Raises:
+            ImageError: The image cannot be used.
+        """
+        return [face.as_dict() for face in self._predict([read_image(image)], detect=True)[0].faces]
+
+    def get_top_k_predictions(self, image: ImageSource, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
+        """The ``k`` most probable emotions of the largest face; an empty list where there is none.
+
+        Raises:
+            ImageError: The image cannot be used.
+            ValueError: ``k`` is not 1 to 7.
+        """
+        if not 1 <= k <= len(EMOTIONS):
+            raise ValueError(f"k must be 1 to {len(EMOTIONS)}, not {k}")
+        faces = self._predict([read_image(image)], detect)[0].faces
+        if not faces:
+            return []
+        return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
+
+    def predict_each(
+        self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Prediction]:
+        """One :class:`~cmaen.types.Prediction` for each image, in order; ``batch_size`` images are in memory at a time.
+
+        Raises:
+            ValueError: ``batch_size`` is below 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        remaining = iter(images)
+        while chunk := list(islice(remaining, batch_size)):
+            results = [_read(image) for image in chunk]
+            good = [result for result in results if not isinstance(result, Prediction)]
+            predictions = iter(self._predict(good, detect))
+            for result in results:
+                yield result if isinstance(result, Prediction) else next(predictions)
+
+    def _predict(self, images: list[Image], detect: bool) -> list[Prediction]:
+        """The predictions of decoded images; all their faces go through the engine together."""
+        found = [self._locate(image) if detect else [_whole(image)] for image in images]
+        crops = [
+            crop_face(image, face, self.card.crop) if detect else image
+            for image, faces in zip(images, found, strict=True)
+            for face in faces
+        ]
+        rows = iter(self._classify(crops).tolist())
+        predictions = []
+        for faces in found:
+            emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face in faces)
+            predictions.append(Prediction("ok" if emotions else "no_face", emotions))
+        return predictions
+
+    def _locate(self, image: Image) -> list[FaceBox]:
+        if self._detector is None:
+            self._detector = build_detector(self._detector_name)
+        return self._detector(image)
+
+    def _classify(self, crops: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Probabilities float64 [N, 7] of N crops, at most :data:`BATCH_SIZE` of them in the engine at a time."""
+        if not crops:
+            return np.empty((0, len(EMOTIONS)))
+        parts = [crops[start : start + BATCH_SIZE] for start in range(0, len(crops), BATCH_SIZE)]
+        logits = np.concatenate([self._engine(self.card.preprocess(part)) for part in parts])
+        return probabilities(logits, self.card.temperature)
+
+
+def shipped_checkpoint() -> Path:
+    """The folder of the weights that come with the package."""
+    return Path(str(files("cmaen") / "weights"))
+
+
+def _read(image: ImageSource) -> Image | Prediction:
+    try:
+        return read_image(image)
+    except CmaenError as error:
+        return Prediction("error", error=f"{type(error).__name__}: {error}")
+    except MemoryError:
+        return Prediction("error", error="ImageTooLargeError: the image does not fit into memory; scale it down")
+
+
+def _whole(image: Image) -> FaceBox:
+    return FaceBox(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from cmaen.inference.alignment import crop_face
+from cmaen.preprocessing import CropSpec
+from cmaen.types import FaceBox
+
+SPEC = CropSpec()
+COLOURS = {"left": (255, 0, 0), "right": (0, 255, 0), "mouth": (0, 0, 255)}
+
+
+def scene(angle: float, size: float) -> tuple[np.ndarray, FaceBox]:
+    """A grey picture with coloured dots for the eyes and the mouth of a face turned by ``angle`` degrees."""
+    image = np.full((400, 500, 3), 90, np.uint8)
+    turn = np.array([[math.cos(a := math.radians(angle)), -math.sin(a)], [math.sin(a), math.cos(a)]])
+    offsets = np.array([[-0.205, -0.09], [0.205, -0.09], [0, 0.1], [-0.12, 0.26], [0.12, 0.26]]) * size
+    marks = offsets @ turn.T + [250, 200]
+    for colour, mark in zip(COLOURS.values(), (marks[0], marks[1], marks[3:].mean(axis=0)), strict=True):
+        cv2.circle(image, np.rint(mark).astype(int).tolist(), max(2, round(size * 0.03)), colour, -1)
+    return image, FaceBox(200, 150, size * 0.8, size, 1.0, tuple((x, y) for x, y in marks.tolist()))
+
+
+def place(crop: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where the dot of a colour is, as parts of the crop's side."""
+    near = np.abs(crop.astype(int) - colour).sum(axis=2) < 150
+    assert near.any()
+    rows, columns = np.nonzero(near)
+    return np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / crop.shape[0]
+
+
+@pytest.mark.parametrize("angle", [0, 25, -40, 90])
+@pytest.mark.parametrize("size", [60, 200])
+def test_eyes_and_mouth_stand_where_the_spec_says_whatever_the_tilt(angle: float, size: float) -> None:
+    image, face = scene(angle, size)
+    crop = crop_face(image, face, SPEC)
+    assert crop.shape[0] == crop.shape[1] == pytest.approx(size, abs=2)
+    assert crop.dtype == np.uint8
+    left, right, mouth = (place(crop, colour) for colour in COLOURS.values())
+    assert left == pytest.approx([0.5 - SPEC.eye_distance / 2, SPEC.eye_height], abs=0.03)
+    assert right == pytest.approx([0.5 + SPEC.eye_distance / 2, SPEC.eye_height], abs=0.03)
+    assert mouth == pytest.approx([0.5, SPEC.eye_height + SPEC.mouth_drop], abs=0.03)
+
+
+def test_a_turned_head_is_not_blown_up() -> None:
+    """In profile the eyes come together; the distance to the mouth keeps the scale."""
+    image, frontal = scene(0, 200)
+    marks = np.array(frontal.landmarks)
+    marks[:, 0] = 250 + (marks[:, 0] - 250) * 0.3
+    profile = FaceBox(200, 150, 100, 200, 1.0, tuple((x, y) for x, y in marks.tolist()))
+    assert crop_face(image, profile, SPEC).shape == crop_face(image, frontal, SPEC).shape
+
+
+def test_without_landmarks_the_crop_is_the_boxs_square() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[40:60, 30:70] = 255
+    crop = crop_face(image, FaceBox(30, 40, 40, 20), CropSpec(margin=1.0))
+    assert crop.shape == (40, 40, 3)
+    assert crop[20, :, 0].tolist() == [255] * 40
+    assert crop[5].max() == 0
+
+
+def test_a_face_at_the_edge_repeats_it() -> None:
+    image = np.full((50, 50, 3), 120, np.uint8)
+    assert crop_face(image, FaceBox(-20, -20, 60, 60), SPEC).min() == 120
+
+
+def test_the_tiniest_face_gives_a_pixel() -> None:
+    assert crop_face(np.zeros((5, 5, 3), np.uint8), FaceBox(2, 2, 0.2, 0.2), SPEC).shape == (1, 1, 3)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
+from cmaen.models.backbones import BACKBONES, adapt_statistics, build_backbone  # noqa: E402
+from cmaen.models.backbones.mobilenet import ConvNorm  # noqa: E402
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_every_backbone_gives_three_levels_and_gradients(name: str) -> None:
+    backbone = build_backbone(name)
+    images = torch.randn(2, 3, 64, 64)
+    levels = backbone(images)
+    shapes = [
+        (2, channels, 64 // stride, 64 // stride)
+        for channels, stride in zip(backbone.channels, (8, 16, 32), strict=True)
+    ]
+    assert [tuple(level.shape) for level in levels] == shapes
+    levels[-1].square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in backbone.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_weights_that_are_not_there(name: str) -> None:
+    with pytest.raises(ConfigError, match="nothing"):
+        build_backbone(name, "nothing.pt")
+
+
+def test_local_weights_are_loaded_and_wrong_ones_refused(tmp_path: Path) -> None:
+    original = build_backbone("mobilenet_v1")
+    path = tmp_path / "weights.pt"
+    torch.save(original.state_dict(), path)
+    loaded = build_backbone("mobilenet_v1", path)
+    assert all(
+        torch.equal(a, b) for a, b in zip(original.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
+    with pytest.raises(CheckpointError, match="does not fit"):
+        build_backbone("resnet18", path)
+    path.write_bytes(b"not weights")
+    with pytest.raises(CheckpointError):
+        build_backbone("mobilenet_v1", path)
+
+
+def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    torch.save({"weights": Path("x")}, path)
+    with pytest.raises(CheckpointError):
+        build_backbone("mobilenet_v1", path)
+
+
+def test_an_unknown_backbone_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="efficientnet_v2_s"):
+        build_backbone("vgg")
+
+
+def test_the_subsampled_depthwise_convolution_is_the_strided_one() -> None:
+    layer = ConvNorm(8, 8, 3, stride=2, groups=8)
+    layer.norm = torch.nn.Identity()
+    x = torch.randn(2, 8, 12, 12)
+    assert torch.allclose(layer.train()(x), layer.eval()(x), atol=1e-5)
+
+
+def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:
+    backbone = build_backbone("mobilenet_v1").eval()
+    images = torch.randn(8, 3, 64, 64)
+    before = backbone(images)[-1]
+    adapt_statistics(backbone, images)
+    norm = backbone.stages[0].norm
+    assert not torch.equal(norm.running_mean, torch.zeros(32))
+    assert torch.allclose(before, backbone(images)[-1], atol=1e-4)
+
+
+def faceres_like(folder: Path, rng: np.random.Generator) -> Path:
+    """A TensorFlow.js model with the names and shapes of faceres-deep and random values."""
+    tensors = {"conv1/convolution/merged_input": (3, 3, 3, 32), "conv1_bn/batchnorm_1/sub": (32,)}
+    widths = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    for i, (c, d) in enumerate(pairwise(widths), start=1):
+        tensors[f"conv_dw_{i}/depthwise_kernel"] = (3, 3, c, 1)
+        tensors[f"conv_dw_{i}_bn/batchnorm_1/mul"] = tensors[f"conv_dw_{i}_bn/batchnorm_1/sub"] = (c,)
+        tensors[f"conv_pw_{i}/convolution/merged_input"] = (1, 1, c, d)
+        tensors[f"conv_pw_{i}_bn/batchnorm_1/sub"] = (d,)
+    values = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in tensors.items()}
+    (folder / "faceres.bin").write_bytes(b"".join(value.tobytes() for value in values.values()))
+    weights = [{"name": name, "shape": list(value.shape), "dtype": "float32"} for name, value in values.items()]
+    path = folder / "faceres.json"
+    path.write_text(json.dumps({"weightsManifest": [{"paths": ["faceres.bin"], "weights": weights}]}))
+    return path
+
+
+def test_faceres_computes_what_its_folded_layers_say(tmp_path: Path) -> None:
+    from cmaen.models.backbones.mobilenet import _read_tfjs
+
+    path = faceres_like(tmp_path, np.random.default_rng(0))
+    tensors = {name: torch.from_numpy(value.copy()) for name, value in _read_tfjs(path).items()}
+    backbone = build_backbone("mobilenet_v1", path).eval()
+    rgb = torch.rand(2, 3, 32, 32)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    x = torch.nn.functional.pad((rgb * deviation * 255).flip(1), (0, 1, 0, 1))  # BGR on the scale 0 to 255
+    kernel = tensors["conv1/convolution/merged_input"].permute(3, 2, 0, 1)
+    x = torch.conv2d(x, kernel, tensors["conv1_bn/batchnorm_1/sub"], stride=2).clamp(0, 6)
+    assert torch.allclose(backbone.stages[0](rgb), x, atol=1e-3)
+    kernel = tensors["conv_dw_1/depthwise_kernel"].permute(2, 3, 0, 1)
+    x = torch.conv2d(x, kernel, padding=1, groups=32) * tensors["conv_dw_1_bn/batchnorm_1/mul"].view(-1, 1, 1)
+    x = (x + tensors["conv_dw_1_bn/batchnorm_1/sub"].view(-1, 1, 1)).clamp(0, 6)
+    kernel = tensors["conv_pw_1/convolution/merged_input"].permute(3, 2, 0, 1)
+    x = torch.conv2d(x, kernel, tensors["conv_pw_1_bn/batchnorm_1/sub"]).clamp(0, 6)
+    assert torch.allclose(backbone.stages[:2](rgb), x, atol=1e-3)
+
+
+def test_a_broken_faceres_is_named(tmp_path: Path) -> None:
+    path = faceres_like(tmp_path, np.random.default_rng(0))
+    data = (tmp_path / "faceres.bin").read_bytes()
+    (tmp_path / "faceres.bin").write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError, match=r"not a whole TensorFlow\.js model"):
+        build_backbone("mobilenet_v1", path)
+    path.write_text(json.dumps({"weightsManifest": []}))
+    with pytest.raises(CheckpointError, match="not faceres-deep"):
+        build_backbone("mobilenet_v1", path)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cmaen.card import CARD, ONNX, SAFETENSORS, Card, read_card, verified  # noqa: E402
+from cmaen.errors import CheckpointError  # noqa: E402
+from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from cmaen.models.cmaen import build_cmaen  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def edit(folder: Path, **changes: object) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps({**card, **changes}))
+
+
+def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
+    model = build_cmaen(**TINY).eval()
+    card = Card("tiny", TINY, PreprocessSpec(image_size=64), temperature=1.3, training={"seed": 0})
+    written = save_checkpoint(model, card, tmp_path)
+    loaded, read = load_checkpoint(tmp_path / CARD)
+    assert read == written
+    images = torch.randn(3, 3, 64, 64)
+    assert torch.allclose(model(images).logits, loaded(images).logits, atol=2e-2)  # stored as float16
+    assert not loaded.training
+
+
+def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
+    save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+    assert not (copy / ONNX).exists()
+    with pytest.raises(CheckpointError, match=f"no readable {ONNX}"):
+        verified(copy, ONNX)
+
+
+def test_a_missing_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        load_checkpoint(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", [SAFETENSORS, ONNX])
+def test_corrupt_weights_are_found(copy: Path, name: str) -> None:
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (copy / name).write_bytes(data)
+    with pytest.raises(CheckpointError, match="corrupt"):
+        verified(copy, name)
+
+
+def test_weights_of_another_architecture(copy: Path) -> None:
+    edit(copy, architecture={**TINY, "hidden": 32})
+    with pytest.raises(CheckpointError, match="do not fit the architecture"):
+        load_checkpoint(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ["happy", "sad"]}, "labels"),
+        ({"temperature": 0}, "temperature"),
+        ({"format": 99}, "update cmaen"),
+        ({"surprise": 1}, "not a card"),
+        ({"preprocess": {"image_size": -1}}, "not a card"),
+    ],
+)
+def test_a_card_that_cannot_be_used(copy: Path, changes: dict[str, object], message: str) -> None:
+    edit(copy, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        read_card(copy)
+
+
+def test_a_card_that_is_no_json(copy: Path) -> None:
+    (copy / CARD).write_text("{")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_card(copy)
+
+
+def test_onnx_computes_what_pytorch_computes(checkpoint: Path) -> None:
+    from cmaen.inference.engines import build_engine, probabilities
+
+    batch = np.random.default_rng(1).standard_normal((5, 3, 64, 64)).astype(np.float32)
+    one, other = (probabilities(build_engine(name, checkpoint)(batch)) for name in ("onnx", "torch"))
+    assert np.abs(one - other).max() < 1e-3
+    assert np.allclose(one.sum(axis=1), 1)

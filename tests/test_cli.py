@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import EXAMPLES
+
+
+def cmaen(*arguments: str | Path, code: int = 0) -> str:
+    """Run the command line as a user does; its output and its errors together."""
+    command = [sys.executable, "-m", "cmaen", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three crops, two bad files, a note, and a picture in a folder below."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "c.jpg", "below/d.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(root / name)
+    (root / "b.png").write_text("text")
+    (root / "e.jpg").touch()
+    (root / "notes.txt").write_text("no image by its name")
+    return root
+
+
+def test_help_names_every_verb() -> None:
+    text = cmaen("--help")
+    for verb in ("train", "test", "inference", "export", "benchmark", "leaks"):
+        assert verb in text
+
+
+def test_one_image_to_table_picture_and_json(tmp_path: Path) -> None:
+    output, picture = tmp_path / "faces.json", tmp_path / "annotated.png"
+    image = EXAMPLES / "astronaut.png"
+    text = cmaen("inference", "--image", image, "--output", output, "--annotated", picture, "--detector", "haar")
+    assert "happy" in text
+    (result,) = json.loads(output.read_text())
+    assert (result["path"], result["status"], result["predicted_emotion"]) == (str(image), "ok", "happy")
+    assert (np.asarray(Image.open(picture)) != np.asarray(Image.open(image).convert("RGB"))).any()
+
+
+def test_a_folder_keeps_its_order_and_names_its_errors(folder: Path, tmp_path: Path) -> None:
+    for suffix in ("json", "jsonl", "csv"):
+        cmaen(
+            "inference", "--directory", folder, "--no-detect", "--output", tmp_path / f"r.{suffix}", "--batch-size", 2
+        )
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert [Path(r["path"]).name for r in results] == ["a.png", "b.png", "d.png", "c.jpg", "e.jpg"]
+    assert [r["status"] for r in results] == ["ok", "error", "ok", "ok", "error"]
+    assert [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()] == results
+    rows = list(csv.DictReader((tmp_path / "r.csv").open()))
+    assert [row["path"] for row in rows] == [r["path"] for r in results]
+    assert float(rows[0]["confidence"]) == pytest.approx(results[0]["confidence"])
+    assert rows[1]["error"].startswith("UnreadableImageError")
+
+
+def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> None:
+    image = EXAMPLES / "astronaut.png"
+    assert "either --image or --directory" in cmaen("inference", code=2)
+    assert ".jsonl" in cmaen("inference", "--image", image, "--output", "results.xml", code=2)
+    assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
+    assert "holds no file" in cmaen("inference", "--directory", tmp_path, code=2)
+    assert "is no checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
+    assert "ImageNotFoundError" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
+    assert "not a face detector" in cmaen("inference", "--image", image, "--detector", "eyes", code=2)
+    assert "Traceback" not in cmaen("test", "--data", tmp_path / "nothing", code=2)
+
+
+def test_the_shipped_weights_can_be_measured(fer_tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "figures.json"
+    text = cmaen("test", "--data", fer_tree, "--without-copies", "--output", output)
+    assert "accuracy" in text
+    figures = json.loads(output.read_text())
+    assert figures["split"] == "PublicTest"
+    assert figures["official"]["count"] == 21
+    assert figures["without exact copies"]["count"] <= 21
+    assert "is not a split" in cmaen("test", "--data", fer_tree, "--split", "dev", code=2)
+
+
+def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    run = tmp_path / "run"
+    tiny = ["model.backbone=null", "model.ecnn_widths=[8,8,16,16]", "model.ecnn_stem=small", "preprocess.image_size=32"]
+    settings = [part for setting in tiny for part in ("--set", setting)]
+    arguments = [
+        "train",
+        "--data",
+        fer_tree,
+        "--output",
+        run,
+        "--epochs",
+        1,
+        "--batch-size",
+        16,
+        "--seed",
+        0,
+        *settings,
+    ]
+    assert str(run / "best") in cmaen(*arguments)
+    assert "--resume" in cmaen(*arguments, code=2)
+    assert "agree" in cmaen("export", "--checkpoint", run / "best")
+    assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", run / "best")
+    assert "ms" in cmaen("benchmark", "--checkpoint", run / "best", "--batch-size", 2)
+
+
+def test_leaks_are_listed(fer_tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "pairs.csv"
+    assert "of 21 images of PublicTest" in cmaen("leaks", "--data", fer_tree, "--output", output)
+    assert output.read_text().startswith("kind,first,first_label,second,second_label,correlation")
+
+
+def test_a_checkpoint_is_needed_to_predict_but_pytorch_is_not() -> None:
+    code = "import sys, cmaen; cmaen.EmotionPredictor(detector='haar'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+from cmaen.config import Config, load_config, parse_overrides
+from cmaen.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_is_valid(path: Path) -> None:
+    assert load_config(path, {"data.votes": "votes.csv"}).name
+
+
+def test_the_papers_configuration_holds_the_papers_figures() -> None:
+    config = load_config(next(path for path in CONFIGS if path.stem == "paper"), {})
+    training, loss = config.training, config.loss
+    assert (training.epochs, training.batch_size, training.learning_rate, training.weight_decay) == (
+        150,
+        64,
+        1e-4,
+        1e-3,
+    )
+    assert (training.t_0, training.t_mult, training.eta_min, training.patience, training.clip) == (30, 2, 1e-6, 15, 1.0)
+    assert (loss.label_smoothing, loss.focal, loss.emotion, loss.fusion) == (0.1, 0.3, 0.2, 0.2)
+    assert (loss.focal_alpha, loss.focal_gamma) == (1.0, 2.0)
+    assert (config.preprocess.image_size, config.model.dropout, config.model.backbone) == (
+        224,
+        0.5,
+        "efficientnet_v2_s",
+    )
+
+
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("seed: -1\ntraining: {epochs: zero, speed: 9}\nmodel: {ecnn: false, backbone: null}\n")
+    with pytest.raises(ConfigError, match=r"4 mistake\(s\)") as caught:
+        load_config(path, {})
+    for key in ("seed", "training.epochs", "training.speed", "at least one pathway"):
+        assert key in str(caught.value)
+
+
+def test_overrides_win_and_seed_zero_is_a_seed() -> None:
+    overrides = {**parse_overrides(["training.epochs=3", "model.ecnn=false"]), "seed": 0, "training.batch_size": None}
+    config = load_config(None, overrides)
+    assert (config.seed, config.training.epochs, config.model.ecnn) == (0, 3, False)
+    assert config.training.batch_size == Config().training.batch_size
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "just text"])
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_config(path, {})
+
+
+def test_settings_without_a_value_and_missing_files() -> None:
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_overrides(["epochs"])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(Path("nothing.yaml"), {})
+    with pytest.raises(ConfigError, match="not a section"):
+        load_config(None, {"seed": 1, "seed.more": 2})
+    with pytest.raises(ConfigError, match=r"data\.votes"):
+        load_config(None, {"loss.vote_weight": 0.5})

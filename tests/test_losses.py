@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cmaen.losses import LossWeights, cmaen_loss, focal_loss, soft_targets  # noqa: E402
+from cmaen.models.cmaen import EmotionOutput  # noqa: E402
+
+
+def output(logits: torch.Tensor, emotion: torch.Tensor | None, fusion: torch.Tensor) -> EmotionOutput:
+    return EmotionOutput(logits, emotion, fusion, None, torch.zeros(1))
+
+
+def test_focal_loss_by_hand() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
+    hard = torch.tensor([[1.0, 0.0, 0.0]])
+    assert focal_loss(logits, hard, gamma=2).item() == pytest.approx(0.25 * math.log(2))
+    assert focal_loss(logits, hard, alpha=3, gamma=0).item() == pytest.approx(3 * math.log(2))
+    soft = torch.tensor([[0.6, 0.4, 0.0]])
+    expected = 0.6 * 0.5**2 * -math.log(0.5) + 0.4 * 0.7**2 * -math.log(0.3)
+    assert focal_loss(logits, soft, gamma=2).item() == pytest.approx(expected)
+
+
+def test_the_weighted_sum_by_hand() -> None:
+    probabilities = torch.full((1, 7), 0.1)
+    probabilities[0, 0] = 0.4
+    uniform = torch.full((1, 7), 1 / 7)
+    target = torch.eye(7)[:1]
+    smoothed = (0.9 + 0.1 / 7) * -math.log(0.4) + 6 * (0.1 / 7) * -math.log(0.1)
+    expected = smoothed + 0.3 * 0.6**2 * -math.log(0.4) + 0.2 * math.log(7) + 0.2 * -math.log(0.4)
+    result = cmaen_loss(output(probabilities.log(), uniform.log(), probabilities.log()), target, LossWeights())
+    assert result.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_emotion_heads_their_term_is_gone() -> None:
+    logits = torch.zeros(2, 7)
+    target = torch.eye(7)[:2]
+    plain = LossWeights(focal=0, emotion=5.0, fusion=0, label_smoothing=0)
+    assert cmaen_loss(output(logits, None, logits), target, plain).item() == pytest.approx(math.log(7))
+    assert cmaen_loss(output(logits, logits, logits), target, plain).item() == pytest.approx(6 * math.log(7))
+
+
+def test_votes_are_mixed_into_the_target() -> None:
+    votes = torch.tensor([[0.0, 1.0], [0.5, 0.5]])
+    assert torch.allclose(soft_targets(torch.tensor([0, 1]), votes, 0.4), torch.tensor([[0.6, 0.4], [0.2, 0.8]]))

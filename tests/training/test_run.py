@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from cmaen.config import Config, load_config  # noqa: E402
+from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.splits import Split  # noqa: E402
+from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
+from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.training.batches import ShuffledPicks, train_loader, validation_loader  # noqa: E402
+from cmaen.training.run import EpochLog, train  # noqa: E402
+from cmaen.training.schedule import Schedule  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
+
+
+def config(data: Path, output: Path, **training: object) -> Config:
+    settings = {
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "ema_decay": 0.9,
+        "warmup_epochs": 0.5,
+        **training,
+    }
+    return load_config(
+        None,
+        {
+            "data.path": str(data),
+            "output": str(output),
+            "preprocess.image_size": 64,
+            "model": dict(TINY),
+            **{f"training.{key}": value for key, value in settings.items()},
+        },
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(folder)[0].state_dict()
+
+
+@pytest.fixture(scope="module")
+def unbroken(fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(config(fer_tree, tmp_path_factory.mktemp("runs") / "unbroken"))
+
+
+def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
+    _, card = load_checkpoint(unbroken)
+    assert card.training["images"] == 56
+    assert (card.training["split"], card.training["chosen_on"]) == ("Training", "PublicTest")
+    assert card.preprocess.image_size == 64
+    rows = list(csv.DictReader((unbroken.parent / "logs" / "metrics.csv").open()))
+    assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
+    assert len([row for row in rows if row["val_accuracy"]]) == 2
+
+
+def test_one_seed_gives_one_network_also_seed_zero(fer_tree: Path, tmp_path: Path) -> None:
+    runs = [
+        weights(train(config(fer_tree, tmp_path / name, epochs=1).model_copy(update={"seed": seed})))
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+    assert not all(torch.equal(runs[0][key], runs[2][key]) for key in runs[0])
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(
+    fer_tree: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = config(fer_tree, tmp_path / "broken")
+
+    def power_cut(self: EpochLog, trainer: object, module: object) -> None:
+        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLog, "on_train_epoch_start", power_cut)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(broken)
+    resumed = train(broken, resume=True)
+    expected = torch.load(unbroken.parent / "last.ckpt", weights_only=False)["state_dict"]
+    result = torch.load(resumed.parent / "last.ckpt", weights_only=False)["state_dict"]
+    assert all(torch.equal(expected[key], result[key]) for key in expected)
+
+
+def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
+    with pytest.raises(ConfigError, match="--resume"):
+        train(config(fer_tree, unbroken.parent))
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train(config(fer_tree, tmp_path), resume=True)
+    with pytest.raises(ConfigError, match=r"data\.path"):
+        train(Config())
+
+
+def test_validation_and_test_never_train(fer_tree: Path) -> None:
+    spec = PreprocessSpec(image_size=64)
+    for split in (Split.VALIDATION, Split.TEST):
+        with pytest.raises(SplitError):
+            train_loader(load_fer2013(fer_tree, split), spec, batch_size=4, seed=0, augmented=True)
+    for split in (Split.TRAIN, Split.TEST):
+        with pytest.raises(SplitError):
+            validation_loader(load_fer2013(fer_tree, split), spec)
+
+
+def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) -> None:
+    faces = load_fer2013(fer_tree, Split.VALIDATION)
+    spec = PreprocessSpec(image_size=64)
+    batches = list(validation_loader(faces, spec, batch_size=8))
+    assert np.array_equal(torch.cat([batch.images for batch in batches]).numpy(), spec(list(faces.images)))
+    assert torch.cat([batch.labels for batch in batches]).tolist() == faces.labels.tolist()
+
+
+def test_every_epoch_has_its_own_order_and_every_face_once() -> None:
+    picks = ShuffledPicks(20, 5, seed=0)
+
+    def epoch(number: int) -> Iterator[int]:
+        picks.set_epoch(number)
+        return (index for pick in picks for index in pick.indices.tolist())
+
+    first, second, again = list(epoch(0)), list(epoch(1)), list(epoch(0))
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first == again != second
+
+
+def test_the_schedule_warms_up_anneals_and_restarts() -> None:
+    schedule = Schedule(warmup_epochs=2, cycle_epochs=30, cycle_growth=2, floor=0.01)
+    assert schedule.factor(1) == pytest.approx(0.5)
+    assert schedule.factor(2) == pytest.approx(1)
+    assert schedule.factor(17) == pytest.approx(0.505)
+    assert schedule.factor(31.9999) == pytest.approx(0.01, abs=1e-4)
+    assert schedule.factor(32) == pytest.approx(1)
+    assert schedule.factor(62) == pytest.approx(0.505)
+    assert schedule.factor(92) == pytest.approx(1)
