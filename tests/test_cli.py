@@ -53,6 +53,14 @@ def test_one_image_to_table_picture_and_json(tmp_path: Path) -> None:
     assert (np.asarray(Image.open(picture)) != np.asarray(Image.open(image).convert("RGB"))).any()
 
 
+def test_an_image_is_never_drawn_over(tmp_path: Path) -> None:
+    image = tmp_path / "photo.png"
+    image.write_bytes((EXAMPLES / "astronaut.png").read_bytes())
+    text = cmaen("inference", "--image", image, "--annotated", image, "--detector", "haar")
+    assert "is the image itself" in text
+    assert image.read_bytes() == (EXAMPLES / "astronaut.png").read_bytes()
+
+
 def test_a_folder_keeps_its_order_and_names_its_errors(folder: Path, tmp_path: Path) -> None:
     for suffix in ("json", "jsonl", "csv"):
         cmaen(
@@ -72,6 +80,7 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
     image = EXAMPLES / "astronaut.png"
     assert "either --image or --directory" in cmaen("inference", code=2)
     assert ".jsonl" in cmaen("inference", "--image", image, "--output", "results.xml", code=2)
+    assert "cannot be made" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
     assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
     assert "holds no file" in cmaen("inference", "--directory", tmp_path, code=2)
     assert "is no checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)

@@ -48,6 +48,11 @@ def test_exif_rotation_is_applied() -> None:
     assert np.array_equal(turned, np.rot90(np.asarray(image), -1))
 
 
+def test_damaged_exif_costs_nothing_but_the_rotation() -> None:
+    damaged = encoded(gradient(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
+    assert read_image(damaged).shape == (30, 40, 3)
+
+
 def test_transparency_is_flattened_onto_white() -> None:
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     image.putpixel((1, 0), (0, 0, 0, 0))
@@ -101,6 +106,8 @@ def test_one_pixel_is_an_image() -> None:
         (encoded(gradient(), "PNG")[:100], errors.TruncatedImageError),
         (encoded(gradient(200, 200), "JPEG")[:900], errors.TruncatedImageError),
         (encoded(gradient(), "GIF")[:-60], errors.TruncatedImageError),
+        (encoded(gradient(), "PNG")[:12], errors.TruncatedImageError),
+        (encoded(gradient(), "GIF")[:20], errors.TruncatedImageError),
     ],
 )
 def test_bad_bytes_have_their_own_error(data: bytes, error: type[Exception]) -> None:

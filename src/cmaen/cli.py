@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.errors import CmaenError, MissingExtraError
+from cmaen.errors import CmaenError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from cmaen.evaluation.metrics import Metrics
@@ -48,13 +49,13 @@ def inference(
     """Recognise the emotions of the faces in an image or in a folder of images."""
     _log(verbose)
     from cmaen.images import printable
-    from cmaen.inference.outputs import check_format, write_results
+    from cmaen.inference.outputs import check_output, write_results
     from cmaen.inference.predictor import EmotionPredictor
 
     if (image is None) == (directory is None):
         raise CmaenError("give either --image or --directory")
     if output is not None:
-        check_format(output)
+        check_output(output)
     paths = [image] if image is not None else _images_in(directory or Path())
     predictor = EmotionPredictor(checkpoint, detector=detector, engine=engine)
     results = []
@@ -142,14 +143,12 @@ def test(
         training = load_fer2013(data, Split.TRAIN)
         sets["without exact copies"] = leave_out(faces, training, exact_only=True)
         sets["without near copies"] = leave_out(faces, training, exact_only=False)
-    predictions = dict(
-        zip(faces.names, logits_of(faces, spec, network, progress=_bar("batches")).argmax(axis=1), strict=True)
-    )
+    predictions = logits_of(faces, spec, network, progress=_bar("batches")).argmax(axis=1)
+    row_of = {key: row for row, key in enumerate(faces.names)}
     figures = {}
     for name, some in sets.items():
-        import numpy as np
-
-        figures[name] = measure(some.labels, np.array([predictions[key] for key in some.names]))
+        rows = [row_of[key] for key in some.names]
+        figures[name] = measure(faces.labels[rows], predictions[rows])
         _show_metrics(f"{chosen.value}, {name}", figures[name])
     if output is not None:
         values = {name: metrics.as_dict() for name, metrics in figures.items()}
@@ -238,17 +237,13 @@ def main() -> None:
         sys.exit(1)
 
 
-class _extra:  # noqa: N801, used as a function
-    """Turns the failed import of an optional dependency into advice."""
-
-    def __init__(self, feature: str, extra: str) -> None:
-        self.feature, self.extra = feature, extra
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ModuleNotFoundError):
-            raise MissingExtraError(self.feature, self.extra) from error
+@contextmanager
+def _extra(feature: str, extra: str) -> Iterator[None]:
+    """Turn the failed import of an optional dependency into advice."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(feature, extra) from error
 
 
 def _log(verbose: bool) -> None:
@@ -287,11 +282,17 @@ def _bar(unit: str) -> Any:
 
 
 def _draw(path: Path, result: dict[str, Any], target: Path) -> None:
+    """Draw the faces of one image; a picture that cannot be written is said and costs the others nothing."""
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.outputs import write_picture
 
-    write_picture(target, annotate(read_image(path), result["faces"]))
+    try:
+        if target.exists() and target.samefile(path):
+            raise OutputError(f"{target} is the image itself; choose another place for the annotated picture")
+        write_picture(target, annotate(read_image(path), result["faces"]))
+    except OutputError as error:
+        logging.getLogger(__name__).warning("%s", error)
 
 
 def _show(results: list[dict[str, Any]], *, quiet: bool) -> None:
@@ -303,7 +304,7 @@ def _show(results: list[dict[str, Any]], *, quiet: bool) -> None:
     if not quiet:
         table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
         for result in results:
-            name = Text(os.path.basename(result["path"]))
+            name = Text(Path(result["path"]).name)
             if not result["faces"]:
                 table.add_row(name, "", Text(result["error"] or "no face", style="red" if result["error"] else ""))
             for number, face in enumerate(result["faces"], start=1):

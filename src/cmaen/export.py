@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from cmaen.card import ONNX, read_card
+from cmaen.card import ONNX, folder_of, read_card
 from cmaen.errors import CheckpointError
 from cmaen.files import replacing, sha256
 from cmaen.models.checkpoint import load_checkpoint
 
 OPSET = 20
-MAX_DIFFERENCE = 5e-3
+MAX_DIFFERENCE = 1e-3
 _PROBES = 64
 
 
@@ -62,7 +62,7 @@ def export_onnx(checkpoint: Path) -> Parity:
     network = _Logits(model).eval()
     size = card.preprocess.image_size
     probes = np.random.default_rng(0).standard_normal((_PROBES, 3, size, size)).astype(np.float32)
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    folder = folder_of(checkpoint)
     with replacing(folder / ONNX) as temporary:
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with warnings.catch_warnings():

@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -21,6 +22,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
+    ImageError,
     ImageNotFoundError,
     ImagePermissionError,
     ImageTooLargeError,
@@ -35,6 +37,7 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | PILImage.Image | NDAr
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -94,16 +97,16 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
             with PILImage.open(file, formats=FORMATS) as image:
                 return _to_rgb(image, name, max_pixels)
     except UnidentifiedImageError as error:
+        file.seek(0)
+        if file.read(4).startswith(_SIGNATURES):
+            raise TruncatedImageError(f"{name} is cut short or damaged near its beginning") from error
         raise UnreadableImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)})") from error
-    except PILImage.DecompressionBombError as error:
+    except (PILImage.DecompressionBombError, MemoryError) as error:
         raise ImageTooLargeError(f"{name} is far too large: {error}") from error
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError) as error:
-        # Pillow raises any of these, and struct.error (a ValueError in spirit), on damaged files.
-        raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
-    except Exception as error:
-        if type(error).__module__ in ("struct", "zlib", "PIL.PngImagePlugin"):
-            raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+    except ImageError:
         raise
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
 
 
 def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
@@ -115,7 +118,8 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
             f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down"
         )
     image.load()
-    image = ImageOps.exif_transpose(image)
+    with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep_grey(np.asarray(image))
     if image.has_transparency_data:

@@ -22,6 +22,7 @@ def test_tree_and_zip_hold_the_same(fer_tree: Path, tmp_path: Path) -> None:
         tree, zipped = load_fer2013(fer_tree, split), load_fer2013(archive, split)
         assert tree.names == zipped.names
         assert np.array_equal(tree.images, zipped.images)
+        assert tree.fingerprint() == zipped.fingerprint() != tree.select(np.arange(1, len(tree))).fingerprint()
         assert tree.counts() == dict.fromkeys(EMOTIONS, count)
         assert all(
             EMOTIONS[label] == Path(name).parent.name for label, name in zip(tree.labels, tree.names, strict=True)

@@ -65,10 +65,11 @@ def test_without_the_extra_the_built_in_detector_works_and_says_so(
         raise MissingExtraError("CenterFace", "detect")
 
     monkeypatch.setattr(detectors, "CenterFace", missing)
+    detectors._advise.cache_clear()
     with caplog.at_level(logging.WARNING):
-        detector = build_detector()
-    assert type(detector).__name__ == "Haar"
-    assert [record.message for record in caplog.records if "cmaen[detect]" in record.message]
+        for _ in range(3):
+            assert type(build_detector()).__name__ == "Haar"
+    assert len([record for record in caplog.records if "cmaen[detect]" in record.message]) == 1
 
 
 def test_detectors_that_are_not_there(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     assert card.training["images"] == 56
     assert (card.training["split"], card.training["chosen_on"]) == ("Training", "PublicTest")
     assert card.preprocess.image_size == 64
-    rows = list(csv.DictReader((unbroken.parent / "logs" / "metrics.csv").open()))
+    assert 0 <= card.metrics["PublicTest"]["accuracy"] <= 1
+    rows = list(csv.DictReader((unbroken.parent / "logs" / "version_0" / "metrics.csv").open()))
     assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
     assert len([row for row in rows if row["val_accuracy"]]) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -92,6 +93,13 @@ class FaceSet:
             names=tuple(self.names[i] for i in indices),
             votes=None if self.votes is None else self.votes[indices],
         )
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the names, labels and pixels: two sets with one fingerprint are the same."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        digest.update(np.ascontiguousarray(self.images).tobytes())
+        return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
         """How many faces each emotion has."""

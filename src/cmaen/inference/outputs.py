@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,20 @@ CSV_COLUMNS = (
 )
 
 
-def check_format(path: Path) -> None:
-    """Refuse an output that could not be written later.
+def check_output(path: Path) -> None:
+    """Refuse, before the work begins, an output that could not be written at its end; makes its folder.
 
     Raises:
-        OutputError: The suffix names no format of :data:`FORMATS`.
+        OutputError: The suffix names no format of :data:`FORMATS`, or the place cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"{path}: the results can be written as {', '.join(FORMATS)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path} cannot be written; choose another place")
 
 
 def write_results(path: Path, results: list[dict[str, Any]]) -> None:
@@ -47,9 +54,9 @@ def write_results(path: Path, results: list[dict[str, Any]]) -> None:
     JSON is one list; JSON Lines one dict a line; CSV one row a face, and one for an image without any.
 
     Raises:
-        OutputError: The suffix names no format, or the file cannot be written.
+        OutputError: As :func:`check_output`, or the disk is full.
     """
-    check_format(path)
+    check_output(path)
     match path.suffix.lower():
         case ".json":
             text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"

@@ -153,8 +153,6 @@ def _read(image: ImageSource) -> Image | Prediction:
         return read_image(image)
     except CmaenError as error:
         return Prediction("error", error=f"{type(error).__name__}: {error}")
-    except MemoryError:
-        return Prediction("error", error="ImageTooLargeError: the image does not fit into memory; scale it down")
 
 
 def _whole(image: Image) -> FaceBox:

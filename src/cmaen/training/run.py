@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import platform
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
 
 from cmaen.card import Card
 from cmaen.config import Config
@@ -29,6 +33,8 @@ from cmaen.data.ferplus import join_votes
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import CheckpointError, ConfigError
+from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
 from cmaen.losses import LossWeights
 from cmaen.models.backbones import adapt_statistics
@@ -77,26 +83,36 @@ def train(config: Config, *, resume: bool = False) -> Path:
         _adapt(model, training, spec, config.seed)
     module = _module(model, config)
     settings = config.training
-    trainer = pl.Trainer(
-        max_epochs=settings.epochs,
-        precision=settings.precision,
-        default_root_dir=config.output,
-        callbacks=_callbacks(config),
-        logger=CSVLogger(config.output, name="", version="logs"),
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_progress_bar=sys.stderr.isatty(),
-        log_every_n_steps=50,
-    )
     write_text(config.output / "config.json", config.model_dump_json(indent=2))
-    trainer.fit(
-        module,
-        train_loader(training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment),
-        validation_loader(validation, spec),
-        ckpt_path=last if resume else None,
-        weights_only=False,
-    )
-    return _keep_best(module, config, spec, training)
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            precision=settings.precision,
+            default_root_dir=config.output,
+            callbacks=_callbacks(config),
+            logger=CSVLogger(config.output, name="logs"),
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=sys.stderr.isatty(),
+            log_every_n_steps=50,
+        )
+        trainer.fit(
+            module,
+            train_loader(training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment),
+            validation_loader(validation, spec),
+            ckpt_path=last if resume else None,
+            weights_only=False,
+        )
+    return _keep_best(module.model, config, spec, training, validation)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice and advertisements off the terminal; its errors are exceptions."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        yield
 
 
 def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
@@ -151,14 +167,8 @@ class EpochLog(Callback):
 
 def _callbacks(config: Config) -> list[Callback]:
     callbacks: list[Callback] = [
-        ModelCheckpoint(
-            config.output,
-            filename=BEST,
-            monitor="val_accuracy",
-            mode="max",
-            save_last=True,
-            enable_version_counter=False,
-        ),
+        ModelCheckpoint(config.output, filename=BEST, monitor="val_accuracy", mode="max", enable_version_counter=False),
+        ModelCheckpoint(config.output, filename=Path(LAST).stem, enable_version_counter=False),
         EarlyStopping("val_accuracy", mode="max", patience=config.training.patience),
         LearningRateMonitor("epoch"),
         EpochLog(),
@@ -170,18 +180,33 @@ def _callbacks(config: Config) -> list[Callback]:
     return callbacks
 
 
-def _keep_best(module: EmotionModule, config: Config, spec: PreprocessSpec, training: FaceSet) -> Path:
+def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: FaceSet, validation: FaceSet) -> Path:
+    """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
     best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)
-    module.load_state_dict(best["state_dict"])
+    prefix = "model."
+    state = {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
+    model.load_state_dict(state)
+    figures = _validate(model.eval(), spec, validation)
     card = Card(
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
         preprocess=spec,
         training=_history(config, best["epoch"] + 1, training),
+        metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
     )
     folder = config.output / BEST
-    save_checkpoint(module.model, card, folder)
+    save_checkpoint(model, card, folder)
     return folder
+
+
+@torch.inference_mode()
+def _validate(model: CMAEN, spec: PreprocessSpec, validation: FaceSet) -> Metrics:
+    """The figures in float32, as ``cmaen test`` gives them."""
+
+    def engine(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model(torch.from_numpy(batch)).logits.numpy(), np.float32)
+
+    return measure(validation.labels, logits_of(validation, spec, engine).argmax(axis=1))
 
 
 def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
@@ -191,6 +216,7 @@ def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
         "data": config.data.path.name,
         "split": Split.TRAIN.value,
         "images": len(training),
+        "sha256": training.fingerprint(),
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,

