@@ -1,12 +1,14 @@
-# make demo    set up and look at a real photo
-# make test    set up everything and run the tests
-# make check   what must pass before a commit: format, lint, types, import rule, tests
+# make demo    set up, and look at a real photo
+# make test    set up everything, and run the tests
+# make lint    format, lint, types and the import rule
+# make check   lint and test: what must pass before a commit
 
 PYTHON ?= python3
-# Where PyTorch has a CPU index it saves gigabytes: make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# Where PyTorch's own index can be reached, its CPU build saves gigabytes:
+#   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 
-.PHONY: demo test check clean
+.PHONY: demo test lint check clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
@@ -14,16 +16,17 @@ demo: .venv-demo/ready
 test: .venv/ready
 	.venv/bin/python -m pytest
 
-check: .venv/ready
+lint: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/python -m pytest
 
-.venv-demo/ready: pyproject.toml
+check: lint test
+
+.venv-demo/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet $(PIP_ARGS) -e ".[detect]"
+	.venv-demo/bin/python -m pip install --quiet $(PIP_ARGS) ".[detect]"
 	touch $@
 
 .venv/ready: pyproject.toml
@@ -32,4 +35,4 @@ check: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo
+	rm -rf .venv .venv-demo annotated.png faces.json

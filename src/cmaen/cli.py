@@ -316,7 +316,9 @@ def _show(results: list[dict[str, Any]], *, quiet: bool) -> None:
         for result in failed:
             console.print(Text(f"{result['path']}: {result['error']}", style="red"), soft_wrap=True)
     faces = sum(len(result["faces"]) for result in results)
-    console.print(f"{len(results)} images, {faces} faces, {len(failed)} errors", highlight=False)
+    counts = {"image": len(results), "face": faces, "error": len(failed)}
+    text = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
+    console.print(text, highlight=False)
 
 
 def _show_metrics(title: str, metrics: Metrics) -> None:

@@ -82,6 +82,8 @@ def test_faces_and_top_k(predictor: EmotionPredictor) -> None:
         predictor.get_top_k_predictions(ASTRONAUT, k=8)
     with pytest.raises(ImageNotFoundError):
         predictor.predict_faces("nothing.png")
+    with pytest.raises(TypeError, match="predict_single"):
+        predictor.predict_batch(str(ASTRONAUT))
     with pytest.raises(ValueError, match="batch_size"):
         predictor.predict_batch([ASTRONAUT], batch_size=0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,11 @@ class EmotionPredictor:
         """One :class:`~cmaen.types.Prediction` for each image, in order; ``batch_size`` images are in memory at a time.
 
         Raises:
+            TypeError: ``images`` is a single path or the bytes of a single image.
             ValueError: ``batch_size`` is below 1.
         """
+        if isinstance(images, str | bytes | PathLike):
+            raise TypeError("this takes a list of images; for one image use predict_single")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         remaining = iter(images)
