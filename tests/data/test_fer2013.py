@@ -63,7 +63,7 @@ def test_the_csv_has_another_order_of_labels(tmp_path: Path) -> None:
     assert len(faces.unreadable) == 1
     validation = load_fer2013(path, Split.VALIDATION)
     assert validation.names == ("fer0000007.png",)
-    assert validation.unreadable[0].startswith("row 8")
+    assert validation.unreadable[0].startswith("fer0000008.png")
 
 
 def test_unreadable_images_are_reported_and_left_out(fer_tree: Path, tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import csv
 import logging
 import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet, Split
-from cmaen.errors import DataError, ImageError, SplitError
+from cmaen.errors import CmaenError, DataError, SplitError
 from cmaen.images import is_image_name, read_image
+from cmaen.preprocessing import GREY_WEIGHTS
 from cmaen.types import EMOTIONS
 
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -67,75 +69,72 @@ def split_of(path: PurePosixPath) -> Split | None:
 
 def _load_tree(root: Path, split: Split) -> FaceSet:
     files = [PurePosixPath(file.relative_to(root).as_posix()) for file in root.rglob("*") if file.is_file()]
-    return _load_files(files, split, lambda name: root / name)
+    return _collect(split, _files_of(files, split, lambda file: root / file))
 
 
 def _load_zip(path: Path, split: Split) -> FaceSet:
     try:
         with zipfile.ZipFile(path) as archive:
-            return _load_files(map(PurePosixPath, archive.namelist()), split, lambda name: archive.read(str(name)))
+            files = map(PurePosixPath, archive.namelist())
+            return _collect(split, _files_of(files, split, lambda file: archive.read(str(file))))
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path} is a damaged zip: {error}; fetch it again") from error
 
 
-def _load_files(
-    files: Iterable[PurePosixPath], split: Split, source: Callable[[PurePosixPath], Path | bytes]
-) -> FaceSet:
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    names: list[str] = []
-    unreadable: list[str] = []
-    for file in sorted(files):
-        emotion = file.parent.name.lower()
-        if emotion not in EMOTIONS or not is_image_name(Path(file)) or split_of(file) is not split:
-            continue
-        try:
-            pixels = read_image(source(file))
-        except (ImageError, zipfile.BadZipFile) as error:
-            unreadable.append(f"{file}: {error}")
-            continue
-        grey = np.rint(pixels.mean(axis=2)).astype(np.uint8) if _is_coloured(pixels) else pixels[:, :, 0]
-        if images and grey.shape != images[0].shape:
-            raise DataError(f"{file} is {grey.shape}, the images before it {images[0].shape}; one set has one size")
-        images.append(grey)
-        labels.append(EMOTIONS.index(emotion))
-        names.append(str(PurePosixPath(*file.parts[-3:])))
-    return _face_set(split, images, labels, names, unreadable)
-
-
-def _is_coloured(pixels: NDArray[np.uint8]) -> bool:
-    return bool((pixels[:, :, 0] != pixels[:, :, 1]).any() or (pixels[:, :, 0] != pixels[:, :, 2]).any())
-
-
 def _load_csv(path: Path, split: Split) -> FaceSet:
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    names: list[str] = []
-    unreadable: list[str] = []
     csv.field_size_limit(sys.maxsize)
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
-        columns = [name.strip() for name in reader.fieldnames or []]
-        if missing := {"emotion", "pixels", "Usage"} - set(columns):
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        if missing := {"emotion", "pixels", "Usage"} - set(reader.fieldnames):
             raise DataError(f"{path} lacks the columns {sorted(missing)}; the Kaggle CSV has emotion, pixels and Usage")
-        reader.fieldnames = columns
-        for row, record in enumerate(reader):
-            try:
-                if Split.parse(record["Usage"] or "") is not split:
-                    continue
-                label = EMOTIONS.index(KAGGLE_EMOTIONS[int(record["emotion"])])
-                pixels = np.array((record["pixels"] or "").split(), dtype=np.uint8).reshape(KAGGLE_SIDE, KAGGLE_SIDE)
-            except (ValueError, IndexError, OverflowError, SplitError) as error:
-                unreadable.append(f"row {row}: {error}")
-                continue
-            images.append(pixels)
-            labels.append(label)
-            names.append(f"fer{row:07d}.png")  # the name FER+ gives to the row
-    return _face_set(split, images, labels, names, unreadable)
+        return _collect(split, _rows_of(reader, split))
 
 
-def _face_set(
-    split: Split, images: list[NDArray[np.uint8]], labels: list[int], names: list[str], unreadable: list[str]
-) -> FaceSet:
+Face = tuple[int, NDArray[np.uint8]]
+"""A label and its grey image uint8 [H, W]."""
+Entries = Iterator[tuple[str, Callable[[], Face]]]
+"""Names, and what reads the face of each."""
+
+
+def _files_of(files: Iterable[PurePosixPath], split: Split, source: Callable[[PurePosixPath], Path | bytes]) -> Entries:
+    def read(file: PurePosixPath) -> Face:
+        grey = np.rint(read_image(source(file)) @ GREY_WEIGHTS).astype(np.uint8)
+        return EMOTIONS.index(file.parent.name.lower()), grey
+
+    for file in sorted(files):
+        if file.parent.name.lower() in EMOTIONS and is_image_name(Path(file)) and split_of(file) is split:
+            yield str(PurePosixPath(*file.parts[-3:])), partial(read, file)
+
+
+def _rows_of(rows: Iterable[dict[str, str]], split: Split) -> Entries:
+    def read(row: dict[str, str]) -> Face:
+        Split.parse(row["Usage"])
+        label = EMOTIONS.index(KAGGLE_EMOTIONS[int(row["emotion"])])
+        return label, np.array(row["pixels"].split(), dtype=np.uint8).reshape(KAGGLE_SIDE, KAGGLE_SIDE)
+
+    others = {other.value for other in Split if other is not split}
+    for number, row in enumerate(rows):
+        if (row["Usage"] or "").strip() not in others:
+            yield f"fer{number:07d}.png", partial(read, row)  # the name FER+ gives to the row
+
+
+def _collect(split: Split, entries: Entries) -> FaceSet:
+    """Read every entry; what cannot be read is reported and left out, never replaced."""
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    names: list[str] = []
+    unreadable: list[str] = []
+    for name, read in entries:
+        try:
+            label, image = read()
+        except (CmaenError, zipfile.BadZipFile, ValueError, IndexError, OverflowError, AttributeError) as error:
+            unreadable.append(f"{name}: {error}")
+            continue
+        if images and image.shape != images[0].shape:
+            raise DataError(f"{name} is {image.shape}, the images before it {images[0].shape}; one set has one size")
+        images.append(image)
+        labels.append(label)
+        names.append(name)
     pixels = np.stack(images) if images else np.empty((0, KAGGLE_SIDE, KAGGLE_SIDE), np.uint8)
     return FaceSet(split, pixels, np.array(labels, np.int64), tuple(names), unreadable=tuple(unreadable))

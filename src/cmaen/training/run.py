@@ -158,7 +158,7 @@ def _module(model: CMAEN, config: Config) -> EmotionModule:
 class EpochLog(Callback):
     """One line an epoch on the log, for terminals without a progress bar and for files."""
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say how far the run is."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         text = " ".join(f"{name} {value:.4f}" for name, value in sorted(figures.items()))
