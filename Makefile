@@ -11,7 +11,7 @@ PIP_ARGS ?=
 .PHONY: demo test lint check clean
 
 demo: .venv-demo/ready
-	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
+	.venv-demo/bin/cmaen inference --image examples/astronaut.png --detector centerface --annotated annotated.png --output faces.json
 
 test: .venv/ready
 	.venv/bin/python -m pytest

@@ -41,7 +41,7 @@ def inference(
     ] = None,
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
     detector: Annotated[str, typer.Option(help="auto, centerface, haar, or yunet:MODEL.onnx.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in memory at a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are judged together.")] = 32,
     checkpoint: Checkpoint = None,
     engine: EngineName = "onnx",
     verbose: Verbose = False,

@@ -79,7 +79,7 @@ def export_onnx(checkpoint: Path) -> Parity:
                 dynamo=True,
                 verbose=False,
             )
-        onnx.save(with_half_weights(onnx.load(str(temporary))), str(temporary))
+        onnx.save(with_half_weights(without_traces(onnx.load(str(temporary)))), str(temporary))
         parity = _compare(network, temporary, probes)
         if parity.max_difference > MAX_DIFFERENCE:
             raise CheckpointError(
@@ -88,6 +88,15 @@ def export_onnx(checkpoint: Path) -> Parity:
     card = read_card(folder)
     replace(card, sha256={**card.sha256, ONNX: sha256(folder / ONNX)}).write(folder)
     return parity
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes about each node: stack traces, which are large and name this machine's folders."""
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    return model
 
 
 def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:

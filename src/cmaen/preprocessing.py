@@ -29,9 +29,9 @@ class CropSpec:
     """
 
     eye_distance: float = 0.41
-    eye_height: float = 0.41
-    mouth_drop: float = 0.35
-    margin: float = 1.03
+    eye_height: float = 0.40
+    mouth_drop: float = 0.36
+    margin: float = 1.04
 
     def __post_init__(self) -> None:
         parts = (self.eye_distance, self.eye_height, self.mouth_drop)

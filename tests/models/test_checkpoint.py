@@ -87,6 +87,10 @@ def test_a_card_that_is_no_json(copy: Path) -> None:
         read_card(copy)
 
 
+def test_an_exported_file_names_no_folder_of_the_machine_it_was_made_on(checkpoint: Path) -> None:
+    assert b'File "' not in (checkpoint / ONNX).read_bytes()
+
+
 def test_onnx_computes_what_pytorch_computes(checkpoint: Path) -> None:
     from cmaen.inference.engines import build_engine, probabilities
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cmaen.preprocessing import CropSpec
 from cmaen.types import FaceBox, Image
 
+MAX_SIDE = 4096
+
 
 def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
     """Cut one face out.
@@ -25,7 +27,7 @@ def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
         spec: Where the eyes and the mouth belong.
 
     Returns:
-        RGB uint8 [side, side, 3], at the scale of the image.
+        RGB uint8 [side, side, 3], at the scale of the image, up to :data:`MAX_SIDE`.
     """
     angle = 0.0
     if face.landmarks is None:
@@ -39,9 +41,19 @@ def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
         down = np.array([-math.sin(angle), math.cos(angle)])
         side = max(math.hypot(*across) / spec.eye_distance, float((mouth - eyes) @ down) / spec.mouth_drop)
         center = eyes + down * side * (0.5 - spec.eye_height)
-    side = max(side, 1.0)
-    pixels = max(round(side), 1)
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) * (pixels / side)
+    pixels = min(max(round(side), 1), MAX_SIDE)
+    image, center = _around(image, center, reach=side)
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) * (
+        pixels / max(side, 1.0)
+    )
     matrix = np.column_stack([turn, pixels / 2 - 0.5 - turn @ (center - 0.5)])
     warped = cv2.warpAffine(image, matrix, (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
+
+
+def _around(image: Image, center: NDArray[np.float64], *, reach: float) -> tuple[Image, NDArray[np.float64]]:
+    """The part of the image within ``reach`` of a point, and the point in it; OpenCV cannot warp very wide pictures."""
+    height, width = image.shape[:2]
+    low = np.clip(np.floor(center - reach).astype(int), 0, [width - 1, height - 1])
+    high = np.maximum(np.ceil(center + reach).astype(int) + 1, low + 1)
+    return image[low[1] : high[1], low[0] : high[0]], center - low

@@ -7,7 +7,7 @@ from importlib.resources import files
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ from cmaen.inference.engines import build_engine, probabilities
 from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
 
 BATCH_SIZE = 32
+
+
+class _Found(NamedTuple):
+    """A face and its crop, RGB uint8 [h, w, 3]."""
+
+    face: FaceBox
+    crop: Image
 
 
 class EmotionPredictor:
@@ -81,7 +88,7 @@ class EmotionPredictor:
         Raises:
             ImageError: The image cannot be used.
         """
-        return [face.as_dict() for face in self._predict([read_image(image)], detect=True)[0].faces]
+        return [face.as_dict() for face in self._judge([self._find(image, detect=True)])[0].faces]
 
     def get_top_k_predictions(self, image: ImageSource, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
@@ -92,7 +99,7 @@ class EmotionPredictor:
         """
         if not 1 <= k <= len(EMOTIONS):
             raise ValueError(f"k must be 1 to {len(EMOTIONS)}, not {k}")
-        faces = self._predict([read_image(image)], detect)[0].faces
+        faces = self._judge([self._find(image, detect)])[0].faces
         if not faces:
             return []
         return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
@@ -100,7 +107,7 @@ class EmotionPredictor:
     def predict_each(
         self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
     ) -> Iterator[Prediction]:
-        """One :class:`~cmaen.types.Prediction` for each image, in order; ``batch_size`` images are in memory at a time.
+        """One :class:`~cmaen.types.Prediction` for each image, in order; ``batch_size`` images are judged together.
 
         Raises:
             TypeError: ``images`` is a single path or the bytes of a single image.
@@ -112,24 +119,32 @@ class EmotionPredictor:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         remaining = iter(images)
         while chunk := list(islice(remaining, batch_size)):
-            results = [_read(image) for image in chunk]
-            good = [result for result in results if not isinstance(result, Prediction)]
-            predictions = iter(self._predict(good, detect))
-            for result in results:
-                yield result if isinstance(result, Prediction) else next(predictions)
+            found = [self._find_or_say(image, detect) for image in chunk]
+            judged = iter(self._judge([faces for faces in found if not isinstance(faces, Prediction)]))
+            for faces in found:
+                yield faces if isinstance(faces, Prediction) else next(judged)
 
-    def _predict(self, images: list[Image], detect: bool) -> list[Prediction]:
-        """The predictions of decoded images; all their faces go through the engine together."""
-        found = [self._locate(image) if detect else [_whole(image)] for image in images]
-        crops = [
-            crop_face(image, face, self.card.crop) if detect else image
-            for image, faces in zip(images, found, strict=True)
-            for face in faces
-        ]
-        rows = iter(self._classify(crops).tolist())
+    def _find_or_say(self, image: ImageSource, detect: bool) -> list[_Found] | Prediction:
+        """The faces of one image, or what is wrong with it."""
+        try:
+            return self._find(image, detect)
+        except CmaenError as error:
+            return Prediction("error", error=f"{type(error).__name__}: {error}")
+
+    def _find(self, image: ImageSource, detect: bool) -> list[_Found]:
+        """The faces of one image with their crops; the image itself is not kept."""
+        pixels = read_image(image)
+        if not detect:
+            height, width = pixels.shape[:2]
+            return [_Found(FaceBox(0.0, 0.0, float(width), float(height)), pixels)]
+        return [_Found(face, crop_face(pixels, face, self.card.crop)) for face in self._locate(pixels)]
+
+    def _judge(self, found: list[list[_Found]]) -> list[Prediction]:
+        """The prediction for the faces of each image; all of them go through the engine together."""
+        rows = iter(self._classify([crop for faces in found for _, crop in faces]).tolist())
         predictions = []
         for faces in found:
-            emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face in faces)
+            emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face, _ in faces)
             predictions.append(Prediction("ok" if emotions else "no_face", emotions))
         return predictions
 
@@ -150,14 +165,3 @@ class EmotionPredictor:
 def shipped_checkpoint() -> Path:
     """The folder of the weights that come with the package."""
     return Path(str(files("cmaen") / "weights"))
-
-
-def _read(image: ImageSource) -> Image | Prediction:
-    try:
-        return read_image(image)
-    except CmaenError as error:
-        return Prediction("error", error=f"{type(error).__name__}: {error}")
-
-
-def _whole(image: Image) -> FaceBox:
-    return FaceBox(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
