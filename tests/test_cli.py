@@ -91,12 +91,13 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
 
 def test_the_shipped_weights_can_be_measured(fer_tree: Path, tmp_path: Path) -> None:
     output = tmp_path / "figures.json"
-    text = cmaen("test", "--data", fer_tree, "--without-copies", "--output", output)
+    text = cmaen("test", "--data", fer_tree, "--without-copies", "--tta", "--output", output)
     assert "accuracy" in text
     figures = json.loads(output.read_text())
     assert figures["split"] == "PublicTest"
     assert figures["official"]["count"] == 21
     assert figures["without exact copies"]["count"] <= 21
+    assert figures["with test-time augmentation"]["count"] == 21
     assert "is not a split" in cmaen("test", "--data", fer_tree, "--split", "dev", code=2)
 
 

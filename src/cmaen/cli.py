@@ -119,10 +119,13 @@ def test(
     without_copies: Annotated[
         bool, typer.Option("--without-copies", help="Also measure without the images that stand in Training too.")
     ] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Also measure with each face and its mirror image averaged.")
+    ] = False,
     engine: EngineName = "onnx",
     verbose: Verbose = False,
 ) -> None:
-    """Measure a checkpoint on a split of FER2013: one crop, no test-time augmentation."""
+    """Measure a checkpoint on a split of FER2013: one crop, and what is asked for beside it."""
     _log(verbose)
     from cmaen.card import read_card
     from cmaen.data.fer2013 import load_fer2013
@@ -143,13 +146,18 @@ def test(
         training = load_fer2013(data, Split.TRAIN)
         sets["without exact copies"] = leave_out(faces, training, exact_only=True)
         sets["without near copies"] = leave_out(faces, training, exact_only=False)
-    predictions = logits_of(faces, spec, network, progress=_bar("batches")).argmax(axis=1)
+    logits = logits_of(faces, spec, network, progress=_bar("batches"))
+    predictions = logits.argmax(axis=1)
     row_of = {key: row for row, key in enumerate(faces.names)}
     figures = {}
     for name, some in sets.items():
         rows = [row_of[key] for key in some.names]
         figures[name] = measure(faces.labels[rows], predictions[rows])
-        _show_metrics(f"{chosen.value}, {name}", figures[name])
+    if tta:
+        logits = logits + logits_of(faces, spec, network, mirrored=True, progress=_bar("mirrored batches"))
+        figures["with test-time augmentation"] = measure(faces.labels, logits.argmax(axis=1))
+    for name, metrics in figures.items():
+        _show_metrics(f"{chosen.value}, {name}", metrics)
     if output is not None:
         values = {name: metrics.as_dict() for name, metrics in figures.items()}
         write_text(output, json.dumps({"split": chosen.value, "engine": engine, **values}, indent=2) + "\n")

@@ -94,6 +94,8 @@ class TrainingConfig(Section):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     ema_decay: float | None = Field(None, gt=0, lt=1, description="of the averaged weights that validate and are kept")
     augment: bool = True
+    mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
+    cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is off; with both on, each batch takes one")
 
 
 class Config(Section):

@@ -16,7 +16,7 @@ from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training.batches import ShuffledPicks, train_loader, validation_loader  # noqa: E402
+from cmaen.training.batches import FaceBatches, Picks, Regime, ShuffledPicks, train_loader, validation_loader  # noqa: E402
 from cmaen.training.run import EpochLog, train  # noqa: E402
 from cmaen.training.schedule import Schedule  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
@@ -61,6 +61,7 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     rows = list(csv.DictReader((unbroken.parent / "logs" / "version_0" / "metrics.csv").open()))
     assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
     assert len([row for row in rows if row["val_accuracy"]]) == 2
+    assert list((unbroken.parent / "tensorboard").rglob("events.out.tfevents.*"))
 
 
 def test_one_seed_gives_one_network_also_seed_zero(fer_tree: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_validation_and_test_never_train(fer_tree: Path) -> None:
     spec = PreprocessSpec(image_size=64)
     for split in (Split.VALIDATION, Split.TEST):
         with pytest.raises(SplitError):
-            train_loader(load_fer2013(fer_tree, split), spec, batch_size=4, seed=0, augmented=True)
+            train_loader(load_fer2013(fer_tree, split), spec, Regime(), batch_size=4, seed=0)
     for split in (Split.TRAIN, Split.TEST):
         with pytest.raises(SplitError):
             validation_loader(load_fer2013(fer_tree, split), spec)
@@ -116,6 +117,18 @@ def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) ->
     batches = list(validation_loader(faces, spec, batch_size=8))
     assert np.array_equal(torch.cat([batch.images for batch in batches]).numpy(), spec(list(faces.images)))
     assert torch.cat([batch.labels for batch in batches]).tolist() == faces.labels.tolist()
+
+
+def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    picks = Picks(torch.arange(16), seed=1)
+    plain, mixed = (
+        FaceBatches(faces, PreprocessSpec(image_size=64), Regime(mixup=alpha))[picks] for alpha in (0.0, 1.0)
+    )
+    assert torch.equal(plain.targets.argmax(dim=1), plain.labels)
+    assert torch.equal(mixed.labels, plain.labels)
+    assert not torch.equal(mixed.targets, plain.targets)
+    assert not torch.equal(mixed.images, plain.images)
 
 
 def test_every_epoch_has_its_own_order_and_every_face_once() -> None:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cmaen.data.augmentation import augment
 from cmaen.data.ferplus import vote_distribution
+from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
+from cmaen.losses import soft_targets
 from cmaen.preprocessing import PreprocessSpec
 
 
 class Batch(NamedTuple):
-    """images float32 [B, 3, H, W], labels int64 [B], votes float32 [B, E]: the annotators' distribution."""
+    """images float32 [B, 3, H, W], labels int64 [B], targets float32 [B, E]: what is learnt, rows summing to 1."""
 
     images: Tensor
     labels: Tensor
-    votes: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """What is done to the faces of Training before they are learnt.
+
+    Attributes:
+        augmented: Whether they are augmented, see :func:`cmaen.data.augmentation.augment`.
+        vote_weight: Part of the target that the FER+ votes give.
+        mixup, cutmix: See :func:`cmaen.data.mixing.mix`.
+    """
+
+    augmented: bool = True
+    vote_weight: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
 
 class Picks(NamedTuple):
@@ -73,38 +93,48 @@ class InOrder(Sampler[Picks]):
 
 
 class FaceBatches(Dataset[Batch]):
-    """Makes whole batches of a set: ``dataset[picks]``."""
+    """Makes whole batches of a set: ``dataset[picks]``.
 
-    def __init__(self, faces: FaceSet, spec: PreprocessSpec, *, augmented: bool) -> None:
-        if augmented:
-            faces.require(Split.TRAIN, "augmentation")
+    Args:
+        faces: In memory.
+        spec: Of the network.
+        regime: For Training only; ``None`` leaves the faces and their labels as they are.
+    """
+
+    def __init__(self, faces: FaceSet, spec: PreprocessSpec, regime: Regime | None = None) -> None:
+        if regime is not None:
+            faces.require(Split.TRAIN, "training")
         self.images = torch.from_numpy(faces.images)
         self.labels = torch.from_numpy(faces.labels)
-        self.votes = torch.from_numpy(vote_distribution(faces))
+        votes = torch.from_numpy(vote_distribution(faces))
+        self.targets = soft_targets(self.labels, votes, regime.vote_weight if regime else 0.0)
         self.spec = spec
-        self.augmented = augmented
+        self.regime = regime
 
     def __getitem__(self, picks: Picks) -> Batch:
-        images = self.images[picks.indices]
-        if self.augmented:
-            generator = torch.Generator().manual_seed(picks.seed)
-            pixels = self.spec.normalise(augment(images, self.spec.image_size, generator).numpy())
+        images, labels, targets = (part[picks.indices] for part in (self.images, self.labels, self.targets))
+        if self.regime is None or not self.regime.augmented:
+            pixels = torch.from_numpy(self.spec(list(images.numpy())))
         else:
-            pixels = self.spec(list(images.numpy()))
-        return Batch(torch.from_numpy(pixels), self.labels[picks.indices], self.votes[picks.indices])
+            generator = torch.Generator().manual_seed(picks.seed)
+            augmented = augment(images, self.spec.image_size, generator)
+            pixels = torch.from_numpy(self.spec.normalise(augmented.numpy()))
+        if self.regime is not None:
+            rng = np.random.default_rng(picks.seed)
+            pixels, targets = mix(pixels, targets, rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix)
+        return Batch(pixels, labels, targets)
 
 
 def train_loader(
-    faces: FaceSet, spec: PreprocessSpec, *, batch_size: int, seed: int, augmented: bool
+    faces: FaceSet, spec: PreprocessSpec, regime: Regime, *, batch_size: int, seed: int
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training.
 
     Raises:
         SplitError: The faces are of another split.
     """
-    faces.require(Split.TRAIN, "training")
     picks = ShuffledPicks(len(faces), batch_size, seed)
-    return DataLoader(FaceBatches(faces, spec, augmented=augmented), sampler=picks, batch_size=None)
+    return DataLoader(FaceBatches(faces, spec, regime), sampler=picks, batch_size=None)
 
 
 def validation_loader(faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256) -> DataLoader[Batch]:
@@ -114,5 +144,4 @@ def validation_loader(faces: FaceSet, spec: PreprocessSpec, *, batch_size: int =
         SplitError: The faces are of another split.
     """
     faces.require(Split.VALIDATION, "validation")
-    dataset = FaceBatches(faces, spec, augmented=False)
-    return DataLoader(dataset, sampler=InOrder(len(faces), batch_size), batch_size=None)
+    return DataLoader(FaceBatches(faces, spec), sampler=InOrder(len(faces), batch_size), batch_size=None)

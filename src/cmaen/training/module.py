@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from cmaen.losses import LossWeights, cmaen_loss, soft_targets
+from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN
 from cmaen.training.batches import Batch
 from cmaen.training.schedule import Schedule
@@ -25,7 +25,6 @@ class EmotionModule(LightningModule):
     Args:
         model: The network.
         loss_weights: Of the terms of the loss.
-        vote_weight: Part of the target that the FER+ votes give.
         learning_rate, weight_decay: Of AdamW; norms and biases have no decay.
         schedule: Learning rate over the epochs.
         clip: Largest norm of the gradient.
@@ -36,7 +35,6 @@ class EmotionModule(LightningModule):
         model: CMAEN,
         *,
         loss_weights: LossWeights,
-        vote_weight: float,
         learning_rate: float,
         weight_decay: float,
         schedule: Schedule,
@@ -45,7 +43,6 @@ class EmotionModule(LightningModule):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.loss_weights = loss_weights
-        self.vote_weight = vote_weight
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.schedule = schedule
@@ -56,7 +53,7 @@ class EmotionModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         output = self.model(_channels_last(batch.images))
-        loss = cmaen_loss(output, soft_targets(batch.labels, batch.votes, self.vote_weight), self.loss_weights)
+        loss = cmaen_loss(output, batch.targets, self.loss_weights)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels))
         self.log("train_accuracy", hits, on_step=False, on_epoch=True, batch_size=len(batch.labels))

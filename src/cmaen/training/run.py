@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     RichProgressBar,
 )
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from numpy.typing import NDArray
 
 from cmaen.card import Card
@@ -41,7 +42,7 @@ from cmaen.models.backbones import adapt_statistics
 from cmaen.models.checkpoint import save_checkpoint
 from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.batches import FaceBatches, Picks, train_loader, validation_loader
+from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.module import EmotionModule
 from cmaen.training.schedule import Schedule
 
@@ -83,6 +84,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         _adapt(model, training, spec, config.seed)
     module = _module(model, config)
     settings = config.training
+    regime = Regime(settings.augment, config.loss.vote_weight, settings.mixup, settings.cutmix)
     write_text(config.output / "config.json", config.model_dump_json(indent=2))
     with _quiet_lightning():
         trainer = pl.Trainer(
@@ -90,7 +92,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
             precision=settings.precision,
             default_root_dir=config.output,
             callbacks=_callbacks(config),
-            logger=CSVLogger(config.output, name="logs"),
+            logger=[CSVLogger(config.output, name="logs"), TensorBoardLogger(config.output, name="tensorboard")],
             num_sanity_val_steps=0,
             enable_model_summary=False,
             enable_progress_bar=sys.stderr.isatty(),
@@ -98,7 +100,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         )
         trainer.fit(
             module,
-            train_loader(training, spec, batch_size=settings.batch_size, seed=config.seed, augmented=settings.augment),
+            train_loader(training, spec, regime, batch_size=settings.batch_size, seed=config.seed),
             validation_loader(validation, spec),
             ckpt_path=last if resume else None,
             weights_only=False,
@@ -131,7 +133,7 @@ def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
 def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
     assert model.backbone is not None
     some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
-    batch = FaceBatches(training, spec, augmented=False)[Picks(torch.from_numpy(some), seed)]
+    batch = FaceBatches(training, spec)[Picks(torch.from_numpy(some), seed)]
     adapt_statistics(model.backbone.eval(), batch.images)
     model.backbone.train()
 
@@ -142,7 +144,6 @@ def _module(model: CMAEN, config: Config) -> EmotionModule:
     return EmotionModule(
         model,
         loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight"})),
-        vote_weight=config.loss.vote_weight,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         clip=settings.clip,
@@ -226,5 +227,15 @@ def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
         "seed": config.seed,
         "loss": config.loss.model_dump(mode="json"),
         "optimisation": config.training.model_dump(mode="json"),
+        "revision": _revision(),
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
+
+
+def _revision() -> str | None:
+    """The git commit of the code that runs, marked where it was changed since; ``None`` outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cmaen.data.mixing import mix  # noqa: E402
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    """Eight flat faces whose grey level is the index of their emotion, so that a mixture tells its parts."""
+    labels = torch.arange(8) % 7
+    return labels.float().view(-1, 1, 1, 1).expand(-1, 3, 10, 10).contiguous(), torch.eye(7)[labels]
+
+
+def level(targets: torch.Tensor) -> torch.Tensor:
+    return targets @ torch.arange(7.0)
+
+
+@pytest.mark.parametrize("alphas", [{"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+@pytest.mark.parametrize("seed", range(6))
+def test_targets_are_mixed_by_the_share_of_the_pixels(alphas: dict[str, float], seed: int) -> None:
+    images, targets = batch()
+    before = images.clone()
+    mixed = mix(images, targets, np.random.default_rng(seed), **alphas)
+    assert torch.allclose(mixed.targets.sum(dim=1), torch.ones(8))
+    assert torch.allclose(mixed.images.mean(dim=(1, 2, 3)), level(mixed.targets), atol=1e-5)
+    assert torch.equal(images, before)
+
+
+def test_cutting_keeps_pixels_and_blending_does_not() -> None:
+    images, targets = batch()
+    cut = mix(images, targets, np.random.default_rng(1), cutmix=1.0).images
+    assert set(cut.unique().tolist()) <= set(range(7))
+    blended = mix(images, targets, np.random.default_rng(1), mixup=1.0).images
+    assert not set(blended.unique().tolist()) <= set(range(7))
+
+
+def test_switched_off_nothing_changes_and_one_seed_gives_one_result() -> None:
+    images, targets = batch()
+    assert mix(images, targets, np.random.default_rng(0)).images is images
+    one, other = (mix(images, targets, np.random.default_rng(3), mixup=0.4, cutmix=1.0) for _ in range(2))
+    assert torch.equal(one.images, other.images)
