@@ -70,9 +70,5 @@ class MissingExtraError(CmaenError):
         super().__init__(f"{feature} needs the optional dependencies: pip install 'cmaen[{extra}]'")
 
 
-class CameraError(CmaenError):
-    """A camera that cannot be opened or stopped giving frames."""
-
-
 class OutputError(CmaenError):
     """A result that could not be written; what stood there before is untouched."""
