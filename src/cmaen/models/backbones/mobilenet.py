@@ -1,8 +1,9 @@
 """MobileNetV1 (Howard et al., 2017), the light backbone, and the face-trained weights it can start from.
 
 Two things make it train fast on a CPU. A depthwise convolution with stride 2 runs as one with stride 1 whose result is
-subsampled: the numbers are the same, and oneDNN's bfloat16 data gradient of the strided one is 20 to 60 times slower
-(94 ms against 5 ms for 64 maps of 64 x 48 x 48 on two Zen 4 cores, ``examples/measure_training.py``). And ReLU6 is ``F.relu6``, not ``clamp``.
+subsampled: the numbers are the same, and oneDNN's bfloat16 data gradient of the strided one is 20 times slower (94 ms
+against 5 ms for 64 maps of 64 x 48 x 48 on two Zen 4 cores, see ``examples/measure_training.py``). And ReLU6 is
+``F.relu6``, not ``clamp``.
 """
 
 from __future__ import annotations
