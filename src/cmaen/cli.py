@@ -94,6 +94,8 @@ def train(
     """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
     _log(verbose or not sys.stderr.isatty())
     with _extra("training", "train"):
+        from lightning.pytorch.utilities import rank_zero_only
+
         from cmaen.config import load_config, parse_overrides
         from cmaen.training.run import train as run
     overrides = {
@@ -107,7 +109,7 @@ def train(
         "seed": seed,
         **parse_overrides(settings or []),
     }
-    typer.echo(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
+    rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
 
 
 @app.command()
@@ -131,10 +133,10 @@ def test(
     from cmaen.data.fer2013 import load_fer2013
     from cmaen.data.leakage import without_copies as leave_out
     from cmaen.data.splits import Split
+    from cmaen.engines import build_engine
     from cmaen.evaluation.metrics import measure
     from cmaen.evaluation.run import logits_of
     from cmaen.files import write_text
-    from cmaen.inference.engines import build_engine
     from cmaen.inference.predictor import shipped_checkpoint
 
     folder = checkpoint or shipped_checkpoint()
@@ -221,7 +223,7 @@ def benchmark(
 ) -> None:
     """Time a checkpoint: milliseconds from face crops to logits, the median of 30 runs."""
     from cmaen.card import read_card
-    from cmaen.inference.engines import build_engine
+    from cmaen.engines import build_engine
     from cmaen.inference.latency import latency_ms
     from cmaen.inference.predictor import shipped_checkpoint
 

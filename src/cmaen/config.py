@@ -55,6 +55,7 @@ class ModelConfig(Section):
     adaptive_ensemble: bool = True
     hidden: int = Field(256, ge=8)
     dropout: float = Field(0.5, ge=0, lt=1)
+    stochastic_depth: float = Field(0.0, ge=0, lt=1, description="of the E-CNN's last block; less before it")
 
     @model_validator(mode="after")
     def _fits(self) -> ModelConfig:
@@ -75,13 +76,25 @@ class LossConfig(Section):
     focal_alpha: float = Field(1.0, gt=0)
     focal_gamma: float = Field(2.0, ge=0)
     vote_weight: float = Field(0.0, ge=0, le=1, description="part of the target that the FER+ votes give")
+    votes_as: Literal["annotators", "labels"] = Field(
+        "labels", description="the annotators' own distribution, or what their votes say about FER2013's label"
+    )
+
+
+class DistillationConfig(Section):
+    """Learning from trained networks as well (Hinton et al., 2015)."""
+
+    teachers: tuple[Path, ...] = Field((), description="folders of checkpoints, whose answers are averaged")
+    weight: float = Field(0.5, ge=0, le=1, description="part of the target that the teachers give")
+    temperature: float = Field(1.0, gt=0, description="above 1 softens the teachers' answers")
+    cache: Path = Field(Path("runs/teachers"), description="folder where the teachers' logits are kept")
 
 
 class TrainingConfig(Section):
     """Optimiser, schedule and loop; the defaults are the paper's."""
 
     epochs: int = Field(150, ge=1)
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=2, description="of all processes together")
     learning_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(1e-3, ge=0, description="none on norms and biases")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
@@ -91,9 +104,16 @@ class TrainingConfig(Section):
     t_mult: int = Field(2, ge=1, description="each cycle is so many times as long as the one before")
     eta_min: float = Field(1e-6, ge=0, description="learning rate at the end of a cycle")
     patience: int = Field(15, ge=1, description="epochs without a better validation accuracy before the end")
+    devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
+    nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
-    ema_decay: float | None = Field(None, gt=0, lt=1, description="of the averaged weights that validate and are kept")
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
+    )
     augment: bool = True
+    operations: int = Field(0, ge=0, le=6, description="random photometric operations on each face, see rand_augment")
+    magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is off; with both on, each batch takes one")
 
@@ -109,12 +129,15 @@ class Config(Section):
     preprocess: PreprocessConfig = PreprocessConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig = DistillationConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         if self.loss.vote_weight and self.data.votes is None:
             raise ValueError("loss.vote_weight needs data.votes, the CSV of the FER+ votes")
+        if self.distillation.teachers and self.loss.vote_weight + self.distillation.weight > 1:
+            raise ValueError("loss.vote_weight and distillation.weight together are above 1")
         return self
 
 

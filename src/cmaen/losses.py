@@ -5,6 +5,7 @@ A target is a distribution over the emotions, float32 [B, E]; a label is one wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,10 +35,21 @@ class LossWeights:
     focal_gamma: float = 2.0
 
 
-def soft_targets(labels: Tensor, votes: Tensor, vote_weight: float) -> Tensor:
-    """Mix labels int64 [B] with the annotators' distribution [B, E]: (1 - w) * one-hot + w * votes."""
-    one_hot = F.one_hot(labels, votes.shape[1]).to(votes.dtype)
-    return (1 - vote_weight) * one_hot + vote_weight * votes
+def soft_targets(labels: Tensor, emotions: int, others: Sequence[tuple[Tensor, float]] = ()) -> Tensor:
+    """Mix labels with other opinions on the same faces, like annotators' votes or a teacher's answers.
+
+    Args:
+        labels: int64 [B].
+        emotions: E.
+        others: Distributions float32 [B, E], each with its weight w; the weights sum to at most 1.
+
+    Returns:
+        (1 - sum of w) * one-hot + sum of w * distribution, float32 [B, E].
+    """
+    targets = (1 - sum(weight for _, weight in others)) * F.one_hot(labels, emotions).float()
+    for distribution, weight in others:
+        targets = targets + weight * distribution
+    return targets
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: float = 2.0) -> Tensor:

@@ -92,7 +92,7 @@ def test_an_exported_file_names_no_folder_of_the_machine_it_was_made_on(checkpoi
 
 
 def test_onnx_computes_what_pytorch_computes(checkpoint: Path) -> None:
-    from cmaen.inference.engines import build_engine, probabilities
+    from cmaen.engines import build_engine, probabilities
 
     batch = np.random.default_rng(1).standard_normal((5, 3, 64, 64)).astype(np.float32)
     one, other = (probabilities(build_engine(name, checkpoint)(batch)) for name in ("onnx", "torch"))

@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from cmaen.inference.engines import Engine
+from cmaen.engines import Engine
 from cmaen.preprocessing import PreprocessSpec
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import read_card
+from cmaen.engines import build_engine, probabilities
 from cmaen.errors import CmaenError
 from cmaen.images import ImageSource, read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import AUTO, build_detector
-from cmaen.inference.engines import build_engine, probabilities
 from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
 
 BATCH_SIZE = 32

@@ -137,6 +137,7 @@ def build_cmaen(
     adaptive_ensemble: bool = True,
     hidden: int = 256,
     dropout: float = 0.5,
+    stochastic_depth: float = 0.0,
 ) -> CMAEN:
     """A CMAEN by its architecture; the defaults are the paper's, and every switch of its ablation is an argument.
 
@@ -154,6 +155,7 @@ def build_cmaen(
         adaptive_ensemble: Whether the two classifiers are weighed face by face, or averaged.
         hidden: Width of the fusion classifier.
         dropout: Of the E-CNN's last map and of the classifiers' inputs.
+        stochastic_depth: See :class:`cmaen.models.ecnn.ECNN`.
 
     Raises:
         ConfigError: Both pathways are switched off, or the backbone is unknown.
@@ -162,7 +164,13 @@ def build_cmaen(
         raise ConfigError("CMAEN needs at least one pathway: switch ecnn on or name a backbone")
     texture = None
     if ecnn:
-        texture = ECNN(widths=ecnn_widths, stem=ecnn_stem, stem_stride=ecnn_stem_stride, dropout=dropout)
+        texture = ECNN(
+            widths=ecnn_widths,
+            stem=ecnn_stem,
+            stem_stride=ecnn_stem_stride,
+            dropout=dropout,
+            stochastic_depth=stochastic_depth,
+        )
     semantic = None if backbone is None else build_backbone(backbone, backbone_weights)
     e_channels = texture.channels[-1] if texture else None
     f_channels = semantic.channels[-1] if semantic else None

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cmaen.data.augmentation import augment
-from cmaen.data.ferplus import vote_distribution
+from cmaen.data.augmentation import augment, rand_augment
 from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
 from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import EMOTIONS
 
 
 class Batch(NamedTuple):
@@ -33,12 +34,13 @@ class Regime:
 
     Attributes:
         augmented: Whether they are augmented, see :func:`cmaen.data.augmentation.augment`.
-        vote_weight: Part of the target that the FER+ votes give.
+        operations, magnitude: See :func:`cmaen.data.augmentation.rand_augment`.
         mixup, cutmix: See :func:`cmaen.data.mixing.mix`.
     """
 
     augmented: bool = True
-    vote_weight: float = 0.0
+    operations: int = 0
+    magnitude: float = 0.5
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -50,10 +52,32 @@ class Picks(NamedTuple):
     seed: int
 
 
+class Place(NamedTuple):
+    """Which of the processes that train together this one is."""
+
+    rank: int
+    processes: int
+
+    @classmethod
+    def here(cls) -> Place:
+        """As torch.distributed has it; alone where nothing is distributed."""
+        distributed = dist.is_available() and dist.is_initialized()
+        return cls(dist.get_rank(), dist.get_world_size()) if distributed else cls(0, 1)
+
+    def share(self, indices: Tensor) -> Tensor:
+        """This process's part of indices [N], every so manyth."""
+        return indices[self.rank :: self.processes]
+
+
+def derived_seed(*parts: int) -> int:
+    """A seed that only depends on these numbers, like the run's seed and the epoch."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 2)
+
+
 class ShuffledPicks(Sampler[Picks]):
     """Every epoch has an order of its own, by the seed and the epoch alone, so a resumed run goes on alike.
 
-    The last, smaller batch of an epoch is dropped.
+    A batch is shared out evenly among the processes that train together. The last, smaller batch is dropped.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
@@ -70,26 +94,28 @@ class ShuffledPicks(Sampler[Picks]):
         return self.count // self.batch_size
 
     def __iter__(self) -> Iterator[Picks]:
-        generator = torch.Generator().manual_seed(hash((self.seed, self.epoch)) % 2**63)
-        order = torch.randperm(self.count, generator=generator)
-        seeds = torch.randint(2**62, (len(self),), generator=generator).tolist()
-        for number, seed in enumerate(seeds):
-            yield Picks(order[number * self.batch_size : (number + 1) * self.batch_size], seed)
+        place = Place.here()
+        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(derived_seed(self.seed, self.epoch)))
+        for number, indices in enumerate(order.split(self.batch_size)[: len(self)]):
+            yield Picks(place.share(indices), derived_seed(self.seed, self.epoch, number, place.rank))
 
 
 class InOrder(Sampler[Picks]):
-    """All faces, in their order."""
+    """All faces, in their order, shared out among the processes that train together."""
 
     def __init__(self, count: int, batch_size: int) -> None:
         self.count = count
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch_size)
+        return -(-len(self._share()) // self.batch_size)
 
     def __iter__(self) -> Iterator[Picks]:
-        for indices in torch.split(torch.arange(self.count), self.batch_size):
+        for indices in self._share().split(self.batch_size):
             yield Picks(indices, seed=0)
+
+    def _share(self) -> Tensor:
+        return Place.here().share(torch.arange(self.count))
 
 
 class FaceBatches(Dataset[Batch]):
@@ -98,16 +124,18 @@ class FaceBatches(Dataset[Batch]):
     Args:
         faces: In memory.
         spec: Of the network.
-        regime: For Training only; ``None`` leaves the faces and their labels as they are.
+        targets: What is learnt, float32 [N, E]; default: the labels.
+        regime: For Training only; ``None`` leaves the faces as they are.
     """
 
-    def __init__(self, faces: FaceSet, spec: PreprocessSpec, regime: Regime | None = None) -> None:
+    def __init__(
+        self, faces: FaceSet, spec: PreprocessSpec, *, targets: Tensor | None = None, regime: Regime | None = None
+    ) -> None:
         if regime is not None:
             faces.require(Split.TRAIN, "training")
         self.images = torch.from_numpy(faces.images)
         self.labels = torch.from_numpy(faces.labels)
-        votes = torch.from_numpy(vote_distribution(faces))
-        self.targets = soft_targets(self.labels, votes, regime.vote_weight if regime else 0.0)
+        self.targets = soft_targets(self.labels, len(EMOTIONS)) if targets is None else targets
         self.spec = spec
         self.regime = regime
 
@@ -118,6 +146,7 @@ class FaceBatches(Dataset[Batch]):
         else:
             generator = torch.Generator().manual_seed(picks.seed)
             augmented = augment(images, self.spec.image_size, generator)
+            augmented = rand_augment(augmented, generator, self.regime.operations, self.regime.magnitude)
             pixels = torch.from_numpy(self.spec.normalise(augmented.numpy()))
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
@@ -126,15 +155,21 @@ class FaceBatches(Dataset[Batch]):
 
 
 def train_loader(
-    faces: FaceSet, spec: PreprocessSpec, regime: Regime, *, batch_size: int, seed: int
+    faces: FaceSet,
+    spec: PreprocessSpec,
+    regime: Regime,
+    *,
+    batch_size: int,
+    seed: int,
+    targets: Tensor | None = None,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of Training.
+    """Shuffled batches of Training; ``batch_size`` is that of all processes together.
 
     Raises:
         SplitError: The faces are of another split.
     """
     picks = ShuffledPicks(len(faces), batch_size, seed)
-    return DataLoader(FaceBatches(faces, spec, regime), sampler=picks, batch_size=None)
+    return DataLoader(FaceBatches(faces, spec, targets=targets, regime=regime), sampler=picks, batch_size=None)
 
 
 def validation_loader(faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256) -> DataLoader[Batch]:

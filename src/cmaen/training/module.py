@@ -14,7 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN
-from cmaen.training.batches import Batch
+from cmaen.training.batches import Batch, derived_seed
 from cmaen.training.schedule import Schedule
 from cmaen.types import EMOTIONS
 
@@ -28,6 +28,7 @@ class EmotionModule(LightningModule):
         learning_rate, weight_decay: Of AdamW; norms and biases have no decay.
         schedule: Learning rate over the epochs.
         clip: Largest norm of the gradient.
+        seed: Of what is random in the network, like dropout.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class EmotionModule(LightningModule):
         weight_decay: float,
         schedule: Schedule,
         clip: float,
+        seed: int,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
@@ -47,16 +49,22 @@ class EmotionModule(LightningModule):
         self.weight_decay = weight_decay
         self.schedule = schedule
         self.clip = clip
+        self.seed = seed
         self.accuracy = MulticlassAccuracy(len(EMOTIONS), average="micro")
         self.macro_f1 = MulticlassF1Score(len(EMOTIONS), average="macro")
+
+    def on_train_epoch_start(self) -> None:
+        """Every epoch has its own randomness, so a resumed run goes on alike."""
+        torch.manual_seed(derived_seed(self.seed, self.current_epoch, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         output = self.model(_channels_last(batch.images))
         loss = cmaen_loss(output, batch.targets, self.loss_weights)
+        count = len(batch.labels)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels))
-        self.log("train_accuracy", hits, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=count)
+        self.log("train_accuracy", hits, on_step=False, on_epoch=True, sync_dist=True, batch_size=count)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -65,7 +73,7 @@ class EmotionModule(LightningModule):
         self.accuracy(logits, batch.labels)
         self.macro_f1(logits, batch.labels)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
-        self.log("val_loss", loss, batch_size=len(batch.labels))
+        self.log("val_loss", loss, sync_dist=True, batch_size=len(batch.labels))
         self.log("val_accuracy", self.accuracy, prog_bar=True)
         self.log("val_macro_f1", self.macro_f1)
 

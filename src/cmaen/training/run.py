@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import subprocess
 import sys
@@ -19,32 +20,38 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
+from torch import Tensor
 
-from cmaen.card import Card
-from cmaen.config import Config
+from cmaen.card import Card, read_card
+from cmaen.config import Config, TrainingConfig
 from cmaen.data.fer2013 import load_fer2013
-from cmaen.data.ferplus import join_votes
+from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
-from cmaen.losses import LossWeights
+from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import adapt_statistics
 from cmaen.models.checkpoint import save_checkpoint
 from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
+from cmaen.training.averaging import warm_average
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
+from cmaen.training.callbacks import EpochLog, Pace
+from cmaen.training.distillation import teacher_answers
 from cmaen.training.module import EmotionModule
 from cmaen.training.schedule import Schedule
+from cmaen.types import EMOTIONS
 
 LAST = "last.ckpt"
 BEST = "best"
@@ -76,6 +83,8 @@ def train(config: Config, *, resume: bool = False) -> Path:
         )
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
+    if rank_zero_only.rank:
+        logging.getLogger("cmaen").setLevel(logging.WARNING)  # one process speaks for all
     training, validation = _read_data(config)
     pl.seed_everything(config.seed, verbose=False)
     spec = PreprocessSpec(**config.preprocess.model_dump())
@@ -84,8 +93,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         _adapt(model, training, spec, config.seed)
     module = _module(model, config)
     settings = config.training
-    regime = Regime(settings.augment, config.loss.vote_weight, settings.mixup, settings.cutmix)
-    write_text(config.output / "config.json", config.model_dump_json(indent=2))
+    regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     with _quiet_lightning():
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
@@ -97,15 +105,30 @@ def train(config: Config, *, resume: bool = False) -> Path:
             enable_model_summary=False,
             enable_progress_bar=sys.stderr.isatty(),
             log_every_n_steps=50,
+            use_distributed_sampler=False,
+            accelerator=settings.accelerator,
+            **_processes(settings),
         )
+        if trainer.is_global_zero:
+            write_text(config.output / "config.json", config.model_dump_json(indent=2))
+            write_text(config.output / "revision.txt", f"{_revision()}\n")
         trainer.fit(
             module,
-            train_loader(training, spec, regime, batch_size=settings.batch_size, seed=config.seed),
+            train_loader(
+                training,
+                spec,
+                regime,
+                batch_size=settings.batch_size,
+                seed=config.seed,
+                targets=_targets(training, config),
+            ),
             validation_loader(validation, spec),
             ckpt_path=last if resume else None,
             weights_only=False,
         )
-    return _keep_best(module.model, config, spec, training, validation)
+    if trainer.is_global_zero:
+        _keep_best(module.model, config, spec, training, validation)
+    return config.output / BEST
 
 
 @contextmanager
@@ -130,6 +153,36 @@ def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
     return training, validation
 
 
+def _targets(training: FaceSet, config: Config) -> Tensor:
+    """What is learnt, float32 [N, E]: the labels, mixed with the annotators' votes and the teachers' answers."""
+    others = []
+    if config.loss.vote_weight:
+        votes = label_distribution if config.loss.votes_as == "labels" else vote_distribution
+        others.append((torch.from_numpy(votes(training)), config.loss.vote_weight))
+    distillation = config.distillation
+    if distillation.teachers and distillation.weight:
+        answers = teacher_answers(
+            training, distillation.teachers, temperature=distillation.temperature, cache=distillation.cache
+        )
+        others.append((torch.from_numpy(answers), distillation.weight))
+    return soft_targets(torch.from_numpy(training.labels), len(EMOTIONS), others)
+
+
+def _processes(settings: TrainingConfig) -> dict[str, Any]:
+    """Where the run runs: as the configuration says, or as torchrun has started it.
+
+    Raises:
+        ConfigError: The batch cannot be shared out evenly among the processes.
+    """
+    devices, nodes = settings.devices, settings.nodes
+    if torch.distributed.is_torchelastic_launched():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if settings.batch_size % (devices * nodes):
+        raise ConfigError(f"a batch of {settings.batch_size} cannot be shared out among {devices * nodes} processes")
+    return {"devices": devices, "num_nodes": nodes, "strategy": "ddp" if devices * nodes > 1 else "auto"}
+
+
 def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
     assert model.backbone is not None
     some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
@@ -143,10 +196,11 @@ def _module(model: CMAEN, config: Config) -> EmotionModule:
     once = settings.schedule == "cosine"
     return EmotionModule(
         model,
-        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight"})),
+        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight", "votes_as"})),
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         clip=settings.clip,
+        seed=config.seed,
         schedule=Schedule(
             warmup_epochs=settings.warmup_epochs,
             cycle_epochs=max(settings.epochs - settings.warmup_epochs, 1) if once else settings.t_0,
@@ -156,32 +210,23 @@ def _module(model: CMAEN, config: Config) -> EmotionModule:
     )
 
 
-class EpochLog(Callback):
-    """One line an epoch on the log, for terminals without a progress bar and for files."""
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how far the run is."""
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        text = " ".join(f"{name} {value:.4f}" for name, value in sorted(figures.items()))
-        log.info("epoch %d/%s %s", trainer.current_epoch + 1, trainer.max_epochs, text)
-
-
 def _callbacks(config: Config) -> list[Callback]:
     callbacks: list[Callback] = [
         ModelCheckpoint(config.output, filename=BEST, monitor="val_accuracy", mode="max", enable_version_counter=False),
         ModelCheckpoint(config.output, filename=Path(LAST).stem, enable_version_counter=False),
         EarlyStopping("val_accuracy", mode="max", patience=config.training.patience),
         LearningRateMonitor("epoch"),
+        Pace(config.training.batch_size),
         EpochLog(),
     ]
     if config.training.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=config.training.ema_decay, use_buffers=True))
+        callbacks.append(WeightAveraging(use_buffers=True, multi_avg_fn=warm_average(config.training.ema_decay)))
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar())
     return callbacks
 
 
-def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: FaceSet, validation: FaceSet) -> Path:
+def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: FaceSet, validation: FaceSet) -> None:
     """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
     best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)
     prefix = "model."
@@ -195,9 +240,7 @@ def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: Fac
         training=_history(config, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
     )
-    folder = config.output / BEST
-    save_checkpoint(model, card, folder)
-    return folder
+    save_checkpoint(model, card, config.output / BEST)
 
 
 @torch.inference_mode()
@@ -221,6 +264,7 @@ def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
+        "teachers": [read_card(teacher).name for teacher in config.distillation.teachers],
         "pretraining": Path(config.backbone_weights).name if config.backbone_weights else None,
         "chosen_on": Split.VALIDATION.value,
         "epochs": epochs,

@@ -1,0 +1,51 @@
+"""What a run says of itself while it runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+log = logging.getLogger(__name__)
+
+
+class Pace(Callback):
+    """Logs each epoch's images per second, of all processes together, and the part of that time spent on the loader."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.started = self.left = self.waited = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self.started = self.left = time.perf_counter()
+        self.waited = 0.0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """The loader has given a batch."""
+        self.waited += time.perf_counter() - self.left
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """The step is done."""
+        self.left = time.perf_counter()
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the epoch of training that came before this validation."""
+        seconds = self.left - self.started
+        pl_module.log("images_per_second", trainer.num_training_batches * self.batch_size / seconds)
+        pl_module.log("loader_share", self.waited / seconds)
+
+
+class EpochLog(Callback):
+    """One line an epoch on the log, for terminals without a progress bar and for files."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how far the run is."""
+        if not trainer.is_global_zero:
+            return
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        text = " ".join(f"{name} {value:.4g}" for name, value in sorted(figures.items()))
+        log.info("epoch %d/%s %s", trainer.current_epoch + 1, trainer.max_epochs, text)
