@@ -1,21 +1,38 @@
-"""What a training step costs on this machine: the figures of docs/experiments.md.
+"""What a training step costs on this machine, and what it is bound by: the figures of docs/experiments.md.
 
 python examples/measure_training.py
+
+On an idle machine: anything else that runs is measured too. No data is needed, the images are random.
 """
 
 import time
+from collections import Counter
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.config import load_config
-from cmaen.models.backbones import build_backbone
-from cmaen.models.cmaen import build_cmaen
+from cmaen.data.augmentation import augment, rand_augment
+from cmaen.losses import LossWeights, cmaen_loss
+from cmaen.models.cmaen import CMAEN, build_cmaen
 
 STEPS, BATCH, SIDE = 12, 64, 96
 CONFIG = Path(__file__).parent.parent / "configs" / "shipped.yaml"
+KINDS = {
+    "convolution_backward": "convolutions, backward",
+    "convolution": "convolutions, forward",
+    "batch_norm": "BatchNorm, both ways",
+    "attention": "attention",
+    "adam": "AdamW",
+}
 
 
 def milliseconds(run) -> float:
@@ -28,35 +45,137 @@ def milliseconds(run) -> float:
     return median(times[3:])
 
 
+def channels_last(*shape: int) -> Tensor:
+    """Random numbers."""
+    return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
+
+
+def network() -> CMAEN:
+    """The shipped one, untrained."""
+    architecture = load_config(CONFIG, {"data.votes": "unused"}).model.model_dump()
+    return build_cmaen(**architecture).to(memory_format=torch.channels_last).train()
+
+
+def step_of(model: nn.Module, batch: int):
+    """A function that does one step of training on random images."""
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
+    images, targets = channels_last(batch, 3, SIDE, SIDE), torch.full((batch, 7), 1 / 7)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = model(images)
+        cmaen_loss(output, targets, LossWeights()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
 def gradient(stride: int) -> float:
     """Time of the bfloat16 data gradient of a depthwise convolution over 64 maps of 64 x 48 x 48."""
-    maps = torch.randn(BATCH, 64, 48, 48, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
-    maps.requires_grad_()
+    maps = channels_last(BATCH, 64, 48, 48).bfloat16().requires_grad_()
     out = F.conv2d(maps, torch.randn(64, 1, 3, 3, dtype=torch.bfloat16), stride=stride, padding=1, groups=64)
     incoming = torch.randn_like(out)
     return milliseconds(lambda: torch.autograd.grad(out, maps, incoming, retain_graph=True))
 
 
-def images_per_second(model: torch.nn.Module) -> float:
-    """Whole training steps: forward and backward in bfloat16, and AdamW."""
-    model = model.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
-    images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+def show_stages(model: CMAEN) -> None:
+    """Forward and backward time of each part of the network, by itself."""
+    images = channels_last(BATCH, 3, SIDE, SIDE)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        semantic, texture = model.backbone(images), model.ecnn(images)[1:]
+        e, f = model.ecnn_attention(texture[-1]), model.backbone_attention(semantic[-1])
+        fused, _ = model.fusion(e, f)
+        features = model.forward_features(images)
+    parts = {
+        "MobileNetV1": (model.backbone, images),
+        "E-CNN": (model.ecnn, images),
+        "multi-scale attention, E-CNN": (model.ecnn_attention, texture[-1]),
+        "multi-scale attention, backbone": (model.backbone_attention, semantic[-1]),
+        "cross-modal fusion": (lambda x: model.fusion(x, f)[0], e),
+        "feature pyramid": (lambda x: model.pyramid((*texture[:-1], x), fused), texture[-1]),
+        "heads and ensemble": (lambda x: model.forward_head(features._replace(fused=x)).logits, fused),
+    }
+    print(f"{'stage':34}{'forward':>10}{'backward':>10}   ms for {BATCH} images")
+    for name, (part, given) in parts.items():
+        given = given.detach().requires_grad_(given is not images)
 
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
-            out = model(images)
-        last = out.logits if hasattr(out, "logits") else out[-1]
-        last.float().square().mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        def forward(part=part, given=given) -> list[Tensor]:
+            with torch.autocast("cpu", torch.bfloat16):
+                out = part(given)
+            return [out] if isinstance(out, Tensor) else list(out)
 
-    return BATCH / milliseconds(step) * 1000
+        there = milliseconds(forward)
+        both = milliseconds(lambda forward=forward: sum(x.float().mean() for x in forward()).backward())
+        print(f"{name:34}{there:10.1f}{both - there:10.1f}")
 
 
-architecture = load_config(CONFIG, {"data.votes": "unused"}).model.model_dump()
-print(f"threads {torch.get_num_threads()}, batch {BATCH}, {SIDE} px; medians of {STEPS - 3} steps")
-for stride in (1, 2):
-    print(f"depthwise data gradient, stride {stride}: {gradient(stride):6.1f} ms")
-print(f"MobileNetV1:         {images_per_second(build_backbone('mobilenet_v1')):5.0f} images/s")
-print(f"the shipped network: {images_per_second(build_cmaen(**architecture)):5.0f} images/s")
+def show_kinds(step) -> None:
+    """The time of a step by kind of operation."""
+    with profile() as profiler:
+        for _ in range(3):
+            step()
+    kinds: Counter[str] = Counter()
+    for event in profiler.key_averages():
+        kind = next((kind for part, kind in KINDS.items() if part in event.key), "copies, activations, the rest")
+        kinds[kind] += event.self_cpu_time_total / 3000
+    for kind, time_of in kinds.most_common():
+        print(f"{kind:34}{time_of:10.1f} ms {time_of / kinds.total():6.0%}")
+
+
+def show_limits(model: CMAEN) -> None:
+    """The rate of the arithmetic of a step against that of a matrix product."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(channels_last(BATCH, 3, SIDE, SIDE))
+    flops = 3 * counter.get_total_flops()  # the two gradients cost a forward pass each
+    a, b = (torch.randn(4096, 4096, dtype=torch.bfloat16) for _ in range(2))
+    product = 2 * 4096**3 / milliseconds(lambda: a @ b) / 1e6
+    rate = flops / milliseconds(step_of(model, BATCH)) / 1e6
+    print(f"a step: {flops / 1e9:.0f} GFLOP at {rate:.0f} GFLOP/s; a matrix product: {product:.0f} GFLOP/s")
+
+
+def share_the_work(rank: int, processes: int, meeting: str, rates) -> None:
+    """Steps of one of so many processes that share out a batch and exchange gradients."""
+    torch.set_num_threads(max(1, CORES // processes))
+    model: nn.Module = network()
+    if processes > 1:
+        dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=processes)
+        model = DistributedDataParallel(model)
+    rate = BATCH / milliseconds(step_of(model, BATCH // processes)) * 1000
+    if rank == 0:
+        rates.put(rate)
+    if processes > 1:
+        dist.destroy_process_group()
+
+
+def rate_of(processes: int) -> float:
+    """Images per second of so many processes together."""
+    context = torch.multiprocessing.get_context("spawn")
+    rates = context.SimpleQueue()
+    with TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(share_the_work, (processes, f"{folder}/meeting", rates), nprocs=processes)
+    return rates.get()
+
+
+CORES = torch.get_num_threads()
+
+if __name__ == "__main__":
+    print(f"threads {CORES}, batch {BATCH}, {SIDE} px; medians of {STEPS - 3} steps")
+    for stride in (1, 2):
+        print(f"depthwise data gradient, stride {stride}: {gradient(stride):6.1f} ms")
+    model = network()
+    step = step_of(model, BATCH)
+    whole = milliseconds(step)
+    print(f"\na step of training: {whole:.0f} ms, {BATCH / whole * 1000:.0f} images/s\n")
+    show_stages(model)
+    print()
+    show_kinds(step)
+    show_limits(model)
+    faces, draw = torch.randint(0, 256, (BATCH, 48, 48), dtype=torch.uint8), torch.Generator().manual_seed(0)
+    for operations in (0, 2):
+        loading = milliseconds(lambda n=operations: rand_augment(augment(faces, SIDE, draw), draw, n, 0.5))
+        print(f"the loader's augmentation, {operations} operations: {loading:.1f} ms, {loading / whole:.1%} of a step")
+    print()
+    for turn in range(3):
+        print(f"turn {turn + 1}:", *(f"{n} process(es) {rate_of(n):5.0f} images/s;" for n in (1, CORES)))

@@ -6,7 +6,9 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from cmaen.config import Config, load_config, parse_overrides
+from pydantic import BaseModel
+
+from cmaen.config import Config, Section, load_config, parse_overrides
 from cmaen.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
@@ -34,6 +36,19 @@ def test_the_papers_configuration_holds_the_papers_figures() -> None:
         0.5,
         "efficientnet_v2_s",
     )
+
+
+def test_every_key_is_documented() -> None:
+    def undocumented(section: type[BaseModel]) -> list[str]:
+        found = []
+        for name, field in section.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                found += undocumented(field.annotation)
+            elif not field.description:
+                found.append(f"{section.__name__}.{name}")
+        return found
+
+    assert not undocumented(Config)
 
 
 def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:

@@ -43,6 +43,12 @@ def test_without_emotion_heads_their_term_is_gone() -> None:
     assert cmaen_loss(output(logits, logits, logits), target, plain).item() == pytest.approx(6 * math.log(7))
 
 
-def test_votes_are_mixed_into_the_target() -> None:
-    votes = torch.tensor([[0.0, 1.0], [0.5, 0.5]])
-    assert torch.allclose(soft_targets(torch.tensor([0, 1]), votes, 0.4), torch.tensor([[0.6, 0.4], [0.2, 0.8]]))
+def test_other_opinions_are_mixed_into_the_target() -> None:
+    labels, votes, teacher = (
+        torch.tensor([0, 1]),
+        torch.tensor([[0.0, 1.0], [0.5, 0.5]]),
+        torch.tensor([[0.8, 0.2]] * 2),
+    )
+    assert torch.equal(soft_targets(labels, 2), torch.eye(2))
+    mixed = soft_targets(labels, 2, [(votes, 0.4), (teacher, 0.5)])
+    assert torch.allclose(mixed, torch.tensor([[0.5, 0.5], [0.6, 0.4]]))

@@ -38,23 +38,25 @@ class PreprocessConfig(Section):
 class ModelConfig(Section):
     """The architecture, see build_cmaen; the defaults are the paper's."""
 
-    backbone: str | None = "efficientnet_v2_s"
-    ecnn: bool = True
-    ecnn_widths: tuple[int, int, int, int] = (64, 128, 256, 512)
-    ecnn_stem: Literal["paper", "small"] = "paper"
-    ecnn_stem_stride: Literal[1, 2] = 2
-    multi_scale_attention: bool = True
-    scales: tuple[int, ...] = (1, 2, 4)
-    cross_modal_attention: bool = True
-    bidirectional: bool = False
-    fused_channels: int = Field(256, ge=8)
-    attention_heads: int = Field(8, ge=1)
-    feature_pyramid: bool = True
-    pyramid_channels: int = Field(128, ge=8)
-    emotion_heads: bool = True
-    adaptive_ensemble: bool = True
-    hidden: int = Field(256, ge=8)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    backbone: str | None = Field(
+        "efficientnet_v2_s", description="pretrained pathway, see build_backbone; null for none"
+    )
+    ecnn: bool = Field(True, description="the pathway that is learnt from scratch")
+    ecnn_widths: tuple[int, int, int, int] = Field((64, 128, 256, 512), description="channels of its four stages")
+    ecnn_stem: Literal["paper", "small"] = Field("paper", description="7x7 and a pool, or 3x3 for small inputs")
+    ecnn_stem_stride: Literal[1, 2] = Field(2, description="of the small stem")
+    multi_scale_attention: bool = Field(True, description="on the last map of each pathway")
+    scales: tuple[int, ...] = Field((1, 2, 4), description="sides of the pooled maps that it attends to")
+    cross_modal_attention: bool = Field(True, description="between the pathways; without it they are added")
+    bidirectional: bool = Field(False, description="the backbone attends to the E-CNN too")
+    fused_channels: int = Field(256, ge=8, description="of the fused map")
+    attention_heads: int = Field(8, ge=1, description="of the cross-modal attention")
+    feature_pyramid: bool = Field(True, description="features of the middle stages for the fusion classifier")
+    pyramid_channels: int = Field(128, ge=8, description="of each of its levels")
+    emotion_heads: bool = Field(True, description="one attention head an emotion, beside the fusion classifier")
+    adaptive_ensemble: bool = Field(True, description="weigh the two classifiers face by face, or average them")
+    hidden: int = Field(256, ge=8, description="width of the fusion classifier")
+    dropout: float = Field(0.5, ge=0, lt=1, description="of the E-CNN's last map and the classifiers' inputs")
     stochastic_depth: float = Field(0.0, ge=0, lt=1, description="of the E-CNN's last block; less before it")
 
     @model_validator(mode="after")
@@ -69,12 +71,12 @@ class ModelConfig(Section):
 class LossConfig(Section):
     """The loss, see LossWeights; the defaults are the paper's."""
 
-    focal: float = Field(0.3, ge=0)
-    emotion: float = Field(0.2, ge=0)
-    fusion: float = Field(0.2, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    focal_alpha: float = Field(1.0, gt=0)
-    focal_gamma: float = Field(2.0, ge=0)
+    focal: float = Field(0.3, ge=0, description="weight of the focal loss of the final logits")
+    emotion: float = Field(0.2, ge=0, description="weight of the cross-entropy of the emotion heads")
+    fusion: float = Field(0.2, ge=0, description="weight of the cross-entropy of the fusion classifier")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the cross-entropy of the final logits")
+    focal_alpha: float = Field(1.0, gt=0, description="factor of the focal loss")
+    focal_gamma: float = Field(2.0, ge=0, description="how much the focal loss discounts easy faces")
     vote_weight: float = Field(0.0, ge=0, le=1, description="part of the target that the FER+ votes give")
     votes_as: Literal["annotators", "labels"] = Field(
         "labels", description="the annotators' own distribution, or what their votes say about FER2013's label"
@@ -93,25 +95,27 @@ class DistillationConfig(Section):
 class TrainingConfig(Section):
     """Optimiser, schedule and loop; the defaults are the paper's."""
 
-    epochs: int = Field(150, ge=1)
+    epochs: int = Field(150, ge=1, description="at most; early stopping may end the run before")
     batch_size: int = Field(64, ge=2, description="of all processes together")
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(1e-4, gt=0, description="highest, of AdamW")
     weight_decay: float = Field(1e-3, ge=0, description="none on norms and biases")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    warmup_epochs: float = Field(1.0, ge=0)
-    schedule: Literal["warm_restarts", "cosine"] = "warm_restarts"
+    warmup_epochs: float = Field(1.0, ge=0, description="the learning rate rises linearly over these")
+    schedule: Literal["warm_restarts", "cosine"] = Field(
+        "warm_restarts", description="cosine annealing in cycles, or once over the whole run"
+    )
     t_0: int = Field(30, ge=1, description="epochs of the first cycle of warm restarts")
     t_mult: int = Field(2, ge=1, description="each cycle is so many times as long as the one before")
     eta_min: float = Field(1e-6, ge=0, description="learning rate at the end of a cycle")
     patience: int = Field(15, ge=1, description="epochs without a better validation accuracy before the end")
     devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
     nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto takes a GPU where there is one")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("bf16-mixed", description="of the arithmetic")
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
-    augment: bool = True
+    augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     operations: int = Field(0, ge=0, le=6, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
@@ -121,8 +125,8 @@ class TrainingConfig(Section):
 class Config(Section):
     """A whole run."""
 
-    name: str = "cmaen"
-    seed: int = Field(42, ge=0)
+    name: str = Field("cmaen", description="of the network, for its card")
+    seed: int = Field(42, ge=0, description="of all randomness")
     backbone_weights: str | None = Field(None, description="published name or file that the backbone starts from")
     output: Path = Field(Path("runs/cmaen"), description="folder of the run")
     data: DataConfig = DataConfig()

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cmaen.data.augmentation import augment  # noqa: E402
+from cmaen.data.augmentation import OPERATIONS, augment, rand_augment  # noqa: E402
 
 
 def faces(count: int = 16) -> torch.Tensor:
@@ -46,3 +46,46 @@ def test_erasing_replaces_a_part() -> None:
     changed = (result != 100).float().mean(dim=(1, 2, 3))
     assert (changed > 0.005).all()
     assert (changed < 0.2).all()
+
+
+def smooth_faces() -> torch.Tensor:
+    return torch.nn.functional.interpolate(faces()[:, None].float()[:, :, ::8, ::8], size=64, mode="bilinear")
+
+
+def test_random_operations_keep_the_scale_and_follow_the_seed() -> None:
+    plain = smooth_faces()
+    one, same, other = (
+        rand_augment(plain, torch.Generator().manual_seed(seed), operations=2, magnitude=1.0) for seed in (0, 0, 1)
+    )
+    assert one.shape == plain.shape
+    assert one.dtype == plain.dtype
+    assert 0 <= one.min() <= one.max() <= 255
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(plain, smooth_faces())  # what was given is left as it was
+    assert rand_augment(plain, torch.Generator(), operations=0, magnitude=1.0) is plain
+
+
+def test_each_face_gets_so_many_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = torch.zeros(16)
+
+    def count(rows: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        assert (strength <= 0.5).all()
+        counts[rows[:, 0, 0, 0].long()] += 1
+        return rows.clone()
+
+    monkeypatch.setattr("cmaen.data.augmentation.OPERATIONS", (count,) * 5)
+    numbered = torch.arange(16.0).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    rand_augment(numbered, torch.Generator().manual_seed(0), operations=3, magnitude=0.5)
+    assert (counts == 3).all()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
+def test_an_operation_grows_from_nothing(operation: object) -> None:
+    plain = smooth_faces()
+    nothing, little, much = (
+        (operation(plain, torch.full((16, 1, 1, 1), s), torch.Generator().manual_seed(0)) - plain).abs().mean()  # type: ignore[operator]
+        for s in (0.0, 0.3, 1.0)
+    )
+    assert nothing < 0.3  # rounding to whole grey levels is the most that is left
+    assert nothing < little < much < 80

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cmaen.data.fer2013 import load_fer2013
-from cmaen.data.ferplus import CATEGORIES, join_votes, vote_distribution
+from cmaen.data.ferplus import CATEGORIES, join_votes, label_distribution, vote_distribution
 from cmaen.data.splits import Split
 from cmaen.errors import DataError, SplitError
 from cmaen.types import EMOTIONS
@@ -137,3 +138,20 @@ def test_a_file_that_holds_no_votes(fer_tree: Path, tmp_path: Path) -> None:
     path.write_text("file,neutral\na,1\n")
     with pytest.raises(DataError, match="lacks columns"):
         join_votes(load_fer2013(fer_tree, Split.TRAIN), path)
+
+
+def test_votes_tell_the_labels_with_the_labels_own_shares(fer_tree: Path) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)
+    votes[:, CATEGORIES.index("neutral")] = 7  # these annotators see neutral faces everywhere,
+    seen = [
+        CATEGORIES.index(name) for name in ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+    ]
+    votes[np.arange(len(faces)), np.array(seen)[faces.labels]] += 3
+    votes[0] = 0
+    told = label_distribution(replace(faces, votes=votes))
+    assert vote_distribution(replace(faces, votes=votes))[1:].mean(axis=0)[4] > 0.7
+    assert told.argmax(axis=1).tolist() == faces.labels.tolist()  # and yet their votes tell the labels apart
+    assert np.allclose(told.mean(axis=0), 1 / 7, atol=0.01)
+    assert told[0].tolist() == np.eye(7)[faces.labels[0]].tolist()
+    assert np.array_equal(label_distribution(faces).argmax(axis=1), faces.labels)

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.models.cmaen import CMAEN, build_cmaen  # noqa: E402
+from cmaen.models.ecnn import ECNN  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 SWITCHES = [
@@ -119,3 +120,16 @@ def test_eight_faces_are_learnt_by_heart() -> None:
         loss.backward()
         optimizer.step()
     assert (model(batch).logits.argmax(dim=1) == labels).all()
+
+
+def test_stochastic_depth_leaves_blocks_out_in_training_alone() -> None:
+    torch.manual_seed(0)
+    ecnn = ECNN(widths=(8, 8, 16, 16), stem="small", dropout=0.0, stochastic_depth=0.9)
+    faces = torch.rand(4, 3, 64, 64)
+    drops = [block.drop.p for stage in ecnn.stages for block in stage]
+    assert drops == sorted(drops)
+    assert drops[-1] == 0.9
+    once, again = ecnn.eval()(faces)[-1], ecnn(faces)[-1]
+    assert torch.equal(once, again)
+    once, again = ecnn.train()(faces)[-1], ecnn(faces)[-1]
+    assert not torch.equal(once, again)

@@ -12,12 +12,14 @@ pytest.importorskip("lightning")
 
 from cmaen.config import Config, load_config  # noqa: E402
 from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Regime, ShuffledPicks, train_loader, validation_loader  # noqa: E402
-from cmaen.training.run import EpochLog, train  # noqa: E402
+from cmaen.training.callbacks import EpochLog  # noqa: E402
+from cmaen.training.run import train  # noqa: E402
 from cmaen.training.schedule import Schedule  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
@@ -37,7 +39,7 @@ def config(data: Path, output: Path, **training: object) -> Config:
             "data.path": str(data),
             "output": str(output),
             "preprocess.image_size": 64,
-            "model": dict(TINY),
+            "model": TINY | {"dropout": 0.3, "stochastic_depth": 0.3},
             **{f"training.{key}": value for key, value in settings.items()},
         },
     )
@@ -60,7 +62,11 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     assert 0 <= card.metrics["PublicTest"]["accuracy"] <= 1
     rows = list(csv.DictReader((unbroken.parent / "logs" / "version_0" / "metrics.csv").open()))
     assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
-    assert len([row for row in rows if row["val_accuracy"]]) == 2
+    validated = [row for row in rows if row["val_accuracy"]]
+    assert len(validated) == 2
+    assert all(float(row["images_per_second"]) > 0 and 0 < float(row["loader_share"]) < 1 for row in validated)
+    assert load_config(unbroken.parent / "config.json", {}).model.stochastic_depth == 0.3
+    assert (unbroken.parent / "revision.txt").read_text().strip()
     assert list((unbroken.parent / "tensorboard").rglob("events.out.tfevents.*"))
 
 
@@ -90,6 +96,25 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     expected = torch.load(unbroken.parent / "last.ckpt", weights_only=False)["state_dict"]
     result = torch.load(resumed.parent / "last.ckpt", weights_only=False)["state_dict"]
     assert all(torch.equal(expected[key], result[key]) for key in expected)
+
+
+def test_votes_and_teachers_are_learnt_from_and_named_in_the_card(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    votes = tmp_path / "votes.csv"
+    names = load_fer2013(fer_tree, Split.TRAIN).names
+    votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *(f"{name},5,5,0,0,0,0,0,0,0,0" for name in names)]))
+    plain = config(fer_tree, tmp_path / "run", epochs=1, operations=2)
+    settings = plain.model_dump()
+    settings["data"]["votes"] = votes
+    settings["loss"]["vote_weight"] = 0.2
+    settings["distillation"] |= {"teachers": [checkpoint], "weight": 0.5, "cache": tmp_path / "teachers"}
+    history = load_checkpoint(train(Config(**settings)))[1].training
+    assert (history["extra_labels"], history["teachers"]) == ("votes.csv", ["tiny"])
+    assert list((tmp_path / "teachers").glob("tiny-*.npy"))
+    settings["distillation"]["weight"] = 0.9
+    with pytest.raises(ValueError, match="together are above 1"):
+        Config(**settings)
 
 
 def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
@@ -123,7 +148,7 @@ def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> 
     faces = load_fer2013(fer_tree, Split.TRAIN)
     picks = Picks(torch.arange(16), seed=1)
     plain, mixed = (
-        FaceBatches(faces, PreprocessSpec(image_size=64), Regime(mixup=alpha))[picks] for alpha in (0.0, 1.0)
+        FaceBatches(faces, PreprocessSpec(image_size=64), regime=Regime(mixup=alpha))[picks] for alpha in (0.0, 1.0)
     )
     assert torch.equal(plain.targets.argmax(dim=1), plain.labels)
     assert torch.equal(mixed.labels, plain.labels)

@@ -96,7 +96,7 @@ class ShuffledPicks(Sampler[Picks]):
     def __iter__(self) -> Iterator[Picks]:
         place = Place.here()
         order = torch.randperm(self.count, generator=torch.Generator().manual_seed(derived_seed(self.seed, self.epoch)))
-        for number, indices in enumerate(order.split(self.batch_size)[: len(self)]):
+        for number, indices in enumerate(torch.split(order, self.batch_size)[: len(self)]):
             yield Picks(place.share(indices), derived_seed(self.seed, self.epoch, number, place.rank))
 
 
@@ -111,7 +111,7 @@ class InOrder(Sampler[Picks]):
         return -(-len(self._share()) // self.batch_size)
 
     def __iter__(self) -> Iterator[Picks]:
-        for indices in self._share().split(self.batch_size):
+        for indices in torch.split(self._share(), self.batch_size):
             yield Picks(indices, seed=0)
 
     def _share(self) -> Tensor:

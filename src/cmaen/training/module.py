@@ -53,9 +53,9 @@ class EmotionModule(LightningModule):
         self.accuracy = MulticlassAccuracy(len(EMOTIONS), average="micro")
         self.macro_f1 = MulticlassF1Score(len(EMOTIONS), average="macro")
 
-    def on_train_epoch_start(self) -> None:
-        """Every epoch has its own randomness, so a resumed run goes on alike."""
-        torch.manual_seed(derived_seed(self.seed, self.current_epoch, self.global_rank))
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Every step has its own randomness, so a resumed run goes on alike."""
+        torch.manual_seed(derived_seed(self.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""

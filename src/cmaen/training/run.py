@@ -83,7 +83,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         )
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    if rank_zero_only.rank:
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
         logging.getLogger("cmaen").setLevel(logging.WARNING)  # one process speaks for all
     training, validation = _read_data(config)
     pl.seed_everything(config.seed, verbose=False)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.splits import Split
+from cmaen.errors import CheckpointError, DataError, SplitError
+from cmaen.training.distillation import match_prior, teacher_answers
+
+
+def test_the_answers_are_distributions_with_the_shares_of_the_labels(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    answers = teacher_answers(faces, [checkpoint, checkpoint], temperature=1.0, cache=tmp_path)
+    assert answers.shape == (len(faces), 7)
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(answers.mean(axis=0), 1 / 7, atol=1e-4)
+    softer = teacher_answers(faces, [checkpoint], temperature=5.0, cache=tmp_path)
+    assert softer.max() < answers.max()
+
+
+def test_a_teacher_is_asked_once(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    first = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
+    monkeypatch.setattr("cmaen.training.distillation.build_engine", None)
+    assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
+    (cached,) = tmp_path.glob("*.npy")
+    cached.write_bytes(cached.read_bytes()[:100])
+    with pytest.raises(DataError, match="delete it"):
+        teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
+
+
+def test_only_training_is_taught_and_only_by_what_is_there(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(SplitError):
+        teacher_answers(load_fer2013(fer_tree, Split.VALIDATION), [checkpoint], temperature=1.0, cache=tmp_path)
+    with pytest.raises(CheckpointError):
+        teacher_answers(load_fer2013(fer_tree, Split.TRAIN), [tmp_path / "no"], temperature=1.0, cache=tmp_path)
+
+
+def test_matching_the_prior_by_hand() -> None:
+    answers = np.array([[0.8, 0.2], [0.8, 0.2]])
+    assert np.allclose(match_prior(answers, np.array([0, 1])), 0.5)
+    skewed = np.array([[0.9, 0.1], [0.6, 0.4]])
+    matched = match_prior(skewed, np.array([0, 1]))
+    assert np.allclose(matched.mean(axis=0), 0.5, atol=1e-4)
+    odds = matched[:, 0] / matched[:, 1]
+    assert odds[0] / odds[1] == pytest.approx((0.9 / 0.1) / (0.6 / 0.4))  # one factor for all
