@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,15 +91,38 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
 
 
 def test_the_shipped_weights_can_be_measured(fer_tree: Path, tmp_path: Path) -> None:
-    output = tmp_path / "figures.json"
-    text = cmaen("test", "--data", fer_tree, "--without-copies", "--tta", "--output", output)
+    pytest.importorskip("matplotlib")
+    output = tmp_path / "report"
+    text = cmaen("test", "--data", fer_tree, "--tta", "--robustness", "--output", output)
     assert "accuracy" in text
-    figures = json.loads(output.read_text())
+    assert "cross-fitted" in text
+    figures = json.loads((output / "metrics.json").read_text())
     assert figures["split"] == "PublicTest"
-    assert figures["official"]["count"] == 21
-    assert figures["without exact copies"]["count"] <= 21
-    assert figures["with test-time augmentation"]["count"] == 21
+    assert figures["headlines"]["official"]["count"] == 21
+    assert figures["headlines"]["without exact copies"]["count"] <= 21
+    assert figures["with_test_time_augmentation"]["headlines"]["official"]["count"] == 21
+    assert len(figures["robustness"]) == 8
+    assert len(list(csv.DictReader((output / "predictions.csv").open()))) == 21
+    assert "Where it looks" in (output / "report.html").read_text()
+
+
+def test_what_cannot_be_measured_is_one_clear_line(fer_tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
     assert "is not a split" in cmaen("test", "--data", fer_tree, "--split", "dev", code=2)
+    assert "is no checkpoint" in cmaen("test", "--data", fer_tree, "--checkpoint", tmp_path / "empty", code=2)
+    assert "error:" in cmaen("test", "--data", tmp_path / "empty", code=2)
+    assert "is not a folder" in cmaen("test", "--data", fer_tree, "--output", tmp_path / "file", code=2)
+
+
+def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkpoint: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint, folder)
+    assert "cross-fitted" in cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["temperature"] != 1.0
+    assert card["metrics"]["calibration"]["faces"] <= 21
+    assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", folder)
 
 
 def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:

@@ -11,6 +11,17 @@ from numpy.typing import NDArray
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """The seven emotions in the one order that every array, file and checkpoint of this project uses."""
 
+COLOURS = {
+    "angry": (214, 39, 40),
+    "disgust": (140, 86, 75),
+    "fear": (148, 103, 189),
+    "happy": (44, 160, 44),
+    "neutral": (90, 100, 115),
+    "sad": (31, 119, 180),
+    "surprise": (230, 120, 0),
+}
+"""The emotions' colours in pictures and plots, RGB."""
+
 Image = NDArray[np.uint8]
 """RGB picture, uint8 [H, W, 3]."""
 

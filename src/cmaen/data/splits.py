@@ -94,6 +94,10 @@ class FaceSet:
             votes=None if self.votes is None else self.votes[indices],
         )
 
+    def with_images(self, images: NDArray[np.uint8]) -> FaceSet:
+        """The same faces, seen otherwise."""
+        return replace(self, images=images)
+
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the names, labels and pixels: two sets with one fingerprint are the same."""
         digest = hashlib.sha256("\n".join(self.names).encode())

@@ -9,17 +9,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from cmaen.types import Image
-
-COLOURS = {
-    "angry": (214, 39, 40),
-    "disgust": (140, 86, 75),
-    "fear": (148, 103, 189),
-    "happy": (44, 160, 44),
-    "neutral": (90, 100, 115),
-    "sad": (31, 119, 180),
-    "surprise": (230, 120, 0),
-}
+from cmaen.types import COLOURS, Image
 
 
 def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:

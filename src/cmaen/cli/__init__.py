@@ -1,0 +1,34 @@
+"""The command line: one short function a verb. Heavy imports happen inside them, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
+from cmaen.cli.inference import inference
+from cmaen.cli.training import export, train
+from cmaen.errors import CmaenError
+
+app = typer.Typer(
+    help="Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (inference, train, test, calibrate, leaks, export, benchmark):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; an error of this project is one clear line and exit status 2."""
+    try:
+        app()
+    except CmaenError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,50 @@
+"""What the verbs share: options, the log, progress bars, and advice about missing extras."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cmaen.errors import MissingExtraError
+
+Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
+EngineName = Annotated[str, typer.Option("--engine", help="onnx or torch.")]
+Data = Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
+
+
+@contextmanager
+def extra(feature: str, extra: str) -> Iterator[None]:
+    """Turn the failed import of an optional dependency into advice."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(feature, extra) from error
+
+
+def log(verbose: bool) -> None:
+    """Say warnings, and with ``verbose`` more, on the standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def progress(items: Iterable[Any], unit: str, total: int | None = None) -> Iterator[Any]:
+    """The items, with a bar on a terminal and in silence elsewhere."""
+    if not sys.stderr.isatty() or (total is not None and total < 2):
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=unit, total=total, console=Console(stderr=True))
+
+
+def bar(unit: str) -> Any:
+    """What wraps a loop over a sized collection in :func:`progress`."""
+    return lambda items: progress(items, unit, len(items))

@@ -1,0 +1,272 @@
+"""``cmaen test``, ``calibrate``, ``leaks`` and ``benchmark``: how good, how honest and how fast."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra, log
+from cmaen.errors import OutputError
+
+if TYPE_CHECKING:
+    from cmaen.data.splits import FaceSet
+    from cmaen.evaluation.assessment import Assessment, Headline
+    from cmaen.evaluation.report import Features, Mapped
+
+SCATTERED = 1500
+MAPPED = 2
+
+
+def test(
+    data: Data,
+    split: Annotated[str, typer.Option(help="validation or test.")] = "validation",
+    checkpoint: Checkpoint = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, metrics.json, metrics.csv and predictions.csv.")
+    ] = None,
+    votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes: what the annotators saw.")] = None,
+    without_copies: Annotated[
+        bool, typer.Option("--without-copies", help="Also measure without the images that stand in Training too.")
+    ] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Also measure with each face and its mirror image averaged.")
+    ] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also measure under eight corruptions of five severities; minutes.")
+    ] = False,
+    engine: EngineName = "onnx",
+    verbose: Verbose = False,
+) -> None:
+    """Measure a checkpoint on a split of FER2013: one crop, and what is asked for beside it."""
+    log(verbose)
+    import numpy as np
+
+    from cmaen.card import folder_of, read_card
+    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.ferplus import join_votes
+    from cmaen.data.splits import Split
+    from cmaen.engines import build_engine, probabilities
+    from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
+    from cmaen.evaluation.run import logits_of
+    from cmaen.files import write_text
+    from cmaen.inference.predictor import shipped_checkpoint
+
+    if output is not None:
+        if output.exists() and not output.is_dir():
+            raise OutputError(f"{output} is not a folder; the report needs one")
+        with extra("the report", "report"):
+            from cmaen.evaluation.report import report_html, training_log
+    folder = folder_of(checkpoint or shipped_checkpoint())
+    card, network = read_card(folder), build_engine(engine, folder)
+    faces = load_fer2013(data, Split.parse(split))
+    if votes is not None:
+        faces = join_votes(faces, votes)
+    subsets = _without_copies(faces, data) if without_copies or output is not None else {}
+    logits = logits_of(faces, card.preprocess, network, progress=bar("batches"))
+    assessment = assess(faces, logits, temperature=card.temperature, rng=np.random.default_rng(0), subsets=subsets)
+    for name, headline in assessment.headlines.items():
+        _show_headline(f"{faces.split.value}, {name}", headline)
+    _show_calibration(assessment)
+    figures: dict[str, Any] = {"checkpoint": card.name, "engine": engine, **assessment.as_dict()}
+    if tta:
+        mirrored = logits_of(faces, card.preprocess, network, mirrored=True, progress=bar("mirrored batches"))
+        both = assess(
+            faces, (logits + mirrored) * np.float32(0.5), temperature=card.temperature, rng=np.random.default_rng(0)
+        )
+        _show_headline(f"{faces.split.value}, with test-time augmentation", both.headlines["official"])
+        figures["with_test_time_augmentation"] = both.as_dict()
+    if robustness:
+        rng = np.random.default_rng(0)
+        figures["robustness"] = measure_robustness(faces, card.preprocess, network, rng, bar("corruptions"))
+        _show_robustness(figures["robustness"])
+    if output is not None:
+        features, maps = _inside(folder, faces)
+        page = report_html(
+            card,
+            faces,
+            logits,
+            assessment,
+            robustness=figures.get("robustness"),
+            features=features,
+            maps=maps,
+            curves=training_log(folder),
+        )
+        answers = probabilities(logits, card.temperature)
+        for name, text in {
+            "metrics.json": json.dumps(figures, indent=2) + "\n",
+            "metrics.csv": metrics_csv(assessment),
+            "predictions.csv": predictions_csv(faces, answers),
+            "report.html": page,
+        }.items():
+            write_text(output / name, text)
+        typer.echo(f"report: {output / 'report.html'}")
+
+
+def calibrate(
+    data: Data,
+    checkpoint: Annotated[Path, typer.Option(help="Folder of a checkpoint; its card is rewritten.")],
+    engine: EngineName = "onnx",
+    verbose: Verbose = False,
+) -> None:
+    """Fit a checkpoint's temperature on the validation split, so that "0.8" means 80 %, and keep it in the card."""
+    log(verbose)
+    from dataclasses import replace
+
+    from cmaen.card import folder_of, read_card
+    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.splits import Split
+    from cmaen.engines import build_engine, probabilities
+    from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
+    from cmaen.evaluation.run import logits_of
+
+    folder = folder_of(checkpoint)
+    card = read_card(folder)
+    faces = load_fer2013(data, Split.VALIDATION)
+    faces = _without_copies(faces, data)["without near copies"]
+    logits = logits_of(faces, card.preprocess, build_engine(engine, folder), progress=bar("batches"))
+    before = calibration(faces.labels, probabilities(logits))
+    after = calibration(faces.labels, cross_fitted(faces.labels, logits))
+    temperature = fit_temperature(faces.labels, logits)
+    figures = {"faces": len(faces), "before": before.as_dict(), "cross_fitted": after.as_dict()}
+    replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures}).write(folder)
+    typer.echo(f"temperature {temperature:.4f}, fitted on {len(faces)} faces of {faces.split.value} without copies")
+    typer.echo(f"ECE, equal mass: {before.ece_equal_mass:.4f} before, {after.ece_equal_mass:.4f} cross-fitted")
+
+
+def leaks(
+    data: Data,
+    first: Annotated[str, typer.Option(help="A split.")] = "train",
+    second: Annotated[str, typer.Option(help="Another split.")] = "validation",
+    output: Annotated[Path | None, typer.Option(help="Write the pairs to a .csv file.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """List the images that stand in two splits: exact copies, near ones and mirrored ones."""
+    log(verbose)
+    import csv
+    import io
+    from collections import Counter
+
+    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.leakage import find_copies
+    from cmaen.data.splits import Split
+    from cmaen.files import write_text
+
+    one, other = (load_fer2013(data, Split.parse(name)) for name in (first, second))
+    copies = find_copies(one, other)
+    for kind, count in sorted(Counter(copy.kind for copy in copies).items()):
+        images = len({copy.second for copy in copies if copy.kind == kind})
+        typer.echo(f"{kind}: {count} pairs, {images} images of {other.split.value}")
+    affected = len({copy.second for copy in copies})
+    conflicts = sum(one.labels[copy.first] != other.labels[copy.second] for copy in copies)
+    typer.echo(f"together: {affected} of {len(other)} images of {other.split.value}; {conflicts} pairs differ in label")
+    if output is not None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ("kind", "first", "first_label", "second", "second_label", "correlation"))
+        writer.writeheader()
+        writer.writerows(copy.row(one, other) for copy in copies)
+        write_text(output, text.getvalue())
+
+
+def benchmark(
+    checkpoint: Checkpoint = None,
+    engines: Annotated[list[str] | None, typer.Option("--engine", help="Engines; default: onnx.")] = None,
+    batch_sizes: Annotated[list[int] | None, typer.Option("--batch-size", help="Default: 1 and 64.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
+) -> None:
+    """Time a checkpoint: milliseconds from face crops to logits, the median of 30 runs."""
+    from cmaen.card import read_card
+    from cmaen.engines import build_engine
+    from cmaen.inference.latency import latency_ms
+    from cmaen.inference.predictor import shipped_checkpoint
+
+    folder = checkpoint or shipped_checkpoint()
+    spec = read_card(folder).preprocess
+    for name in engines or ["onnx"]:
+        network = build_engine(name, folder, threads=threads)
+        for size in batch_sizes or [1, 64]:
+            typer.echo(f"{name:6} batch {size:3}: {latency_ms(network, spec, size):8.2f} ms")
+
+
+def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:
+    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too."""
+    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.leakage import without_copies
+    from cmaen.data.splits import Split
+
+    training = load_fer2013(data, Split.TRAIN)
+    return {
+        f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
+        for kind in ("exact", "near")
+    }
+
+
+def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]]:
+    """Features of some faces and maps over a few, where PyTorch and the weights it needs are there."""
+    import numpy as np
+
+    from cmaen.card import SAFETENSORS
+    from cmaen.evaluation.report import Features, Mapped
+    from cmaen.types import EMOTIONS
+
+    try:
+        from cmaen.explanation import Explainer, overlay
+    except ModuleNotFoundError:
+        return None, []
+    if not (folder / SAFETENSORS).is_file():
+        return None, []
+    explainer = Explainer(folder)
+    order = np.random.default_rng(0).permutation(len(faces))
+    some = order[:SCATTERED]
+    features = Features(explainer.features(list(faces.images[some])), faces.labels[some])
+    shown = [index for label in range(len(EMOTIONS)) for index in order[faces.labels[order] == label][:MAPPED]]
+    maps = []
+    for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
+        crop = faces.images[index]
+        heats = {"gradient": found.gradient, "cross-modal": found.cross_modal, "emotion head": found.emotion_head}
+        pictures = {name: overlay(crop, heat) for name, heat in heats.items() if heat is not None}
+        caption = f"{EMOTIONS[found.emotion]}, labelled {EMOTIONS[faces.labels[index]]}"
+        maps.append(Mapped(caption, {"face": crop, **pictures}))
+    return features, maps
+
+
+def _show_headline(title: str, headline: Headline) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    metrics = headline.metrics
+    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
+    for emotion, figures in metrics.by_emotion.items():
+        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
+        table.add_row(emotion, *shares, str(figures.support))
+    console = Console()
+    console.print(table)
+    low, high = headline.accuracy_interval
+    console.print(
+        f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   "
+        f"{metrics.count} faces",
+        highlight=False,
+    )
+
+
+def _show_calibration(assessment: Assessment) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("probabilities", "ECE, equal mass", "equal width", "Brier", "NLL", title="calibration")
+    for name, figures in assessment.calibration.items():
+        values = (figures.ece_equal_mass, figures.ece_equal_width, figures.brier, figures.nll)
+        table.add_row(name, *(f"{value:.4f}" for value in values))
+    Console().print(table)
+
+
+def _show_robustness(accuracies: dict[str, list[float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("corruption", "as it is", *"12345", title="accuracy by severity")
+    for name, curve in accuracies.items():
+        table.add_row(name, *(f"{value:.1%}" for value in curve))
+    Console().print(table)

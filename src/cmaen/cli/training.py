@@ -1,0 +1,67 @@
+"""``cmaen train`` and ``cmaen export``: from data to a checkpoint, and from that to ONNX."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmaen.cli.console import Verbose, extra, log
+
+
+def train(
+    config: Annotated[Path | None, typer.Option(help="YAML file of the run; default: the paper's settings.")] = None,
+    data: Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")] = None,
+    votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")] = None,
+    backbone_weights: Annotated[
+        str | None, typer.Option(help="Published name or file that the backbone starts from.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.ecnn=false")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
+    log(verbose or not sys.stderr.isatty())
+    with extra("training", "train"):
+        from lightning.pytorch.utilities import rank_zero_only
+
+        from cmaen.config import load_config, parse_overrides
+        from cmaen.training.run import train as run
+    overrides = {
+        "data.path": _text(data),
+        "data.votes": _text(votes),
+        "backbone_weights": backbone_weights,
+        "output": _text(output),
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.learning_rate": learning_rate,
+        "seed": seed,
+        **parse_overrides(settings or []),
+    }
+    rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="Folder with a model.safetensors.")], verbose: Verbose = False
+) -> None:
+    """Write a checkpoint's ONNX file, which predicting needs, beside its weights."""
+    log(verbose)
+    with extra("exporting", "train"):
+        from cmaen.export import export_onnx
+    parity = export_onnx(checkpoint)
+    typer.echo(
+        f"probabilities differ by {parity.max_difference:.1e} at most, {parity.agreement:.1%} of the answers agree"
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,179 @@
+"""All that is measured of a network on a split, in one value that becomes JSON, CSV and a report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.data.ferplus import vote_distribution
+from cmaen.data.splits import FaceSet, Split
+from cmaen.engines import Engine, probabilities
+from cmaen.evaluation.agreement import Agreement, agreement
+from cmaen.evaluation.calibration import Calibration, calibration, cross_fitted, fit_temperature
+from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from cmaen.evaluation.curves import Summary, auc, average_precision, one_hot, precision_recall_curve, roc_curve
+from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.evaluation.run import logits_of
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import EMOTIONS
+
+OFFICIAL = "official"
+
+
+class Headline(NamedTuple):
+    """The figures of a set of faces, with 95 % bootstrap intervals."""
+
+    metrics: Metrics
+    accuracy_interval: Interval
+    macro_f1_interval: Interval
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was measured of a network on a split.
+
+    Attributes:
+        split: Which.
+        headlines: By the name of the set: all faces (``official``), those without a copy in Training.
+        auc, average_precision: Of all faces.
+        auc_by_emotion, average_precision_by_emotion: One emotion against the rest; without those that have no faces.
+        temperature: Of the checkpoint.
+        calibration: At ``temperature 1``; ``as shipped``, at the checkpoint's temperature; and ``cross-fitted``, each
+            face at the temperature that fits the other folds.
+        fitted_temperature: The one that fits all faces; only ever from the validation split does it go into a card.
+        agreement: With the annotators of FER+, where their votes were given.
+    """
+
+    split: Split
+    headlines: Mapping[str, Headline]
+    auc: Summary
+    average_precision: Summary
+    auc_by_emotion: Mapping[str, float]
+    average_precision_by_emotion: Mapping[str, float]
+    temperature: float
+    calibration: Mapping[str, Calibration]
+    fitted_temperature: float
+    agreement: Agreement | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        values = asdict(self)
+        values["split"] = self.split.value
+        values["headlines"] = {
+            name: {
+                **headline.metrics.as_dict(),
+                "accuracy_interval": list(headline.accuracy_interval),
+                "macro_f1_interval": list(headline.macro_f1_interval),
+            }
+            for name, headline in self.headlines.items()
+        }
+        for key in ("auc", "average_precision"):
+            values[key] = getattr(self, key)._asdict()
+        return values
+
+
+def assess(
+    faces: FaceSet,
+    logits: NDArray[np.float32],
+    *,
+    temperature: float,
+    rng: np.random.Generator,
+    subsets: Mapping[str, FaceSet] | None = None,
+) -> Assessment:
+    """Measure everything that the logits of a split tell.
+
+    Args:
+        faces: Of one split, with or without FER+ votes.
+        logits: Of the network for these faces, float32 [N, 7].
+        temperature: Of the checkpoint.
+        rng: The source of all randomness.
+        subsets: Selections of these faces that get a headline of their own.
+    """
+    labels, answers = faces.labels, probabilities(logits, temperature)
+    row_of = {name: row for row, name in enumerate(faces.names)}
+    headlines = {OFFICIAL: _headline(labels, answers.argmax(axis=1), rng)}
+    for name, subset in (subsets or {}).items():
+        rows = np.array([row_of[key] for key in subset.names])
+        headlines[name] = _headline(labels[rows], answers[rows].argmax(axis=1), rng)
+    positive = one_hot(labels, len(EMOTIONS))
+    present = [index for index in range(len(EMOTIONS)) if positive[:, index].any()]
+    annotators = None
+    if faces.votes is not None:
+        voted = faces.votes.sum(axis=1) > 0
+        annotators = agreement(labels, answers, vote_distribution(faces), voted)
+    return Assessment(
+        split=faces.split,
+        headlines=headlines,
+        auc=auc(labels, answers),
+        average_precision=average_precision(labels, answers),
+        auc_by_emotion={EMOTIONS[i]: roc_curve(positive[:, i], answers[:, i]).area for i in present},
+        average_precision_by_emotion={
+            EMOTIONS[i]: precision_recall_curve(positive[:, i], answers[:, i]).average_precision for i in present
+        },
+        temperature=temperature,
+        calibration={
+            "temperature 1": calibration(labels, probabilities(logits)),
+            "as shipped": calibration(labels, answers),
+            "cross-fitted": calibration(labels, cross_fitted(labels, logits)),
+        },
+        fitted_temperature=fit_temperature(labels, logits),
+        agreement=annotators,
+    )
+
+
+def measure_robustness(
+    faces: FaceSet,
+    spec: PreprocessSpec,
+    engine: Engine,
+    rng: np.random.Generator,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> dict[str, list[float]]:
+    """Accuracy by corruption: a list that begins with the faces as they are and goes on with severities 1 to 5."""
+    labels = faces.labels
+
+    def accuracy(images: NDArray[np.uint8]) -> float:
+        return float((logits_of(faces.with_images(images), spec, engine).argmax(axis=1) == labels).mean())
+
+    clean = accuracy(faces.images)
+    return {
+        name: [clean, *(accuracy(CORRUPTIONS[name](faces.images, severity, rng)) for severity in SEVERITIES)]
+        for name in progress(list(CORRUPTIONS))
+    }
+
+
+def predictions_csv(faces: FaceSet, answers: NDArray[np.float64]) -> str:
+    """One row a face: its name, its label, the answer, and all probabilities."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["name", "label", "prediction", *EMOTIONS])
+    for name, label, answer in zip(faces.names, faces.labels, answers, strict=True):
+        writer.writerow([name, EMOTIONS[label], EMOTIONS[answer.argmax()], *(f"{value:.6f}" for value in answer)])
+    return text.getvalue()
+
+
+def metrics_csv(assessment: Assessment) -> str:
+    """One row a set and emotion, with a row ``all`` for each set."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["set", "emotion", "precision", "recall", "f1", "faces", "accuracy"])
+    for name, (metrics, _, _) in assessment.headlines.items():
+        for emotion, figures in metrics.by_emotion.items():
+            shares = (f"{value:.6f}" for value in (figures.precision, figures.recall, figures.f1))
+            writer.writerow([name, emotion, *shares, figures.support, ""])
+        writer.writerow([name, "all", "", "", f"{metrics.macro_f1:.6f}", metrics.count, f"{metrics.accuracy:.6f}"])
+    return text.getvalue()
+
+
+def _headline(labels: NDArray[np.int64], predictions: NDArray[np.int64], rng: np.random.Generator) -> Headline:
+    return Headline(
+        measure(labels, predictions),
+        bootstrap(lambda rows: measure(labels[rows], predictions[rows]).accuracy, len(labels), rng),
+        bootstrap(lambda rows: measure(labels[rows], predictions[rows]).macro_f1, len(labels), rng),
+    )

@@ -1,0 +1,124 @@
+"""Whether "0.8" means 80 %: calibration errors, the reliability diagram, and the temperature that mends them.
+
+Guo et al., "On calibration of modern neural networks", ICML 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.engines import probabilities
+
+BINS = 15
+FOLDS = 5
+MAX_TEMPERATURE = 20.0
+
+Binning = Literal["equal_width", "equal_mass"]
+
+
+class Reliability(NamedTuple):
+    """Faces in bins by their confidence; float64 [bins] each, bins without faces left out.
+
+    Attributes:
+        confidence: Mean of the bin.
+        accuracy: Part of the bin whose answer is right.
+        share: Part of all faces that lie in it; they sum to 1.
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    @property
+    def expected_error(self) -> float:
+        """ECE, in [0, 1]: mean distance of accuracy and confidence over the faces."""
+        return float(np.sum(self.share * np.abs(self.accuracy - self.confidence)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How honest the confidences of a set are.
+
+    Attributes:
+        ece_equal_width, ece_equal_mass: Expected calibration error over 15 bins of equal width, or of equally many
+            faces.
+        brier: Mean squared distance of the probabilities to the label, in [0, 2].
+        nll: Mean negative log-likelihood of the label, in nats.
+        mean_confidence: To be compared with the accuracy.
+    """
+
+    ece_equal_width: float
+    ece_equal_mass: float
+    brier: float
+    nll: float
+    mean_confidence: float
+
+    def as_dict(self) -> dict[str, float]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+def reliability(
+    labels: NDArray[np.int64], answers: NDArray[np.float64], binning: Binning, bins: int = BINS
+) -> Reliability:
+    """The reliability diagram of probabilities float64 [N, E]: accuracy by confidence."""
+    confidence = answers.max(axis=1)
+    right = answers.argmax(axis=1) == labels
+    if binning == "equal_width":
+        bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+        groups = [np.flatnonzero(bin_of == number) for number in range(bins)]
+    else:
+        groups = np.array_split(np.argsort(confidence, kind="stable"), bins)
+    groups = [group for group in groups if len(group)]
+    return Reliability(
+        np.array([confidence[group].mean() for group in groups]),
+        np.array([right[group].mean() for group in groups]),
+        np.array([len(group) / len(labels) for group in groups]),
+    )
+
+
+def calibration(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Calibration:
+    """All figures of probabilities float64 [N, E], rows summing to 1."""
+    rows = np.arange(len(labels))
+    truth = np.zeros_like(answers)
+    truth[rows, labels] = 1
+    return Calibration(
+        reliability(labels, answers, "equal_width").expected_error,
+        reliability(labels, answers, "equal_mass").expected_error,
+        float(np.square(answers - truth).sum(axis=1).mean()),
+        float(-np.log(np.maximum(answers[rows, labels], 1e-12)).mean()),
+        float(answers.max(axis=1).mean()),
+    )
+
+
+def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+    """The temperature, between 0.05 and 20, at which the labels are likeliest.
+
+    By Newton's method on its inverse, in which the negative log-likelihood is convex.
+    """
+    inverse = 1.0
+    right = logits[np.arange(len(labels)), labels]
+    for _ in range(100):
+        answers = probabilities(logits, 1 / inverse)
+        mean = (answers * logits).sum(axis=1)
+        slope = (mean - right).mean()
+        curvature = ((answers * logits**2).sum(axis=1) - mean**2).mean()
+        step = np.clip(slope / max(curvature, 1e-12), -inverse / 2, inverse)  # at most to double or to none of it
+        inverse = float(np.clip(inverse - step, 1 / MAX_TEMPERATURE, MAX_TEMPERATURE))
+        if abs(step) < 1e-9:
+            break
+    return 1 / inverse
+
+
+def cross_fitted(labels: NDArray[np.int64], logits: NDArray[np.float32], folds: int = FOLDS) -> NDArray[np.float64]:
+    """Probabilities [N, E] of each face at the temperature that fits the other folds: none judged by its own fit."""
+    answers = np.empty(logits.shape, np.float64)
+    fold_of = np.arange(len(labels)) % folds
+    for fold in range(min(folds, len(labels))):
+        here, others = fold_of == fold, fold_of != fold
+        answers[here] = probabilities(logits[here], fit_temperature(labels[others], logits[others]))
+    return answers

@@ -1,0 +1,107 @@
+"""ROC and precision-recall curves, one emotion against the rest, as pure functions of labels and probabilities."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RocCurve(NamedTuple):
+    """One point a threshold, from (0, 0) to (1, 1): both float64 [P], ascending."""
+
+    false_positive_rate: NDArray[np.float64]
+    true_positive_rate: NDArray[np.float64]
+
+    @property
+    def area(self) -> float:
+        """AUC, in [0, 1]: the probability that a face of the emotion scores above one of the rest."""
+        return float(np.trapezoid(self.true_positive_rate, self.false_positive_rate))
+
+
+class PrecisionRecallCurve(NamedTuple):
+    """One point a threshold, from the highest: float64 [P] each, recall ascending."""
+
+    recall: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+    @property
+    def average_precision(self) -> float:
+        """AP, in [0, 1]: the precision at each threshold, weighted by the recall that it adds."""
+        return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
+
+
+class Summary(NamedTuple):
+    """One figure for all emotions.
+
+    Attributes:
+        macro: Mean of the emotions' figures; every emotion counts alike.
+        micro: The figure of all decisions (face, emotion) in one pot; every face counts alike.
+    """
+
+    macro: float
+    micro: float
+
+
+def roc_curve(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocCurve:
+    """The ROC curve of a yes-or-no question.
+
+    Args:
+        positive: bool [N], with both answers among them.
+        scores: float64 [N], higher for yes.
+
+    Raises:
+        ValueError: All answers are the same.
+    """
+    hits, others = _cumulated(positive, scores)
+    if not hits[-1] or not others[-1]:
+        raise ValueError("a ROC curve needs faces of the emotion and of others")
+    start = np.zeros(1)
+    return RocCurve(np.concatenate([start, others / others[-1]]), np.concatenate([start, hits / hits[-1]]))
+
+
+def precision_recall_curve(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> PrecisionRecallCurve:
+    """The precision-recall curve of a yes-or-no question; see :func:`roc_curve`.
+
+    Raises:
+        ValueError: No answer is yes.
+    """
+    hits, others = _cumulated(positive, scores)
+    if not hits[-1]:
+        raise ValueError("a precision-recall curve needs faces of the emotion")
+    return PrecisionRecallCurve(hits / hits[-1], hits / (hits + others))
+
+
+def one_hot(labels: NDArray[np.int64], emotions: int) -> NDArray[np.bool_]:
+    """Labels int64 [N] -> bool [N, E]."""
+    return np.asarray(labels[:, None] == np.arange(emotions))
+
+
+def auc(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
+    """The area under the ROC curves of probabilities [N, E]; emotions without faces are left out of the mean."""
+    positive = one_hot(labels, probabilities.shape[1])
+    present = np.flatnonzero(positive.any(axis=0))
+    areas = [roc_curve(positive[:, i], probabilities[:, i]).area for i in present]
+    return Summary(float(np.mean(areas)), roc_curve(positive.ravel(), probabilities.ravel()).area)
+
+
+def average_precision(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
+    """The average precision of probabilities float64 [N, E]; emotions without faces are left out of the mean."""
+    positive = one_hot(labels, probabilities.shape[1])
+    present = np.flatnonzero(positive.any(axis=0))
+    figures = [precision_recall_curve(positive[:, i], probabilities[:, i]).average_precision for i in present]
+    return Summary(
+        float(np.mean(figures)), precision_recall_curve(positive.ravel(), probabilities.ravel()).average_precision
+    )
+
+
+def _cumulated(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each threshold, from the highest: how many at or above it are yes, and how many no. Equal scores are one."""
+    order = np.argsort(-scores, kind="stable")
+    positive, scores = positive[order], scores[order]
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    hits = np.cumsum(positive)[last].astype(np.float64)
+    return hits, last + 1 - hits

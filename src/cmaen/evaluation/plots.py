@@ -1,0 +1,144 @@
+"""The pictures of a report, as matplotlib figures that never open a window."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cmaen.evaluation.calibration import reliability
+from cmaen.evaluation.curves import one_hot, precision_recall_curve, roc_curve
+from cmaen.types import COLOURS, EMOTIONS
+
+Curve = Mapping[str, Sequence[float]]
+_HEX = {emotion: "#{:02x}{:02x}{:02x}".format(*colour) for emotion, colour in COLOURS.items()}
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element, to stand in a page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def confusion(counts: Sequence[Sequence[int]]) -> Figure:
+    """The confusion matrix twice: counts, and parts of each label."""
+    matrix = np.array(counts)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    for axes, values, form, title in zip(
+        figure.subplots(1, 2), (matrix, shares), ("{:d}", "{:.2f}"), ("faces", "part of the label's faces"), strict=True
+    ):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row in range(len(EMOTIONS)):
+            for column in range(len(EMOTIONS)):
+                colour = "white" if shares[row, column] > 0.55 else "#223"
+                text = form.format(values[row, column])
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=45, ha="right")
+        axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+        axes.set(xlabel="answer", ylabel="label", title=title)
+    return figure
+
+
+def roc(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Figure:
+    """ROC curves: each emotion against the rest, and the micro-average."""
+    figure, axes = _square("false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
+    for emotion, positive, scores in _questions(labels, answers):
+        curve = roc_curve(positive, scores)
+        axes.plot(*curve, color=_HEX[emotion], label=f"{emotion}, AUC {curve.area:.3f}")
+    curve = roc_curve(one_hot(labels, len(EMOTIONS)).ravel(), answers.ravel())
+    axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AUC {curve.area:.3f}")
+    axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def precision_recall(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Figure:
+    """Precision-recall curves: each emotion against the rest, and the micro-average."""
+    figure, axes = _square("recall", "precision")
+    for emotion, positive, scores in _questions(labels, answers):
+        curve = precision_recall_curve(positive, scores)
+        axes.plot(*curve, color=_HEX[emotion], label=f"{emotion}, AP {curve.average_precision:.3f}")
+    curve = precision_recall_curve(one_hot(labels, len(EMOTIONS)).ravel(), answers.ravel())
+    axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AP {curve.average_precision:.3f}")
+    axes.legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def reliability_diagram(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> Figure:
+    """Accuracy by confidence in bins of equally many faces; on the diagonal, "0.8" means 80 %."""
+    figure, axes = _square("confidence", "accuracy")
+    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
+    for (name, probabilities), colour in zip(answers.items(), ("#b0b7c3", "#1f5fa8", "#d62728"), strict=False):
+        diagram = reliability(labels, probabilities, "equal_mass")
+        label = f"{name}, ECE {diagram.expected_error:.3f}"
+        axes.plot(diagram.confidence, diagram.accuracy, marker="o", markersize=4, color=colour, label=label)
+    axes.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def robustness_curves(accuracies: Mapping[str, Sequence[float]]) -> Figure:
+    """Accuracy against severity, one curve a corruption; severity 0 is the face as it is."""
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    for axes, (name, curve) in zip(
+        figure.subplots(2, 4, sharex=True, sharey=True).flat, accuracies.items(), strict=True
+    ):
+        axes.plot(range(len(curve)), curve, marker="o", markersize=4, color="#1f5fa8")
+        axes.axhline(curve[0], color="#bbb", linestyle=":")
+        axes.set(title=name, ylim=(0, 1), xticks=range(len(curve)))
+        _plain(axes)
+    figure.supxlabel("severity")
+    figure.supylabel("accuracy")
+    return figure
+
+
+def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss and accuracy over the epochs, from the rows of a run's CSV log."""
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, colour in (("train", "#b0b7c3"), ("val", "#1f5fa8")):
+            points = [(row["epoch"] + 1, row[f"{split}_{name}"]) for row in rows if f"{split}_{name}" in row]
+            label = "training (augmented, all terms)" if split == "train" else "validation"
+            axes.plot(*zip(*points, strict=True) if points else ([], []), color=colour, marker=".", label=label)
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.legend(fontsize=8)
+        _plain(axes)
+    return figure
+
+
+def scatter(places: NDArray[np.float32], labels: NDArray[np.int64]) -> Figure:
+    """Faces at places [N, 2], coloured by their label."""
+    figure = Figure(figsize=(7, 5.6), layout="constrained")
+    axes = figure.subplots()
+    for index, emotion in enumerate(EMOTIONS):
+        chosen = places[labels == index]
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=_HEX[emotion], label=emotion, rasterized=True)
+    axes.legend(fontsize=8, markerscale=2)
+    axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def _questions(
+    labels: NDArray[np.int64], answers: NDArray[np.float64]
+) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:
+    positive = one_hot(labels, len(EMOTIONS))
+    present = [index for index in range(len(EMOTIONS)) if positive[:, index].any()]
+    return [(EMOTIONS[index], positive[:, index], answers[:, index]) for index in present]
+
+
+def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=across, ylabel=up, xlim=(0, 1), ylim=(0, 1.01))
+    _plain(axes)
+    return figure, axes
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

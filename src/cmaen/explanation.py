@@ -1,0 +1,110 @@
+"""Where the network looks: its own attention, and a gradient-based map, over a face crop.
+
+The maps show what an answer depends on in this network; they do not prove why a person has an expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cmaen.models.checkpoint import load_checkpoint
+
+Map = NDArray[np.float32]
+_STEPS = 24
+
+
+class Explanation(NamedTuple):
+    """Maps of one face, float32 [S, S] in [0, 1] with S the side of the network's input.
+
+    Attributes:
+        emotion: Index of the answer that is explained.
+        cross_modal: How much the E-CNN's map attends to each place of the backbone's, mean over heads and places;
+            ``None`` where cross-modal attention is switched off.
+        emotion_head: Spatial attention of the answer's own head; ``None`` where the heads are switched off.
+        gradient: How much each place adds to or takes from the answer's logit, by integrated gradients from a grey
+            picture (Sundararajan et al., 2017), slightly blurred.
+    """
+
+    emotion: int
+    cross_modal: Map | None
+    emotion_head: Map | None
+    gradient: Map
+
+
+class Explainer:
+    """Explains the answers of a checkpoint.
+
+    Args:
+        checkpoint: Folder with a ``model.safetensors``.
+
+    Raises:
+        CheckpointError: The file is missing, corrupt or of another architecture.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.model, card = load_checkpoint(checkpoint)
+        self.spec = card.preprocess
+
+    def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
+        """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
+        images = torch.from_numpy(self.spec(crops))
+        with torch.inference_mode():
+            features = self.model.forward_features(images, return_attention=True)
+            emotions = self.model.forward_head(features).logits.argmax(dim=1)
+            cross_modal = None if features.attention is None else _square(features.attention.mean(dim=(1, 2)))
+            head = None
+            if self.model.emotion_heads is not None:
+                spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
+                head = spatial[torch.arange(len(images)), emotions]
+        integrated = IntegratedGradients(lambda x: self.model(x).logits)
+        effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
+        gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
+        return [
+            Explanation(
+                int(emotions[i]),
+                None if cross_modal is None else self._enlarged(cross_modal[i].numpy()),
+                None if head is None else self._enlarged(head[i].numpy()),
+                self._enlarged(cv2.GaussianBlur(gradient[i], (0, 0), self.spec.image_size / 32)),
+            )
+            for i in range(len(images))
+        ]
+
+    @torch.inference_mode()
+    def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
+        """The penultimate features of face crops, float32 [N, F]."""
+        parts = [
+            self.model.forward_features(torch.from_numpy(self.spec(crops[start : start + batch_size]))).vector
+            for start in range(0, len(crops), batch_size)
+        ]
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def _enlarged(self, found: Map) -> Map:
+        """A map of any size, stretched to [0, 1] and to the side of the input."""
+        side = self.spec.image_size
+        spread = float(np.ptp(found))
+        found = (found - found.min()) / spread if spread > 1e-8 else np.zeros_like(found)
+        return np.asarray(cv2.resize(found.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR))
+
+
+def overlay(crop: NDArray[np.uint8], heat: Map) -> NDArray[np.uint8]:
+    """A face crop [h, w] or [h, w, 3] with a map over it: RGB uint8 [S, S, 3], S the side of the map."""
+    face = cv2.resize(crop, heat.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    if face.ndim == 2:
+        face = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB)
+    colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.addWeighted(face, 0.55, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), 0.45, 0), np.uint8)
+
+
+def _square(places: Tensor) -> Tensor:
+    """[B, N'] -> [B, H', W'], for the map of a square input."""
+    side = round(places.shape[1] ** 0.5)
+    return places.reshape(len(places), side, side)

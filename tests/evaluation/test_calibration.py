@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cmaen.engines import probabilities
+from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature, reliability
+
+
+@pytest.fixture(scope="module")
+def honest() -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose softmax is the truth: each label is drawn from it."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (6000, 7)).astype(np.float32)
+    labels = np.array([rng.choice(7, p=row) for row in probabilities(logits)])
+    return labels, logits
+
+
+def test_errors_against_torchmetrics(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    labels, logits = honest
+    answers = probabilities(logits, 0.5)
+    expected = functional.multiclass_calibration_error(
+        torch.from_numpy(answers), torch.from_numpy(labels), 7, n_bins=15
+    )
+    found = calibration(labels, answers)
+    assert found.ece_equal_width == pytest.approx(expected.item(), abs=1e-6)
+    assert found.nll == pytest.approx(
+        torch.nn.functional.nll_loss(torch.from_numpy(answers).log(), torch.from_numpy(labels)).item()
+    )
+
+
+def test_errors_against_scikit_learn(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    labels, logits = honest
+    answers = probabilities(logits)
+    found = calibration(labels, answers)
+    brier = sum(metrics.brier_score_loss(labels == emotion, answers[:, emotion]) for emotion in range(7))
+    assert found.brier == pytest.approx(brier)
+    assert found.nll == pytest.approx(metrics.log_loss(labels, answers))
+
+
+def test_equal_mass_by_hand() -> None:
+    answers = np.zeros((4, 7))
+    answers[:, 0] = [0.6, 0.7, 0.8, 0.9]
+    answers[:, 1] = 1 - answers[:, 0]
+    diagram = reliability(np.array([0, 1, 0, 0]), answers, "equal_mass", bins=2)
+    assert diagram.confidence.tolist() == pytest.approx([0.65, 0.85])
+    assert diagram.accuracy.tolist() == [0.5, 1.0]
+    assert diagram.expected_error == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
+
+
+def test_the_true_temperature_is_found(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    labels, logits = honest
+    for factor in (0.3, 1.0, 4.0):
+        scaled = logits * np.float32(factor)
+        fitted = fit_temperature(labels, scaled)
+        assert fitted == pytest.approx(factor, rel=0.06)
+        best = optimize.minimize_scalar(
+            lambda temperature, scaled=scaled: calibration(labels, probabilities(scaled, temperature)).nll,
+            bounds=(0.05, 20),
+            method="bounded",
+        )
+        assert fitted == pytest.approx(best.x, rel=1e-3)
+
+
+def test_a_temperature_has_bounds() -> None:
+    logits = np.eye(7, dtype=np.float32)
+    assert fit_temperature(np.arange(7), logits) == pytest.approx(1 / 20, rel=1e-3)  # always right: no doubt at all
+    assert fit_temperature(np.roll(np.arange(7), 1), logits) == pytest.approx(20, rel=1e-3)
+
+
+def test_cross_fitting_mends_what_did_not_fit_it(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, logits = honest
+    overconfident = logits * np.float32(3)
+    before = calibration(labels, probabilities(overconfident))
+    after = calibration(labels, cross_fitted(labels, overconfident))
+    assert before.ece_equal_mass > 0.1
+    assert after.ece_equal_mass < 0.02
+    assert np.array_equal(cross_fitted(labels, overconfident).argmax(axis=1), logits.argmax(axis=1))

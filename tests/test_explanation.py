@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("captum")
+
+from cmaen.card import Card  # noqa: E402
+from cmaen.explanation import Explainer, overlay  # noqa: E402
+from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
+from cmaen.models.cmaen import build_cmaen  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
+
+
+def crops(count: int = 3) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8))
+
+
+def test_every_map_is_one_of_the_face(checkpoint: Path) -> None:
+    explainer = Explainer(checkpoint)
+    logits = explainer.model(torch.from_numpy(explainer.spec(crops()))).logits
+    for found, row in zip(explainer.explain(crops()), logits, strict=True):
+        assert found.emotion == row.argmax()
+        for heat in (found.cross_modal, found.emotion_head, found.gradient):
+            assert heat is not None
+            assert heat.shape == (64, 64)
+            assert 0 <= heat.min() <= heat.max() <= 1
+    assert explainer.features(crops(5), batch_size=2).shape[0] == 5
+
+
+def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
+    architecture = TINY | {"emotion_heads": False, "cross_modal_attention": False}
+    save_checkpoint(build_cmaen(**architecture), Card("plain", architecture, PreprocessSpec(image_size=64)), tmp_path)
+    (found,) = Explainer(tmp_path).explain(crops(1))
+    assert found.cross_modal is None
+    assert found.emotion_head is None
+    assert found.gradient.max() == pytest.approx(1, abs=0.05)
+
+
+def test_the_gradient_points_at_what_matters(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = Explainer(checkpoint)
+    output = explainer.model(torch.zeros(1, 3, 64, 64))
+
+    def corner_alone(images: torch.Tensor) -> object:
+        score = images[:, :, :16, :16].mean(dim=(1, 2, 3))
+        return output._replace(logits=torch.stack([score, *[0 * score - 9] * 6], dim=1))
+
+    monkeypatch.setattr(explainer.model, "forward", corner_alone)
+    monkeypatch.setattr(explainer.model, "forward_head", lambda features: corner_alone(torch.zeros(1, 3, 64, 64)))
+    (found,) = explainer.explain(crops(1))
+    assert found.gradient[:16, :16].mean() > 10 * found.gradient[32:, 32:].mean()
+
+
+def test_an_overlay_is_a_picture_of_the_maps_size() -> None:
+    heat = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    for crop in (crops(1)[0], np.zeros((30, 20, 3), np.uint8)):
+        picture = overlay(crop, heat)
+        assert picture.shape == (64, 64, 3)
+        assert picture.dtype == np.uint8
