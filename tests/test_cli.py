@@ -148,7 +148,15 @@ def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> Non
     assert "--resume" in cmaen(*arguments, code=2)
     assert "agree" in cmaen("export", "--checkpoint", run / "best")
     assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", run / "best")
-    assert "ms" in cmaen("benchmark", "--checkpoint", run / "best", "--batch-size", 2)
+    assert "GFLOP/s" in cmaen(
+        "benchmark", "--checkpoint", run / "best", "--batch-size", 2, "--output", tmp_path / "speed.json"
+    )
+    (speed,) = json.loads((tmp_path / "speed.json").read_text())["speeds"]
+    assert (speed["engine"], speed["batch_size"]) == ("onnx", 2)
+    assert speed["faces_per_second"] == pytest.approx(2000 / speed["milliseconds"])
+    assert 20 < speed["peak_mib"] < 4000
+    assert speed["arithmetic_limit"] > 0
+    assert speed["memory_limit"] > 0
 
 
 def test_leaks_are_listed(fer_tree: Path, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Card:
         labels: The emotions, in the order of the logits.
         training: Data, splits, extra labels, pretraining, seed, versions.
         metrics: Measured figures by the name of the split.
+        cost: Of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition are two).
         licence: What the weights may be used for.
         sha256: Of each weights file beside the card, by file name.
         format: Version of this layout.
@@ -50,6 +51,7 @@ class Card:
     labels: tuple[str, ...] = EMOTIONS
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, int] = field(default_factory=dict)
     licence: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT

@@ -25,6 +25,7 @@ class DataConfig(Section):
     leave_out: Literal["nothing", "exact", "near"] = Field(
         "nothing", description="training images to leave out because validation holds a copy of them"
     )
+    limit: int | None = Field(None, ge=1, description="train on so many images only, always the same ones")
 
 
 class PreprocessConfig(Section):

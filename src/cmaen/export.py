@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.card import ONNX, folder_of, read_card
 from cmaen.errors import CheckpointError
@@ -86,7 +87,8 @@ def export_onnx(checkpoint: Path) -> Parity:
                 f"the ONNX network differs from the PyTorch one by {parity.max_difference:.4f}; not written"
             )
     card = read_card(folder)
-    replace(card, sha256={**card.sha256, ONNX: sha256(folder / ONNX)}).write(folder)
+    cost = {"parameters": sum(value.numel() for value in model.parameters()), "flops": _flops(network, probes)}
+    replace(card, cost=cost, sha256={**card.sha256, ONNX: sha256(folder / ONNX)}).write(folder)
     return parity
 
 
@@ -119,6 +121,13 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes)
     del graph.value_info[:]
     return model
+
+
+def _flops(network: nn.Module, probes: NDArray[np.float32]) -> int:
+    """Operations for one face."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.from_numpy(probes[:1]))
+    return int(counter.get_total_flops())
 
 
 def _compare(network: nn.Module, path: Path, probes: NDArray[np.float32]) -> Parity:

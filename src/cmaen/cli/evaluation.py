@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra, log
+from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra, log, progress
 from cmaen.errors import OutputError
 
 if TYPE_CHECKING:
@@ -175,19 +175,48 @@ def benchmark(
     engines: Annotated[list[str] | None, typer.Option("--engine", help="Engines; default: onnx.")] = None,
     batch_sizes: Annotated[list[int] | None, typer.Option("--batch-size", help="Default: 1 and 64.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to a .json file.")] = None,
 ) -> None:
-    """Time a checkpoint: milliseconds from face crops to logits, the median of 30 runs."""
-    from cmaen.card import read_card
-    from cmaen.engines import build_engine
-    from cmaen.inference.latency import latency_ms
+    """Time a checkpoint from face crops to logits, and compare it with what this machine could do at best."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from cmaen.card import folder_of, read_card
+    from cmaen.files import write_text
+    from cmaen.inference.benchmark import measure_machine, measure_speed
     from cmaen.inference.predictor import shipped_checkpoint
 
-    folder = checkpoint or shipped_checkpoint()
-    spec = read_card(folder).preprocess
-    for name in engines or ["onnx"]:
-        network = build_engine(name, folder, threads=threads)
-        for size in batch_sizes or [1, 64]:
-            typer.echo(f"{name:6} batch {size:3}: {latency_ms(network, spec, size):8.2f} ms")
+    folder = folder_of(checkpoint or shipped_checkpoint())
+    machine = measure_machine(threads)
+    pairs = [(name, size) for name in engines or ["onnx"] for size in batch_sizes or [1, 64]]
+    speeds = [
+        measure_speed(name, folder, size, threads, machine) for name, size in progress(pairs, "engines", len(pairs))
+    ]
+    table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms")
+    for speed in speeds:
+        limits = (speed.arithmetic_limit, speed.memory_limit)
+        table.add_row(
+            speed.engine,
+            str(speed.batch_size),
+            f"{speed.milliseconds:.2f}",
+            f"{speed.low:.2f}–{speed.high:.2f}",
+            f"{speed.faces_per_second:.0f}",
+            f"{speed.peak_mib:.0f}",
+            " / ".join("?" if limit is None else f"{limit:.2f}" for limit in limits),
+        )
+    Console().print(table)
+    cost = read_card(folder).cost
+    if cost:
+        typer.echo(f"{cost['parameters'] / 1e6:.2f} million parameters, {cost['flops'] / 1e6:.0f} MFLOP a face")
+    for name, size in sorted({(speed.engine, speed.file_mib) for speed in speeds}):
+        typer.echo(f"{name}: a file of {size:.1f} MiB")
+    typer.echo(
+        f"limits: of arithmetic at {machine.gflops:.0f} GFLOP/s in float32, of memory at {machine.bandwidth:.1f} GB/s, "
+        "as measured here"
+    )
+    if output is not None:
+        values = {"machine": machine._asdict(), "cost": cost, "speeds": [speed.as_dict() for speed in speeds]}
+        write_text(output, json.dumps(values, indent=2) + "\n")
 
 
 def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:

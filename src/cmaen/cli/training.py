@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Verbose, extra, log
+from cmaen.cli.console import Verbose, bar, extra, log
 
 
 def train(
@@ -48,6 +48,47 @@ def train(
         **parse_overrides(settings or []),
     }
     rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
+
+
+def ablate(
+    config: Annotated[Path, typer.Option(help="YAML file of the whole network's run.")],
+    data: Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")] = None,
+    votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")] = None,
+    backbone_weights: Annotated[
+        str | None, typer.Option(help="Published name or file that the backbone starts from.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
+    ] = None,
+    variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any other key of the configuration.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the network with one part after the other switched off, and tabulate; called again, it goes on."""
+    log(verbose or not sys.stderr.isatty())
+    with extra("the ablation study", "report"):
+        from cmaen.config import load_config, parse_overrides
+        from cmaen.evaluation import plots
+        from cmaen.files import write_text
+        from cmaen.training import ablation
+    overrides = {
+        "data.path": _text(data),
+        "data.votes": _text(votes),
+        "backbone_weights": backbone_weights,
+        "output": _text(output),
+        **parse_overrides(settings or []),
+    }
+    run = load_config(config, overrides)
+    rows = ablation.ablate(run, seeds or [0], variants=variants or tuple(ablation.VARIANTS), progress=bar("runs"))
+    budget = ablation.budget_of(run, seeds or [0])
+    table = ablation.markdown(rows, budget)
+    differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
+    write_text(run.output / "ablation.md", table)
+    write_text(run.output / "ablation.json", ablation.as_json(rows, budget))
+    if differences:
+        write_text(run.output / "ablation.svg", plots.svg(plots.compared(*zip(*differences, strict=True))))
+    typer.echo(table)
 
 
 def export(

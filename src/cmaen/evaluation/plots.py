@@ -124,6 +124,22 @@ def scatter(places: NDArray[np.float32], labels: NDArray[np.int64]) -> Figure:
     return figure
 
 
+def compared(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
+    """Differences in accuracy with their intervals, one line a name; 0 is what they are compared with."""
+    figure = Figure(figsize=(8, 0.5 * len(names) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for row, (difference, (low, high)) in enumerate(zip(differences, intervals, strict=True)):
+        colour = "#8a93a3" if low <= 0 <= high else "#1f5fa8"
+        axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
+        axes.plot(100 * difference, row, marker="o", color=colour)
+    axes.axvline(0, color="#bbb", linestyle=":")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="accuracy against the whole network, points")
+    _plain(axes)
+    return figure
+
+
 def _questions(
     labels: NDArray[np.int64], answers: NDArray[np.float64]
 ) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:

@@ -148,6 +148,8 @@ def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
         before = len(training)
         training = without_copies(training, validation, exact_only=config.data.leave_out == "exact")
         log.info("%d training images left out, being copies of validation images", before - len(training))
+    if config.data.limit is not None and config.data.limit < len(training):
+        training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: config.data.limit]))
     if config.data.votes is not None:
         training = join_votes(training, config.data.votes)
     return training, validation

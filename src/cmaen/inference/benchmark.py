@@ -1,0 +1,123 @@
+"""How fast an engine is, what it needs, and how far that is from what the machine could do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cmaen.card import ONNX, SAFETENSORS, Card, read_card
+from cmaen.engines import Engine, build_engine
+from cmaen.preprocessing import PreprocessSpec
+
+RUNS, WARMUP = 30, 5
+FILES = {"onnx": ONNX, "torch": SAFETENSORS}
+
+
+class Machine(NamedTuple):
+    """What this machine can do at best, as measured.
+
+    Attributes:
+        gflops: Of a large float32 matrix product, in 10^9 operations a second.
+        bandwidth: Of copying large arrays, bytes read and written, in 10^9 bytes a second.
+    """
+
+    gflops: float
+    bandwidth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One engine with one batch size, in a process of its own.
+
+    Attributes:
+        engine, batch_size: What was timed: from uint8 face crops to logits, preprocessing included.
+        milliseconds: Median of the runs.
+        low, high: Their quartiles.
+        faces_per_second: At the median.
+        peak_mib: Most memory that the process ever held.
+        file_mib: Size of the engine's file.
+        arithmetic_limit, memory_limit: Milliseconds that the network's arithmetic, or reading its weights and the
+            batch once, would take at the machine's best; ``None`` where the card does not tell its cost.
+    """
+
+    engine: str
+    batch_size: int
+    milliseconds: float
+    low: float
+    high: float
+    faces_per_second: float
+    peak_mib: float
+    file_mib: float
+    arithmetic_limit: float | None
+    memory_limit: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+def measure_speed(engine: str, folder: Path, batch_size: int, threads: int | None, machine: Machine) -> Speed:
+    """Time an engine in a fresh process, so that nothing else counts into its memory.
+
+    Raises:
+        CmaenError: There is no such engine, or the checkpoint has no weights for it.
+    """
+    build_engine(engine, folder, threads=threads)  # its errors are raised here, where they can be read
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        times, peak = pool.apply(_times, (engine, folder, batch_size, threads))
+    low, middle, high = quantiles(times, n=4)
+    card = read_card(folder)
+    arithmetic, memory = _limits(card, batch_size, machine)
+    size = (folder / FILES[engine]).stat().st_size
+    rate = 1000 * batch_size / middle
+    return Speed(engine, batch_size, middle, low, high, rate, peak, size / 2**20, arithmetic, memory)
+
+
+def measure_machine(threads: int | None) -> Machine:
+    """The two limits, each the best of several tries."""
+    side = 2048
+    a, b = (np.random.default_rng(seed).random((side, side), np.float32) for seed in (0, 1))
+    product = min(_seconds(lambda: a @ b) for _ in range(10))
+    workers = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
+    source = [np.ones(1 << 24, np.float32) for _ in range(workers)]
+    target = [np.empty_like(part) for part in source]
+    with ThreadPoolExecutor(workers) as pool:
+        copy = min(_seconds(lambda: list(pool.map(np.copyto, target, source))) for _ in range(10))
+    return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
+
+
+def run_times(engine: Engine, spec: PreprocessSpec, batch_size: int) -> list[float]:
+    """Milliseconds of each run, from a batch of uint8 face crops to logits, after some that are not counted."""
+    rng = np.random.default_rng(0)
+    crops = list(rng.integers(0, 256, (batch_size, 112, 112, 3), dtype=np.uint8))
+    return [1000 * _seconds(lambda: engine(spec(crops))) for _ in range(WARMUP + RUNS)][WARMUP:]
+
+
+def _times(engine: str, folder: Path, batch_size: int, threads: int | None) -> tuple[list[float], float]:
+    """Runs in the fresh process: the times, and the peak memory in MiB."""
+    times = run_times(build_engine(engine, folder, threads=threads), read_card(folder).preprocess, batch_size)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return times, peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _limits(card: Card, batch_size: int, machine: Machine) -> tuple[float | None, float | None]:
+    if not card.cost:
+        return None, None
+    read = 4 * (card.cost["parameters"] + batch_size * 3 * card.preprocess.image_size**2)
+    return batch_size * card.cost["flops"] / machine.gflops / 1e6, read / machine.bandwidth / 1e6
+
+
+def _seconds(call: Any) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

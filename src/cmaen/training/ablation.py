@@ -1,0 +1,192 @@
+"""The ablation study: the same run again and again, each time with one part of the network switched off."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.card import CARD, read_card
+from cmaen.config import Config
+from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.splits import FaceSet, Split
+from cmaen.engines import build_engine
+from cmaen.errors import ConfigError
+from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.metrics import measure
+from cmaen.evaluation.run import logits_of
+from cmaen.files import replacing
+from cmaen.models.checkpoint import load_checkpoint
+from cmaen.training.run import BEST, LAST, train
+
+FULL = "the whole network"
+VARIANTS: dict[str, dict[str, Any]] = {
+    FULL: {},
+    "without cross-modal attention": {"cross_modal_attention": False},
+    "without emotion heads": {"emotion_heads": False},
+    "without multi-scale attention": {"multi_scale_attention": False},
+    "without the feature pyramid": {"feature_pyramid": False},
+    "without the adaptive ensemble": {"adaptive_ensemble": False},
+    "the backbone alone": {"ecnn": False},
+    "the E-CNN alone": {"backbone": None},
+}
+"""Changes of the model's configuration, by the name of the variant."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant's figures on the validation split.
+
+    Attributes:
+        variant: Its name.
+        parameters: Of its network.
+        accuracies, macro_f1s: One a seed.
+        accuracy: Mean over the seeds.
+        accuracy_interval: 95 % bootstrap interval of that mean, over the faces.
+        difference: To the whole network's accuracy, with the interval of the paired faces; ``None`` for itself.
+    """
+
+    variant: str
+    parameters: int
+    accuracies: tuple[float, ...]
+    macro_f1s: tuple[float, ...]
+    accuracy: float
+    accuracy_interval: Interval
+    difference: tuple[float, Interval] | None
+
+
+class Outcome(NamedTuple):
+    """What a variant answers: predictions int64 [seeds, N], and its parameters."""
+
+    predictions: NDArray[np.int64]
+    parameters: int
+
+
+def ablate(
+    config: Config,
+    seeds: Sequence[int],
+    *,
+    variants: Sequence[str] = tuple(VARIANTS),
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> list[Row]:
+    """Train every variant with every seed, or go on where an earlier call was stopped, and measure them.
+
+    Args:
+        config: Of the whole network's run; its output is the folder of all runs.
+        seeds: One run of each variant for each.
+        variants: Which; the whole network is always among them.
+        progress: Wraps the loop over the runs.
+
+    Raises:
+        ConfigError: There is no such variant, or a folder holds a run of another configuration.
+    """
+    unknown = set(variants) - set(VARIANTS)
+    if unknown:
+        raise ConfigError(f"{sorted(unknown)} are no variants; choose from {list(VARIANTS)}")
+    chosen = [name for name in VARIANTS if name == FULL or name in variants]
+    for name, seed in progress([(name, seed) for seed in seeds for name in chosen]):
+        log.info("%s, seed %d", name, seed)
+        _train(variant_of(config, name, seed))
+    assert config.data.path is not None
+    validation = load_fer2013(config.data.path, Split.VALIDATION)
+    outcomes = {name: _outcome(config, name, seeds, validation) for name in chosen}
+    return [_row(name, outcomes[name], outcomes[FULL], validation.labels) for name in chosen]
+
+
+def variant_of(config: Config, name: str, seed: int) -> Config:
+    """The configuration of one run: a part switched off, a seed, a folder of its own."""
+    values = config.model_dump()
+    values["model"] |= VARIANTS[name]
+    if values["model"]["backbone"] is None:
+        values["backbone_weights"] = None
+    folder = re.sub("[^a-z]+", "-", name.lower())
+    return Config(**{**values, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
+
+
+def markdown(rows: Sequence[Row], budget: str) -> str:
+    """The table, with the budget of each run below it."""
+    lines = [
+        "| variant | parameters | accuracy | 95 % interval | difference | 95 % interval | macro-F1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        difference, interval = ("", "")
+        if row.difference is not None:
+            difference, interval = f"{100 * row.difference[0]:+.2f}", _span(row.difference[1], "+")
+        lines.append(
+            f"| {row.variant} | {row.parameters / 1e6:.2f} M | {100 * row.accuracy:.2f} "
+            f"| {_span(row.accuracy_interval)} | {difference} | {interval} | {100 * np.mean(row.macro_f1s):.2f} |"
+        )
+    return "\n".join([*lines, "", budget, ""])
+
+
+def as_json(rows: Sequence[Row], budget: str) -> str:
+    """The rows and the budget."""
+    return json.dumps({"budget": budget, "rows": [asdict(row) for row in rows]}, indent=2) + "\n"
+
+
+def budget_of(config: Config, seeds: Sequence[int]) -> str:
+    """What each run was given, in a sentence."""
+    images = "all images" if config.data.limit is None else f"{config.data.limit:,} images"
+    return (
+        f"Each run: {images} of Training, {config.training.epochs} epochs, {config.preprocess.image_size} pixels, "
+        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch chosen on PublicTest, "
+        "which the figures are of; one crop, no test-time augmentation."
+    )
+
+
+def _train(config: Config) -> None:
+    """Train one run, unless it is done; go on with it, if it was begun."""
+    saved = config.output / "config.json"
+    if saved.is_file() and saved.read_text(encoding="utf-8") != config.model_dump_json(indent=2):
+        raise ConfigError(f"{config.output} holds a run of another configuration; choose another --output")
+    if not (config.output / BEST / CARD).is_file():
+        train(config, resume=(config.output / LAST).is_file())
+
+
+def _outcome(config: Config, name: str, seeds: Sequence[int], validation: FaceSet) -> Outcome:
+    folders = [variant_of(config, name, seed).output / BEST for seed in seeds]
+    predictions = []
+    for folder in folders:
+        path = folder / "predictions.npy"
+        if not path.is_file():
+            logits = logits_of(validation, read_card(folder).preprocess, build_engine("torch", folder))
+            with replacing(path) as temporary:
+                np.save(temporary, logits.argmax(axis=1))
+        predictions.append(np.load(path))
+    parameters = sum(value.numel() for value in load_checkpoint(folders[0])[0].parameters())
+    return Outcome(np.stack(predictions), parameters)
+
+
+def _row(name: str, outcome: Outcome, full: Outcome, labels: NDArray[np.int64]) -> Row:
+    hits, full_hits = (
+        (some.predictions == labels).mean(axis=0) for some in (outcome, full)
+    )  # of each face, over seeds
+    figures = [measure(labels, predictions) for predictions in outcome.predictions]
+    gain = hits - full_hits
+    count = len(labels)
+    difference = None
+    if name != FULL:
+        interval = bootstrap(lambda rows: float(gain[rows].mean()), count, np.random.default_rng(0))
+        difference = (float(gain.mean()), interval)
+    return Row(
+        name,
+        outcome.parameters,
+        tuple(figure.accuracy for figure in figures),
+        tuple(figure.macro_f1 for figure in figures),
+        float(hits.mean()),
+        bootstrap(lambda rows: float(hits[rows].mean()), count, np.random.default_rng(0)),
+        difference,
+    )
+
+
+def _span(interval: Interval, sign: str = "") -> str:
+    return f"{100 * interval.low:{sign}.2f} to {100 * interval.high:{sign}.2f}"
