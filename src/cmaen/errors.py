@@ -43,6 +43,10 @@ class ImageArrayError(ImageError):
     """An array of the wrong dtype, shape or channel count."""
 
 
+class NoFaceError(CmaenError):
+    """An image without a face, where one is needed."""
+
+
 class DataError(CmaenError):
     """A data set that cannot be read or does not hold what it should."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -94,10 +93,8 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
     PILImage.init()  # Pillow knows only some formats before
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own limit stands in for Pillow's warning; odd metadata is no matter
-            with PILImage.open(file, formats=FORMATS) as image:
-                return _to_rgb(image, name, max_pixels)
+        with PILImage.open(file, formats=FORMATS) as image:
+            return _to_rgb(image, name, max_pixels)
     except UnidentifiedImageError as error:
         file.seek(0)
         if file.read(4).startswith(_SIGNATURES):

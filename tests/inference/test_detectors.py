@@ -61,7 +61,7 @@ def test_no_face_is_an_empty_list(name: str, shape: tuple[int, int]) -> None:
 def test_without_the_extra_the_built_in_detector_works_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def missing() -> None:
+    def missing(**_: object) -> None:
         raise MissingExtraError("CenterFace", "detect")
 
     monkeypatch.setattr(detectors, "CenterFace", missing)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor, annotate
-from cmaen.errors import CheckpointError, ConfigError, ImageNotFoundError
+from cmaen.errors import CheckpointError, ConfigError, ImageNotFoundError, NoFaceError
 from cmaen.images import read_image
 from tests.conftest import EXAMPLES
 
@@ -92,14 +93,37 @@ def test_an_iterator_is_read_in_pieces(predictor: EmotionPredictor) -> None:
     taken = []
 
     def crops() -> object:
-        for number in range(10):
+        for number in range(1000):
             taken.append(number)
-            yield np.full((20, 20), number, np.uint8)
+            yield np.full((20, 20), number % 256, np.uint8)
 
     results = predictor.predict_each(crops(), detect=False, batch_size=4)
     next(results)
-    assert len(taken) == 4
-    assert len(list(results)) == 9
+    assert len(taken) < 500
+    assert len(list(results)) == 999
+
+
+def test_one_predictor_serves_many_threads(predictor: EmotionPredictor) -> None:
+    expected = predictor.predict_single(ASTRONAUT)
+    with ThreadPoolExecutor(4) as pool:
+        alone = [pool.submit(predictor.predict_single, ASTRONAUT) for _ in range(8)]
+        batches = [pool.submit(predictor.predict_batch, [ASTRONAUT, b"text", ASTRONAUT]) for _ in range(4)]
+        assert all(future.result() == expected for future in alone)
+        for future in batches:
+            first, second, third = future.result()
+            assert first == third
+            assert first["predicted_emotion"] == expected["predicted_emotion"]
+            assert second["status"] == "error"
+
+
+def test_an_answer_is_explained_over_its_face(predictor: EmotionPredictor) -> None:
+    pytest.importorskip("captum")
+    picture = predictor.explain(ASTRONAUT)
+    side = predictor.card.preprocess.image_size
+    assert picture.shape == (side, side, 3)
+    assert picture.dtype == np.uint8
+    with pytest.raises(NoFaceError):
+        predictor.explain(np.zeros((60, 60, 3), np.uint8))
 
 
 def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -24,6 +25,7 @@ for verb in (inference, train, test, calibrate, leaks, ablate, export, benchmark
 
 def main() -> None:
     """Run the command line; an error of this project is one clear line and exit status 2."""
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
     try:
         app()
     except CmaenError as error:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import tee
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +21,16 @@ from cmaen.errors import CmaenError, OutputError
 def inference(
     image: Annotated[Path | None, typer.Option(help="One image.")] = None,
     directory: Annotated[Path | None, typer.Option(help="All images of a folder and the folders in it.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the results to a .json, .jsonl or .csv file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.")
+    ] = None,
     annotated: Annotated[
         Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
     ] = None,
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
     detector: Annotated[str, typer.Option(help="auto, centerface, haar, or yunet:MODEL.onnx.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are judged together.")] = 32,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
     checkpoint: Checkpoint = None,
     engine: EngineName = "onnx",
     verbose: Verbose = False,
@@ -29,38 +38,56 @@ def inference(
     """Recognise the emotions of the faces in an image or in a folder of images."""
     log(verbose)
     from cmaen.images import printable
-    from cmaen.inference.outputs import check_output, write_results
+    from cmaen.inference.outputs import ResultFile
     from cmaen.inference.predictor import EmotionPredictor
 
     if (image is None) == (directory is None):
         raise CmaenError("give either --image or --directory")
-    if output is not None:
-        check_output(output)
-    paths = [image] if image is not None else _images_in(directory or Path())
+    root = directory or Path()
+    if directory is not None and next(_images_in(root), None) is None:
+        raise CmaenError(f"{root} holds no file whose name is an image's")
     predictor = EmotionPredictor(checkpoint, detector=detector, engine=engine)
-    results = []
-    predictions = predictor.predict_each(paths, detect, batch_size)
-    for path, prediction in zip(paths, progress(predictions, "images", len(paths)), strict=True):
-        result = {"path": printable(path), **prediction.as_dict()}
-        results.append(result)
-        if annotated is not None and result["faces"]:
-            _draw(path, result, annotated if image is not None else annotated / path.relative_to(directory or Path()))
-    if output is not None:
-        write_results(output, results)
-    _show(results, quiet=output is not None and image is None)
-    if not any(result["status"] != "error" for result in results):
+    counts: Counter[str] = Counter()
+    shown = []
+    with ResultFile(output, resume=resume) if output is not None else nullcontext() as file:
+        paths = [image] if image is not None else _images_in(root)
+        left, again = tee(path for path in paths if file is None or printable(path) not in file)
+        total = sum(1 for _ in _images_in(root)) if directory is not None and sys.stderr.isatty() else None
+        predictions = predictor.predict_each(left, detect, batch_size)
+        for path, prediction in zip(again, progress(predictions, "images", total), strict=False):
+            result = {"path": printable(path), **prediction.as_dict()}
+            counts.update(image=1, face=len(result["faces"]), error=result["status"] == "error")
+            if annotated is not None and result["faces"]:
+                _draw(path, result, annotated if image is not None else annotated / path.relative_to(root))
+            if file is not None:
+                file.write(result)
+            if file is None or image is not None or result["error"]:
+                shown.append(result)
+    _show(shown, counts, table=output is None or image is not None)
+    if counts["error"] == counts["image"] > 0:
         raise typer.Exit(1)
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of those in it whose names are images', in order; never the list of them all."""
     from cmaen.images import is_image_name
 
-    if not folder.is_dir():
-        raise CmaenError(f"{folder} is not a folder; for one image use --image")
-    paths = sorted(path for path in folder.rglob("*") if is_image_name(path) and not path.is_dir())
-    if not paths:
-        raise CmaenError(f"{folder} holds no file whose name is an image's")
-    return paths
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except NotADirectoryError as error:
+        raise CmaenError(f"{folder} is not a folder; for one image use --image") from error
+    except OSError as error:
+        raise CmaenError(f"{folder} cannot be read: {error.strerror}") from error
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            try:
+                yield from _images_in(path)
+            except CmaenError as error:
+                logging.getLogger(__name__).warning("%s; it is left out", error)
+        elif is_image_name(path) and not entry.is_dir():
+            yield path
 
 
 def _draw(path: Path, result: dict[str, Any], target: Path) -> None:
@@ -77,27 +104,25 @@ def _draw(path: Path, result: dict[str, Any], target: Path) -> None:
         logging.getLogger(__name__).warning("%s", error)
 
 
-def _show(results: list[dict[str, Any]], *, quiet: bool) -> None:
+def _show(results: list[dict[str, Any]], counts: Counter[str], *, table: bool) -> None:
+    """The results as a table, or only what went wrong; and how many there were of everything."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    if not quiet:
-        table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
+    if table:
+        rows = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
         for result in results:
             name = Text(Path(result["path"]).name)
             if not result["faces"]:
-                table.add_row(name, "", Text(result["error"] or "no face", style="red" if result["error"] else ""))
+                rows.add_row(name, "", Text(result["error"] or "no face", style="red" if result["error"] else ""))
             for number, face in enumerate(result["faces"], start=1):
                 box = ", ".join(f"{value:.0f}" for value in face["box"])
-                table.add_row(name, str(number), face["predicted_emotion"], f"{face['confidence']:.1%}", box)
-        console.print(table)
-    failed = [result for result in results if result["status"] == "error"]
-    if quiet:
-        for result in failed:
+                rows.add_row(name, str(number), face["predicted_emotion"], f"{face['confidence']:.1%}", box)
+        console.print(rows)
+    else:
+        for result in results:
             console.print(Text(f"{result['path']}: {result['error']}", style="red"), soft_wrap=True)
-    faces = sum(len(result["faces"]) for result in results)
-    counts = {"image": len(results), "face": faces, "error": len(failed)}
-    text = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
+    text = ", ".join(f"{counts[noun]} {noun}{'' if counts[noun] == 1 else 's'}" for noun in ("image", "face", "error"))
     console.print(text, highlight=False)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
-from itertools import islice
+from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import read_card
 from cmaen.engines import build_engine, probabilities
-from cmaen.errors import CmaenError
+from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
 from cmaen.images import ImageSource, read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import AUTO, build_detector
 from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
 
+if TYPE_CHECKING:
+    from cmaen.explanation import Explainer
+
 BATCH_SIZE = 32
+_T = TypeVar("_T")
 
 
 class _Found(NamedTuple):
@@ -38,6 +46,9 @@ class EmotionPredictor:
         detector: See :func:`cmaen.inference.detectors.build_detector`.
         engine: ``onnx`` or ``torch``.
         threads: Of the engine; ``None`` for all cores.
+        workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
+
+    One predictor may be used by several threads at the same time.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
@@ -51,6 +62,7 @@ class EmotionPredictor:
         detector: str = AUTO,
         engine: str = "onnx",
         threads: int | None = None,
+        workers: int | None = None,
     ) -> None:
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
         self.card = read_card(folder)
@@ -59,8 +71,14 @@ class EmotionPredictor:
                 f"{folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
         self._engine = build_engine(engine, folder, threads=threads)
+        self._folder = folder
+        self._explainer: Explainer | None = None
         self._detector_name = detector
-        self._detector = None if detector == AUTO else build_detector(detector)
+        if detector != AUTO:
+            build_detector(detector)  # so that what is wrong with it is said at once
+        self._own = threading.local()  # detectors are not made to be shared by threads
+        self._workers = workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._workers, "cmaen", initializer=self._one_thread_each)
 
     def predict_single(self, image: ImageSource, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
@@ -104,6 +122,29 @@ class EmotionPredictor:
             return []
         return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
+    def explain(self, image: ImageSource, detect: bool = True) -> Image:
+        """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
+
+        The map is :attr:`cmaen.explanation.Explanation.gradient`: bright places add to the answer or take from it.
+
+        Raises:
+            ImageError: The image cannot be used.
+            NoFaceError: There is no face in it.
+            MissingExtraError: The extra ``report`` is not installed.
+            CheckpointError: The checkpoint has no ``model.safetensors``.
+        """
+        try:
+            from cmaen.explanation import Explainer, overlay
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("explaining", "report") from error
+        found = self._find(image, detect)
+        if not found:
+            raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
+        if self._explainer is None:
+            self._explainer = Explainer(self._folder)
+        crop = found[0].crop
+        return overlay(crop, self._explainer.explain([crop])[0].gradient)
+
     def predict_each(
         self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
     ) -> Iterator[Prediction]:
@@ -117,12 +158,36 @@ class EmotionPredictor:
             raise TypeError("this takes a list of images; for one image use predict_single")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        remaining = iter(images)
-        while chunk := list(islice(remaining, batch_size)):
-            found = [self._find_or_say(image, detect) for image in chunk]
+        everything = self._ahead(
+            lambda image: self._find_or_say(image, detect), images, 2 * max(batch_size, self._workers)
+        )
+        while found := list(islice(everything, batch_size)):
             judged = iter(self._judge([faces for faces in found if not isinstance(faces, Prediction)]))
             for faces in found:
                 yield faces if isinstance(faces, Prediction) else next(judged)
+
+    def _ahead(self, find: Callable[[ImageSource], _T], images: Iterable[ImageSource], window: int) -> Iterator[_T]:
+        """What is found in each image, in order; other threads search the images ahead, at most so many."""
+        remaining = iter(images)
+        first = list(islice(remaining, 2))
+        if len(first) < 2:  # a single image is served best by all cores and no other thread
+            yield from map(find, first)
+            return
+        waiting: deque[Future[_T]] = deque()
+        try:
+            for image in chain(first, remaining):
+                waiting.append(self._pool.submit(find, image))
+                if len(waiting) >= window:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _one_thread_each(self) -> None:
+        """In a worker: its detector shares the cores with those of the other workers."""
+        self._own.threads = 1
 
     def _find_or_say(self, image: ImageSource, detect: bool) -> list[_Found] | Prediction:
         """The faces of one image, or what is wrong with it."""
@@ -149,9 +214,9 @@ class EmotionPredictor:
         return predictions
 
     def _locate(self, image: Image) -> list[FaceBox]:
-        if self._detector is None:
-            self._detector = build_detector(self._detector_name)
-        return self._detector(image)
+        if not hasattr(self._own, "detector"):
+            self._own.detector = build_detector(self._detector_name, threads=getattr(self._own, "threads", None))
+        return list(self._own.detector(image))
 
     def _classify(self, crops: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Probabilities float64 [N, 7] of N crops, at most :data:`BATCH_SIZE` of them in the engine at a time."""

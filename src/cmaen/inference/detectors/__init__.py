@@ -13,22 +13,23 @@ from cmaen.inference.detectors.centerface import CenterFace
 from cmaen.inference.detectors.haar import Haar
 from cmaen.inference.detectors.yunet import YuNet
 
-DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
-    "centerface": CenterFace,
-    "haar": lambda _: Haar(),
-    "yunet": YuNet,
+DETECTORS: dict[str, Callable[[Path | None, int | None], Detector]] = {
+    "centerface": lambda model, threads: CenterFace(model, threads=threads),
+    "haar": lambda *_: Haar(),
+    "yunet": lambda model, _: YuNet(model),
 }
 AUTO = "auto"
 
 log = logging.getLogger(__name__)
 
 
-def build_detector(name: str = AUTO) -> Detector:
+def build_detector(name: str = AUTO, *, threads: int | None = None) -> Detector:
     """A face detector by name.
 
     Args:
         name: One of :data:`DETECTORS`, optionally with a model file (``yunet:face_detection_yunet.onnx``), or ``auto``:
             CenterFace where the extra ``detect`` is installed, else OpenCV's built-in one, which is said once.
+        threads: Of the detector's engine, where it has one; ``None`` for all cores.
 
     Raises:
         DetectorError: There is no such detector, or its model file cannot be read.
@@ -36,14 +37,14 @@ def build_detector(name: str = AUTO) -> Detector:
     """
     if name == AUTO:
         try:
-            return CenterFace()
+            return CenterFace(threads=threads)
         except MissingExtraError:
             _advise()
             return Haar()
     kind, _, model = name.partition(":")
     if kind not in DETECTORS:
         raise DetectorError(f"{kind!r} is not a face detector; choose from {[AUTO, *sorted(DETECTORS)]}")
-    return DETECTORS[kind](Path(model) if model else None)
+    return DETECTORS[kind](Path(model) if model else None, threads)
 
 
 @cache
