@@ -129,6 +129,9 @@ class Config(Section):
     name: str = Field("cmaen", description="of the network, for its card")
     seed: int = Field(42, ge=0, description="of all randomness")
     backbone_weights: str | None = Field(None, description="published name or file that the backbone starts from")
+    initial_weights: Path | None = Field(
+        None, description="folder of a checkpoint that the whole network starts from; its architecture must be the same"
+    )
     output: Path = Field(Path("runs/cmaen"), description="folder of the run")
     data: DataConfig = DataConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
@@ -141,6 +144,8 @@ class Config(Section):
     def _consistent(self) -> Config:
         if self.loss.vote_weight and self.data.votes is None:
             raise ValueError("loss.vote_weight needs data.votes, the CSV of the FER+ votes")
+        if self.initial_weights and self.backbone_weights:
+            raise ValueError("initial_weights hold a backbone already: leave out backbone_weights")
         if self.distillation.teachers and self.loss.vote_weight + self.distillation.weight > 1:
             raise ValueError("loss.vote_weight and distillation.weight together are above 1")
         return self

@@ -47,6 +47,10 @@ class NoFaceError(CmaenError):
     """An image without a face, where one is needed."""
 
 
+class VideoError(CmaenError):
+    """A video or a camera that cannot be opened, or gives no frame."""
+
+
 class DataError(CmaenError):
     """A data set that cannot be read or does not hold what it should."""
 

@@ -117,6 +117,22 @@ def test_votes_and_teachers_are_learnt_from_and_named_in_the_card(
         Config(**settings)
 
 
+def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
+    plan = config(fer_tree, tmp_path / "tuned", epochs=1, learning_rate=1e-9, ema_decay=None)
+    tuned = plan.model_copy(update={"initial_weights": unbroken, "name": "tuned"})
+    before, after = weights(unbroken), weights(train(tuned))
+    learnt = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in learnt)
+    assert load_checkpoint(tmp_path / "tuned" / "best")[1].training["pretraining"] == "cmaen, from None"
+    other = tuned.model_copy(
+        update={"output": tmp_path / "other", "model": tuned.model.model_copy(update={"hidden": 8})}
+    )
+    with pytest.raises(ConfigError, match=r"these keys differ: \['hidden'\]"):
+        train(other)
+    with pytest.raises(ValueError, match="leave out backbone_weights"):
+        Config(initial_weights=unbroken, backbone_weights="weights.pt")
+
+
 def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     with pytest.raises(ConfigError, match="--resume"):
         train(config(fer_tree, unbroken.parent))

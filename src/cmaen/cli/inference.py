@@ -15,14 +15,18 @@ from typing import Annotated, Any
 import typer
 
 from cmaen.cli.console import Checkpoint, EngineName, Verbose, log, progress
+from cmaen.cli.video import Targets, watch_all
 from cmaen.errors import CmaenError, OutputError
 
 
 def inference(
     image: Annotated[Path | None, typer.Option(help="One image.")] = None,
     directory: Annotated[Path | None, typer.Option(help="All images of a folder and the folders in it.")] = None,
+    video: Annotated[str | None, typer.Option(help="A video: a file, or the address of a stream.")] = None,
+    real_time: Annotated[bool, typer.Option("--real-time", help="The webcam.")] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.")
+        Path | None,
+        typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file; of a video to .csv or .jsonl."),
     ] = None,
     annotated: Annotated[
         Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
@@ -30,19 +34,35 @@ def inference(
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
     detector: Annotated[str, typer.Option(help="auto, centerface, haar, or yunet:MODEL.onnx.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are judged together.")] = 32,
+    camera_index: Annotated[int, typer.Option(min=0, help="Which webcam.")] = 0,
+    save_video: Annotated[
+        Path | None, typer.Option(help="Write the video with the faces drawn, with its sound.")
+    ] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Draw each person's emotions over the video: .png, .svg.")
+    ] = None,
+    display: Annotated[bool, typer.Option(help="Show the webcam in a window.")] = True,
+    smoothing: Annotated[float, typer.Option(min=0, help="Seconds of a video over which answers are smoothed.")] = 0.4,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
     checkpoint: Checkpoint = None,
     engine: EngineName = "onnx",
     verbose: Verbose = False,
 ) -> None:
-    """Recognise the emotions of the faces in an image or in a folder of images."""
+    """Recognise the emotions of the faces in an image, a folder of images, a video, or before the webcam."""
     log(verbose)
+    if sum((image is not None, directory is not None, video is not None, real_time)) != 1:
+        raise CmaenError("give one of --image, --directory, --video and --real-time")
+    if video is not None or real_time:
+        from cmaen.inference.predictor import EmotionPredictor
+
+        predictor = EmotionPredictor(checkpoint, detector=detector, engine=engine)
+        targets = Targets(output, save_video, timeline, display=real_time and display)
+        watch_all(camera_index if video is None else video, predictor, targets, smoothing)
+        return
     from cmaen.images import printable
     from cmaen.inference.outputs import ResultFile
     from cmaen.inference.predictor import EmotionPredictor
 
-    if (image is None) == (directory is None):
-        raise CmaenError("give either --image or --directory")
     root = directory or Path()
     if directory is not None and next(_images_in(root), None) is None:
         raise CmaenError(f"{root} holds no file whose name is an image's")

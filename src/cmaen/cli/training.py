@@ -18,6 +18,9 @@ def train(
     backbone_weights: Annotated[
         str | None, typer.Option(help="Published name or file that the backbone starts from.")
     ] = None,
+    initial_weights: Annotated[
+        Path | None, typer.Option(help="Folder of a checkpoint to go on from, on the same data or on your own.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
@@ -40,6 +43,7 @@ def train(
         "data.path": _text(data),
         "data.votes": _text(votes),
         "backbone_weights": backbone_weights,
+        "initial_weights": _text(initial_weights),
         "output": _text(output),
         "training.epochs": epochs,
         "training.batch_size": batch_size,

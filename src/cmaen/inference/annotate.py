@@ -32,6 +32,8 @@ def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
         draw.rectangle((x, y, x + box_width, y + box_height), outline=colour, width=line)
         font = ImageFont.load_default(size=min(max(11.0, box_width / 6), 32.0))
         text = f"{face['predicted_emotion']} {face['confidence']:.0%}"
+        if "identity" in face:
+            text = f"{face['identity']}: {text}"
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         label_width, label_height = right - left + 4 * line, bottom - top + 4 * line
         label_x = min(max(0.0, x), max(0.0, width - label_width))

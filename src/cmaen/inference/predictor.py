@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from itertools import chain, islice
@@ -122,6 +122,24 @@ class EmotionPredictor:
             return []
         return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
+    def locate(self, image: Image) -> list[FaceBox]:
+        """The faces of a picture, RGB uint8 [H, W, 3], the largest first: the first step alone."""
+        if not hasattr(self._own, "detector"):
+            self._own.detector = build_detector(self._detector_name, threads=getattr(self._own, "threads", None))
+        return list(self._own.detector(image))
+
+    def crop(self, image: Image, face: FaceBox) -> Image:
+        """A face cut out and aligned, RGB uint8 [side, side, 3]: the second step alone."""
+        return crop_face(image, face, self.card.crop)
+
+    def classify(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Probabilities float64 [N, 7] of face crops, :data:`BATCH_SIZE` at a time: the third step alone."""
+        if not crops:
+            return np.empty((0, len(EMOTIONS)))
+        parts = [crops[start : start + BATCH_SIZE] for start in range(0, len(crops), BATCH_SIZE)]
+        logits = np.concatenate([self._engine(self.card.preprocess(part)) for part in parts])
+        return probabilities(logits, self.card.temperature)
+
     def explain(self, image: ImageSource, detect: bool = True) -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
 
@@ -202,29 +220,16 @@ class EmotionPredictor:
         if not detect:
             height, width = pixels.shape[:2]
             return [_Found(FaceBox(0.0, 0.0, float(width), float(height)), pixels)]
-        return [_Found(face, crop_face(pixels, face, self.card.crop)) for face in self._locate(pixels)]
+        return [_Found(face, self.crop(pixels, face)) for face in self.locate(pixels)]
 
     def _judge(self, found: list[list[_Found]]) -> list[Prediction]:
         """The prediction for the faces of each image; all of them go through the engine together."""
-        rows = iter(self._classify([crop for faces in found for _, crop in faces]).tolist())
+        rows = iter(self.classify([crop for faces in found for _, crop in faces]).tolist())
         predictions = []
         for faces in found:
             emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face, _ in faces)
             predictions.append(Prediction("ok" if emotions else "no_face", emotions))
         return predictions
-
-    def _locate(self, image: Image) -> list[FaceBox]:
-        if not hasattr(self._own, "detector"):
-            self._own.detector = build_detector(self._detector_name, threads=getattr(self._own, "threads", None))
-        return list(self._own.detector(image))
-
-    def _classify(self, crops: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Probabilities float64 [N, 7] of N crops, at most :data:`BATCH_SIZE` of them in the engine at a time."""
-        if not crops:
-            return np.empty((0, len(EMOTIONS)))
-        parts = [crops[start : start + BATCH_SIZE] for start in range(0, len(crops), BATCH_SIZE)]
-        logits = np.concatenate([self._engine(self.card.preprocess(part)) for part in parts])
-        return probabilities(logits, self.card.temperature)
 
 
 def shipped_checkpoint() -> Path:

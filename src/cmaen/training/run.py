@@ -42,7 +42,7 @@ from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import adapt_statistics
-from cmaen.models.checkpoint import save_checkpoint
+from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
 from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.averaging import warm_average
@@ -55,6 +55,7 @@ from cmaen.types import EMOTIONS
 
 LAST = "last.ckpt"
 BEST = "best"
+REGULARISATION = ("dropout", "stochastic_depth")
 _ADAPTATION_IMAGES = 1024
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     training, validation = _read_data(config)
     pl.seed_everything(config.seed, verbose=False)
     spec = PreprocessSpec(**config.preprocess.model_dump())
-    model = build_cmaen(**config.model.model_dump(), backbone_weights=None if resume else config.backbone_weights)
-    if config.backbone_weights and not resume and model.backbone is not None:
-        _adapt(model, training, spec, config.seed)
+    model = _initial_model(config, training, spec) if not resume else build_cmaen(**config.model.model_dump())
     module = _module(model, config)
     settings = config.training
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
@@ -185,6 +184,26 @@ def _processes(settings: TrainingConfig) -> dict[str, Any]:
     return {"devices": devices, "num_nodes": nodes, "strategy": "ddp" if devices * nodes > 1 else "auto"}
 
 
+def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> CMAEN:
+    """The network that a run begins with."""
+    if config.initial_weights is not None:
+        model, card = load_checkpoint(config.initial_weights)
+        differing = [
+            key
+            for key, value in config.model.model_dump(mode="json").items()
+            if key in card.architecture and card.architecture[key] != value and key not in REGULARISATION
+        ]
+        if differing:
+            raise ConfigError(f"{config.initial_weights} is of another architecture; these keys differ: {differing}")
+        started = build_cmaen(**config.model.model_dump())
+        started.load_state_dict(model.state_dict())
+        return started
+    model = build_cmaen(**config.model.model_dump(), backbone_weights=config.backbone_weights)
+    if config.backbone_weights and model.backbone is not None:
+        _adapt(model, training, spec, config.seed)
+    return model
+
+
 def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
     assert model.backbone is not None
     some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
@@ -267,7 +286,7 @@ def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
         "teachers": [read_card(teacher).name for teacher in config.distillation.teachers],
-        "pretraining": Path(config.backbone_weights).name if config.backbone_weights else None,
+        "pretraining": _pretraining(config),
         "chosen_on": Split.VALIDATION.value,
         "epochs": epochs,
         "seed": config.seed,
@@ -276,6 +295,14 @@ def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
         "revision": _revision(),
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
+
+
+def _pretraining(config: Config) -> str | None:
+    """What the weights come from, as far back as the cards tell."""
+    if config.initial_weights is not None:
+        card = read_card(config.initial_weights)
+        return f"{card.name}, from {card.training.get('pretraining')}"
+    return Path(config.backbone_weights).name if config.backbone_weights else None
 
 
 def _revision() -> str | None:
