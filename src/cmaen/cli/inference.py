@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -14,8 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmaen.cli.console import Checkpoint, EngineName, Verbose, log, progress
-from cmaen.cli.video import Targets, watch_all
+from cmaen.cli.console import Checkpoint, EngineName, Verbose, extra, log, progress
 from cmaen.errors import CmaenError, OutputError
 
 
@@ -56,8 +56,24 @@ def inference(
         from cmaen.inference.predictor import EmotionPredictor
 
         predictor = EmotionPredictor(checkpoint, detector=detector, engine=engine)
-        targets = Targets(output, save_video, timeline, display=real_time and display)
-        watch_all(camera_index if video is None else video, predictor, targets, smoothing)
+        with extra("video", "video"):
+            from cmaen.inference.watch import watch_source
+        started = time.perf_counter()
+        seen = watch_source(
+            camera_index if video is None else video,
+            predictor,
+            output=output,
+            save_video=save_video,
+            timeline=timeline,
+            display=real_time and display,
+            smoothing=smoothing,
+            progress=lambda frames, total: progress(frames, "frames", total),
+        )
+        rate = seen.frames / max(time.perf_counter() - started, 1e-9)
+        typer.echo(
+            f"{seen.frames} frames ({seen.seconds:.1f} s), {seen.faces} faces, {seen.people} people; "
+            f"{rate:.1f} frames a second"
+        )
         return
     from cmaen.images import printable
     from cmaen.inference.outputs import ResultFile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ class Camera:
 
     def __init__(self, source: int | str) -> None:
         self.source = source
+        self.rate = Fraction(30)  # nominal: the frames keep the times at which they come
+        self.time_base = Fraction(1, 1000)
+        self.frames = None
         self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise VideoError(

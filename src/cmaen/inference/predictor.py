@@ -122,6 +122,36 @@ class EmotionPredictor:
             return []
         return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
+    def real_time_webcam(
+        self,
+        camera_index: int = 0,
+        save_video: bool = False,
+        output_path: str | Path | None = None,
+        *,
+        display: bool = True,
+        smoothing: float = 0.4,
+    ) -> None:
+        """Watch a webcam until q is pressed, the window is closed, Ctrl-C is pressed or the camera is gone.
+
+        Args:
+            camera_index: Which camera.
+            save_video: Write a video with the faces drawn.
+            output_path: Where to; default: ``output.avi``.
+            display: Show it in a window.
+            smoothing: Seconds over which answers are smoothed; 0 for none.
+
+        Raises:
+            VideoError: There is no such camera, or no display.
+            OutputError: The video cannot be written.
+            MissingExtraError: The extra ``video`` is not installed.
+        """
+        try:
+            from cmaen.inference.watch import watch_source
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("video", "video") from error
+        target = Path(output_path or "output.avi") if save_video else None
+        watch_source(camera_index, self, save_video=target, display=display, smoothing=smoothing)
+
     def locate(self, image: Image) -> list[FaceBox]:
         """The faces of a picture, RGB uint8 [H, W, 3], the largest first: the first step alone."""
         if not hasattr(self._own, "detector"):

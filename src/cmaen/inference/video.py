@@ -125,7 +125,7 @@ class VideoReader:
     @property
     def time_base(self) -> Fraction:
         """The unit of the frames' times, in seconds."""
-        return Fraction(self._stream.time_base)
+        return Fraction(self._stream.time_base or Fraction(1, 1000))
 
     @property
     def frames(self) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +18,10 @@ from typing import Any, NamedTuple, Protocol
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import replacing
 from cmaen.inference.annotate import annotate
+from cmaen.inference.camera import Camera, Window
 from cmaen.inference.pipeline import Behind, ahead
-from cmaen.inference.video import Frame, TrackedFace, VideoAnalyser, VideoWriter
+from cmaen.inference.predictor import EmotionPredictor
+from cmaen.inference.video import SMOOTHING, Frame, TrackedFace, VideoAnalyser, VideoReader, VideoWriter
 from cmaen.types import EMOTIONS, Image
 
 ROW_FORMATS = (".csv", ".jsonl")
@@ -30,7 +32,7 @@ ROW_COLUMNS = (
 log = logging.getLogger(__name__)
 
 
-class Window(Protocol):
+class Display(Protocol):
     """Where frames are shown."""
 
     def show(self, image: Image) -> bool:
@@ -64,7 +66,7 @@ def watch(
     output: Path | None = None,
     video: VideoWriter | None = None,
     timeline: Path | None = None,
-    window: Window | None = None,
+    window: Display | None = None,
 ) -> Seen:
     """Analyse frames until they end, the window is closed, or Ctrl-C is pressed; what was found so far is kept.
 
@@ -108,6 +110,56 @@ def watch(
         except KeyboardInterrupt:
             log.warning("stopped after %d frames; what was found so far is kept", count)
     return Seen(count, faces, len(people), seconds)
+
+
+def watch_source(
+    source: int | str | Path,
+    predictor: EmotionPredictor,
+    *,
+    output: Path | None = None,
+    save_video: Path | None = None,
+    timeline: Path | None = None,
+    display: bool = False,
+    smoothing: float = SMOOTHING,
+    progress: Callable[[Iterable[Frame], int | None], Iterable[Frame]] = lambda frames, _: frames,
+) -> Seen:
+    """Watch a camera, by its index, or a video to its end; see :func:`watch`.
+
+    Args:
+        source: Index of a camera, or a file or an address.
+        predictor: Finds faces and judges them.
+        output, timeline: See :func:`watch`.
+        save_video: A video with the faces drawn; that of a file has its times and its sound.
+        display: Show the frames in a window.
+        smoothing: See :class:`~cmaen.inference.video.VideoAnalyser`.
+        progress: Wraps the frames; it is given how many there are, if that is known.
+
+    Raises:
+        VideoError: The source cannot be opened, or there is no display.
+        OutputError: Something cannot be written.
+    """
+    if output is not None:
+        check_rows(output)
+    with ExitStack() as stack:
+        reader = Camera(source) if isinstance(source, int) else VideoReader(source)
+        stack.callback(reader.close)
+        window = None
+        if display:
+            window = Window()
+            stack.callback(window.close)
+        writer = None
+        if save_video is not None:
+            path = stack.enter_context(replacing(save_video))
+            sound = None if isinstance(source, int) else source
+            writer = VideoWriter(path, rate=reader.rate, time_base=reader.time_base, sound=sound)
+        return watch(
+            progress(reader, reader.frames),
+            VideoAnalyser(predictor, smoothing=smoothing),
+            output=output,
+            video=writer,
+            timeline=timeline,
+            window=window,
+        )
 
 
 def check_rows(path: Path) -> None:
