@@ -20,7 +20,6 @@ from cmaen.engines import Engine, build_engine
 from cmaen.preprocessing import PreprocessSpec
 
 RUNS, WARMUP = 30, 5
-FILES = {"onnx": ONNX, "torch": SAFETENSORS}
 
 
 class Machine(NamedTuple):
@@ -78,7 +77,7 @@ def measure_speed(engine: str, folder: Path, batch_size: int, threads: int | Non
     low, middle, high = quantiles(times, n=4)
     card = read_card(folder)
     arithmetic, memory = _limits(card, batch_size, machine)
-    size = (folder / FILES[engine]).stat().st_size
+    size = (folder / (SAFETENSORS if engine == "torch" else ONNX)).stat().st_size
     rate = 1000 * batch_size / middle
     return Speed(engine, batch_size, middle, low, high, rate, peak, size / 2**20, arithmetic, memory)
 

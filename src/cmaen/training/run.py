@@ -55,7 +55,7 @@ from cmaen.types import EMOTIONS
 
 LAST = "last.ckpt"
 BEST = "best"
-REGULARISATION = ("dropout", "stochastic_depth")
+_REGULARISATION = ("dropout", "stochastic_depth")
 _ADAPTATION_IMAGES = 1024
 
 log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> C
         differing = [
             key
             for key, value in config.model.model_dump(mode="json").items()
-            if key in card.architecture and card.architecture[key] != value and key not in REGULARISATION
+            if key in card.architecture and card.architecture[key] != value and key not in _REGULARISATION
         ]
         if differing:
             raise ConfigError(f"{config.initial_weights} is of another architecture; these keys differ: {differing}")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmaen.card import ONNX, SAFETENSORS
+from cmaen.engines import ENGINES, OnnxEngine, build_engine, probabilities
+from cmaen.errors import CheckpointError, ConfigError
+
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino", "torch": "torch"}
+
+
+def batch(count: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((count, 3, 64, 64)).astype(np.float32)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    if importlib.util.find_spec(PACKAGES[request.param]) is None:
+        pytest.skip(f"needs {PACKAGES[request.param]}")
+    return str(request.param)
+
+
+def test_all_engines_compute_the_same(engine: str, checkpoint: Path) -> None:
+    expected = OnnxEngine(checkpoint)(batch())
+    network = build_engine(engine, checkpoint, threads=1)
+    result = network(batch())
+    assert result.dtype == np.float32
+    assert result.shape == (5, 7)
+    tolerance = 0.05 if engine.endswith("bf16") else 1e-3
+    assert np.abs(probabilities(result) - probabilities(expected)).max() < tolerance
+    again = network(batch(2))  # what was given before is not written over
+    assert np.array_equal(result, network(batch()))
+    assert np.allclose(again, result[:2], atol=0.2 if engine.endswith("bf16") else 1e-3)
+
+
+def test_an_engine_serves_many_threads(engine: str, checkpoint: Path) -> None:
+    network = build_engine(engine, checkpoint)
+    inputs = [batch(1) * factor for factor in (0.0, 0.5, 1.0, 2.0)] * 4
+    alone = [network(one) for one in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        for expected, result in zip(alone, pool.map(network, inputs), strict=True):
+            assert np.allclose(expected, result, atol=1e-5)
+
+
+def test_missing_and_corrupt_weights_are_named(engine: str, checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        build_engine(engine, tmp_path / "nothing")
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint, folder)
+    path = folder / (SAFETENSORS if engine == "torch" else ONNX)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="corrupt"):
+        build_engine(engine, folder)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="no readable"):
+        build_engine(engine, folder)
+
+
+def test_an_engine_that_is_not_there(checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="not an engine; choose from"):
+        build_engine("magic", checkpoint)
+
+
+def test_a_temperature_softens() -> None:
+    logits = np.array([[2.0, 0, 0, 0, 0, 0, 0]], np.float32)
+    assert probabilities(logits, 2.0).max() < probabilities(logits).max()
+    assert probabilities(logits * 1000).max() == 1  # without overflow
