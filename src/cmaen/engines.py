@@ -1,10 +1,8 @@
-"""What computes the logits: ONNX Runtime for everybody, OpenVINO and PyTorch where they are installed; one protocol."""
+"""What computes the logits: ONNX Runtime for everybody, PyTorch where it is installed. Both behind one protocol."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -86,47 +84,7 @@ class TorchEngine:
             return np.asarray(self._model(images).logits.numpy(), np.float32)
 
 
-class OpenVinoEngine:
-    """OpenVINO on the CPU, from the checkpoint's ONNX file.
-
-    Args:
-        checkpoint: Folder with a ``model.onnx``.
-        threads: ``None`` for all cores.
-        precision: ``f32``; or ``bf16``, faster on CPUs that have it, which changes probabilities by some thousandths.
-
-    Raises:
-        MissingExtraError: OpenVINO is not installed.
-        CheckpointError: The file is missing or corrupt.
-    """
-
-    def __init__(self, checkpoint: Path, *, threads: int | None = None, precision: str = "f32") -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtraError("the engine openvino", "fast") from error
-        path = verified(checkpoint, ONNX)
-        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            settings["INFERENCE_NUM_THREADS"] = str(threads)
-        try:
-            self._model = openvino.Core().compile_model(str(path), "CPU", settings)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-        self._own = threading.local()  # a request serves one thread
-
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._model.create_infer_request()
-        return np.array(self._own.request.infer([batch])[0], np.float32)
-
-
-ENGINES: dict[str, Callable[..., Engine]] = {
-    "onnx": OnnxEngine,
-    "openvino": OpenVinoEngine,
-    "openvino-bf16": partial(OpenVinoEngine, precision="bf16"),
-    "torch": TorchEngine,
-}
+ENGINES: dict[str, Callable[..., Engine]] = {"onnx": OnnxEngine, "torch": TorchEngine}
 
 
 def build_engine(name: str, checkpoint: Path, *, threads: int | None = None) -> Engine:
