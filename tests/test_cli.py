@@ -79,7 +79,7 @@ def test_a_folder_keeps_its_order_and_names_its_errors(folder: Path, tmp_path: P
 
 def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> None:
     image = EXAMPLES / "astronaut.png"
-    assert "either --image or --directory" in cmaen("inference", code=2)
+    assert "one of --image, --directory" in cmaen("inference", code=2)
     assert ".jsonl" in cmaen("inference", "--image", image, "--output", "results.xml", code=2)
     assert "cannot be made" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
     assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
