@@ -25,7 +25,7 @@ from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN, build_cmaen
 
 STEPS, BATCH, SIDE = 12, 64, 96
-CONFIG = Path(__file__).parent.parent / "configs" / "shipped.yaml"
+CONFIG = Path(__file__).parent.parent / "configs" / "teacher.yaml"
 KINDS = {
     "convolution_backward": "convolutions, backward",
     "convolution": "convolutions, forward",
