@@ -31,7 +31,7 @@ class DataConfig(Section):
 class PreprocessConfig(Section):
     """From a face crop to the network's input, see PreprocessSpec."""
 
-    image_size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the input in pixels")
+    image_size: int = Field(224, ge=32, le=1024, multiple_of=16, description="side of the input in pixels")
     source_size: int | None = Field(48, ge=16, description="larger crops are reduced to this side first")
     grey: bool = Field(True, description="drop colour")
 
