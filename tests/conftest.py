@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,10 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an untrained tiny network, with its ONNX file."""
+    """The folder of an untrained tiny network, exported for every engine that is installed."""
     torch = pytest.importorskip("torch")
     from cmaen.card import Card
-    from cmaen.export import export_onnx
+    from cmaen.export import export
     from cmaen.models.checkpoint import save_checkpoint
     from cmaen.models.cmaen import build_cmaen
     from cmaen.preprocessing import PreprocessSpec
@@ -62,5 +63,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
     save_checkpoint(build_cmaen(**TINY), Card("tiny", TINY, PreprocessSpec(image_size=64)), folder)
-    export_onnx(folder)
+    export(folder)
+    if importlib.util.find_spec("openvino") is not None:
+        export(folder, engine="openvino", precision="fp32")
     return folder

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmaen.card import ONNX, SAFETENSORS
+from cmaen.card import FILES
 from cmaen.engines import ENGINES, OnnxEngine, build_engine, probabilities
 from cmaen.errors import CheckpointError, ConfigError
 
-PACKAGES = {"onnx": "onnxruntime", "torch": "torch"}
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
 def batch(count: int = 5) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_missing_and_corrupt_weights_are_named(engine: str, checkpoint: Path, tm
         build_engine(engine, tmp_path / "nothing")
     folder = tmp_path / "copy"
     shutil.copytree(checkpoint, folder)
-    path = folder / (SAFETENSORS if engine == "torch" else ONNX)
+    path = folder / FILES[engine][-1]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="corrupt"):
         build_engine(engine, folder)

@@ -1,7 +1,7 @@
 """The card that travels with every checkpoint: all that a predictor has to know, and where the weights come from.
 
-A checkpoint is a folder: ``card.json``, and the weights as ``model.onnx`` (to predict), ``model.safetensors`` (to train
-on), or both.
+A checkpoint is a folder: ``card.json``, and the weights as ``model.safetensors`` (to train on), ``model.onnx`` or
+``model.xml`` with ``model.bin`` (to predict with ONNX Runtime or OpenVINO), or several of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from cmaen.types import EMOTIONS
 
 CARD = "card.json"
 ONNX = "model.onnx"
+OPENVINO = "model.xml"
 SAFETENSORS = "model.safetensors"
+FILES = {"onnx": (ONNX,), "openvino": (OPENVINO, "model.bin"), "torch": (SAFETENSORS,)}
+"""The files that each engine reads."""
 FORMAT = 1
 
 
@@ -38,6 +41,7 @@ class Card:
         metrics: Measured figures by the name of the split.
         cost: Of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition are two).
         licence: What the weights may be used for.
+        precision: That an engine's files were exported in, by the name of the engine.
         sha256: Of each weights file beside the card, by file name.
         format: Version of this layout.
     """
@@ -53,6 +57,7 @@ class Card:
     metrics: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
     licence: str = ""
+    precision: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -92,22 +97,24 @@ def read_card(checkpoint: Path) -> Card:
     return card
 
 
-def verified(checkpoint: Path, name: str) -> Path:
-    """The path of a weights file of a checkpoint, after a look at its checksum.
+def verified(checkpoint: Path, engine: str) -> Path:
+    """The path of an engine's first file in a checkpoint, after a look at the checksums of all of them.
 
     Raises:
         CheckpointError: The file is missing, or differs from what the card says.
     """
     folder = folder_of(checkpoint)
-    path = folder / name
-    expected = read_card(folder).sha256.get(name)
-    try:
-        found = sha256(path)
-    except OSError as error:
-        raise CheckpointError(f"{folder} has no readable {name}: {error.strerror}") from error
-    if expected != found:
-        raise CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}")
-    return path
+    card = read_card(folder)
+    for name in FILES[engine]:
+        try:
+            found = sha256(folder / name)
+        except OSError as error:
+            raise CheckpointError(f"{folder} has no readable {name}: {error.strerror}") from error
+        if card.sha256.get(name) != found:
+            raise CheckpointError(
+                f"{folder / name} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}"
+            )
+    return folder / FILES[engine][0]
 
 
 def folder_of(checkpoint: Path) -> Path:

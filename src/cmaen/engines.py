@@ -1,7 +1,8 @@
-"""What computes the logits: ONNX Runtime for everybody, PyTorch where it is installed. Both behind one protocol."""
+"""What computes the logits: ONNX Runtime for everybody, OpenVINO and PyTorch where they are installed."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, verified
+from cmaen.card import read_card, verified
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.types import EMOTIONS
 
@@ -35,7 +36,7 @@ class OnnxEngine:
     """
 
     def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
-        path = verified(checkpoint, ONNX)
+        path = verified(checkpoint, "onnx")
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0
@@ -50,6 +51,45 @@ class OnnxEngine:
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         return np.asarray(self._session.run(["logits"], {self._input: batch})[0], np.float32)
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU, in the precision of the export.
+
+    Args:
+        checkpoint: Folder with a ``model.xml`` and its ``model.bin``.
+        threads: ``None`` for all cores.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        CheckpointError: A file is missing, corrupt or not a network of this project.
+    """
+
+    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtraError("the engine openvino", "fast") from error
+        path = verified(checkpoint, "openvino")
+        bfloat16 = read_card(checkpoint).precision.get("openvino") == "bf16"
+        options = {
+            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
+        }
+        try:
+            self._network = openvino.compile_model(path, "CPU", options)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+        if self._network.output(0).partial_shape[1] != len(EMOTIONS):
+            raise CheckpointError(f"{path} does not give {len(EMOTIONS)} logits; it is another kind of network")
+        self._of_thread = threading.local()
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._network.create_infer_request()  # serves one thread at a time
+        return np.array(self._of_thread.request.infer([batch])[0], np.float32)
 
 
 class TorchEngine:
@@ -84,7 +124,11 @@ class TorchEngine:
             return np.asarray(self._model(images).logits.numpy(), np.float32)
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {"onnx": OnnxEngine, "torch": TorchEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "onnx": OnnxEngine,
+    "openvino": OpenVinoEngine,
+    "torch": TorchEngine,
+}
 
 
 def build_engine(name: str, checkpoint: Path, *, threads: int | None = None) -> Engine:

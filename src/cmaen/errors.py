@@ -63,6 +63,10 @@ class CheckpointError(CmaenError):
     """A checkpoint that is missing, corrupt or of another architecture."""
 
 
+class ExportError(CmaenError):
+    """An exported network that does not compute what the trained one does."""
+
+
 class ConfigError(CmaenError):
     """A configuration with one or more mistakes; the message lists every one."""
 

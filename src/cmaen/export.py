@@ -1,37 +1,161 @@
-"""From a trained network to ONNX, with a check that both compute the same."""
+"""From a trained network to the file of an engine, which is kept only if it computes what PyTorch does."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmaen.card import ONNX, folder_of, read_card
-from cmaen.errors import CheckpointError
+from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, folder_of, read_card
+from cmaen.data.splits import FaceSet, Split
+from cmaen.engines import build_engine, probabilities
+from cmaen.errors import ConfigError, ExportError, MissingExtraError
+from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
 from cmaen.models.checkpoint import load_checkpoint
+from cmaen.models.cmaen import CMAEN
+from cmaen.preprocessing import PreprocessSpec
 
+PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf16", "int8")}
 OPSET = 20
-MAX_DIFFERENCE = 1e-3
-_PROBES = 64
+_PARITY_FACES = 500
+_CALIBRATION_FACES = 512
+_NOISE = 64
 
 
 class Parity(NamedTuple):
-    """How near the exported network is: largest difference of a probability, and part of equal answers."""
+    """How near an exported network is to the PyTorch one.
 
-    max_difference: float
+    Attributes:
+        faces: How many they were compared on.
+        difference: Largest difference of a probability.
+        agreement: Part of equal answers.
+        accuracy_loss: What is lost of the accuracy, as a fraction; 0 where noise was compared, which has no labels.
+    """
+
+    faces: int
+    difference: float
     agreement: float
+    accuracy_loss: float
+
+
+class Tolerance(NamedTuple):
+    """The worst :class:`Parity` that is written."""
+
+    difference: float
+    agreement: float
+    accuracy_loss: float
+
+
+TOLERANCES = {
+    "fp32": Tolerance(1e-3, 0.998, 0.001),
+    "fp16": Tolerance(5e-3, 0.99, 0.002),
+    "bf16": Tolerance(5e-2, 0.98, 0.003),
+    "int8": Tolerance(5e-1, 0.94, 0.003),
+}
+
+
+def export(
+    checkpoint: Path,
+    output: Path | None = None,
+    *,
+    engine: str = "onnx",
+    precision: str = "fp16",
+    training: FaceSet | None = None,
+    validation: FaceSet | None = None,
+) -> Parity:
+    """Write the file of an engine, for any batch size.
+
+    Args:
+        checkpoint: Folder with a ``model.safetensors``.
+        output: Folder for the file and its card; ``None``: beside the weights.
+        engine: ``onnx`` or ``openvino``.
+        precision: ``fp32``; ``fp16``, weights of half the size, computed in float32; ``bf16``, the same weights,
+            computed in bfloat16 where the processor can; ``int8``, computed in 8 bits.
+        training: Faces whose activations set the scales of int8.
+        validation: Faces that both networks are compared on: all for int8, 500 for the rest. Without them noise is.
+
+    Returns:
+        How near the exported network is.
+
+    Raises:
+        ConfigError: There is no such engine or precision, int8 was asked for without faces, or ``output`` holds another
+            network.
+        CheckpointError: There are no usable weights.
+        ExportError: The two networks differ by more than :data:`TOLERANCES` allows; nothing is written then.
+    """
+    if precision not in PRECISIONS.get(engine, ()):
+        known = "; ".join(f"{name}: {', '.join(values)}" for name, values in PRECISIONS.items())
+        raise ConfigError(f"{engine!r} in {precision!r} is not an export of this project; there are {known}")
+    if precision == "int8" and (training is None or validation is None):
+        raise ConfigError("int8 is calibrated on training faces and judged on validation: name the data set")
+    if validation is not None:
+        validation.require(Split.VALIDATION, "judging an export")
+    output = output or folder_of(checkpoint)
+    model, card = load_checkpoint(checkpoint)
+    kept = _beside(output, card)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".export-") as name:
+        draft = Path(name)
+        _write(model, card.preprocess, draft, engine, precision, training)
+        sums = {file: sha256(draft / file) for file in FILES[engine]}
+        card = replace(
+            card,
+            cost=_cost(model, card.preprocess.image_size),
+            sha256={**kept.sha256, **sums},
+            precision={**kept.precision, engine: precision},
+        )
+        card.write(draft)
+        if validation is not None and precision != "int8":
+            validation = _some(validation, _PARITY_FACES)
+        parity = _compare(checkpoint, draft, engine, validation)
+        allowed = TOLERANCES[precision]
+        if (
+            parity.difference > allowed.difference
+            or parity.agreement < allowed.agreement
+            or parity.accuracy_loss > allowed.accuracy_loss
+        ):
+            raise ExportError(f"not written, for it does not compute what PyTorch does: {parity}; allowed: {allowed}")
+        for file in (*FILES[engine], CARD):
+            with replacing(output / file) as temporary:
+                (draft / file).replace(temporary)
+    return parity
+
+
+def _beside(output: Path, card: Card) -> Card:
+    """The card of the folder that is written to, whose other files stay."""
+    if not (output / CARD).is_file():
+        return replace(card, sha256={}, precision={})
+    there = read_card(output)
+    if replace(there, sha256={}, precision={}, cost={}) != replace(card, sha256={}, precision={}, cost={}):
+        raise ConfigError(f"{output} holds another network; choose another folder")
+    return there
+
+
+def _write(
+    model: CMAEN, spec: PreprocessSpec, folder: Path, engine: str, precision: str, training: FaceSet | None
+) -> None:
+    plain = folder / "plain.onnx"
+    _write_onnx(model, spec.image_size, plain)
+    if precision == "int8" and training is not None:
+        _quantise(plain, spec, training)
+    if engine == "openvino":
+        _write_openvino(plain, folder / OPENVINO, half=precision in ("fp16", "bf16"))
+    else:
+        exported = onnx.load(str(plain))
+        onnx.save(with_half_weights(exported) if precision == "fp16" else exported, str(folder / ONNX))
 
 
 class _Logits(nn.Module):
@@ -46,50 +170,63 @@ class _Logits(nn.Module):
         return logits
 
 
-def export_onnx(checkpoint: Path) -> Parity:
-    """Write ``model.onnx`` into a checkpoint's folder: any batch size, weights stored as float16, computed in float32.
+def _write_onnx(model: CMAEN, size: int, path: Path) -> None:
+    model.fusion.fold_norm()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Logits(model).eval(),
+            (torch.zeros(2, 3, size, size),),
+            str(path),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    onnx.save(without_traces(onnx.load(str(path))), str(path))
 
-    Args:
-        checkpoint: Folder with a ``model.safetensors``.
 
-    Returns:
-        How near the ONNX network is to the PyTorch one on random images.
+def _write_openvino(source: Path, path: Path, *, half: bool) -> None:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("the format openvino", "fast") from error
+    openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=half)
 
-    Raises:
-        CheckpointError: There are no usable weights, or the two networks differ by more than :data:`MAX_DIFFERENCE`; no
-            file is written then.
-    """
-    model, card = load_checkpoint(checkpoint)
-    network = _Logits(model).eval()
-    size = card.preprocess.image_size
-    probes = np.random.default_rng(0).standard_normal((_PROBES, 3, size, size)).astype(np.float32)
-    folder = folder_of(checkpoint)
-    with replacing(folder / ONNX) as temporary:
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                (torch.from_numpy(probes[:2]),),
-                str(temporary),
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=4096)}},
-                opset_version=OPSET,
-                external_data=False,
-                dynamo=True,
-                verbose=False,
+
+def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
+    """Weights and activations to 8 bits, in place; the scales from what training faces excite."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    training.require(Split.TRAIN, "calibrating int8")
+    some = _some(training, _CALIBRATION_FACES)
+
+    class Faces(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.batches: Iterator[dict[str, NDArray[np.float32]]] = (
+                {"images": spec(list(some.images[start : start + BATCH_SIZE]))}
+                for start in range(0, len(some), BATCH_SIZE)
             )
-        onnx.save(with_half_weights(without_traces(onnx.load(str(temporary)))), str(temporary))
-        parity = _compare(network, temporary, probes)
-        if parity.max_difference > MAX_DIFFERENCE:
-            raise CheckpointError(
-                f"the ONNX network differs from the PyTorch one by {parity.max_difference:.4f}; not written"
-            )
-    card = read_card(folder)
-    cost = {"parameters": sum(value.numel() for value in model.parameters()), "flops": _flops(network, probes)}
-    replace(card, cost=cost, sha256={**card.sha256, ONNX: sha256(folder / ONNX)}).write(folder)
-    return parity
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self.batches, None)
+
+    quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
+    quantize_static(
+        str(path),
+        str(path),
+        Faces(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        reduce_range=True,  # 7-bit weights: processors without VNNI add pairs of products in 16 bits
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -123,18 +260,33 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _flops(network: nn.Module, probes: NDArray[np.float32]) -> int:
-    """Operations for one face."""
+def _cost(model: nn.Module, size: int) -> dict[str, int]:
+    """Parameters, and operations for one face."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.from_numpy(probes[:1]))
-    return int(counter.get_total_flops())
+        model(torch.zeros(1, 3, size, size))
+    return {
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "flops": int(counter.get_total_flops()),
+    }
 
 
-def _compare(network: nn.Module, path: Path, probes: NDArray[np.float32]) -> Parity:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    exported = torch.from_numpy(session.run(["logits"], {"images": probes})[0]).softmax(dim=1)
-    with torch.inference_mode():
-        original = network(torch.from_numpy(probes)).softmax(dim=1)
-    difference = (exported - original).abs().max().item()
-    agreement = (exported.argmax(dim=1) == original.argmax(dim=1)).float().mean().item()
-    return Parity(difference, agreement)
+def _some(faces: FaceSet, count: int) -> FaceSet:
+    """At most ``count`` of the faces, chosen by chance but always the same."""
+    return faces.select(np.sort(np.random.default_rng(0).permutation(len(faces))[:count]))
+
+
+def _compare(checkpoint: Path, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
+    spec = read_card(draft).preprocess
+    networks = build_engine("torch", checkpoint), build_engine(engine, draft)
+    if faces is None:
+        shape = (_NOISE, 3, spec.image_size, spec.image_size)
+        noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        original, exported = (probabilities(network(noise)) for network in networks)
+    else:
+        original, exported = (probabilities(logits_of(faces, spec, network)) for network in networks)
+    answers = original.argmax(axis=1), exported.argmax(axis=1)
+    loss = 0.0
+    if faces is not None:
+        loss = float((answers[0] == faces.labels).mean() - (answers[1] == faces.labels).mean())
+    agreement = float((answers[0] == answers[1]).mean())
+    return Parity(len(original), float(np.abs(original - exported).max()), agreement, loss)

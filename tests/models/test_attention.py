@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cmaen.models.attention import CrossModalAttention, EmotionAttention, MultiScaleAttention  # noqa: E402
-from cmaen.models.fusion import CrossModalFusion, FeaturePyramid  # noqa: E402
+from cmaen.models.fusion import AdditiveFusion, CrossModalFusion, FeaturePyramid  # noqa: E402
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
@@ -93,6 +93,26 @@ def test_bidirectional_fusion_asks_both_ways() -> None:
     assert fused.shape == (2, 8, 4, 4)
     fused.sum().backward()
     assert f.grad.abs().sum() > 0  # also while gamma is 0, through the projection of the way back
+
+
+@pytest.mark.parametrize("kind", ["one way", "both ways", "added", "one pathway"])
+def test_a_folded_norm_changes_no_answer(kind: str) -> None:
+    torch.manual_seed(0)
+    fusion = {
+        "one way": CrossModalFusion(8, 12, dim=16, heads=2, bidirectional=False),
+        "both ways": CrossModalFusion(8, 12, dim=16, heads=2, bidirectional=True),
+        "added": AdditiveFusion(8, 12, dim=16),
+        "one pathway": AdditiveFusion(None, 12, dim=16),
+    }[kind]
+    for value in (*fusion.parameters(), *fusion.buffers()):
+        if value.is_floating_point():
+            value.data.uniform_(0.5, 1.5)
+    e, f = None if kind == "one pathway" else torch.randn(2, 8, 6, 6), torch.randn(2, 12, 3, 3)
+    fusion.eval()
+    before = fusion(e, f).fused
+    fusion.fold_norm()
+    assert before.std() > 0.1
+    assert torch.allclose(fusion(e, f).fused, before, atol=1e-5)
 
 
 def test_every_level_of_the_pyramid_hears_of_the_top() -> None:

@@ -14,7 +14,7 @@ import typer
 from cmaen.errors import MissingExtraError
 
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
-EngineName = Annotated[str, typer.Option("--engine", help="onnx or torch.")]
+EngineName = Annotated[str, typer.Option("--engine", help="onnx, openvino or torch.")]
 Data = Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
 

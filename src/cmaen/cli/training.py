@@ -96,15 +96,28 @@ def ablate(
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Option(help="Folder with a model.safetensors.")], verbose: Verbose = False
+    checkpoint: Annotated[Path, typer.Option(help="Folder with a model.safetensors.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the file; default: beside the weights.")] = None,
+    engine: Annotated[str, typer.Option("--format", help="onnx or openvino.")] = "onnx",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16 (half the size, computed in 32 bits), bf16 (OpenVINO only) or int8.")
+    ] = "fp16",
+    data: Annotated[
+        Path | None, typer.Option(help="FER2013, to compare the networks on its validation split; int8 needs it.")
+    ] = None,
+    verbose: Verbose = False,
 ) -> None:
-    """Write a checkpoint's ONNX file, which predicting needs, beside its weights."""
+    """Write the file that predicting needs, if it computes what the trained network does."""
     log(verbose)
     with extra("exporting", "train"):
-        from cmaen.export import export_onnx
-    parity = export_onnx(checkpoint)
+        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.splits import Split
+        from cmaen.export import export as run
+    training, validation = (load_fer2013(data, split) if data else None for split in (Split.TRAIN, Split.VALIDATION))
+    parity = run(checkpoint, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
-        f"probabilities differ by {parity.max_difference:.1e} at most, {parity.agreement:.1%} of the answers agree"
+        f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
+        f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"
     )
 
 

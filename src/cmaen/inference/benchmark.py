@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmaen.card import ONNX, SAFETENSORS, Card, read_card
+from cmaen.card import FILES, Card, read_card
 from cmaen.engines import Engine, build_engine
 from cmaen.preprocessing import PreprocessSpec
 
@@ -77,7 +77,7 @@ def measure_speed(engine: str, folder: Path, batch_size: int, threads: int | Non
     low, middle, high = quantiles(times, n=4)
     card = read_card(folder)
     arithmetic, memory = _limits(card, batch_size, machine)
-    size = (folder / (SAFETENSORS if engine == "torch" else ONNX)).stat().st_size
+    size = sum((folder / name).stat().st_size for name in FILES[engine])
     rate = 1000 * batch_size / middle
     return Speed(engine, batch_size, middle, low, high, rate, peak, size / 2**20, arithmetic, memory)
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cmaen.card import ONNX, SAFETENSORS, Card, read_card, verified
+from cmaen.card import FILES, SAFETENSORS, Card, read_card, verified
 from cmaen.errors import CheckpointError
 from cmaen.files import replacing, sha256
 from cmaen.models.cmaen import CMAEN, build_cmaen
@@ -19,7 +19,7 @@ def save_checkpoint(model: CMAEN, card: Card, folder: Path) -> Card:
     """Write the weights (float16) and the card of a network into a folder.
 
     Returns:
-        The card as written, with the checksum of the weights; that of an ONNX file of older weights is dropped.
+        The card as written, with the checksum of the weights; files exported from older weights go away.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -28,8 +28,9 @@ def save_checkpoint(model: CMAEN, card: Card, folder: Path) -> Card:
     path = folder / SAFETENSORS
     with replacing(path) as temporary:
         save_file(state, temporary)
-    (folder / ONNX).unlink(missing_ok=True)
-    card = replace(card, sha256={SAFETENSORS: sha256(path)})
+    for exported in (*FILES["onnx"], *FILES["openvino"]):
+        (folder / exported).unlink(missing_ok=True)
+    card = replace(card, sha256={SAFETENSORS: sha256(path)}, precision={})
     card.write(folder)
     return card
 
@@ -44,7 +45,7 @@ def load_checkpoint(checkpoint: Path) -> tuple[CMAEN, Card]:
         CheckpointError: A file is missing or corrupt, or the weights are of another architecture.
     """
     card = read_card(checkpoint)
-    path = verified(checkpoint, SAFETENSORS)
+    path = verified(checkpoint, "torch")
     try:
         model = build_cmaen(**card.architecture)
         state = load_file(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,6 +12,22 @@ from cmaen.models.attention import CrossModal, CrossModalAttention
 def resized_to(x: Tensor, like: Tensor) -> Tensor:
     """[B, C, H, W] -> [B, C, H', W'] with the size of ``like``, by the nearest neighbour."""
     return x if x.shape[-2:] == like.shape[-2:] else F.interpolate(x, size=like.shape[-2:], mode="nearest")
+
+
+def _affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """The factor and the shift [C] of a batch norm that no longer learns."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return factor, norm.bias - norm.running_mean * factor
+
+
+def _follow(conv: nn.Conv2d, factor: Tensor, shift: Tensor) -> None:
+    """Let a convolution do what a factor and a shift after it would."""
+    assert conv.bias is not None
+    conv.weight *= factor[:, None, None, None]
+    conv.bias.copy_(conv.bias * factor + shift)
 
 
 class CrossModalFusion(nn.Module):
@@ -31,7 +48,7 @@ class CrossModalFusion(nn.Module):
         self.back = (
             CrossModalAttention(backbone_channels, ecnn_channels, dim=dim, heads=heads) if bidirectional else None
         )
-        self.norm = nn.BatchNorm2d(dim)
+        self.norm: nn.Module = nn.BatchNorm2d(dim)
 
     def forward(self, e: Tensor, f: Tensor, *, return_attention: bool = False) -> CrossModal:
         """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W]."""
@@ -39,6 +56,18 @@ class CrossModalFusion(nn.Module):
         if self.back is not None:
             fused = fused + resized_to(self.back(f, e).fused, like=fused)
         return CrossModal(F.relu(self.norm(fused)), attention)
+
+    @torch.no_grad()
+    def fold_norm(self) -> None:
+        """Move the norm, and gamma, into the convolutions before them: the same answers for less work, no training."""
+        factor, shift = _affine(self.norm)
+        none = torch.zeros_like(shift)
+        for attention, constant in ((self.forth, shift), (self.back, none)):
+            if attention is not None:
+                _follow(attention.value, factor * attention.gamma, none)
+                _follow(attention.proj, factor, constant)
+                attention.gamma.fill_(1)
+        self.norm = nn.Identity()
 
 
 class AdditiveFusion(nn.Module):
@@ -53,7 +82,7 @@ class AdditiveFusion(nn.Module):
         super().__init__()
         self.ecnn_proj = nn.Conv2d(ecnn_channels, dim, 1) if ecnn_channels else None
         self.backbone_proj = nn.Conv2d(backbone_channels, dim, 1) if backbone_channels else None
-        self.norm = nn.BatchNorm2d(dim)
+        self.norm: nn.Module = nn.BatchNorm2d(dim)
 
     def forward(self, e: Tensor | None, f: Tensor | None, *, return_attention: bool = False) -> CrossModal:
         """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W] with the size of e, or of f where there is no e."""
@@ -64,6 +93,15 @@ class AdditiveFusion(nn.Module):
             parts.append(self.backbone_proj(f))
         fused = sum((resized_to(part, like=parts[0]) for part in parts[1:]), start=parts[0])
         return CrossModal(F.relu(self.norm(fused)), None)
+
+    @torch.no_grad()
+    def fold_norm(self) -> None:
+        """Move the norm into the projections before it: the same answers for less work, no training."""
+        factor, shift = _affine(self.norm)
+        projections = [part for part in (self.ecnn_proj, self.backbone_proj) if part is not None]
+        for projection, constant in zip(projections, (shift, torch.zeros_like(shift)), strict=False):
+            _follow(projection, factor, constant)
+        self.norm = nn.Identity()
 
 
 class FeaturePyramid(nn.Module):

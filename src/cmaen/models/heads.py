@@ -29,7 +29,7 @@ class EmotionHeads(nn.Module):
     def forward(self, fused: Tensor) -> Tensor:
         """[B, C, H, W] -> logits [B, E]."""
         pooled = self.attention.pool(fused, self.attention(fused))  # [B, C, H, W] -> [B, E, C]
-        return torch.sum(self.dropout(pooled) * self.weight, dim=2) + self.bias
+        return torch.einsum("bec,ec->be", self.dropout(pooled), self.weight) + self.bias
 
 
 class FusionClassifier(nn.Module):

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cmaen import export as exporting  # noqa: E402
+from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, read_card  # noqa: E402
+from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.splits import FaceSet, Split  # noqa: E402
+from cmaen.engines import build_engine, probabilities  # noqa: E402
+from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
+from cmaen.export import PRECISIONS, Tolerance, export  # noqa: E402
+from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+
+KINDS = [(engine, precision) for engine, precisions in PRECISIONS.items() for precision in precisions]
+
+
+@pytest.fixture
+def faces(fer_tree: Path) -> dict[str, FaceSet]:
+    return {
+        "training": load_fer2013(fer_tree, Split.TRAIN),
+        "validation": load_fer2013(fer_tree, Split.VALIDATION),
+    }
+
+
+@pytest.mark.parametrize(("engine", "precision"), KINDS)
+def test_what_is_exported_computes_what_pytorch_does(
+    engine: str,
+    precision: str,
+    checkpoint: Path,
+    faces: dict[str, FaceSet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    # the answers of an untrained network are near ties: how far they move is looked at here, not whether they flip
+    monkeypatch.setitem(exporting.TOLERANCES, precision, Tolerance(1, 0, 1))
+    parity = export(checkpoint, tmp_path / "out", engine=engine, precision=precision, **faces)
+    assert parity.faces == 21
+    assert parity.difference < {"fp32": 1e-5, "fp16": 1e-3, "bf16": 1e-2, "int8": 0.05}[precision]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {CARD, *FILES[engine]}
+    card = read_card(tmp_path / "out")
+    assert card.precision == {engine: precision}
+    assert card.cost["flops"] > card.cost["parameters"] > 0
+    network, original = build_engine(engine, tmp_path / "out"), build_engine("torch", checkpoint)
+    for count in (1, 2, 7, 64):  # OpenVINO once gave nonsense for every batch of more than one
+        batch = np.random.default_rng(count).standard_normal((count, 3, 64, 64)).astype(np.float32)
+        assert np.abs(probabilities(network(batch)) - probabilities(original(batch))).max() < 0.05
+
+
+def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
+        export(checkpoint, tmp_path, precision="int8", **faces)
+    assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * read_card(tmp_path).cost["parameters"]
+    for file in (tmp_path / ONNX, checkpoint / ONNX):
+        assert b'File "' not in file.read_bytes()
+
+
+def test_an_export_that_differs_is_refused_and_what_was_there_stays(
+    checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(checkpoint, tmp_path, precision="fp32")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    quantise = exporting._quantise
+
+    def wrong(path: Path, *arguments: object) -> None:
+        import onnx
+        from onnx import numpy_helper
+
+        model = onnx.load(str(path))
+        for tensor in model.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.ndim == 4:
+                tensor.CopyFrom(numpy_helper.from_array(5 * values, tensor.name))
+        onnx.save(model, str(path))
+        quantise(path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exporting, "_quantise", wrong)
+    with pytest.raises(ExportError, match="does not compute what PyTorch does"):
+        export(checkpoint, tmp_path, precision="int8", **faces)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_cannot_be_exported(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there are onnx: fp32, fp16, int8; openvino: fp32, fp16, bf16, int8"):
+        export(checkpoint, tmp_path, precision="bf16")
+    with pytest.raises(ConfigError, match="name the data set"):
+        export(checkpoint, tmp_path, precision="int8")
+    with pytest.raises(SplitError, match="only PublicTest"):
+        export(checkpoint, tmp_path, validation=faces["training"])
+    with pytest.raises(SplitError, match="only Training"):
+        export(checkpoint, tmp_path, precision="int8", training=faces["validation"], validation=faces["validation"])
+    assert not (tmp_path / CARD).exists()
+
+
+def test_files_come_beside_each_other_but_not_beside_another_network(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    model, card = load_checkpoint(checkpoint)
+    save_checkpoint(model, card, tmp_path)
+    export(tmp_path)
+    export(tmp_path, engine="openvino", precision="bf16")
+    assert read_card(tmp_path).precision == {"onnx": "fp16", "openvino": "bf16"}
+    assert set(read_card(tmp_path).sha256) == {SAFETENSORS, ONNX, *FILES["openvino"]}
+    save_checkpoint(model, replace(card, name="another"), tmp_path / "another")
+    with pytest.raises(ConfigError, match="holds another network"):
+        export(tmp_path / "another", tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is not None, reason="OpenVINO is installed")
+def test_without_openvino(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match="fast"):
+        export(checkpoint, tmp_path, engine="openvino")
