@@ -217,6 +217,7 @@ def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
             return next(self.batches, None)
 
     quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
+    norms = [node.name for node in onnx.load(str(path)).graph.node if node.op_type == "LayerNormalization"]
     quantize_static(
         str(path),
         str(path),
@@ -226,6 +227,7 @@ def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
         reduce_range=True,  # 7-bit weights: processors without VNNI add pairs of products in 16 bits
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=norms,  # their one weight a channel is not worth it
     )
 
 

@@ -65,9 +65,9 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image:
     return _from_path(source, max_pixels)
 
 
-def is_image_name(path: Path) -> bool:
+def is_image_name(path: str | os.PathLike[str]) -> bool:
     """Whether a file's name says that it is an image of a format that :func:`read_image` knows."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
