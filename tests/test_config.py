@@ -8,7 +8,7 @@ pytest.importorskip("pydantic")
 
 from pydantic import BaseModel
 
-from cmaen.config import Config, Section, load_config, parse_overrides
+from cmaen.config import Config, DetectorConfig, Section, load_config, parse_overrides
 from cmaen.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
@@ -49,6 +49,7 @@ def test_every_key_is_documented() -> None:
         return found
 
     assert not undocumented(Config)
+    assert not undocumented(DetectorConfig)
 
 
 def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:

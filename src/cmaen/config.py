@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cmaen.errors import ConfigError
+
+_Kind = TypeVar("_Kind", bound="Section")
 
 
 class Section(BaseModel):
@@ -93,7 +95,7 @@ class DistillationConfig(Section):
     cache: Path = Field(Path("runs/teachers"), description="folder where the teachers' logits are kept")
 
 
-class TrainingConfig(Section):
+class LoopConfig(Section):
     """Optimiser, schedule and loop; the defaults are the paper's."""
 
     epochs: int = Field(150, ge=1, description="at most; early stopping may end the run before")
@@ -116,6 +118,11 @@ class TrainingConfig(Section):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
+
+
+class TrainingConfig(LoopConfig):
+    """How the network of the emotions is trained."""
+
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     operations: int = Field(0, ge=0, le=6, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
@@ -151,35 +158,69 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
+class DetectorConfig(Section):
+    """A run that trains the compact face detector, see cmaen.training.detection."""
+
+    task: Literal["detection"] = Field(description="says that this file is of the detector")
+    seed: int = Field(42, ge=0, description="of all randomness")
+    output: Path = Field(Path("runs/detector"), description="folder of the run")
+    data: Path = Field(description="zip of photographs of people, and a folder scenes without any")
+    cache: Path = Field(Path("runs/photographs"), description="folder where the faces of the photographs are kept")
+    side: int = Field(320, ge=64, multiple_of=32, description="of a composite in pixels")
+    composites: int = Field(8000, ge=1, description="new ones in each epoch")
+    validation_composites: int = Field(500, ge=1, description="of held-out photographs, always the same")
+    training: LoopConfig = LoopConfig()
+
+
+@overload
+def load_config(path: Path | None, overrides: dict[str, Any]) -> Config: ...
+
+
+@overload
+def load_config(path: Path | None, overrides: dict[str, Any], kind: type[_Kind]) -> _Kind: ...
+
+
+def load_config(path: Path | None, overrides: dict[str, Any], kind: type[Section] = Config) -> Section:
     """The configuration of a YAML file, changed by overrides.
 
     Args:
         path: The file; ``None`` for the defaults.
         overrides: Values by dotted key, ``{"training.epochs": 3}``; those that are ``None`` change nothing.
+        kind: Of which run.
 
     Raises:
         ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-        if not isinstance(loaded, dict):
-            raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
-        values = loaded
+    values = {} if path is None else _read_yaml(path)
     for dotted, value in overrides.items():
         if value is not None:
             _set(values, dotted, value)
     try:
-        return Config(**values)
+        return kind(**values)
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"{path or 'the configuration'} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
     except TypeError as error:  # a key that is no text
         raise ConfigError(f"{path}: {error}") from error
+
+
+def is_detection(path: Path | None) -> bool:
+    """Whether a file is a run of the detector's.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    return path is not None and _read_yaml(path).get("task") == "detection"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
+    return loaded
 
 
 def parse_overrides(settings: list[str]) -> dict[str, Any]:

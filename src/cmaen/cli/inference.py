@@ -28,7 +28,9 @@ def inference(
         Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
     ] = None,
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
-    detector: Annotated[str, typer.Option(help="auto, centerface, haar, or yunet:MODEL.onnx.")] = "auto",
+    detector: Annotated[
+        str, typer.Option(help="auto, centerface, haar, yunet:MODEL.onnx or compact:MODEL.onnx.")
+    ] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are judged together.")] = 32,
     camera_index: Annotated[int, typer.Option(min=0, help="Which webcam.")] = 0,
     save_video: Annotated[

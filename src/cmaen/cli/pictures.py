@@ -61,7 +61,8 @@ def judge_pictures(
         left, again = tee(path for path in listed() if file is None or printable(path) not in file)
         total = sum(1 for _ in listed()) if sys.stderr.isatty() else None
         if elsewhere is None:
-            answers = (prediction.as_dict() for prediction in predictor.predict_each(left, detect, batch_size))
+            predictions = predictor.predict_each(left, detect, batch_size)
+            answers: Iterator[dict[str, Any]] = (prediction.as_dict() for prediction in predictions)
         else:
             answers = _on_ray(left, detect=detect, batch_size=batch_size, **elsewhere)
         for path, answer in zip(again, progress(answers, "images", total), strict=False):

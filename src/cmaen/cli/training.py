@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,15 +32,19 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
+    """Train a network; the best one by validation accuracy is kept in OUTPUT/best.
+
+    A configuration with ``task: detection`` trains the face detector, on a zip of photographs instead of FER2013.
+    """
     log(verbose or not sys.stderr.isatty())
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.config import load_config, parse_overrides
+        from cmaen.config import is_detection, load_config, parse_overrides
         from cmaen.training.run import train as run
+    detection = is_detection(config)
     overrides = {
-        "data.path": _text(data),
+        "data" if detection else "data.path": _text(data),
         "data.votes": _text(votes),
         "backbone_weights": backbone_weights,
         "initial_weights": _text(initial_weights),
@@ -51,7 +55,25 @@ def train(
         "seed": seed,
         **parse_overrides(settings or []),
     }
+    if detection:
+        _train_detector(config, overrides, resume=resume)
+        return
     rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
+
+
+def _train_detector(config: Path | None, overrides: dict[str, Any], *, resume: bool) -> None:
+    from cmaen.config import DetectorConfig, load_config
+    from cmaen.export import export_detector
+    from cmaen.inference.detectors import build_detector
+    from cmaen.training.detection import train_detector
+
+    weights = train_detector(
+        load_config(config, overrides, DetectorConfig),
+        build_detector("centerface"),
+        resume=resume,
+        progress=bar("photographs"),
+    )
+    typer.echo(f"detector: {export_detector(weights)}")
 
 
 def ablate(

@@ -59,7 +59,7 @@ def predict_on_ray(
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    workers = workers or int(ray.cluster_resources().get("CPU", 1))
+    workers = workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
     workers = max(1, min(workers, len(images) // batch_size))
     blocks = min(math.ceil(len(images) / batch_size), _MOST_BLOCKS)
     judged = ray.data.from_items(

@@ -23,7 +23,8 @@ from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.training.run import BEST, LAST, train
+from cmaen.training.loop import BEST, LAST
+from cmaen.training.run import train
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {

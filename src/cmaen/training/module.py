@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN
 from cmaen.training.batches import Batch, derived_seed
-from cmaen.training.schedule import Schedule
+from cmaen.training.optimisation import Optimisation
 from cmaen.types import EMOTIONS
 
 
@@ -25,9 +23,7 @@ class EmotionModule(LightningModule):
     Args:
         model: The network.
         loss_weights: Of the terms of the loss.
-        learning_rate, weight_decay: Of AdamW; norms and biases have no decay.
-        schedule: Learning rate over the epochs.
-        clip: Largest norm of the gradient.
+        optimisation: Of its parameters.
         seed: Of what is random in the network, like dropout.
     """
 
@@ -36,19 +32,13 @@ class EmotionModule(LightningModule):
         model: CMAEN,
         *,
         loss_weights: LossWeights,
-        learning_rate: float,
-        weight_decay: float,
-        schedule: Schedule,
-        clip: float,
+        optimisation: Optimisation,
         seed: int,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.loss_weights = loss_weights
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
-        self.clip = clip
+        self.optimisation = optimisation
         self.seed = seed
         self.accuracy = MulticlassAccuracy(len(EMOTIONS), average="micro")
         self.macro_f1 = MulticlassF1Score(len(EMOTIONS), average="macro")
@@ -78,19 +68,12 @@ class EmotionModule(LightningModule):
         self.log("val_macro_f1", self.macro_f1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with a schedule that moves at every step."""
-        groups = [
-            {"params": [p for p in self.model.parameters() if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in self.model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
-        steps_per_epoch = max(1, math.ceil(self.trainer.estimated_stepping_batches / (self.trainer.max_epochs or 1)))
-        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step / steps_per_epoch))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """See :class:`Optimisation`."""
+        return self.optimisation.optimizers(self)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Clip by the norm. Lightning's own refuses a fused optimiser, though bfloat16 needs no unscaling."""
-        torch.nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+        """See :class:`Optimisation`."""
+        self.optimisation.clip_gradient(self)
 
 
 def _channels_last(images: Tensor) -> Tensor:

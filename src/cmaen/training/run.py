@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import subprocess
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,26 +12,17 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    RichProgressBar,
-    WeightAveraging,
-)
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cmaen.card import Card, read_card
-from cmaen.config import Config, TrainingConfig
+from cmaen.config import Config
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
-from cmaen.errors import CheckpointError, ConfigError
+from cmaen.errors import ConfigError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
@@ -45,16 +31,12 @@ from cmaen.models.backbones import adapt_statistics
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
 from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.averaging import warm_average
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
-from cmaen.training.callbacks import EpochLog, Pace
 from cmaen.training.distillation import teacher_answers
+from cmaen.training.loop import BEST, check_output, fit, optimisation_of
 from cmaen.training.module import EmotionModule
-from cmaen.training.schedule import Schedule
 from cmaen.types import EMOTIONS
 
-LAST = "last.ckpt"
-BEST = "best"
 _REGULARISATION = ("dropout", "stochastic_depth")
 _ADAPTATION_IMAGES = 1024
 
@@ -75,68 +57,45 @@ def train(config: Config, *, resume: bool = False) -> Path:
         CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
             another run.
     """
-    last = config.output / LAST
-    if resume and not last.is_file():
-        raise CheckpointError(f"there is nothing to resume in {config.output}: no {LAST}")
-    if last.is_file() and not resume:
-        raise ConfigError(
-            f"{config.output} holds a run already; add --resume to go on with it, or choose another --output"
-        )
+    check_output(config.output, resume)
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         logging.getLogger("cmaen").setLevel(logging.WARNING)  # one process speaks for all
     training, validation = _read_data(config)
+    if not rank_zero_only.rank:  # type: ignore[attr-defined]
+        write_text(config.output / "config.json", config.model_dump_json(indent=2))
+        write_text(config.output / "revision.txt", f"{_revision()}\n")
     pl.seed_everything(config.seed, verbose=False)
     spec = PreprocessSpec(**config.preprocess.model_dump())
     model = _initial_model(config, training, spec) if not resume else build_cmaen(**config.model.model_dump())
-    module = _module(model, config)
+    module = EmotionModule(
+        model,
+        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight", "votes_as"})),
+        optimisation=optimisation_of(config.training),
+        seed=config.seed,
+    )
     settings = config.training
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
-    with _quiet_lightning():
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            precision=settings.precision,
-            default_root_dir=config.output,
-            callbacks=_callbacks(config),
-            logger=[CSVLogger(config.output, name="logs"), TensorBoardLogger(config.output, name="tensorboard")],
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
-            log_every_n_steps=50,
-            use_distributed_sampler=False,
-            accelerator=settings.accelerator,
-            **_processes(settings),
-        )
-        if trainer.is_global_zero:
-            write_text(config.output / "config.json", config.model_dump_json(indent=2))
-            write_text(config.output / "revision.txt", f"{_revision()}\n")
-        trainer.fit(
-            module,
-            train_loader(
-                training,
-                spec,
-                regime,
-                batch_size=settings.batch_size,
-                seed=config.seed,
-                targets=_targets(training, config),
-            ),
-            validation_loader(validation, spec),
-            ckpt_path=last if resume else None,
-            weights_only=False,
-        )
+    trainer = fit(
+        module,
+        train_loader(
+            training,
+            spec,
+            regime,
+            batch_size=settings.batch_size,
+            seed=config.seed,
+            targets=_targets(training, config),
+        ),
+        validation_loader(validation, spec),
+        settings,
+        output=config.output,
+        monitor="val_accuracy",
+        resume=resume,
+    )
     if trainer.is_global_zero:
         _keep_best(module.model, config, spec, training, validation)
     return config.output / BEST
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice and advertisements off the terminal; its errors are exceptions."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        yield
 
 
 def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
@@ -169,21 +128,6 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(torch.from_numpy(training.labels), len(EMOTIONS), others)
 
 
-def _processes(settings: TrainingConfig) -> dict[str, Any]:
-    """Where the run runs: as the configuration says, or as torchrun has started it.
-
-    Raises:
-        ConfigError: The batch cannot be shared out evenly among the processes.
-    """
-    devices, nodes = settings.devices, settings.nodes
-    if torch.distributed.is_torchelastic_launched():
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-    if settings.batch_size % (devices * nodes):
-        raise ConfigError(f"a batch of {settings.batch_size} cannot be shared out among {devices * nodes} processes")
-    return {"devices": devices, "num_nodes": nodes, "strategy": "ddp" if devices * nodes > 1 else "auto"}
-
-
 def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> CMAEN:
     """The network that a run begins with."""
     if config.initial_weights is not None:
@@ -210,41 +154,6 @@ def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> 
     batch = FaceBatches(training, spec)[Picks(torch.from_numpy(some), seed)]
     adapt_statistics(model.backbone.eval(), batch.images)
     model.backbone.train()
-
-
-def _module(model: CMAEN, config: Config) -> EmotionModule:
-    settings = config.training
-    once = settings.schedule == "cosine"
-    return EmotionModule(
-        model,
-        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight", "votes_as"})),
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        clip=settings.clip,
-        seed=config.seed,
-        schedule=Schedule(
-            warmup_epochs=settings.warmup_epochs,
-            cycle_epochs=max(settings.epochs - settings.warmup_epochs, 1) if once else settings.t_0,
-            cycle_growth=1 if once else settings.t_mult,
-            floor=min(settings.eta_min / settings.learning_rate, 1.0),
-        ),
-    )
-
-
-def _callbacks(config: Config) -> list[Callback]:
-    callbacks: list[Callback] = [
-        ModelCheckpoint(config.output, filename=BEST, monitor="val_accuracy", mode="max", enable_version_counter=False),
-        ModelCheckpoint(config.output, filename=Path(LAST).stem, enable_version_counter=False),
-        EarlyStopping("val_accuracy", mode="max", patience=config.training.patience),
-        LearningRateMonitor("epoch"),
-        Pace(config.training.batch_size),
-        EpochLog(),
-    ]
-    if config.training.ema_decay is not None:
-        callbacks.append(WeightAveraging(use_buffers=True, multi_avg_fn=warm_average(config.training.ema_decay)))
-    if sys.stderr.isatty():
-        callbacks.append(RichProgressBar())
-    return callbacks
 
 
 def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: FaceSet, validation: FaceSet) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from cmaen.errors import DetectorError, MissingExtraError
 from cmaen.inference.detectors.base import Detector
 from cmaen.inference.detectors.centerface import CenterFace
+from cmaen.inference.detectors.compact import Compact
 from cmaen.inference.detectors.haar import Haar
 from cmaen.inference.detectors.yunet import YuNet
 
 DETECTORS: dict[str, Callable[[Path | None, int | None], Detector]] = {
     "centerface": lambda model, threads: CenterFace(model, threads=threads),
+    "compact": lambda model, threads: Compact(model, threads=threads),
     "haar": lambda *_: Haar(),
     "yunet": lambda model, _: YuNet(model),
 }

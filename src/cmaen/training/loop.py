@@ -1,0 +1,139 @@
+"""The loop of every training run: Lightning with checkpoints to resume from, logs, averaged weights, many processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+    WeightAveraging,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from cmaen.config import LoopConfig
+from cmaen.errors import CheckpointError, ConfigError
+from cmaen.training.averaging import warm_average
+from cmaen.training.callbacks import EpochLog, Pace
+from cmaen.training.optimisation import Optimisation
+from cmaen.training.schedule import Schedule
+
+LAST = "last.ckpt"
+BEST = "best"
+
+
+def check_output(output: Path, resume: bool) -> None:
+    """Refuse to resume what is not there, and to write over a run that is.
+
+    Raises:
+        CheckpointError: There is nothing to resume.
+        ConfigError: The folder holds another run.
+    """
+    last = output / LAST
+    if resume and not last.is_file():
+        raise CheckpointError(f"there is nothing to resume in {output}: no {LAST}")
+    if last.is_file() and not resume:
+        raise ConfigError(f"{output} holds a run already; add --resume to go on with it, or choose another --output")
+
+
+def fit(
+    module: pl.LightningModule,
+    training: DataLoader[Any],
+    validation: DataLoader[Any],
+    settings: LoopConfig,
+    *,
+    output: Path,
+    monitor: str,
+    resume: bool,
+) -> pl.Trainer:
+    """Train; ``output`` gets logs, the best checkpoint by the highest ``monitor``, and the last one.
+
+    Raises:
+        ConfigError: The batch cannot be shared out evenly among the processes.
+    """
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            precision=settings.precision,
+            default_root_dir=output,
+            callbacks=_callbacks(settings, output, monitor),
+            logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=sys.stderr.isatty(),
+            log_every_n_steps=50,
+            use_distributed_sampler=False,
+            accelerator=settings.accelerator,
+            **_processes(settings),
+        )
+        trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=False)
+    return trainer
+
+
+def optimisation_of(settings: LoopConfig) -> Optimisation:
+    """What a configuration says of the optimiser."""
+    once = settings.schedule == "cosine"
+    return Optimisation(
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        schedule=Schedule(
+            warmup_epochs=settings.warmup_epochs,
+            cycle_epochs=max(settings.epochs - settings.warmup_epochs, 1) if once else settings.t_0,
+            cycle_growth=1 if once else settings.t_mult,
+            floor=min(settings.eta_min / settings.learning_rate, 1.0),
+        ),
+    )
+
+
+def _callbacks(settings: LoopConfig, output: Path, monitor: str) -> list[Callback]:
+    callbacks: list[Callback] = [
+        ModelCheckpoint(output, filename=BEST, monitor=monitor, mode="max", enable_version_counter=False),
+        ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
+        EarlyStopping(monitor, mode="max", patience=settings.patience),
+        LearningRateMonitor("epoch"),
+        Pace(settings.batch_size),
+        EpochLog(),
+    ]
+    if settings.ema_decay is not None:
+        callbacks.append(WeightAveraging(use_buffers=True, multi_avg_fn=warm_average(settings.ema_decay)))
+    if sys.stderr.isatty():
+        callbacks.append(RichProgressBar())
+    return callbacks
+
+
+def _processes(settings: LoopConfig) -> dict[str, Any]:
+    """Where the run runs: as the configuration says, or as torchrun has started it.
+
+    Raises:
+        ConfigError: The batch cannot be shared out evenly among the processes.
+    """
+    devices, nodes = settings.devices, settings.nodes
+    if torch.distributed.is_torchelastic_launched():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if settings.batch_size % (devices * nodes):
+        raise ConfigError(f"a batch of {settings.batch_size} cannot be shared out among {devices * nodes} processes")
+    return {"devices": devices, "num_nodes": nodes, "strategy": "ddp" if devices * nodes > 1 else "auto"}
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice and advertisements off the terminal; its errors are exceptions."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        yield
