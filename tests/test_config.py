@@ -8,7 +8,7 @@ pytest.importorskip("pydantic")
 
 from pydantic import BaseModel
 
-from cmaen.config import Config, DetectorConfig, Section, load_config, parse_overrides
+from cmaen.config import Config, DetectorConfig, Section, is_detection, load_config, parse_overrides
 from cmaen.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
@@ -16,7 +16,10 @@ CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_configuration_is_valid(path: Path) -> None:
-    assert load_config(path, {"data.votes": "votes.csv"}).name
+    if is_detection(path):
+        assert load_config(path, {"data": "photographs.zip"}, DetectorConfig).task == "detection"
+    else:
+        assert load_config(path, {"data.votes": "votes.csv"}).name
 
 
 def test_the_papers_configuration_holds_the_papers_figures() -> None:
