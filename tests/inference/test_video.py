@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +18,7 @@ av = pytest.importorskip("av")
 
 from cmaen.errors import OutputError, VideoError  # noqa: E402
 from cmaen.images import read_image  # noqa: E402
-from cmaen.inference.camera import Camera  # noqa: E402
+from cmaen.inference.camera import Camera, Window  # noqa: E402
 from cmaen.inference.predictor import EmotionPredictor  # noqa: E402
 from cmaen.inference.video import Frame, VideoAnalyser, VideoReader, VideoWriter  # noqa: E402
 from cmaen.inference.watch import watch  # noqa: E402
@@ -176,6 +181,45 @@ def test_a_window_that_is_closed_ends_the_watching(predictor: EmotionPredictor, 
             return self.shown < 3
 
     assert watch(frames_of(film), VideoAnalyser(predictor), window=ThreeFrames()).frames == 3
+
+
+def test_without_a_display_it_is_said_and_the_process_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(VideoError, match="there is no display"):
+        Window()
+
+
+SHOWING = """
+import numpy as np
+from cmaen.inference.camera import Window
+
+window = Window()
+while window.show(np.zeros((100, 100, 3), np.uint8)):
+    print("shown", flush=True)
+window.close()
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
+def test_a_window_shows_frames_until_q_is_pressed() -> None:
+    environment = {**os.environ, "DISPLAY": ":91"}
+    server = subprocess.Popen(["Xvfb", ":91", "-screen", "0", "640x480x24"])
+    time.sleep(2)
+    shown = subprocess.Popen([sys.executable, "-c", SHOWING], env=environment, stdout=subprocess.PIPE)
+    try:
+        assert shown.stdout is not None
+        assert shown.stdout.readline() == b"shown\n"
+        for _ in range(20):  # until the window has the keyboard
+            subprocess.run(["xdotool", "mousemove", "50", "50", "click", "1", "key", "q"], env=environment, check=True)
+            shown.stdout.read1()
+            if shown.poll() is not None:
+                break
+            time.sleep(0.5)
+        assert shown.wait(timeout=20) == 0
+    finally:
+        shown.kill()
+        server.kill()
 
 
 def test_a_file_stands_in_for_a_camera_and_a_missing_one_is_said(film: Path) -> None:

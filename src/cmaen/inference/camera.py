@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -69,13 +71,18 @@ class Window:
     """
 
     def __init__(self) -> None:
-        try:
-            cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL)
-        except cv2.error as error:
-            raise VideoError("there is no display for a window; add --no-display") from error
+        # Without a display OpenCV's Qt ends the whole process, so another one tries first.
+        attempt = [sys.executable, "-c", "import cv2; cv2.namedWindow('cmaen')"]
+        if subprocess.run(attempt, capture_output=True, check=False).returncode:
+            raise VideoError("there is no display for a window; add --no-display")
+        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+        self._sized = False
 
     def show(self, image: Image) -> bool:
         """Show an RGB picture; ``False`` once q or Escape was pressed or the window was closed."""
+        if not self._sized:
+            cv2.resizeWindow(_TITLE, image.shape[1], image.shape[0])
+            self._sized = True
         cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
         return key not in (ord("q"), 27) and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) >= 1
