@@ -169,6 +169,7 @@ class DetectorConfig(Section):
     side: int = Field(320, ge=64, multiple_of=32, description="of a composite in pixels")
     composites: int = Field(8000, ge=1, description="new ones in each epoch")
     validation_composites: int = Field(500, ge=1, description="of held-out photographs, always the same")
+    workers: int = Field(1, ge=0, description="processes that make composites; 0: the one that trains")
     training: LoopConfig = LoopConfig()
 
 

@@ -15,11 +15,13 @@ class Matches(NamedTuple):
     Attributes:
         scores: Of each detection, float64 [D]; those of what may be found or not are left out.
         truth: The face that it is, numbered through all pictures, or -1 for none, int64 [D].
+        detections: Which detection of all that were given, numbered likewise, int64 [D].
         faces: How many faces there are.
     """
 
     scores: NDArray[np.float64]
     truth: NDArray[np.int64]
+    detections: NDArray[np.int64]
     faces: int
 
 
@@ -47,7 +49,7 @@ def match(
         ignored: Of each picture the boxes [G, 4] of what may be found or not.
         least: Intersection over union from which it is the same face.
     """
-    scores, truth, before = [], [], 0
+    scores, truth, detections, before, given = [], [], [], 0, 0
     for (boxes, sure), true, free in zip(found, faces, ignored, strict=True):
         order = np.argsort(-np.asarray(sure), kind="stable")
         shared, excused = overlaps(boxes, true), overlaps(boxes, free)
@@ -63,8 +65,10 @@ def match(
             else:
                 truth.append(-1)
             scores.append(float(sure[index]))
+            detections.append(given + int(index))
         before += len(true)
-    return Matches(np.array(scores, np.float64), np.array(truth, np.int64), before)
+        given += len(boxes)
+    return Matches(np.array(scores, np.float64), np.array(truth, np.int64), np.array(detections, np.int64), before)
 
 
 def precision_and_recall(matches: Matches) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -223,7 +223,14 @@ def train_detector(
     write_text(config.output / "config.json", config.model_dump_json(indent=2))
     fit(
         module,
-        DataLoader(training, batch_size, sampler=EpochOrder(len(training)), drop_last=True),
+        DataLoader(
+            training,
+            batch_size,
+            sampler=EpochOrder(len(training)),
+            drop_last=True,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+        ),
         DataLoader(held_out, batch_size),
         config.training,
         output=config.output,
