@@ -11,13 +11,19 @@ import typer
 from cmaen.cli.console import Verbose, bar, extra, log
 
 
+Data = Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
+Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
+BackboneWeights = Annotated[str | None, typer.Option(help="Published name or file that the backbone starts from.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.ecnn=false")
+]
+
+
 def train(
     config: Annotated[Path | None, typer.Option(help="YAML file of the run; default: the paper's settings.")] = None,
-    data: Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")] = None,
-    votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")] = None,
-    backbone_weights: Annotated[
-        str | None, typer.Option(help="Published name or file that the backbone starts from.")
-    ] = None,
+    data: Data = None,
+    votes: Votes = None,
+    backbone_weights: BackboneWeights = None,
     initial_weights: Annotated[
         Path | None, typer.Option(help="Folder of a checkpoint to go on from, on the same data or on your own.")
     ] = None,
@@ -26,9 +32,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.ecnn=false")
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -78,17 +82,15 @@ def _train_detector(config: Path | None, overrides: dict[str, Any], *, resume: b
 
 def ablate(
     config: Annotated[Path, typer.Option(help="YAML file of the whole network's run.")],
-    data: Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")] = None,
-    votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")] = None,
-    backbone_weights: Annotated[
-        str | None, typer.Option(help="Published name or file that the backbone starts from.")
-    ] = None,
+    data: Data = None,
+    votes: Votes = None,
+    backbone_weights: BackboneWeights = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
     ] = None,
     variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Any other key of the configuration.")] = None,
+    settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the network with one part after the other switched off, and tabulate; called again, it goes on."""
