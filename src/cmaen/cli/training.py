@@ -1,4 +1,4 @@
-"""``cmaen train`` and ``cmaen export``: from data to a checkpoint, and from that to ONNX."""
+"""``cmaen train``, ``cmaen ablate`` and ``cmaen export``: from data to a checkpoint, and from that to an engine's file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from cmaen.cli.console import Verbose, bar, extra, log
-
 
 Data = Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
 Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
