@@ -1,4 +1,4 @@
-"""``cmaen train``, ``cmaen ablate`` and ``cmaen export``: from data to a checkpoint, and from that to an engine's file."""
+"""``cmaen train``, ``cmaen ablate`` and ``cmaen export``: from data to a checkpoint, and to the file of an engine."""
 
 from __future__ import annotations
 
