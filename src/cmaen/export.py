@@ -65,8 +65,8 @@ class Tolerance(NamedTuple):
 
 TOLERANCES = {
     "fp32": Tolerance(1e-3, 0.998, 0.001),
-    "fp16": Tolerance(5e-3, 0.99, 0.002),
-    "bf16": Tolerance(5e-2, 0.98, 0.003),
+    "fp16": Tolerance(2e-2, 0.99, 0.003),
+    "bf16": Tolerance(2e-1, 0.97, 0.003),
     "int8": Tolerance(5e-1, 0.94, 0.003),
 }
 

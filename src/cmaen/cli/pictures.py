@@ -67,7 +67,7 @@ def judge_pictures(
             answers = _on_ray(left, detect=detect, batch_size=batch_size, **elsewhere)
         for path, answer in zip(again, progress(answers, "images", total), strict=False):
             result = {"path": printable(path), **answer}
-            counts.update(image=1, face=len(result["faces"]), error=result["status"] == "error")
+            counts.update(image=1, face=len(result["faces"]), error=int(result["status"] == "error"))
             if annotated is not None and result["faces"]:
                 _draw(Path(path), result, annotated if image is not None else annotated / Path(path).relative_to(root))
             if file is not None:
