@@ -24,8 +24,9 @@ from cmaen.data.augmentation import augment, rand_augment
 from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN, build_cmaen
 
-STEPS, BATCH, SIDE = 12, 64, 96
-CONFIG = Path(__file__).parent.parent / "configs" / "teacher.yaml"
+STEPS, BATCH = 12, 64
+CONFIG = load_config(Path(__file__).parent.parent / "configs" / "shipped.yaml", {"data.votes": "unused"})
+SIDE = CONFIG.preprocess.image_size
 KINDS = {
     "convolution_backward": "convolutions, backward",
     "convolution": "convolutions, forward",
@@ -52,8 +53,7 @@ def channels_last(*shape: int) -> Tensor:
 
 def network() -> CMAEN:
     """The shipped one, untrained."""
-    architecture = load_config(CONFIG, {"data.votes": "unused"}).model.model_dump()
-    return build_cmaen(**architecture).to(memory_format=torch.channels_last).train()
+    return build_cmaen(**CONFIG.model.model_dump()).to(memory_format=torch.channels_last).train()
 
 
 def step_of(model: nn.Module, batch: int):
@@ -173,8 +173,10 @@ if __name__ == "__main__":
     show_kinds(step)
     show_limits(model)
     faces, draw = torch.randint(0, 256, (BATCH, 48, 48), dtype=torch.uint8), torch.Generator().manual_seed(0)
-    for operations in (0, 2):
-        loading = milliseconds(lambda n=operations: rand_augment(augment(faces, SIDE, draw), draw, n, 0.5))
+    for operations in (0, CONFIG.training.operations):
+        loading = milliseconds(
+            lambda n=operations: rand_augment(augment(faces, SIDE, draw), draw, n, CONFIG.training.magnitude)
+        )
         print(f"the loader's augmentation, {operations} operations: {loading:.1f} ms, {loading / whole:.1%} of a step")
     print()
     for turn in range(3):

@@ -37,7 +37,9 @@ def test_the_astronaut_is_happy(predictor: EmotionPredictor) -> None:
 def test_every_kind_of_source_gives_the_same_answer(predictor: EmotionPredictor) -> None:
     sources = [ASTRONAUT, str(ASTRONAUT), ASTRONAUT.read_bytes(), Image.open(ASTRONAUT), read_image(ASTRONAUT)]
     first, *others = predictor.predict_batch(sources)
-    assert all(other == first for other in others)
+    for other in others:  # the place in a batch moves the last digits
+        assert other["faces"][0]["box"] == first["faces"][0]["box"]
+        assert other["probabilities"] == pytest.approx(first["probabilities"], abs=1e-6)
 
 
 def test_red_and_blue_are_not_mixed_up(predictor: EmotionPredictor) -> None:
