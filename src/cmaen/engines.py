@@ -24,6 +24,15 @@ class Engine(Protocol):
         ...
 
 
+def onnx_session(model: Path | bytes, threads: int | None = None) -> ort.InferenceSession:
+    """A session of ONNX Runtime on the CPU, for a file or its content; ``None`` threads for all cores."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    source = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxEngine:
     """ONNX Runtime on the CPU.
 
@@ -37,11 +46,8 @@ class OnnxEngine:
 
     def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
         path = verified(checkpoint, "onnx")
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnx_session(path, threads)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         self._input = self._session.get_inputs()[0].name

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 
+from cmaen.engines import onnx_session
 from cmaen.errors import DetectorError, MissingExtraError
 from cmaen.inference.detectors.base import largest_first, shrunk
 from cmaen.types import FaceBox, Image
@@ -45,11 +45,7 @@ class CenterFace:
         self.min_score = min_score
         self.max_overlap = max_overlap
         self.max_side = max_side
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
-        graph = _with_free_sizes(model or _packaged_model())
-        self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(_with_free_sizes(model or _packaged_model()), threads)
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, image: Image) -> list[FaceBox]:

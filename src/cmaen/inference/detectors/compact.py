@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 
+from cmaen.engines import onnx_session
 from cmaen.errors import DetectorError
 from cmaen.inference.detectors.base import largest_first, shrunk
 from cmaen.types import FaceBox, Image
@@ -45,11 +45,8 @@ class Compact:
         self.min_score = min_score
         self.max_overlap = max_overlap
         self.max_side = max_side
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
         try:
-            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session = onnx_session(model, threads)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise DetectorError(f"{model} cannot be loaded as the compact detector: {error}") from error
 
