@@ -13,5 +13,5 @@ def test_the_five_lines_of_the_readme() -> None:
 
 
 def test_the_examples_are_python() -> None:
-    for path in EXAMPLES.glob("*.py"):
+    for path in EXAMPLES.rglob("*.py"):
         compile(path.read_text(), str(path), "exec")

@@ -14,7 +14,8 @@ from cmaen.errors import ConfigError, DetectorError  # noqa: E402
 from cmaen.export import export_detector  # noqa: E402
 from cmaen.inference.detectors import build_detector  # noqa: E402
 from cmaen.models.detector import CompactDetector, Detections, places  # noqa: E402
-from cmaen.training.detection import Targets, assign, detection_loss, train_detector  # noqa: E402
+from cmaen.training.batches import Place  # noqa: E402
+from cmaen.training.detection import FreshBatches, Targets, assign, detection_loss, train_detector  # noqa: E402
 from tests.data.test_composites import face_of, file_of, photograph  # noqa: E402
 
 CONFIG = Path(__file__).parents[2] / "configs" / "detector.yaml"
@@ -100,6 +101,18 @@ def test_training_exporting_and_finding(tmp_path: Path) -> None:
         assert isinstance(detector(np.zeros(shape, np.uint8)), list)
     with pytest.raises(ConfigError, match="holds a run already"):
         train_detector(config, face_of)
+
+
+def test_no_composite_comes_twice_nor_in_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, numbers = FreshBatches(10, 4), []
+    for epoch in (0, 1):
+        batches.set_epoch(epoch)
+        for rank in (0, 1):
+            monkeypatch.setattr(Place, "here", lambda rank=rank: Place(rank, 2))
+            shares = list(batches)
+            assert [len(share) for share in shares] == [2, 2]
+            numbers += [number for share in shares for number in share]
+    assert sorted(numbers) == [*range(8), *range(10, 18)]
 
 
 def test_what_the_detector_cannot_use(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> No
         "train", "--data", fer_tree, "--output", output, "--batch-size", "15", "--set", "training.devices=2", code=2
     )
     assert "a batch of 15 cannot be shared out among 2 processes" in said
+    assert not output.exists()
 
 
 def validated(output: Path) -> dict[str, tuple[str, str]]:

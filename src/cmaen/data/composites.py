@@ -143,8 +143,8 @@ def compose(photographs: Photographs, rng: np.random.Generator, side: int) -> Co
         layer, mask = (_warped(part, matrix, factor, side) for part in (picture, mask))
         if any(_share(mask, box) > 0.05 for box in boxes):
             continue  # it would hide a face
-        layer = np.clip(layer * rng.uniform(0.6, 1.4), 0, 255)
-        canvas = canvas * (1 - mask[..., None]) + layer * mask[..., None]
+        layer = np.minimum(layer * np.float32(rng.uniform(0.6, 1.4)), 255)
+        canvas += (layer - canvas) * mask[..., None]
         moved_boxes, moved_marks = _moved(faces, matrix)
         seen = np.array([_share(mask, box) for box in moved_boxes])
         boxes = np.concatenate([boxes, moved_boxes[seen > 0.15]])
@@ -181,7 +181,7 @@ def _with_distractor(
     mask = _feathered(mask, rng.uniform(0.5, 4))
     if any(_share(mask, box) > 0.05 for box in boxes):
         return canvas
-    return canvas * (1 - mask[..., None]) + other * mask[..., None]
+    return canvas + (other - canvas) * mask[..., None]
 
 
 def _placed(faces: Faces, rng: np.random.Generator, side: int) -> tuple[NDArray[np.float64], float]:
@@ -237,15 +237,16 @@ def _share(mask: NDArray[np.float32], box: NDArray[np.float64]) -> float:
 
 def _photographed(canvas: NDArray[np.float32], rng: np.random.Generator) -> Image:
     """Light, colour, blur, noise and compression of a camera."""
-    light: NDArray[Any] = 255 * (np.clip(canvas, 0, 255) / 255) ** np.exp(rng.normal(0, 0.25))
-    light = light * rng.uniform(0.6, 1.25) * rng.uniform(0.9, 1.1, 3)
+    curve = 255 * np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25)) * rng.uniform(0.6, 1.25)
+    curves = np.outer(curve, rng.uniform(0.9, 1.1, 3)).astype(np.float32)
+    light: NDArray[Any] = cv2.LUT(np.clip(canvas, 0, 255).astype(np.uint8), curves[None])
     if rng.random() < 0.3:
         light = np.repeat(light.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() < 0.3:
         light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.3, 1.6))
     if rng.random() < 0.2:
-        light = light + rng.normal(0, rng.uniform(2, 14), light.shape)
-    pixels = np.clip(np.rint(light), 0, 255).astype(np.uint8)
+        light = light + rng.uniform(2, 14) * rng.standard_normal(light.shape, np.float32)
+    pixels = np.clip(light + 0.5, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
         pixels = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)  # the order of the channels does not matter

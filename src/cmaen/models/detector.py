@@ -104,15 +104,26 @@ def _centres(height: int, width: int, stride: int) -> Tensor:
     return (torch.stack([x, y], dim=-1).flatten(0, 1).float() + 0.5) * stride
 
 
-def _convolution(before: int, after: int, *, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(),
-    )
+class _Depthwise(nn.Conv2d):
+    """3x3, one kernel a channel; with stride 2 subsampled in training, see :mod:`cmaen.models.backbones.mobilenet`."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__(channels, channels, 3, stride, 1, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, H / stride, W / stride]."""
+        if not self.training or self.stride == (1, 1):
+            return super().forward(x)
+        x = F.conv2d(x, self.weight, padding=1, groups=self.groups)[:, :, ::2, ::2]
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def _convolution(before: int, after: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU())
 
 
 def _separable(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        _convolution(before, before, stride=stride, groups=before), _convolution(before, after, kernel=1)
+        _Depthwise(before, stride), nn.BatchNorm2d(before), nn.ReLU(), _convolution(before, after, kernel=1)
     )

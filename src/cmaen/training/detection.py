@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 from torchvision.ops import box_convert, generalized_box_iou_loss, nms
 
 from cmaen.config import DetectorConfig
@@ -23,8 +24,8 @@ from cmaen.data.composites import Composite, Photographs, compose, load_photogra
 from cmaen.evaluation.detection import average_precision, match
 from cmaen.files import replacing, write_text
 from cmaen.models.detector import STRIDES, CompactDetector, Detections, places
-from cmaen.training.batches import derived_seed
-from cmaen.training.loop import BEST, check_output, fit, optimisation_of
+from cmaen.training.batches import Place, derived_seed
+from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.optimisation import Optimisation
 from cmaen.types import FaceBox, Image
 
@@ -113,7 +114,7 @@ def detection_loss(found: Detections, targets: Targets) -> tuple[Tensor, Tensor,
 
 
 class Composites(Dataset[tuple[Tensor, Targets]]):
-    """``dataset[i]``: the i-th composite of an epoch, RGB uint8 [3, S, S], and its targets."""
+    """``dataset[numbers]``: a batch of composites, RGB uint8 [B, 3, S, S], and its targets."""
 
     def __init__(self, photographs: Photographs, count: int, side: int, seed: int) -> None:
         self.photographs, self.count, self.side, self.seed = photographs, count, side, seed
@@ -125,26 +126,32 @@ class Composites(Dataset[tuple[Tensor, Targets]]):
         """The composite itself."""
         return compose(self.photographs, np.random.default_rng(derived_seed(self.seed, index)), self.side)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Targets]:
-        composite = self.composite(index)
-        return torch.from_numpy(composite.pixels).permute(2, 0, 1), assign(composite)
+    def __getitem__(self, numbers: Sequence[int]) -> tuple[Tensor, Targets]:
+        composites = [self.composite(number) for number in numbers]
+        pictures = torch.stack([torch.from_numpy(composite.pixels).permute(2, 0, 1) for composite in composites])
+        return pictures, Targets(*map(torch.stack, zip(*map(assign, composites), strict=True)))
 
 
-class EpochOrder(torch.utils.data.Sampler[int]):
-    """Numbers that no epoch has seen before, from the epoch alone, so that a resumed run goes on alike."""
+class FreshBatches(Sampler[Sequence[int]]):
+    """Numbers that no epoch has seen before, from the epoch alone, so that a resumed run goes on alike.
 
-    def __init__(self, count: int) -> None:
-        self.count, self.epoch = count, 0
+    A batch is shared out evenly among the processes that train together.
+    """
+
+    def __init__(self, count: int, batch_size: int) -> None:
+        self.count, self.batch_size, self.epoch = count, batch_size, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.count // self.batch_size
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.count, (self.epoch + 1) * self.count))
+    def __iter__(self) -> Iterator[Sequence[int]]:
+        place, first = Place.here(), self.epoch * self.count
+        for start in range(first, first + len(self) * self.batch_size, self.batch_size):
+            yield range(start, start + self.batch_size)[place.rank :: place.processes]
 
 
 class DetectionModule(LightningModule):
@@ -212,7 +219,7 @@ def train_detector(
     Raises:
         CmaenError: The data cannot be read, there is nothing to resume, or ``config.output`` holds another run.
     """
-    check_output(config.output, resume)
+    check_run(config.output, config.training, resume)
     photographs = load_photographs(config.data, find, config.cache, progress=progress)
     pl.seed_everything(config.seed, verbose=False)
     held_out = Composites(photographs.part(held_out=True), config.validation_composites, config.side, seed=0)
@@ -220,30 +227,35 @@ def train_detector(
     training = Composites(photographs.part(held_out=False), config.composites, config.side, config.seed + 1)
     batch_size = config.training.batch_size
     module = DetectionModule(CompactDetector(), optimisation_of(config.training), truths)
-    write_text(config.output / "config.json", config.model_dump_json(indent=2))
-    fit(
+    if not rank_zero_only.rank:  # type: ignore[attr-defined]
+        write_text(config.output / "config.json", config.model_dump_json(indent=2))
+    trainer = fit(
         module,
         DataLoader(
             training,
-            batch_size,
-            sampler=EpochOrder(len(training)),
-            drop_last=True,
+            batch_size=None,
+            sampler=FreshBatches(len(training), batch_size),
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
         ),
-        DataLoader(held_out, batch_size),
+        DataLoader(held_out, batch_size=None, sampler=BatchSampler(range(len(held_out)), batch_size, drop_last=False)),
         config.training,
         output=config.output,
         monitor="val_average_precision",
         resume=resume,
     )
-    best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)["state_dict"]
+    if trainer.is_global_zero:
+        _keep_best(config.output)
+    return config.output / WEIGHTS
+
+
+def _keep_best(output: Path) -> None:
+    best = torch.load(output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)["state_dict"]
     state = {
         name.removeprefix("model."): value.contiguous() for name, value in best.items() if name.startswith("model.")
     }
-    with replacing(config.output / WEIGHTS) as temporary:
+    with replacing(output / WEIGHTS) as temporary:
         save_file(state, temporary)
-    return config.output / WEIGHTS
 
 
 def _float(pictures: Tensor) -> Tensor:

@@ -35,13 +35,14 @@ LAST = "last.ckpt"
 BEST = "best"
 
 
-def check_output(output: Path, resume: bool) -> None:
-    """Refuse to resume what is not there, and to write over a run that is.
+def check_run(output: Path, settings: LoopConfig, resume: bool) -> None:
+    """Refuse what cannot run, before anything is read or written.
 
     Raises:
         CheckpointError: There is nothing to resume.
-        ConfigError: The folder holds another run.
+        ConfigError: The folder holds another run, or the batch cannot be shared out evenly among the processes.
     """
+    _processes(settings)
     last = output / LAST
     if resume and not last.is_file():
         raise CheckpointError(f"there is nothing to resume in {output}: no {LAST}")
@@ -59,11 +60,7 @@ def fit(
     monitor: str,
     resume: bool,
 ) -> pl.Trainer:
-    """Train; ``output`` gets logs, the best checkpoint by the highest ``monitor``, and the last one.
-
-    Raises:
-        ConfigError: The batch cannot be shared out evenly among the processes.
-    """
+    """Train; ``output`` gets logs, the best checkpoint by the highest ``monitor``, and the last one."""
     with _quiet_lightning():
         trainer = pl.Trainer(
             max_epochs=settings.epochs,

@@ -33,7 +33,7 @@ from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.distillation import teacher_answers
-from cmaen.training.loop import BEST, check_output, fit, optimisation_of
+from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.types import EMOTIONS
 
@@ -57,7 +57,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
             another run.
     """
-    check_output(config.output, resume)
+    check_run(config.output, config.training, resume)
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
     if rank_zero_only.rank:  # type: ignore[attr-defined]
