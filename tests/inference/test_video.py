@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -157,6 +158,21 @@ def test_what_is_no_video_is_said(tmp_path: Path, film: Path) -> None:
         VideoWriter(tmp_path / "no" / "folder.mp4", rate=25, time_base=Fraction(1, 1000)) as writer,
     ):
         writer.write(Frame(0, 0.0, picture(0)))
+
+
+def test_frames_with_their_faces_in_python(predictor: EmotionPredictor, film: Path, tmp_path: Path) -> None:
+    with predictor.video(film) as frames:
+        seen = list(frames)
+    assert [frame.time for frame in seen] == pytest.approx(TIMES, abs=2e-3)
+    assert seen[0].image.shape == (302, 322, 3)
+    assert all(frame.faces[0]["identity"] == 1 for frame in seen)
+    json.dumps(seen[0].faces)
+    threads = threading.active_count()
+    with predictor.video(film) as frames:
+        assert next(frames).number == 0
+    assert threading.active_count() == threads  # who leaves early leaves nothing behind
+    with pytest.raises(VideoError, match="cannot be opened"), predictor.video(tmp_path / "none.mp4"):
+        pass
 
 
 def test_ctrl_c_keeps_what_was_found(predictor: EmotionPredictor, film: Path, tmp_path: Path) -> None:

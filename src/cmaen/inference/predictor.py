@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from itertools import chain, islice
 from os import PathLike
@@ -26,6 +27,7 @@ from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
+    from cmaen.inference.video import AnalysedFrame
 
 BATCH_SIZE = 32
 _T = TypeVar("_T")
@@ -145,12 +147,25 @@ class EmotionPredictor:
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
         """
-        try:
-            from cmaen.inference.watch import watch_source
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("video", "video") from error
         target = Path(output_path or "output.avi") if save_video else None
-        watch_source(camera_index, self, save_video=target, display=display, smoothing=smoothing)
+        _watching().watch_source(camera_index, self, save_video=target, display=display, smoothing=smoothing)
+
+    def video(
+        self, source: int | str | Path, *, smoothing: float = 0.4
+    ) -> AbstractContextManager[Iterator[AnalysedFrame]]:
+        """The frames of a video or a camera with their faces, as they come.
+
+        ``with predictor.video("in.mp4") as frames: for frame in frames: print(frame.time, frame.faces)``
+
+        Args:
+            source: A file, an address, or the index of a camera; let go of at the end of the ``with`` block.
+            smoothing: Seconds over which answers are smoothed; 0 for none.
+
+        Raises:
+            VideoError: It cannot be opened (on entering), or not one frame can be decoded.
+            MissingExtraError: The extra ``video`` is not installed.
+        """
+        return _watching().analysed(source, self, smoothing=smoothing)
 
     def locate(self, image: Image) -> list[FaceBox]:
         """The faces of a picture, RGB uint8 [H, W, 3], the largest first: the first step alone."""
@@ -260,6 +275,19 @@ class EmotionPredictor:
             emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face, _ in faces)
             predictions.append(Prediction("ok" if emotions else "no_face", emotions))
         return predictions
+
+
+def _watching() -> Any:
+    """The module for videos, which needs an extra.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        from cmaen.inference import watch
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("video", "video") from error
+    return watch
 
 
 def shipped_checkpoint() -> Path:

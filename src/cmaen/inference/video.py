@@ -49,6 +49,15 @@ class TrackedFace:
         return {"identity": self.identity, **self.face.as_dict()}
 
 
+class AnalysedFrame(NamedTuple):
+    """A frame, and its faces as :meth:`TrackedFace.as_dict` gives them: plain dicts, ready for JSON."""
+
+    number: int
+    time: float
+    image: Image
+    faces: list[dict[str, Any]]
+
+
 class VideoAnalyser:
     """Finds, follows and judges the faces of one video, frame by frame.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,15 @@ from cmaen.inference.annotate import annotate
 from cmaen.inference.camera import Camera, Window
 from cmaen.inference.pipeline import Behind, ahead
 from cmaen.inference.predictor import EmotionPredictor
-from cmaen.inference.video import SMOOTHING, Frame, TrackedFace, VideoAnalyser, VideoReader, VideoWriter
+from cmaen.inference.video import (
+    SMOOTHING,
+    AnalysedFrame,
+    Frame,
+    TrackedFace,
+    VideoAnalyser,
+    VideoReader,
+    VideoWriter,
+)
 from cmaen.types import EMOTIONS, Image
 
 ROW_FORMATS = (".csv", ".jsonl")
@@ -92,8 +100,7 @@ def watch(
         if video is not None:
             stack.enter_context(video)
             written = stack.enter_context(Behind[_Found](partial(_write, video)))
-        source = ahead(frames)
-        stack.callback(source.close)
+        source = stack.enter_context(closing(ahead(frames)))
         try:
             for frame in source:
                 found = _Found(frame, analyser(frame.image, frame.time))
@@ -110,6 +117,32 @@ def watch(
         except KeyboardInterrupt:
             log.warning("stopped after %d frames; what was found so far is kept", count)
     return Seen(count, faces, len(people), seconds)
+
+
+@contextmanager
+def opened(source: int | str | Path) -> Generator[Camera | VideoReader, None, None]:
+    """A camera, by its index, or a video, which is let go of at the end of the ``with`` block.
+
+    Raises:
+        VideoError: It cannot be opened.
+    """
+    reader = Camera(source) if isinstance(source, int) else VideoReader(source)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+@contextmanager
+def analysed(
+    source: int | str | Path, predictor: EmotionPredictor, *, smoothing: float = SMOOTHING
+) -> Generator[Iterator[AnalysedFrame], None, None]:
+    """The frames of a camera or a video with their faces, see :meth:`EmotionPredictor.video`."""
+    analyser = VideoAnalyser(predictor, smoothing=smoothing)
+    with opened(source) as reader, closing(ahead(reader)) as frames:
+        yield (
+            AnalysedFrame(*frame, [face.as_dict() for face in analyser(frame.image, frame.time)]) for frame in frames
+        )
 
 
 def watch_source(
@@ -141,8 +174,7 @@ def watch_source(
     if output is not None:
         check_rows(output)
     with ExitStack() as stack:
-        reader = Camera(source) if isinstance(source, int) else VideoReader(source)
-        stack.callback(reader.close)
+        reader = stack.enter_context(opened(source))
         window = None
         if display:
             window = Window()
