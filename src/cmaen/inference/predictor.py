@@ -165,7 +165,10 @@ class EmotionPredictor:
             VideoError: It cannot be opened (on entering), or not one frame can be decoded.
             MissingExtraError: The extra ``video`` is not installed.
         """
-        return _watching().analysed(source, self, smoothing=smoothing)
+        frames: AbstractContextManager[Iterator[AnalysedFrame]] = _watching().analysed(
+            source, self, smoothing=smoothing
+        )
+        return frames
 
     def locate(self, image: Image) -> list[FaceBox]:
         """The faces of a picture, RGB uint8 [H, W, 3], the largest first: the first step alone."""
