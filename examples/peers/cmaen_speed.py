@@ -1,0 +1,43 @@
+"""How fast this package is where its peers beside this file are measured: on face crops, and on a photo.
+
+python examples/peers/cmaen_speed.py examples/astronaut.png [detector ...]
+"""
+
+import sys
+import time
+from functools import partial
+from statistics import median
+
+import numpy as np
+
+from cmaen import EmotionPredictor, read_image
+
+
+def milliseconds(call, runs=30):
+    """Median time of a call, after five that are not counted."""
+    times = []
+    for _ in range(runs + 5):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return median(times[5:])
+
+
+def main(path, *detectors):
+    """Measure."""
+    print("cmaen, medians of 30")
+    predictor = EmotionPredictor()
+    for size in (1, 64):
+        crops = list(np.random.default_rng(0).integers(0, 256, (size, 64, 64, 3), dtype=np.uint8))
+        print(f"{size} crops: {milliseconds(partial(predictor.classify, crops)):.1f} ms")
+    photo = read_image(path)
+    for detector in detectors or ("auto",):
+        predictor = EmotionPredictor(detector=detector)
+        answers = [(face["predicted_emotion"], round(face["confidence"], 2)) for face in predictor.predict_faces(photo)]
+        took = milliseconds(partial(predictor.predict_faces, photo))
+        height, width = photo.shape[:2]
+        print(f"photo of {width} x {height}, {detector}: {len(answers)} faces {answers}, {took:.1f} ms")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
