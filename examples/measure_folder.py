@@ -21,9 +21,8 @@ def timed(name, call):
     answers = call()
     seconds = time.perf_counter() - start
     faces = sum(len(answer["faces"]) for answer in answers)
-    print(
-        f"{name}: {len(answers)} images, {faces} faces; {len(answers) / seconds:.1f} images/s, {faces / seconds:.1f} faces/s"
-    )
+    rates = f"{len(answers) / seconds:.1f} images/s, {faces / seconds:.1f} faces/s"
+    print(f"{name}: {len(answers)} images, {faces} faces; {rates}")
     return answers
 
 
