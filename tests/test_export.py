@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
 
 from cmaen import export as exporting  # noqa: E402
 from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, read_card  # noqa: E402
@@ -59,6 +60,10 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
         export(checkpoint, tmp_path, precision="int8", **faces)
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load(str(tmp_path / ONNX)).graph.initializer}
+    weight = "model.backbone.stages.{}.pointwise.conv.weight"
+    assert kinds[weight.format(1)] == onnx.TensorProto.FLOAT  # it suffers most
+    assert kinds[weight.format(2) + "_quantized"] == onnx.TensorProto.INT8
     assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * read_card(tmp_path).cost["parameters"]
     for file in (tmp_path / ONNX, checkpoint / ONNX):
         assert b'File "' not in file.read_bytes()
@@ -72,7 +77,6 @@ def test_an_export_that_differs_is_refused_and_what_was_there_stays(
     quantise = exporting._quantise
 
     def wrong(path: Path, *arguments: object) -> None:
-        import onnx
         from onnx import numpy_helper
 
         model = onnx.load(str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -35,6 +36,9 @@ PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf
 OPSET = 20
 _PARITY_FACES = 500
 _CALIBRATION_FACES = 512
+_SENSITIVE = re.compile(r"model\.backbone\.stages\.[01]\.")
+"""Weights of the backbone's first two stages: in 8 bits they cost a point of accuracy, and are a small part of the time
+(docs/experiments.md)."""
 _NOISE = 64
 _DETECTOR_DIFFERENCE = 0.01
 
@@ -67,7 +71,7 @@ TOLERANCES = {
     "fp32": Tolerance(1e-3, 0.998, 0.001),
     "fp16": Tolerance(2e-2, 0.99, 0.003),
     "bf16": Tolerance(2e-1, 0.97, 0.003),
-    "int8": Tolerance(5e-1, 0.94, 0.003),
+    "int8": Tolerance(3e-1, 0.96, 0.003),
 }
 
 
@@ -278,7 +282,11 @@ def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
             return next(self.batches, None)
 
     quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
-    norms = [node.name for node in onnx.load(str(path)).graph.node if node.op_type == "LayerNormalization"]
+    in_float = [
+        node.name
+        for node in onnx.load(str(path)).graph.node
+        if node.op_type == "LayerNormalization" or any(_SENSITIVE.match(name) for name in node.input)
+    ]
     quantize_static(
         str(path),
         str(path),
@@ -288,7 +296,7 @@ def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
         reduce_range=True,  # 7-bit weights: processors without VNNI add pairs of products in 16 bits
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=norms,  # their one weight a channel is not worth it
+        nodes_to_exclude=in_float,
     )
 
 
