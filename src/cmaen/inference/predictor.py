@@ -46,7 +46,7 @@ class EmotionPredictor:
     Args:
         checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
         detector: See :func:`cmaen.inference.detectors.build_detector`.
-        engine: ``onnx`` or ``torch``.
+        engine: ``onnx``, ``openvino`` or ``torch``.
         threads: Of the engine; ``None`` for all cores.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
 
