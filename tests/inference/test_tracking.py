@@ -35,6 +35,13 @@ def test_a_face_keeps_its_number_and_another_gets_its_own(photo: np.ndarray) -> 
     assert [track.number for track in tracker.detected(photo, [other], 9.0)] == [3]  # and then no longer
 
 
+def test_a_face_that_is_followed_keeps_its_number_however_long_the_next_search_is_off(photo: np.ndarray) -> None:
+    tracker = FaceTracker()
+    tracker.detected(photo, [FACE], 0.0)
+    assert [track.number for track in tracker.followed(photo)] == [1]
+    assert [track.number for track in tracker.detected(photo, [FACE], 5.0)] == [1]  # of a film of one frame a second
+
+
 def test_the_flow_follows_a_face_that_moves(photo: np.ndarray) -> None:
     tracker = FaceTracker()
     tracker.detected(photo, [FACE], 0.0)

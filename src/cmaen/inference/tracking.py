@@ -54,7 +54,7 @@ class FaceTracker:
     """Gives detected faces their identities, and follows them by optical flow until they are detected again.
 
     Args:
-        memory: Seconds that a face which is not found is remembered.
+        memory: Seconds that a face which is lost is remembered.
     """
 
     def __init__(self, *, memory: float = 1.0) -> None:
@@ -70,7 +70,7 @@ class FaceTracker:
         Faces take the track that they overlap most, the best pairs first; the others get a new one.
         """
         self._remember(image)
-        self._tracks = [track for track in self._tracks if time - track.seen <= self.memory]
+        self._tracks = [track for track in self._tracks if not track.lost or time - track.seen <= self.memory]
         overlaps = np.array([[overlap(track.face, face) for face in faces] for track in self._tracks])
         taken: dict[int, Track] = {}
         while overlaps.size and overlaps.max() >= MIN_OVERLAP:
