@@ -4,23 +4,12 @@ python examples/peers/cmaen_speed.py examples/astronaut.png [detector ...]
 """
 
 import sys
-import time
 from functools import partial
-from statistics import median
 
 import numpy as np
+from timing import milliseconds
 
 from cmaen import EmotionPredictor, read_image
-
-
-def milliseconds(call, runs=30):
-    """Median time of a call, after five that are not counted."""
-    times = []
-    for _ in range(runs + 5):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return median(times[5:])
 
 
 def main(path, *detectors):

@@ -4,24 +4,13 @@ pip install fer "setuptools<81" && python examples/peers/fer_speed.py examples/a
 """
 
 import sys
-import time
 from functools import partial
 from importlib.metadata import version
-from statistics import median
 
 import cv2
 import numpy as np
 from fer.fer import FER
-
-
-def milliseconds(call, runs=30):
-    """Median time of a call, after five that are not counted."""
-    times = []
-    for _ in range(runs + 5):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return median(times[5:])
+from timing import milliseconds
 
 
 def pipeline(name, detector, photo):
