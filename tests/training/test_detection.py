@@ -40,6 +40,13 @@ def test_the_network_has_a_place_for_every_eight_sixteen_and_thirty_two_pixels()
     assert grid[-1].tolist() == [80, 48, 32]
 
 
+def test_a_strided_depthwise_convolution_is_the_same_in_training() -> None:
+    layer = next(m for m in CompactDetector().modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1)
+    assert layer.stride == (2, 2)
+    pictures = torch.randn(2, layer.in_channels, 16, 12)
+    assert torch.allclose(layer.train()(pictures), layer.eval()(pictures), atol=1e-5)
+
+
 def test_a_face_is_given_to_the_map_for_its_size() -> None:
     for box, stride in (((20, 20, 16, 16), 8), ((20, 20, 60, 60), 16), ((10, 10, 110, 110), 32)):
         targets = assign(composite(box))
