@@ -25,10 +25,15 @@ class Engine(Protocol):
 
 
 def onnx_session(model: Path | bytes, threads: int | None = None) -> ort.InferenceSession:
-    """A session of ONNX Runtime on the CPU, for a file or its content; ``None`` threads for all cores."""
+    """A session of ONNX Runtime on the CPU, for a file or its content; ``None`` threads for all cores.
+
+    Its threads rest between two calls. By default they spin, and take the cores from whatever comes next: decoding,
+    tracking, encoding, another session (``docs/figures.md``).
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     source = model if isinstance(model, bytes) else str(model)
     return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
@@ -60,7 +65,7 @@ class OnnxEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, in the precision of the export.
+    """OpenVINO on the CPU, in the precision of the export; bfloat16 only where the processor computes in it.
 
     Args:
         checkpoint: Folder with a ``model.xml`` and its ``model.bin``.
@@ -77,7 +82,8 @@ class OpenVinoEngine:
         except ImportError as error:
             raise MissingExtraError("the engine openvino", "fast") from error
         path = verified(checkpoint, "openvino")
-        bfloat16 = read_card(checkpoint).precision.get("openvino") == "bf16"
+        capable = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        bfloat16 = capable and read_card(checkpoint).precision.get("openvino") == "bf16"
         options = {
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "PERFORMANCE_HINT": "LATENCY",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -25,6 +26,9 @@ for verb in (inference, train, test, calibrate, leaks, ablate, export, benchmark
 
 def main() -> None:
     """Run the command line; an error of this project is one clear line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is escaped
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
     try:
         app()

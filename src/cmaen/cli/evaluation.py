@@ -192,7 +192,7 @@ def benchmark(
     speeds = [
         measure_speed(name, folder, size, threads, machine) for name, size in progress(pairs, "engines", len(pairs))
     ]
-    table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms")
+    table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms", "of arithmetic's limit")
     for speed in speeds:
         limits = (speed.arithmetic_limit, speed.memory_limit)
         table.add_row(
@@ -201,8 +201,9 @@ def benchmark(
             f"{speed.milliseconds:.2f}",
             f"{speed.low:.2f}–{speed.high:.2f}",
             f"{speed.faces_per_second:.0f}",
-            f"{speed.peak_mib:.0f}",
+            "?" if speed.peak_mib is None else f"{speed.peak_mib:.0f}",
             " / ".join("?" if limit is None else f"{limit:.2f}" for limit in limits),
+            "?" if speed.arithmetic_limit is None else f"{speed.milliseconds / speed.arithmetic_limit:.2f} ×",
         )
     Console().print(table)
     cost = read_card(folder).cost

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +42,7 @@ class Speed:
         milliseconds: Median of the runs.
         low, high: Their quartiles.
         faces_per_second: At the median.
-        peak_mib: Most memory that the process ever held.
+        peak_mib: Most memory that the process ever held; ``None`` where the system does not tell.
         file_mib: Size of the engine's file.
         arithmetic_limit, memory_limit: Milliseconds that the network's arithmetic, or reading its weights and the
             batch once, would take at the machine's best; ``None`` where the card does not tell its cost.
@@ -55,7 +54,7 @@ class Speed:
     low: float
     high: float
     faces_per_second: float
-    peak_mib: float
+    peak_mib: float | None
     file_mib: float
     arithmetic_limit: float | None
     memory_limit: float | None
@@ -102,18 +101,22 @@ def run_times(engine: Engine, spec: PreprocessSpec, batch_size: int) -> list[flo
     return [1000 * _seconds(lambda: engine(spec(crops))) for _ in range(WARMUP + RUNS)][WARMUP:]
 
 
-def _times(engine: str, folder: Path, batch_size: int, threads: int | None) -> tuple[list[float], float]:
+def _times(engine: str, folder: Path, batch_size: int, threads: int | None) -> tuple[list[float], float | None]:
     """Runs in the fresh process: the times, and the peak memory in MiB."""
     times = run_times(build_engine(engine, folder, threads=threads), read_card(folder).preprocess, batch_size)
     return times, _peak_mib()
 
 
-def _peak_mib() -> float:
+def _peak_mib() -> float | None:
     """Most memory that this process ever held; on Linux getrusage would count that of the process it came from."""
     status = Path("/proc/self/status")
     if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
