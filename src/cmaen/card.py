@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,8 @@ def verified(checkpoint: Path, engine: str) -> Path:
 def folder_of(checkpoint: Path) -> Path:
     """The folder of a checkpoint that may be named by one of its files."""
     return checkpoint if checkpoint.is_dir() else checkpoint.parent
+
+
+def shipped_checkpoint() -> Path:
+    """The folder of the weights that come with the package."""
+    return Path(str(files("cmaen") / "weights"))

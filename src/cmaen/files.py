@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -10,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cmaen.errors import OutputError
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextmanager
@@ -31,12 +34,17 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"{path} could not be written: {reason}; free some space or choose another place") from error
+        raise unwritable(path, error) from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """What to say when a file cannot be written, and what to do about it."""
+    advice = "free some space" if error.errno in _FULL else "choose another place"
+    return OutputError(f"{path} could not be written: {error.strerror or error}; {advice}")
 
 
 def write_text(path: Path, text: str) -> None:

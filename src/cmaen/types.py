@@ -66,10 +66,12 @@ class FaceEmotion:
     Attributes:
         probabilities: One for each of :data:`EMOTIONS`, in that order; they sum to 1.
         face: Where the face is.
+        identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
     """
 
     probabilities: tuple[float, ...]
     face: FaceBox
+    identity: int | None = None
 
     @property
     def emotion(self) -> str:
@@ -90,25 +92,59 @@ class FaceEmotion:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Box, landmarks and emotion as a plain dict, ready for JSON."""
+        """Identity (of a video), box, landmarks and emotion as a plain dict, ready for JSON."""
         face = self.face
         return {
+            **({} if self.identity is None else {"identity": self.identity}),
             "box": [round(v, 1) for v in (face.x, face.y, face.width, face.height)],
             "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks or ()],
             **self.classification(),
         }
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FaceEmotion:
+        """The face that :meth:`as_dict` wrote; the detector's score is not in it."""
+        landmarks = tuple((x, y) for x, y in values["landmarks"]) or None
+        face = FaceBox(*values["box"], landmarks=landmarks)
+        return cls(tuple(values["probabilities"][name] for name in EMOTIONS), face, values.get("identity"))
+
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What was found in one image: faces from the largest to the smallest, or why there is no answer."""
+class Frame:
+    """One picture on its way from a source to the sinks.
 
-    status: Status
+    Attributes:
+        index: From 0, in its source.
+        name: Of its file, address or camera; may be empty for a picture in memory.
+        image: Its pixels; ``None`` where they could not be read, and where no sink needs them any more.
+        time: In seconds since the beginning of a video; ``None`` for a still picture.
+        error: What is wrong with it: the error's class and message.
+    """
+
+    index: int
+    name: str = ""
+    image: Image | None = None
+    time: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found in one frame: faces from the largest to the smallest, or why there is no answer."""
+
+    frame: Frame
     faces: tuple[FaceEmotion, ...] = ()
     error: str | None = None
 
+    @property
+    def status(self) -> Status:
+        """Whether there are faces, none, or no answer at all."""
+        if self.error is not None:
+            return "error"
+        return "ok" if self.faces else "no_face"
+
     def as_dict(self) -> dict[str, Any]:
-        """The result as a plain dict, ready for JSON; emotion and confidence are the largest face's."""
+        """The answer as a plain dict, ready for JSON; emotion and confidence are the largest face's."""
         nothing = {"predicted_emotion": None, "confidence": None, "probabilities": None}
         return {
             "status": self.status,
@@ -116,3 +152,15 @@ class Prediction:
             **(self.faces[0].classification() if self.faces else nothing),
             "faces": [face.as_dict() for face in self.faces],
         }
+
+    def as_record(self) -> dict[str, Any]:
+        """The answer with the name of its file, and the number and time of a video's frame."""
+        frame = self.frame
+        moment = {} if frame.time is None else {"frame": frame.index, "time": round(frame.time, 4)}
+        return {"path": frame.name, **moment, **self.as_dict()}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Result:
+        """The result that :meth:`as_record` wrote, without its pixels."""
+        frame = Frame(record.get("frame", 0), record["path"], time=record.get("time"))
+        return cls(frame, tuple(map(FaceEmotion.from_dict, record["faces"])), record["error"])

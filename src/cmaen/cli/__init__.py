@@ -9,6 +9,7 @@ import warnings
 
 import typer
 
+from cmaen.cli.console import shown
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.inference import inference
 from cmaen.cli.training import ablate, export, train
@@ -33,7 +34,7 @@ def main() -> None:
     try:
         app()
     except CmaenError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        typer.secho(shown(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

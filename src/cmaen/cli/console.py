@@ -1,17 +1,19 @@
-"""What the verbs share: options, the log, progress bars, and advice about missing extras."""
+"""What the verbs share: options, the log, progress bars, text for any terminal, and advice about missing extras."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from cmaen.errors import MissingExtraError
+
+_T = TypeVar("_T")
 
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
 EngineName = Annotated[str, typer.Option("--engine", help="onnx, openvino or torch.")]
@@ -34,7 +36,13 @@ def log(verbose: bool) -> None:
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-def progress(items: Iterable[Any], unit: str, total: int | None = None) -> Iterator[Any]:
+def shown(text: str) -> str:
+    """The text as the terminal can show it: what its encoding lacks is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def progress(items: Iterable[_T], unit: str, total: int | None = None) -> Iterator[_T]:
     """The items, with a bar on a terminal and in silence elsewhere."""
     if not sys.stderr.isatty() or (total is not None and total < 2):
         yield from items
@@ -45,6 +53,6 @@ def progress(items: Iterable[Any], unit: str, total: int | None = None) -> Itera
     yield from track(items, description=unit, total=total, console=Console(stderr=True))
 
 
-def bar(unit: str) -> Any:
+def bar(unit: str) -> Callable[[Any], Iterator[Any]]:
     """What wraps a loop over a sized collection in :func:`progress`."""
     return lambda items: progress(items, unit, len(items))

@@ -52,7 +52,7 @@ def test(
     from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
     from cmaen.evaluation.run import logits_of
     from cmaen.files import write_text
-    from cmaen.inference.predictor import shipped_checkpoint
+    from cmaen.card import shipped_checkpoint
 
     if output is not None:
         if output.exists() and not output.is_dir():
@@ -184,7 +184,7 @@ def benchmark(
     from cmaen.card import folder_of, read_card
     from cmaen.files import write_text
     from cmaen.inference.benchmark import measure_machine, measure_speed
-    from cmaen.inference.predictor import shipped_checkpoint
+    from cmaen.card import shipped_checkpoint
 
     folder = folder_of(checkpoint or shipped_checkpoint())
     machine = measure_machine(threads)

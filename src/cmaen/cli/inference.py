@@ -1,37 +1,49 @@
-"""``cmaen inference``: its options, and the videos; the pictures are in :mod:`cmaen.cli.pictures`."""
+"""``cmaen inference``: a source, a pipeline and sinks from the options, and what is shown of the results."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Container
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Verbose, extra, log, progress
+from cmaen.cli.console import Checkpoint, Verbose, extra, log, progress, shown
 from cmaen.errors import CmaenError
+
+if TYPE_CHECKING:
+    from cmaen.inference.detectors import DetectorOptions
+    from cmaen.inference.pipeline import Pipeline
+    from cmaen.inference.run import Summary
+    from cmaen.inference.sinks import Sink
+    from cmaen.types import Image, Result
 
 
 def inference(
     image: Annotated[Path | None, typer.Option(help="One image.")] = None,
     directory: Annotated[
         str | None,
-        typer.Option(help="All images of a folder and the folders in it; with --engine ray also s3://bucket/folder."),
+        typer.Option(help="All images of a folder and the folders in it; also an address, like s3://bucket/folder."),
     ] = None,
     video: Annotated[str | None, typer.Option(help="A video: a file, or the address of a stream.")] = None,
     real_time: Annotated[bool, typer.Option("--real-time", help="The webcam.")] = False,
     output: Annotated[
-        Path | None,
-        typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file; of a video to .csv or .jsonl."),
+        Path | None, typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.")
     ] = None,
     annotated: Annotated[
         Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
     ] = None,
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
-    detector: Annotated[
-        str, typer.Option(help="auto, centerface, haar, yunet:MODEL.onnx or compact:MODEL.onnx.")
-    ] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are judged together.")] = 32,
+    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
+    detector_side: Annotated[
+        int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
+    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are classified together.")] = 32,
     camera_index: Annotated[int, typer.Option(min=0, help="Which webcam.")] = 0,
     save_video: Annotated[
         Path | None, typer.Option(help="Write the video with the faces drawn, with its sound.")
@@ -52,43 +64,128 @@ def inference(
     log(verbose)
     if sum((image is not None, directory is not None, video is not None, real_time)) != 1:
         raise CmaenError("give one of --image, --directory, --video and --real-time")
+    moving = video is not None or real_time
+    remote = directory is not None and "://" in directory
     if engine == "ray" and directory is None:
         raise CmaenError("--engine ray is for a --directory")
-    from cmaen.inference.predictor import EmotionPredictor
+    if (save_video or timeline) and not moving:
+        raise CmaenError("--save-video and --timeline are for --video and --real-time")
+    if annotated and (moving or remote):
+        raise CmaenError("--annotated is for an --image or a --directory on this machine; a video has --save-video")
+    if resume and (directory is None or output is None):
+        raise CmaenError("--resume is for a --directory with an --output")
 
-    predictor = EmotionPredictor(checkpoint, detector=detector, engine="onnx" if engine == "ray" else engine)
-    if video is not None or real_time:
-        with extra("video", "video"):
-            from cmaen.inference.watch import watch_source
+    from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.inference.detectors import DetectorOptions
+    from cmaen.inference.run import run
+    from cmaen.inference.sinks import sink_class
+    from cmaen.inference.sinks.records import RecordSink
+    from cmaen.inference.sources import open_source
+
+    folder = checkpoint or shipped_checkpoint()
+    options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
+    pipeline = _pipeline(engine, folder, detector if detect else None, options, batch_size, smoothing)
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        without: Container[str] = ()
+        if output is not None:
+            found_by = f"{detector}, {options}" if detect else None
+            settings = {"weights": read_card(folder).sha256, "engine": engine, "detector": found_by}
+            records = RecordSink(output, settings=settings, resume=resume)
+            sinks.append(records)
+            without = records.done
+        if image is not None:
+            source = open_source("image", image)
+        elif directory is not None:
+            source = open_source("address" if remote else "folder", directory, without=without)
+        else:
+            source = open_source("video", video) if video is not None else open_source("camera", str(camera_index))
+        stack.enter_context(closing(source))
+        if annotated is not None:
+            sinks.append(sink_class("pictures")(annotated, root=None if directory is None else Path(directory)))
+        if timeline is not None:
+            sinks.append(sink_class("timeline")(timeline))
+        if real_time and display:
+            sinks.append(sink_class("window")())
+        if save_video is not None:
+            sinks.append(sink_class("video")(save_video, source))
+        if not moving:
+            sinks.append(_Table(only_errors=output is not None and image is None))
+        total = source.count() if sys.stderr.isatty() else None
         started = time.perf_counter()
-        seen = watch_source(
-            camera_index if video is None else video,
-            predictor,
-            output=output,
-            save_video=save_video,
-            timeline=timeline,
-            display=real_time and display,
-            smoothing=smoothing,
-            progress=lambda frames, total: progress(frames, "frames", total),
-        )
-        rate = seen.frames / max(time.perf_counter() - started, 1e-9)
-        typer.echo(
-            f"{seen.frames} frames ({seen.seconds:.1f} s), {seen.faces} faces, {seen.people} people; "
-            f"{rate:.1f} frames a second"
-        )
-        return
-    from cmaen.cli.pictures import judge_pictures
+        unit = "frames" if moving else "images"
+        summary = run(source, pipeline, sinks, progress=lambda results: progress(results, unit, total))
+    typer.echo(_counted(summary, time.perf_counter() - started) if moving else _tallied(summary))
+    if summary.errors == summary.frames > 0:
+        raise typer.Exit(1)
 
-    judge_pictures(
-        predictor,
-        image=image,
-        directory=directory,
-        output=output,
-        annotated=annotated,
-        detect=detect,
+
+def _pipeline(
+    engine: str, checkpoint: Path, detector: str | None, options: DetectorOptions, batch_size: int, smoothing: float
+) -> Pipeline:
+    if engine == "ray":
+        with extra("the engine ray", "scale"):
+            from cmaen.inference.cluster import RayPipeline
+        return RayPipeline(checkpoint, detector=detector, options=options, batch_size=batch_size)
+    from cmaen.inference.classifier import FaceClassifier
+    from cmaen.inference.detectors import build_detector
+    from cmaen.inference.pipeline import FacePipeline
+
+    return FacePipeline(
+        FaceClassifier(checkpoint, engine=engine),
+        None if detector is None else build_detector(detector, options=options),
         batch_size=batch_size,
-        resume=resume,
-        elsewhere=None
-        if engine != "ray"
-        else {"checkpoint": checkpoint and checkpoint.absolute(), "detector": detector},
+        smoothing=smoothing,
     )
+
+
+class _Table:
+    """A sink that shows the results at the end, or only what went wrong."""
+
+    draws = False
+
+    def __init__(self, *, only_errors: bool) -> None:
+        self._only_errors = only_errors
+        self._results: list[Result] = []
+
+    def write(self, result: Result, drawn: Image | None) -> None:
+        """Remember a result."""
+        if result.error is not None or not self._only_errors:
+            self._results.append(result)
+
+    def finish(self) -> None:
+        """Show them."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console()
+        if self._only_errors:
+            for result in self._results:
+                console.print(Text(shown(f"{result.frame.name}: {result.error}"), style="red"), soft_wrap=True)
+            return
+        table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
+        for result in self._results:
+            name = Text(shown(Path(result.frame.name).name))
+            if not result.faces:
+                error = Text(shown(result.error or "no face"), style="red" if result.error else "")
+                table.add_row(name, "", error)
+            for number, face in enumerate(result.faces, start=1):
+                box = ", ".join(f"{value:.0f}" for value in face.as_dict()["box"])
+                table.add_row(name, str(number), face.emotion, f"{face.confidence:.1%}", box)
+        console.print(table)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _counted(summary: Summary, seconds: float) -> str:
+    return (
+        f"{summary.frames} frames ({summary.seconds:.1f} s), {summary.faces} faces, {summary.people} people; "
+        f"{summary.frames / max(seconds, 1e-9):.1f} frames a second"
+    )
+
+
+def _tallied(summary: Summary) -> str:
+    counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())

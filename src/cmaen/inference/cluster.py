@@ -1,4 +1,4 @@
-"""Many images on many machines: Ray Data with one predictor a worker, the results those of one machine."""
+"""The same pipeline on many machines: Ray Data with one worker a core, the results those of one machine."""
 
 from __future__ import annotations
 
@@ -6,110 +6,129 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import fsspec
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from cmaen.images import ImageSource, is_image_name
-from cmaen.inference.predictor import BATCH_SIZE, EmotionPredictor
-from cmaen.types import Prediction
+from cmaen.images import printable
+from cmaen.inference.classifier import FaceClassifier
+from cmaen.inference.detectors import DetectorOptions, build_detector
+from cmaen.inference.pipeline import BATCH_SIZE, FacePipeline
+from cmaen.inference.sources import Pending
+from cmaen.inference.sources.address import AddressSource, fetch
+from cmaen.inference.sources.images import FolderSource, read_frame
+from cmaen.types import Frame, Result
 
 _MOST_BLOCKS = 10_000
 
 
-def images_at(address: str) -> list[str]:
-    """The addresses of all images under a folder that fsspec can read, like ``s3://bucket/faces``, in order.
-
-    Raises:
-        OSError: The folder cannot be read.
-    """
-    system, folder = fsspec.core.url_to_fs(address)
-    return [system.unstrip_protocol(path) for path in sorted(system.find(folder)) if is_image_name(path)]
-
-
-def predict_on_ray(
-    images: Sequence[str],
-    *,
-    detect: bool = True,
-    batch_size: int = BATCH_SIZE,
-    workers: int | None = None,
-    **predictor: Any,
-) -> Iterator[dict[str, Any]]:
-    """One dict for each image, in order, as :meth:`EmotionPredictor.predict_batch` gives them.
+class RayPipeline:
+    """A :class:`~cmaen.inference.pipeline.FacePipeline` in each worker of a Ray cluster.
 
     The cluster is the one that ``RAY_ADDRESS`` names, where every machine has this package and sees the images under
     the same paths; without it, this machine. The images of a worker that dies are given to another.
 
     Args:
-        images: Paths, or addresses that fsspec can read.
-        detect, batch_size: As there.
+        checkpoint: Folder of a checkpoint with an ONNX file.
+        detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
+        batch_size: Images that a worker takes at a time.
         workers: Processes of one core each; ``None`` for one a core.
-        predictor: Further arguments of :class:`EmotionPredictor`.
     """
-    if not images:
-        return
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    context = DataContext.get_current()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    workers = workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
-    workers = max(1, min(workers, len(images) // batch_size))
-    blocks = min(math.ceil(len(images) / batch_size), _MOST_BLOCKS)
-    judged = ray.data.from_items(
-        [{"image": _absolute(image)} for image in images], override_num_blocks=blocks
-    ).map_batches(
-        _Worker,
-        batch_size=batch_size,
-        compute=ActorPoolStrategy(size=workers),
-        num_cpus=1,
-        max_restarts=-1,
-        max_task_retries=-1,
-        fn_constructor_kwargs={"detect": detect, **predictor},
-    )
-    for row in judged.iter_rows():
-        yield json.loads(row["prediction"])
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        *,
+        detector: str | None,
+        options: DetectorOptions,
+        batch_size: int = BATCH_SIZE,
+        workers: int | None = None,
+    ) -> None:
+        self.batch_size = batch_size
+        self.workers = workers
+        self._of_worker = {"checkpoint": checkpoint.absolute(), "detector": detector, "options": options}
+
+    def results(
+        self, source: FolderSource | AddressSource, *, keep_images: bool = False
+    ) -> Generator[Result, None, None]:
+        """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here."""
+        frames: Iterator[Frame] = (
+            (pending() for pending in source)
+            if keep_images
+            else (Frame(index, printable(name)) for index, name in enumerate(source.names()))
+        )
+        for frame, record in zip(frames, self._records(list(source.names())), strict=True):
+            yield replace(Result.from_record(record), frame=frame)
+
+    def _records(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """One record for each image, in order."""
+        if not names:
+            return
+        if not ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        context = DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        workers = self.workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+        workers = max(1, min(workers, len(names) // self.batch_size))
+        blocks = min(math.ceil(len(names) / self.batch_size), _MOST_BLOCKS)
+        done = ray.data.from_items([{"image": _absolute(name)} for name in names], override_num_blocks=blocks)
+        for row in done.map_batches(
+            _Worker,
+            batch_size=self.batch_size,
+            compute=ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            max_restarts=-1,
+            max_task_retries=-1,
+            fn_constructor_kwargs=self._of_worker,
+        ).iter_rows():
+            yield json.loads(row["record"])
 
 
 class _Worker:
-    """What each process of the pool holds: a predictor on one thread."""
+    """What each process of the pool holds: a pipeline on one thread."""
 
-    def __init__(self, *, detect: bool, **predictor: Any) -> None:
-        self._detect = detect
-        self._predictor = EmotionPredictor(threads=1, workers=1, **predictor)
+    def __init__(self, *, checkpoint: Path, detector: str | None, options: DetectorOptions) -> None:
+        finder = None if detector is None else build_detector(detector, options=options, threads=1)
+        self._pipeline = FacePipeline(FaceClassifier(checkpoint, threads=1), finder, workers=1)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        read = [_read(os.fsdecode(image)) for image in batch["image"]]
-        judged = self._predictor.predict_each(
-            (image for image in read if not isinstance(image, Prediction)), self._detect, max(len(read), 1)
-        )
-        predictions = (image if isinstance(image, Prediction) else next(judged) for image in read)
-        return {"prediction": [json.dumps(prediction.as_dict()) for prediction in predictions]}
+        results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))
+        return {"record": [json.dumps(result.as_record()) for result in results]}
 
 
-def _absolute(image: str) -> bytes:
+class _Part:
+    """Some of the images of a source, by their paths or addresses."""
+
+    moving = False
+    live = False
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def __iter__(self) -> Iterator[Pending]:
+        for index, name in enumerate(self._names):
+            yield partial(read_frame, index, printable(name), partial(_content, name))
+
+    def count(self) -> int | None:
+        """All of them."""
+        return len(self._names)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _content(name: str) -> str | bytes:
+    return fetch(name) if "://" in name else name
+
+
+def _absolute(name: str) -> bytes:
     """Workers have a folder of their own, and Arrow has no names that are not UTF-8."""
-    return os.fsencode(image if "://" in image else os.path.abspath(image))  # noqa: PTH100
-
-
-def _read(image: str) -> ImageSource | Prediction:
-    """A path as it is, the bytes behind an address, or what is wrong with it."""
-    if "://" not in image:
-        return image
-    try:
-        protocol = image.split("://", 1)[0]
-        data: bytes = _system(protocol).cat_file(image)
-    except Exception as error:  # each storage has errors of its own
-        return Prediction("error", error=f"ImageNotFoundError: {image} cannot be read: {error}")
-    return data
-
-
-@cache
-def _system(protocol: str) -> Any:
-    return fsspec.filesystem(protocol)
+    return os.fsencode(name if "://" in name else os.path.abspath(name))  # noqa: PTH100

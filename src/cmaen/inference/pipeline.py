@@ -1,87 +1,155 @@
-"""Stages that run in threads of their own, with a short queue between them, so that memory stays flat."""
+"""The one way of every picture: found, followed in a video, cut out, classified, smoothed over time."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
-from queue import Full, Queue
-from typing import Generic, TypeVar
+import os
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import NamedTuple, Protocol
 
-_T = TypeVar("_T")
-_END = object()
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
+from cmaen.errors import CmaenError
+from cmaen.inference.classifier import FaceClassifier
+from cmaen.inference.detectors import Detector
+from cmaen.inference.readahead import ahead
+from cmaen.inference.sources import Pending, Source
+from cmaen.inference.tracking import FaceTracker, Track
+from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result
 
-def ahead(items: Iterable[_T], size: int = 8) -> Generator[_T, None, None]:
-    """The same items, made by another thread at most ``size`` of them ahead; its errors are raised here."""
-    queue: Queue[object] = Queue(size)
-    stopped = threading.Event()
-    errors: list[BaseException] = []
-
-    def put(item: object) -> None:
-        while not stopped.is_set():
-            with suppress(Full):
-                queue.put(item, timeout=0.1)
-                return
-
-    def make() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            put(_END)
-
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    try:
-        while (item := queue.get()) is not _END:
-            yield item  # type: ignore[misc]
-        if errors:
-            raise errors[0]
-    finally:
-        stopped.set()
-        thread.join()
+BATCH_SIZE = 32
+SMOOTHING = 0.4
+_KEPT = 8
+"""Still pictures that are held in memory at the same time for a sink that draws."""
+_BAD_PICTURE = (CmaenError, cv2.error, ValueError)
+"""What costs one picture and none of the others."""
 
 
-class Behind(Generic[_T]):
-    """Hands items to a function that runs in another thread, at most ``size`` of them behind.
+class Pipeline(Protocol):
+    """Turns the frames of a source into results."""
 
-    Leaving the ``with`` block waits for the last one. An error of the function is raised at the next item, or then.
+    def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
+        """One result for each frame, in their order; with its pixels if they are to be kept."""
+        ...
+
+
+class _Located(NamedTuple):
+    """A frame whose faces are found: their boxes, their network inputs float32 [N, 3, S, S], or what went wrong."""
+
+    frame: Frame
+    faces: Sequence[FaceBox]
+    inputs: NDArray[np.float32]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class FacePipeline:
+    """Finds and classifies faces; may be shared by threads.
+
+    Attributes:
+        classifier: Of face crops.
+        detector: Of faces; ``None`` says that every picture is a face crop.
+        workers: Threads that read still pictures and find their faces at the same time.
+        batch_size: Still pictures whose faces are classified together.
+        smoothing: Of a video: seconds after which an old answer counts 1/e; 0 switches the smoothing off.
+        detect_every: Of a video: frames from one search for faces to the next; between them the optical flow follows.
+        classify_every: Of a video: frames from one answer of the network to the next, for each face.
     """
 
-    def __init__(self, consume: Callable[[_T], None], size: int = 8) -> None:
-        self._consume = consume
-        self._queue: Queue[object] = Queue(size)
-        self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    classifier: FaceClassifier
+    detector: Detector | None
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    batch_size: int = BATCH_SIZE
+    smoothing: float = SMOOTHING
+    detect_every: int = 6
+    classify_every: int = 2
 
-    def __enter__(self) -> Behind[_T]:
-        self._thread.start()
-        return self
+    def __post_init__(self) -> None:
+        for name in ("workers", "batch_size", "detect_every", "classify_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.smoothing >= 0:
+            raise ValueError(f"smoothing must be 0 seconds or more, not {self.smoothing}")
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._queue.put(_END)
-        self._thread.join()
-        if kind is None:
-            self._raise()
+    def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
+        """See :class:`Pipeline`."""
+        return self._moving(source) if source.moving else self._still(source, keep_images)
 
-    def put(self, item: _T) -> None:
-        """Hand over one item; waits while the queue is full."""
-        self._raise()
-        self._queue.put(item)
+    def detect(self, image: Image) -> list[FaceBox]:
+        """The faces of a picture, the largest first; the whole picture where there is no detector."""
+        if self.detector is not None:
+            return self.detector(image)
+        height, width = image.shape[:2]
+        return [FaceBox(0.0, 0.0, float(width), float(height))]
 
-    def _raise(self) -> None:
-        if self._errors:
-            raise self._errors[0]
+    def crop(self, image: Image, face: FaceBox) -> Image:
+        """A face cut out; the whole picture where there is no detector."""
+        return image if self.detector is None else self.classifier.crop(image, face)
 
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not _END:
-            if not self._errors:
+    def _still(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
+        batch_size = min(self.batch_size, _KEPT) if keep_images else self.batch_size
+
+        def locate(pending: Pending) -> _Located:
+            located = self._locate(pending())
+            return located if keep_images else located._replace(frame=replace(located.frame, image=None))
+
+        with closing(ahead(source, locate, workers=self.workers, size=batch_size + 2 * self.workers)) as located:
+            while batch := list(islice(located, batch_size)):
+                yield from self._classified(batch)
+
+    def _locate(self, frame: Frame) -> _Located:
+        faces: Sequence[FaceBox] = ()
+        error = frame.error
+        crops: list[Image] = []
+        if frame.image is not None:
+            try:
+                faces = self.detect(frame.image)
+                crops = [self.crop(frame.image, face) for face in faces]
+            except _BAD_PICTURE as problem:
+                faces, crops, error = (), [], describe(problem)
+        return _Located(frame, faces, self.classifier.inputs(crops), error)
+
+    def _classified(self, batch: Sequence[_Located]) -> Generator[Result, None, None]:
+        """The results of some pictures, whose faces go through the network together."""
+        rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
+        for frame, faces, _, error in batch:
+            yield Result(frame, tuple(FaceEmotion(tuple(next(rows)), face) for face in faces), error)
+
+    def _moving(self, source: Source) -> Generator[Result, None, None]:
+        tracker = FaceTracker()
+        size = 1 if source.live else 4
+        with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
+            for number, frame in enumerate(frames):
                 try:
-                    self._consume(item)  # type: ignore[arg-type]
-                except BaseException as error:
-                    self._errors.append(error)
+                    yield Result(frame, self._followed(tracker, number, frame), frame.error)
+                except _BAD_PICTURE as problem:
+                    yield Result(frame, error=describe(problem))
+
+    def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> tuple[FaceEmotion, ...]:
+        """The faces of the next frame of a video."""
+        image, time = frame.image, frame.time or 0.0
+        if image is None:
+            return ()
+        if number % self.detect_every == 0:
+            tracks = tracker.detected(image, self.detect(image), time)
+        else:
+            tracks = tracker.followed(image)
+        due = [track for track in tracks if track.probabilities is None or number % self.classify_every == 0]
+        answers = self.classifier([self.crop(image, track.face) for track in due])
+        for track, probabilities in zip(due, answers, strict=True):
+            track.update(probabilities, time, self.smoothing)
+        return tuple(map(_emotion_of, tracks))
+
+
+def describe(error: Exception) -> str:
+    """An error as the results name it."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _emotion_of(track: Track) -> FaceEmotion:
+    assert track.probabilities is not None
+    return FaceEmotion(tuple(track.probabilities.tolist()), track.face, track.number)

@@ -1,43 +1,40 @@
-"""The predictor: images in, plain dicts out."""
+"""The predictor: images in, plain dicts out. A thin facade over sources, a pipeline and sinks."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from importlib.resources import files
-from itertools import chain, islice
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cmaen.card import read_card
-from cmaen.engines import build_engine, probabilities
+from cmaen.card import shipped_checkpoint
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
-from cmaen.images import ImageSource, read_image
-from cmaen.inference.alignment import crop_face
-from cmaen.inference.detectors import AUTO, build_detector
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Image, Prediction
+from cmaen.images import ImageSource as Picture
+from cmaen.images import read_image
+from cmaen.inference.classifier import FaceClassifier
+from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
+from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
+from cmaen.inference.readahead import ahead
+from cmaen.inference.run import run
+from cmaen.inference.sinks import Sink, sink_class
+from cmaen.inference.sources import Source, open_source
+from cmaen.inference.sources.images import ImageSource
+from cmaen.types import EMOTIONS, Image, Result
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
-    from cmaen.inference.video import AnalysedFrame
-
-BATCH_SIZE = 32
-_T = TypeVar("_T")
 
 
-class _Found(NamedTuple):
-    """A face and its crop, RGB uint8 [h, w, 3]."""
+class AnalysedFrame(NamedTuple):
+    """A frame of a video: its number from 0, its time in seconds, its pixels RGB uint8 [H, W, 3], and its faces as
+    plain dicts, ready for JSON."""
 
-    face: FaceBox
-    crop: Image
+    number: int
+    time: float
+    image: Image
+    faces: list[dict[str, Any]]
 
 
 class EmotionPredictor:
@@ -45,9 +42,11 @@ class EmotionPredictor:
 
     Args:
         checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
-        detector: See :func:`cmaen.inference.detectors.build_detector`.
+        detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
+            with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
+        options: Of a detector that is named.
         engine: ``onnx``, ``openvino`` or ``torch``.
-        threads: Of the engine; ``None`` for all cores.
+        threads: Of the engine and the detector; ``None`` for all cores.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
 
     One predictor may be used by several threads at the same time.
@@ -59,30 +58,23 @@ class EmotionPredictor:
 
     def __init__(
         self,
-        checkpoint: str | Path | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         *,
-        detector: str = AUTO,
+        detector: str | Detector = DEFAULT,
+        options: DetectorOptions | None = None,
         engine: str = "onnx",
         threads: int | None = None,
         workers: int | None = None,
     ) -> None:
+        if isinstance(detector, str):
+            detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
-        self.card = read_card(folder)
-        if self.card.enhancement:
-            raise CmaenError(
-                f"{folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
-            )
-        self._engine = build_engine(engine, folder, threads=threads)
-        self._folder = folder
+        classifier = FaceClassifier(folder, engine=engine, threads=threads)
+        self.card = classifier.card
+        self.pipeline = FacePipeline(classifier, detector, **({} if workers is None else {"workers": workers}))
         self._explainer: Explainer | None = None
-        self._detector_name = detector
-        if detector != AUTO:
-            build_detector(detector)  # so that what is wrong with it is said at once
-        self._own = threading.local()  # detectors are not made to be shared by threads
-        self._workers = workers or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._workers, "cmaen", initializer=self._one_thread_each)
 
-    def predict_single(self, image: ImageSource, detect: bool = True) -> dict[str, Any]:
+    def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
         Args:
@@ -97,20 +89,33 @@ class EmotionPredictor:
         return self.predict_batch([image], detect)[0]
 
     def predict_batch(
-        self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
+        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
     ) -> list[dict[str, Any]]:
         """One dict for each image, in their order; see :meth:`predict_single`."""
-        return [prediction.as_dict() for prediction in self.predict_each(images, detect, batch_size)]
+        return [result.as_dict() for result in self.predict_each(images, detect, batch_size)]
 
-    def predict_faces(self, image: ImageSource) -> list[dict[str, Any]]:
+    def predict_each(
+        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Result]:
+        """One :class:`~cmaen.types.Result` for each image, in order; ``batch_size`` images are classified together.
+
+        Raises:
+            TypeError: ``images`` is a single path or the bytes of a single image.
+            ValueError: ``batch_size`` is below 1.
+        """
+        if isinstance(images, str | bytes | PathLike):
+            raise TypeError("this takes a list of images; for one image use predict_single")
+        return self._pipeline(detect, batch_size).results(ImageSource(images))
+
+    def predict_faces(self, image: Picture) -> list[dict[str, Any]]:
         """The faces of one image, the largest first.
 
         Raises:
             ImageError: The image cannot be used.
         """
-        return [face.as_dict() for face in self._judge([self._find(image, detect=True)])[0].faces]
+        return [face.as_dict() for face in self._answer(image, detect=True).faces]
 
-    def get_top_k_predictions(self, image: ImageSource, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
+    def get_top_k_predictions(self, image: Picture, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
 
         Raises:
@@ -119,7 +124,7 @@ class EmotionPredictor:
         """
         if not 1 <= k <= len(EMOTIONS):
             raise ValueError(f"k must be 1 to {len(EMOTIONS)}, not {k}")
-        faces = self._judge([self._find(image, detect)])[0].faces
+        faces = self._answer(image, detect).faces
         if not faces:
             return []
         return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
@@ -131,7 +136,7 @@ class EmotionPredictor:
         output_path: str | Path | None = None,
         *,
         display: bool = True,
-        smoothing: float = 0.4,
+        smoothing: float = SMOOTHING,
     ) -> None:
         """Watch a webcam until q is pressed, the window is closed, Ctrl-C is pressed or the camera is gone.
 
@@ -147,12 +152,16 @@ class EmotionPredictor:
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
         """
-        target = Path(output_path or "output.avi") if save_video else None
-        _watching().watch_source(camera_index, self, save_video=target, display=display, smoothing=smoothing)
+        with closing(open_source("camera", str(camera_index))) as camera:
+            sinks: list[Sink] = [sink_class("window")()] if display else []
+            if save_video:
+                sinks.append(sink_class("video")(Path(output_path or "output.avi"), camera))
+            run(camera, replace(self.pipeline, smoothing=smoothing), sinks)
 
+    @contextmanager
     def video(
-        self, source: int | str | Path, *, smoothing: float = 0.4
-    ) -> AbstractContextManager[Iterator[AnalysedFrame]]:
+        self, source: int | str | Path, *, smoothing: float = SMOOTHING
+    ) -> Generator[Iterator[AnalysedFrame], None, None]:
         """The frames of a video or a camera with their faces, as they come.
 
         ``with predictor.video("in.mp4") as frames: for frame in frames: print(frame.time, frame.faces)``
@@ -165,30 +174,11 @@ class EmotionPredictor:
             VideoError: It cannot be opened (on entering), or not one frame can be decoded.
             MissingExtraError: The extra ``video`` is not installed.
         """
-        frames: AbstractContextManager[Iterator[AnalysedFrame]] = _watching().analysed(
-            source, self, smoothing=smoothing
-        )
-        return frames
+        opened = open_source("camera" if isinstance(source, int) else "video", str(source))
+        with closing(opened), closing(replace(self.pipeline, smoothing=smoothing).results(opened)) as results:
+            yield map(_analysed, results)
 
-    def locate(self, image: Image) -> list[FaceBox]:
-        """The faces of a picture, RGB uint8 [H, W, 3], the largest first: the first step alone."""
-        if not hasattr(self._own, "detector"):
-            self._own.detector = build_detector(self._detector_name, threads=getattr(self._own, "threads", None))
-        return list(self._own.detector(image))
-
-    def crop(self, image: Image, face: FaceBox) -> Image:
-        """A face cut out and aligned, RGB uint8 [side, side, 3]: the second step alone."""
-        return crop_face(image, face, self.card.crop)
-
-    def classify(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Probabilities float64 [N, 7] of face crops, :data:`BATCH_SIZE` at a time: the third step alone."""
-        if not crops:
-            return np.empty((0, len(EMOTIONS)))
-        parts = [crops[start : start + BATCH_SIZE] for start in range(0, len(crops), BATCH_SIZE)]
-        logits = np.concatenate([self._engine(self.card.preprocess(part)) for part in parts])
-        return probabilities(logits, self.card.temperature)
-
-    def explain(self, image: ImageSource, detect: bool = True) -> Image:
+    def explain(self, image: Picture, detect: bool = True) -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
 
         The map is :attr:`cmaen.explanation.Explanation.gradient`: bright places add to the answer or take from it.
@@ -203,96 +193,29 @@ class EmotionPredictor:
             from cmaen.explanation import Explainer, overlay
         except ModuleNotFoundError as error:
             raise MissingExtraError("explaining", "report") from error
-        found = self._find(image, detect)
-        if not found:
+        pixels = read_image(image)
+        pipeline = self._pipeline(detect)
+        faces = pipeline.detect(pixels)
+        if not faces:
             raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
         if self._explainer is None:
-            self._explainer = Explainer(self._folder)
-        crop = found[0].crop
+            self._explainer = Explainer(pipeline.classifier.folder)
+        crop = pipeline.crop(pixels, faces[0])
         return overlay(crop, self._explainer.explain([crop])[0].gradient)
 
-    def predict_each(
-        self, images: Iterable[ImageSource], detect: bool = True, batch_size: int = BATCH_SIZE
-    ) -> Iterator[Prediction]:
-        """One :class:`~cmaen.types.Prediction` for each image, in order; ``batch_size`` images are judged together.
+    def _pipeline(self, detect: bool, batch_size: int = BATCH_SIZE) -> FacePipeline:
+        detector = self.pipeline.detector if detect else None
+        return replace(self.pipeline, detector=detector, batch_size=batch_size)
 
-        Raises:
-            TypeError: ``images`` is a single path or the bytes of a single image.
-            ValueError: ``batch_size`` is below 1.
-        """
-        if isinstance(images, str | bytes | PathLike):
-            raise TypeError("this takes a list of images; for one image use predict_single")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        everything = self._ahead(
-            lambda image: self._find_or_say(image, detect), images, 2 * max(batch_size, self._workers)
-        )
-        while found := list(islice(everything, batch_size)):
-            judged = iter(self._judge([faces for faces in found if not isinstance(faces, Prediction)]))
-            for faces in found:
-                yield faces if isinstance(faces, Prediction) else next(judged)
-
-    def _ahead(self, find: Callable[[ImageSource], _T], images: Iterable[ImageSource], window: int) -> Iterator[_T]:
-        """What is found in each image, in order; other threads search the images ahead, at most so many."""
-        remaining = iter(images)
-        first = list(islice(remaining, 2))
-        if len(first) < 2:  # a single image is served best by all cores and no other thread
-            yield from map(find, first)
-            return
-        waiting: deque[Future[_T]] = deque()
-        try:
-            for image in chain(first, remaining):
-                waiting.append(self._pool.submit(find, image))
-                if len(waiting) >= window:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-    def _one_thread_each(self) -> None:
-        """In a worker: its detector shares the cores with those of the other workers."""
-        self._own.threads = 1
-
-    def _find_or_say(self, image: ImageSource, detect: bool) -> list[_Found] | Prediction:
-        """The faces of one image, or what is wrong with it."""
-        try:
-            return self._find(image, detect)
-        except CmaenError as error:
-            return Prediction("error", error=f"{type(error).__name__}: {error}")
-
-    def _find(self, image: ImageSource, detect: bool) -> list[_Found]:
-        """The faces of one image with their crops; the image itself is not kept."""
-        pixels = read_image(image)
-        if not detect:
-            height, width = pixels.shape[:2]
-            return [_Found(FaceBox(0.0, 0.0, float(width), float(height)), pixels)]
-        return [_Found(face, self.crop(pixels, face)) for face in self.locate(pixels)]
-
-    def _judge(self, found: list[list[_Found]]) -> list[Prediction]:
-        """The prediction for the faces of each image; all of them go through the engine together."""
-        rows = iter(self.classify([crop for faces in found for _, crop in faces]).tolist())
-        predictions = []
-        for faces in found:
-            emotions = tuple(FaceEmotion(tuple(next(rows)), face) for face, _ in faces)
-            predictions.append(Prediction("ok" if emotions else "no_face", emotions))
-        return predictions
+    def _answer(self, image: Picture, detect: bool) -> Result:
+        """The result of one image; what is wrong with it is raised."""
+        result = next(self._pipeline(detect).results(ImageSource([read_image(image)])))
+        if result.error is not None:
+            raise CmaenError(result.error)
+        return result
 
 
-def _watching() -> Any:
-    """The module for videos, which needs an extra.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        from cmaen.inference import watch
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("video", "video") from error
-    return watch
-
-
-def shipped_checkpoint() -> Path:
-    """The folder of the weights that come with the package."""
-    return Path(str(files("cmaen") / "weights"))
+def _analysed(result: Result) -> AnalysedFrame:
+    frame = result.frame
+    assert frame.image is not None
+    return AnalysedFrame(frame.index, frame.time or 0.0, frame.image, [face.as_dict() for face in result.faces])

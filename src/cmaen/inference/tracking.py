@@ -29,8 +29,8 @@ class Track:
         face: Where it is now.
         seen: When it was last detected, in seconds.
         lost: Whether the flow has lost it since; its place is then the last one known.
-        probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first judged.
-        judged: When they were last updated, in seconds.
+        probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first classified.
+        updated: When they were last updated, in seconds.
     """
 
     number: int
@@ -38,16 +38,16 @@ class Track:
     seen: float
     lost: bool = False
     probabilities: NDArray[np.float64] | None = None
-    judged: float = -math.inf
+    updated: float = -math.inf
 
-    def judge(self, probabilities: NDArray[np.float64], time: float, smoothing: float) -> None:
+    def update(self, probabilities: NDArray[np.float64], time: float, smoothing: float) -> None:
         """Take in a new answer; what is ``smoothing`` seconds old counts 1/e of it, whatever the frame rate."""
         if self.probabilities is None or smoothing <= 0:
             self.probabilities = probabilities
         else:
-            share = 1 - math.exp(-max(time - self.judged, 0.0) / smoothing)
+            share = 1 - math.exp(-max(time - self.updated, 0.0) / smoothing)
             self.probabilities = self.probabilities + share * (probabilities - self.probabilities)
-        self.judged = time
+        self.updated = time
 
 
 class FaceTracker:

@@ -1,0 +1,79 @@
+"""Where results go. A new sink is one new file, one line in :data:`SINKS` and one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from cmaen.errors import MissingExtraError
+from cmaen.types import Image, Result
+
+
+class Quit(Exception):  # noqa: N818 - nothing is wrong
+    """Somebody who watches has seen enough."""
+
+
+class Sink(Protocol):
+    """Takes results as they come. Making one checks all that can be checked before the first result.
+
+    Attributes:
+        draws: Whether it needs the frames with their faces drawn.
+    """
+
+    draws: bool
+
+    def write(self, result: Result, drawn: Image | None) -> None:
+        """Take one result, and the frame with its faces drawn, RGB uint8 [H, W, 3], if there is one.
+
+        Raises:
+            OutputError: It cannot be written, and nothing after it can.
+            Quit: No more is wanted.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Make whole what was written.
+
+        Raises:
+            OutputError: It cannot be.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; of what is not finished no half file stays."""
+        ...
+
+
+class _Home(NamedTuple):
+    """Where a sink lives, and the extra that it needs."""
+
+    module: str
+    name: str
+    extra: str | None = None
+
+
+SINKS = {
+    "records": _Home("records", "RecordSink"),
+    "pictures": _Home("pictures", "PictureSink"),
+    "video": _Home("video", "VideoSink", "video"),
+    "timeline": _Home("timeline", "TimelineSink", "report"),
+    "window": _Home("window", "WindowSink", "video"),
+}
+
+
+def sink_class(kind: str) -> Callable[..., Sink]:
+    """The class of a sink by its kind, one of :data:`SINKS`.
+
+    Raises:
+        MissingExtraError: What it needs is not installed.
+    """
+    home = SINKS[kind]
+    try:
+        found: Callable[..., Sink] = getattr(import_module(f"{__name__}.{home.module}"), home.name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"the sink {kind}", home.extra or "dev") from error
+    return found
+
+
+__all__ = ["SINKS", "Quit", "Sink", "sink_class"]

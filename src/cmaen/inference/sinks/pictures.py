@@ -1,0 +1,54 @@
+"""Pictures with the faces drawn on them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from PIL import Image as PILImage
+
+from cmaen.errors import OutputError
+from cmaen.files import replacing
+from cmaen.types import Image, Result
+
+log = logging.getLogger(__name__)
+
+
+class PictureSink:
+    """Writes each picture that holds faces, with them drawn; one that cannot be written costs the others nothing.
+
+    Args:
+        target: A picture file; or a folder, for pictures from a folder.
+        root: The folder that the pictures come from; ``None`` for a single picture.
+
+    Raises:
+        OutputError: The suffix of a picture file names no picture format.
+    """
+
+    draws = True
+
+    def __init__(self, target: Path, *, root: Path | None = None) -> None:
+        if root is None and target.suffix.lower() not in PILImage.registered_extensions():
+            raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
+        self._target = target
+        self._root = root
+
+    def write(self, result: Result, drawn: Image | None) -> None:
+        """See :class:`~cmaen.inference.sinks.Sink`."""
+        if not result.faces or drawn is None:
+            return
+        source = Path(result.frame.name)
+        target = self._target if self._root is None else self._target / source.relative_to(self._root)
+        try:
+            if target.exists() and target.samefile(source):
+                raise OutputError(f"{target} is the image itself; choose another place for the annotated picture")
+            with replacing(target) as temporary:
+                PILImage.fromarray(drawn).save(temporary)
+        except (OutputError, ValueError) as error:
+            log.warning("%s", error)
+
+    def finish(self) -> None:
+        """Every picture is whole already."""
+
+    def close(self) -> None:
+        """Nothing is open."""

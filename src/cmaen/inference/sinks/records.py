@@ -1,0 +1,217 @@
+"""Records of results: JSON, JSON Lines, CSV or Parquet by the file's suffix, resumable, whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from cmaen.errors import MissingExtraError, OutputError
+from cmaen.files import replacing, unwritable
+from cmaen.types import EMOTIONS, Image, Result
+
+COLUMNS = (
+    "path", "frame", "time", "status", "error", "face", "identity", "x", "y", "width", "height",
+    "predicted_emotion", "confidence", *EMOTIONS,
+)  # fmt: skip
+"""Of CSV and Parquet, which have one row a face, and one for a frame without any."""
+_TEXTS = ("path", "status", "error", "predicted_emotion")
+_NUMBERS = ("frame", "face", "identity")
+_ROW_GROUP = 10_000
+
+
+class RecordSink:
+    """Writes results one by one, in flat memory; the file itself appears at the end, whole.
+
+    Until then they stand as JSON Lines in ``<path>.part``, from which a run over a folder can go on. JSON is one list
+    of :meth:`~cmaen.types.Result.as_record`, JSON Lines one of them a line, CSV and Parquet have :data:`COLUMNS`.
+
+    Args:
+        path: Its suffix names the format, one of :data:`WRITERS`.
+        settings: What the answers depend on: a run that is resumed must have the same.
+        resume: Go on with the part of a run that was stopped, if there is one.
+
+    Attributes:
+        done: The names that such a run has written.
+
+    Raises:
+        OutputError: The suffix names no format, or the place cannot be written; or there is the part of an unfinished
+            run, and ``resume`` is not set, or its settings were others.
+        MissingExtraError: Parquet needs an extra.
+    """
+
+    draws = False
+
+    def __init__(self, path: Path, *, settings: dict[str, Any] | None = None, resume: bool = False) -> None:
+        _check(path)
+        self.path = path
+        self.done = Names()
+        self._part = path.with_name(path.name + ".part")
+        header = {"settings": settings or {}}
+        begins = not self._part.exists()
+        if not begins:
+            if not resume:
+                raise OutputError(f"{self._part} holds an unfinished run: add --resume to go on with it, or delete it")
+            _drop_broken_end(self._part)
+            begins = self._part.stat().st_size == 0
+        if not begins:
+            lines = self._lines()
+            _compare(self._part, next(lines), header)
+            for record in lines:
+                self.done.add(record["path"])
+        self._header = json.dumps(header) + "\n" if begins else ""
+        self._file: TextIO | None = None
+
+    def write(self, result: Result, drawn: Image | None) -> None:
+        """See :class:`~cmaen.inference.sinks.Sink`; what was written before is kept when the disk is full."""
+        line = json.dumps(result.as_record(), ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            file = self._file or self._begin()
+            file.write(line)
+            file.flush()
+        except OSError as error:
+            raise unwritable(self._part, error) from error
+
+    def finish(self) -> None:
+        """See :class:`~cmaen.inference.sinks.Sink`."""
+        try:
+            self._file = self._file or self._begin()
+        except OSError as error:
+            raise unwritable(self._part, error) from error
+        self.close()
+        records = self._lines()
+        next(records)
+        with replacing(self.path) as temporary:
+            WRITERS[self.path.suffix.lower()](temporary, records)
+        self._part.unlink()
+
+    def close(self) -> None:
+        """Let go of the part, which stays for ``resume``."""
+        if self._file is not None:
+            with suppress(OSError):  # what a full disk has refused is refused again
+                self._file.close()
+
+    def _begin(self) -> TextIO:
+        """Open the part, which is not there before the first result."""
+        self._file = self._part.open("a", encoding="utf-8", newline="\n")
+        self._file.write(self._header)
+        return self._file
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with self._part.open(encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+
+
+class Names:
+    """A set of names, by short stand-ins, so that a million of them fit."""
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+
+    def add(self, name: str) -> None:
+        """Take one in."""
+        self._keys.add(self._key(name))
+
+    def __contains__(self, name: object) -> bool:
+        return self._key(str(name)) in self._keys
+
+    @staticmethod
+    def _key(name: str) -> int:
+        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+
+
+def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of a record, by :data:`COLUMNS`; what does not apply is left out."""
+    common = {key: record[key] for key in ("path", "frame", "time", "status", "error") if key in record}
+    if not record["faces"]:
+        yield common
+    for number, face in enumerate(record["faces"]):
+        box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
+        own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
+        yield {**common, "face": number, **box, **own, **face["probabilities"]}
+
+
+def _check(path: Path) -> None:
+    if path.suffix.lower() not in WRITERS:
+        raise OutputError(f"{path}: the results can be written as {', '.join(WRITERS)}")
+    if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtraError("writing Parquet", "scale")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path} cannot be written; choose another place")
+
+
+def _compare(part: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse to go on with the part of a run whose answers depend on something else."""
+    if "settings" not in found:
+        raise OutputError(f"{part} was written by another version; delete it to begin again")
+    before, now = found["settings"], expected["settings"]
+    differing = [
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+    if differing:
+        raise OutputError(f"{part} cannot be gone on with: {'; '.join(differing)}; delete it to begin again")
+
+
+def _drop_broken_end(part: Path) -> None:
+    """Cut off the line that a kill has left half written."""
+    with part.open("rb+") as file:
+        end = 0
+        for line in file:
+            if line.endswith(b"\n"):
+                end += len(line)
+        file.truncate(end)
+
+
+def _write_json(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        separator = "[\n"
+        for record in records:
+            file.write(separator + json.dumps(record, indent=2, ensure_ascii=False))
+            separator = ",\n"
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def _write_csv(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for record in records for row in rows(record))
+
+
+def _write_parquet(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.int64())
+    schema = pa.schema([(name, types.get(name, pa.float64())) for name in COLUMNS])
+    everything = (row for record in records for row in rows(record))
+    with pq.ParquetWriter(path, schema) as writer:
+        while group := list(islice(everything, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]]], None]] = {
+    ".json": _write_json,
+    ".jsonl": _write_json_lines,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}
