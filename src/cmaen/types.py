@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +32,7 @@ Status = Literal["ok", "no_face", "error"]
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """A face in pixels of its image: the box, its five landmarks and the detector's score.
+    """A face in pixels of its image: the box, its five landmarks and the detector's score; every number is finite.
 
     Attributes:
         x, y: Left and top edge; may lie outside the image where a face is cut off.
@@ -38,6 +40,9 @@ class FaceBox:
         score: The detector's confidence in [0, 1].
         landmarks: Left eye, right eye, nose, left and right mouth corner as seen in the image
             (left = smaller x), ``(x, y)`` each; ``None`` where the detector has none.
+
+    Raises:
+        ValueError: A size is not above 0, a number is not finite, or there are not five landmarks.
     """
 
     x: float
@@ -52,6 +57,9 @@ class FaceBox:
             raise ValueError(f"a face box needs a positive size, not {self.width} x {self.height}")
         if self.landmarks is not None and len(self.landmarks) != 5:
             raise ValueError(f"a face has five landmarks, not {len(self.landmarks)}")
+        numbers = [self.x, self.y, self.width, self.height, self.score, *chain.from_iterable(self.landmarks or ())]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"the numbers of a face must be finite: {self}")
 
     @property
     def area(self) -> float:

@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
-from cmaen.errors import DetectorError, MissingExtraError
-from cmaen.inference.detectors.base import Detector
+from cmaen.errors import DetectorError
+from cmaen.inference.detectors.base import OWN, Detector, DetectorOptions
 from cmaen.inference.detectors.centerface import CenterFace
-from cmaen.inference.detectors.compact import Compact
 from cmaen.inference.detectors.haar import Haar
 from cmaen.inference.detectors.yunet import YuNet
 
-DETECTORS: dict[str, Callable[[Path | None, int | None], Detector]] = {
-    "centerface": lambda model, threads: CenterFace(model, threads=threads),
-    "compact": lambda model, threads: Compact(model, threads=threads),
-    "haar": lambda *_: Haar(),
-    "yunet": lambda model, _: YuNet(model),
+DETECTORS: dict[str, Callable[[Path | None, DetectorOptions, int | None], Detector]] = {
+    "centerface": lambda model, options, threads: CenterFace(model, options=options, threads=threads),
+    "haar": lambda _, options, __: Haar(options=options),
+    "yunet": lambda model, options, _: YuNet(model, options=options),
 }
-AUTO = "auto"
-
-log = logging.getLogger(__name__)
+DEFAULT = "yunet"
 
 
-def build_detector(name: str = AUTO, *, threads: int | None = None) -> Detector:
+def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threads: int | None = None) -> Detector:
     """A face detector by name.
 
     Args:
-        name: One of :data:`DETECTORS`, optionally with a model file (``yunet:face_detection_yunet.onnx``), or ``auto``:
-            CenterFace where the extra ``detect`` is installed, else OpenCV's built-in one, which is said once.
-        threads: Of the detector's engine, where it has one; ``None`` for all cores.
+        name: One of :data:`DETECTORS`, with a model file where it needs one (``centerface:centerface.onnx``) or where
+            it shall not be its own (``yunet:face_detection_yunet.onnx``).
+        options: Sizes and scores; the detector's own where they are left open.
+        threads: Of a detector on ONNX Runtime, ``None`` for all cores; those on OpenCV take the process's threads.
 
     Raises:
-        DetectorError: There is no such detector, or its model file cannot be read.
-        MissingExtraError: Its package is not installed.
+        DetectorError: There is no such detector, its model file is missing or cannot be read, or it lacks an option.
     """
-    if name == AUTO:
-        try:
-            return CenterFace(threads=threads)
-        except MissingExtraError:
-            _advise()
-            return Haar()
     kind, _, model = name.partition(":")
     if kind not in DETECTORS:
-        raise DetectorError(f"{kind!r} is not a face detector; choose from {[AUTO, *sorted(DETECTORS)]}")
-    return DETECTORS[kind](Path(model) if model else None, threads)
+        raise DetectorError(f"{kind!r} is not a face detector; choose from {sorted(DETECTORS)}")
+    return DETECTORS[kind](Path(model) if model else None, options, threads)
 
 
-@cache
-def _advise() -> None:
-    """Say once a process that there is a better detector."""
-    log.warning(
-        "the built-in Haar detector is used: it misses turned and tilted faces and has no landmarks; "
-        "for a good one: pip install 'cmaen[detect]'"
-    )
-
-
-__all__ = ["AUTO", "DETECTORS", "Detector", "build_detector"]
+__all__ = ["DEFAULT", "DETECTORS", "Detector", "DetectorOptions", "build_detector"]

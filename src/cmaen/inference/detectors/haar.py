@@ -1,4 +1,4 @@
-"""OpenCV's Haar cascade (Viola and Jones, 2001): always there, good on upright frontal faces, no landmarks."""
+"""OpenCV's Haar cascade (Viola and Jones, 2001): the last resort; upright frontal faces only, and no landmarks."""
 
 from __future__ import annotations
 
@@ -8,32 +8,43 @@ import cv2
 import numpy as np
 
 from cmaen.errors import DetectorError
-from cmaen.inference.detectors.base import largest_first, shrunk
-from cmaen.types import FaceBox, Image
+from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, PerThread, ShrinkingDetector
+from cmaen.types import Image
+
+_FILE = "haarcascade_frontalface_default.xml"
+_SMALLEST = 24  # pixels of the searched picture
 
 
-class Haar:
+class Haar(ShrinkingDetector):
     """The frontal-face cascade that OpenCV carries.
 
     Args:
+        options: Its own: pictures of 1,280 pixels; there are no scores to set a bound to.
         min_neighbors: How many overlapping hits make a face.
-        min_side: Smaller faces are not looked for, in pixels.
-        max_side: Larger pictures are shrunk to it first.
+
+    Raises:
+        DetectorError: The options have a ``min_score``, or this OpenCV has no cascades.
     """
 
-    def __init__(self, *, min_neighbors: int = 8, min_side: int = 24, max_side: int = 1280) -> None:
-        folder = Path(cv2.__file__).parent / "data"
-        self._cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
-        if self._cascade.empty():
-            raise DetectorError("this OpenCV has no Haar cascades; install opencv-python 4")
+    def __init__(self, *, options: DetectorOptions = OWN, min_neighbors: int = 8) -> None:
+        if options.min_score is not None:
+            raise DetectorError("the detector haar gives no scores; leave min_score out, or choose another detector")
+        super().__init__(options, max_side=1280, min_score=0.0)
         self.min_neighbors = min_neighbors
-        self.min_side = min_side
-        self.max_side = max_side
+        self._cascade = PerThread(_cascade)
+        self._cascade()
 
-    def __call__(self, image: Image) -> list[FaceBox]:
-        """See :class:`~cmaen.inference.detectors.base.Detector`."""
-        small, factor = shrunk(image, self.max_side)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        side = (self.min_side, self.min_side)
-        boxes = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=side)
-        return largest_first(FaceBox(x, y, w, h) for x, y, w, h in (np.array(boxes).reshape(-1, 4) / factor).tolist())
+    def search(self, image: Image) -> Found:
+        """See :class:`~cmaen.inference.detectors.base.ShrinkingDetector`."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        boxes = self._cascade().detectMultiScale(
+            grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=(_SMALLEST, _SMALLEST)
+        )
+        return Found(np.array(boxes, np.float64).reshape(-1, 4), np.ones(len(boxes)))
+
+
+def _cascade() -> cv2.CascadeClassifier:
+    cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / _FILE))
+    if cascade.empty():
+        raise DetectorError("this OpenCV has no Haar cascades; install opencv-python-headless 4")
+    return cascade
