@@ -113,7 +113,8 @@ class FaceEmotion:
     def from_dict(cls, values: dict[str, Any]) -> FaceEmotion:
         """The face that :meth:`as_dict` wrote; the detector's score is not in it."""
         landmarks = tuple((x, y) for x, y in values["landmarks"]) or None
-        face = FaceBox(*values["box"], landmarks=landmarks)
+        x, y, width, height = values["box"]
+        face = FaceBox(x, y, width, height, landmarks=landmarks)
         return cls(tuple(values["probabilities"][name] for name in EMOTIONS), face, values.get("identity"))
 
 

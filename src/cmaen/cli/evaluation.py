@@ -44,7 +44,7 @@ def test(
     log(verbose)
     import numpy as np
 
-    from cmaen.card import folder_of, read_card
+    from cmaen.card import folder_of, read_card, shipped_checkpoint
     from cmaen.data.fer2013 import load_fer2013
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
@@ -52,7 +52,6 @@ def test(
     from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
     from cmaen.evaluation.run import logits_of
     from cmaen.files import write_text
-    from cmaen.card import shipped_checkpoint
 
     if output is not None:
         if output.exists() and not output.is_dir():
@@ -181,10 +180,9 @@ def benchmark(
     from rich.console import Console
     from rich.table import Table
 
-    from cmaen.card import folder_of, read_card
+    from cmaen.card import folder_of, read_card, shipped_checkpoint
     from cmaen.files import write_text
     from cmaen.inference.benchmark import measure_machine, measure_speed
-    from cmaen.card import shipped_checkpoint
 
     folder = folder_of(checkpoint or shipped_checkpoint())
     machine = measure_machine(threads)

@@ -53,7 +53,7 @@ def occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     hidden = faces.copy()
     for face, (top, left) in zip(hidden, rng.integers(0, side - square + 1, (len(faces), 2)), strict=True):
         face[top : top + square, left : left + square] = 128
-    return hidden
+    return np.asarray(hidden, np.uint8)
 
 
 def rotation(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:

@@ -23,7 +23,7 @@ def annotate(image: Image, faces: Sequence[FaceEmotion]) -> Image:
     Returns:
         RGB uint8 [H, W, 3].
     """
-    picture = image.copy()
+    picture: Image = image.copy()
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 240))
     for found in faces:

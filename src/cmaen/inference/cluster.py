@@ -15,11 +15,12 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from cmaen.errors import CmaenError
 from cmaen.images import printable
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DetectorOptions, build_detector
 from cmaen.inference.pipeline import BATCH_SIZE, FacePipeline
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame
 from cmaen.types import Frame, Result
@@ -53,10 +54,14 @@ class RayPipeline:
         self.workers = workers
         self._of_worker = {"checkpoint": checkpoint.absolute(), "detector": detector, "options": options}
 
-    def results(
-        self, source: FolderSource | AddressSource, *, keep_images: bool = False
-    ) -> Generator[Result, None, None]:
-        """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here."""
+    def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
+        """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here.
+
+        Raises:
+            CmaenError: The source is neither a folder nor an address.
+        """
+        if not isinstance(source, FolderSource | AddressSource):
+            raise CmaenError("a cluster takes the images of a folder or of an address")
         frames: Iterator[Frame] = (
             (pending() for pending in source)
             if keep_images

@@ -124,16 +124,20 @@ class FacePipeline:
         size = 1 if source.live else 4
         with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
             for number, frame in enumerate(frames):
-                try:
-                    yield Result(frame, self._followed(tracker, number, frame), frame.error)
-                except _BAD_PICTURE as problem:
-                    yield Result(frame, error=describe(problem))
+                yield self._followed(tracker, number, frame)
 
-    def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> tuple[FaceEmotion, ...]:
-        """The faces of the next frame of a video."""
-        image, time = frame.image, frame.time or 0.0
-        if image is None:
-            return ()
+    def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
+        """The result of the next frame of a video."""
+        if frame.image is None:
+            return Result(frame, error=frame.error)
+        try:
+            tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
+        except _BAD_PICTURE as problem:
+            return Result(frame, error=describe(problem))
+        return Result(frame, tuple(map(_emotion_of, tracks)))
+
+    def _tracked(self, tracker: FaceTracker, number: int, image: Image, time: float) -> list[Track]:
+        """The faces of the next frame, each with an answer of the network."""
         if number % self.detect_every == 0:
             tracks = tracker.detected(image, self.detect(image), time)
         else:
@@ -142,7 +146,7 @@ class FacePipeline:
         answers = self.classifier([self.crop(image, track.face) for track in due])
         for track, probabilities in zip(due, answers, strict=True):
             track.update(probabilities, time, self.smoothing)
-        return tuple(map(_emotion_of, tracks))
+        return tracks
 
 
 def describe(error: Exception) -> str:

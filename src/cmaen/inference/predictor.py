@@ -16,10 +16,9 @@ from cmaen.images import read_image
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
 from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
-from cmaen.inference.readahead import ahead
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
-from cmaen.inference.sources import Source, open_source
+from cmaen.inference.sources import open_source
 from cmaen.inference.sources.images import ImageSource
 from cmaen.types import EMOTIONS, Image, Result
 
@@ -28,8 +27,14 @@ if TYPE_CHECKING:
 
 
 class AnalysedFrame(NamedTuple):
-    """A frame of a video: its number from 0, its time in seconds, its pixels RGB uint8 [H, W, 3], and its faces as
-    plain dicts, ready for JSON."""
+    """A frame of a video and its faces as plain dicts, ready for JSON.
+
+    Attributes:
+        number: From 0.
+        time: In seconds.
+        image: RGB uint8 [H, W, 3].
+        faces: Each with its ``identity``, else as :meth:`EmotionPredictor.predict_faces` gives them.
+    """
 
     number: int
     time: float

@@ -19,8 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class Summary(NamedTuple):
-    """How much was seen: frames, faces in them, different people (of a video), errors, and the last frame's time in
-    seconds."""
+    """How much was seen.
+
+    Attributes:
+        frames: Or still pictures.
+        faces: In all of them.
+        people: Different ones, of a video.
+        errors: Frames without an answer.
+        seconds: The time of a video's last frame.
+    """
 
     frames: int
     faces: int
@@ -115,7 +122,7 @@ class _Sinks:
         for sink in tuple(self._working):
             try:
                 call(sink)
-            except OutputError as error:
+            except OutputError as error:  # noqa: PERF203 - each fails alone
                 log.warning("%s", error)
                 sink.close()
                 self._working.remove(sink)

@@ -22,6 +22,7 @@ COLUMNS = (
     "predicted_emotion", "confidence", *EMOTIONS,
 )  # fmt: skip
 """Of CSV and Parquet, which have one row a face, and one for a frame without any."""
+_OF_FRAMES = ("path", "frame", "time", "status", "error")
 _TEXTS = ("path", "status", "error", "predicted_emotion")
 _NUMBERS = ("frame", "face", "identity")
 _ROW_GROUP = 10_000
@@ -130,7 +131,7 @@ class Names:
 
 def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of a record, by :data:`COLUMNS`; what does not apply is left out."""
-    common = {key: record[key] for key in ("path", "frame", "time", "status", "error") if key in record}
+    common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
     if not record["faces"]:
         yield common
     for number, face in enumerate(record["faces"]):

@@ -32,12 +32,9 @@ class Timing(Protocol):
         sound: A video whose first audio stream is copied; ``None`` for silence.
     """
 
-    @property
-    def rate(self) -> Fraction: ...
-    @property
-    def time_base(self) -> Fraction: ...
-    @property
-    def sound(self) -> Path | None: ...
+    rate: Fraction
+    time_base: Fraction
+    sound: Path | None
 
 
 class VideoSink:
@@ -145,7 +142,7 @@ class _Sound:
     ) -> None:
         self._path, self._source, self._target, self._container = path, source, target, container
         self._packets = self._readable(source.demux(stream))
-        self._next: av.Packet | None = None
+        self._next: av.Packet[AudioStream] | None = None
 
     @classmethod
     def of(cls, path: Path, container: OutputContainer) -> _Sound | None:
@@ -177,7 +174,7 @@ class _Sound:
         """Let go of the file that the sound comes from."""
         self._source.close()
 
-    def _readable(self, packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    def _readable(self, packets: Iterator[av.Packet[AudioStream]]) -> Iterator[av.Packet[AudioStream]]:
         """The packets up to where the file is cut short, if it is."""
         try:
             yield from packets

@@ -66,7 +66,8 @@ def _video(where: str | Path, _: Container[str]) -> Source:
 def _camera(where: str | Path, _: Container[str]) -> Source:
     from cmaen.inference.sources.camera import CameraSource
 
-    return CameraSource(int(where) if str(where).isdecimal() else str(where))
+    name = str(where)
+    return CameraSource(int(name) if name.isdecimal() else name)
 
 
 SOURCES: dict[str, Callable[[str | Path, Container[str]], Source]] = {

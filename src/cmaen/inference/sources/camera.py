@@ -67,9 +67,7 @@ class CameraSource:
         self._reader.start()
         last = -1
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended or (self._newest is not None and self._newest.number > last))
-                newest = self._newest
+            newest = self._after(last)
             if newest is None:
                 raise VideoError(f"{self.name} gives no picture; check its cable and its permissions")
             if newest.number == last:
@@ -77,6 +75,16 @@ class CameraSource:
                 return
             last = newest.number
             yield partial(self._frame, newest)
+
+    def _after(self, number: int) -> _Captured | None:
+        """Wait for a newer frame than one, or for the end."""
+
+        def arrived() -> bool:
+            return self._ended or (self._newest is not None and self._newest.number > number)
+
+        with self._changed:
+            self._changed.wait_for(arrived)
+            return self._newest
 
     def count(self) -> int | None:
         """Nobody knows."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from cmaen.errors import VideoError
 from cmaen.images import printable
@@ -93,7 +94,7 @@ class VideoSource:
         turned = np.rot90(picture.to_ndarray(format="rgb24"), round(picture.rotation / 90) % 4)
         return Frame(number, self.name, np.ascontiguousarray(turned, np.uint8), time)
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
         packets = self._container.demux(self._stream)
         while True:
             self._waiting = True
