@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 luma, the one FER2013 was made with."""
@@ -71,31 +73,30 @@ class PreprocessSpec:
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Face crops, uint8 [h, w, 3] RGB or [h, w] grey of any size, to float32 [B, 3, image_size, image_size]."""
-        faces = [self._resized(crop) for crop in crops]
-        return self.normalise(
-            np.stack(faces) if faces else np.empty((0, 3, self.image_size, self.image_size), np.float32)
-        )
+        inputs = np.empty((len(crops), 3, self.image_size, self.image_size), np.float32)
+        for face, crop in zip(inputs, crops, strict=True):
+            face[:] = self.normalise(self._resized(crop))
+        return inputs
 
     def normalise(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [B, 3 or 1, H, W] on the scale 0 to 255 -> float32 [B, 3, H, W] of about mean 0 and deviation 1."""
+        """float32 [..., 3 or 1, H, W] on the scale 0 to 255 -> [..., 3, H, W] of about mean 0 and deviation 1."""
         mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))
         return faces * (1 / (255 * std)) - mean / std
 
     def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
-        pixels = crop.astype(np.float32)
-        if self.grey and pixels.ndim == 3:
-            pixels = np.rint(pixels @ GREY_WEIGHTS)
-        if self.source_size is not None and min(pixels.shape[:2]) > self.source_size:
-            pixels = np.rint(resize(pixels, self.source_size))
-        pixels = resize(pixels, self.image_size)
+        if self.grey and crop.ndim == 3:
+            crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+        if self.source_size is not None and min(crop.shape[:2]) > self.source_size:
+            crop = resize(crop, self.source_size)
+        pixels = resize(crop.astype(np.float32), self.image_size)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def resize(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """A float32 image [h, w] or [h, w, 3] as a square of ``side``: area average to shrink, bilinear to enlarge."""
+def resize(pixels: NDArray[_Pixel], side: int) -> NDArray[_Pixel]:
+    """An image [h, w] or [h, w, 3] as a square of ``side``: area average to shrink, bilinear to enlarge."""
     if pixels.shape[:2] == (side, side):
         return pixels
     shrinks = min(pixels.shape[:2]) > side
     resized = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.float32)
+    return np.asarray(resized, pixels.dtype)

@@ -84,7 +84,15 @@ def inference(
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
-    pipeline = _pipeline(engine, folder, detector if detect else None, options, batch_size, smoothing)
+    pipeline = _pipeline(
+        engine,
+        folder,
+        detector if detect else None,
+        options,
+        batch_size=batch_size,
+        smoothing=smoothing,
+        threads=None if directory is None else 1,
+    )
     with ExitStack() as stack:
         sinks: list[Sink] = []
         without: Container[str] = ()
@@ -121,19 +129,31 @@ def inference(
 
 
 def _pipeline(
-    engine: str, checkpoint: Path, detector: str | None, options: DetectorOptions, batch_size: int, smoothing: float
+    engine: str,
+    checkpoint: Path,
+    detector: str | None,
+    options: DetectorOptions,
+    *,
+    batch_size: int,
+    smoothing: float,
+    threads: int | None,
 ) -> Pipeline:
+    """Where many pictures keep all cores busy, each of them is fastest on one thread."""
     if engine == "ray":
         with extra("the engine ray", "scale"):
             from cmaen.inference.cluster import RayPipeline
         return RayPipeline(checkpoint, detector=detector, options=options, batch_size=batch_size)
+    import cv2
+
     from cmaen.inference.classifier import FaceClassifier
     from cmaen.inference.detectors import build_detector
     from cmaen.inference.pipeline import FacePipeline
 
+    if threads is not None:
+        cv2.setNumThreads(threads)  # of the whole process, which is the command's own
     return FacePipeline(
-        FaceClassifier(checkpoint, engine=engine),
-        None if detector is None else build_detector(detector, options=options),
+        FaceClassifier(checkpoint, engine=engine, threads=threads),
+        None if detector is None else build_detector(detector, options=options, threads=threads),
         batch_size=batch_size,
         smoothing=smoothing,
     )

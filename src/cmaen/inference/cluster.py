@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -101,6 +102,7 @@ class _Worker:
     """What each process of the pool holds: a pipeline on one thread."""
 
     def __init__(self, *, checkpoint: Path, detector: str | None, options: DetectorOptions) -> None:
+        cv2.setNumThreads(1)
         finder = None if detector is None else build_detector(detector, options=options, threads=1)
         self._pipeline = FacePipeline(FaceClassifier(checkpoint, threads=1), finder, workers=1)
 

@@ -97,7 +97,7 @@ class FacePipeline:
             located = self._locate(pending())
             return located if keep_images else located._replace(frame=replace(located.frame, image=None))
 
-        with closing(ahead(source, locate, workers=self.workers, size=batch_size + 2 * self.workers)) as located:
+        with closing(ahead(source, locate, workers=self.workers, size=2 * batch_size)) as located:
             while batch := list(islice(located, batch_size)):
                 yield from self._classified(batch)
 

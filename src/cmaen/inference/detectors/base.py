@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -114,19 +114,24 @@ class ShrinkingDetector(ABC):
         ]
 
 
-class PerThread(Generic[_T]):
-    """``own()`` is the calling thread's own object, built when it is first asked for: for what keeps state."""
+class Pool(Generic[_T]):
+    """``with pool() as one``: for what keeps state and is slow to build; one that no other thread has at the time."""
 
     def __init__(self, build: Callable[[], _T]) -> None:
         self._build = build
-        self._of_thread = threading.local()
+        self._free = [build()]
 
-    def __call__(self) -> _T:
-        """The calling thread's."""
-        if not hasattr(self._of_thread, "value"):
-            self._of_thread.value = self._build()
-        value: _T = self._of_thread.value
-        return value
+    @contextmanager
+    def __call__(self) -> Iterator[_T]:
+        """A free one, or a new one."""
+        try:
+            one = self._free.pop()
+        except IndexError:
+            one = self._build()
+        try:
+            yield one
+        finally:
+            self._free.append(one)
 
 
 def shrunk(image: Image, max_side: int) -> Image:

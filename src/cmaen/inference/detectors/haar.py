@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cmaen.errors import DetectorError
-from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, PerThread, ShrinkingDetector
+from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, Pool, ShrinkingDetector
 from cmaen.types import Image
 
 _FILE = "haarcascade_frontalface_default.xml"
@@ -31,15 +31,14 @@ class Haar(ShrinkingDetector):
             raise DetectorError("the detector haar gives no scores; leave min_score out, or choose another detector")
         super().__init__(options, max_side=1280, min_score=0.0)
         self.min_neighbors = min_neighbors
-        self._cascade = PerThread(_cascade)
-        self._cascade()
+        self._cascades = Pool(_cascade)
 
     def search(self, image: Image) -> Found:
         """See :class:`~cmaen.inference.detectors.base.ShrinkingDetector`."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        boxes = self._cascade().detectMultiScale(
-            grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=(_SMALLEST, _SMALLEST)
-        )
+        smallest = (_SMALLEST, _SMALLEST)
+        with self._cascades() as cascade:
+            boxes = cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=smallest)
         return Found(np.array(boxes, np.float64).reshape(-1, 4), np.ones(len(boxes)))
 
 

