@@ -11,7 +11,7 @@ PIP_ARGS ?=
 .PHONY: demo test lint check clean
 
 demo: .venv-demo/ready
-	.venv-demo/bin/cmaen inference --image examples/astronaut.png --detector centerface --annotated annotated.png --output faces.json
+	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
 
 test: .venv/ready
 	.venv/bin/python -m pytest
@@ -26,12 +26,12 @@ check: lint test
 
 .venv-demo/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet $(PIP_ARGS) ".[detect]"
+	.venv-demo/bin/python -m pip install --quiet $(PIP_ARGS) .
 	touch $@
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet $(PIP_ARGS) -e ".[detect,dev]"
+	.venv/bin/python -m pip install --quiet $(PIP_ARGS) -e ".[dev]"
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""Faces a second over a folder: image by image, in batches, and by two workers of Ray of which one is killed.
+"""Images a second over a folder: image by image, as a folder, and by two workers of Ray of which one is killed.
 
 python examples/measure_folder.py folder
 """
@@ -6,48 +6,55 @@ python examples/measure_folder.py folder
 import signal
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
+import cv2
 import psutil
 
 from cmaen import EmotionPredictor
+from cmaen.card import shipped_checkpoint
+from cmaen.inference.cluster import RayPipeline
+from cmaen.inference.detectors import DEFAULT, DetectorOptions
+from cmaen.inference.sources.images import FolderSource, ImageSource
 
 IMAGES, BATCH_SIZE = 400, 32
 
 
-def timed(name, call):
-    """Print how fast a call answers for images, and return its answers."""
+def timed(name, results):
+    """Print how fast results come, and return the emotion of the largest face of each."""
     start = time.perf_counter()
-    answers = call()
+    results = list(results)
     seconds = time.perf_counter() - start
-    faces = sum(len(answer["faces"]) for answer in answers)
-    rates = f"{len(answers) / seconds:.1f} images/s, {faces / seconds:.1f} faces/s"
-    print(f"{name}: {len(answers)} images, {faces} faces; {rates}")
-    return answers
+    faces = sum(len(result.faces) for result in results)
+    print(f"{name}: {len(results)} images, {faces} faces; {len(results) / seconds:.1f} images/s", flush=True)
+    return [result.faces[0].emotion if result.faces else None for result in results]
 
 
-def on_ray(paths):
-    """The answers of two workers; one is killed when the first batches are there."""
-    from cmaen.inference.cluster import predict_on_ray
-
-    answers = predict_on_ray(paths, batch_size=BATCH_SIZE, workers=2)
-    results = [next(answers) for _ in range(2 * BATCH_SIZE)]
+def on_ray(source):
+    """The results of two workers; one is killed when the first batches are there."""
+    pipeline = RayPipeline(shipped_checkpoint(), detector=DEFAULT, options=DetectorOptions(), workers=2)
+    results = pipeline.results(source)
+    yield from islice(results, 2 * BATCH_SIZE)
     workers = [p for p in psutil.Process().children(recursive=True) if any("_Worker" in part for part in p.cmdline())]
-    print(f"  {len(results)} answers are here; of {len(workers)} workers {workers[0].pid} is killed")
+    print(f"  {2 * BATCH_SIZE} answers are here; of {len(workers)} workers {workers[0].pid} is killed")
     workers[0].send_signal(signal.SIGKILL)
-    return results + list(answers)
+    yield from results
 
 
 def main(folder):
-    """Measure."""
-    paths = [str(path) for path in sorted(Path(folder).rglob("*.jpg"))[:IMAGES]]
+    """Measure; as a folder, each picture has one thread, as in ``cmaen inference --directory``."""
+    source = FolderSource(Path(folder))
+    paths = list(islice(source.names(), IMAGES))
     predictor = EmotionPredictor()
-    predictor.predict_batch(paths[:BATCH_SIZE])
-    one = timed("image by image", lambda: [predictor.predict_single(path) for path in paths])
-    many = timed(f"in batches of {BATCH_SIZE}", lambda: predictor.predict_batch(paths, batch_size=BATCH_SIZE))
-    ray = timed("on Ray, its start included", lambda: on_ray(paths))
-    for answers in (many, ray):
-        same = sum(a["predicted_emotion"] == b["predicted_emotion"] for a, b in zip(one, answers, strict=True))
+    predictor.predict_single(paths[0])
+    one = timed("image by image", (next(predictor.predict_each([path])) for path in paths))
+    cv2.setNumThreads(1)
+    pipeline = EmotionPredictor(threads=1).pipeline
+    many = [timed("as a folder", pipeline.results(ImageSource(paths))) for _ in range(3)]
+    ray = timed("on Ray, its start included", on_ray(source))
+    for answers in (*many, ray):
+        same = sum(a == b for a, b in zip(one, answers, strict=False))
         print(f"the answers of {same} of {len(one)} images are those of the first run, in the same order")
 
 

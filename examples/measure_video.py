@@ -11,18 +11,21 @@ import time
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
-from cmaen import EmotionPredictor
+from cmaen import EmotionPredictor, annotate, read_image
 from cmaen.cli.console import progress
-from cmaen.images import read_image
-from cmaen.inference.annotate import annotate
 from cmaen.inference.benchmark import measure_machine
+from cmaen.inference.detectors import DEFAULT
+from cmaen.inference.run import run
+from cmaen.inference.sinks.records import RecordSink
+from cmaen.inference.sinks.video import VideoSink
+from cmaen.inference.sources.video import VideoSource
 from cmaen.inference.tracking import FaceTracker
-from cmaen.inference.video import DETECT_EVERY, JUDGE_EVERY, Frame, VideoAnalyser, VideoReader, VideoWriter
-from cmaen.inference.watch import watch
+from cmaen.types import Frame, Result
 
 HEIGHT, WIDTH, SECONDS, RATE = 480, 640, 20, 30
 PORTRAIT = read_image(Path(__file__).parent / "astronaut.png")[:300, 60:380]
@@ -42,28 +45,28 @@ def frames(seconds, rate):
             left = int(place * WIDTH / 3 + (WIDTH / 3 - width) * (0.5 + 0.5 * np.sin(0.7 * now + place)))
             top = int((HEIGHT - height) * (0.5 + 0.4 * np.sin(0.4 * now + 2 * place)))
             picture[top : top + height, left : left + width] = portrait
-        yield Frame(number, now, picture)
+        yield Frame(number, image=picture, time=now)
 
 
 def write(path, seconds, rate):
     """The frames as a file."""
-    with VideoWriter(path, rate=rate, time_base=Fraction(1, 90000)) as video:
-        for frame in progress(frames(seconds, rate), "the video", seconds * rate):
-            video.write(frame)
+    sink = encoder(path, rate)
+    for frame in progress(frames(seconds, rate), "the video", seconds * rate):
+        sink.write(Result(frame), frame.image)
+    sink.finish()
 
 
-def whole(path, predictor, folder, pictures):
-    """Frames a second from file to file, as ``cmaen inference --video … --save-video … --output …`` works."""
-    reader = VideoReader(path)
-    writer = VideoWriter(folder / "out.mp4", rate=reader.rate, time_base=reader.time_base)
+def encoder(path, rate):
+    """A silent video."""
+    return VideoSink(path, SimpleNamespace(rate=Fraction(rate), time_base=Fraction(1, 90000), sound=None))
+
+
+def whole(path, pipeline, folder, *, drawn, progress=iter):
+    """Frames a second from file to file, as ``cmaen inference --video … --output … [--save-video …]`` works."""
+    source = VideoSource(path)
+    sinks = [RecordSink(folder / "faces.csv"), *([VideoSink(folder / "out.mp4", source)] if drawn else [])]
     start = time.perf_counter()
-    seen = watch(
-        progress(pictures(reader), "frames", reader.frames),
-        VideoAnalyser(predictor),
-        output=folder / "faces.csv",
-        video=writer,
-    )
-    reader.close()
+    seen = run(source, pipeline, sinks, progress=progress)
     return seen, seen.frames / (time.perf_counter() - start)
 
 
@@ -79,27 +82,31 @@ def milliseconds(call, items):
 
 def breakdown(path, predictor, folder):
     """Each step alone, with all cores: milliseconds a frame."""
-    reader = iter(VideoReader(path))
-    decode, _ = milliseconds(lambda _: next(reader), range(100))
+    pipeline = predictor.pipeline
+    source = VideoSource(path)
+    pending = iter(source)
+    decode, _ = milliseconds(lambda _: next(pending)(), range(100))
+    source.close()
     pictures = [frame.image for frame in frames(4, RATE)]
-    locate, faces = milliseconds(predictor.locate, pictures)
+    locate, faces = milliseconds(pipeline.detect, pictures)
     tracker = FaceTracker()
-    tracker.detected(pictures[0], predictor.locate(pictures[0]), 0.0)
+    tracker.detected(pictures[0], pipeline.detect(pictures[0]), 0.0)
     follow, tracks = milliseconds(tracker.followed, pictures[1:])
-    crop, crops = milliseconds(lambda image: [predictor.crop(image, face) for face in faces], pictures)
-    classify, _ = milliseconds(lambda _: predictor.classify(crops), pictures)
-    answers = predictor.predict_faces(pictures[-1])
+    crop, crops = milliseconds(lambda image: [pipeline.crop(image, face) for face in faces], pictures)
+    classify, _ = milliseconds(lambda _: pipeline.classifier(crops), pictures)
+    answers = next(predictor.predict_each([pictures[-1]])).faces
     draw, _ = milliseconds(lambda image: annotate(image, answers), pictures)
-    with VideoWriter(folder / "encoded.mp4", rate=RATE, time_base=Fraction(1, 90000)) as video:
-        encode, _ = milliseconds(video.write, frames(4, RATE))
+    sink = encoder(folder / "encoded.mp4", RATE)
+    encode, _ = milliseconds(lambda frame: sink.write(Result(frame), frame.image), frames(4, RATE))
+    sink.close()
     machine, gflop = measure_machine(None), len(crops) * predictor.card.cost["flops"] / 1e9
     print(f"{len(faces)} faces found, {len(tracks)} followed; medians of 115 frames, milliseconds")
     for name, each, share, limit in (
         ("decode", decode, 1, None),
-        ("detect", locate, 1 / DETECT_EVERY, None),
-        ("follow", follow, 1 - 1 / DETECT_EVERY, None),
-        ("crop and align", crop, 1 / JUDGE_EVERY, None),
-        ("classify", classify, 1 / JUDGE_EVERY, 1000 * gflop / machine.gflops),
+        ("detect", locate, 1 / pipeline.detect_every, None),
+        ("follow", follow, 1 - 1 / pipeline.detect_every, None),
+        ("crop and align", crop, 1 / pipeline.classify_every, None),
+        ("classify", classify, 1 / pipeline.classify_every, 1000 * gflop / machine.gflops),
         ("draw", draw, 1, None),
         ("encode", encode, 1, None),
     ):
@@ -115,30 +122,34 @@ def resident():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def noting(reader, every):
-    """The frames of a reader; memory is printed every so many."""
-    for frame in reader:
-        if frame.number % every == 0:
-            print(f"  minute {frame.time / 60:4.0f}: {resident():.0f} MiB", flush=True)
-        yield frame
+def noting(results, every):
+    """The results; memory is printed every so many."""
+    for result in results:
+        if result.frame.index % every == 0:
+            print(f"  minute {result.frame.time / 60:4.0f}: {resident():.0f} MiB", flush=True)
+        yield result
 
 
 def main(*arguments):
     """Measure."""
     hour = "--hour" in arguments
     seconds, rate = (3600, 5) if hour else (SECONDS, RATE)
-    predictor = EmotionPredictor(detector=next((a for a in arguments if a != "--hour"), "auto"))
+    predictor = EmotionPredictor(detector=next((a for a in arguments if a != "--hour"), DEFAULT))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "in.mp4"
         write(path, seconds, rate)
         if hour:
-            seen, speed = whole(path, predictor, folder, lambda reader: noting(reader, 5 * 60 * rate))
+            seen, speed = whole(
+                path, predictor.pipeline, folder, drawn=True, progress=lambda results: noting(results, 5 * 60 * rate)
+            )
             print(f"{seen.frames} frames, {seen.seconds:.0f} s, {seen.people} people, {speed:.1f} frames a second")
             return
-        for turn in range(1, 4):
-            seen, speed = whole(path, predictor, folder, lambda reader: reader)
-            print(f"turn {turn}: {seen.frames} frames, {seen.faces} faces, {seen.people} people, {speed:.1f} frames/s")
+        for drawn in (True, False):
+            for turn in range(1, 4):
+                seen, speed = whole(path, predictor.pipeline, folder, drawn=drawn)
+                what = "to a video and a CSV" if drawn else "to a CSV"
+                print(f"turn {turn}, {what}: {seen.frames} frames, {seen.people} people, {speed:.1f} frames/s")
         breakdown(path, predictor, folder)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from timing import milliseconds
 
 from cmaen import EmotionPredictor, read_image
+from cmaen.inference.detectors import DEFAULT
 
 
 def main(path, *detectors):
@@ -18,9 +19,9 @@ def main(path, *detectors):
     predictor = EmotionPredictor()
     for size in (1, 64):
         crops = list(np.random.default_rng(0).integers(0, 256, (size, 64, 64, 3), dtype=np.uint8))
-        print(f"{size} crops: {milliseconds(partial(predictor.classify, crops)):.1f} ms")
+        print(f"{size} crops: {milliseconds(partial(predictor.pipeline.classifier, crops)):.1f} ms")
     photo = read_image(path)
-    for detector in detectors or ("auto",):
+    for detector in detectors or (DEFAULT,):
         predictor = EmotionPredictor(detector=detector)
         answers = [(face["predicted_emotion"], round(face["confidence"], 2)) for face in predictor.predict_faces(photo)]
         took = milliseconds(partial(predictor.predict_faces, photo))
