@@ -77,8 +77,7 @@ class Window:
         factor = min(surface.width / width, surface.height / height)
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         if size != (width, height):
-            way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-            image = np.asarray(cv2.resize(image, size, interpolation=way), np.uint8)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         picture = self._pygame.image.frombuffer(np.ascontiguousarray(image).data, size, "RGB")
         surface.fill((0, 0, 0))
         surface.blit(picture, ((surface.width - size[0]) // 2, (surface.height - size[1]) // 2))
