@@ -14,7 +14,7 @@ def test_a_face_of_numbers_that_are_none_cannot_be_made(bad: float) -> None:
     good = {"x": 0.0, "y": 0.0, "width": 4.0, "height": 4.0, "score": 0.9}
     assert FaceBox(**good, landmarks=MARKS).area == 16
     for name in good:
-        with pytest.raises(ValueError, match="finite|positive size"):
+        with pytest.raises(ValueError, match=r"finite|positive size"):
             FaceBox(**{**good, name: bad})
     with pytest.raises(ValueError, match="finite"):
         FaceBox(**good, landmarks=(*MARKS[:4], (2.0, bad)))
