@@ -90,7 +90,6 @@ def train(config: Config, *, resume: bool = False) -> Path:
         validation_loader(validation, spec),
         settings,
         output=config.output,
-        monitor="val_accuracy",
         resume=resume,
     )
     if trainer.is_global_zero:
