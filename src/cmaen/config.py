@@ -112,7 +112,9 @@ class TrainingConfig(Section):
     devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
     nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto takes a GPU where there is one")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("bf16-mixed", description="of the arithmetic")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="of the arithmetic; auto takes what the processor or the GPU is fast at"
+    )
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
-    log(verbose or not sys.stderr.isatty())
+    _log(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
@@ -71,7 +72,7 @@ def ablate(
     verbose: Verbose = False,
 ) -> None:
     """Train the network with one part after the other switched off, and tabulate; called again, it goes on."""
-    log(verbose or not sys.stderr.isatty())
+    _log(verbose)
     with extra("the ablation study", "report"):
         from cmaen.config import load_config, parse_overrides
         from cmaen.evaluation import plots
@@ -114,6 +115,12 @@ def export(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
         f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"
     )
+
+
+def _log(verbose: bool) -> None:
+    """The epochs on the log where no progress bar shows them, and always what a run computes in."""
+    log(verbose or not sys.stderr.isatty())
+    logging.getLogger("cmaen.training.run").setLevel(logging.INFO)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from cmaen.config import TrainingConfig
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Pace
+from cmaen.training.checkpoints import PlainCheckpoints
 from cmaen.training.optimisation import Optimisation
 from cmaen.training.schedule import Schedule
 
@@ -58,14 +59,28 @@ def fit(
     validation: DataLoader[Any],
     settings: TrainingConfig,
     *,
+    precision: str,
     output: Path,
     resume: bool,
 ) -> pl.Trainer:
-    """Train; ``output`` gets logs, the best checkpoint by validation accuracy, and the last one."""
+    """Train; ``output`` gets logs, the best checkpoint by validation accuracy, and the last one.
+
+    Args:
+        module: What is trained.
+        training, validation: Batches.
+        settings: Of the loop.
+        precision: By Lightning's name for it.
+        output: Folder of the run.
+        resume: Go on from the last checkpoint in it.
+
+    Raises:
+        CheckpointError: That checkpoint is damaged, or holds more than plain data.
+    """
     with _quiet_lightning():
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
-            precision=settings.precision,
+            precision=precision,  # type: ignore[arg-type]
+            plugins=[PlainCheckpoints()],
             default_root_dir=output,
             callbacks=_callbacks(settings, output),
             logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
@@ -77,7 +92,7 @@ def fit(
             accelerator=settings.accelerator,
             **_processes(settings),
         )
-        trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=False)
+        trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
     return trainer
 
 
