@@ -2,7 +2,8 @@
 
 python examples/measure_training.py
 
-On an idle machine: anything else that runs is measured too. No data is needed, the images are random.
+On an idle machine: anything else that runs is measured too. No data is needed, the images are random. Both arithmetics
+are measured, and the parts of a step in the one that training takes here by itself.
 """
 
 import time
@@ -23,8 +24,15 @@ from cmaen.config import load_config
 from cmaen.data.augmentation import augment, rand_augment
 from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.cmaen import CMAEN, build_cmaen
+from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64
+EMULATED_STEPS, EMULATED_BATCH = 3, 8  # a processor without bfloat16 takes seconds for a batch of these
+HARDWARE = Hardware.here("cpu")
+CHOICE = automatic(HARDWARE)
+FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2")
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CHOSEN = torch.bfloat16 if CHOICE.precision == "bf16-mixed" else torch.float32
 CONFIG = load_config(Path(__file__).parent.parent / "configs" / "shipped.yaml", {"data.votes": "unused"})
 SIDE = CONFIG.preprocess.image_size
 KINDS = {
@@ -36,14 +44,24 @@ KINDS = {
 }
 
 
-def milliseconds(run) -> float:
-    """Median time of a call, after three that are not counted."""
+def milliseconds(run, steps: int = STEPS) -> float:
+    """Median time of a call; the first quarter of them, and at least one, is not counted."""
     times = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         start = time.perf_counter()
         run()
         times.append((time.perf_counter() - start) * 1000)
-    return median(times[3:])
+    return median(times[max(1, steps // 4) :])
+
+
+def arithmetic(dtype: torch.dtype) -> torch.autocast:
+    """Where the network computes in bfloat16, or in float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+def emulated(dtype: torch.dtype) -> bool:
+    """Whether the processor lacks the instructions."""
+    return dtype is torch.bfloat16 and CHOSEN is not dtype
 
 
 def channels_last(*shape: int) -> Tensor:
@@ -56,13 +74,13 @@ def network() -> CMAEN:
     return build_cmaen(**CONFIG.model.model_dump()).to(memory_format=torch.channels_last).train()
 
 
-def step_of(model: nn.Module, batch: int):
+def step_of(model: nn.Module, batch: int, dtype: torch.dtype = CHOSEN):
     """A function that does one step of training on random images."""
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
     images, targets = channels_last(batch, 3, SIDE, SIDE), torch.full((batch, 7), 1 / 7)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with arithmetic(dtype):
             output = model(images)
         cmaen_loss(output, targets, LossWeights()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -72,18 +90,25 @@ def step_of(model: nn.Module, batch: int):
     return step
 
 
-def gradient(stride: int) -> float:
-    """Time of the bfloat16 data gradient of a depthwise convolution over 64 maps of 64 x 48 x 48."""
-    maps = channels_last(BATCH, 64, 48, 48).bfloat16().requires_grad_()
-    out = F.conv2d(maps, torch.randn(64, 1, 3, 3, dtype=torch.bfloat16), stride=stride, padding=1, groups=64)
+def rate(model: nn.Module, dtype: torch.dtype) -> float:
+    """Images per second in an arithmetic."""
+    batch, steps = (EMULATED_BATCH, EMULATED_STEPS) if emulated(dtype) else (BATCH, STEPS)
+    return batch / milliseconds(step_of(model, batch, dtype), steps) * 1000
+
+
+def gradient(stride: int, dtype: torch.dtype) -> float:
+    """Time of the data gradient of a depthwise convolution over 64 maps of 64 x 48 x 48."""
+    maps = channels_last(BATCH, 64, 48, 48).to(dtype).requires_grad_()
+    out = F.conv2d(maps, torch.randn(64, 1, 3, 3, dtype=dtype), stride=stride, padding=1, groups=64)
     incoming = torch.randn_like(out)
-    return milliseconds(lambda: torch.autograd.grad(out, maps, incoming, retain_graph=True))
+    steps = EMULATED_STEPS if emulated(dtype) else STEPS
+    return milliseconds(lambda: torch.autograd.grad(out, maps, incoming, retain_graph=True), steps)
 
 
 def show_stages(model: CMAEN) -> None:
     """Forward and backward time of each part of the network, by itself."""
     images = channels_last(BATCH, 3, SIDE, SIDE)
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+    with arithmetic(CHOSEN), torch.no_grad():
         semantic, texture = model.backbone(images), model.ecnn(images)[1:]
         e, f = model.ecnn_attention(texture[-1]), model.backbone_attention(semantic[-1])
         fused, _ = model.fusion(e, f)
@@ -102,7 +127,7 @@ def show_stages(model: CMAEN) -> None:
         given = given.detach().requires_grad_(given is not images)
 
         def forward(part=part, given=given) -> list[Tensor]:
-            with torch.autocast("cpu", torch.bfloat16):
+            with arithmetic(CHOSEN):
                 out = part(given)
             return [out] if isinstance(out, Tensor) else list(out)
 
@@ -129,7 +154,7 @@ def show_limits(model: CMAEN) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(channels_last(BATCH, 3, SIDE, SIDE))
     flops = 3 * counter.get_total_flops()  # the two gradients cost a forward pass each
-    a, b = (torch.randn(4096, 4096, dtype=torch.bfloat16) for _ in range(2))
+    a, b = (torch.randn(4096, 4096, dtype=CHOSEN) for _ in range(2))
     product = 2 * 4096**3 / milliseconds(lambda: a @ b) / 1e6
     rate = flops / milliseconds(step_of(model, BATCH)) / 1e6
     print(f"a step: {flops / 1e9:.0f} GFLOP at {rate:.0f} GFLOP/s; a matrix product: {product:.0f} GFLOP/s")
@@ -162,12 +187,15 @@ CORES = torch.get_num_threads()
 
 if __name__ == "__main__":
     print(f"threads {CORES}, batch {BATCH}, {SIDE} px; medians of {STEPS - 3} steps")
-    for stride in (1, 2):
-        print(f"depthwise data gradient, stride {stride}: {gradient(stride):6.1f} ms")
+    print("processor:", ", ".join(f"{flag} {'yes' if HARDWARE.processor.get(flag) else 'no'}" for flag in FLAGS))
+    print(f"precision {CHOICE.precision}: {CHOICE.reason}")
     model = network()
+    for name, dtype in TYPES.items():
+        strides = " and ".join(f"{gradient(stride, dtype):.1f}" for stride in (1, 2))
+        print(f"{name}: {rate(model, dtype):.0f} images/s; depthwise data gradient, stride 1 and 2: {strides} ms")
     step = step_of(model, BATCH)
     whole = milliseconds(step)
-    print(f"\na step of training: {whole:.0f} ms, {BATCH / whole * 1000:.0f} images/s\n")
+    print(f"\na step of training in {CHOICE.precision}: {whole:.0f} ms, {BATCH / whole * 1000:.0f} images/s\n")
     show_stages(model)
     print()
     show_kinds(step)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cmaen.errors import ConfigError
-
-_Kind = TypeVar("_Kind", bound="Section")
 
 
 class Section(BaseModel):
@@ -95,8 +93,8 @@ class DistillationConfig(Section):
     cache: Path = Field(Path("runs/teachers"), description="folder where the teachers' logits are kept")
 
 
-class LoopConfig(Section):
-    """Optimiser, schedule and loop; the defaults are the paper's."""
+class TrainingConfig(Section):
+    """Optimiser, schedule, loop, and what is done to the faces; the defaults are the paper's."""
 
     epochs: int = Field(150, ge=1, description="at most; early stopping may end the run before")
     batch_size: int = Field(64, ge=2, description="of all processes together")
@@ -114,15 +112,12 @@ class LoopConfig(Section):
     devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
     nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto takes a GPU where there is one")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("bf16-mixed", description="of the arithmetic")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="of the arithmetic; auto takes what the processor or the GPU is fast at"
+    )
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
-
-
-class TrainingConfig(LoopConfig):
-    """How the network of the emotions is trained."""
-
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     operations: int = Field(0, ge=0, le=6, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
@@ -158,85 +153,57 @@ class Config(Section):
         return self
 
 
-class DetectorConfig(Section):
-    """A run that trains the compact face detector, see cmaen.training.detection."""
-
-    task: Literal["detection"] = Field(description="says that this file is of the detector")
-    seed: int = Field(42, ge=0, description="of all randomness")
-    output: Path = Field(Path("runs/detector"), description="folder of the run")
-    data: Path = Field(description="zip of photographs of people, and a folder scenes without any")
-    cache: Path = Field(Path("runs/photographs"), description="folder where the faces of the photographs are kept")
-    side: int = Field(320, ge=64, multiple_of=32, description="of a composite in pixels")
-    composites: int = Field(8000, ge=1, description="new ones in each epoch")
-    validation_composites: int = Field(500, ge=1, description="of held-out photographs, always the same")
-    workers: int = Field(1, ge=0, description="processes that make composites; 0: the one that trains")
-    training: LoopConfig = LoopConfig()
-
-
-@overload
-def load_config(path: Path | None, overrides: dict[str, Any]) -> Config: ...
-
-
-@overload
-def load_config(path: Path | None, overrides: dict[str, Any], kind: type[_Kind]) -> _Kind: ...
-
-
-def load_config(path: Path | None, overrides: dict[str, Any], kind: type[Section] = Config) -> Section:
+def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     """The configuration of a YAML file, changed by overrides.
 
     Args:
         path: The file; ``None`` for the defaults.
-        overrides: Values by dotted key, ``{"training.epochs": 3}``; those that are ``None`` change nothing.
-        kind: Of which run.
+        overrides: Values by dotted key, ``{"training.epochs": 3}``; ``None`` is a value too, YAML's null.
 
     Raises:
         ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
     """
     values = {} if path is None else _read_yaml(path)
     for dotted, value in overrides.items():
-        if value is not None:
-            _set(values, dotted, value)
+        _set(values, dotted, value)
     try:
-        return kind(**values)
+        return Config.model_validate(values)
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"{path or 'the configuration'} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
-    except TypeError as error:  # a key that is no text
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def is_detection(path: Path | None) -> bool:
-    """Whether a file is a run of the detector's.
-
-    Raises:
-        ConfigError: The file cannot be read.
-    """
-    return path is not None and _read_yaml(path).get("task") == "detection"
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
-    return loaded
 
 
 def parse_overrides(settings: list[str]) -> dict[str, Any]:
-    """``["training.epochs=3", "model.ecnn=false"]`` -> values by dotted key, each read as YAML.
+    """``["training.epochs=3", "model.backbone=null"]`` -> values by dotted key, each read as YAML.
 
     Raises:
-        ConfigError: A setting has no ``=``.
+        ConfigError: A setting has no ``=``, or its value is no YAML.
     """
     overrides = {}
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"{setting!r} is not key=value, like training.epochs=3")
-        overrides[key.strip()] = yaml.safe_load(value)
+        overrides[key.strip()] = _parse(value, repr(setting))
     return overrides
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    loaded = _parse(text, str(path))
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
+    return loaded
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two: no such date, nested too deep
+        raise ConfigError(f"{source} cannot be read as YAML: {error}") from error
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:

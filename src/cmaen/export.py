@@ -9,15 +9,13 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -29,7 +27,6 @@ from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.cmaen import CMAEN
-from cmaen.models.detector import CompactDetector
 from cmaen.preprocessing import PreprocessSpec
 
 PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf16", "int8")}
@@ -40,7 +37,6 @@ _SENSITIVE = re.compile(r"model\.backbone\.stages\.[01]\.")
 """Weights of the backbone's first two stages: in 8 bits they cost a point of accuracy, and are a small part of the time
 (docs/experiments.md)."""
 _NOISE = 64
-_DETECTOR_DIFFERENCE = 0.01
 
 
 class Parity(NamedTuple):
@@ -142,43 +138,6 @@ def export(
     return parity
 
 
-def export_detector(weights: Path) -> Path:
-    """Write the compact detector of a run as ONNX, for pictures of any size, with weights of half the size.
-
-    Args:
-        weights: Its ``detector.safetensors``.
-
-    Returns:
-        ``detector.onnx`` beside it. Its outputs are the scores [N], boxes [N, 4] and landmarks [N, 10] of one picture.
-
-    Raises:
-        ExportError: It does not compute what PyTorch does; nothing is written then.
-    """
-    model = CompactDetector()
-    model.load_state_dict(load_file(weights))
-    network = _Found(model).eval()
-    target = weights.with_suffix(".onnx")
-    size = torch.export.Dim("rows", min=2, max=128), torch.export.Dim("columns", min=2, max=128)
-    with replacing(target) as temporary:
-        _to_onnx(
-            network,
-            torch.zeros(1, 3, 96, 160),
-            temporary,
-            names=("pictures", "scores", "boxes", "landmarks"),
-            dynamic={2: 32 * size[0], 3: 32 * size[1]},
-        )
-        onnx.save(with_half_weights(onnx.load(str(temporary))), str(temporary))
-        session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
-        for height, width in ((64, 96), (320, 320), (480, 640)):
-            picture = np.random.default_rng(0).uniform(0, 255, (1, 3, height, width)).astype(np.float32)
-            with torch.inference_mode():
-                expected = network(torch.from_numpy(picture))
-            for one, other in zip(expected, session.run(None, {"pictures": picture}), strict=True):
-                if np.abs(one.numpy() - other).max() > _DETECTOR_DIFFERENCE * max(1.0, np.abs(other).max()):
-                    raise ExportError("the detector as ONNX does not compute what PyTorch does; not written")
-    return target
-
-
 def _beside(output: Path, card: Card) -> Card:
     """The card of the folder that is written to, whose other files stay."""
     if not (output / CARD).is_file():
@@ -215,38 +174,18 @@ class _Logits(nn.Module):
         return logits
 
 
-class _Found(nn.Module):
-    """The detector for one picture, with scores for logits."""
-
-    def __init__(self, model: CompactDetector) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = self.model(pictures)
-        return found.logits[0].sigmoid(), found.boxes[0], found.landmarks[0].flatten(1)
-
-
 def _write_onnx(model: CMAEN, size: int, path: Path) -> None:
     model.fusion.fold_norm()
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    _to_onnx(_Logits(model).eval(), torch.zeros(2, 3, size, size), path, names=("images", "logits"), dynamic={0: batch})
-
-
-def _to_onnx(
-    network: nn.Module, example: Tensor, path: Path, *, names: tuple[str, ...], dynamic: dict[int, Any]
-) -> None:
-    """Write a network of one input; ``names`` are the input's and the outputs', ``dynamic`` its free axes."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
-            (example,),
+            _Logits(model).eval(),
+            (torch.zeros(2, 3, size, size),),
             str(path),
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_shapes=(dynamic,),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             external_data=False,
             dynamo=True,

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import sys
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cmaen.data import fer2013
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import CATEGORIES, join_votes, label_distribution, vote_distribution
 from cmaen.data.splits import Split
@@ -101,6 +105,140 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         archive.writestr("train/sad/Training_1.png", b"not an image")
     with pytest.raises(SplitError):
         load_fer2013(damaged, Split.TRAIN)
+
+
+def zip_of(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def face(fer_tree: Path) -> bytes:
+    return next((fer_tree / "train" / "sad").iterdir()).read_bytes()
+
+
+def test_a_bomb_in_a_zip_is_left_out_before_it_is_unpacked(tmp_path: Path, face: bytes) -> None:
+    size = 256 * 2**20
+    path = zip_of(tmp_path / "bomb.zip", {"train/sad/a.png": face, "train/sad/b.png": bytes(size)})
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    faces = load_fer2013(path, Split.TRAIN)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(faces) == 1
+    assert f"{size:,} bytes, over the limit" in faces.unreadable[0]
+    assert most < 2**20
+
+
+def test_a_bomb_that_lies_about_its_size_is_left_out(tmp_path: Path, face: bytes) -> None:
+    path = zip_of(tmp_path / "bomb.zip", {"train/sad/a.png": face, "train/sad/b.png": bytes(64 * 2**20)})
+    path.write_bytes(path.read_bytes().replace((64 * 2**20).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    faces = load_fer2013(path, Split.TRAIN)
+    assert len(faces) == 1
+    assert "cannot be unpacked" in faces.unreadable[0]
+
+
+def test_members_that_cannot_be_unpacked_are_left_out(tmp_path: Path, face: bytes) -> None:
+    path = zip_of(tmp_path / "fer.zip", {f"./train/sad/{name}.png": face for name in "abc"})
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        first, second, _ = archive.infolist()
+    start = first.header_offset + 30 + len(first.filename)
+    data[start : start + 20] = bytes([255] * 20)  # no deflate stream
+    data[second.header_offset + 6] |= 1  # encrypted, here and in the directory at the end
+    entry = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
+    data[entry + 8] |= 1
+    path.write_bytes(data)
+    faces = load_fer2013(path, Split.TRAIN)
+    assert faces.names == ("train/sad/c.png",)
+    assert ["encrypted" in reason for reason in faces.unreadable] == [False, True]
+    other = zip_of(tmp_path / "other.zip", {"train/sad/a.png": face}, zipfile.ZIP_LZMA)
+    with pytest.raises(SplitError):
+        load_fer2013(other, Split.TRAIN)
+
+
+def test_a_zip_whose_directory_is_damaged(tmp_path: Path, face: bytes) -> None:
+    path = zip_of(tmp_path / "fer.zip", {"train/sad/a.png": face, "train/sad/ü.png": face})
+    path.write_bytes(path.read_bytes().replace("ü".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match="damaged zip"):
+        load_fer2013(path, Split.TRAIN)
+
+
+def test_images_that_are_far_too_large(tmp_path: Path, face: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "train" / "sad"
+    folder.mkdir(parents=True)
+    Image.new("L", (2100, 2100)).save(folder / "a.png")
+    for name in "bc":
+        (folder / f"{name}.png").write_bytes(face)
+    faces = load_fer2013(tmp_path, Split.TRAIN)
+    assert len(faces) == 2
+    assert "over the limit" in faces.unreadable[0]
+    monkeypatch.setattr(fer2013, "MAX_TOTAL", 48 * 48)
+    with pytest.raises(DataError, match="scale them down"):
+        load_fer2013(tmp_path, Split.TRAIN)
+
+
+ROW = "3," + " ".join(["9"] * 2304) + ",Training"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "-1" + ROW[1:],
+        ROW.replace("9", "300", 1),
+        ROW.replace("9", "x", 1),
+        "3,1 2,",
+        "3",
+        "9" * 5000 + ROW[1:],
+        "a,b,c,d",
+    ],
+)
+def test_a_row_that_cannot_be_read_is_left_out(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(f"emotion,pixels,Usage\n{bad}\n\n{ROW}\n")
+    faces = load_fer2013(path, Split.TRAIN)
+    assert faces.names == ("fer0000001.png",)
+    assert len(faces.unreadable) == 1
+    assert len(faces.unreadable[0]) <= 300
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"emotion,pixels,Usage\n" + ROW.encode() + b"\n3,\xff\xfe,Training\n",
+        "emotion,pixels,Usage\n".encode("utf-16"),
+        bytes(1_000_000),
+        b"emotion,pixels,Usage\n" + b"9" * 1_000_000,
+        b'emotion,pixels,Usage\n3,"' + b"9\n" * 1_000_000,
+        b"\x89PNG\r\n\x1a\n" * 1000,
+        b"",
+    ],
+)
+def test_a_csv_that_is_no_text_or_has_no_end(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"fer2013\.csv|more than 100,000 images are unreadable"):
+        load_fer2013(path, Split.TRAIN)
+
+
+def test_the_reader_of_csv_files_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(f"emotion,pixels,Usage\n{ROW}\n")
+    before = csv.field_size_limit()
+    load_fer2013(path, Split.TRAIN)
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_names_that_are_no_text(tmp_path: Path, face: bytes) -> None:
+    folder = tmp_path / "train" / "sad"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(face)
+    faces = load_fer2013(tmp_path, Split.TRAIN)
+    assert faces.names == (r"train/sad/\xff.png",)
+    assert faces.fingerprint()
 
 
 def test_splits_cannot_be_mistaken(fer_tree: Path) -> None:

@@ -75,3 +75,11 @@ def test_the_log_of_a_resumed_run_is_one(tmp_path: Path) -> None:
         {"epoch": 2, "val_accuracy": 0.7},
     ]
     assert training_log(tmp_path / "elsewhere" / "best") == []
+
+
+def test_the_tenth_log_is_read_after_the_second_and_broken_rows_are_left_out(tmp_path: Path) -> None:
+    for version, rows in ((10, "3,0.9\n"), (2, "3,0.1\n4,0.2,7\n,0.5\nhalf a r")):
+        log = tmp_path / "logs" / f"version_{version}" / "metrics.csv"
+        log.parent.mkdir(parents=True)
+        log.write_text("epoch,val_accuracy\n" + rows)
+    assert training_log(tmp_path / "best") == [{"epoch": 3, "val_accuracy": 0.9}]

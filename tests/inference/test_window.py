@@ -14,15 +14,22 @@ from collections.abc import Iterator
 import pytest
 
 from cmaen.errors import MissingExtraError
-from cmaen.inference.window import Window
+from cmaen.inference.sinks import sink_class
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pygame") is None, reason="no extra")
 
 HEAD = """
 import numpy as np
-from cmaen.inference.window import Window, _pygame
+from cmaen.inference.sinks import Quit
+from cmaen.inference.sinks.window import WindowSink, pygame
+from cmaen.types import Frame, Result
 
-pygame = _pygame()
+def goes_on(window, image):
+    try:
+        window.write(Result(Frame(0)), image)
+    except Quit:
+        return False
+    return True
 
 def picture(height=100, width=200):
     return np.full((height, width, 3), (200, 100, 50), np.uint8)
@@ -54,12 +61,12 @@ def said(program: str, environment: dict[str, str] = DUMMY) -> str:
 )
 def test_frames_are_shown_until_somebody_quits(event: str) -> None:
     program = f"""
-window = Window()
-print(window.show(picture()), window.show(picture()))
+window = WindowSink()
+print(goes_on(window, picture()), goes_on(window, picture()))
 pygame.event.post(pygame.Event(pygame.KEYDOWN, key=pygame.K_x))
-print(window.show(picture()))
+print(goes_on(window, picture()))
 pygame.event.post(pygame.Event({event}))
-print(window.show(picture()))
+print(goes_on(window, picture()))
 window.close()
 window.close()
 """
@@ -68,11 +75,11 @@ window.close()
 
 def test_a_picture_fills_the_window_in_proportion() -> None:
     program = """
-window = Window()
+window = WindowSink()
 for resized, shown in ((None, (100, 200)), ((400, 100), (100, 200)), ((50, 300), (100, 200)), (None, (300, 10))):
     if resized:
         window._window.size = resized
-    window.show(picture(*shown))
+    goes_on(window, picture(*shown))
     pixels = pygame.surfarray.array3d(window._window.get_surface()).transpose(1, 0, 2)
     rows, columns = np.nonzero((pixels == (200, 100, 50)).all(axis=2))
     print(*pixels.shape[:2], rows.min(), rows.max() + 1, columns.min(), columns.max() + 1)
@@ -87,8 +94,8 @@ for resized, shown in ((None, (100, 200)), ((400, 100), (100, 200)), ((50, 300),
 
 def test_a_picture_larger_than_the_screen_gets_a_window_that_is_not() -> None:
     program = """
-window = Window()
-window.show(picture(5000, 10_000))
+window = WindowSink()
+goes_on(window, picture(5000, 10_000))
 print(*np.array(window._window.size) <= pygame.display.get_desktop_sizes()[0])
 """
     assert said(program) == "True True"
@@ -97,8 +104,8 @@ print(*np.array(window._window.size) <= pygame.display.get_desktop_sizes()[0])
 def test_a_window_can_be_opened_again() -> None:
     program = """
 for _ in range(2):
-    window = Window()
-    print(window.show(picture()[:, ::-1]))
+    window = WindowSink()
+    print(goes_on(window, picture()[:, ::-1]))
     window.close()
 """
     assert said(program).split() == ["True", "True"]
@@ -108,7 +115,7 @@ def test_without_a_display_it_is_said_and_the_process_lives() -> None:
     program = """
 from cmaen.errors import VideoError
 try:
-    Window()
+    WindowSink()
 except VideoError as error:
     print(error)
 """
@@ -117,14 +124,15 @@ except VideoError as error:
 
 def test_without_pygame_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygame", None)
+    monkeypatch.delitem(sys.modules, "cmaen.inference.sinks.window", raising=False)
     with pytest.raises(MissingExtraError, match=r"cmaen\[video\]"):
-        Window()
+        sink_class("window")
 
 
 SHOWING = """
 import time
-window = Window()
-while window.show(picture()):
+window = WindowSink()
+while goes_on(window, picture()):
     print("shown", flush=True)
     time.sleep(0.02)
 window.close()

@@ -62,10 +62,29 @@ def test_an_unknown_backbone_names_the_known_ones() -> None:
 
 
 def test_the_subsampled_depthwise_convolution_is_the_strided_one() -> None:
-    layer = ConvNorm(8, 8, 3, stride=2, groups=8)
+    layer = ConvNorm(8, 8, 3, stride=2, groups=8).bfloat16()
     layer.norm = torch.nn.Identity()
-    x = torch.randn(2, 8, 12, 12)
-    assert torch.allclose(layer.train()(x), layer.eval()(x), atol=1e-5)
+    x = torch.randn(2, 8, 12, 12, dtype=torch.bfloat16)
+    assert torch.equal(layer.train()(x), layer.eval()(x))
+
+
+@pytest.mark.parametrize(("bfloat16", "strides"), [(False, [2, 2, 2, 2]), (True, [1, 1, 1, 1])])
+def test_depthwise_convolutions_are_subsampled_only_where_it_is_faster(
+    bfloat16: bool, strides: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, seen = torch.nn.functional.conv2d, []
+
+    def noted(*args: torch.Tensor, **kwargs: int) -> torch.Tensor:
+        if kwargs["groups"] > 1:
+            seen.append(kwargs.get("stride", 1))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    backbone = build_backbone("mobilenet_v1").train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        backbone(torch.randn(2, 3, 64, 64))
+    reduced = [stride for number, stride in enumerate(seen) if number in (1, 3, 5, 11)]
+    assert reduced == strides
 
 
 def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:

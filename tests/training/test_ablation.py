@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ pytest.importorskip("lightning")
 
 from cmaen.config import Config, load_config
 from cmaen.errors import ConfigError
-from cmaen.training import ablation
+from cmaen.training import ablation, precision
 from cmaen.training.ablation import FULL, VARIANTS, Outcome, ablate, as_json, budget_of, markdown, variant_of
+from cmaen.training.record import Sources
 from tests.conftest import TINY
 
 HEADS = "without emotion heads"
@@ -32,6 +34,7 @@ def config(data: Path, output: Path) -> Config:
 
 def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = config(fer_tree, tmp_path)
+    monkeypatch.setattr(precision, "processor_capabilities", dict)
     rows = ablate(plan, [0, 1], variants=[HEADS])
     assert [row.variant for row in rows] == [FULL, HEADS]
     assert rows[1].parameters < rows[0].parameters
@@ -44,9 +47,15 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert markdown(rows, budget).count("\n|") == 3
     assert json.loads(as_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
+    monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # it goes on elsewhere
     assert ablate(plan, [0, 1], variants=[HEADS]) == rows
     with pytest.raises(ConfigError, match="another configuration"):
         ablate(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), [0])
+    other = tmp_path / "other"
+    shutil.copytree(fer_tree, other)
+    next((other / "validation" / "sad").iterdir()).unlink()
+    with pytest.raises(ConfigError, match="other data, for these differ: PublicTest;"):
+        ablate(config(other, tmp_path), [0])
     with pytest.raises(ConfigError, match="no variants"):
         ablate(plan, [0], variants=["without everything"])
 
@@ -55,10 +64,11 @@ def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkey
     plan = variant_of(config(fer_tree, tmp_path), FULL, 0)
     calls = []
     monkeypatch.setattr(ablation, "train", lambda config, resume: calls.append(resume))
-    ablation._train(plan)
+    nothing = Sources("", "", None, ())
+    ablation._train(plan, nothing)
     plan.output.mkdir(parents=True)
     (plan.output / "last.ckpt").touch()
-    ablation._train(plan)
+    ablation._train(plan, nothing)
     assert calls == [False, True]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(folder)[0].state_dict()
 
 
+def with_a_power_cut(plan: Config) -> None:
+    """Train until the second epoch begins."""
+
+    def power_cut(self: EpochLog, trainer: object, module: object) -> None:
+        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            raise RuntimeError("power cut")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EpochLog, "on_train_epoch_start", power_cut)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(plan)
+
+
 @pytest.fixture(scope="module")
 def unbroken(fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(config(fer_tree, tmp_path_factory.mktemp("runs") / "unbroken"))
@@ -79,22 +93,12 @@ def test_one_seed_gives_one_network_also_seed_zero(fer_tree: Path, tmp_path: Pat
     assert not all(torch.equal(runs[0][key], runs[2][key]) for key in runs[0])
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(
-    fer_tree: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_ends_where_an_unbroken_one_does(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     broken = config(fer_tree, tmp_path / "broken")
-
-    def power_cut(self: EpochLog, trainer: object, module: object) -> None:
-        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
-            raise RuntimeError("power cut")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochLog, "on_train_epoch_start", power_cut)
-        with pytest.raises(RuntimeError, match="power cut"):
-            train(broken)
+    with_a_power_cut(broken)
     resumed = train(broken, resume=True)
-    expected = torch.load(unbroken.parent / "last.ckpt", weights_only=False)["state_dict"]
-    result = torch.load(resumed.parent / "last.ckpt", weights_only=False)["state_dict"]
+    expected = torch.load(unbroken.parent / "last.ckpt", weights_only=True)["state_dict"]
+    result = torch.load(resumed.parent / "last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(expected[key], result[key]) for key in expected)
 
 
@@ -140,6 +144,32 @@ def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Pat
         train(config(fer_tree, tmp_path), resume=True)
     with pytest.raises(ConfigError, match=r"data\.path"):
         train(Config())
+
+
+def test_a_run_goes_on_with_its_own_configuration_alone(fer_tree: Path, tmp_path: Path) -> None:
+    plan = config(fer_tree, tmp_path / "run")
+    with_a_power_cut(plan)
+    with pytest.raises(ConfigError, match="another configuration") as caught:
+        train(config(fer_tree, plan.output, epochs=3, ema_decay=None).model_copy(update={"seed": 1}), resume=True)
+    said = str(caught.value)
+    for difference in ("seed: 42 there, 1 here", "epochs: 2 there, 3 here", "ema_decay: 0.9 there, None here"):
+        assert difference in said
+    assert "learning_rate" not in said
+    smaller = tmp_path / "smaller"
+    shutil.copytree(fer_tree, smaller)
+    next((smaller / "train" / "sad").iterdir()).unlink()
+    with pytest.raises(ConfigError, match="other data, for these differ: Training;"):
+        train(config(smaller, plan.output), resume=True)
+    moved, there = tmp_path / "moved", tmp_path / "there"
+    shutil.copytree(fer_tree, moved)
+    plan.output.rename(there)
+    assert train(config(moved, there), resume=True) == there / "best"
+    (there / "run.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"run\.json"):
+        train(config(moved, there), resume=True)
+    (there / "config.json").unlink()
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        train(config(moved, there), resume=True)
 
 
 def test_validation_and_test_never_train(fer_tree: Path) -> None:

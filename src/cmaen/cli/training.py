@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,48 +36,26 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network; the best one by validation accuracy is kept in OUTPUT/best.
-
-    A configuration with ``task: detection`` trains the face detector, on a zip of photographs instead of FER2013.
-    """
-    log(verbose or not sys.stderr.isatty())
+    """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
+    _log(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.config import is_detection, load_config, parse_overrides
+        from cmaen.config import load_config, parse_overrides
         from cmaen.training.run import train as run
-    detection = is_detection(config)
-    overrides = {
-        "data" if detection else "data.path": _text(data),
-        "data.votes": _text(votes),
+    options = {
+        "data.path": data,
+        "data.votes": votes,
         "backbone_weights": backbone_weights,
-        "initial_weights": _text(initial_weights),
-        "output": _text(output),
+        "initial_weights": initial_weights,
+        "output": output,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
         "training.learning_rate": learning_rate,
         "seed": seed,
-        **parse_overrides(settings or []),
     }
-    if detection:
-        _train_detector(config, overrides, resume=resume)
-        return
+    overrides = _given(options) | parse_overrides(settings or [])
     rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
-
-
-def _train_detector(config: Path | None, overrides: dict[str, Any], *, resume: bool) -> None:
-    from cmaen.config import DetectorConfig, load_config
-    from cmaen.export import export_detector
-    from cmaen.inference.detectors import build_detector
-    from cmaen.training.detection import train_detector
-
-    weights = train_detector(
-        load_config(config, overrides, DetectorConfig),
-        build_detector("centerface"),
-        resume=resume,
-        progress=bar("photographs"),
-    )
-    typer.echo(f"detector: {export_detector(weights)}")
 
 
 def ablate(
@@ -93,20 +72,14 @@ def ablate(
     verbose: Verbose = False,
 ) -> None:
     """Train the network with one part after the other switched off, and tabulate; called again, it goes on."""
-    log(verbose or not sys.stderr.isatty())
+    _log(verbose)
     with extra("the ablation study", "report"):
         from cmaen.config import load_config, parse_overrides
         from cmaen.evaluation import plots
         from cmaen.files import write_text
         from cmaen.training import ablation
-    overrides = {
-        "data.path": _text(data),
-        "data.votes": _text(votes),
-        "backbone_weights": backbone_weights,
-        "output": _text(output),
-        **parse_overrides(settings or []),
-    }
-    run = load_config(config, overrides)
+    options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
+    run = load_config(config, _given(options) | parse_overrides(settings or []))
     rows = ablation.ablate(run, seeds or [0], variants=variants or tuple(ablation.VARIANTS), progress=bar("runs"))
     budget = ablation.budget_of(run, seeds or [0])
     table = ablation.markdown(rows, budget)
@@ -144,5 +117,12 @@ def export(
     )
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _log(verbose: bool) -> None:
+    """The epochs on the log where no progress bar shows them, and always what a run computes in."""
+    log(verbose or not sys.stderr.isatty())
+    logging.getLogger("cmaen.training.run").setLevel(logging.INFO)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that the command line names."""
+    return {key: value for key, value in options.items() if value is not None}

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import csv
 import logging
-import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import CmaenError, DataError, SplitError
-from cmaen.images import is_image_name, read_image
+from cmaen.images import is_image_name, printable, read_image
 from cmaen.preprocessing import GREY_WEIGHTS
 from cmaen.types import EMOTIONS
 
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The order of the ids in the Kaggle CSV, which is not :data:`cmaen.types.EMOTIONS`."""
 KAGGLE_SIDE = 48
+MAX_FILE = 16 * 2**20
+"""Bytes of an image in a zip; larger ones are left out, for a small zip can hold files of any size."""
+MAX_PIXELS = 2048 * 2048
+"""Of an image, which is a face; larger ones are left out."""
+MAX_TOTAL = 8 * 2**30
+"""Pixels of a split, which is held in memory, at a byte each."""
+MAX_UNREADABLE = 100_000
+"""Images of a split that are left out, each with its reason; a set with more is another file."""
+_LONGEST_LINE = 100_000
+_LONGEST_REASON = 300
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +47,8 @@ def load_fer2013(path: Path, split: Split) -> FaceSet:
         split: Which one to load.
 
     Raises:
-        DataError: The path holds no FER2013, or its images differ in size.
+        DataError: The path holds no FER2013 or is damaged, or its images differ in size. Single images that cannot be
+            read are left out and listed in ``FaceSet.unreadable``.
         SplitError: It has no such split.
     """
     if path.is_dir():
@@ -75,20 +87,46 @@ def _load_tree(root: Path, split: Split) -> FaceSet:
 def _load_zip(path: Path, split: Split) -> FaceSet:
     try:
         with zipfile.ZipFile(path) as archive:
-            files = map(PurePosixPath, archive.namelist())
-            return _collect(split, _files_of(files, split, lambda file: archive.read(str(file))))
-    except (zipfile.BadZipFile, OSError) as error:
+            members = {PurePosixPath(member.filename): member for member in archive.infolist()}
+            return _collect(split, _files_of(members, split, lambda file: _unpack(archive, members[file])))
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DataError(f"{path} is a damaged zip: {error}; fetch it again") from error
 
 
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A file of a zip, if it is small: it never takes more memory than its size says, and that is limited."""
+    if member.file_size > MAX_FILE:
+        raise DataError(f"it has {member.file_size:,} bytes, over the limit of {MAX_FILE:,}")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError("it is compressed in another way than stored or deflated")
+    try:
+        with archive.open(member) as file:
+            return file.read(MAX_FILE)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise DataError(f"it cannot be unpacked: {error}") from error  # damaged or encrypted
+
+
 def _load_csv(path: Path, split: Split) -> FaceSet:
-    csv.field_size_limit(sys.maxsize)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-        if missing := {"emotion", "pixels", "Usage"} - set(reader.fieldnames):
-            raise DataError(f"{path} lacks the columns {sorted(missing)}; the Kaggle CSV has emotion, pixels and Usage")
-        return _collect(split, _rows_of(reader, split))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = _lines_of(file)
+            columns = [name.strip() for name in next(lines, [])]
+            if missing := {"emotion", "pixels", "Usage"} - set(columns):
+                raise DataError(
+                    f"{path} lacks the columns {sorted(missing)}; the Kaggle CSV has emotion, pixels and Usage"
+                )
+            return _collect(split, _rows_of((dict(zip(columns, line, strict=False)) for line in lines), split))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as the Kaggle CSV: {error}") from error
+
+
+def _lines_of(file: TextIO) -> Iterator[list[str]]:
+    """The fields of each line that is not empty; a line of any length takes little memory."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error(f"it has a line of {_LONGEST_LINE:,} characters or more")
+        if line.strip():
+            yield next(csv.reader([line], skipinitialspace=True))
 
 
 Face = tuple[int, NDArray[np.uint8]]
@@ -99,23 +137,26 @@ Entries = Iterator[tuple[str, Callable[[], Face]]]
 
 def _files_of(files: Iterable[PurePosixPath], split: Split, source: Callable[[PurePosixPath], Path | bytes]) -> Entries:
     def read(file: PurePosixPath) -> Face:
-        grey = np.rint(read_image(source(file)) @ GREY_WEIGHTS).astype(np.uint8)
+        grey = np.rint(read_image(source(file), max_pixels=MAX_PIXELS) @ GREY_WEIGHTS).astype(np.uint8)
         return EMOTIONS.index(file.parent.name.lower()), grey
 
     for file in sorted(files):
         if file.parent.name.lower() in EMOTIONS and is_image_name(Path(file)) and split_of(file) is split:
-            yield str(PurePosixPath(*file.parts[-3:])), partial(read, file)
+            yield printable(PurePosixPath(*file.parts[-3:])), partial(read, file)
 
 
 def _rows_of(rows: Iterable[dict[str, str]], split: Split) -> Entries:
     def read(row: dict[str, str]) -> Face:
-        Split.parse(row["Usage"])
-        label = EMOTIONS.index(KAGGLE_EMOTIONS[int(row["emotion"])])
-        return label, np.array(row["pixels"].split(), dtype=np.uint8).reshape(KAGGLE_SIDE, KAGGLE_SIDE)
+        Split.parse(row.get("Usage", ""))
+        label = int(row.get("emotion", ""))
+        if not 0 <= label < len(KAGGLE_EMOTIONS):
+            raise DataError(f"{label} is no emotion; they are 0 to {len(KAGGLE_EMOTIONS) - 1}")
+        pixels = np.array(row.get("pixels", "").split(), dtype=np.uint8)
+        return EMOTIONS.index(KAGGLE_EMOTIONS[label]), pixels.reshape(KAGGLE_SIDE, KAGGLE_SIDE)
 
     others = {other.value for other in Split if other is not split}
     for number, row in enumerate(rows):
-        if (row["Usage"] or "").strip() not in others:
+        if row.get("Usage", "").strip() not in others:
             yield f"fer{number:07d}.png", partial(read, row)  # the name FER+ gives to the row
 
 
@@ -128,11 +169,15 @@ def _collect(split: Split, entries: Entries) -> FaceSet:
     for name, read in entries:
         try:
             label, image = read()
-        except (CmaenError, zipfile.BadZipFile, ValueError, IndexError, OverflowError, AttributeError) as error:
-            unreadable.append(f"{name}: {error}")
+        except (CmaenError, ValueError, OverflowError) as error:
+            unreadable.append(f"{name}: {error}"[:_LONGEST_REASON])
+            if len(unreadable) > MAX_UNREADABLE:
+                raise DataError(f"more than {MAX_UNREADABLE:,} images are unreadable, as {unreadable[0]}") from error
             continue
         if images and image.shape != images[0].shape:
             raise DataError(f"{name} is {image.shape}, the images before it {images[0].shape}; one set has one size")
+        if (len(images) + 1) * image.size > MAX_TOTAL:
+            raise DataError(f"the faces of {split.value} take more than {MAX_TOTAL:,} bytes of memory; scale them down")
         images.append(image)
         labels.append(label)
         names.append(name)

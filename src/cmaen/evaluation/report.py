@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,11 +105,13 @@ def report_html(
 def training_log(checkpoint: Path) -> list[dict[str, float]]:
     """The epochs of the run that a checkpoint lies in, over all its CSV logs; nothing where there are none."""
     epochs: dict[float, dict[str, float]] = {}
-    for log in sorted(checkpoint.parent.glob("logs/*/metrics.csv")):
+    logs = checkpoint.parent.glob("logs/version_*/metrics.csv")
+    for log in sorted(logs, key=lambda log: (len(log.parent.name), log.parent.name)):  # version_10 after version_2
         with log.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                values = {key: float(value) for key, value in row.items() if value}
-                epochs.setdefault(values["epoch"], {}).update(values)
+                with suppress(KeyError, TypeError, ValueError):  # the last row of a run that was killed
+                    values = {key: float(value) for key, value in row.items() if value}
+                    epochs.setdefault(values["epoch"], {}).update(values)
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from cmaen.card import CARD, read_card
 from cmaen.config import Config
-from cmaen.data.fer2013 import load_fer2013
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.splits import FaceSet
 from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap
@@ -24,7 +23,9 @@ from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.training.loop import BEST, LAST
-from cmaen.training.run import train
+from cmaen.training.precision import Hardware, choose
+from cmaen.training.record import CONFIG, RECORD, Record, Sources, require_same_configuration
+from cmaen.training.run import read_data, sources_of, train
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -87,17 +88,18 @@ def ablate(
         progress: Wraps the loop over the runs.
 
     Raises:
-        ConfigError: There is no such variant, or a folder holds a run of another configuration.
+        ConfigError: There is no such variant, or a folder holds a run of another configuration or on other data.
     """
     unknown = set(variants) - set(VARIANTS)
     if unknown:
         raise ConfigError(f"{sorted(unknown)} are no variants; choose from {list(VARIANTS)}")
     chosen = [name for name in VARIANTS if name == FULL or name in variants]
+    config = _in_one_precision(config)
+    training, validation = read_data(config)
+    sources = sources_of(config, training, validation)
     for name, seed in progress([(name, seed) for seed in seeds for name in chosen]):
         log.info("%s, seed %d", name, seed)
-        _train(variant_of(config, name, seed))
-    assert config.data.path is not None
-    validation = load_fer2013(config.data.path, Split.VALIDATION)
+        _train(variant_of(config, name, seed), sources)
     outcomes = {name: _outcome(config, name, seeds, validation) for name in chosen}
     return [_row(name, outcomes[name], outcomes[FULL], validation.labels) for name in chosen]
 
@@ -144,12 +146,23 @@ def budget_of(config: Config, seeds: Sequence[int]) -> str:
     )
 
 
-def _train(config: Config) -> None:
+def _in_one_precision(config: Config) -> Config:
+    """The configuration with what ``auto`` means here; a study that goes on stays in what it began in."""
+    if config.training.precision != "auto":
+        return config
+    records = sorted(config.output.glob(f"*/{RECORD}"))
+    began = Record.read(records[0].parent).precision if records else None
+    precision = choose("auto", Hardware.here(config.training.accelerator), began=began).precision
+    return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
+
+
+def _train(config: Config, sources: Sources) -> None:
     """Train one run, unless it is done; go on with it, if it was begun."""
-    saved = config.output / "config.json"
-    if saved.is_file() and saved.read_text(encoding="utf-8") != config.model_dump_json(indent=2):
-        raise ConfigError(f"{config.output} holds a run of another configuration; choose another --output")
-    if not (config.output / BEST / CARD).is_file():
+    if (config.output / CONFIG).is_file():
+        require_same_configuration(config)
+    if (config.output / BEST / CARD).is_file():
+        Record.read(config.output).require(sources, config.output)
+    else:
         train(config, resume=(config.output / LAST).is_file())
 
 

@@ -24,18 +24,21 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from cmaen.config import LoopConfig
+from cmaen.config import TrainingConfig
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Pace
+from cmaen.training.checkpoints import PlainCheckpoints
 from cmaen.training.optimisation import Optimisation
 from cmaen.training.schedule import Schedule
 
 LAST = "last.ckpt"
 BEST = "best"
+MONITORED = "val_accuracy"
+"""The figure that the module logs and that chooses the best epoch: the highest."""
 
 
-def check_run(output: Path, settings: LoopConfig, resume: bool) -> None:
+def check_run(output: Path, settings: TrainingConfig, resume: bool) -> None:
     """Refuse what cannot run, before anything is read or written.
 
     Raises:
@@ -54,19 +57,32 @@ def fit(
     module: pl.LightningModule,
     training: DataLoader[Any],
     validation: DataLoader[Any],
-    settings: LoopConfig,
+    settings: TrainingConfig,
     *,
+    precision: str,
     output: Path,
-    monitor: str,
     resume: bool,
 ) -> pl.Trainer:
-    """Train; ``output`` gets logs, the best checkpoint by the highest ``monitor``, and the last one."""
+    """Train; ``output`` gets logs, the best checkpoint by validation accuracy, and the last one.
+
+    Args:
+        module: What is trained.
+        training, validation: Batches.
+        settings: Of the loop.
+        precision: By Lightning's name for it.
+        output: Folder of the run.
+        resume: Go on from the last checkpoint in it.
+
+    Raises:
+        CheckpointError: That checkpoint is damaged, or holds more than plain data.
+    """
     with _quiet_lightning():
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
-            precision=settings.precision,
+            precision=precision,  # type: ignore[arg-type]
+            plugins=[PlainCheckpoints()],
             default_root_dir=output,
-            callbacks=_callbacks(settings, output, monitor),
+            callbacks=_callbacks(settings, output),
             logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -76,11 +92,11 @@ def fit(
             accelerator=settings.accelerator,
             **_processes(settings),
         )
-        trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=False)
+        trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
     return trainer
 
 
-def optimisation_of(settings: LoopConfig) -> Optimisation:
+def optimisation_of(settings: TrainingConfig) -> Optimisation:
     """What a configuration says of the optimiser."""
     once = settings.schedule == "cosine"
     return Optimisation(
@@ -96,11 +112,11 @@ def optimisation_of(settings: LoopConfig) -> Optimisation:
     )
 
 
-def _callbacks(settings: LoopConfig, output: Path, monitor: str) -> list[Callback]:
+def _callbacks(settings: TrainingConfig, output: Path) -> list[Callback]:
     callbacks: list[Callback] = [
-        ModelCheckpoint(output, filename=BEST, monitor=monitor, mode="max", enable_version_counter=False),
+        ModelCheckpoint(output, filename=BEST, monitor=MONITORED, mode="max", enable_version_counter=False),
         ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
-        EarlyStopping(monitor, mode="max", patience=settings.patience),
+        EarlyStopping(MONITORED, mode="max", patience=settings.patience),
         LearningRateMonitor("epoch"),
         Pace(settings.batch_size),
         EpochLog(),
@@ -112,7 +128,7 @@ def _callbacks(settings: LoopConfig, output: Path, monitor: str) -> list[Callbac
     return callbacks
 
 
-def _processes(settings: LoopConfig) -> dict[str, Any]:
+def _processes(settings: TrainingConfig) -> dict[str, Any]:
     """Where the run runs: as the configuration says, or as torchrun has started it.
 
     Raises:

@@ -36,12 +36,17 @@ class Optimisation:
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
         trainer = module.trainer
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=not scaled)
         steps_per_epoch = max(1, math.ceil(trainer.estimated_stepping_batches / (trainer.max_epochs or 1)))
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step / steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def clip_gradient(self, module: pl.LightningModule) -> None:
-        """Clip by the norm. Lightning's own refuses a fused optimiser, though bfloat16 needs no unscaling."""
+        """Clip by the norm; Lightning's own way refuses a fused optimiser.
+
+        Gradients are scaled in float16 alone. A fused optimiser would unscale them itself, after the clipping; for the
+        other, which :meth:`optimizers` takes there, Lightning has done so before.
+        """
         torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import platform
 import subprocess
@@ -16,8 +18,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmaen.card import Card, read_card
-from cmaen.config import Config
+from cmaen.card import SAFETENSORS, Card, read_card
+from cmaen.config import Config, TrainingConfig
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
@@ -32,9 +34,12 @@ from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
 from cmaen.models.cmaen import CMAEN, build_cmaen
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
+from cmaen.training.checkpoints import read_run_state
 from cmaen.training.distillation import teacher_answers
 from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
+from cmaen.training.precision import Hardware, choose, objection
+from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
 from cmaen.types import EMOTIONS
 
 _REGULARISATION = ("dropout", "stochastic_depth")
@@ -55,17 +60,28 @@ def train(config: Config, *, resume: bool = False) -> Path:
 
     Raises:
         CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
-            another run.
+            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`.
     """
     check_run(config.output, config.training, resume)
-    if config.data.path is None:
-        raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
-        logging.getLogger("cmaen").setLevel(logging.WARNING)  # one process speaks for all
-    training, validation = _read_data(config)
-    if not rank_zero_only.rank:  # type: ignore[attr-defined]
-        write_text(config.output / "config.json", config.model_dump_json(indent=2))
+    leads = not rank_zero_only.rank  # type: ignore[attr-defined]
+    if not leads:
+        for name in ("cmaen", __name__):
+            logging.getLogger(name).setLevel(logging.WARNING)  # one process speaks for all
+    began = None
+    if resume:
+        require_same_configuration(config)
+        began = Record.read(config.output)
+    precision = _precision(config.training, began, say=leads)
+    training, validation = read_data(config)
+    record = Record(
+        precision, began.pretraining if began else _pretraining(config), sources_of(config, training, validation)
+    )
+    if began is not None:
+        began.require(record.sources, config.output)
+    if leads:
+        write_text(config.output / CONFIG, config.model_dump_json(indent=2))
         write_text(config.output / "revision.txt", f"{_revision()}\n")
+        record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
     spec = PreprocessSpec(**config.preprocess.model_dump())
     model = _initial_model(config, training, spec) if not resume else build_cmaen(**config.model.model_dump())
@@ -89,17 +105,35 @@ def train(config: Config, *, resume: bool = False) -> Path:
         ),
         validation_loader(validation, spec),
         settings,
+        precision=precision,
         output=config.output,
-        monitor="val_accuracy",
         resume=resume,
     )
     if trainer.is_global_zero:
-        _keep_best(module.model, config, spec, training, validation)
+        _keep_best(module.model, config, record, spec, training, validation)
     return config.output / BEST
 
 
-def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
-    assert config.data.path is not None
+def _precision(settings: TrainingConfig, began: Record | None, *, say: bool) -> str:
+    hardware = Hardware.here(settings.accelerator)
+    choice = choose(settings.precision, hardware, began=began.precision if began else None)
+    against = objection(choice.precision, hardware)
+    if say:
+        log.info("precision %s: %s", *choice)
+        if against:
+            log.warning("%s", against)
+    return choice.precision
+
+
+def read_data(config: Config) -> tuple[FaceSet, FaceSet]:
+    """The faces that a configuration trains on, with their votes, and those that it validates on.
+
+    Raises:
+        ConfigError: The configuration names no data.
+        DataError: They cannot be read.
+    """
+    if config.data.path is None:
+        raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
     training = load_fer2013(config.data.path, Split.TRAIN)
     validation = load_fer2013(config.data.path, Split.VALIDATION)
     if config.data.leave_out != "nothing":
@@ -111,6 +145,25 @@ def _read_data(config: Config) -> tuple[FaceSet, FaceSet]:
     if config.data.votes is not None:
         training = join_votes(training, config.data.votes)
     return training, validation
+
+
+def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Sources:
+    """What the run of a configuration learns from.
+
+    Args:
+        config: Of the run.
+        training, validation: Its faces, see :func:`read_data`.
+
+    Raises:
+        CheckpointError: A teacher is missing.
+    """
+    checksums = [read_card(teacher).sha256 for teacher in config.distillation.teachers]
+    return Sources(
+        training=training.fingerprint(),
+        validation=validation.fingerprint(),
+        votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
+        teachers=tuple(sums.get(SAFETENSORS, json.dumps(sums, sort_keys=True)) for sums in checksums),
+    )
 
 
 def _targets(training: FaceSet, config: Config) -> Tensor:
@@ -156,9 +209,11 @@ def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> 
     model.backbone.train()
 
 
-def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: FaceSet, validation: FaceSet) -> None:
+def _keep_best(
+    model: CMAEN, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
+) -> None:
     """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
-    best = torch.load(config.output / f"{BEST}.ckpt", map_location="cpu", weights_only=False)
+    best = read_run_state(config.output / f"{BEST}.ckpt")
     prefix = "model."
     state = {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
     model.load_state_dict(state)
@@ -167,7 +222,7 @@ def _keep_best(model: CMAEN, config: Config, spec: PreprocessSpec, training: Fac
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
         preprocess=spec,
-        training=_history(config, best["epoch"] + 1, training),
+        training=_history(config, record, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
     )
     save_checkpoint(model, card, config.output / BEST)
@@ -183,24 +238,24 @@ def _validate(model: CMAEN, spec: PreprocessSpec, validation: FaceSet) -> Metric
     return measure(validation.labels, logits_of(validation, spec, engine).argmax(axis=1))
 
 
-def _history(config: Config, epochs: int, training: FaceSet) -> dict[str, Any]:
+def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> dict[str, Any]:
     """What a card says of the training; paths are cut to their names, for a card travels."""
     assert config.data.path is not None
     return {
         "data": config.data.path.name,
         "split": Split.TRAIN.value,
         "images": len(training),
-        "sha256": training.fingerprint(),
+        "sha256": record.sources.training,
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
         "teachers": [read_card(teacher).name for teacher in config.distillation.teachers],
-        "pretraining": _pretraining(config),
+        "pretraining": record.pretraining,
         "chosen_on": Split.VALIDATION.value,
         "epochs": epochs,
         "seed": config.seed,
         "loss": config.loss.model_dump(mode="json"),
-        "optimisation": config.training.model_dump(mode="json"),
+        "optimisation": config.training.model_dump(mode="json") | {"precision": record.precision},
         "revision": _revision(),
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
