@@ -23,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cmaen.config import load_config
 from cmaen.data.augmentation import augment, rand_augment
 from cmaen.losses import LossWeights, cmaen_loss
-from cmaen.models.cmaen import CMAEN, build_cmaen
+from cmaen.models.build import build_cmaen
+from cmaen.models.cmaen import CMAEN
 from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64

@@ -57,7 +57,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cmaen.card import Card
     from cmaen.export import export
     from cmaen.models.checkpoint import save_checkpoint
-    from cmaen.models.cmaen import build_cmaen
+    from cmaen.models.build import build_cmaen
     from cmaen.preprocessing import PreprocessSpec
 
     torch.manual_seed(0)

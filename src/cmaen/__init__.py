@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.predictor import EmotionPredictor
+    from cmaen.models.build import build_cmaen
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
-    from cmaen.models.cmaen import CMAEN, build_cmaen
+    from cmaen.models.cmaen import CMAEN
     from cmaen.types import EMOTIONS
 
 _HOMES = {
@@ -25,7 +26,7 @@ _HOMES = {
     "CmaenError": "cmaen.errors",
     "EmotionPredictor": "cmaen.inference.predictor",
     "annotate": "cmaen.inference.annotate",
-    "build_cmaen": "cmaen.models.cmaen",
+    "build_cmaen": "cmaen.models.build",
     "load_checkpoint": "cmaen.models.checkpoint",
     "read_image": "cmaen.images",
     "save_checkpoint": "cmaen.models.checkpoint",

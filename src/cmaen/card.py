@@ -32,7 +32,7 @@ class Card:
 
     Attributes:
         name: Of the model.
-        architecture: Arguments of :func:`cmaen.models.cmaen.build_cmaen`.
+        architecture: Arguments of :func:`cmaen.models.build.build_cmaen`.
         preprocess: From a face crop to the input.
         crop: From a detected face to the crop.
         temperature: The logits are divided by it before the softmax.

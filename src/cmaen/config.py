@@ -39,6 +39,10 @@ class PreprocessConfig(Section):
 class ModelConfig(Section):
     """The architecture, see build_cmaen; the defaults are the paper's."""
 
+    wiring: Literal["paper", "residual"] = Field(
+        "paper",
+        description="how the parts are joined; residual: the network begins as its backbone, all else adds to it",
+    )
     backbone: str | None = Field(
         "efficientnet_v2_s", description="pretrained pathway, see build_backbone; null for none"
     )

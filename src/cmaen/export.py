@@ -26,7 +26,7 @@ from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.models.cmaen import CMAEN
+from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 
 PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf16", "int8")}
@@ -149,7 +149,7 @@ def _beside(output: Path, card: Card) -> Card:
 
 
 def _write(
-    model: CMAEN, spec: PreprocessSpec, folder: Path, engine: str, precision: str, training: FaceSet | None
+    model: EmotionNetwork, spec: PreprocessSpec, folder: Path, engine: str, precision: str, training: FaceSet | None
 ) -> None:
     plain = folder / "plain.onnx"
     _write_onnx(model, spec.image_size, plain)
@@ -174,8 +174,8 @@ class _Logits(nn.Module):
         return logits
 
 
-def _write_onnx(model: CMAEN, size: int, path: Path) -> None:
-    model.fusion.fold_norm()
+def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
+    model.fold_norms()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

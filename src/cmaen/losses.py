@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmaen.models.cmaen import EmotionOutput
+from cmaen.models.network import EmotionOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +74,6 @@ def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights) -> 
         loss = loss + weights.focal * focal
     if output.emotion_logits is not None:
         loss = loss + weights.emotion * F.cross_entropy(output.emotion_logits.float(), targets)
-    return torch.as_tensor(loss + weights.fusion * F.cross_entropy(output.fusion_logits.float(), targets))
+    if output.fusion_logits is not None:
+        loss = loss + weights.fusion * F.cross_entropy(output.fusion_logits.float(), targets)
+    return torch.as_tensor(loss)

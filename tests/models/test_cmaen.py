@@ -5,7 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cmaen.errors import ConfigError  # noqa: E402
-from cmaen.models.cmaen import CMAEN, build_cmaen  # noqa: E402
+from cmaen.models.build import build_cmaen
+from cmaen.models.cmaen import CMAEN  # noqa: E402
 from cmaen.models.ecnn import ECNN  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 

@@ -18,7 +18,7 @@ pytest.importorskip("lightning")
 from cmaen.data.fer2013 import load_fer2013  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
-from cmaen.models.cmaen import build_cmaen  # noqa: E402
+from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import Regime, train_loader  # noqa: E402
 from tests.conftest import TINY  # noqa: E402

@@ -141,3 +141,68 @@ class CrossModalAttention(nn.Module):
     def _tokens(self, x: Tensor) -> Tensor:
         """[B, h * d, H, W] -> [B, h, N, d]."""
         return x.reshape(x.shape[0], self.heads, x.shape[1] // self.heads, x.shape[2] * x.shape[3]).transpose(2, 3)
+
+
+class ExchangeAttention(nn.Module):
+    """Cross-modal attention of the residual wiring: what a place of one pathway learns from the other, to be added.
+
+    Both maps are normalised, places are told by fixed sines, queries and keys have length 1 and each head a temperature
+    (Henry et al., 2020), and the answer is scaled by lambda, which starts small (LayerScale, Touvron et al., 2021).
+
+    Args:
+        query_channels: Channels of the map that asks.
+        context_channels: Channels of the map that answers.
+        dim: D, channels of the result, a multiple of ``heads`` and of 4.
+        heads: h.
+    """
+
+    def __init__(self, query_channels: int, context_channels: int, *, dim: int, heads: int) -> None:
+        super().__init__()
+        if dim % heads or dim % 4:
+            raise ValueError(f"attention dim {dim} is not a multiple of its {heads} heads and of 4")
+        self.heads = heads
+        self.query_norm = nn.LayerNorm(query_channels)
+        self.context_norm = nn.LayerNorm(context_channels)
+        self.query = nn.Linear(query_channels, dim)
+        self.key = nn.Linear(context_channels, dim)
+        self.value = nn.Linear(context_channels, dim)
+        self.proj = nn.Linear(dim, dim)
+        self.temperature = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
+        self.scale = nn.Parameter(torch.full((dim,), 0.1))
+
+    def forward(self, query: Tensor, context: Tensor, *, return_attention: bool = False) -> CrossModal:
+        """Query [B, C, H, W] and context [B, C', H', W'] -> [B, D, H, W]; the maps' sizes may differ."""
+        batch, _, height, width = query.shape
+        asking = self.query_norm(query.flatten(2).transpose(1, 2))  # [B, C, H, W] -> [B, N, C]
+        answering = self.context_norm(context.flatten(2).transpose(1, 2))  # [B, C', H', W'] -> [B, N', C']
+        q = F.normalize(self._split(self.query(asking) + places(query, self.query.out_features)), dim=-1)
+        k = F.normalize(self._split(self.key(answering) + places(context, self.key.out_features)), dim=-1)
+        v = self._split(self.value(answering))  # [B, h, N', d]
+        q = q * self.temperature.exp()
+        attention = None
+        if return_attention:
+            attention = torch.softmax(q @ k.transpose(-2, -1), dim=-1)  # [B, h, N, N']
+            out = attention @ v
+        else:
+            out = F.scaled_dot_product_attention(q, k, v, scale=1.0)  # [B, h, N, d]
+        out = self.scale * self.proj(out.transpose(1, 2).flatten(2))  # [B, h, N, d] -> [B, N, D]
+        return CrossModal(out.transpose(1, 2).reshape(batch, -1, height, width), attention)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, N, h * d] -> [B, h, N, d]."""
+        return x.reshape(x.shape[0], x.shape[1], self.heads, x.shape[2] // self.heads).transpose(1, 2)
+
+
+def places(x: Tensor, dim: int) -> Tensor:
+    """Sines and cosines of where each place of a map is, [1, H * W, dim]; the same for the same part of the face."""
+    height, width = x.shape[-2:]
+    rates = math.pi * 2.0 ** torch.arange(dim // 4, device=x.device).mul(4 / max(dim // 4, 1))  # half a turn to eight
+    rows = (torch.arange(height, device=x.device) + 0.5) / height
+    columns = (torch.arange(width, device=x.device) + 0.5) / width
+    vertical, horizontal = rows[:, None] * rates, columns[:, None] * rates  # [H, dim / 4], [W, dim / 4]
+    parts = [
+        f(angles).expand(height, width, -1)
+        for angles in (vertical[:, None], horizontal[None])
+        for f in (torch.sin, torch.cos)
+    ]
+    return torch.cat(parts, dim=-1).reshape(1, height * width, dim).to(x.dtype)

@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 from cmaen.card import FILES, SAFETENSORS, Card, read_card, verified
 from cmaen.errors import CheckpointError
 from cmaen.files import replacing, sha256
-from cmaen.models.cmaen import CMAEN, build_cmaen
+from cmaen.models.build import build_cmaen
+from cmaen.models.network import EmotionNetwork
 
 
-def save_checkpoint(model: CMAEN, card: Card, folder: Path) -> Card:
+def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path) -> Card:
     """Write the weights (float16) and the card of a network into a folder.
 
     Returns:
@@ -35,7 +36,7 @@ def save_checkpoint(model: CMAEN, card: Card, folder: Path) -> Card:
     return card
 
 
-def load_checkpoint(checkpoint: Path) -> tuple[CMAEN, Card]:
+def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
     """The network of a checkpoint, in evaluation mode with float32 weights, and its card.
 
     Args:

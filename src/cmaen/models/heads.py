@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,22 +33,40 @@ class EmotionHeads(nn.Module):
         return torch.einsum("bec,ec->be", self.dropout(pooled), self.weight) + self.bias
 
 
+class NormBySource(nn.Module):
+    """A LayerNorm for each part of a vector, whose parts come from maps of different scale.
+
+    Args:
+        sources: Lengths of the parts.
+    """
+
+    def __init__(self, sources: Sequence[int]) -> None:
+        super().__init__()
+        self.sources = list(sources)
+        self.norms = nn.ModuleList(nn.LayerNorm(length) for length in sources)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, F] -> [B, F]."""
+        parts = torch.split(features, self.sources, dim=1)
+        return torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=1)
+
+
 class FusionClassifier(nn.Module):
     """Logits from all pooled features together.
 
     Args:
-        features: F, length of the feature vector.
+        features: F, length of the feature vector; or the lengths of its parts, each of which is normalised by itself.
         hidden: Width of the hidden layer.
         emotions: E.
         dropout: Before both linear layers.
     """
 
-    def __init__(self, features: int, *, hidden: int, emotions: int, dropout: float) -> None:
+    def __init__(self, features: int | Sequence[int], *, hidden: int, emotions: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.LayerNorm(features),
+            nn.LayerNorm(features) if isinstance(features, int) else NormBySource(features),
             nn.Dropout(dropout),
-            nn.Linear(features, hidden),
+            nn.Linear(features if isinstance(features, int) else sum(features), hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, emotions),
@@ -77,3 +96,30 @@ class AdaptiveEnsemble(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[B, F] -> weights [B, M] that sum to 1."""
         return torch.softmax(self.layers(features), dim=1)
+
+
+class AddingEnsemble(nn.Module):
+    """How much each further classifier adds to the trunk's answer: gates that start at 0.
+
+    Args:
+        features: F, length of the feature vector.
+        members: M, how many classifiers may add.
+        adaptive: Whether the gates differ from face to face, by an MLP; else each is one number an emotion.
+        emotions: E.
+        hidden: Width of the MLP's hidden layer.
+    """
+
+    def __init__(self, features: int, *, members: int, adaptive: bool, emotions: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.fixed = nn.Parameter(torch.zeros(members, emotions))
+        self.layers: nn.Sequential | None = None
+        if adaptive:
+            last = nn.Linear(hidden, members)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.layers = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, hidden), nn.ReLU(), last)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, F] -> gates [B, M, E]."""
+        gates = self.fixed.expand(len(features), -1, -1)  # [M, E] -> [B, M, E]
+        return gates if self.layers is None else gates + self.layers(features)[..., None]

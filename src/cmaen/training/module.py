@@ -11,14 +11,14 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from cmaen.losses import LossWeights, cmaen_loss
-from cmaen.models.cmaen import CMAEN
+from cmaen.models.network import EmotionNetwork
 from cmaen.training.batches import Batch, derived_seed
 from cmaen.training.optimisation import Optimisation
 from cmaen.types import EMOTIONS
 
 
 class EmotionModule(LightningModule):
-    """Trains a CMAEN.
+    """Trains a network of the emotions.
 
     Args:
         model: The network.
@@ -29,7 +29,7 @@ class EmotionModule(LightningModule):
 
     def __init__(
         self,
-        model: CMAEN,
+        model: EmotionNetwork,
         *,
         loss_weights: LossWeights,
         optimisation: Optimisation,

@@ -30,8 +30,9 @@ from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import adapt_statistics
+from cmaen.models.build import build_cmaen
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
-from cmaen.models.cmaen import CMAEN, build_cmaen
+from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.checkpoints import read_run_state
@@ -181,7 +182,7 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(torch.from_numpy(training.labels), len(EMOTIONS), others)
 
 
-def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> CMAEN:
+def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> EmotionNetwork:
     """The network that a run begins with."""
     if config.initial_weights is not None:
         model, card = load_checkpoint(config.initial_weights)
@@ -201,7 +202,7 @@ def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> C
     return model
 
 
-def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
+def _adapt(model: EmotionNetwork, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
     assert model.backbone is not None
     some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
     batch = FaceBatches(training, spec)[Picks(torch.from_numpy(some), seed)]
@@ -210,7 +211,7 @@ def _adapt(model: CMAEN, training: FaceSet, spec: PreprocessSpec, seed: int) -> 
 
 
 def _keep_best(
-    model: CMAEN, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
+    model: EmotionNetwork, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
 ) -> None:
     """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
     best = read_run_state(config.output / f"{BEST}.ckpt")
@@ -229,7 +230,7 @@ def _keep_best(
 
 
 @torch.inference_mode()
-def _validate(model: CMAEN, spec: PreprocessSpec, validation: FaceSet) -> Metrics:
+def _validate(model: EmotionNetwork, spec: PreprocessSpec, validation: FaceSet) -> Metrics:
     """The figures in float32, as ``cmaen test`` gives them."""
 
     def engine(batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,197 @@
+"""A network by its architecture: the arguments that a card keeps, and the parts that fit each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from cmaen.errors import ConfigError
+from cmaen.models.attention import MultiScaleAttention
+from cmaen.models.backbones import Backbone, build_backbone
+from cmaen.models.cmaen import CMAEN
+from cmaen.models.ecnn import ECNN, Stem
+from cmaen.models.fusion import AdditiveFusion, CrossModalFusion, FeaturePyramid
+from cmaen.models.heads import AdaptiveEnsemble, AddingEnsemble, EmotionHeads, FusionClassifier
+from cmaen.models.network import EmotionNetwork
+from cmaen.models.residual import Exchange, JoinedPyramid, ResidualCMAEN, TrunkClassifier
+from cmaen.types import EMOTIONS
+
+Wiring = Literal["paper", "residual"]
+
+
+def build_cmaen(
+    *,
+    wiring: Wiring = "paper",
+    backbone: str | None = "efficientnet_v2_s",
+    backbone_weights: str | Path | None = None,
+    ecnn: bool = True,
+    ecnn_widths: tuple[int, int, int, int] = (64, 128, 256, 512),
+    ecnn_stem: Stem = "paper",
+    ecnn_stem_stride: int = 2,
+    multi_scale_attention: bool = True,
+    scales: tuple[int, ...] = (1, 2, 4),
+    cross_modal_attention: bool = True,
+    bidirectional: bool = False,
+    fused_channels: int = 256,
+    attention_heads: int = 8,
+    feature_pyramid: bool = True,
+    pyramid_channels: int = 128,
+    emotion_heads: bool = True,
+    adaptive_ensemble: bool = True,
+    hidden: int = 256,
+    dropout: float = 0.5,
+    stochastic_depth: float = 0.0,
+) -> EmotionNetwork:
+    """A CMAEN by its architecture; the defaults are the paper's, and every switch of its ablation is an argument.
+
+    Args:
+        wiring: How the parts are joined: ``paper``, see :mod:`cmaen.models.cmaen`, or ``residual``, where the network
+            begins as its backbone and every part adds to it, see :mod:`cmaen.models.residual`.
+        backbone: A registered backbone, or ``None`` to switch that pathway off.
+        backbone_weights: What the backbone starts from, see :func:`cmaen.models.backbones.build_backbone`.
+        ecnn: Whether there is an E-CNN pathway.
+        ecnn_widths, ecnn_stem, ecnn_stem_stride: See :class:`cmaen.models.ecnn.ECNN`.
+        multi_scale_attention, scales: See :class:`cmaen.models.attention.MultiScaleAttention`.
+        cross_modal_attention, bidirectional, attention_heads: See :class:`cmaen.models.fusion.CrossModalFusion`.
+            Without it, and with a single pathway, the projected maps are added.
+        fused_channels: D.
+        feature_pyramid, pyramid_channels: See :class:`cmaen.models.fusion.FeaturePyramid`.
+        emotion_heads: Whether there are emotion-specific heads; without them the fusion classifier alone answers.
+        adaptive_ensemble: Whether the two classifiers are weighed face by face, or averaged.
+        hidden: Width of the fusion classifier.
+        dropout: Of the E-CNN's last map and of the classifiers' inputs.
+        stochastic_depth: See :class:`cmaen.models.ecnn.ECNN`.
+
+    Raises:
+        ConfigError: Both pathways are switched off, or the backbone is unknown.
+    """
+    if backbone is None and not ecnn:
+        raise ConfigError("CMAEN needs at least one pathway: switch ecnn on or name a backbone")
+    texture = None
+    if ecnn:
+        texture = ECNN(
+            widths=ecnn_widths,
+            stem=ecnn_stem,
+            stem_stride=ecnn_stem_stride,
+            dropout=dropout,
+            stochastic_depth=stochastic_depth,
+        )
+    semantic = None if backbone is None else build_backbone(backbone, backbone_weights)
+    parts = _paper if wiring == "paper" else _residual
+    return parts(
+        texture,
+        semantic,
+        scales=scales if multi_scale_attention else None,
+        attention_heads=attention_heads if cross_modal_attention else 0,
+        bidirectional=bidirectional,
+        fused_channels=fused_channels,
+        pyramid_channels=pyramid_channels if feature_pyramid else 0,
+        emotion_heads=emotion_heads,
+        adaptive_ensemble=adaptive_ensemble,
+        hidden=hidden,
+        dropout=dropout,
+    )
+
+
+def _over_scales(pathway: ECNN | Backbone | None, scales: tuple[int, ...] | None) -> nn.Module:
+    return (
+        nn.Identity() if pathway is None or scales is None else MultiScaleAttention(pathway.channels[-1], scales=scales)
+    )
+
+
+def _paper(
+    texture: ECNN | None,
+    semantic: Backbone | None,
+    *,
+    scales: tuple[int, ...] | None,
+    attention_heads: int,
+    bidirectional: bool,
+    fused_channels: int,
+    pyramid_channels: int,
+    emotion_heads: bool,
+    adaptive_ensemble: bool,
+    hidden: int,
+    dropout: float,
+) -> CMAEN:
+    e_channels = texture.channels[-1] if texture else None
+    f_channels = semantic.channels[-1] if semantic else None
+    fusion: CrossModalFusion | AdditiveFusion
+    if attention_heads and e_channels and f_channels:
+        fusion = CrossModalFusion(
+            e_channels, f_channels, dim=fused_channels, heads=attention_heads, bidirectional=bidirectional
+        )
+    else:
+        fusion = AdditiveFusion(e_channels, f_channels, dim=fused_channels)
+    pyramid = None
+    if pyramid_channels:
+        level_channels = texture.channels[1:] if texture else semantic.channels if semantic else ()
+        pyramid = FeaturePyramid(level_channels, fused_channels, dim=pyramid_channels)
+    features = fused_channels + (f_channels or 0) + 4 * pyramid_channels
+    emotions = len(EMOTIONS)
+    return CMAEN(
+        ecnn=texture,
+        backbone=semantic,
+        ecnn_attention=_over_scales(texture, scales),
+        backbone_attention=_over_scales(semantic, scales),
+        fusion=fusion,
+        pyramid=pyramid,
+        emotion_heads=EmotionHeads(fused_channels, emotions=emotions, dropout=dropout) if emotion_heads else None,
+        fusion_classifier=FusionClassifier(features, hidden=hidden, emotions=emotions, dropout=dropout),
+        ensemble=AdaptiveEnsemble(features) if emotion_heads and adaptive_ensemble else None,
+    )
+
+
+def _residual(
+    texture: ECNN | None,
+    semantic: Backbone | None,
+    *,
+    scales: tuple[int, ...] | None,
+    attention_heads: int,
+    bidirectional: bool,
+    fused_channels: int,
+    pyramid_channels: int,
+    emotion_heads: bool,
+    adaptive_ensemble: bool,
+    hidden: int,
+    dropout: float,
+) -> ResidualCMAEN:
+    """What nothing reads is not made: the exchange without emotion heads and without a second pathway, for one."""
+    pathways = [pathway.channels[-3:] for pathway in (semantic, texture) if pathway is not None]
+    trunk = pathways[0]
+    side: tuple[int, ...] = pathways[1] if len(pathways) == 2 else ()
+    exchange = None
+    if emotion_heads or side:
+        exchange = Exchange(
+            trunk[-2] if semantic else trunk[-1],
+            side[-1] if side else None,
+            dim=fused_channels,
+            heads=attention_heads,
+            bidirectional=bidirectional,
+        )
+    pyramid = JoinedPyramid(trunk, side, dim=pyramid_channels) if pyramid_channels else None
+    sources = [
+        trunk[-1],
+        *([fused_channels] if exchange else []),
+        *([pyramid_channels] * len(trunk) if pyramid else []),
+    ]
+    emotions = len(EMOTIONS)
+    heads = EmotionHeads(fused_channels, emotions=emotions, dropout=dropout) if emotion_heads else None
+    fusion = None
+    if side or pyramid is not None:
+        fusion = FusionClassifier(sources, hidden=hidden, emotions=emotions, dropout=dropout)
+    members = sum(part is not None for part in (heads, fusion))
+    return ResidualCMAEN(
+        ecnn=texture,
+        backbone=semantic,
+        ecnn_attention=_over_scales(texture, scales),
+        exchange=exchange,
+        pyramid=pyramid,
+        trunk_classifier=TrunkClassifier(trunk[-1], emotions=emotions, dropout=dropout),
+        emotion_heads=heads,
+        fusion_classifier=fusion,
+        ensemble=AddingEnsemble(sum(sources), members=members, adaptive=adaptive_ensemble, emotions=emotions)
+        if members
+        else None,
+    )
