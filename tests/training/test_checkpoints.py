@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.errors import CheckpointError  # noqa: E402
-from cmaen.training.checkpoints import read_run_state  # noqa: E402
+from cmaen.errors import CheckpointError, OutputError  # noqa: E402
+from cmaen.training.checkpoints import PlainCheckpoints, read_run_state  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from tests.training.test_run import config, with_a_power_cut  # noqa: E402
 
@@ -54,6 +55,23 @@ def test_a_state_that_is_damaged_or_holds_code_is_refused(
     with pytest.raises(CheckpointError, match=r"last\.ckpt"):
         train(config(fer_tree, output), resume=True)
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_leaves_the_state_before_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.ckpt"
+    PlainCheckpoints().save_checkpoint({"epoch": 0}, path)
+    before = path.read_bytes()
+
+    def full(state: object, file: Path) -> None:
+        assert Path(file).parent == tmp_path
+        Path(file).write_bytes(before[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match="No space left"):
+        PlainCheckpoints().save_checkpoint({"epoch": 1}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_best_state_is_plain_data_too(begun: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from cmaen.card import read_card
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.splits import Split
 from cmaen.errors import CheckpointError, DataError, SplitError
@@ -36,6 +39,16 @@ def test_a_teacher_is_asked_once(
     cached.write_bytes(cached.read_bytes()[:100])
     with pytest.raises(DataError, match="delete it"):
         teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
+
+
+def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    teacher, cache = tmp_path / "teacher", tmp_path / "cache"
+    shutil.copytree(checkpoint, teacher)
+    replace(read_card(teacher), name='../a:b? "c"').write(teacher)
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
+    (cached,) = cache.iterdir()
+    assert cached.name.startswith("..-a-b-c--")
 
 
 def test_only_training_is_taught_and_only_by_what_is_there(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.training import run  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Regime, ShuffledPicks, train_loader, validation_loader  # noqa: E402
 from cmaen.training.callbacks import EpochLog  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
@@ -170,6 +173,22 @@ def test_a_run_goes_on_with_its_own_configuration_alone(fer_tree: Path, tmp_path
     (there / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"config\.json"):
         train(config(moved, there), resume=True)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_revision_is_that_of_this_code_and_of_no_checkout_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / "notes").touch()
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", tmp_path, "add", "notes"], check=True)
+    subprocess.run(["git", "-C", tmp_path, *author, "commit", "--quiet", "-m", "Notes"], check=True)
+    monkeypatch.setattr(run, "__file__", str(tmp_path / "run.py"))
+    (tmp_path / "run.py").touch()
+    assert run._revision() is None
+    subprocess.run(["git", "-C", tmp_path, "add", "run.py"], check=True)
+    assert re.fullmatch("[0-9a-f]{40}-dirty", run._revision() or "")
 
 
 def test_validation_and_test_never_train(fer_tree: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra, log, progress
-from cmaen.errors import OutputError
+from cmaen.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
     from cmaen.data.splits import FaceSet
@@ -63,7 +63,14 @@ def test(
     faces = load_fer2013(data, Split.parse(split))
     if votes is not None:
         faces = join_votes(faces, votes)
-    subsets = _without_copies(faces, data) if without_copies or output is not None else {}
+    subsets: dict[str, FaceSet] = {}
+    if without_copies or output is not None:
+        try:
+            subsets = _without_copies(faces, data)
+        except SplitError as error:
+            if without_copies:
+                raise
+            typer.echo(f"not measured without copies: {error}", err=True)
     logits = logits_of(faces, card.preprocess, network, progress=bar("batches"))
     assessment = assess(faces, logits, temperature=card.temperature, rng=np.random.default_rng(0), subsets=subsets)
     for name, headline in assessment.headlines.items():
@@ -124,14 +131,19 @@ def calibrate(
     folder = folder_of(checkpoint)
     card = read_card(folder)
     faces = load_fer2013(data, Split.VALIDATION)
-    faces = _without_copies(faces, data)["without near copies"]
+    copies = "without"
+    try:
+        faces = _without_copies(faces, data)["without near copies"]
+    except SplitError as error:
+        copies = "with"
+        typer.echo(f"copies are not left out: {error}", err=True)
     logits = logits_of(faces, card.preprocess, build_engine(engine, folder), progress=bar("batches"))
     before = calibration(faces.labels, probabilities(logits))
     after = calibration(faces.labels, cross_fitted(faces.labels, logits))
     temperature = fit_temperature(faces.labels, logits)
-    figures = {"faces": len(faces), "before": before.as_dict(), "cross_fitted": after.as_dict()}
+    figures = {"faces": len(faces), "copies": copies, "before": before.as_dict(), "cross_fitted": after.as_dict()}
     replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures}).write(folder)
-    typer.echo(f"temperature {temperature:.4f}, fitted on {len(faces)} faces of {faces.split.value} without copies")
+    typer.echo(f"temperature {temperature:.4f}, fitted on {len(faces)} faces of {faces.split.value} {copies} copies")
     typer.echo(f"ECE, equal mass: {before.ece_equal_mass:.4f} before, {after.ece_equal_mass:.4f} cross-fitted")
 
 
@@ -219,16 +231,23 @@ def benchmark(
 
 
 def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:
-    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too."""
+    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
+
+    Raises:
+        SplitError: The data hold no Training, or nothing else.
+    """
     from cmaen.data.fer2013 import load_fer2013
     from cmaen.data.leakage import without_copies
     from cmaen.data.splits import Split
 
     training = load_fer2013(data, Split.TRAIN)
-    return {
+    subsets = {
         f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
         for kind in ("exact", "near")
     }
+    if not all(map(len, subsets.values())):
+        raise SplitError(f"every face of {faces.split.value} has a copy in {training.split.value}")
+    return subsets
 
 
 def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]]:

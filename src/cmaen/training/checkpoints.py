@@ -1,13 +1,15 @@
-"""The files that a run is resumed from, read as plain data: nothing in them is executed."""
+"""The files that a run is resumed from: written whole or not at all, and read as plain data, of which nothing runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from cmaen.errors import CheckpointError
+from cmaen.files import replacing
 from cmaen.models.backbones.base import read_state_dict
 
 _PARTS = ("pytorch-lightning_version", "epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states")
@@ -26,7 +28,20 @@ def read_run_state(path: Path) -> dict[str, Any]:
 
 
 class PlainCheckpoints(TorchCheckpointIO):
-    """Lightning's way to write its files, and :func:`read_run_state` to read them."""
+    """How Lightning writes and reads its files.
+
+    Its own way writes beside the system's temporary files and then copies, where that is another disk, and always on
+    Windows: a kill in that moment takes the last checkpoint with it.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write a file, whole or not at all.
+
+        Raises:
+            OutputError: It cannot be written; the one before is as it was.
+        """
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See :func:`read_run_state`."""

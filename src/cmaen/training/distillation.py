@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def _logits(faces: FaceSet, teacher: Path, cache: Path) -> NDArray[np.float32]:
     """float32 [2, N, 7]: of the faces and of their mirror images."""
     card = read_card(teacher)
     weights = hashlib.sha256(json.dumps(card.sha256, sort_keys=True).encode()).hexdigest()
-    path = cache / f"{card.name}-{weights[:16]}-{faces.fingerprint()[:16]}.npy"
+    name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
+    path = cache / f"{name}-{weights[:16]}-{faces.fingerprint()[:16]}.npy"
     if path.is_file():
         try:
             return np.asarray(np.load(path), np.float32)

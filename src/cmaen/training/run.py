@@ -271,9 +271,13 @@ def _pretraining(config: Config) -> str | None:
 
 
 def _revision() -> str | None:
-    """The git commit of the code that runs, marked where it was changed since; ``None`` outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """The git commit of the code that runs, marked where it was changed since; ``None`` outside its checkout."""
+    here = Path(__file__)
+    known = ["ls-files", "--error-unmatch", here.name]  # not the checkout of somebody's environment
+    commit = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        for command in (known, commit):
+            done = subprocess.run(["git", "-C", str(here.parent), *command], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -1,0 +1,61 @@
+"""``cmaen test`` and ``calibrate`` on data that hold less than all splits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+from cmaen.card import read_card
+from cmaen.cli.evaluation import calibrate
+from cmaen.cli.evaluation import test as measure
+from cmaen.errors import SplitError
+
+
+@pytest.fixture
+def alone(fer_tree: Path, tmp_path: Path) -> Path:
+    """FER2013 of which somebody has the validation split alone."""
+    shutil.copytree(fer_tree / "validation", tmp_path / "data" / "validation")
+    return tmp_path / "data"
+
+
+def test_the_report_says_what_it_leaves_out(
+    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure(data=alone, checkpoint=checkpoint, output=tmp_path / "report")
+    assert "not measured without copies" in capsys.readouterr().err
+    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert list(figures["headlines"]) == ["official"]
+    assert (tmp_path / "report" / "report.html").is_file()
+    with pytest.raises(SplitError, match="Training"):
+        measure(data=alone, checkpoint=checkpoint, without_copies=True)
+
+
+def test_a_temperature_can_be_fitted_without_training(
+    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    calibrate(data=alone, checkpoint=folder)
+    said = capsys.readouterr()
+    assert "copies are not left out" in said.err
+    assert "21 faces of PublicTest with copies" in said.out
+    assert read_card(folder).metrics["calibration"]["copies"] == "with"
+
+
+def test_a_split_of_copies_alone(
+    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    shutil.copytree(alone / "validation", alone / "train")
+    for file in (alone / "train").rglob("PublicTest_*"):
+        file.rename(file.with_name(file.name.replace("PublicTest", "Training")))
+    calibrate(data=alone, checkpoint=folder)
+    assert "every face of PublicTest has a copy in Training" in capsys.readouterr().err
