@@ -75,11 +75,18 @@ class FaceEmotion:
         probabilities: One for each of :data:`EMOTIONS`, in that order; they sum to 1.
         face: Where the face is.
         identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
+
+    Raises:
+        ValueError: A probability is not finite, like those of a network that has overflowed.
     """
 
     probabilities: tuple[float, ...]
     face: FaceBox
     identity: int | None = None
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.probabilities)):
+            raise ValueError(f"the probabilities of a face must be finite, not {self.probabilities}")
 
     @property
     def emotion(self) -> str:
@@ -104,8 +111,8 @@ class FaceEmotion:
         face = self.face
         return {
             **({} if self.identity is None else {"identity": self.identity}),
-            "box": [round(v, 1) for v in (face.x, face.y, face.width, face.height)],
-            "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks or ()],
+            "box": [round(float(v), 1) for v in (face.x, face.y, face.width, face.height)],
+            "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in face.landmarks or ()],
             **self.classification(),
         }
 

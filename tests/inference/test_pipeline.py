@@ -1,61 +1,319 @@
 from __future__ import annotations
 
+import json
+import shutil
 import threading
-import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
-from cmaen.inference.pipeline import Behind, ahead
+from cmaen.card import read_card, shipped_checkpoint
+from cmaen.engines import build_engine, probabilities
+from cmaen.errors import DetectorError
+from cmaen.inference.alignment import crop_face
+from cmaen.inference.classifier import FaceClassifier
+from cmaen.inference.detectors import build_detector
+from cmaen.inference.pipeline import FacePipeline
+from cmaen.inference.sources import Pending, open_source
+from cmaen.inference.sources.images import ImageSource
+from cmaen.preprocessing import CropSpec
+from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
-
-def test_items_come_in_order_and_not_too_far_ahead() -> None:
-    made = []
-
-    def items() -> object:
-        for number in range(50):
-            made.append(number)
-            yield number
-
-    source = ahead(items(), size=4)
-    assert next(source) == 0
-    time.sleep(0.2)
-    assert len(made) <= 7
-    assert list(source) == list(range(1, 50))
-
-
-def test_errors_of_the_maker_are_raised_after_its_items() -> None:
-    def items() -> object:
-        yield 1
-        raise OSError("gone")
-
-    source = ahead(items())
-    assert next(source) == 1
-    with pytest.raises(OSError, match="gone"):
-        next(source)
+FACES = [FaceBox(8, 8, 24, 24), FaceBox(40, 20, 12, 12)]
 
 
-def test_leaving_early_ends_the_thread() -> None:
+class ByColour:
+    """A classifier that takes red for angry and blue for sad, and keeps the crops that it is given."""
+
+    def __init__(self) -> None:
+        self.crops: list[np.ndarray] = []
+        self.batches: list[int] = []
+
+    def crop(self, image: np.ndarray, face: FaceBox) -> np.ndarray:
+        return crop_face(image, face, CropSpec(margin=1.0))
+
+    def inputs(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        self.crops += crops
+        return np.array([crop.mean(axis=(0, 1)) for crop in crops], np.float32).reshape(-1, 3, 1, 1)
+
+    def probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        self.batches.append(len(inputs))
+        return np.eye(7)[np.where(inputs[:, 0, 0, 0] > inputs[:, 2, 0, 0], 0, 5)]
+
+    def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        return self.probabilities(self.inputs(crops))
+
+
+class Fickle(ByColour):
+    """Answers happy and sad in turn."""
+
+    def probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        self.batches.append(len(inputs))
+        return np.eye(7)[[3 if len(self.batches) % 2 else 5] * len(inputs)]
+
+
+class Finds:
+    """A detector that finds the same faces everywhere, and fails where the first pixel says so."""
+
+    FAILURES: ClassVar = {1: cv2.error("odd"), 2: DetectorError("no luck"), 3: ValueError("no number")}
+
+    def __init__(self, faces: Sequence[FaceBox] = FACES) -> None:
+        self.faces = faces
+        self.seen: list[np.ndarray] = []
+
+    def __call__(self, image: np.ndarray) -> list[FaceBox]:
+        self.seen.append(image)
+        number = int(image[0, 0, 0])
+        if number in self.FAILURES:
+            raise self.FAILURES[number]
+        if number == 4:
+            return [FaceBox(float("nan"), 0, 10, 10)]
+        return [] if number == 5 else list(self.faces)
+
+
+class Frames:
+    """A source of frames that are there already."""
+
+    live = False
+
+    def __init__(self, frames: Iterable[Frame], *, moving: bool = True) -> None:
+        self.frames = frames
+        self.moving = moving
+
+    def __iter__(self) -> Iterator[Pending]:
+        return (partial(lambda frame: frame, frame) for frame in self.frames)
+
+    def count(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+def film_of(pictures: Iterable[np.ndarray]) -> Frames:
+    return Frames(Frame(number, "film", image, number / 25) for number, image in enumerate(pictures))
+
+
+def marked(number: int) -> np.ndarray:
+    image = plain(BLUE)
+    image[0, 0] = number
+    return image
+
+
+def emotions(results: Iterable[Result]) -> list[list[str]]:
+    return [[face.emotion for face in result.faces] for result in results]
+
+
+def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> None:
+    detector, classifier = Finds(), ByColour()
+    image = plain(BLUE)
+    image[8:32, 8:32] = RED
+    (result,) = FacePipeline(classifier, detector).results(ImageSource([image]))
+    assert [face.face for face in result.faces] == FACES
+    assert emotions([result]) == [["angry", "sad"]]
+    assert (result.status, result.error) == ("ok", None)
+    assert all(face.identity is None for face in result.faces)
+    assert [crop.shape for crop in classifier.crops] == [(24, 24, 3), (12, 12, 3)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_a_picture_on_which_the_detector_fails_costs_none_of_the_others(batch_size: int) -> None:
+    images = [marked(number) for number in (0, 1, 2, 3, 4, 5, 9)]
+    results = list(FacePipeline(ByColour(), Finds(), batch_size=batch_size).results(ImageSource([*images, b"text"])))
+    assert [result.status for result in results] == ["ok", *["error"] * 4, "no_face", "ok", "error"]
+    names = ["None", "error", "DetectorError", "ValueError", "ValueError", "None", "None", "UnreadableImageError"]
+    assert [str(result.error).split(":")[0] for result in results] == names
+    assert [len(result.faces) for result in results] == [2, 0, 0, 0, 0, 0, 2, 0]
+    assert [result.frame.index for result in results] == list(range(8))
+
+
+def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_alone() -> None:
+    class Overflows(ByColour):
+        def probabilities(self, inputs: np.ndarray) -> np.ndarray:
+            answers = super().probabilities(inputs)
+            answers[inputs[:, 0, 0, 0] > inputs[:, 2, 0, 0]] = np.nan
+            return answers
+
+    pipeline = FacePipeline(Overflows(), None)
+    results = list(pipeline.results(ImageSource([plain(BLUE), plain(RED), plain(BLUE)])))
+    assert [result.status for result in results] == ["ok", "error", "ok"]
+    assert str(results[1].error).startswith("ValueError: the probabilities of a face must be finite, not (nan,")
+    pipeline = replace(pipeline, detect_every=1, classify_every=1)
+    results = list(pipeline.results(film_of([plain(BLUE), plain(RED), plain(RED), plain(BLUE), plain(BLUE)])))
+    assert [result.status for result in results] == ["ok", "error", "error", "ok", "ok"]
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (4, 1), (4, 3), (32, 4)])
+def test_the_order_and_the_answers_do_not_depend_on_batches_and_workers(batch_size: int, workers: int) -> None:
+    colours = [RED if number % 3 else BLUE for number in range(20)]
+    classifier = ByColour()
+    pipeline = FacePipeline(classifier, None, batch_size=batch_size, workers=workers)
+    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    assert emotions(results) == [["angry" if colour == RED else "sad"] for colour in colours]
+    assert [result.frame.index for result in results] == list(range(20))
+    assert classifier.batches == [batch_size] * (20 // batch_size) + [20 % batch_size] * (20 % batch_size > 0)
+
+
+def test_pixels_are_kept_only_where_a_sink_needs_them() -> None:
+    images = [plain(RED) for _ in range(20)]
+    classifier = ByColour()
+    pipeline = FacePipeline(classifier, Finds())
+    assert all(result.frame.image is None for result in pipeline.results(ImageSource(images)))
+    classifier.batches.clear()
+    assert all((result.frame.image == RED).all() for result in pipeline.results(ImageSource(images), keep_images=True))
+    assert max(classifier.batches) <= 8 * len(FACES)  # few large pictures are held at the same time
+
+
+def test_without_a_detector_the_whole_picture_is_the_face() -> None:
+    classifier = ByColour()
+    pipeline = FacePipeline(classifier, None)
+    (result,) = pipeline.results(ImageSource([plain(RED, 30, 50)]))
+    assert result.faces[0].face == FaceBox(0, 0, 50, 30)
+    assert classifier.crops[0].shape == (30, 50, 3)
+
+
+@pytest.mark.parametrize(("colour", "emotion"), [(RED, "angry"), (BLUE, "sad")])
+@pytest.mark.parametrize("kind", ["array", "bytes", "picture", "path", "video", "camera"])
+def test_what_is_red_reaches_detector_and_classifier_red(
+    kind: str, colour: tuple[int, int, int], emotion: str, tmp_path: Path
+) -> None:
+    image, path = Image.fromarray(plain(colour)), tmp_path / "plain.png"
+    image.save(path)
+    if kind in ("video", "camera"):
+        source = open_source(kind, write_film(tmp_path / "plain.mp4", [plain(colour)] * 3))
+    else:
+        source = ImageSource(
+            [{"array": plain(colour), "bytes": path.read_bytes(), "picture": image, "path": path}[kind]]
+        )
+    detector, classifier = Finds(), ByColour()
+    with closing(source):
+        results = list(FacePipeline(classifier, detector, detect_every=1).results(source, keep_images=True))
+    assert emotions(results) == [[emotion, emotion]] * len(results)
+    for pixels in (*detector.seen, *classifier.crops, *(result.frame.image for result in results)):
+        assert np.abs(pixels.astype(int) - colour).max() < 12
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_the_network_sees_red_before_green_before_blue(grey: bool, tmp_path: Path) -> None:
+    folder, colour = tmp_path / "copy", np.array([200, 90, 10])
+    shutil.copytree(shipped_checkpoint(), folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    card = read_card(folder)
+    spec = replace(card.preprocess, grey=grey)
+    replace(card, preprocess=spec).write(folder)
+    seen = np.rint(np.repeat(colour @ [0.299, 0.587, 0.114], 3)) if grey else colour
+    by_hand = np.array((seen / 255 - spec.mean) / spec.std, np.float32)
+    network_input = np.broadcast_to(by_hand[None, :, None, None], (1, 3, spec.image_size, spec.image_size))
+    expected = probabilities(build_engine("onnx", folder)(np.ascontiguousarray(network_input)), card.temperature)[0]
+    for detector in (None, Finds()):
+        (result,) = FacePipeline(FaceClassifier(folder), detector).results(ImageSource([plain(tuple(colour))]))
+        assert result.faces[0].probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
+    pipeline = FacePipeline(Fickle(), build_detector("haar"))
+    with closing(open_source("video", film)) as source:
+        results = list(pipeline.results(source))
+    assert [[face.identity for face in result.faces] for result in results] == [[1]] * 12
+    assert [result.frame.time for result in results] == pytest.approx(TIMES, abs=1e-3)
+    assert results[0].frame.image is not None
+    places = [result.faces[0].face.x for result in results]
+    assert places[-1] - places[0] == pytest.approx(22, abs=6)
+
+
+def test_smoothing_is_slower_than_the_face() -> None:
+    pictures = [picture(step) for step in range(12)]
+    spreads = {}
+    for smoothing in (0.0, 0.2, 1.0):
+        detector = Finds([FaceBox(100, 50, 88, 120)])
+        pipeline = FacePipeline(Fickle(), detector, smoothing=smoothing, classify_every=1)
+        happy = [
+            result.faces[0].probabilities[EMOTIONS.index("happy")] for result in pipeline.results(film_of(pictures))
+        ]
+        spreads[smoothing] = np.ptp(happy[2:])
+    assert spreads[0.0] == 1
+    assert 0 < spreads[1.0] < spreads[0.2] < 0.7
+
+
+@pytest.mark.parametrize(("detect_every", "classify_every"), [(1, 1), (3, 2), (6, 4), (100, 100)])
+def test_faces_are_searched_and_classified_as_often_as_asked(detect_every: int, classify_every: int) -> None:
+    detector, classifier = Finds([FaceBox(100, 50, 88, 120)]), ByColour()
+    pipeline = FacePipeline(classifier, detector, detect_every=detect_every, classify_every=classify_every)
+    results = list(pipeline.results(film_of(picture(0) for _ in range(12))))
+    assert len(results) == 12
+    assert all(len(result.faces) == 1 for result in results)
+    assert len(detector.seen) == len(range(0, 12, detect_every))
+    assert sum(classifier.batches) == len(range(0, 12, classify_every))
+
+
+def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
+    frames = [Frame(number, "film", marked(2 if number == 3 else 9), number / 25) for number in range(6)]
+    frames[1] = Frame(1, "film", None, 1 / 25, "VideoError: gone")
+    pipeline = FacePipeline(ByColour(), Finds(), detect_every=1)
+    results = list(pipeline.results(Frames(frames)))
+    assert [result.error for result in results] == [
+        None,
+        "VideoError: gone",
+        None,
+        "DetectorError: no luck",
+        None,
+        None,
+    ]
+    assert [[face.identity for face in result.faces] for result in results] == [[1, 2], [], [1, 2], [], [1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_who_leaves_early_leaves_no_thread_and_frames_are_not_taken_far_ahead(moving: bool) -> None:
+    taken: list[int] = []
+
+    def frames() -> Iterator[Frame]:
+        for number in range(10**6):
+            taken.append(number)
+            yield Frame(number, "film", plain(RED), number / 25)
+
     before = threading.active_count()
-    source = ahead(iter(range(10**9)), size=2)
-    next(source)
-    source.close()
+    pipeline = FacePipeline(ByColour(), None, workers=2, batch_size=4)
+    with closing(pipeline.results(Frames(frames(), moving=moving))) as results:
+        assert next(results).frame.index == 0
     assert threading.active_count() == before
+    assert len(taken) < 20
 
 
-def test_everything_is_consumed_in_order() -> None:
-    seen: list[int] = []
-    with Behind(seen.append, size=2) as behind:
-        for number in range(100):
-            behind.put(number)
-    assert seen == list(range(100))
+def test_an_error_of_the_source_is_raised() -> None:
+    def images() -> Iterator[bytes]:
+        yield b"text"
+        raise OSError("the source has gone")
+
+    for source in (ImageSource(images()), Frames((Frame(0, "film") if number else 1 / 0) for number in (1, 0))):
+        with pytest.raises((OSError, ZeroDivisionError)):
+            list(FacePipeline(ByColour(), None).results(source))
 
 
-def test_an_error_of_the_consumer_is_raised_and_blocks_nobody() -> None:
-    def refuse(item: int) -> None:
-        raise OSError("full")
+def test_no_pictures_are_no_results() -> None:
+    assert list(FacePipeline(ByColour(), None).results(ImageSource([]))) == []
 
-    with pytest.raises(OSError, match="full"), Behind(refuse, size=1) as behind:
-        for number in range(100):
-            behind.put(number)
-    with pytest.raises(OSError, match="full"), Behind(refuse, size=1) as behind:
-        behind.put(1)
+
+@pytest.mark.parametrize("name", ["workers", "batch_size", "detect_every", "classify_every"])
+def test_what_must_be_at_least_one(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
+        FacePipeline(ByColour(), None, **{name: 0})
+
+
+@pytest.mark.parametrize("smoothing", [-1.0, float("nan")])
+def test_smoothing_takes_no_time_below_zero(smoothing: float) -> None:
+    with pytest.raises(ValueError, match="smoothing must be 0 seconds or more"):
+        FacePipeline(ByColour(), None, smoothing=smoothing)
+
+
+def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:
+    box = FaceBox(*np.array([8, 8, 24, 24, 1], np.float32), landmarks=tuple(map(tuple, np.ones((5, 2), np.float32))))
+    record = Result(Frame(0), (FaceEmotion((1 / 7,) * 7, box),)).as_record()
+    assert json.loads(json.dumps(record))["faces"][0]["box"] == [8, 8, 24, 24]

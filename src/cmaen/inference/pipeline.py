@@ -117,7 +117,7 @@ class FacePipeline:
         """The results of some pictures, whose faces go through the network together."""
         rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
         for frame, faces, _, error in batch:
-            yield Result(frame, tuple(FaceEmotion(tuple(next(rows)), face) for face in faces), error)
+            yield _result(frame, [(tuple(next(rows)), face) for face in faces], error)
 
     def _moving(self, source: Source) -> Generator[Result, None, None]:
         tracker = FaceTracker()
@@ -132,9 +132,9 @@ class FacePipeline:
             return Result(frame, error=frame.error)
         try:
             tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
+            return Result(frame, tuple(map(_emotion_of, tracks)))
         except _BAD_PICTURE as problem:
             return Result(frame, error=describe(problem))
-        return Result(frame, tuple(map(_emotion_of, tracks)))
 
     def _tracked(self, tracker: FaceTracker, number: int, image: Image, time: float) -> list[Track]:
         """The faces of the next frame, each with an answer of the network."""
@@ -152,6 +152,14 @@ class FacePipeline:
 def describe(error: Exception) -> str:
     """An error as the results name it."""
     return f"{type(error).__name__}: {error}"
+
+
+def _result(frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
+    """The result of a picture; an error where the network has overflowed."""
+    try:
+        return Result(frame, tuple(FaceEmotion(*answer) for answer in answers), error)
+    except ValueError as problem:
+        return Result(frame, error=describe(problem))
 
 
 def _emotion_of(track: Track) -> FaceEmotion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -66,8 +67,9 @@ def ahead(
         stopped.set()
         for _ in threads:
             room.release()
+        deadline = time.monotonic() + _PATIENCE
         for thread in threads:
-            thread.join(_PATIENCE)
+            thread.join(max(0.0, deadline - time.monotonic()))
         if isinstance(iterator, Generator) and not any(thread.is_alive() for thread in threads):
             iterator.close()
 

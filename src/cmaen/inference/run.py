@@ -62,7 +62,8 @@ def run(
     people: set[int | None] = set()
     seconds = 0.0
     working = _Sinks(sinks)
-    results = ahead(pipeline.results(source, keep_images=working.draw), _itself, size=4)
+    size = 1 if source.live else 4
+    results = ahead(pipeline.results(source, keep_images=working.draw), _itself, size=size)
     try:
         with closing(results):
             try:

@@ -42,7 +42,7 @@ class Track:
 
     def update(self, probabilities: NDArray[np.float64], time: float, smoothing: float) -> None:
         """Take in a new answer; what is ``smoothing`` seconds old counts 1/e of it, whatever the frame rate."""
-        if self.probabilities is None or smoothing <= 0:
+        if self.probabilities is None or smoothing <= 0 or np.isnan(self.probabilities).any():
             self.probabilities = probabilities
         else:
             share = 1 - math.exp(-max(time - self.updated, 0.0) / smoothing)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from PIL import Image as PILImage
 
 from cmaen.errors import OutputError
 from cmaen.files import replacing
+from cmaen.images import printable
 from cmaen.types import Image, Result
 
 log = logging.getLogger(__name__)
@@ -28,19 +30,20 @@ class PictureSink:
     draws = True
 
     def __init__(self, target: Path, *, root: Path | None = None) -> None:
-        if root is None and target.suffix.lower() not in PILImage.registered_extensions():
+        kind = PILImage.registered_extensions().get(target.suffix.lower())
+        if root is None and kind not in PILImage.SAVE:
             raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
         self._target = target
-        self._root = root
+        self._root = None if root is None else _path(printable(root))
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         if not result.faces or drawn is None:
             return
-        source = Path(result.frame.name)
+        source = _path(result.frame.name)
         target = self._target if self._root is None else self._target / source.relative_to(self._root)
         try:
-            if target.exists() and target.samefile(source):
+            if _same(target, source):
                 raise OutputError(f"{target} is the image itself; choose another place for the annotated picture")
             with replacing(target) as temporary:
                 PILImage.fromarray(drawn).save(temporary)
@@ -52,3 +55,16 @@ class PictureSink:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _path(name: str) -> Path:
+    """The path of a printable name; of one that is not UTF-8, a path of that text."""
+    return Path(os.fsdecode(name.encode()))
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are there, and the same file."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

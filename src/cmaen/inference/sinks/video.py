@@ -30,11 +30,13 @@ class Timing(Protocol):
         rate: Frames a second, for players that ask.
         time_base: The unit of the frames' times, in seconds.
         sound: A video whose first audio stream is copied; ``None`` for silence.
+        begins: What the sound's clock shows where the frames' times are 0, in seconds.
     """
 
     rate: Fraction
     time_base: Fraction
     sound: Path | None
+    begins: float
 
 
 class VideoSink:
@@ -116,7 +118,7 @@ class VideoSink:
             stream.options = {"preset": "veryfast", "crf": "20"}
         stream.codec_context.time_base = self._time_base
         if self._timing.sound is not None:
-            self._sound = _Sound.of(self._timing.sound, self._container)
+            self._sound = _Sound.of(self._timing.sound, self._container, begins=self._timing.begins)
         self._stream = stream
         return stream
 
@@ -138,20 +140,29 @@ class _Sound:
     """Copies the packets of an audio stream, as far as the pictures have come."""
 
     def __init__(
-        self, path: Path, source: InputContainer, stream: AudioStream, target: AudioStream, container: OutputContainer
+        self,
+        path: Path,
+        source: InputContainer,
+        stream: AudioStream,
+        target: AudioStream,
+        container: OutputContainer,
+        *,
+        begins: float,
     ) -> None:
         self._path, self._source, self._target, self._container = path, source, target, container
+        self._begins = begins
         self._packets = self._readable(source.demux(stream))
         self._next: av.Packet[AudioStream] | None = None
 
     @classmethod
-    def of(cls, path: Path, container: OutputContainer) -> _Sound | None:
+    def of(cls, path: Path, container: OutputContainer, *, begins: float) -> _Sound | None:
         """``None``, with a word of warning, where there is no sound or the container cannot hold it."""
         source = av.open(str(path))
         try:
             if source.streams.audio:
                 stream = source.streams.audio[0]
-                return cls(path, source, stream, container.add_stream_from_template(stream), container)
+                target = container.add_stream_from_template(stream)
+                return cls(path, source, stream, target, container, begins=begins)
         except (FFmpegError, ValueError) as error:
             log.warning("the sound of %s is left out: %s", path, error)
         source.close()
@@ -175,9 +186,13 @@ class _Sound:
         self._source.close()
 
     def _readable(self, packets: Iterator[av.Packet[AudioStream]]) -> Iterator[av.Packet[AudioStream]]:
-        """The packets up to where the file is cut short, if it is."""
+        """The packets, at the frames' times, up to where the file is cut short, if it is."""
         try:
-            yield from packets
+            for packet in packets:
+                if packet.dts is not None and packet.pts is not None:
+                    begins = round(self._begins / packet.time_base)
+                    packet.dts, packet.pts = packet.dts - begins, packet.pts - begins
+                yield packet
         except FFmpegError as error:
             log.warning("the sound of %s ends early: %s", self._path, error)
 

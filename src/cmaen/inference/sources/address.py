@@ -9,7 +9,7 @@ from typing import Any
 import fsspec
 
 from cmaen.errors import CmaenError, ImageNotFoundError
-from cmaen.images import is_image_name
+from cmaen.images import is_image_name, printable
 from cmaen.inference.sources import Pending
 from cmaen.inference.sources.images import read_frame
 
@@ -19,7 +19,7 @@ class AddressSource:
 
     Args:
         root: The address of a folder.
-        without: Addresses that are left out, like those a stopped run has done.
+        without: Printable addresses that are left out, like those a stopped run has done.
 
     Raises:
         CmaenError: It cannot be read, or holds no file whose name is an image's.
@@ -41,11 +41,11 @@ class AddressSource:
 
     def __iter__(self) -> Iterator[Pending]:
         for index, address in enumerate(self.names()):
-            yield partial(read_frame, index, address, partial(fetch, address))
+            yield partial(read_frame, index, printable(address), partial(fetch, address))
 
     def names(self) -> Iterator[str]:
         """The addresses themselves."""
-        return (address for address in self._found if address not in self.without)
+        return (address for address in self._found if printable(address) not in self.without)
 
     def count(self) -> int | None:
         """As many as were listed."""
@@ -64,7 +64,7 @@ def fetch(address: str) -> bytes:
     try:
         content: bytes = _system(address.split("://", 1)[0]).cat_file(address)
     except Exception as error:  # each storage has errors of its own
-        raise ImageNotFoundError(f"{address} cannot be read: {error}") from error
+        raise ImageNotFoundError(f"{printable(address)} cannot be read: {printable(str(error))}") from error
     return content
 
 

@@ -40,6 +40,7 @@ class CameraSource:
         rate: Nominal: the frames keep the times at which they come.
         time_base: The unit of their times, in seconds.
         sound: There is none.
+        begins: From 0.
 
     Raises:
         VideoError: There is no such camera, or another program has it.
@@ -50,6 +51,7 @@ class CameraSource:
     rate = Fraction(30)
     time_base = Fraction(1, 1000)
     sound = None
+    begins = 0.0
 
     def __init__(self, where: int | str) -> None:
         self.name = f"camera {where}"
@@ -91,11 +93,14 @@ class CameraSource:
         return None
 
     def close(self) -> None:
-        """Let go of the camera."""
-        self._ended = True
+        """Let go of the camera, unless the thread still waits in one that has stalled."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
         if self._reader.is_alive():
             self._reader.join(1.0)
-        self._capture.release()
+        if not self._reader.is_alive():
+            self._capture.release()
 
     def _read(self) -> None:
         started = time.monotonic()

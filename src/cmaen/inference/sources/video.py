@@ -37,6 +37,7 @@ class VideoSource:
         rate: Frames a second on average.
         time_base: The unit of the frames' times, in seconds.
         sound: The file to copy the sound from; ``None`` of an address, which may be live: it is opened once.
+        begins: What its clock shows at the beginning, in seconds; that of a broadcast has run for hours.
         broken: How many packets could not be decoded so far.
 
     Raises:
@@ -62,6 +63,7 @@ class VideoSource:
         self._stream.thread_type = "AUTO"
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
         self.time_base = Fraction(self._stream.time_base or Fraction(1, 1000))
+        self.begins = max(self._container.start_time or 0, 0) / av.time_base
 
     def __iter__(self) -> Iterator[Pending]:
         number = 0
@@ -73,7 +75,7 @@ class VideoSource:
                 continue
             for picture in decoded:
                 assert isinstance(picture, av.VideoFrame)
-                time = picture.time if picture.time is not None else number / float(self.rate)
+                time = number / float(self.rate) if picture.time is None else picture.time - self.begins
                 yield partial(self._frame, number, time, picture)
                 number += 1
         if number == 0:

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from cmaen.inference.readahead import ahead
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def counting(count: int, taken: list[int]) -> Iterator[int]:
+    for number in range(count):
+        taken.append(number)
+        yield number
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_results_come_in_the_order_of_the_items(workers: int) -> None:
+    def slow_at_first(number: int) -> int:
+        time.sleep(0.02 if number % 4 == 0 else 0)
+        return number
+
+    assert list(ahead(range(50), slow_at_first, workers=workers)) == list(range(50))
+    assert list(ahead([], double, workers=workers)) == []
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_only_so_many_items_are_taken_before_they_are_asked_for(workers: int) -> None:
+    taken: list[int] = []
+    with closing(ahead(counting(50, taken), double, workers=workers, size=5)) as results:
+        for asked in (1, 2):
+            next(results)
+            time.sleep(0.05)
+            assert len(taken) == asked + 5
+        assert list(results) == [2 * number for number in range(2, 50)]
+
+
+def test_several_workers_work_at_the_same_time() -> None:
+    together = threading.Barrier(3)
+    assert len(list(ahead(range(6), lambda _: together.wait(5), workers=3))) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_error_is_raised_where_it_is_met(workers: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("the items have gone")
+
+    def work(number: int) -> int:
+        if number == 2:
+            raise ValueError("two is bad")
+        return number
+
+    for source, error in ((range(9), "two is bad"), (items(), "two is bad")):
+        results = ahead(source, work, workers=workers)
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(ValueError, match=error):
+            next(results)
+        assert list(results) == []
+    results = ahead(items(), double, workers=workers)
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    with pytest.raises(OSError, match="the items have gone"):
+        next(results)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_who_leaves_early_leaves_no_thread_and_the_items_are_closed(workers: int) -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(10**9)
+        finally:
+            closed.set()
+
+    with closing(ahead(items(), double, workers=workers, size=3)) as results:
+        next(results)
+    assert closed.is_set()
+
+
+def test_items_that_hang_are_left_behind_in_a_second() -> None:
+    goes_on, closed = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield 0
+            goes_on.wait(20)
+            yield 1
+        finally:
+            closed.set()
+
+    before = set(threading.enumerate())
+    results = ahead(items(), double, workers=4)
+    assert next(results) == 0
+    started = time.monotonic()
+    results.close()
+    assert 0.5 < time.monotonic() - started < 1.8
+    assert not closed.is_set()
+    goes_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)

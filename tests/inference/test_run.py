@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmaen.errors import OutputError, VideoError
+from cmaen.inference.run import Summary, run
+from cmaen.inference.sinks import Quit
+from cmaen.inference.sinks.pictures import PictureSink
+from cmaen.inference.sinks.records import RecordSink
+from cmaen.types import FaceBox, FaceEmotion, Frame, Result
+from tests.inference.conftest import RED, plain
+
+FACE = FaceEmotion((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(10, 10, 20, 20), identity=1)
+OTHER = FaceEmotion((0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), FaceBox(40, 10, 10, 10), identity=2)
+
+
+class Shown:
+    """A source of results, and the pipeline that makes them: five frames of a film."""
+
+    def __init__(self, *, moving: bool = True, live: bool = False, then: BaseException | None = None) -> None:
+        self.moving = moving
+        self.live = live
+        self.made = 0
+        self.then = then
+        self.closed = False
+        self.kept: bool | None = None
+
+    def results(self, source: Shown, *, keep_images: bool = False) -> Iterator[Result]:
+        assert source is self
+        self.kept = keep_images
+        for number in range(5):
+            time = number / 25 if self.moving else None
+            frame = Frame(number, f"{number}.png", plain(RED) if self.moving or keep_images else None, time)
+            self.made += 1
+            faces = [(FACE, OTHER), (FACE,), (), (FACE,), (OTHER,)][number]
+            yield Result(frame, faces, "VideoError: gone" if number == 2 else None)
+        if self.then is not None:
+            raise self.then
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Remembers:
+    """A sink that keeps what comes, until it fails or has seen enough."""
+
+    def __init__(self, *, draws: bool = False, write: list[BaseException | None] = (), finish: object = None) -> None:
+        self.draws = draws
+        self.trouble = [*write]
+        self.at_finish = finish
+        self.results: list[Result] = []
+        self.drawn: list[np.ndarray | None] = []
+        self.finished = self.closed = 0
+
+    def write(self, result: Result, drawn: np.ndarray | None) -> None:
+        if self.trouble and (trouble := self.trouble.pop(0)) is not None:
+            raise trouble
+        self.results.append(result)
+        self.drawn.append(drawn)
+
+    def finish(self) -> None:
+        if self.at_finish is not None:
+            raise self.at_finish
+        self.finished += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_every_sink_takes_every_result_and_the_summary_counts_them() -> None:
+    shown, sinks = Shown(), [Remembers(), Remembers(draws=True)]
+    assert run(shown, shown, sinks) == Summary(frames=5, faces=5, people=2, errors=1, seconds=pytest.approx(0.16))
+    for sink in sinks:
+        assert [result.frame.index for result in sink.results] == [0, 1, 2, 3, 4]
+        assert (sink.finished, sink.closed) == (1, 1)
+    assert shown.closed
+
+
+def test_of_still_pictures_nobody_is_counted_and_there_is_no_time() -> None:
+    shown = Shown(moving=False)
+    assert run(shown, shown, [])[3:] == (1, 0.0)
+
+
+def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def drawing(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+        calls.append(tuple(faces))
+        return image + 1
+
+    monkeypatch.setattr("cmaen.inference.run.annotate", drawing)
+    shown, sinks = Shown(), [Remembers(draws=True), Remembers(draws=True), Remembers()]
+    run(shown, shown, sinks)
+    assert len(calls) == 5
+    assert shown.kept
+    assert all(one is other for one, other in zip(sinks[0].drawn, sinks[1].drawn, strict=True))
+    assert (sinks[0].drawn[0] == np.add(RED, 1)).all()
+    shown = Shown()
+    run(shown, shown, [Remembers()])
+    assert len(calls) == 5
+    assert not shown.kept
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_a_sink_that_fails_is_left_out_and_named_and_the_others_are_whole(draws: bool, tmp_path: Path) -> None:
+    shown = Shown()
+    failing = Remembers(draws=draws, write=[None, None, OutputError("the disk is full")])
+    whole, records = Remembers(), RecordSink(tmp_path / "faces.jsonl")
+    with pytest.raises(OutputError, match=r"^the disk is full$"):
+        run(shown, shown, [failing, whole, records])
+    assert (len(failing.results), failing.finished) == (2, 0)
+    assert failing.closed
+    assert (len(whole.results), whole.finished) == (5, 1)
+    assert len((tmp_path / "faces.jsonl").read_text().splitlines()) == 5
+    assert shown.closed
+
+
+def test_a_sink_that_fails_at_the_end_leaves_the_others_whole_and_each_is_named() -> None:
+    shown = Shown()
+    sinks = [Remembers(finish=OutputError("one")), Remembers(), Remembers(write=[OutputError("two")])]
+    with pytest.raises(OutputError, match=r"^two; one$"):
+        run(shown, shown, sinks)
+    assert [sink.finished for sink in sinks] == [0, 1, 0]
+    assert all(sink.closed for sink in sinks)
+
+
+def test_when_every_sink_has_failed_the_rest_is_not_looked_at() -> None:
+    shown = Shown(then=AssertionError("nobody needs this"))
+    sinks = [Remembers(write=[OutputError("one")]), Remembers(write=[None, OutputError("two")])]
+    with pytest.raises(OutputError, match=r"^one; two$"):
+        run(shown, shown, sinks)
+    assert len(sinks[1].results) == 1
+    assert shown.closed
+
+
+def test_an_error_nobody_foresaw_closes_everything() -> None:
+    shown, sinks = Shown(), [Remembers(write=[ZeroDivisionError()]), Remembers()]
+    with pytest.raises(ZeroDivisionError):
+        run(shown, shown, sinks)
+    assert [(sink.finished, sink.closed) for sink in sinks] == [(0, 1), (0, 1)]
+    assert shown.closed
+
+
+def test_who_has_seen_enough_ends_it_well() -> None:
+    before = threading.active_count()
+    shown, watcher, other = Shown(), Remembers(write=[None, None, Quit()]), Remembers()
+    summary = run(shown, shown, [other, watcher])
+    assert (summary.frames, len(other.results)) == (3, 3)
+    assert other.finished
+    assert shown.closed
+    assert threading.active_count() == before
+
+
+def test_ctrl_c_keeps_what_was_found_in_a_video(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    shown, records = Shown(then=KeyboardInterrupt()), RecordSink(tmp_path / "faces.json")
+    with caplog.at_level(logging.WARNING):
+        assert run(shown, shown, [records]).frames == 5
+    assert "stopped after 5 frames; what was found so far is kept" in caplog.text
+    assert len(json.loads((tmp_path / "faces.json").read_text())) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.json"]
+
+
+def test_ctrl_c_leaves_a_folder_to_be_gone_on_with(tmp_path: Path) -> None:
+    shown, records = Shown(moving=False), RecordSink(tmp_path / "faces.json")
+    with pytest.raises(KeyboardInterrupt):
+        run(shown, shown, [records, Remembers(write=[None, None, KeyboardInterrupt()])])
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.json.part"]
+    assert "1.png" in RecordSink(tmp_path / "faces.json", resume=True).done
+    assert shown.closed
+
+
+def test_a_source_that_fails_midway_leaves_no_half_files(film: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from cmaen.inference.sinks.video import VideoSink
+    from cmaen.inference.sources import open_source
+
+    shown, sink = Shown(then=VideoError("the camera has gone")), Remembers()
+    timing = open_source("video", film)
+    video = VideoSink(tmp_path / "drawn.mp4", timing)
+    pictures = PictureSink(tmp_path / "drawn.png")
+    with pytest.raises(VideoError, match="the camera has gone"):
+        run(shown, shown, [sink, video, pictures])
+    timing.close()
+    assert (sink.finished, sink.closed) == (0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn.png"]
+    assert Image.open(tmp_path / "drawn.png").size == (64, 48)  # whole
+    assert shown.closed
+
+
+def test_progress_sees_every_result() -> None:
+    shown, seen = Shown(), []
+
+    def progress(results: Iterable[Result]) -> Iterator[Result]:
+        for result in results:
+            seen.append(result.frame.index)
+            yield result
+
+    run(shown, shown, [], progress=progress)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("live", "ahead"), [(True, 1), (False, 4)])
+def test_what_is_live_is_not_made_long_before_it_is_shown(live: bool, ahead: int) -> None:
+    shown = Shown(live=live)
+
+    class Slow(Remembers):
+        def write(self, result: Result, drawn: np.ndarray | None) -> None:
+            super().write(result, drawn)
+            due, deadline = min(len(self.results) + ahead, 5), time.monotonic() + 5
+            while shown.made < due and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(0.02)
+            assert shown.made == due
+
+    assert run(shown, shown, [Slow()]).frames == 5

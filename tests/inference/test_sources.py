@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import io
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmaen.errors import CmaenError, MissingExtraError, VideoError
+from cmaen.inference.sources import Source, open_source
+from cmaen.inference.sources.camera import CameraSource
+from cmaen.inference.sources.images import FolderSource, ImageSource
+from cmaen.types import Frame
+from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
+
+
+def frames_of(source: Source) -> list[Frame]:
+    with closing(source):
+        return [pending() for pending in source]
+
+
+def png(colour: tuple[int, int, int] = RED) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(plain(colour)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_pictures_of_every_kind_are_frames_and_a_bad_one_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(png())
+    images = [
+        path,
+        str(path),
+        png(),
+        plain(RED),
+        plain(RED)[:, :, 0],
+        Image.fromarray(plain(RED)),
+        b"text",
+        tmp_path / "none.png",
+    ]
+    frames = frames_of(ImageSource(images))
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [frame.name for frame in frames] == [str(path), str(path), "", "", "", "", "", str(tmp_path / "none.png")]
+    assert all(frame.time is None for frame in frames)
+    for frame in (*frames[:4], frames[5]):
+        assert frame.image is not None
+        assert frame.error is None
+        assert (frame.image == RED).all()
+    assert [frame.image is None for frame in frames[6:]] == [True, True]
+    assert [str(frame.error).split(":")[0] for frame in frames[6:]] == ["UnreadableImageError", "ImageNotFoundError"]
+
+
+def test_a_list_knows_its_length_and_an_iterator_is_taken_one_by_one() -> None:
+    assert ImageSource([b"", b""]).count() == 2
+    taken = []
+
+    def images() -> Iterator[bytes]:
+        for number in range(3):
+            taken.append(number)
+            yield png()
+
+    source = ImageSource(images())
+    assert source.count() is None
+    next(iter(source))
+    assert taken == [0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures at three depths, one that is none, one link that leads nowhere, and what is no picture by its name."""
+    for name in ("b.png", "a/2.PNG", "a/1.png", "a/deep/0.png", "c d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(png())
+    (tmp_path / "bad.jpg").write_text("text")
+    (tmp_path / "lost.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "notes.txt").write_text("no picture by its name")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "round").symlink_to(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_gives_its_pictures_and_those_below_in_order(folder: Path) -> None:
+    frames = frames_of(FolderSource(folder))
+    names = ["a/1.png", "a/2.PNG", "a/deep/0.png", "b.png", "bad.jpg", "c d.png", "lost.png"]
+    assert [frame.name for frame in frames] == [str(folder / name) for name in names]
+    assert [frame.index for frame in frames] == list(range(7))
+    assert [frame.error is not None for frame in frames] == [False, False, False, False, True, False, True]
+    assert "broken link" in str(frames[-1].error)
+    assert FolderSource(folder).count() == 7
+
+
+def test_names_that_are_left_out_and_names_that_are_not_utf8(folder: Path) -> None:
+    with open(os.fsencode(folder) + b"/caf\xe9.png", "wb") as file:
+        file.write(png())
+    odd = f"{folder}/caf\\xe9.png"
+    frames = frames_of(FolderSource(folder))
+    assert [frame.error for frame in frames if frame.name == odd] == [None]
+    source = FolderSource(folder, without={odd, str(folder / "b.png")})
+    assert source.count() == 6
+    assert not {odd, str(folder / "b.png")} & {frame.name for frame in frames_of(source)}
+
+
+def test_a_folder_below_that_cannot_be_read_is_said_and_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scan = os.scandir
+
+    def refusing(path: Path) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert len(frames_of(FolderSource(folder))) == 6
+    assert "deep cannot be read: Permission denied; it is left out" in caplog.text
+
+
+def test_a_folder_is_read_as_its_pictures_are_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (folder / f"z{number}").mkdir()
+    source, scanned, scan = FolderSource(folder), [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (scanned.append(path), scan(path))[1])
+    pending = next(iter(source))
+    assert scanned == [folder, folder / "a"]
+    shutil.rmtree(folder / "a")
+    assert "ImageNotFoundError" in str(pending().error)  # nothing was decoded before
+
+
+def test_what_is_no_folder_of_pictures(folder: Path) -> None:
+    with pytest.raises(CmaenError, match="holds no file whose name is an image's"):
+        FolderSource(folder / "folder.png")
+    with pytest.raises(CmaenError, match="is not a folder; for one image use --image"):
+        FolderSource(folder / "b.png")
+    with pytest.raises(CmaenError, match="cannot be read: No such file"):
+        FolderSource(folder / "nothing")
+
+
+def test_the_pictures_under_an_address(folder: Path) -> None:
+    pytest.importorskip("fsspec")
+    with open(os.fsencode(folder) + b"/caf\xe9.png", "wb") as file:
+        file.write(png())
+    root = f"file://{folder}"
+    frames = frames_of(open_source("address", root, without={f"{root}/b.png"}))
+    names = ["a/1.png", "a/2.PNG", "a/deep/0.png", "bad.jpg", "c d.png", "caf\\xe9.png"]
+    assert [frame.name for frame in frames if "lost" not in frame.name] == [f"{root}/{name}" for name in names]
+    assert all(frame.image is not None for frame in frames if "bad" not in frame.name and "lost" not in frame.name)
+
+
+def test_an_address_of_any_storage() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/faces/b.png": png(), "/faces/a/c.png": b"text", "/faces/notes.txt": b"none"})
+    source = open_source("address", "memory://faces")
+    assert source.count() == 2
+    memory.pipe("/faces/z.png", png())
+    first, second = frames_of(source)
+    assert (first.name, second.name) == ("memory:///faces/a/c.png", "memory:///faces/b.png")
+    assert "UnreadableImageError" in str(first.error)
+    assert second.image is not None
+    assert (second.image == RED).all()
+    source = open_source("address", "memory://faces")
+    memory.rm("/faces", recursive=True)
+    assert all("ImageNotFoundError" in str(frame.error) for frame in frames_of(source))
+    with pytest.raises(CmaenError, match="holds no file"):
+        open_source("address", "memory://faces")
+    with pytest.raises(CmaenError, match="s4://faces cannot be read"):
+        open_source("address", "s4://faces")
+
+
+def test_what_is_not_installed_is_advised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for kind, package, extra in (("address", "fsspec", "scale"), ("video", "av", "video")):
+        monkeypatch.setitem(__import__("sys").modules, f"cmaen.inference.sources.{kind}", None)
+        with pytest.raises(MissingExtraError, match=rf"cmaen\[{extra}\]"):
+            open_source(kind, f"{package}://{tmp_path}")
+
+
+def test_the_frames_of_a_video_keep_their_times_and_pixels(film: Path) -> None:
+    frames = frames_of(open_source("video", film))
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.time for frame in frames] == pytest.approx(TIMES, abs=1e-3)
+    assert {frame.name for frame in frames} == {str(film)}
+    for number, frame in enumerate(frames):
+        assert frame.image is not None
+        assert np.abs(frame.image.astype(int) - picture(number)).mean() < 4
+    assert open_source("video", film).count() == 12
+
+
+def test_the_times_of_a_broadcast_begin_with_it_and_not_hours_before(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    times = [50_000 + number / 25 for number in range(3)]
+    write_film(path, [picture(step) for step in range(3)], times=times, codec="mpeg2video")
+    source = open_source("video", path)
+    assert source.begins == pytest.approx(50_000, abs=0.1)
+    assert [frame.time for frame in frames_of(source)] == pytest.approx([0, 0.04, 0.08], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["video", "camera"])
+@pytest.mark.parametrize("colour", [RED, BLUE])
+def test_red_stays_red_and_blue_stays_blue(kind: str, colour: tuple[int, int, int], tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", [plain(colour)] * 2)
+    frame = frames_of(open_source(kind, film))[-1]
+    assert frame.image is not None
+    assert np.abs(frame.image.astype(int) - colour).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns"),
+    [((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)],
+    ids=["90 degrees", "180 degrees", "270 degrees"],
+)
+def test_a_video_that_was_filmed_sideways_comes_upright(
+    matrix: tuple[int, int, int, int], turns: int, tmp_path: Path
+) -> None:
+    path = write_film(tmp_path / "film.mp4", [picture(0)])
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # of the matrix a b u c d v x y w, in 16.16 and 2.30 fixed point
+    a, b, c, d = ((value << 16).to_bytes(4, "big", signed=True) for value in matrix)
+    content[place : place + 20] = a + b + bytes(4) + c + d
+    path.write_bytes(content)
+    (frame,) = frames_of(open_source("video", path))
+    expected = np.rot90(picture(0), turns)
+    assert frame.image is not None
+    assert frame.image.shape == expected.shape
+    assert np.abs(frame.image.astype(int) - expected).mean() < 4
+
+
+def test_broken_packets_lose_only_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    write_film(path, [picture(step) for step in range(12)], codec="mpeg2video", options={"g": "1"})
+    content = path.read_bytes()
+    broken, middle = tmp_path / "broken.ts", len(content) // 2
+    broken.write_bytes(content[:middle] + bytes(3000) + content[middle + 3000 :])
+    assert 8 <= len(frames_of(open_source("video", broken))) <= 12
+
+
+def test_a_packet_that_cannot_be_decoded_is_counted(film: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from av.error import InvalidDataError
+
+    class Broken:
+        def decode(self) -> None:
+            raise InvalidDataError(1, "invalid")
+
+    source = open_source("video", film)
+    packets = source._packets()
+    source._packets = lambda: iter([Broken(), *packets])
+    assert len(frames_of(source)) == 12
+    assert "1 broken packets were left out" in caplog.text
+
+
+def test_a_file_that_is_cut_short_gives_what_it_holds(tmp_path: Path) -> None:
+    whole = write_film(tmp_path / "whole.mkv", [picture(step) for step in range(30)], options={"g": "5"})
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames = frames_of(open_source("video", cut))
+    assert 8 <= len(frames) < 30
+    assert np.abs(np.subtract(frames[-1].image, picture(len(frames) - 1), dtype=int)).mean() < 4
+
+
+def test_what_is_no_video_is_said(tmp_path: Path) -> None:
+    text, sound = tmp_path / "text.mp4", tmp_path / "sound.mp4"
+    text.write_text("no video")
+    av = pytest.importorskip("av")
+    with av.open(str(sound), "w") as container:
+        tune = container.add_stream("aac", rate=16000)
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        tone.sample_rate = 16000
+        container.mux(tune.encode(tone))
+        container.mux(tune.encode())
+    for path in (text, tmp_path / "nothing.mp4", tmp_path):
+        with pytest.raises(VideoError, match="cannot be opened as a video"):
+            open_source("video", path)
+    with pytest.raises(VideoError, match="holds no video"):
+        open_source("video", sound)
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[bytes], tuple[str, list[socket.socket]]]]:
+    """Sends some bytes to whoever connects, and then nothing more; its address and its connections."""
+    opened: list[socket.socket] = []
+
+    def serve(content: bytes) -> tuple[str, list[socket.socket]]:
+        listening = socket.create_server(("127.0.0.1", 0))
+        connections: list[socket.socket] = []
+        opened.append(listening)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connections.append(connection)
+                    opened.append(connection)
+                    connection.sendall(content)
+
+        threading.Thread(target=accept, daemon=True).start()
+        return f"tcp://127.0.0.1:{listening.getsockname()[1]}", connections
+
+    yield serve
+    for one in opened:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+
+def test_a_stream_that_sends_nothing_ends(
+    server: Callable[[bytes], tuple[str, list[socket.socket]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr("cmaen.inference.sources.video.PATIENCE", 0.3)
+    address, _ = server(b"")
+    started = time.monotonic()
+    with pytest.raises(VideoError, match="cannot be opened"):
+        open_source("video", address)
+    assert time.monotonic() - started < 3
+
+
+def test_a_stream_that_stalls_gives_what_it_has_sent_and_is_opened_once(
+    server: Callable[[bytes], tuple[str, list[socket.socket]]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr("cmaen.inference.sources.video.PATIENCE", 0.3)
+    path = tmp_path / "film.ts"
+    write_film(path, [picture(step) for step in range(12)], codec="mpeg2video", options={"g": "1"}, sound=0.5)
+    address, connections = server(path.read_bytes())
+    started = time.monotonic()
+    source = open_source("video", address)
+    assert source.live
+    assert source.sound is None
+    frames = frames_of(source)
+    assert time.monotonic() - started < 3
+    assert len(frames) >= 9
+    assert "ends early" in caplog.text
+    assert len(connections) == 1
+
+
+class FakeCamera:
+    """Gives a picture of one colour for each tick of a clock, and BGR, as OpenCV does."""
+
+    opened = True
+
+    def __init__(self, where: int | str) -> None:
+        self.ticks = threading.Semaphore(0)
+        self.asked = 0
+        self.ends = self.released = False
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self.opened
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.asked += 1
+        self.ticks.acquire()
+        return (False, None) if self.ends else (True, plain(RED)[:, :, ::-1])
+
+    def release(self) -> None:
+        self.released = True
+
+    def tick(self, count: int) -> None:
+        """So many pictures pass, and are seen by whoever reads."""
+        goal = self.asked + count
+        self.ticks.release(count)
+        while self.asked < goal:
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> tuple[CameraSource, FakeCamera]:
+    made: list[FakeCamera] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda where: made.append(FakeCamera(where)) or made[0])
+    return CameraSource(0), made[0]
+
+
+def test_who_is_slow_gets_the_newest_picture_of_a_camera(camera: tuple[CameraSource, FakeCamera]) -> None:
+    source, fake = camera
+    fake.ticks.release()
+    frames = iter(source)
+    first = next(frames)()
+    assert (first.index, first.name) == (0, "camera 0")
+    assert (first.image == RED).all()
+    while fake.asked < 2:
+        time.sleep(0.001)
+    fake.tick(5)
+    second = next(frames)()
+    assert second.index == 5
+    assert second.time > first.time >= 0
+    fake.tick(1)
+    assert next(frames)().index == 6
+    threading.Timer(0.05, fake.ticks.release).start()
+    source.close()
+    assert fake.released
+
+
+def test_a_camera_that_ends_is_said(camera: tuple[CameraSource, FakeCamera], caplog: pytest.LogCaptureFixture) -> None:
+    source, fake = camera
+    fake.ticks.release()
+    frames = iter(source)
+    next(frames)
+    fake.ends = True
+    fake.ticks.release()
+    assert list(frames) == []
+    assert "camera 0 gives no more pictures after 1" in caplog.text
+    source.close()
+
+
+def test_a_camera_that_gives_nothing_is_said(camera: tuple[CameraSource, FakeCamera]) -> None:
+    source, fake = camera
+    fake.ends = True
+    fake.ticks.release()
+    with pytest.raises(VideoError, match="gives no picture; check its cable"):
+        next(iter(source))
+
+
+def test_a_camera_that_hangs_is_left_and_not_pulled_from_under_its_thread(
+    camera: tuple[CameraSource, FakeCamera],
+) -> None:
+    source, fake = camera
+    fake.ticks.release()
+    next(iter(source))
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 2
+    assert not fake.released
+    fake.ticks.release()
+
+
+def test_a_file_stands_in_for_a_camera(film: Path) -> None:
+    frames = frames_of(open_source("camera", film))
+    assert frames[-1].index == 11
+    assert frames[-1].image is not None
+    assert np.abs(frames[-1].image.astype(int) - picture(11)).mean() < 4
+    assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
+
+
+def test_a_camera_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    with pytest.raises(VideoError, match="camera 99 cannot be opened"):
+        open_source("camera", "99")
