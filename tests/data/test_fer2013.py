@@ -194,6 +194,7 @@ ROW = "3," + " ".join(["9"] * 2304) + ",Training"
         "9" * 5000 + ROW[1:],
         "a,b,c,d",
     ],
+    ids=["negative", "too bright", "letters", "short", "one field", "many digits", "words"],
 )
 def test_a_row_that_cannot_be_read_is_left_out(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "fer2013.csv"
@@ -215,6 +216,7 @@ def test_a_row_that_cannot_be_read_is_left_out(tmp_path: Path, bad: str) -> None
         b"\x89PNG\r\n\x1a\n" * 1000,
         b"",
     ],
+    ids=["latin", "utf-16", "zeros", "no end", "quoted", "picture", "empty"],
 )
 def test_a_csv_that_is_no_text_or_has_no_end(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fer2013.csv"
