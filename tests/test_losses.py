@@ -52,3 +52,11 @@ def test_other_opinions_are_mixed_into_the_target() -> None:
     assert torch.equal(soft_targets(labels, 2), torch.eye(2))
     mixed = soft_targets(labels, 2, [(votes, 0.4), (teacher, 0.5)])
     assert torch.allclose(mixed, torch.tensor([[0.5, 0.5], [0.6, 0.4]]))
+
+
+def test_the_focal_loss_rests_where_a_soft_target_is_met() -> None:
+    target = torch.tensor([[0.5, 0.3, 0.1, 0.04, 0.03, 0.02, 0.01]])
+    met = focal_loss(target.log(), target)
+    surer = focal_loss(torch.tensor([[5.0, 0, 0, 0, 0, 0, 0]]), target)
+    assert met == pytest.approx(0, abs=1e-6)
+    assert surer > 0.1

@@ -103,7 +103,10 @@ class TrainingConfig(Section):
     epochs: int = Field(150, ge=1, description="at most; early stopping may end the run before")
     batch_size: int = Field(64, ge=2, description="of all processes together")
     learning_rate: float = Field(1e-4, gt=0, description="highest, of AdamW")
-    weight_decay: float = Field(1e-3, ge=0, description="none on norms and biases")
+    backbone_rate: float = Field(1.0, ge=0, description="factor on the learning rate of the pretrained pathway")
+    gate_rate: float = Field(1.0, gt=0, description="factor on that of the numbers that scale what a part adds")
+    head_first_epochs: float = Field(0.0, ge=0, description="the backbone rests over these")
+    weight_decay: float = Field(1e-3, ge=0, description="none on norms, biases and gates")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     warmup_epochs: float = Field(1.0, ge=0, description="the learning rate rises linearly over these")
     schedule: Literal["warm_restarts", "cosine"] = Field(

@@ -53,9 +53,13 @@ def soft_targets(labels: Tensor, emotions: int, others: Sequence[tuple[Tensor, f
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: float = 2.0) -> Tensor:
-    """Alpha * sum_k t_k (1 - p_k)^gamma (-log p_k), averaged over the batch (Lin et al., 2017)."""
+    """Alpha * sum_k t_k |t_k - p_k|^gamma (-log p_k), averaged over the batch.
+
+    For a label this is the focal loss (Lin et al., 2017); for a soft target it is 0 where the answer is the target, as
+    in the quality focal loss (Li et al., 2020), and does not push the answer beyond it.
+    """
     log_p = F.log_softmax(logits, dim=1)
-    modulated = (1 - log_p.exp()).clamp_min(0).pow(gamma) * -log_p
+    modulated = (targets - log_p.exp()).abs().pow(gamma) * -log_p
     return alpha * (targets * modulated).sum(dim=1).mean()
 
 

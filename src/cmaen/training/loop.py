@@ -109,6 +109,9 @@ def optimisation_of(settings: TrainingConfig) -> Optimisation:
             cycle_growth=1 if once else settings.t_mult,
             floor=min(settings.eta_min / settings.learning_rate, 1.0),
         ),
+        backbone_rate=settings.backbone_rate,
+        gate_rate=settings.gate_rate,
+        head_first_epochs=settings.head_first_epochs,
     )
 
 
