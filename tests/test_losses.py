@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cmaen.losses import LossWeights, cmaen_loss, focal_loss, soft_targets  # noqa: E402
-from cmaen.models.cmaen import EmotionOutput  # noqa: E402
+from cmaen.models.network import EmotionOutput  # noqa: E402
 
 
 def output(logits: torch.Tensor, emotion: torch.Tensor | None, fusion: torch.Tensor) -> EmotionOutput:
@@ -20,7 +20,7 @@ def test_focal_loss_by_hand() -> None:
     assert focal_loss(logits, hard, gamma=2).item() == pytest.approx(0.25 * math.log(2))
     assert focal_loss(logits, hard, alpha=3, gamma=0).item() == pytest.approx(3 * math.log(2))
     soft = torch.tensor([[0.6, 0.4, 0.0]])
-    expected = 0.6 * 0.5**2 * -math.log(0.5) + 0.4 * 0.7**2 * -math.log(0.3)
+    expected = 0.6 * 0.1**2 * -math.log(0.5) + 0.4 * 0.1**2 * -math.log(0.3)
     assert focal_loss(logits, soft, gamma=2).item() == pytest.approx(expected)
 
 
