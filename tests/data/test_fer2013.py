@@ -280,6 +280,15 @@ def test_a_file_that_holds_no_votes(fer_tree: Path, tmp_path: Path) -> None:
         join_votes(load_fer2013(fer_tree, Split.TRAIN), path)
 
 
+@pytest.mark.parametrize("count", ["300", "-1", "many", "1" * 200_000])
+def test_votes_that_are_none(fer_tree: Path, tmp_path: Path, count: str) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    path = tmp_path / "votes.csv"
+    path.write_text(f"file,{','.join(CATEGORIES)}\n{faces.names[0]},{count}{',1' * 9}\n")
+    with pytest.raises(DataError, match="cannot be read as FER"):
+        join_votes(faces, path)
+
+
 def test_votes_tell_the_labels_with_the_labels_own_shares(fer_tree: Path) -> None:
     faces = load_fer2013(fer_tree, Split.TRAIN)
     votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)

@@ -10,6 +10,7 @@ import pytest
 from cmaen.data.ferplus import CATEGORIES
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import probabilities
+from cmaen.errors import DataError
 from cmaen.evaluation.assessment import Assessment, assess, measure_robustness, metrics_csv, predictions_csv
 from cmaen.evaluation.intervals import bootstrap
 from cmaen.preprocessing import PreprocessSpec
@@ -83,3 +84,10 @@ def test_robustness_begins_with_the_faces_as_they_are() -> None:
     assert all(len(curve) == 6 and curve[0] == 1 for curve in found.values())
     assert found["blur"][-1] == 1
     assert found["low light"][-1] == 0
+
+
+def test_faces_of_one_emotion_measure_nothing() -> None:
+    faces = face_set()
+    alike = faces.select(np.flatnonzero(faces.labels == 3))
+    with pytest.raises(DataError, match="all faces are labelled happy"):
+        assess(alike, logits_for(alike), temperature=1.0, rng=np.random.default_rng(0))

@@ -40,10 +40,10 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
             if key is None or not set(CATEGORIES) <= set(columns):
                 raise DataError(f"{path} lacks columns of FER+: file or 'Image name', and {', '.join(CATEGORIES)}")
             rows = {row[key]: [int(row[name] or 0) for name in CATEGORIES] for row in reader}
-    except (OSError, ValueError) as error:
+        nobody = [0] * len(CATEGORIES)
+        votes = np.array([rows.get(name, nobody) for name in faces.names], np.uint8)
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as FER+ votes: {error}") from error
-    nobody = [0] * len(CATEGORIES)
-    votes = np.array([rows.get(name, nobody) for name in faces.names], np.uint8)
     if not votes.any():
         raise DataError(f"no row of {path} belongs to these faces; names look like {faces.names[0]!r}")
     return replace(faces, votes=votes)

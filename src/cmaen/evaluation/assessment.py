@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cmaen.data.ferplus import vote_distribution
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import Engine, probabilities
+from cmaen.errors import DataError
 from cmaen.evaluation.agreement import Agreement, agreement
 from cmaen.evaluation.calibration import Calibration, calibration, cross_fitted, fit_temperature
 from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
@@ -95,7 +96,12 @@ def assess(
         temperature: Of the checkpoint.
         rng: The source of all randomness.
         subsets: Selections of these faces that get a headline of their own.
+
+    Raises:
+        DataError: All faces have one label.
     """
+    if len(np.unique(faces.labels)) < 2:
+        raise DataError(f"all faces are labelled {EMOTIONS[faces.labels[0]]}; measuring needs two emotions at least")
     labels, answers = faces.labels, probabilities(logits, temperature)
     row_of = {name: row for row, name in enumerate(faces.names)}
     headlines = {OFFICIAL: _headline(labels, answers.argmax(axis=1), rng)}
