@@ -41,6 +41,24 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+def check_place(path: Path) -> None:
+    """Make the folder of a file that is written later, and look whether it can be.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}; choose another place") from error
+    try:
+        usable = os.access(path.parent, os.W_OK) and not path.is_dir()
+    except OSError as error:  # like a name that is too long
+        raise unwritable(path, error) from error
+    if not usable:
+        raise OutputError(f"{path} cannot be written; choose another place")
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """What to say when a file cannot be written, and what to do about it."""
     advice = "free some space" if error.errno in _FULL else "choose another place"

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image as PILImage
 
 from cmaen.errors import OutputError
-from cmaen.files import replacing
+from cmaen.files import check_place, replacing
 from cmaen.images import printable
 from cmaen.types import Image, Result
 
@@ -24,15 +24,17 @@ class PictureSink:
         root: The folder that the pictures come from; ``None`` for a single picture.
 
     Raises:
-        OutputError: The suffix of a picture file names no picture format.
+        OutputError: The suffix of a picture file names no picture format, or the place cannot be written.
     """
 
     draws = True
 
     def __init__(self, target: Path, *, root: Path | None = None) -> None:
         kind = PILImage.registered_extensions().get(target.suffix.lower())
-        if root is None and kind not in PILImage.SAVE:
-            raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
+        if root is None:
+            if kind not in PILImage.SAVE:
+                raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
+            check_place(target)
         self._target = target
         self._root = None if root is None else _path(printable(root))
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import importlib.util
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
-from cmaen.files import replacing, unwritable
+from cmaen.files import check_place, replacing, unwritable
 from cmaen.types import EMOTIONS, Image, Result
 
 COLUMNS = (
@@ -56,17 +55,16 @@ class RecordSink:
         self.done = Names()
         self._part = path.with_name(path.name + ".part")
         header = {"settings": settings or {}}
-        begins = not self._part.exists()
-        if not begins:
-            if not resume:
-                raise OutputError(f"{self._part} holds an unfinished run: add --resume to go on with it, or delete it")
-            _drop_broken_end(self._part)
-            begins = self._part.stat().st_size == 0
-        if not begins:
-            lines = self._lines()
-            _compare(self._part, next(lines), header)
-            for record in lines:
-                self.done.add(record["path"])
+        if self._part.exists() and not resume:
+            raise OutputError(
+                f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's"
+            )
+        try:
+            begins = not self._part.exists() or _drop_broken_end(self._part) == 0
+            if not begins:
+                self._read_part(header)
+        except OSError as error:
+            raise unwritable(self._part, error) from error
         self._header = json.dumps(header) + "\n" if begins else ""
         self._file: TextIO | None = None
 
@@ -104,6 +102,23 @@ class RecordSink:
         self._file = self._part.open("a", encoding="utf-8", newline="\n")
         self._file.write(self._header)
         return self._file
+
+    def _read_part(self, header: dict[str, Any]) -> None:
+        """Look what a run that was stopped has done, and whether its answers depended on the same."""
+        lines = self._lines()
+        try:
+            before, now = next(lines)["settings"], header["settings"]
+            for record in lines:
+                self.done.add(record["path"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise OutputError(f"{self._part} was written by another version; delete it to begin again") from error
+        differing = [
+            f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+            for key in sorted(before.keys() | now.keys())
+            if before.get(key) != now.get(key)
+        ]
+        if differing:
+            raise OutputError(f"{self._part} cannot be gone on with: {'; '.join(differing)}; delete it to begin again")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._part.open(encoding="utf-8") as file:
@@ -145,36 +160,18 @@ def _check(path: Path) -> None:
         raise OutputError(f"{path}: the results can be written as {', '.join(WRITERS)}")
     if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet", "scale")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from error
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path} cannot be written; choose another place")
+    check_place(path)
 
 
-def _compare(part: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Refuse to go on with the part of a run whose answers depend on something else."""
-    if "settings" not in found:
-        raise OutputError(f"{part} was written by another version; delete it to begin again")
-    before, now = found["settings"], expected["settings"]
-    differing = [
-        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
-    ]
-    if differing:
-        raise OutputError(f"{part} cannot be gone on with: {'; '.join(differing)}; delete it to begin again")
-
-
-def _drop_broken_end(part: Path) -> None:
-    """Cut off the line that a kill has left half written."""
+def _drop_broken_end(part: Path) -> int:
+    """Cut off the line that a kill has left half written; the bytes that stay."""
     with part.open("rb+") as file:
         end = 0
         for line in file:
             if line.endswith(b"\n"):
                 end += len(line)
         file.truncate(end)
+    return end
 
 
 def _write_json(path: Path, records: Iterable[dict[str, Any]]) -> None:

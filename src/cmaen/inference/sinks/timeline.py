@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmaen.errors import OutputError
-from cmaen.files import replacing
+from cmaen.files import check_place, replacing
 from cmaen.types import COLOURS, EMOTIONS, FaceEmotion, Image, Result
 
 BINS = 1024
@@ -26,7 +26,7 @@ class TimelineSink:
         path: Its suffix names the picture's format.
 
     Raises:
-        OutputError: The suffix names no format that can be drawn.
+        OutputError: The suffix names no format that can be drawn, or the place cannot be written.
     """
 
     draws = False
@@ -35,6 +35,7 @@ class TimelineSink:
         formats = FigureCanvasBase.get_supported_filetypes()
         if path.suffix.lower().lstrip(".") not in formats:
             raise OutputError(f"{path}: a timeline can be drawn as .{', .'.join(sorted(formats))}")
+        check_place(path)
         self.path = path
         self._timeline = Timeline()
 
@@ -78,45 +79,54 @@ class Timeline:
         self.width = width
         self.people = people
         self._persons: dict[int, _Person] = {}
+        self._time = 0.0
+        self._faces: Sequence[FaceEmotion] = ()
 
-    def add(self, time: float, faces: Iterable[FaceEmotion]) -> None:
-        """Take in the faces of a frame at a time in seconds."""
-        while time >= BINS * self.width:
+    def add(self, time: float, faces: Sequence[FaceEmotion]) -> None:
+        """Take in the faces of a frame at a time in seconds; they stay until the next frame."""
+        self._stay(time)
+        self._time, self._faces = max(time, 0.0), faces
+
+    def _stay(self, until: float) -> None:
+        """Fill the bins from the frame before up to a time."""
+        while until >= BINS * self.width:
             self.width *= 2
             for person in self._persons.values():
                 person.halve()
-        index = int(time / self.width)
-        for face in faces:
+        first = int(self._time / self.width)
+        bins = slice(first, max(first + 1, int(until / self.width)))
+        for face in self._faces:
             person = self._persons.setdefault(face.identity or 0, _Person())
-            person.sums[index] += face.probabilities
-            person.counts[index] += 1
-            person.last = time
+            person.sums[bins] += face.probabilities
+            person.counts[bins] += 1
+            person.last = self._time
         while len(self._persons) > 4 * self.people:
             # passers-by make room; who is seen now has not had the time to be seen much
-            del self._persons[min(self._persons, key=lambda one: (self._persons[one].last >= time, self._seen(one)))]
+            seen = {one: (person.last >= self._time, person.counts.sum()) for one, person in self._persons.items()}
+            del self._persons[min(seen, key=seen.__getitem__)]
 
     def figure(self) -> Figure:
         """The seven probabilities of each person stacked over the time, in the order in which they came."""
-        chosen = sorted(self._persons, key=lambda identity: -self._seen(identity))[: self.people]
+        self._stay(self._time)
+        self._faces = ()
+        chosen = sorted(self._persons, key=lambda identity: -self._persons[identity].counts.sum())[: self.people]
         figure = Figure(figsize=(11, 1.2 + 1.3 * max(1, len(chosen))), layout="constrained")
         rows = figure.subplots(max(1, len(chosen)), 1, sharex=True, squeeze=False)[:, 0]
         for axes, identity in zip(rows, sorted(chosen), strict=False):
             person = self._persons[identity]
             last = max(np.flatnonzero(self._persons[one].counts)[-1] for one in chosen) + 1
-            times = (np.arange(last) + 0.5) * self.width
             means = np.divide(
                 person.sums[:last],
                 person.counts[:last, None],
                 out=np.full((last, len(EMOTIONS)), np.nan),
                 where=person.counts[:last, None] > 0,
             )
-            colours = [tuple(value / 255 for value in COLOURS[emotion]) for emotion in EMOTIONS]
-            axes.stackplot(times, means.T, colors=colours, labels=EMOTIONS)
+            edges, tops = np.arange(last + 1) * self.width, np.cumsum(means, axis=1)
+            for emotion, top, mean in zip(EMOTIONS, tops.T, means.T, strict=True):
+                colour = tuple(value / 255 for value in COLOURS[emotion])
+                axes.stairs(top, edges, baseline=top - mean, fill=True, color=colour, label=emotion)
             axes.set(ylabel=f"face {identity}", ylim=(0, 1), yticks=[])
         rows[-1].set_xlabel("seconds")
         if chosen:
             rows[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(EMOTIONS), fontsize=8)
         return figure
-
-    def _seen(self, identity: int) -> int:
-        return int(self._persons[identity].counts.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,9 @@ from av.video.stream import VideoStream
 from cmaen.errors import OutputError
 from cmaen.files import replacing
 from cmaen.types import Image, Result
+
+CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
+"""By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""
 
 log = logging.getLogger(__name__)
 
@@ -40,21 +44,21 @@ class Timing(Protocol):
 
 
 class VideoSink:
-    """Writes the frames of a video with their faces drawn; the file appears at the end, whole.
-
-    H.264 by default; MPEG-4 for ``.avi``, which holds frames at a constant rate only.
+    """Writes the frames of a video with their faces drawn; the file appears at the end, whole, if there was a frame.
 
     Args:
-        path: Its suffix names the container.
+        path: Its suffix names the container, one of :data:`CODECS`.
         timing: The source, or its like.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The suffix names no container, or the file cannot be written.
     """
 
     draws = True
 
     def __init__(self, path: Path, timing: Timing) -> None:
+        if path.suffix.lower() not in CODECS:
+            raise OutputError(f"{path}: a video can be written as {', '.join(CODECS)}")
         self.path = path
         self._timing = timing
         self._time_base = timing.time_base
@@ -87,9 +91,11 @@ class VideoSink:
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
+        if self._stream is None:
+            self.close()
+            return
         try:
-            if self._stream is not None:
-                self._container.mux(self._stream.encode())
+            self._container.mux(self._stream.encode())
             if self._sound is not None:
                 self._sound.copy_until(None)
             self._let_go()
@@ -106,12 +112,12 @@ class VideoSink:
         self._abandon()
 
     def _begin(self, image: Image) -> VideoStream:
-        avi = self.path.suffix.lower() == ".avi"
-        stream = self._container.add_stream("mpeg4" if avi else "libx264", rate=self._timing.rate)
+        codec = CODECS[self.path.suffix.lower()]
+        stream = self._container.add_stream(codec, rate=self._timing.rate)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = (side + side % 2 for side in image.shape[:2])
         stream.pix_fmt = "yuv420p"
-        if avi:
+        if codec == "mpeg4":
             stream.codec_context.bit_rate = 6_000_000
             self._time_base = 1 / self._timing.rate
         else:
@@ -160,6 +166,7 @@ class _Sound:
         source = av.open(str(path))
         try:
             if source.streams.audio:
+                _try_sound(path, container.format.name)
                 stream = source.streams.audio[0]
                 target = container.add_stream_from_template(stream)
                 return cls(path, source, stream, target, container, begins=begins)
@@ -195,6 +202,19 @@ class _Sound:
                 yield packet
         except FFmpegError as error:
             log.warning("the sound of %s ends early: %s", self._path, error)
+
+
+def _try_sound(path: Path, container: str) -> None:
+    """Write the first packet of the sound to nowhere; what is wrong with it may only show when a container is closed.
+
+    Raises:
+        FFmpegError, ValueError: A container of this kind cannot hold it.
+    """
+    with av.open(str(path)) as source, av.open(io.BytesIO(), "w", format=container) as target:
+        stream = source.streams.audio[0]
+        packet = next(source.demux(stream))
+        packet.stream = target.add_stream_from_template(stream)
+        target.mux(packet)
 
 
 def _even(image: Image) -> Image:

@@ -1,0 +1,676 @@
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmaen.errors import MissingExtraError, OutputError
+from cmaen.inference.sinks import SINKS, sink_class
+from cmaen.inference.sinks.pictures import PictureSink
+from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
+from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
+
+SAD = (0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1)
+FACE = FaceEmotion(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
+PICTURES = [
+    Result(Frame(0, "a.png"), (FACE,)),
+    Result(Frame(1, 'b, "b"\n.png')),
+    Result(Frame(2, "ç.png"), (FACE, FACE)),
+    Result(Frame(3, "d.png"), error="EmptyImageError: d.png is empty"),
+]
+FRAMES = [
+    Result(Frame(0, "film.mp4", time=0.0), (replace(FACE, identity=1), replace(FACE, identity=2))),
+    Result(Frame(1, "film.mp4", time=1 / 3)),
+    Result(Frame(2, "film.mp4", time=2 / 3), (replace(FACE, identity=2),)),
+]
+
+
+def write(sink: RecordSink, results: list[Result]) -> None:
+    for result in results:
+        sink.write(result, None)
+
+
+def written(path: Path, results: list[Result], **options: object) -> Path:
+    sink = RecordSink(path, **options)
+    try:
+        write(sink, results)
+        sink.finish()
+    finally:
+        sink.close()
+    return path
+
+
+def read(path: Path) -> list[dict[str, object]]:
+    """What a file holds; its rows, with ``None`` where there is nothing, of CSV and Parquet."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text(encoding="utf-8"))
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if path.suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        return parquet.read_table(path).to_pylist()
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("results", [PICTURES, FRAMES], ids=["pictures", "video"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = written(tmp_path / f"results{suffix}", results)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    records, found = [result.as_record() for result in results], read(path)
+    if suffix in (".json", ".jsonl"):
+        assert found == records
+        return
+    assert all(tuple(row) == COLUMNS for row in found)
+    faces = [(record, face) for record in records for face in record["faces"] or [None]]
+    assert len(found) == len(faces)
+    for row, (record, face) in zip(found, faces, strict=True):
+        assert (row["path"], row["status"], row["error"]) == (record["path"], record["status"], record["error"])
+        assert str(row["frame"]) == str(record.get("frame"))
+        if face is None:
+            assert {row[name] for name in COLUMNS[5:]} == {None}
+            continue
+        assert float(row["height"]) == 40
+        assert row["predicted_emotion"] == "sad"
+        assert [float(row[name]) for name in EMOTIONS] == list(SAD)
+    if results is FRAMES:
+        assert [str(row["identity"]) for row in found] == ["1", "2", "None", "2"]
+        assert [float(row["time"]) for row in found] == [0, 0, 0.3333, 0.6667]
+        assert [int(row["frame"]) for row in found] == [0, 0, 1, 2]
+    else:
+        assert [str(row["face"]) for row in found] == ["0", "None", "0", "1", "None"]
+        assert {row[name] for row in found for name in ("frame", "time", "identity")} == {None}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_no_results_are_a_file_too(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    assert read(written(tmp_path / f"none{suffix}", [])) == []
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_file_appears_at_the_end_and_replaces_an_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "results.json"
+    written(path, PICTURES[:1])
+    sink = RecordSink(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["results.json"]  # nothing is begun before a result
+    write(sink, PICTURES)
+    assert len(read(path)) == 1
+    sink.finish()
+    assert len(read(path)) == 4
+
+
+def stopped(path: Path, **options: object) -> Path:
+    """The part of a run that was stopped after one result."""
+    sink = RecordSink(path, **options)
+    write(sink, PICTURES[:1])
+    sink.close()
+    return path.with_name(path.name + ".part")
+
+
+def test_a_stopped_run_goes_on_where_its_last_whole_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    part = stopped(path)
+    part.write_bytes(part.read_bytes() + b'{"path": "b.p')  # a kill in mid-write
+    with pytest.raises(OutputError, match="unfinished run: delete it, or add --resume"):
+        RecordSink(path)
+    sink = RecordSink(path, resume=True)
+    assert "a.png" in sink.done
+    assert "b.png" not in sink.done
+    write(sink, PICTURES[1:])
+    sink.finish()
+    assert read(path) == [result.as_record() for result in PICTURES]
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("left", [b"", b'{"settings": {}'])
+def test_a_run_that_was_stopped_before_its_first_line_begins_again(left: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.with_name("results.jsonl.part").write_bytes(left)
+    assert len(read(written(path, PICTURES, resume=True))) == 4
+
+
+def test_there_may_be_nothing_to_go_on_with(tmp_path: Path) -> None:
+    assert len(read(written(tmp_path / "results.jsonl", PICTURES, resume=True))) == 4
+
+
+def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    part = stopped(path, settings={"engine": "onnx", "detector": "yunet", "weights": {"model.onnx": "1"}})
+    content = part.read_bytes()
+    with pytest.raises(
+        OutputError, match="detector was 'yunet' and is 'haar'; engine was 'onnx' and is None; delete it"
+    ):
+        RecordSink(path, settings={"detector": "haar", "weights": {"model.onnx": "1"}}, resume=True)
+    assert part.read_bytes() == content
+    RecordSink(path, settings={"engine": "onnx", "detector": "yunet", "weights": {"model.onnx": "1"}}, resume=True)
+
+
+@pytest.mark.parametrize(
+    "left", ['{"path": "a.png", "faces": []}\n', '[{"settings": 1}]\n', "text\n", '{"settings": {}}\n[]\n']
+)
+def test_the_part_of_another_version_is_not_gone_on_with(left: str, tmp_path: Path) -> None:
+    part = tmp_path / "results.json.part"
+    part.write_text(left)
+    with pytest.raises(OutputError, match="was written by another version; delete it to begin again"):
+        RecordSink(tmp_path / "results.json", resume=True)
+    assert part.read_text() == left
+
+
+def test_a_killed_command_loses_nothing_and_writes_nothing_twice(tmp_path: Path) -> None:
+    pictures, output = tmp_path / "pictures", tmp_path / "results.csv"
+    pictures.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8)).save(pictures / f"{number:03}.png")
+    command = [sys.executable, "-m", "cmaen", "inference", "--directory", str(pictures), "--no-detect"]
+    command += ["--batch-size", "4", "--output", str(output)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    part = tmp_path / "results.csv.part"
+    deadline = time.monotonic() + 60
+    while (not part.exists() or part.stat().st_size == 0) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not output.exists(), "it was killed too late to prove anything"
+    done = len(part.read_bytes().splitlines()) - 1  # without the settings
+    said = subprocess.run([*command, "--resume"], check=True, capture_output=True, text=True).stdout
+    assert int(said.split(" image")[0].split()[-1]) in (300 - done, 300 - done + 1)
+    assert [row["path"] for row in read(output)] == [str(path) for path in sorted(pictures.iterdir())]
+
+
+def test_places_that_cannot_be_written_are_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OutputError, match=r"can be written as \.json, \.jsonl, \.csv, \.parquet"):
+        RecordSink(tmp_path / "results.txt")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in (
+        ("folder.json", "cannot be written"),
+        ("file/results.json", "file cannot be made: File exists; choose another place"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            RecordSink(tmp_path / name)
+    with pytest.raises(OutputError, match="could not be written: File name too long"):
+        RecordSink(tmp_path / ("x" * 300 + ".json"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match="cannot be written; choose another place"):
+        RecordSink(tmp_path / "results.json")
+
+
+def test_what_a_format_needs_is_advised_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"cmaen\[scale\]"):
+        RecordSink(tmp_path / "results.parquet")
+    monkeypatch.setitem(sys.modules, "cmaen.inference.sinks.timeline", None)
+    with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
+        sink_class("timeline")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SINKS if kind != "window"])
+def test_every_kind_of_sink_has_its_class(kind: str) -> None:
+    if kind in ("video", "timeline"):
+        pytest.importorskip("av" if kind == "video" else "matplotlib")
+    sink = sink_class(kind)
+    assert sink.__name__ == SINKS[kind].name
+    assert sink.draws in (True, False)
+
+
+@pytest.mark.parametrize("call", ["write", "flush"])
+def test_a_full_disk_keeps_what_was_written_and_says_so(call: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    sink = RecordSink(path)
+    write(sink, PICTURES[:2])
+
+    class Full:
+        """A file on a disk that has become full."""
+
+        def __init__(self, file: object) -> None:
+            self.file = file
+
+        def __getattr__(self, name: str) -> object:
+            return self.refuse if name in (call, "close") else getattr(self.file, name)
+
+        def refuse(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = sink._file
+    sink._file = Full(file)
+    with pytest.raises(OutputError, match=r"results.json.part .*No space left on device; free some space"):
+        write(sink, PICTURES[2:3])
+    sink.close()
+    assert not path.exists()
+    sink = RecordSink(path, resume=True)
+    assert "a.png" in sink.done
+    assert "d.png" not in sink.done
+    write(sink, PICTURES[3:])
+    sink.finish()
+    assert read(path)[-1]["path"] == "d.png"
+    file.close()
+
+
+def test_a_disk_that_becomes_full_at_the_end_keeps_the_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "results.csv"
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match="free some space"):
+            written(path, PICTURES)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.csv.part"]
+    assert len(read(written(path, [], resume=True))) == 5
+
+
+def test_names_of_any_kind_come_back_from_the_part(tmp_path: Path) -> None:
+    names = ["a b.png", "ä\u2028ö.png", "line\nbreak.png", "caf\\xe9.png", "💾.png", "'\",;.png"]
+    path = tmp_path / "results.jsonl"
+    sink = RecordSink(path)
+    write(sink, [Result(Frame(0, name)) for name in names])
+    sink.close()
+    done = RecordSink(path, resume=True).done
+    assert all(name in done for name in names)
+    assert "other.png" not in done
+
+
+def photo(tmp_path: Path, name: str = "photo.png") -> tuple[Result, np.ndarray]:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Image.fromarray(plain(RED)).save(path, format="PNG")
+    return Result(Frame(0, os.fsencode(path).decode("utf-8", "backslashreplace")), (FACE,)), plain(BLUE)
+
+
+@pytest.mark.parametrize("name", ["drawn.png", "new/drawn.TIF", "drawn.bmp", "drawn.jpg"])
+def test_a_picture_is_written_in_the_format_that_its_name_says(name: str, tmp_path: Path) -> None:
+    result, drawn = photo(tmp_path)
+    PictureSink(tmp_path / name).write(result, drawn)
+    with Image.open(tmp_path / name) as image:
+        assert np.abs(np.asarray(image.convert("RGB")).astype(int) - BLUE).max() < 5
+
+
+def test_the_pictures_of_a_folder_keep_their_places_and_those_without_faces_are_left_out(tmp_path: Path) -> None:
+    sink = PictureSink(tmp_path / "drawn", root=tmp_path / "in")
+    for name in ("a.png", "below/ä.png", os.fsdecode(b"caf\xe9.png")):
+        for _ in range(2):  # the second time it is there already
+            sink.write(*photo(tmp_path / "in", name))
+    result, drawn = photo(tmp_path / "in", "nobody.png")
+    sink.write(replace(result, faces=()), drawn)
+    found = sorted(str(path.relative_to(tmp_path / "drawn")) for path in (tmp_path / "drawn").rglob("*.png"))
+    assert found == ["a.png", "below/ä.png", "caf\\xe9.png"]
+
+
+def test_a_folder_whose_name_is_not_utf8_is_drawn_too(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    PictureSink(tmp_path / "drawn", root=root).write(*photo(root, "a.png"))
+    assert (tmp_path / "drawn" / "a.png").exists()
+
+
+@pytest.mark.parametrize("target", ["photo.png", "link.png", "below/../photo.png"])
+def test_a_picture_is_never_drawn_over(target: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result, drawn = photo(tmp_path)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
+    PictureSink(tmp_path / target).write(result, drawn)
+    PictureSink(tmp_path, root=tmp_path).write(result, drawn)
+    assert "is the image itself; choose another place" in caplog.text
+    assert (np.asarray(Image.open(tmp_path / "photo.png")) == RED).all()
+
+
+def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "drawn" / "a.png").mkdir(parents=True)
+    sink = PictureSink(tmp_path / "drawn", root=tmp_path / "in")
+    for name in ("a.png", "b.png"):
+        sink.write(*photo(tmp_path / "in", name))
+    assert "a.png could not be written" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("drawn", "names no picture format"),
+    ("drawn.xyz", "names no picture format"),
+    ("drawn.psd", "names no picture format"),
+    ("photo.png/drawn.png", "photo.png cannot be made: File exists; choose another place"),
+])  # fmt: skip
+def test_a_picture_that_can_never_be_written_is_refused_before_the_run(name: str, message: str, tmp_path: Path) -> None:
+    photo(tmp_path)
+    with pytest.raises(OutputError, match=message):
+        PictureSink(tmp_path / name)
+
+
+class Clock:
+    """The timing of a source."""
+
+    rate = Fraction(25)
+    time_base = Fraction(1, 1000)
+    begins = 0.0
+
+    def __init__(self, sound: Path | None = None) -> None:
+        self.sound = sound
+
+
+@pytest.fixture
+def video_sink() -> Callable[..., object]:
+    pytest.importorskip("av")
+    from cmaen.inference.sinks.video import VideoSink
+
+    return VideoSink
+
+
+def draw(sink: object, pictures: list[np.ndarray], times: tuple[float, ...] | None = None) -> None:
+    try:
+        for number, pixels in enumerate(pictures):
+            moment = number / 25 if times is None else times[number]
+            sink.write(Result(Frame(number, "film", time=moment)), pixels)
+        sink.finish()
+    finally:
+        sink.close()
+
+
+def frames_of(path: Path) -> list[tuple[float, np.ndarray]]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [(frame.time, frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+
+
+def samples_of(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return 0
+        return sum(frame.samples for frame in container.decode(audio=0))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".MOV"])
+def test_a_video_keeps_its_times_and_pixels(suffix: str, video_sink: Callable[..., object], tmp_path: Path) -> None:
+    path = tmp_path / "new" / f"drawn{suffix}"
+    draw(video_sink(path, Clock()), [picture(step) for step in range(12)], TIMES)
+    frames = frames_of(path)
+    assert [moment for moment, _ in frames] == pytest.approx(TIMES, abs=2e-3)
+    for step, (_, pixels) in enumerate(frames):
+        assert np.abs(pixels.astype(int) - picture(step)).mean() < 6
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+@pytest.mark.parametrize("colour", [RED, BLUE])
+def test_a_video_of_odd_sides_keeps_its_colours(
+    suffix: str, colour: tuple[int, int, int], video_sink: Callable[..., object], tmp_path: Path
+) -> None:
+    path = tmp_path / f"drawn{suffix}"
+    draw(video_sink(path, Clock()), [plain(colour, 49, 63)] * 5)
+    frames = frames_of(path)
+    assert [moment for moment, _ in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert frames[0][1].shape == (50, 64, 3)
+    assert np.abs(frames[-1][1].astype(int) - colour).max() < 20
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_the_sound_is_copied(suffix: str, film: Path, video_sink: Callable[..., object], tmp_path: Path) -> None:
+    path = tmp_path / f"drawn{suffix}"
+    draw(video_sink(path, Clock(film)), [picture(step) for step in range(12)], TIMES)
+    assert samples_of(path) >= 16000
+
+
+def test_the_sound_of_a_broadcast_stays_with_its_pictures(video_sink: Callable[..., object], tmp_path: Path) -> None:
+    import av
+
+    from cmaen.inference.sources.video import VideoSource
+
+    plain_film = write_film(tmp_path / "film.ts", [picture(0)] * 12, codec="mpeg2video", sound=0.5)
+    late = tmp_path / "late.ts"
+    with av.open(str(plain_film)) as source, av.open(str(late), "w") as target:
+        streams = [target.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.dts is not None:
+                hours = int(50_000 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + hours, packet.dts + hours
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    starts = {}
+    for path in (plain_film, late):
+        source, drawn = VideoSource(path), path.with_suffix(".mp4")
+        sink = video_sink(drawn, source)
+        for pending in source:
+            frame = pending()
+            sink.write(Result(frame), frame.image)
+        sink.finish()
+        source.close()
+        with av.open(str(drawn)) as container:
+            starts[path] = [stream.start_time * stream.time_base for stream in container.streams]
+            assert container.duration < 2e6
+    assert starts[plain_film] == starts[late]
+
+
+def test_a_film_that_is_cut_short_gives_a_whole_video_with_the_sound_up_to_there(
+    video_sink: Callable[..., object], tmp_path: Path
+) -> None:
+    from cmaen.inference.sources.video import VideoSource
+
+    whole = write_film(tmp_path / "whole.mkv", [picture(step) for step in range(60)], sound=2.4)
+    cut, drawn = tmp_path / "cut.mkv", tmp_path / "drawn.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    source = VideoSource(cut)
+    sink = video_sink(drawn, source)
+    count = 0
+    for pending in source:
+        frame = pending()
+        sink.write(Result(frame), frame.image)
+        count += 1
+    sink.finish()
+    source.close()
+    assert 5 < count < 60
+    assert len(frames_of(drawn)) == count
+    assert samples_of(drawn) == pytest.approx(count / 25 * 16000, abs=3000)
+
+
+def test_a_sound_that_a_container_cannot_hold_is_left_out(
+    video_sink: Callable[..., object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import av
+
+    wav = tmp_path / "sound.wav"
+    with av.open(str(wav), "w") as container:
+        tune = container.add_stream("pcm_s16le", rate=16000)
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), format="s16", layout="mono")
+        tone.sample_rate = 16000
+        container.mux(tune.encode(tone))
+    for suffix in (".mp4", ".m4v"):
+        caplog.clear()
+        draw(video_sink(tmp_path / f"drawn{suffix}", Clock(wav)), [picture(0)] * 3)
+        assert f"the sound of {wav} is left out" in caplog.text
+        assert len(frames_of(tmp_path / f"drawn{suffix}")) == 3
+    silent = write_film(tmp_path / "silent.mp4", [picture(0)] * 3)
+    draw(video_sink(tmp_path / "drawn.mp4", Clock(silent)), [picture(0)] * 3)
+    assert samples_of(tmp_path / "drawn.mp4") == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("finishes", [True, False])
+def test_nothing_stays_open(finishes: bool, film: Path, video_sink: Callable[..., object], tmp_path: Path) -> None:
+    def opened() -> set[str]:
+        links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+        return {link for link in links if link == str(film) or link.startswith(str(tmp_path))}
+
+    sink = video_sink(tmp_path / "drawn.mp4", Clock(film))
+    sink.write(Result(Frame(0, "film", time=0.0)), picture(0))
+    assert str(film) in opened()
+    if finishes:
+        sink.finish()
+    sink.close()
+    assert opened() == set()
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn.mp4"] * finishes
+
+
+def test_a_video_of_no_frames_is_no_file(video_sink: Callable[..., object], tmp_path: Path) -> None:
+    draw(video_sink(tmp_path / "drawn.mp4", Clock()), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_without_pixels_are_left_out(video_sink: Callable[..., object], tmp_path: Path) -> None:
+    sink = video_sink(tmp_path / "drawn.mp4", Clock())
+    sink.write(Result(Frame(0, "film", time=0.0), error="gone"), None)
+    draw(sink, [picture(0)] * 2)
+    assert len(frames_of(tmp_path / "drawn.mp4")) == 2
+
+
+def test_times_that_do_not_rise_are_moved(video_sink: Callable[..., object], tmp_path: Path) -> None:
+    draw(video_sink(tmp_path / "drawn.mp4", Clock()), [picture(0)] * 4, (0.0, 0.0, 0.1, 0.05))
+    assert [moment for moment, _ in frames_of(tmp_path / "drawn.mp4")] == pytest.approx([0, 0.001, 0.1, 0.101])
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("drawn.foo", r"a video can be written as \.avi, \.m4v, \.mkv, \.mov, \.mp4"),
+    ("drawn.gif", "a video can be written as"),
+    ("file/drawn.mp4", r"could not be written: .*; choose another place"),
+])  # fmt: skip
+def test_a_video_that_cannot_be_written_is_refused_before_the_run(
+    name: str, message: str, video_sink: Callable[..., object], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=message):
+        video_sink(tmp_path / name, Clock())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_disk_that_becomes_full_leaves_no_half_video(
+    video_sink: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device; free some space"):
+        draw(video_sink(tmp_path / "drawn.mp4", Clock()), [picture(0)] * 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def timeline() -> Iterator[object]:
+    pytest.importorskip("matplotlib")
+    import cmaen.inference.sinks.timeline
+
+    return cmaen.inference.sinks.timeline
+
+
+def feeling(emotion: str, identity: int | None = 1) -> FaceEmotion:
+    return FaceEmotion(tuple(float(name == emotion) for name in EMOTIONS), FACE.face, identity)
+
+
+def share(path: Path, emotion: str) -> float:
+    """Of the pixels of a picture that have the colour of an emotion."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return float((np.abs(pixels - COLOURS[emotion]).max(axis=2) < 4).mean())
+
+
+@pytest.mark.parametrize("rate", [30, 10, 5, 0.5])
+def test_a_timeline_is_drawn_at_any_frame_rate(rate: float, timeline: object, tmp_path: Path) -> None:
+    sink = timeline.TimelineSink(tmp_path / "people.png")
+    for number in range(40):
+        emotion = "happy" if number < 20 else "sad"
+        sink.write(Result(Frame(number, "film", time=number / rate), (feeling(emotion),)), None)
+    assert not (tmp_path / "people.png").exists()
+    sink.finish()
+    for emotion in ("happy", "sad"):
+        assert 0.2 < share(tmp_path / "people.png", emotion) < 0.4
+    assert share(tmp_path / "people.png", "angry") < 0.01
+
+
+@pytest.mark.parametrize("name", ["people.svg", "people.pdf", "new/people.PNG"])
+def test_a_timeline_is_drawn_in_many_formats(name: str, timeline: object, tmp_path: Path) -> None:
+    sink = timeline.TimelineSink(tmp_path / name)
+    sink.write(Result(Frame(0, "film", time=0.0), (feeling("happy"),)), None)
+    sink.finish()
+    sink.close()
+    assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_a_timeline_of_nobody_is_a_picture_too(timeline: object, tmp_path: Path) -> None:
+    for number, results in enumerate(([], [Result(Frame(0, "film", time=0.0))])):
+        sink = timeline.TimelineSink(tmp_path / f"{number}.png")
+        for result in results:
+            sink.write(result, None)
+        sink.finish()
+        assert Image.open(tmp_path / f"{number}.png").size[0] > 100
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("people.foo", r"a timeline can be drawn as .*, \.png"),
+    ("people", "a timeline can be drawn as"),
+    ("file/people.png", "file cannot be made: File exists; choose another place"),
+])  # fmt: skip
+def test_a_timeline_that_cannot_be_drawn_is_refused_before_the_run(
+    name: str, message: str, timeline: object, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=message):
+        timeline.TimelineSink(tmp_path / name)
+
+
+def test_someone_who_was_away_leaves_a_gap(timeline: object) -> None:
+    line = timeline.Timeline()
+    for number in range(100):
+        line.add(number / 10, (feeling("happy"),) if number < 20 or number >= 60 else ())
+    line.figure()
+    assert np.flatnonzero(line._persons[1].counts == 0)[0] == 20
+    assert (line._persons[1].counts > 0).sum() == 60
+
+
+def test_bins_become_twice_as_wide_and_lose_nothing(timeline: object) -> None:
+    line = timeline.Timeline(width=1.0)
+    for second in range(5 * timeline.BINS):
+        line.add(float(second), (feeling("happy" if second < 1000 else "sad"),))
+    line.figure()
+    person = line._persons[1]
+    assert line.width == 8.0
+    assert person.sums.shape == (timeline.BINS, 7)
+    assert person.counts.sum() == person.sums.sum() == 5 * timeline.BINS
+    assert person.sums[:125, EMOTIONS.index("happy")].sum() == 1000
+    assert person.counts[: 5 * timeline.BINS // 8].tolist() == [8] * (5 * timeline.BINS // 8)
+
+
+def test_many_passers_by_do_not_keep_out_who_comes_late(timeline: object) -> None:
+    line = timeline.Timeline()
+    moment = 0.0
+    for passer in range(100):
+        for _ in range(4):
+            line.add(moment, (feeling("neutral", passer + 1),))
+            moment += 0.1
+    for _ in range(20):
+        line.add(moment, (feeling("happy", 500),))
+        moment += 0.1
+    labels = [axes.get_ylabel() for axes in line.figure().axes]
+    assert len(labels) == timeline.PEOPLE
+    assert labels[-1] == "face 500"
+    assert len(line._persons) <= 4 * timeline.PEOPLE
+
+
+def test_a_timeline_ends_with_the_last_face_of_anybody_it_shows(timeline: object) -> None:
+    line = timeline.Timeline()
+    for number in range(100):
+        line.add(number / 10, (feeling("happy", 1), feeling("sad", 2)) if number < 50 else (feeling("sad", 2),))
+    figure = line.figure()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["face 1", "face 2"]
+    assert figure.axes[0].get_xlim()[1] == pytest.approx(10, abs=1)
