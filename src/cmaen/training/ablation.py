@@ -30,13 +30,21 @@ from cmaen.training.run import read_data, sources_of, train
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
-    "without cross-modal attention": {"cross_modal_attention": False},
+    "the bare backbone": {
+        "ecnn": False,
+        "multi_scale_attention": False,
+        "feature_pyramid": False,
+        "emotion_heads": False,
+    },
+    "added in place of attention": {"cross_modal_attention": False},
+    "attention both ways": {"bidirectional": True},
     "without emotion heads": {"emotion_heads": False},
     "without multi-scale attention": {"multi_scale_attention": False},
     "without the feature pyramid": {"feature_pyramid": False},
     "without the adaptive ensemble": {"adaptive_ensemble": False},
-    "the backbone alone": {"ecnn": False},
+    "without the E-CNN": {"ecnn": False},
     "the E-CNN alone": {"backbone": None},
+    "the paper's wiring": {"wiring": "paper"},
 }
 """Changes of the model's configuration, by the name of the variant."""
 
@@ -52,7 +60,7 @@ class Row:
         parameters: Of its network.
         accuracies, macro_f1s: One a seed.
         accuracy: Mean over the seeds.
-        accuracy_interval: 95 % bootstrap interval of that mean, over the faces.
+        accuracy_interval: 95 % bootstrap interval of that mean, over the faces and the seeds.
         difference: To the whole network's accuracy, with the interval of the paired faces; ``None`` for itself.
     """
 
@@ -181,25 +189,33 @@ def _outcome(config: Config, name: str, seeds: Sequence[int], validation: FaceSe
 
 
 def _row(name: str, outcome: Outcome, full: Outcome, labels: NDArray[np.int64]) -> Row:
-    hits, full_hits = (
-        (some.predictions == labels).mean(axis=0) for some in (outcome, full)
-    )  # of each face, over seeds
+    hits, full_hits = (outcome.predictions == labels, full.predictions == labels)  # [seeds, N]
     figures = [measure(labels, predictions) for predictions in outcome.predictions]
-    gain = hits - full_hits
-    count = len(labels)
+    gain = hits.astype(np.float64) - full_hits
     difference = None
     if name != FULL:
-        interval = bootstrap(lambda rows: float(gain[rows].mean()), count, np.random.default_rng(0))
-        difference = (float(gain.mean()), interval)
+        difference = (float(gain.mean()), _interval(gain))
     return Row(
         name,
         outcome.parameters,
         tuple(figure.accuracy for figure in figures),
         tuple(figure.macro_f1 for figure in figures),
         float(hits.mean()),
-        bootstrap(lambda rows: float(hits[rows].mean()), count, np.random.default_rng(0)),
+        _interval(hits.astype(np.float64)),
         difference,
     )
+
+
+def _interval(figures: NDArray[np.float64]) -> Interval:
+    """Of the mean of figures [seeds, N]: with other faces, and with other seeds among those that were drawn."""
+    rng = np.random.default_rng(0)
+    seeds = len(figures)
+
+    def drawn(faces: NDArray[np.int64]) -> float:
+        of_seeds = figures[:, faces].mean(axis=1)  # [seeds, N] -> [seeds]
+        return float(of_seeds[rng.integers(0, seeds, seeds)].mean())
+
+    return bootstrap(drawn, figures.shape[1], rng)
 
 
 def _span(interval: Interval, sign: str = "") -> str:
