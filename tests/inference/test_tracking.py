@@ -66,10 +66,18 @@ def test_a_face_that_vanishes_is_lost(photo: np.ndarray) -> None:
 def test_smoothing_forgets_by_time_and_can_be_switched_off() -> None:
     happy, sad = np.eye(7)[3], np.eye(7)[5]
     track = Track(1, FACE, 0.0)
-    track.judge(happy, 0.0, smoothing=0.5)
-    track.judge(sad, 0.5, smoothing=0.5)
+    track.update(happy, 0.0, smoothing=0.5)
+    track.update(sad, 0.5, smoothing=0.5)
     assert track.probabilities is not None
     assert track.probabilities[3] == pytest.approx(math.exp(-1))
     assert track.probabilities.sum() == pytest.approx(1)
-    track.judge(happy, 0.6, smoothing=0)
+    track.update(happy, 0.6, smoothing=0)
     assert track.probabilities[3] == 1
+
+
+def test_an_answer_that_is_no_number_is_forgotten_with_the_next() -> None:
+    happy = np.eye(7)[3]
+    track = Track(1, FACE, 0.0)
+    for time, answer in enumerate((happy, np.full(7, np.nan), happy)):
+        track.update(answer, time / 25, smoothing=0.5)
+    assert np.array_equal(track.probabilities, happy)

@@ -186,9 +186,9 @@ class _Table:
             return
         table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
         for result in self._results:
-            name = Text(shown(Path(result.frame.name).name))
+            name = Text(shown(Path(result.frame.name).name), overflow="fold")
             if not result.faces:
-                error = Text(shown(result.error or "no face"), style="red" if result.error else "")
+                error = Text(shown(result.error or "no face"), style="red" if result.error else "", overflow="fold")
                 table.add_row(name, "", error)
             for number, face in enumerate(result.faces, start=1):
                 box = ", ".join(f"{value:.0f}" for value in face.as_dict()["box"])
