@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from cmaen.inference.detectors.compact import Compact
 
 from cmaen.data.composites import compose, load_photographs
 from cmaen.evaluation.detection import average_precision, match, recall_at
 from cmaen.inference.detectors.centerface import CenterFace
-from cmaen.inference.detectors.compact import Compact
 
 COUNT, SIDE, PRECISION = 500, 480, 0.99
 BANDS = ((24, 48), (48, 96), (96, SIDE / 2))

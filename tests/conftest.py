@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+# Before anything reads them: the tests share out the cores among processes, and many threads on few cores stall.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(variable, "1")
 
 import numpy as np
 import pytest
@@ -51,13 +59,38 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """PyTorch's exporter takes seconds: what it wrote is kept, in all processes of the tests, for the same weights."""
+    pytest.importorskip("torch")
+    from cmaen import export
+
+    folder, write = tmp_path_factory.getbasetemp(), export._to_onnx
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def write_once(network: object, example: object, path: Path, **options: object) -> None:
+        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())  # type: ignore[attr-defined]
+        kept = folder / f"{hashlib.sha256(weights).hexdigest()}-{example.shape[-1]}.onnx"  # type: ignore[attr-defined]
+        if not kept.exists():
+            write(network, example, path, **options)  # type: ignore[arg-type]
+            draft = kept.with_suffix(f".{os.getpid()}")
+            shutil.copy(path, draft)
+            draft.replace(kept)
+        shutil.copy(kept, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_to_onnx", write_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     """The folder of an untrained tiny network, exported for every engine that is installed."""
     torch = pytest.importorskip("torch")
     from cmaen.card import Card
     from cmaen.export import export
-    from cmaen.models.checkpoint import save_checkpoint
     from cmaen.models.build import build_cmaen
+    from cmaen.models.checkpoint import save_checkpoint
     from cmaen.preprocessing import PreprocessSpec
 
     torch.manual_seed(0)

@@ -10,8 +10,8 @@ pytest.importorskip("captum")
 
 from cmaen.card import Card  # noqa: E402
 from cmaen.explanation import Explainer, overlay  # noqa: E402
-from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
+from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 

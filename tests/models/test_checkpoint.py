@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 
 from cmaen.card import CARD, ONNX, SAFETENSORS, Card, read_card, verified  # noqa: E402
 from cmaen.errors import CheckpointError  # noqa: E402
-from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
+from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from cmaen.errors import ConfigError  # noqa: E402
-from cmaen.models.build import build_cmaen
+from cmaen.models.attention import CrossModalAttention  # noqa: E402
+from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.cmaen import CMAEN  # noqa: E402
 from cmaen.models.ecnn import ECNN  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
@@ -25,21 +28,52 @@ SWITCHES = [
 ]
 
 
-def images(count: int = 2) -> torch.Tensor:
-    return torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+def images(count: int = 2, side: int = 64) -> torch.Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def gradients(model: CMAEN, side: int = 64) -> dict[str, float]:
+    """The largest gradient in each weight, after a step back from all logits of two faces."""
+    output = model(images(side=side))
+    assert output.logits.shape == output.fusion_logits.shape == (2, 7)
+    (output.logits.square().sum() + output.fusion_logits.square().sum()).backward()
+    found = {name: 0.0 if p.grad is None else p.grad.abs().max().item() for name, p in model.named_parameters()}
+    model.zero_grad()
+    return found
+
+
+def attentions(model: CMAEN) -> list[CrossModalAttention]:
+    return [module for module in model.modules() if isinstance(module, CrossModalAttention)]
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
 def test_every_switch_gives_a_network_whose_every_weight_learns(switch: dict[str, object]) -> None:
+    """All but the biases that cancel: of the keys in the softmax, and of what the norm of the fusion centres."""
+    torch.manual_seed(0)
     model = build_cmaen(**{**TINY, **switch})
-    for module in model.modules():
-        if hasattr(module, "gamma"):
-            torch.nn.init.ones_(module.gamma)  # at 0 nothing behind it learns in the first step
-    output = model(images())
-    assert output.logits.shape == output.fusion_logits.shape == (2, 7)
-    (output.logits.square().sum() + output.fusion_logits.square().sum()).backward()
-    still = [name for name, p in model.named_parameters() if p.grad is None]
-    assert not still
+    for attention in attentions(model):
+        torch.nn.init.ones_(attention.gamma)  # at 0 nothing behind it learns in the first step
+    cancels = re.compile(r"fusion\..*(key|value|proj)\.bias")
+    still = {name: size for name, size in gradients(model, side=128).items() if size < 1e-5}  # x4 8 x 8, f 4 x 4
+    assert all(cancels.fullmatch(name) for name in still), still
+    assert any(name.endswith("proj.bias") for name in still)  # so that 1e-5 is not too low
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_at_its_start_gamma_learns_and_then_what_is_behind_it(bidirectional: bool) -> None:
+    torch.manual_seed(0)
+    model = build_cmaen(**TINY, bidirectional=bidirectional)
+    first = gradients(model)
+    for attention in attentions(model):
+        torch.nn.init.constant_(attention.gamma, 1e-2)  # a step later
+    second = gradients(model)
+    for way in ("forth", "back") if bidirectional else ("forth",):
+        asked = {f"fusion.{way}.{part}.weight" for part in ("query", "key", "value")}
+        assert all(first[name] == 0 for name in asked)
+        assert all(second[name] > 1e-6 for name in asked)
+        assert first[f"fusion.{way}.gamma"] > 1e-5
+        assert first[f"fusion.{way}.proj.weight"] > 1e-5
+    assert all(size > 1e-5 for name, size in first.items() if name.startswith("backbone.stages.0"))
 
 
 @pytest.mark.parametrize("switch", SWITCHES[1:], ids=str)
