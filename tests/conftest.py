@@ -8,16 +8,20 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anything reads them: the tests share out the cores among processes, and many threads on few cores stall.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ.setdefault(variable, "1")
 
-import numpy as np
-import pytest
-from PIL import Image
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from PIL import Image  # noqa: E402
 
-from cmaen.types import EMOTIONS
+from cmaen.types import EMOTIONS  # noqa: E402
+
+if TYPE_CHECKING:
+    from cmaen.models.network import EmotionNetwork
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
@@ -64,22 +68,22 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     pytest.importorskip("torch")
     from cmaen import export
 
-    folder, write = tmp_path_factory.getbasetemp(), export._to_onnx
+    folder, write = tmp_path_factory.getbasetemp(), export._write_onnx
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
 
-    def write_once(network: object, example: object, path: Path, **options: object) -> None:
-        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())  # type: ignore[attr-defined]
-        kept = folder / f"{hashlib.sha256(weights).hexdigest()}-{example.shape[-1]}.onnx"  # type: ignore[attr-defined]
+    def write_once(network: EmotionNetwork, size: int, path: Path) -> None:
+        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+        kept = folder / f"{hashlib.sha256(weights).hexdigest()}-{size}.onnx"
         if not kept.exists():
-            write(network, example, path, **options)  # type: ignore[arg-type]
+            write(network, size, path)
             draft = kept.with_suffix(f".{os.getpid()}")
             shutil.copy(path, draft)
             draft.replace(kept)
         shutil.copy(kept, path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_to_onnx", write_once)
+        patch.setattr(export, "_write_onnx", write_once)
         yield
 
 
