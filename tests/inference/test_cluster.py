@@ -1,23 +1,34 @@
 from __future__ import annotations
 
+import csv
 import os
 import signal
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
 ray = pytest.importorskip("ray")
 
-from cmaen.inference.cluster import images_at, predict_on_ray  # noqa: E402
-from cmaen.inference.predictor import EmotionPredictor  # noqa: E402
+from cmaen.card import shipped_checkpoint  # noqa: E402
+from cmaen.errors import CmaenError  # noqa: E402
+from cmaen.inference.classifier import FaceClassifier  # noqa: E402
+from cmaen.inference.cluster import RayPipeline  # noqa: E402
+from cmaen.inference.detectors import DetectorOptions  # noqa: E402
+from cmaen.inference.pipeline import FacePipeline  # noqa: E402
+from cmaen.inference.sources import Source, open_source  # noqa: E402
+from cmaen.inference.sources.images import FolderSource, ImageSource  # noqa: E402
+from cmaen.types import FaceBox, FaceEmotion, Frame, Result  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
@@ -27,33 +38,43 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 faces, each a little different, and two files that are no images."""
+    """40 faces, each a little different, one with a name that is not UTF-8, and two files that are no images."""
     folder = tmp_path_factory.mktemp("faces")
     face = Image.open(EXAMPLES / "astronaut.png").convert("RGB").crop((160, 50, 290, 190))
-    for number in range(40):
+    for number in range(39):
         face.rotate(number).save(folder / f"{number:02}.png")
+    with open(os.fsencode(folder) + b"/caf\xe9.png", "wb") as file:
+        face.save(file, "PNG")
     (folder / "10a.jpg").write_bytes(b"no image")
     (folder / "20a.png").write_bytes(b"")
     return folder
 
 
-def alone(faces: Path) -> list[dict[str, object]]:
-    paths = sorted(faces.iterdir())
-    return EmotionPredictor(detector="haar").predict_batch(paths, detect=False)
+def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
+    pipeline = RayPipeline(shipped_checkpoint(), **{"detector": None, "options": DetectorOptions(), **options})
+    return pipeline.results(source, keep_images=keep_images)
 
 
-def same(one: list[dict], other: list[dict]) -> None:
+def alone(source: Source) -> list[Result]:
+    return list(FacePipeline(FaceClassifier(shipped_checkpoint()), None).results(source))
+
+
+def same(one: Sequence[Result], other: Sequence[Result]) -> None:
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        assert (a["status"], a["predicted_emotion"]) == (b["status"], b["predicted_emotion"])
-        assert str(a["error"]).split(":")[0] == str(b["error"]).split(":")[0]
-        assert a["probabilities"] == (b["probabilities"] and pytest.approx(b["probabilities"], abs=1e-4))
+        assert (a.frame.index, a.frame.name, a.status) == (b.frame.index, b.frame.name, b.status)
+        assert str(a.error).split(":")[0] == str(b.error).split(":")[0]
+        assert [face.face for face in a.faces] == [face.face for face in b.faces]
+        for ours, theirs in zip(a.faces, b.faces, strict=True):
+            assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
 
 
+@pytest.mark.usefixtures("cluster")
 def test_two_workers_give_what_one_process_gives_though_one_is_killed(faces: Path) -> None:
-    paths = [str(path) for path in sorted(faces.iterdir())]
-    answers = predict_on_ray(paths, detect=False, batch_size=2, workers=2, detector="haar")
-    results = [next(answers)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*ray_remote_args")
+        results = clustered(FolderSource(faces), batch_size=2, workers=2)
+        found = [next(results)]
     workers = [
         process
         for process in psutil.Process().children(recursive=True)
@@ -61,26 +82,70 @@ def test_two_workers_give_what_one_process_gives_though_one_is_killed(faces: Pat
     ]
     assert len(workers) == 2
     workers[0].send_signal(signal.SIGKILL)
-    results += answers
-    same(results, alone(faces))
+    found += results
+    same(found, alone(FolderSource(faces)))
 
 
-def test_addresses(faces: Path) -> None:
-    found = images_at(f"file://{faces}")
-    assert len(found) == 42
-    same(list(predict_on_ray(found, detect=False, detector="haar")), alone(faces))
-    (missing,) = predict_on_ray([f"file://{faces}/none.png"], detector="haar")
-    assert missing["status"] == "error"
-    assert "none.png cannot be read" in missing["error"]
-    assert list(predict_on_ray([])) == []
+@pytest.mark.usefixtures("cluster")
+def test_addresses_and_those_that_are_left_out(faces: Path) -> None:
+    root = f"file://{faces}"
+    without = {f"{root}/{number:02}.png" for number in range(30)}
+    source = open_source("address", root, without=without)
+    (faces / "38.png").rename(faces / "38.gone")  # after it was listed
+    try:
+        found = list(clustered(source, keep_images=True, detector="haar"))
+    finally:
+        (faces / "38.gone").rename(faces / "38.png")
+    assert [result.frame.name for result in found][-2:] == [f"{root}/38.png", f"{root}/caf\\xe9.png"]
+    assert len(found) == 12
+    assert "38.png cannot be read" in str(found[-2].error)
+    assert found[-1].frame.image is not None
+    assert found[-1].frame.image.shape == (140, 130, 3)
 
 
+@pytest.mark.usefixtures("cluster")
 def test_the_command_line(faces: Path, tmp_path: Path) -> None:
-    tail = ("--detector", "haar", "--no-detect", "--output")
-    cmaen("inference", "--directory", faces, "--engine", "ray", *tail, tmp_path / "ray.csv")
-    cmaen("inference", "--directory", faces, *tail, tmp_path / "alone.csv")
-    ours, theirs = ((tmp_path / name).read_text().splitlines() for name in ("ray.csv", "alone.csv"))
-    assert [line.split(",")[:9] for line in ours] == [line.split(",")[:9] for line in theirs]
-    assert "needs --engine ray" in cmaen("inference", "--directory", f"file://{faces}", code=2)
+    tables = []
+    for engine in ("ray", "onnx"):
+        output = tmp_path / f"{engine}.csv"
+        cmaen("inference", "--directory", faces, "--engine", engine, "--no-detect", "--output", output)
+        with output.open(newline="", encoding="utf-8") as file:
+            tables.append(list(csv.DictReader(file)))
+    ours, theirs = ([[row["path"], row["status"], row["predicted_emotion"]] for row in rows] for rows in tables)
+    assert ours == theirs
+
+
+def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(CmaenError, match="takes the images of a folder or of an address"):
+        next(clustered(ImageSource([b""])))
+    for folder, message in ((tmp_path, "holds no file"), (tmp_path / "nothing", "cannot be read")):
+        said = cmaen("inference", "--directory", folder, "--engine", "ray", code=2)
+        assert message in said
     assert "cannot be read" in cmaen("inference", "--directory", "s4://x", "--engine", "ray", code=2)
-    assert "--directory" in cmaen("inference", "--image", faces / "00.png", "--engine", "ray", code=2)
+
+
+def test_nothing_is_left_to_do(faces: Path) -> None:
+    every = list(map(str, faces.iterdir()))
+    source = FolderSource(faces, without=[os.fsencode(name).decode("utf-8", "backslashreplace") for name in every])
+    assert list(clustered(source)) == []
+
+
+@pytest.mark.parametrize("keep_images", [True, False])
+def test_a_folder_that_grows_mixes_up_no_names(
+    keep_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("a.png", "below/c.png"):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name)
+
+    def records(self: RayPipeline, names: Sequence[str]) -> Iterator[dict[str, object]]:
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
+        for name in names:
+            face = FaceEmotion((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
+            yield Result(Frame(0, name), (face,)).as_record()
+
+    monkeypatch.setattr(RayPipeline, "_records", records)
+    with closing(clustered(FolderSource(tmp_path), keep_images=keep_images)) as results:
+        found = list(results)
+    assert [Path(result.frame.name).name for result in found] == ["a.png", "c.png"]
+    assert [result.frame.image is not None for result in found] == [keep_images] * 2

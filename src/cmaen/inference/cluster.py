@@ -63,12 +63,13 @@ class RayPipeline:
         """
         if not isinstance(source, FolderSource | AddressSource):
             raise CmaenError("a cluster takes the images of a folder or of an address")
+        names = list(source.names())  # once: the folder may grow
         frames: Iterator[Frame] = (
-            (pending() for pending in source)
+            (pending() for pending in _Part(names))
             if keep_images
-            else (Frame(index, printable(name)) for index, name in enumerate(source.names()))
+            else (Frame(index, printable(name)) for index, name in enumerate(names))
         )
-        for frame, record in zip(frames, self._records(list(source.names())), strict=True):
+        for frame, record in zip(frames, self._records(names), strict=True):
             yield replace(Result.from_record(record), frame=frame)
 
     def _records(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -79,6 +80,7 @@ class RayPipeline:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
         logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there is no bar
         context = DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -91,8 +93,6 @@ class RayPipeline:
             batch_size=self.batch_size,
             compute=ActorPoolStrategy(size=workers),
             num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=-1,
             fn_constructor_kwargs=self._of_worker,
         ).iter_rows():
             yield json.loads(row["record"])
