@@ -94,7 +94,7 @@ def breakdown(path, predictor, folder):
     follow, tracks = milliseconds(tracker.followed, pictures[1:])
     crop, crops = milliseconds(lambda image: [pipeline.crop(image, face) for face in faces], pictures)
     classify, _ = milliseconds(lambda _: pipeline.classifier(crops), pictures)
-    answers = next(predictor.predict_each([pictures[-1]])).faces
+    answers = predictor.predict_faces(pictures[-1])
     draw, _ = milliseconds(lambda image: annotate(image, answers), pictures)
     sink = encoder(folder / "encoded.mp4", RATE)
     encode, _ = milliseconds(lambda frame: sink.write(Result(frame), frame.image), frames(4, RATE))

@@ -7,8 +7,9 @@ from cmaen import annotate
 from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion
 
 
-def face(emotion: str, box: tuple[float, float, float, float], identity: int | None = None) -> FaceEmotion:
-    return FaceEmotion(tuple(0.9 if name == emotion else 0.1 / 6 for name in EMOTIONS), FaceBox(*box), identity)
+def face(emotion: str, box: tuple[float, float, float, float], identity: int | None = None) -> dict[str, object]:
+    probabilities = tuple(0.9 if name == emotion else 0.1 / 6 for name in EMOTIONS)
+    return FaceEmotion(probabilities, FaceBox(*box), identity).as_dict()
 
 
 def near(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

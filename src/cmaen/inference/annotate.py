@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from cmaen.types import COLOURS, FaceEmotion, Image
+from cmaen.types import COLOURS, Image
 
 
-def annotate(image: Image, faces: Sequence[FaceEmotion]) -> Image:
+def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
     """A copy of the picture with a box and a label for every face.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        faces: In its pixels.
+        faces: As :class:`~cmaen.inference.predictor.EmotionPredictor` gives them.
 
     Returns:
         RGB uint8 [H, W, 3].
@@ -26,18 +27,18 @@ def annotate(image: Image, faces: Sequence[FaceEmotion]) -> Image:
     picture: Image = image.copy()
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 240))
-    for found in faces:
-        box = found.face
-        left, top = round(box.x), round(box.y)
-        right, bottom = round(box.x + box.width), round(box.y + box.height)
-        cv2.rectangle(picture, (left, top), (right, bottom), COLOURS[found.emotion], line)
-        who = "" if found.identity is None else f"{found.identity}: "
-        size = round(min(max(11.0, box.width / 6), 32.0))
-        label = _label(f"{who}{found.emotion} {found.confidence:.0%}", size, COLOURS[found.emotion], 2 * line)
+    for face in faces:
+        x, y, across, down = face["box"]
+        left, top, right, bottom = round(x), round(y), round(x + across), round(y + down)
+        colour = COLOURS[face["predicted_emotion"]]
+        cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
+        who = f"{face['identity']}: " if "identity" in face else ""
+        size = round(min(max(11.0, across / 6), 32.0))
+        label = _label(f"{who}{face['predicted_emotion']} {face['confidence']:.0%}", size, colour, 2 * line)
         label_height, label_width = label.shape[:2]
-        x = min(max(0, left), max(0, width - label_width))
-        y = max(0, top - label_height if top >= label_height else min(bottom, height - label_height))
-        part = picture[y : y + label_height, x : x + label_width]
+        column = min(max(0, left), max(0, width - label_width))
+        row = max(0, top - label_height if top >= label_height else min(bottom, height - label_height))
+        part = picture[row : row + label_height, column : column + label_width]
         part[:] = label[: part.shape[0], : part.shape[1]]
     return picture
 

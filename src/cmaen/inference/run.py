@@ -102,8 +102,9 @@ class _Sinks:
 
     def write(self, result: Result) -> None:
         """Hand a result to each; the faces are drawn once for all."""
-        image = result.frame.image
-        drawn = annotate(image, result.faces) if image is not None and self.draw else None
+        drawn = None
+        if self.draw and result.frame.image is not None:
+            drawn = annotate(result.frame.image, [face.as_dict() for face in result.faces])
         self._each(lambda sink: sink.write(result, drawn))
         if self._failures and not self._working:
             raise self._failure()
