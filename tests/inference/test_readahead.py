@@ -86,9 +86,11 @@ def test_who_leaves_early_leaves_no_thread_and_the_items_are_closed(workers: int
         finally:
             closed.set()
 
-    with closing(ahead(items(), double, workers=workers, size=3)) as results:
+    source = items()
+    with closing(ahead(source, double, workers=workers, size=3)) as results:
         next(results)
     assert closed.is_set()
+    assert next(source, None) is None
 
 
 def test_items_that_hang_are_left_behind_in_a_second() -> None:

@@ -118,7 +118,7 @@ def test_a_sink_that_fails_is_left_out_and_named_and_the_others_are_whole(draws:
     with pytest.raises(OutputError, match=r"^the disk is full$"):
         run(shown, shown, [failing, whole, records])
     assert (len(failing.results), failing.finished) == (2, 0)
-    assert failing.closed
+    assert failing.closed == 2  # at once, and at the end with all
     assert (len(whole.results), whole.finished) == (5, 1)
     assert len((tmp_path / "faces.jsonl").read_text().splitlines()) == 5
     assert shown.closed

@@ -287,6 +287,7 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
 def server() -> Iterator[Callable[[bytes], tuple[str, list[socket.socket]]]]:
     """Sends some bytes to whoever connects, and then nothing more; its address and its connections."""
     opened: list[socket.socket] = []
+    timers: list[threading.Timer] = []
 
     def serve(content: bytes) -> tuple[str, list[socket.socket]]:
         listening = socket.create_server(("127.0.0.1", 0))
@@ -300,11 +301,16 @@ def server() -> Iterator[Callable[[bytes], tuple[str, list[socket.socket]]]]:
                     connections.append(connection)
                     opened.append(connection)
                     connection.sendall(content)
+                    timers.append(threading.Timer(10, connection.close))  # who waits longer fails and does not hang
+                    timers[-1].start()
 
         threading.Thread(target=accept, daemon=True).start()
         return f"tcp://127.0.0.1:{listening.getsockname()[1]}", connections
 
     yield serve
+    for timer in timers:
+        timer.cancel()
+        timer.join()
     for one in opened:
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
