@@ -59,10 +59,10 @@ def check_place(path: Path) -> None:
         raise OutputError(f"{path} cannot be written; choose another place")
 
 
-def unwritable(path: Path, error: OSError) -> OutputError:
-    """What to say when a file cannot be written, and what to do about it."""
-    advice = "free some space" if error.errno in _FULL else "choose another place"
-    return OutputError(f"{path} could not be written: {error.strerror or error}; {advice}")
+def unwritable(path: Path, error: Exception) -> OutputError:
+    """What to say when a file cannot be written, and what to do about it; FFmpeg's errors are no ``OSError``."""
+    advice = "free some space" if getattr(error, "errno", None) in _FULL else "choose another place"
+    return OutputError(f"{path} could not be written: {getattr(error, 'strerror', None) or error}; {advice}")
 
 
 def write_text(path: Path, text: str) -> None:

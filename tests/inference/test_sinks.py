@@ -555,15 +555,23 @@ def test_a_video_that_cannot_be_written_is_refused_before_the_run(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("place", ["frames", "end"])
 def test_a_disk_that_becomes_full_leaves_no_half_video(
-    video_sink: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, video_sink: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    from av.error import FFmpegError
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left on device; free some space"):
-        draw(video_sink(tmp_path / "drawn.mp4", Clock()), [picture(0)] * 2)
+    def full(*_: object) -> None:
+        error = FFmpegError if place == "frames" else OSError
+        raise error(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    sink = video_sink(tmp_path / "drawn.mp4", Clock())
+    if place == "frames":
+        monkeypatch.setattr(sink, "_begin", full)
+    else:
+        monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"drawn.mp4 could not be written: No space left on device; free some space"):
+        draw(sink, [picture(0)] * 2)
     assert list(tmp_path.iterdir()) == []
 
 

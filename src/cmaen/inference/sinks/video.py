@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from cmaen.errors import OutputError
-from cmaen.files import replacing
+from cmaen.files import replacing, unwritable
 from cmaen.types import Image, Result
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
@@ -87,7 +87,7 @@ class VideoSink:
             if self._sound is not None:
                 self._sound.copy_until(time)
         except (FFmpegError, OSError, ValueError) as error:
-            raise OutputError(f"{self.path} cannot be written: {error}") from error
+            raise unwritable(self.path, error) from error
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
@@ -100,7 +100,7 @@ class VideoSink:
                 self._sound.copy_until(None)
             self._let_go()
         except (FFmpegError, OSError) as error:
-            raise OutputError(f"{self.path} cannot be written: {error}") from error
+            raise unwritable(self.path, error) from error
         self._stack.close()
 
     def close(self) -> None:
