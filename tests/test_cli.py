@@ -1,25 +1,52 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cmaen.cli import main
 from tests.conftest import EXAMPLES
 
 
-def cmaen(*arguments: str | Path, code: int = 0) -> str:
-    """Run the command line as a user does; its output and its errors together."""
-    command = [sys.executable, "-m", "cmaen", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
+
+
+def cmaen(*arguments: str | Path | float, code: int = 0) -> str:
+    """Run the command line in this process; its output and its errors together."""
+    said = io.StringIO()
+    with (
+        patch.object(sys, "argv", ["cmaen", *map(str, arguments)]),
+        patch.dict(os.environ, TERMINAL),
+        patch.object(logging.getLogger(), "handlers", []),  # so that the log is set up anew, onto what is captured
+        redirect_stdout(said),
+        redirect_stderr(said),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    assert (end.value.code or 0) == code, said.getvalue()
+    return said.getvalue()
+
+
+def cmaen_process(*arguments: str | Path | float, code: int = 0, **environment: str) -> str:
+    """The same in a process of its own, for what only a process shows."""
+    result = subprocess.run(
+        [sys.executable, "-m", "cmaen", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **TERMINAL, **environment},
+    )
     assert result.returncode == code, result.stdout + result.stderr
     return result.stdout + result.stderr
 
@@ -90,12 +117,16 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
     assert "Traceback" not in cmaen("test", "--data", tmp_path / "nothing", code=2)
 
 
-def test_the_shipped_weights_can_be_measured(fer_tree: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    output = tmp_path / "report"
-    text = cmaen("test", "--data", fer_tree, "--tta", "--robustness", "--output", output)
+def test_the_shipped_weights_can_be_measured(fer_tree: Path) -> None:
+    text = cmaen("test", "--data", fer_tree)
     assert "accuracy" in text
     assert "cross-fitted" in text
+
+
+def test_everything_that_can_be_measured_is_reported(fer_tree: Path, tmp_path: Path, checkpoint: Path) -> None:
+    pytest.importorskip("matplotlib")
+    output = tmp_path / "report"
+    cmaen("test", "--data", fer_tree, "--checkpoint", checkpoint, "--tta", "--robustness", "--output", output)
     figures = json.loads((output / "metrics.json").read_text())
     assert figures["split"] == "PublicTest"
     assert figures["headlines"]["official"]["count"] == 21
@@ -130,22 +161,12 @@ def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     tiny = ["model.backbone=null", "model.ecnn_widths=[8,8,16,16]", "model.ecnn_stem=small", "preprocess.image_size=32"]
     settings = [part for setting in tiny for part in ("--set", setting)]
-    arguments = [
-        "train",
-        "--data",
-        fer_tree,
-        "--output",
-        run,
-        "--epochs",
-        1,
-        "--batch-size",
-        16,
-        "--seed",
-        0,
-        *settings,
-    ]
-    assert str(run / "best") in cmaen(*arguments)
-    assert "--resume" in cmaen(*arguments, code=2)
+    options = ["--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
+    said = cmaen("train", "--data", fer_tree, "--output", run, *options)
+    assert str(run / "best") in said
+    assert "epoch 1/1" in said
+    assert json.loads((run / "best" / "card.json").read_text())["architecture"]["backbone"] is None
+    assert "--resume" in cmaen("train", "--data", fer_tree, "--output", run, *options, code=2)
     assert "agree" in cmaen("export", "--checkpoint", run / "best")
     assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", run / "best")
     assert "GFLOP/s" in cmaen(
@@ -165,6 +186,25 @@ def test_leaks_are_listed(fer_tree: Path, tmp_path: Path) -> None:
     assert output.read_text().startswith("kind,first,first_label,second,second_label,correlation")
 
 
-def test_a_checkpoint_is_needed_to_predict_but_pytorch_is_not() -> None:
-    code = "import sys, cmaen; cmaen.EmotionPredictor(detector='haar'); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_a_process_ends_with_a_status_and_one_line(tmp_path: Path) -> None:
+    said = cmaen_process("inference", "--directory", tmp_path / "nothing", code=2)
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+
+
+WITHOUT_PYTORCH = """
+import sys
+from cmaen.cli import main
+
+for verb in (["inference", "--image", sys.argv[1]], ["test", "--data", sys.argv[2]]):
+    sys.argv[1:] = verb
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+assert "torch" not in sys.modules
+"""
+
+
+def test_neither_predicting_nor_measuring_needs_pytorch(fer_tree: Path) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_PYTORCH, EXAMPLES / "astronaut.png", fer_tree], check=True)
