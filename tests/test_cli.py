@@ -19,7 +19,6 @@ from PIL import Image
 from cmaen.cli import main
 from tests.conftest import EXAMPLES
 
-
 TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
 
 
