@@ -283,7 +283,7 @@ def test_who_leaves_early_leaves_no_thread_and_frames_are_not_taken_far_ahead(mo
     pipeline = FacePipeline(ByColour(), None, workers=2, batch_size=4)
     with closing(pipeline.results(Frames(frames(), moving=moving))) as results:
         assert next(results).frame.index == 0
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert len(taken) < 20
 
 

@@ -213,7 +213,7 @@ def test_frames_of_a_video_with_their_faces(predictor: EmotionPredictor, film: P
     threads = threading.active_count()
     with predictor.video(str(film)) as frames:
         assert next(frames).number == 0
-    assert threading.active_count() == threads  # who leaves early leaves nothing behind
+    assert threading.active_count() <= threads  # who leaves early leaves nothing behind
     with pytest.raises(VideoError, match="cannot be opened"), predictor.video(tmp_path / "none.mp4"):
         pass
     with pytest.raises(VideoError, match="camera 99 cannot be opened"), predictor.video(99):

@@ -24,7 +24,7 @@ def counting(count: int, taken: list[int]) -> Iterator[int]:
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -43,7 +43,10 @@ def test_only_so_many_items_are_taken_before_they_are_asked_for(workers: int) ->
     with closing(ahead(counting(50, taken), double, workers=workers, size=5)) as results:
         for asked in (1, 2):
             next(results)
-            time.sleep(0.05)
+            deadline = time.monotonic() + 5
+            while len(taken) < asked + 5 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(0.02)
             assert len(taken) == asked + 5
         assert list(results) == [2 * number for number in range(2, 50)]
 
@@ -109,7 +112,7 @@ def test_items_that_hang_are_left_behind_in_a_second() -> None:
     assert next(results) == 0
     started = time.monotonic()
     results.close()
-    assert 0.5 < time.monotonic() - started < 1.8
+    assert 0.5 < time.monotonic() - started < 3  # and not a second for each worker
     assert not closed.is_set()
     goes_on.set()
     for thread in set(threading.enumerate()) - before:

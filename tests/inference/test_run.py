@@ -157,7 +157,7 @@ def test_who_has_seen_enough_ends_it_well() -> None:
     assert (summary.frames, len(other.results)) == (3, 3)
     assert other.finished
     assert shown.closed
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_ctrl_c_keeps_what_was_found_in_a_video(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

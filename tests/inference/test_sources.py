@@ -326,7 +326,7 @@ def test_a_stream_that_sends_nothing_ends(
     started = time.monotonic()
     with pytest.raises(VideoError, match="cannot be opened"):
         open_source("video", address)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6
 
 
 def test_a_stream_that_stalls_gives_what_it_has_sent_and_is_opened_once(
@@ -345,7 +345,7 @@ def test_a_stream_that_stalls_gives_what_it_has_sent_and_is_opened_once(
     assert source.live
     assert source.sound is None
     frames = frames_of(source)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6
     assert len(frames) >= 9
     assert "ends early" in caplog.text
     assert len(connections) == 1
@@ -435,7 +435,7 @@ def test_a_camera_that_hangs_is_left_and_not_pulled_from_under_its_thread(
     next(iter(source))
     started = time.monotonic()
     source.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert not fake.released
     fake.ticks.release()
 
