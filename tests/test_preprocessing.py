@@ -60,4 +60,4 @@ def test_impossible_specs_are_refused(values: dict[str, object]) -> None:
 
 def test_impossible_crops_are_refused() -> None:
     with pytest.raises(ValueError, match="CropSpec"):
-        CropSpec(eye_height=1.5)
+        CropSpec(margin=0.0)

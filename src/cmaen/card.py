@@ -87,7 +87,7 @@ def read_card(checkpoint: Path) -> Card:
         if values["format"] != FORMAT:
             raise CheckpointError(f"{path} has format {values['format']}, this version reads {FORMAT}; update cmaen")
         values["preprocess"] = PreprocessSpec.from_dict(values["preprocess"])
-        values["crop"] = CropSpec(**values["crop"])
+        values["crop"] = CropSpec.from_dict(values["crop"])
         card = Card(**{**values, "enhancement": tuple(values["enhancement"]), "labels": tuple(values["labels"])})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a card of this project: {error!r}") from error

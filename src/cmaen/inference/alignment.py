@@ -1,4 +1,4 @@
-"""From a detected face to a crop that looks like the training faces: square, upright, eyes where they belong."""
+"""From a detected face to a crop that looks like the training faces: square and upright."""
 
 from __future__ import annotations
 
@@ -15,32 +15,22 @@ MAX_SIDE = 4096
 
 
 def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
-    """Cut one face out.
-
-    With landmarks the crop is turned so that the eyes are level, and its side is the one at which the eyes are as far
-    apart, or the mouth as far below them, as in the training faces, whichever is larger: a turned head narrows the
-    former and not the latter. Without, it is the box's square with a margin. Beyond the image its edge is repeated.
+    """Cut one face out, as the spec says; beyond the image its edge is repeated.
 
     Args:
         image: RGB uint8 [H, W, 3].
         face: In its pixels.
-        spec: Where the eyes and the mouth belong.
+        spec: How large the crop is against the box.
 
     Returns:
         RGB uint8 [side, side, 3], at the scale of the image, up to :data:`MAX_SIDE`.
     """
-    angle = 0.0
-    if face.landmarks is None:
-        side = max(face.width, face.height) * spec.margin
-        center = np.array([face.x + face.width / 2, face.y + face.height / 2])
-    else:
-        marks = np.array(face.landmarks)
-        eyes, mouth = marks[:2].mean(axis=0), marks[3:].mean(axis=0)
-        across = marks[1] - marks[0]
-        angle = math.atan2(across[1], across[0])
-        down = np.array([-math.sin(angle), math.cos(angle)])
-        side = max(math.hypot(*across) / spec.eye_distance, float((mouth - eyes) @ down) / spec.mouth_drop)
-        center = eyes + down * side * (0.5 - spec.eye_height)
+    angle, margin = 0.0, spec.margin
+    if face.landmarks is not None:
+        (left_x, left_y), (right_x, right_y), *_ = face.landmarks
+        angle, margin = math.atan2(right_y - left_y, right_x - left_x), spec.landmark_margin
+    side = max(face.width, face.height) * margin
+    center = np.array([face.x + face.width / 2, face.y + face.height / 2])
     pixels = min(max(round(side), 1), MAX_SIDE)
     image, center = _around(image, center, reach=side)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) * (
