@@ -126,7 +126,7 @@ class TrainingConfig(Section):
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
-    operations: int = Field(0, ge=0, le=6, description="random photometric operations on each face, see rand_augment")
+    operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is off; with both on, each batch takes one")

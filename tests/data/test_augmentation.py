@@ -88,4 +88,4 @@ def test_an_operation_grows_from_nothing(operation: object) -> None:
         for s in (0.0, 0.3, 1.0)
     )
     assert nothing < 0.3  # rounding to whole grey levels is the most that is left
-    assert nothing < little < much < 80
+    assert nothing < little < much < 120

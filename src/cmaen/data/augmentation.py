@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_SOURCE = 48
+"""Side of FER2013's faces, whose pixels noise and blur are told in."""
+
 
 def augment(
     images: Tensor,
@@ -108,9 +111,25 @@ def sharpness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Te
     return faces + strength * _sign(strength, generator) * (faces - blurred)
 
 
+def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
+    """Gaussian blur, deviation 2 of 48 pixels at full strength; each face by its own."""
+    deviation = (2 * strength * faces.shape[-1] / _SOURCE).clamp_min(1e-3).view(-1, 1)  # [B, 1]
+    reach = math.ceil(2.5 * float(deviation.max()))
+    kernel = torch.softmax(-(torch.arange(-reach, reach + 1) ** 2) / (2 * deviation**2), dim=1)  # [B, 2 reach + 1]
+    padded = F.pad(faces, (reach,) * 4, mode="replicate").transpose(0, 1)  # [B, 1, S', S'] -> [1, B, S', S']
+    across = F.conv2d(padded, kernel[:, None, None, :], groups=len(faces))
+    return F.conv2d(across, kernel[:, None, :, None], groups=len(faces)).transpose(0, 1)
+
+
 def noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Gaussian noise, deviation 30 grey levels at full strength."""
-    return faces + 30 * strength * torch.randn(faces.shape, generator=generator)
+    """Gaussian noise in the pixels of a face of 48 x 48, deviation 36 grey levels at full strength."""
+    grains = torch.randn((len(faces), 1, _SOURCE, _SOURCE), generator=generator)
+    return faces + 36 * strength * F.interpolate(grains, size=faces.shape[-1], mode="bilinear")
+
+
+def darkness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Light at 12 % at full strength, with the noise of a sensor that grows as it fades."""
+    return noise(faces * (1 - 0.88 * strength), strength / 9, generator)
 
 
 def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -121,10 +140,13 @@ def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> T
 
 
 def fewer_pixels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
-    """Scaled down, to a third of the side at full strength, and up again; all chosen faces by their mean strength."""
-    side = max(8, round(faces.shape[-1] * (1 - float(strength.mean()) * 2 / 3)))
-    small = F.interpolate(faces, size=side, mode="bilinear", antialias=True)
-    return F.interpolate(small, size=faces.shape[-1], mode="bilinear")
+    """Scaled down, to a quarter of the side at full strength, in steps of an eighth of that, and up again."""
+    steps = (8 * strength.view(-1)).round()
+    side, faces = faces.shape[-1], faces.clone()
+    for step in torch.unique(steps):
+        small = F.interpolate(faces[steps == step], size=round(side * (1 - 0.75 * float(step) / 8)), mode="area")
+        faces[steps == step] = F.interpolate(small, size=side, mode="bilinear")
+    return faces
 
 
 def fewer_levels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
@@ -133,7 +155,7 @@ def fewer_levels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
     return (faces / step).round() * step
 
 
-OPERATIONS = (gamma, sharpness, noise, side_light, fewer_pixels, fewer_levels)
+OPERATIONS = (gamma, sharpness, blur, noise, side_light, darkness, fewer_pixels, fewer_levels)
 
 
 def _sign(like: Tensor, generator: torch.Generator) -> Tensor:
