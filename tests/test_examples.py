@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+from PIL import Image
+
+from cmaen import EmotionPredictor
 from tests.conftest import EXAMPLES
 
 
@@ -10,6 +16,31 @@ def test_the_five_lines_of_the_readme() -> None:
     command = [sys.executable, EXAMPLES / "predict.py", EXAMPLES / "astronaut.png"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("happy")
+
+
+def test_a_video_is_made_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measure_video = importlib.import_module("measure_video")
+    measure_video.write(tmp_path / "in.mp4", 2, 5)
+    pipeline = EmotionPredictor().pipeline
+    for drawn in (True, False):
+        seen, speed = measure_video.whole(tmp_path / "in.mp4", pipeline, tmp_path, drawn=drawn)
+        assert (seen.frames, seen.people, seen.errors) == (10, 3, 0)
+        assert speed > 0
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
+
+
+def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path) -> None:
+    face = Image.open(EXAMPLES / "astronaut.png").convert("L").crop((160, 50, 290, 190)).resize((48, 48))
+    folder = tmp_path / "validation" / "happy"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        face.save(folder / f"PublicTest_{number}.png")
+    command = [sys.executable, EXAMPLES / "measure_alignment.py", tmp_path, "yunet"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "up to  0 degrees: yunet      finds 3, 100.0% right of 3" in said
+    assert "up to 30 degrees: yunet" in said
 
 
 def test_the_examples_are_python() -> None:
