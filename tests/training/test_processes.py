@@ -1,4 +1,4 @@
-"""More than one process, and processes that are killed: real ones, started as a user starts them."""
+"""More than one process, and a process that is killed: real ones, started as a user starts them."""
 
 from __future__ import annotations
 
@@ -15,75 +15,82 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from cmaen.cli import main  # noqa: E402
+from cmaen.config import TrainingConfig  # noqa: E402
 from cmaen.data.fer2013 import load_fer2013  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
+from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training.batches import Regime, train_loader  # noqa: E402
+from cmaen.training import loop  # noqa: E402
+from cmaen.training.batches import Place, Regime, train_loader  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
+ROOT = Path(__file__).parents[2]
 
-def train_command(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
+
+def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
     model = [f"model.{key}={value}" for key, value in (TINY | {"dropout": 0.3, "stochastic_depth": 0.3}).items()]
     settings = ["preprocess.image_size=64", "training.ema_decay=0.9", "training.accelerator=cpu", *model, *more]
-    command = [sys.executable, "-m", "cmaen", "train", "--data", str(data), "--output", str(output)]
-    command += ["--epochs", str(epochs), "--batch-size", "16", "--learning-rate", "1e-3", "--verbose", "--seed", "0"]
-    return command + [part for setting in settings for part in ("--set", setting)]
+    options = ["--epochs", str(epochs), "--batch-size", "16", "--learning-rate", "1e-3", "--verbose", "--seed", "0"]
+    options += [part for setting in settings for part in ("--set", setting)]
+    return ["train", "--data", str(data), "--output", str(output), *options]
 
 
-def gradients(rank: int, processes: int, data: Path, results: Path) -> None:
-    """Gradients of one batch of a network with dropout off and its BatchNorm at rest, as one of so many processes."""
-    torch.set_num_threads(1)
-    if processes > 1:
-        torch.distributed.init_process_group(
-            "gloo", init_method=f"file://{results}/meeting", rank=rank, world_size=processes
-        )
+def gradients(data: Path) -> dict[str, torch.Tensor]:
+    """Of one batch, dropout off and BatchNorm at rest, as one of so many processes as there are."""
     torch.manual_seed(0)
     network = build_cmaen(**TINY).eval()
+    processes = Place.here().processes
     model = torch.nn.parallel.DistributedDataParallel(network) if processes > 1 else network
     faces = load_fer2013(data, Split.TRAIN)
     loader = train_loader(faces, PreprocessSpec(image_size=64), Regime(augmented=False), batch_size=16, seed=3)
     batch = next(iter(loader))
     assert len(batch.labels) == 16 // processes
     cmaen_loss(model(batch.images), batch.targets, LossWeights()).backward()
-    found = {name: value.grad for name, value in network.named_parameters()}
-    torch.save(found, results / f"{processes}-{rank}.pt")
-    if processes > 1:
-        torch.distributed.destroy_process_group()
+    return {name: value.grad for name, value in network.named_parameters()}
 
 
-def test_two_processes_give_the_gradients_of_one(fer_tree: Path, tmp_path: Path) -> None:
-    gradients(0, 1, fer_tree, tmp_path)
-    torch.multiprocessing.spawn(gradients, (2, fer_tree, tmp_path), nprocs=2)
-    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+def as_one_of_two() -> None:
+    """Train by the command line, and then give the gradients that the same processes find together."""
+    data, output = (Path(sys.argv[sys.argv.index(option) + 1]) for option in ("--data", "--output"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    assert Place.here().processes == 2
+    torch.save(gradients(data), output / f"{Place.here().rank}.pt")
+
+
+def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *training(fer_tree, output, 2, "training.devices=2")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best checkpoint") == 1
+    assert done.stderr.count("epoch 2/2") == 1
+    assert (output / "best" / "model.safetensors").is_file()
+    one, first, second = gradients(fer_tree), torch.load(output / "0.pt"), torch.load(output / "1.pt")
     assert one
     for name, gradient in one.items():
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], gradient, rtol=1e-3, atol=1e-6), name
 
 
-def test_two_processes_train_one_network(fer_tree: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    done = subprocess.run(
-        train_command(fer_tree, output, 2, "training.devices=2"), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best checkpoint") == 1
-    assert done.stderr.count("epoch 2/2") == 1
-    assert (output / "best" / "model.safetensors").is_file()
-
-
-def test_torchrun_starts_the_processes_itself(fer_tree: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cmaen"]
-    done = subprocess.run(
-        [*command, *train_command(fer_tree, output, 1)[3:]], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best checkpoint") == 1
-    assert (output / "best" / "model.safetensors").is_file()
+def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loop._processes(TrainingConfig()) == {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    for name, value in (("TORCHELASTIC_RUN_ID", "run"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "6")):
+        monkeypatch.setenv(name, value)
+    found = loop._processes(TrainingConfig(devices=5, batch_size=12))
+    assert found == {"devices": 2, "num_nodes": 3, "strategy": "ddp"}
+    with pytest.raises(ConfigError, match="a batch of 16 cannot be shared out among 6 processes"):
+        loop._processes(TrainingConfig(batch_size=16))
 
 
 def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> None:
@@ -107,17 +114,25 @@ def validated(output: Path) -> dict[str, tuple[str, str]]:
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(train_command(fer_tree, whole, 4), check=True, capture_output=True, timeout=300)
-    process = subprocess.Popen(train_command(fer_tree, killed, 4), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cmaen", *training(fer_tree, killed, 4)], stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
-    while not (killed / "last.ckpt").exists() and time.monotonic() < deadline:
+    while not (killed / "last.ckpt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "best").exists(), "it was killed too late to prove anything"
-    subprocess.run([*train_command(fer_tree, killed, 4), "--resume"], check=True, capture_output=True, timeout=300)
-    expected, result = (torch.load(run / "last.ckpt", weights_only=False)["state_dict"] for run in (whole, killed))
+    before = torch.load(killed / "last.ckpt", weights_only=True)["epoch"]
+    assert before < 3
+    cmaen(*training(fer_tree, whole, 4))
+    cmaen(*training(fer_tree, killed, 4), "--resume")
+    expected, result = (torch.load(run / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, killed))
     assert all(torch.equal(expected[name], result[name]) for name in expected)
     curve = validated(whole)
     assert len(curve) == 4
     assert all(curve[epoch] == figures for epoch, figures in validated(killed).items())
+
+
+if __name__ == "__main__":
+    as_one_of_two()
