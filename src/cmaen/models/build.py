@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import nn
 
@@ -19,6 +19,20 @@ from cmaen.models.residual import Exchange, JoinedPyramid, ResidualCMAEN, TrunkC
 from cmaen.types import EMOTIONS
 
 Wiring = Literal["paper", "residual"]
+
+
+class _Plan(NamedTuple):
+    """The arguments of :func:`build_cmaen` that both wirings take; what is switched off is ``None`` or 0."""
+
+    scales: tuple[int, ...] | None
+    attention_heads: int
+    bidirectional: bool
+    fused_channels: int
+    pyramid_channels: int
+    emotion_heads: bool
+    adaptive_ensemble: bool
+    hidden: int
+    dropout: float
 
 
 def build_cmaen(
@@ -79,10 +93,7 @@ def build_cmaen(
             stochastic_depth=stochastic_depth,
         )
     semantic = None if backbone is None else build_backbone(backbone, backbone_weights)
-    parts = _paper if wiring == "paper" else _residual
-    return parts(
-        texture,
-        semantic,
+    plan = _Plan(
         scales=scales if multi_scale_attention else None,
         attention_heads=attention_heads if cross_modal_attention else 0,
         bidirectional=bidirectional,
@@ -93,6 +104,7 @@ def build_cmaen(
         hidden=hidden,
         dropout=dropout,
     )
+    return (_paper if wiring == "paper" else _residual)(texture, semantic, plan)
 
 
 def _over_scales(pathway: ECNN | Backbone | None, scales: tuple[int, ...] | None) -> nn.Module:
@@ -101,97 +113,77 @@ def _over_scales(pathway: ECNN | Backbone | None, scales: tuple[int, ...] | None
     )
 
 
-def _paper(
-    texture: ECNN | None,
-    semantic: Backbone | None,
-    *,
-    scales: tuple[int, ...] | None,
-    attention_heads: int,
-    bidirectional: bool,
-    fused_channels: int,
-    pyramid_channels: int,
-    emotion_heads: bool,
-    adaptive_ensemble: bool,
-    hidden: int,
-    dropout: float,
-) -> CMAEN:
+def _paper(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> CMAEN:
     e_channels = texture.channels[-1] if texture else None
     f_channels = semantic.channels[-1] if semantic else None
     fusion: CrossModalFusion | AdditiveFusion
-    if attention_heads and e_channels and f_channels:
+    if plan.attention_heads and e_channels and f_channels:
         fusion = CrossModalFusion(
-            e_channels, f_channels, dim=fused_channels, heads=attention_heads, bidirectional=bidirectional
+            e_channels,
+            f_channels,
+            dim=plan.fused_channels,
+            heads=plan.attention_heads,
+            bidirectional=plan.bidirectional,
         )
     else:
-        fusion = AdditiveFusion(e_channels, f_channels, dim=fused_channels)
+        fusion = AdditiveFusion(e_channels, f_channels, dim=plan.fused_channels)
     pyramid = None
-    if pyramid_channels:
+    if plan.pyramid_channels:
         level_channels = texture.channels[1:] if texture else semantic.channels if semantic else ()
-        pyramid = FeaturePyramid(level_channels, fused_channels, dim=pyramid_channels)
-    features = fused_channels + (f_channels or 0) + 4 * pyramid_channels
+        pyramid = FeaturePyramid(level_channels, plan.fused_channels, dim=plan.pyramid_channels)
+    features = plan.fused_channels + (f_channels or 0) + 4 * plan.pyramid_channels
     emotions = len(EMOTIONS)
     return CMAEN(
         ecnn=texture,
         backbone=semantic,
-        ecnn_attention=_over_scales(texture, scales),
-        backbone_attention=_over_scales(semantic, scales),
+        ecnn_attention=_over_scales(texture, plan.scales),
+        backbone_attention=_over_scales(semantic, plan.scales),
         fusion=fusion,
         pyramid=pyramid,
-        emotion_heads=EmotionHeads(fused_channels, emotions=emotions, dropout=dropout) if emotion_heads else None,
-        fusion_classifier=FusionClassifier(features, hidden=hidden, emotions=emotions, dropout=dropout),
-        ensemble=AdaptiveEnsemble(features) if emotion_heads and adaptive_ensemble else None,
+        emotion_heads=EmotionHeads(plan.fused_channels, emotions=emotions, dropout=plan.dropout)
+        if plan.emotion_heads
+        else None,
+        fusion_classifier=FusionClassifier(features, hidden=plan.hidden, emotions=emotions, dropout=plan.dropout),
+        ensemble=AdaptiveEnsemble(features) if plan.emotion_heads and plan.adaptive_ensemble else None,
     )
 
 
-def _residual(
-    texture: ECNN | None,
-    semantic: Backbone | None,
-    *,
-    scales: tuple[int, ...] | None,
-    attention_heads: int,
-    bidirectional: bool,
-    fused_channels: int,
-    pyramid_channels: int,
-    emotion_heads: bool,
-    adaptive_ensemble: bool,
-    hidden: int,
-    dropout: float,
-) -> ResidualCMAEN:
+def _residual(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> ResidualCMAEN:
     """What nothing reads is not made: the exchange without emotion heads and without a second pathway, for one."""
     pathways = [pathway.channels[-3:] for pathway in (semantic, texture) if pathway is not None]
     trunk = pathways[0]
     side: tuple[int, ...] = pathways[1] if len(pathways) == 2 else ()
     exchange = None
-    if emotion_heads or side:
+    if plan.emotion_heads or side:
         exchange = Exchange(
             trunk[-2] if semantic else trunk[-1],
             side[-1] if side else None,
-            dim=fused_channels,
-            heads=attention_heads,
-            bidirectional=bidirectional,
+            dim=plan.fused_channels,
+            heads=plan.attention_heads,
+            bidirectional=plan.bidirectional,
         )
-    pyramid = JoinedPyramid(trunk, side, dim=pyramid_channels) if pyramid_channels else None
+    pyramid = JoinedPyramid(trunk, side, dim=plan.pyramid_channels) if plan.pyramid_channels else None
     sources = [
         trunk[-1],
-        *([fused_channels] if exchange else []),
-        *([pyramid_channels] * len(trunk) if pyramid else []),
+        *([plan.fused_channels] if exchange else []),
+        *([plan.pyramid_channels] * len(trunk) if pyramid else []),
     ]
     emotions = len(EMOTIONS)
-    heads = EmotionHeads(fused_channels, emotions=emotions, dropout=dropout) if emotion_heads else None
+    heads = EmotionHeads(plan.fused_channels, emotions=emotions, dropout=plan.dropout) if plan.emotion_heads else None
     fusion = None
     if side or pyramid is not None:
-        fusion = FusionClassifier(sources, hidden=hidden, emotions=emotions, dropout=dropout)
+        fusion = FusionClassifier(sources, hidden=plan.hidden, emotions=emotions, dropout=plan.dropout)
     members = sum(part is not None for part in (heads, fusion))
     return ResidualCMAEN(
         ecnn=texture,
         backbone=semantic,
-        ecnn_attention=_over_scales(texture, scales),
+        ecnn_attention=_over_scales(texture, plan.scales),
         exchange=exchange,
         pyramid=pyramid,
-        trunk_classifier=TrunkClassifier(trunk[-1], emotions=emotions, dropout=dropout),
+        trunk_classifier=TrunkClassifier(trunk[-1], emotions=emotions, dropout=plan.dropout),
         emotion_heads=heads,
         fusion_classifier=fusion,
-        ensemble=AddingEnsemble(sum(sources), members=members, adaptive=adaptive_ensemble, emotions=emotions)
+        ensemble=AddingEnsemble(sum(sources), members=members, adaptive=plan.adaptive_ensemble, emotions=emotions)
         if members
         else None,
     )
