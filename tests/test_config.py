@@ -95,3 +95,11 @@ def test_settings_without_a_value_and_missing_files() -> None:
         load_config(None, {"seed": 1, "seed.more": 2})
     with pytest.raises(ConfigError, match=r"data\.votes"):
         load_config(None, {"loss.vote_weight": 0.5})
+
+
+def test_labels_are_smoothed_once() -> None:
+    assert load_config(None, {}).loss.smoothing == 0.1
+    voted = load_config(None, {"data.votes": "votes.csv", "loss.vote_weight": 0.3})
+    assert voted.loss.smoothing == 0.0
+    with pytest.raises(ConfigError, match="both soften the labels"):
+        load_config(None, {"data.votes": "votes.csv", "loss.vote_weight": 0.3, "loss.label_smoothing": 0.1})

@@ -43,15 +43,31 @@ def test_without_emotion_heads_their_term_is_gone() -> None:
     assert cmaen_loss(output(logits, logits, logits), target, plain).item() == pytest.approx(6 * math.log(7))
 
 
-def test_other_opinions_are_mixed_into_the_target() -> None:
-    labels, votes, teacher = (
-        torch.tensor([0, 1]),
-        torch.tensor([[0.0, 1.0], [0.5, 0.5]]),
-        torch.tensor([[0.8, 0.2]] * 2),
-    )
+def test_votes_are_mixed_into_the_target() -> None:
+    labels, votes = torch.tensor([0, 1]), torch.tensor([[0.0, 1.0], [0.5, 0.5]])
     assert torch.equal(soft_targets(labels, 2), torch.eye(2))
-    mixed = soft_targets(labels, 2, [(votes, 0.4), (teacher, 0.5)])
-    assert torch.allclose(mixed, torch.tensor([[0.5, 0.5], [0.6, 0.4]]))
+    assert torch.allclose(soft_targets(labels, 2, votes, 0.4), torch.tensor([[0.6, 0.4], [0.2, 0.8]]))
+
+
+def test_teachers_are_learnt_from_at_their_temperature_by_every_classifier() -> None:
+    logits = torch.tensor([[2.0, 0.0]])
+    target, answers = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.7, 0.3]])
+    taught = LossWeights(focal=0, emotion=0.5, fusion=0, label_smoothing=0, distillation=0.25, temperature=2.0)
+    softened = [-math.log(1 / (1 + math.exp(-1))), -math.log(1 / (1 + math.exp(1)))]  # of logits / 2
+    one = 0.75 * math.log(1 + math.exp(-2)) + 0.25 * 4 * (0.7 * softened[0] + 0.3 * softened[1])
+    assert cmaen_loss(output(logits, logits, logits), target, taught, answers).item() == pytest.approx(1.5 * one)
+    untaught = cmaen_loss(output(logits, logits, logits), target, taught).item()
+    assert untaught == pytest.approx(1.5 * math.log(1 + math.exp(-2)))
+
+
+def test_at_the_teachers_answer_the_student_rests() -> None:
+    teacher = torch.tensor([[1.5, -0.5, 0.25]])
+    answers = torch.softmax(teacher / 3, dim=1)
+    logits = (teacher + 4).requires_grad_()  # the same answer
+    weights = LossWeights(focal=0, fusion=0, label_smoothing=0, distillation=1.0, temperature=3.0)
+    cmaen_loss(EmotionOutput(logits, None, None, None, torch.zeros(1)), answers, weights, answers).backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max().item() < 1e-6
 
 
 def test_the_focal_loss_rests_where_a_soft_target_is_met() -> None:

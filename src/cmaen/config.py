@@ -37,10 +37,10 @@ class PreprocessConfig(Section):
 
 
 class ModelConfig(Section):
-    """The architecture, see build_cmaen; the defaults are the paper's."""
+    """The architecture, see build_cmaen; but for the wiring the defaults are the paper's."""
 
     wiring: Literal["paper", "residual"] = Field(
-        "paper",
+        "residual",
         description="how the parts are joined; residual: the network begins as its backbone, all else adds to it",
     )
     backbone: str | None = Field(
@@ -74,12 +74,14 @@ class ModelConfig(Section):
 
 
 class LossConfig(Section):
-    """The loss, see LossWeights; the defaults are the paper's."""
+    """The loss, see LossWeights; what the paper has is in configs/paper.yaml."""
 
-    focal: float = Field(0.3, ge=0, description="weight of the focal loss of the final logits")
-    emotion: float = Field(0.2, ge=0, description="weight of the cross-entropy of the emotion heads")
-    fusion: float = Field(0.2, ge=0, description="weight of the cross-entropy of the fusion classifier")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the cross-entropy of the final logits")
+    focal: float = Field(0.0, ge=0, description="weight of the focal loss of the final logits")
+    emotion: float = Field(0.3, ge=0, description="weight of the cross-entropy of the emotion heads")
+    fusion: float = Field(0.3, ge=0, description="weight of the cross-entropy of the fusion classifier")
+    label_smoothing: float | None = Field(
+        None, ge=0, lt=1, description="in the cross-entropy of the final logits; null: 0.1, but none with votes"
+    )
     focal_alpha: float = Field(1.0, gt=0, description="factor of the focal loss")
     focal_gamma: float = Field(2.0, ge=0, description="how much the focal loss discounts easy faces")
     vote_weight: float = Field(0.0, ge=0, le=1, description="part of the target that the FER+ votes give")
@@ -87,14 +89,34 @@ class LossConfig(Section):
         "labels", description="the annotators' own distribution, or what their votes say about FER2013's label"
     )
 
+    @model_validator(mode="after")
+    def _smooth_once(self) -> LossConfig:
+        if self.vote_weight and self.label_smoothing:
+            raise ValueError("vote_weight and label_smoothing both soften the labels: leave one of them out")
+        return self
+
+    @property
+    def smoothing(self) -> float:
+        """The label smoothing that there is."""
+        if self.label_smoothing is None:
+            return 0.0 if self.vote_weight else 0.1
+        return self.label_smoothing
+
 
 class DistillationConfig(Section):
     """Learning from trained networks as well (Hinton et al., 2015)."""
 
     teachers: tuple[Path, ...] = Field((), description="folders of checkpoints, whose answers are averaged")
     weight: float = Field(0.5, ge=0, le=1, description="part of the target that the teachers give")
-    temperature: float = Field(1.0, gt=0, description="above 1 softens the teachers' answers")
+    temperature: float = Field(
+        1.0, gt=0, description="of the teachers' answers and of the student's; above 1 is softer"
+    )
     cache: Path = Field(Path("runs/teachers"), description="folder where the teachers' logits are kept")
+
+    @property
+    def share(self) -> float:
+        """The weight, where there are teachers."""
+        return self.weight if self.teachers else 0.0
 
 
 class TrainingConfig(Section):
@@ -139,7 +161,10 @@ class Config(Section):
     seed: int = Field(42, ge=0, description="of all randomness")
     backbone_weights: str | None = Field(None, description="published name or file that the backbone starts from")
     initial_weights: Path | None = Field(
-        None, description="folder of a checkpoint that the whole network starts from; its architecture must be the same"
+        None, description="folder of a checkpoint to start from; what is taken must have the same architecture"
+    )
+    initial_parts: Literal["all", "pathways"] = Field(
+        "all", description="what initial_weights give: the network, or its pathways, so that it may be wired otherwise"
     )
     output: Path = Field(Path("runs/cmaen"), description="folder of the run")
     data: DataConfig = DataConfig()
@@ -155,7 +180,7 @@ class Config(Section):
             raise ValueError("loss.vote_weight needs data.votes, the CSV of the FER+ votes")
         if self.initial_weights and self.backbone_weights:
             raise ValueError("initial_weights hold a backbone already: leave out backbone_weights")
-        if self.distillation.teachers and self.loss.vote_weight + self.distillation.weight > 1:
+        if self.loss.vote_weight + self.distillation.share > 1:
             raise ValueError("loss.vote_weight and distillation.weight together are above 1")
         return self
 

@@ -5,7 +5,6 @@ A target is a distribution over the emotions, float32 [B, E]; a label is one wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from cmaen.models.network import EmotionOutput
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weights of the four terms and their settings; the defaults are the paper's.
+    """Weights of the terms and their settings; the defaults are the paper's.
 
     Attributes:
         focal: Weight of the focal loss of the final logits.
@@ -25,6 +24,8 @@ class LossWeights:
         fusion: Weight of the cross-entropy of the fusion classifier.
         label_smoothing: Mass that is spread evenly over all emotions in the first term.
         focal_alpha, focal_gamma: Of the focal loss.
+        distillation: Part of each cross-entropy that goes to the teachers' answers, where there are any.
+        temperature: Divides the student's logits before they are held against the teachers' answers.
     """
 
     focal: float = 0.3
@@ -33,23 +34,24 @@ class LossWeights:
     label_smoothing: float = 0.1
     focal_alpha: float = 1.0
     focal_gamma: float = 2.0
+    distillation: float = 0.0
+    temperature: float = 1.0
 
 
-def soft_targets(labels: Tensor, emotions: int, others: Sequence[tuple[Tensor, float]] = ()) -> Tensor:
-    """Mix labels with other opinions on the same faces, like annotators' votes or a teacher's answers.
+def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float = 0.0) -> Tensor:
+    """Mix labels with what annotators' votes say about the same faces.
 
     Args:
         labels: int64 [B].
         emotions: E.
-        others: Distributions float32 [B, E], each with its weight w; the weights sum to at most 1.
+        votes: Distributions float32 [B, E].
+        weight: w, of the votes, in [0, 1].
 
     Returns:
-        (1 - sum of w) * one-hot + sum of w * distribution, float32 [B, E].
+        (1 - w) * one-hot + w * votes, float32 [B, E].
     """
-    targets = (1 - sum(weight for _, weight in others)) * F.one_hot(labels, emotions).float()
-    for distribution, weight in others:
-        targets = targets + weight * distribution
-    return targets
+    targets = F.one_hot(labels, emotions).float()
+    return targets if votes is None else torch.lerp(targets, votes, weight)
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: float = 2.0) -> Tensor:
@@ -63,21 +65,33 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: fl
     return alpha * (targets * modulated).sum(dim=1).mean()
 
 
-def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights) -> Tensor:
+def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights, answers: Tensor | None = None) -> Tensor:
     """Label-smoothed cross-entropy + focal loss of the final logits + cross-entropy of each classifier, weighted.
+
+    With teachers every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as Hinton et
+    al. (2015) have it: T^2 keeps the two gradients in proportion.
 
     Args:
         output: Of the network.
         targets: [B, E], rows summing to 1.
         weights: Of the terms.
+        answers: The teachers', [B, E], rows summing to 1, softened by the same temperature.
     """
+
+    def cross_entropy(logits: Tensor, smoothing: float = 0.0) -> Tensor:
+        loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+        if answers is None:
+            return loss
+        taught = weights.temperature**2 * F.cross_entropy(logits / weights.temperature, answers)
+        return torch.lerp(loss, taught, weights.distillation)
+
     logits = output.logits.float()
-    loss = F.cross_entropy(logits, targets, label_smoothing=weights.label_smoothing)
+    loss = cross_entropy(logits, weights.label_smoothing)
     if weights.focal:
         focal = focal_loss(logits, targets, alpha=weights.focal_alpha, gamma=weights.focal_gamma)
         loss = loss + weights.focal * focal
     if output.emotion_logits is not None:
-        loss = loss + weights.emotion * F.cross_entropy(output.emotion_logits.float(), targets)
+        loss = loss + weights.emotion * cross_entropy(output.emotion_logits.float())
     if output.fusion_logits is not None:
-        loss = loss + weights.fusion * F.cross_entropy(output.fusion_logits.float(), targets)
+        loss = loss + weights.fusion * cross_entropy(output.fusion_logits.float())
     return torch.as_tensor(loss)

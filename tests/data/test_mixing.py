@@ -23,9 +23,11 @@ def level(targets: torch.Tensor) -> torch.Tensor:
 def test_targets_are_mixed_by_the_share_of_the_pixels(alphas: dict[str, float], seed: int) -> None:
     images, targets = batch()
     before = images.clone()
-    mixed = mix(images, targets, np.random.default_rng(seed), **alphas)
+    mixed = mix(images, targets, np.random.default_rng(seed), answers=targets.flip(1), **alphas)
     assert torch.allclose(mixed.targets.sum(dim=1), torch.ones(8))
     assert torch.allclose(mixed.images.mean(dim=(1, 2, 3)), level(mixed.targets), atol=1e-5)
+    assert mixed.answers is not None
+    assert torch.allclose(mixed.answers, mixed.targets.flip(1))
     assert torch.equal(images, before)
 
 

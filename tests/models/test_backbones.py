@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 from cmaen.models.backbones import BACKBONES, adapt_statistics, build_backbone  # noqa: E402
 from cmaen.models.backbones.mobilenet import ConvNorm  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
@@ -95,6 +96,36 @@ def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:
     norm = backbone.stages[0].norm
     assert not torch.equal(norm.running_mean, torch.zeros(32))
     assert torch.allclose(before, backbone(images)[-1], atol=1e-4)
+
+
+def test_sface_computes_what_opencv_computes() -> None:
+    cv2 = pytest.importorskip("cv2")
+    from cmaen.models.backbones.sface import _installed
+
+    backbone = build_backbone("sface", "installed").eval()
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4)
+    net = cv2.dnn.readNet(str(_installed()))
+    net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, as the network takes it
+    expected = net.forward("onnx_node!conv_14_relu")
+    spec = PreprocessSpec(image_size=224, source_size=None, grey=False)
+    doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
+    with torch.inference_mode():
+        result = backbone(torch.from_numpy(spec([doubled])))[-1].numpy()
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+def test_sface_is_restored_from_its_own_weights_and_from_no_others(tmp_path: Path) -> None:
+    original = build_backbone("sface", "installed").eval()
+    torch.save(original.state_dict(), tmp_path / "own.pt")
+    restored = build_backbone("sface", tmp_path / "own.pt").eval()
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(original(images)[-1], restored(images)[-1])
+    torch.save(build_backbone("mobilenet_v1").state_dict(), tmp_path / "other.pt")
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    for name in ("other.pt", "broken.onnx"):
+        with pytest.raises(CheckpointError):
+            build_backbone("sface", tmp_path / name)
 
 
 def faceres_like(folder: Path, rng: np.random.Generator) -> Path:

@@ -140,6 +140,23 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
         Config(initial_weights=unbroken, backbone_weights="weights.pt")
 
 
+def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
+    plan = config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None)
+    wiring = "paper" if plan.model.wiring == "residual" else "residual"
+    rewired = plan.model_copy(
+        update={"initial_weights": unbroken, "model": plan.model.model_copy(update={"wiring": wiring})}
+    )
+    with pytest.raises(ConfigError, match=r"these keys differ: \['wiring'\]"):
+        train(rewired)
+    before, after = weights(unbroken), weights(train(rewired.model_copy(update={"initial_parts": "pathways"})))
+    taken = [name for name in before if name.startswith(("backbone.", "ecnn.")) and name.endswith("weight")]
+    assert taken
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in taken)
+    wider = rewired.model.model_copy(update={"ecnn_widths": (8, 8, 8, 16)})
+    with pytest.raises(ConfigError, match="ecnn_widths"):
+        train(rewired.model_copy(update={"initial_parts": "pathways", "model": wider, "output": tmp_path / "wider"}))
+
+
 def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     with pytest.raises(ConfigError, match="--resume"):
         train(config(fer_tree, unbroken.parent))

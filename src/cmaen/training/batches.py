@@ -21,11 +21,19 @@ from cmaen.types import EMOTIONS
 
 
 class Batch(NamedTuple):
-    """images float32 [B, 3, H, W], labels int64 [B], targets float32 [B, E]: what is learnt, rows summing to 1."""
+    """A batch of faces and what is learnt of them.
+
+    Attributes:
+        images: float32 [B, 3, H, W].
+        labels: int64 [B].
+        targets: float32 [B, E], rows summing to 1: the labels, with the votes mixed in.
+        answers: The same shape, the teachers'; ``None`` where there are none.
+    """
 
     images: Tensor
     labels: Tensor
     targets: Tensor
+    answers: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +132,32 @@ class FaceBatches(Dataset[Batch]):
     Args:
         faces: In memory.
         spec: Of the network.
-        targets: What is learnt, float32 [N, E]; default: the labels.
+        targets: Of all faces, see :class:`Batch`; default: the labels.
+        answers: The teachers', if there are any.
         regime: For Training only; ``None`` leaves the faces as they are.
     """
 
     def __init__(
-        self, faces: FaceSet, spec: PreprocessSpec, *, targets: Tensor | None = None, regime: Regime | None = None
+        self,
+        faces: FaceSet,
+        spec: PreprocessSpec,
+        *,
+        targets: Tensor | None = None,
+        answers: Tensor | None = None,
+        regime: Regime | None = None,
     ) -> None:
         if regime is not None:
             faces.require(Split.TRAIN, "training")
         self.images = torch.from_numpy(faces.images)
         self.labels = torch.from_numpy(faces.labels)
         self.targets = soft_targets(self.labels, len(EMOTIONS)) if targets is None else targets
+        self.answers = answers
         self.spec = spec
         self.regime = regime
 
     def __getitem__(self, picks: Picks) -> Batch:
         images, labels, targets = (part[picks.indices] for part in (self.images, self.labels, self.targets))
+        answers = None if self.answers is None else self.answers[picks.indices]
         if self.regime is None or not self.regime.augmented:
             pixels = torch.from_numpy(self.spec(list(images.numpy())))
         else:
@@ -150,8 +167,10 @@ class FaceBatches(Dataset[Batch]):
             pixels = torch.from_numpy(self.spec.normalise(augmented.numpy()))
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
-            pixels, targets = mix(pixels, targets, rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix)
-        return Batch(pixels, labels, targets)
+            pixels, targets, answers = mix(
+                pixels, targets, rng, answers=answers, mixup=self.regime.mixup, cutmix=self.regime.cutmix
+            )
+        return Batch(pixels, labels, targets, answers)
 
 
 def train_loader(
@@ -162,6 +181,7 @@ def train_loader(
     batch_size: int,
     seed: int,
     targets: Tensor | None = None,
+    answers: Tensor | None = None,
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
 
@@ -169,7 +189,8 @@ def train_loader(
         SplitError: The faces are of another split.
     """
     picks = ShuffledPicks(len(faces), batch_size, seed)
-    return DataLoader(FaceBatches(faces, spec, targets=targets, regime=regime), sampler=picks, batch_size=None)
+    batches = FaceBatches(faces, spec, targets=targets, answers=answers, regime=regime)
+    return DataLoader(batches, sampler=picks, batch_size=None)
 
 
 def validation_loader(faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256) -> DataLoader[Batch]:

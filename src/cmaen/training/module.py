@@ -50,7 +50,7 @@ class EmotionModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         output = self.model(_channels_last(batch.images))
-        loss = cmaen_loss(output, batch.targets, self.loss_weights)
+        loss = cmaen_loss(output, batch.targets, self.loss_weights, batch.answers)
         count = len(batch.labels)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=count)

@@ -43,7 +43,8 @@ from cmaen.training.precision import Hardware, choose, objection
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
 from cmaen.types import EMOTIONS
 
-_REGULARISATION = ("dropout", "stochastic_depth")
+_REGULARISATION = {"dropout", "stochastic_depth"}
+_OF_ECNN = {"ecnn", "ecnn_widths", "ecnn_stem", "ecnn_stem_stride", "multi_scale_attention", "scales"}
 _ADAPTATION_IMAGES = 1024
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     model = _initial_model(config, training, spec) if not resume else build_cmaen(**config.model.model_dump())
     module = EmotionModule(
         model,
-        loss_weights=LossWeights(**config.loss.model_dump(exclude={"vote_weight", "votes_as"})),
+        loss_weights=_loss_weights(config),
         optimisation=optimisation_of(config.training),
         seed=config.seed,
     )
@@ -103,6 +104,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
             batch_size=settings.batch_size,
             seed=config.seed,
             targets=_targets(training, config),
+            answers=_answers(training, config),
         ),
         validation_loader(validation, spec),
         settings,
@@ -168,37 +170,68 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Source
 
 
 def _targets(training: FaceSet, config: Config) -> Tensor:
-    """What is learnt, float32 [N, E]: the labels, mixed with the annotators' votes and the teachers' answers."""
-    others = []
-    if config.loss.vote_weight:
-        votes = label_distribution if config.loss.votes_as == "labels" else vote_distribution
-        others.append((torch.from_numpy(votes(training)), config.loss.vote_weight))
+    """The labels, mixed with the annotators' votes, float32 [N, E]."""
+    labels, loss = torch.from_numpy(training.labels), config.loss
+    if not loss.vote_weight:
+        return soft_targets(labels, len(EMOTIONS))
+    votes = label_distribution if loss.votes_as == "labels" else vote_distribution
+    left = 1 - config.distillation.share  # by the teachers
+    return soft_targets(labels, len(EMOTIONS), torch.from_numpy(votes(training)), loss.vote_weight / left)
+
+
+def _answers(training: FaceSet, config: Config) -> Tensor | None:
+    """The teachers', float32 [N, E]; ``None`` where nothing is learnt from them."""
     distillation = config.distillation
-    if distillation.teachers and distillation.weight:
-        answers = teacher_answers(
-            training, distillation.teachers, temperature=distillation.temperature, cache=distillation.cache
-        )
-        others.append((torch.from_numpy(answers), distillation.weight))
-    return soft_targets(torch.from_numpy(training.labels), len(EMOTIONS), others)
+    if not distillation.share:
+        return None
+    return torch.from_numpy(
+        teacher_answers(training, distillation.teachers, temperature=distillation.temperature, cache=distillation.cache)
+    )
+
+
+def _loss_weights(config: Config) -> LossWeights:
+    loss, distillation = config.loss, config.distillation
+    return LossWeights(
+        focal=loss.focal,
+        emotion=loss.emotion,
+        fusion=loss.fusion,
+        label_smoothing=loss.smoothing,
+        focal_alpha=loss.focal_alpha,
+        focal_gamma=loss.focal_gamma,
+        distillation=distillation.share,
+        temperature=distillation.temperature,
+    )
 
 
 def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> EmotionNetwork:
     """The network that a run begins with."""
     if config.initial_weights is not None:
-        model, card = load_checkpoint(config.initial_weights)
-        differing = [
-            key
-            for key, value in config.model.model_dump(mode="json").items()
-            if key in card.architecture and card.architecture[key] != value and key not in _REGULARISATION
-        ]
-        if differing:
-            raise ConfigError(f"{config.initial_weights} is of another architecture; these keys differ: {differing}")
-        started = build_cmaen(**config.model.model_dump())
-        started.load_state_dict(model.state_dict())
-        return started
+        return _begun_with(config, config.initial_weights)
     model = build_cmaen(**config.model.model_dump(), backbone_weights=config.backbone_weights)
     if config.backbone_weights and model.backbone is not None:
         _adapt(model, training, spec, config.seed)
+    return model
+
+
+def _begun_with(config: Config, checkpoint: Path) -> EmotionNetwork:
+    """A network that goes on from a checkpoint's weights, or from those of its pathways."""
+    given, card = load_checkpoint(checkpoint)
+    architecture = config.model.model_dump(mode="json")
+    if config.initial_parts == "all":
+        compared = set(architecture) - _REGULARISATION
+    else:
+        compared = {"backbone"} | (_OF_ECNN if config.model.ecnn else set())
+    theirs = {"wiring": "paper"} | card.architecture  # the first cards do not name it
+    differing = sorted(key for key in compared if key in theirs and theirs[key] != architecture[key])
+    if differing:
+        raise ConfigError(f"{checkpoint} is of another architecture; these keys differ: {differing}")
+    model = build_cmaen(**config.model.model_dump())
+    if config.initial_parts == "all":
+        model.load_state_dict(given.state_dict())
+    else:
+        for part in ("backbone", "ecnn", "ecnn_attention"):
+            if getattr(model, part) is not None:
+                getattr(model, part).load_state_dict(getattr(given, part).state_dict())
     return model
 
 

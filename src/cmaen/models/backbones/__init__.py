@@ -13,11 +13,13 @@ from cmaen.models.backbones.base import Backbone, adapt_statistics
 from cmaen.models.backbones.efficientnet import efficientnet_v2_s
 from cmaen.models.backbones.mobilenet import mobilenet_v1
 from cmaen.models.backbones.resnet import resnet18
+from cmaen.models.backbones.sface import sface
 
 BACKBONES: dict[str, Callable[[str | Path | None], Backbone]] = {
     "efficientnet_v2_s": efficientnet_v2_s,
     "mobilenet_v1": mobilenet_v1,
     "resnet18": resnet18,
+    "sface": sface,
 }
 
 

@@ -9,6 +9,7 @@ the strided one is faster, by 8 % of a step. And ReLU6 is ``F.relu6``, not ``cla
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,30 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ConvNorm(nn.Module):
-    """A 3x3 or 1x1 convolution, BatchNorm, ReLU6; with stride 2 padded to the right and below, as in TensorFlow."""
+    """A 3x3 or 1x1 convolution, BatchNorm and an activation.
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+    Args:
+        channels_in, channels, kernel, stride, groups: Of the convolution.
+        activation: Of the result.
+        centred: With stride 2, whether a place sees as much to the left and above as to the right and below; else it is
+            padded to the right and below only, as in TensorFlow.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Callable[[Tensor], Tensor] = F.relu6,
+        centred: bool = False,
+    ) -> None:
         super().__init__()
         self.stride = stride
+        self.activation = activation
+        self.centred = centred
         self.conv = nn.Conv2d(channels_in, channels, kernel, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
@@ -39,11 +59,13 @@ class ConvNorm(nn.Module):
         if self.stride == 1:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
         elif groups > 1 and self.training and x.is_cpu and x.dtype == torch.bfloat16:
-            x = F.conv2d(x, weight, padding=1, groups=groups)[:, :, 1::2, 1::2]
+            first = 0 if self.centred else 1
+            x = F.conv2d(x, weight, padding=1, groups=groups)[:, :, first::2, first::2]
             x = x.contiguous(memory_format=torch.channels_last)
         else:
-            x = F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2, groups=groups)
-        return F.relu6(self.norm(x))
+            before = 1 if self.centred else 0
+            x = F.conv2d(F.pad(x, (before, 1, before, 1)), weight, stride=2, groups=groups)
+        return self.activation(self.norm(x))
 
 
 class SeparableBlock(nn.Module):
