@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("captum")
 
 from cmaen.card import Card  # noqa: E402
-from cmaen.explanation import Explainer, overlay  # noqa: E402
+from cmaen.explanation import Explainer, Variation, overlay  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -39,6 +39,16 @@ def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
     assert found.cross_modal is None
     assert found.emotion_head is None
     assert found.gradient.max() == pytest.approx(1, abs=0.05)
+
+
+def test_variation_tells_maps_of_faces_from_a_map_of_places(checkpoint: Path) -> None:
+    fixed = torch.softmax(torch.arange(16.0), dim=0).reshape(1, 4, 4).expand(5, -1, -1)
+    assert Variation.of(fixed).share == pytest.approx(0)
+    each = torch.eye(16).reshape(16, 4, 4)  # every face has a place of its own, and all places are taken
+    assert Variation.of(each).share == pytest.approx(1)
+    found = Explainer(checkpoint).variation(crops(6), batch_size=4)
+    assert set(found) == {"cross_modal", "emotion_head"}
+    assert 0 < found["emotion_head"].share < 1
 
 
 def test_the_gradient_points_at_what_matters(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

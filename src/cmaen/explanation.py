@@ -27,8 +27,9 @@ class Explanation(NamedTuple):
 
     Attributes:
         emotion: Index of the answer that is explained.
-        cross_modal: How much the E-CNN's map attends to each place of the backbone's, mean over heads and places;
-            ``None`` where cross-modal attention is switched off.
+        cross_modal: How much is attended to each place of the pathway that answers, mean over heads and over the places
+            that ask: in the paper's wiring the E-CNN asks the backbone, in the residual one the backbone asks the
+            E-CNN. ``None`` where cross-modal attention is switched off.
         emotion_head: Spatial attention of the answer's own head; ``None`` where the heads are switched off.
         gradient: How much each place adds to or takes from the answer's logit, by integrated gradients from a grey
             picture (Sundararajan et al., 2017), slightly blurred.
@@ -38,6 +39,36 @@ class Explanation(NamedTuple):
     cross_modal: Map | None
     emotion_head: Map | None
     gradient: Map
+
+
+class Variation(NamedTuple):
+    """What attention depends on: the same map for every face has a share of 0, maps that differ wholly one near 1.
+
+    Attributes:
+        faces: Variance over the faces, mean over the places.
+        places: Variance over the places of the mean map.
+    """
+
+    faces: float
+    places: float
+
+    @classmethod
+    def of(cls, maps: Tensor) -> Variation:
+        """Of maps [N, H, W], each summing to 1."""
+        return cls(float(maps.var(dim=0).mean()), float(maps.mean(dim=0).var()))
+
+    @property
+    def share(self) -> float:
+        """Of the faces in the whole, in [0, 1]."""
+        return self.faces / max(self.faces + self.places, 1e-30)
+
+
+class Attended(NamedTuple):
+    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W], each summing to 1."""
+
+    emotions: Tensor
+    cross_modal: Tensor | None
+    emotion_head: Tensor | None
 
 
 class Explainer:
@@ -57,14 +88,7 @@ class Explainer:
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
-        with torch.inference_mode():
-            features = self.model.forward_features(images, return_attention=True)
-            emotions = self.model.forward_head(features).logits.argmax(dim=1)
-            cross_modal = None if features.attention is None else _square(features.attention.mean(dim=(1, 2)))
-            head = None
-            if self.model.emotion_heads is not None:
-                spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
-                head = spatial[torch.arange(len(images)), emotions]
+        emotions, cross_modal, head = self._attended(images)
         integrated = IntegratedGradients(lambda x: self.model(x).logits)
         effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
         gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
@@ -77,6 +101,30 @@ class Explainer:
             )
             for i in range(len(images))
         ]
+
+    def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
+        """What the attention over many faces depends on, by the name of the map, for those that the network has."""
+        parts = [
+            self._attended(torch.from_numpy(self.spec(crops[start : start + batch_size])))
+            for start in range(0, len(crops), batch_size)
+        ]
+        found = {}
+        for name in ("cross_modal", "emotion_head"):
+            maps = [getattr(part, name) for part in parts]
+            if maps[0] is not None:
+                found[name] = Variation.of(torch.cat(maps))
+        return found
+
+    @torch.inference_mode()
+    def _attended(self, images: Tensor) -> Attended:
+        features = self.model.forward_features(images, return_attention=True)
+        emotions = self.model.forward_head(features).logits.argmax(dim=1)
+        cross_modal = None if features.attention is None else _square(features.attention.mean(dim=(1, 2)))
+        head = None
+        if self.model.emotion_heads is not None:
+            spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
+            head = spatial[torch.arange(len(images)), emotions]
+        return Attended(emotions, cross_modal, head)
 
     @torch.inference_mode()
     def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:

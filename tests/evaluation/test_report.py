@@ -56,11 +56,13 @@ def test_every_part_that_is_given_is_shown() -> None:
     text = page(
         robustness={name: [0.7] * 6 for name in "abcdefgh"},
         features=Features(rng.normal(size=(40, 5)).astype(np.float32), np.arange(40) % 7),
+        variation={"cross modal": 0.234, "emotion head": 0.5},
         maps=[Mapped("sad, labelled sad", {"face": face, "gradient": np.stack([face] * 3, axis=-1)})],
         curves=[{"epoch": 0.0, "train_loss": 2.0, "val_loss": 1.0, "train_accuracy": 0.3, "val_accuracy": 0.4}],
     )
     for heading in ("When the picture is bad", "Training", "How faces lie in the network", "Where it looks"):
         assert heading in text
+    assert "cross modal 23 %, emotion head 50 %." in text
     assert text.count("<svg") == 7
 
 

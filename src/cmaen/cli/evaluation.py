@@ -89,7 +89,7 @@ def test(
         figures["robustness"] = measure_robustness(faces, card.preprocess, network, rng, bar("corruptions"))
         _show_robustness(figures["robustness"])
     if output is not None:
-        features, maps = _inside(folder, faces)
+        features, maps, variation = _inside(folder, faces)
         page = report_html(
             card,
             faces,
@@ -98,6 +98,7 @@ def test(
             robustness=figures.get("robustness"),
             features=features,
             maps=maps,
+            variation=variation,
             curves=training_log(folder),
         )
         answers = probabilities(logits, card.temperature)
@@ -250,8 +251,11 @@ def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:
     return subsets
 
 
-def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]]:
-    """Features of some faces and maps over a few, where PyTorch and the weights it needs are there."""
+def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped], dict[str, float]]:
+    """Features of some faces, maps over a few, and how much of the maps' variation is from face to face.
+
+    Nothing of it where PyTorch or the weights that it needs are missing.
+    """
     import numpy as np
 
     from cmaen.card import SAFETENSORS
@@ -261,22 +265,25 @@ def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]
     try:
         from cmaen.explanation import Explainer, overlay
     except ModuleNotFoundError:
-        return None, []
+        return None, [], {}
     if not (folder / SAFETENSORS).is_file():
-        return None, []
+        return None, [], {}
     explainer = Explainer(folder)
     order = np.random.default_rng(0).permutation(len(faces))
     some = order[:SCATTERED]
     features = Features(explainer.features(list(faces.images[some])), faces.labels[some])
+    variation = {
+        name.replace("_", " "): found.share for name, found in explainer.variation(list(faces.images[some])).items()
+    }
     shown = [index for label in range(len(EMOTIONS)) for index in order[faces.labels[order] == label][:MAPPED]]
     maps = []
     for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
         crop = faces.images[index]
-        heats = {"gradient": found.gradient, "cross-modal": found.cross_modal, "emotion head": found.emotion_head}
+        heats = {"gradient": found.gradient, "cross modal": found.cross_modal, "emotion head": found.emotion_head}
         pictures = {name: overlay(crop, heat) for name, heat in heats.items() if heat is not None}
         caption = f"{EMOTIONS[found.emotion]}, labelled {EMOTIONS[faces.labels[index]]}"
         maps.append(Mapped(caption, {"face": crop, **pictures}))
-    return features, maps
+    return features, maps, variation
 
 
 def _show_headline(title: str, headline: Headline) -> None:

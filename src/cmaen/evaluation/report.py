@@ -58,6 +58,7 @@ def report_html(
     robustness: Mapping[str, Sequence[float]] | None = None,
     features: Features | None = None,
     maps: Sequence[Mapped] = (),
+    variation: Mapping[str, float] | None = None,
     curves: Sequence[Mapping[str, float]] = (),
 ) -> str:
     """The page.
@@ -70,6 +71,7 @@ def report_html(
         robustness: Accuracy by corruption and severity.
         features: For the t-SNE.
         maps: Where the network looks.
+        variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
         curves: Rows of the training run's log.
     """
     answers = probabilities(logits, assessment.temperature)
@@ -98,6 +100,7 @@ def report_html(
         training_curves=_svg(plots.training_curves(curves)) if curves else None,
         scatter=_svg(plots.scatter(_embedded(features.vectors), features.labels)) if features else None,
         maps=[(caption, {name: _png(p) for name, p in pictures.items()}) for caption, pictures in maps],
+        variation=variation,
         mistakes=_mistakes(faces, answers),
     )
 
