@@ -106,7 +106,9 @@ class LossConfig(Section):
 class DistillationConfig(Section):
     """Learning from trained networks as well (Hinton et al., 2015)."""
 
-    teachers: tuple[Path, ...] = Field((), description="folders of checkpoints, whose answers are averaged")
+    teachers: tuple[Path, ...] = Field(
+        (), description="folders of checkpoints, or files of their answers, which are averaged"
+    )
     weight: float = Field(0.5, ge=0, le=1, description="part of the target that the teachers give")
     temperature: float = Field(
         1.0, gt=0, description="of the teachers' answers and of the student's; above 1 is softer"

@@ -13,7 +13,7 @@ from cmaen.card import read_card
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.splits import Split
 from cmaen.errors import CheckpointError, DataError, SplitError
-from cmaen.training.distillation import match_prior, teacher_answers
+from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -49,6 +49,26 @@ def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint:
     teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
     (cached,) = cache.iterdir()
     assert cached.name.startswith("..-a-b-c--")
+
+
+def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    faces = load_fer2013(fer_tree, Split.TRAIN)
+    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+    asked = teacher_answers(faces, [checkpoint], temperature=2.0, cache=tmp_path)
+    kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
+    assert np.allclose(asked, kept, atol=1e-3)
+    assert identity_of(tmp_path / "kept.npz")[0] == identity_of(checkpoint)[0] == "tiny"
+    with pytest.raises(DataError, match="other faces"):
+        teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+    with pytest.raises(SplitError):
+        KeptAnswers.ask(load_fer2013(fer_tree, Split.VALIDATION), checkpoint)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04"])
+def test_damaged_answers_are_named(damage: bytes, fer_tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept.npz").write_bytes(damage)
+    with pytest.raises(DataError, match=r"kept\.npz"):
+        teacher_answers(load_fer2013(fer_tree, Split.TRAIN), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
 
 
 def test_only_training_is_taught_and_only_by_what_is_there(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cmaen.cli.console import Verbose, bar, extra, log
+from cmaen.errors import OutputError
+from cmaen.files import check_place
 
 Data = Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
 Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
@@ -89,6 +91,26 @@ def ablate(
     if differences:
         write_text(run.output / "ablation.svg", plots.svg(plots.compared(*zip(*differences, strict=True))))
     typer.echo(table)
+
+
+def answers(
+    checkpoint: Annotated[Path, typer.Option(help="Folder of the teacher.")],
+    data: Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")],
+    output: Annotated[Path, typer.Option(help="File, ending in .npz, for distillation.teachers.")],
+    verbose: Verbose = False,
+) -> None:
+    """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
+    log(verbose)
+    with extra("distillation", "train"):
+        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.splits import Split
+        from cmaen.training.distillation import ANSWERS, KeptAnswers
+    if output.suffix != ANSWERS:
+        raise OutputError(f"{output} must end in {ANSWERS}")
+    check_place(output)
+    kept = KeptAnswers.ask(load_fer2013(data, Split.TRAIN), checkpoint, bar("batches"))
+    kept.write(output)
+    typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
 
 def export(

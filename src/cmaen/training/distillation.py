@@ -1,4 +1,4 @@
-"""Answers of trained networks to learn from (Hinton et al., 2015), computed once and kept on disk."""
+"""Answers of trained networks to learn from (Hinton et al., 2015), computed once and kept."""
 
 from __future__ import annotations
 
@@ -6,20 +6,101 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, folder_of, read_card
+from cmaen.card import ONNX, SAFETENSORS, Card, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import build_engine, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.run import logits_of
-from cmaen.files import replacing
+from cmaen.files import replacing, sha256
+
+ANSWERS = ".npz"
+"""The ending of a file of answers."""
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 log = logging.getLogger(__name__)
+
+
+class KeptAnswers(NamedTuple):
+    """What a teacher says of the faces of Training, in a file under 1 MB: its weights need not be kept.
+
+    Attributes:
+        logits: float16 [2, N, 7], of the faces and of their mirror images.
+        about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, and the card's
+            ``training`` and ``metrics``.
+    """
+
+    logits: NDArray[np.float16]
+    about: dict[str, Any]
+
+    @classmethod
+    def ask(cls, faces: FaceSet, teacher: Path, progress: Progress = iter) -> KeptAnswers:
+        """Ask a checkpoint.
+
+        Raises:
+            CheckpointError: It is missing or corrupt.
+            SplitError: The faces are not of Training.
+        """
+        faces.require(Split.TRAIN, "distillation")
+        card = read_card(teacher)
+        about = {
+            "name": card.name,
+            "weights": _weights(card),
+            "faces": faces.fingerprint(),
+            "training": card.training,
+            "metrics": card.metrics,
+        }
+        return cls(_asked(faces, teacher, card, progress).astype(np.float16), about)
+
+    @classmethod
+    def read(cls, path: Path) -> KeptAnswers:
+        """Of a file that :meth:`write` has written.
+
+        Raises:
+            DataError: It is missing, damaged, or something else.
+        """
+        try:
+            with np.load(path) as kept:
+                about = json.loads(str(kept["about"]))
+                return cls(kept["logits"], about | {key: str(about[key]) for key in ("name", "faces")})
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise DataError(f"{path} cannot be read as the answers of a teacher: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Into a file, whole or not at all."""
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, logits=self.logits, about=np.array(json.dumps(self.about)))
+
+    def to(self, faces: FaceSet, path: Path) -> NDArray[np.float32]:
+        """The logits, float32 [2, N, 7].
+
+        Raises:
+            DataError: The answers are to other faces.
+        """
+        if self.about["faces"] != faces.fingerprint():
+            raise DataError(f"{path} holds the answers of {self.about['name']} to other faces than these {len(faces)}")
+        return self.logits.astype(np.float32)
+
+
+def identity_of(teacher: Path) -> tuple[str, str]:
+    """The name of a teacher, and a digest of what is learnt from it.
+
+    Raises:
+        CheckpointError: There is no such checkpoint.
+        DataError: A file of answers is missing or damaged.
+    """
+    if teacher.suffix == ANSWERS:
+        return KeptAnswers.read(teacher).about["name"], sha256(teacher)
+    card = read_card(teacher)
+    return card.name, card.sha256.get(SAFETENSORS, _weights(card))
 
 
 def teacher_answers(
@@ -32,12 +113,13 @@ def teacher_answers(
 
     Args:
         faces: Of Training.
-        teachers: Folders of checkpoints.
+        teachers: Folders of checkpoints, or files of :class:`KeptAnswers`.
         temperature: Divides the logits; above 1 the answers are softer.
         cache: Folder where the logits are kept, by the weights and the faces that they come from.
 
     Raises:
         CheckpointError: A teacher is missing or corrupt.
+        DataError: A file of answers is missing, damaged, or of other faces.
         SplitError: The faces are of another split.
     """
     faces.require(Split.TRAIN, "distillation")
@@ -59,18 +141,30 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
 
 def _logits(faces: FaceSet, teacher: Path, cache: Path) -> NDArray[np.float32]:
     """float32 [2, N, 7]: of the faces and of their mirror images."""
+    if teacher.suffix == ANSWERS:
+        return KeptAnswers.read(teacher).to(faces, teacher)
     card = read_card(teacher)
-    weights = hashlib.sha256(json.dumps(card.sha256, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
-    path = cache / f"{name}-{weights[:16]}-{faces.fingerprint()[:16]}.npy"
+    path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}.npy"
     if path.is_file():
         try:
             return np.asarray(np.load(path), np.float32)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path} is damaged; delete it to have it made again: {error}") from error
-    log.info("asking the teacher %s about %d faces", card.name, len(faces))
-    engine = build_engine("onnx" if (folder_of(teacher) / ONNX).is_file() else "torch", teacher)
-    logits = np.stack([logits_of(faces, card.preprocess, engine, mirrored=mirrored) for mirrored in (False, True)])
+    logits = _asked(faces, teacher, card)
     with replacing(path) as temporary:
         np.save(temporary, logits)
     return logits
+
+
+def _asked(faces: FaceSet, teacher: Path, card: Card, progress: Progress = iter) -> NDArray[np.float32]:
+    log.info("asking the teacher %s about %d faces", card.name, len(faces))
+    engine = build_engine("onnx" if (folder_of(teacher) / ONNX).is_file() else "torch", teacher)
+    return np.stack(
+        [logits_of(faces, card.preprocess, engine, mirrored=mirrored, progress=progress) for mirrored in (False, True)]
+    )
+
+
+def _weights(card: Card) -> str:
+    """A digest of all weights of a checkpoint."""
+    return hashlib.sha256(json.dumps(card.sha256, sort_keys=True).encode()).hexdigest()

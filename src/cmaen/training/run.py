@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import platform
 import subprocess
@@ -18,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmaen.card import SAFETENSORS, Card, read_card
+from cmaen.card import Card, read_card
 from cmaen.config import Config, TrainingConfig
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
@@ -36,7 +35,7 @@ from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.distillation import teacher_answers
+from cmaen.training.distillation import identity_of, teacher_answers
 from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import Hardware, choose, objection
@@ -160,12 +159,11 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Source
     Raises:
         CheckpointError: A teacher is missing.
     """
-    checksums = [read_card(teacher).sha256 for teacher in config.distillation.teachers]
     return Sources(
         training=training.fingerprint(),
         validation=validation.fingerprint(),
         votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
-        teachers=tuple(sums.get(SAFETENSORS, json.dumps(sums, sort_keys=True)) for sums in checksums),
+        teachers=tuple(identity_of(teacher)[1] for teacher in config.distillation.teachers),
     )
 
 
@@ -283,7 +281,7 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> 
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
-        "teachers": [read_card(teacher).name for teacher in config.distillation.teachers],
+        "teachers": [identity_of(teacher)[0] for teacher in config.distillation.teachers],
         "pretraining": record.pretraining,
         "chosen_on": Split.VALIDATION.value,
         "epochs": epochs,
