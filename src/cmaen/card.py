@@ -7,6 +7,7 @@ A checkpoint is a folder: ``card.json``, and the weights as ``model.safetensors`
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -61,6 +62,11 @@ class Card:
     precision: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    def differing(self, architecture: Mapping[str, Any]) -> list[str]:
+        """The keys that another architecture has otherwise; what this card is too old to name is not compared."""
+        own = {"wiring": "paper"} | self.architecture  # the first cards do not say so
+        return sorted(key for key, value in architecture.items() if key in own and own[key] != value)
 
     def write(self, folder: Path) -> None:
         """Write ``card.json`` into a checkpoint's folder, whole or not at all."""

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cmaen.card import CARD, ONNX, SAFETENSORS, Card, read_card, verified  # noqa: E402
-from cmaen.errors import CheckpointError  # noqa: E402
+from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
-from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
@@ -42,6 +42,29 @@ def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
     assert not (copy / ONNX).exists()
     with pytest.raises(CheckpointError, match=f"no readable {ONNX}"):
         verified(copy, "onnx")
+
+
+def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
+    networks = [build_cmaen(**TINY) for _ in range(2)]
+    for number, network in enumerate(networks):
+        save_checkpoint(network, Card(f"n{number}", TINY, PreprocessSpec(image_size=64)), tmp_path / str(number))
+    card = average_checkpoints([tmp_path / "0", tmp_path / "1"], [1, 3], tmp_path / "mean")
+    assert [(part["name"], part["share"]) for part in card.training["averaged"]] == [("n0", 0.25), ("n1", 0.75)]
+    mean = load_checkpoint(tmp_path / "mean")[0].state_dict()
+    first, second = (network.state_dict() for network in networks)
+    for name, value in mean.items():
+        assert torch.allclose(value.float(), 0.25 * first[name].float() + 0.75 * second[name].float(), atol=1e-3)
+
+
+def test_only_networks_of_one_kind_are_averaged(checkpoint: Path, tmp_path: Path) -> None:
+    other = TINY | {"hidden": 8}
+    save_checkpoint(build_cmaen(**other), Card("other", other, PreprocessSpec(image_size=64)), tmp_path / "other")
+    with pytest.raises(CheckpointError, match="another architecture"):
+        average_checkpoints([checkpoint, tmp_path / "other"], [1, 1], tmp_path / "mean")
+    for weights in ([1], [1, 0]):
+        with pytest.raises(ConfigError, match="a weight above 0"):
+            average_checkpoints([checkpoint, checkpoint], weights, tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:

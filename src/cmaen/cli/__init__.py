@@ -12,7 +12,7 @@ import typer
 from cmaen.cli.console import shown
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.inference import inference
-from cmaen.cli.training import ablate, answers, export, train
+from cmaen.cli.training import ablate, answers, average, export, train
 from cmaen.errors import CmaenError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (inference, train, test, calibrate, leaks, ablate, answers, export, benchmark):
+for verb in (inference, train, test, calibrate, leaks, ablate, answers, average, export, benchmark):
     app.command()(verb)
 
 

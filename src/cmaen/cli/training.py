@@ -113,6 +113,22 @@ def answers(
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
 
+def average(
+    checkpoints: Annotated[list[Path], typer.Option("--checkpoint", help="Folder; once for each.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
+    weights: Annotated[
+        list[float] | None, typer.Option("--weight", help="Of each checkpoint, in their order; default: all the same.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Average the weights of networks that went on from the same one: often better than either, and one network."""
+    log(verbose)
+    with extra("averaging", "train"):
+        from cmaen.models.checkpoint import average_checkpoints
+    average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
+    typer.echo(f"averaged checkpoint: {output}")
+
+
 def export(
     checkpoint: Annotated[Path, typer.Option(help="Folder with a model.safetensors.")],
     output: Annotated[Path | None, typer.Option(help="Folder for the file; default: beside the weights.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cmaen.card import FILES, SAFETENSORS, Card, read_card, verified
-from cmaen.errors import CheckpointError
+from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replacing, sha256
 from cmaen.models.build import build_cmaen
 from cmaen.models.network import EmotionNetwork
@@ -56,6 +57,44 @@ def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
     except (SafetensorError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"the weights of {path} do not fit the architecture in the card: {error}") from error
     return model.eval(), card
+
+
+def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], folder: Path) -> Card:
+    """The mean of the weights of networks that share a start, as one network (Wortsman et al., 2022).
+
+    Args:
+        checkpoints: Folders, of one architecture and one preprocessing; the first gives the card.
+        weights: Of each, to be divided by their sum.
+        folder: Of the new checkpoint; its card names all parts and holds no figures, for none was measured.
+
+    Raises:
+        CheckpointError: One is missing or corrupt, or they are of different kinds.
+        ConfigError: There is not one weight above 0 a checkpoint.
+        OutputError: The folder cannot be written.
+    """
+    if len(weights) != len(checkpoints) or not checkpoints or min(weights) <= 0:
+        raise ConfigError("an average needs a weight above 0 for every checkpoint")
+    loaded = [load_checkpoint(checkpoint) for checkpoint in checkpoints]
+    model, card = loaded[0]
+    for checkpoint, (_, other) in zip(checkpoints, loaded, strict=True):
+        if card.differing(other.architecture) or other.preprocess != card.preprocess:
+            raise CheckpointError(f"{checkpoint} is of another architecture or preprocessing than {checkpoints[0]}")
+    states = [network.state_dict() for network, _ in loaded]
+    shares = [weight / sum(weights) for weight in weights]
+    model.load_state_dict(
+        {
+            name: torch.stack([share * state[name] for share, state in zip(shares, states, strict=True)]).sum(dim=0)
+            if value.is_floating_point()
+            else value
+            for name, value in states[0].items()
+        }
+    )
+    parts = [
+        {"name": other.name, "share": share, "training": other.training}
+        for share, (_, other) in zip(shares, loaded, strict=True)
+    ]
+    averaged = replace(card, temperature=1.0, training={"averaged": parts}, metrics={}, cost={})
+    return save_checkpoint(model, averaged, folder)
 
 
 def _packed(value: torch.Tensor) -> torch.Tensor:

@@ -214,15 +214,11 @@ def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> E
 def _begun_with(config: Config, checkpoint: Path) -> EmotionNetwork:
     """A network that goes on from a checkpoint's weights, or from those of its pathways."""
     given, card = load_checkpoint(checkpoint)
-    architecture = config.model.model_dump(mode="json")
-    if config.initial_parts == "all":
-        compared = set(architecture) - _REGULARISATION
-    else:
-        compared = {"backbone"} | (_OF_ECNN if config.model.ecnn else set())
-    theirs = {"wiring": "paper"} | card.architecture  # the first cards do not name it
-    differing = sorted(key for key in compared if key in theirs and theirs[key] != architecture[key])
+    differing = set(card.differing(config.model.model_dump(mode="json"))) - _REGULARISATION
+    if config.initial_parts == "pathways":
+        differing &= {"backbone"} | (_OF_ECNN if config.model.ecnn else set())
     if differing:
-        raise ConfigError(f"{checkpoint} is of another architecture; these keys differ: {differing}")
+        raise ConfigError(f"{checkpoint} is of another architecture; these keys differ: {sorted(differing)}")
     model = build_cmaen(**config.model.model_dump())
     if config.initial_parts == "all":
         model.load_state_dict(given.state_dict())
