@@ -32,8 +32,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H / stride, W / stride]."""
-        out = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.drop(self.norm2(self.conv2(out))) + self.shortcut(x))
+        out = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        return F.relu(self.drop(self.norm2(self.conv2(out))) + self.shortcut(x), inplace=True)
 
 
 class ECNN(nn.Module):
