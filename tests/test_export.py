@@ -11,13 +11,16 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from cmaen import export as exporting  # noqa: E402
-from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, read_card  # noqa: E402
+from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, Card, read_card  # noqa: E402
 from cmaen.data.fer2013 import load_fer2013  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
 from cmaen.export import PRECISIONS, Tolerance, export  # noqa: E402
+from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 
 KINDS = [(engine, precision) for engine, precisions in PRECISIONS.items() for precision in precisions]
 
@@ -54,6 +57,23 @@ def test_what_is_exported_computes_what_pytorch_does(
     for count in (1, 2, 7, 64):  # OpenVINO once gave nonsense for every batch of more than one
         batch = np.random.default_rng(count).standard_normal((count, 3, 64, 64)).astype(np.float32)
         assert np.abs(probabilities(network(batch)) - probabilities(original(batch))).max() < 0.05
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_residual_wiring_is_exported_for_any_batch(
+    precision: str, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    architecture = TINY | {"wiring": "residual", "bidirectional": True}
+    network = build_cmaen(**architecture)
+    torch.nn.init.normal_(network.ensemble.fixed)  # or all but the trunk is silent
+    save_checkpoint(network, Card("wired", architecture, PreprocessSpec(image_size=64)), tmp_path)
+    monkeypatch.setitem(exporting.TOLERANCES, precision, Tolerance(1, 0, 1))
+    export(tmp_path, precision=precision, **faces)
+    exported, original = build_engine("onnx", tmp_path), build_engine("torch", tmp_path)
+    for count in (1, 3, 16):
+        batch = np.random.default_rng(count).standard_normal((count, 3, 64, 64)).astype(np.float32)
+        difference = np.abs(probabilities(exported(batch)) - probabilities(original(batch))).max()
+        assert difference < {"fp32": 1e-4, "int8": 0.1}[precision]
 
 
 def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:

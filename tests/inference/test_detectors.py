@@ -13,7 +13,7 @@ import pytest
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions, build_detector, yunet
-from cmaen.inference.detectors.base import OWN, Found, ShrinkingDetector
+from cmaen.inference.detectors.base import OWN, Found, ShrinkingDetector, shrunk
 from cmaen.types import Image
 from tests.conftest import EXAMPLES
 
@@ -162,6 +162,21 @@ def test_large_pictures_are_shrunk_and_faces_come_back_at_their_size() -> None:
     assert wide(np.zeros((2, 40_000, 3), np.uint8))[0].height == 2
     assert wide.searched == [(1, 400, 3)]
     assert Given(given((0, 0, 5, 5)))(np.zeros((60, 70, 3), np.uint8))[0].width == 5
+
+
+@pytest.mark.parametrize("shape", [(1500, 1001), (640, 700), (479, 640), (9, 5000), (1, 5000)])
+def test_a_picture_is_shrunk_as_a_whole(shape: tuple[int, int]) -> None:
+    """What is bright stays where it was, to within a pixel, also where it is halved on the way."""
+    picture = np.zeros((*shape, 3), np.uint8)
+    picture[shape[0] // 4 :, shape[1] // 3 :] = 255
+    small = shrunk(picture, 640)
+    assert max(small.shape[:2]) == min(640, max(shape))
+    assert small.dtype == np.uint8
+    scale = np.array(small.shape[:2]) / shape
+    covered = (small[..., 0] / 255).sum(axis=(0, 1)) / scale.prod()
+    assert covered == pytest.approx((picture[..., 0] > 0).sum(), rel=0.05)
+    rows, columns = np.nonzero(small[..., 0] > 127)
+    assert [rows.min(), columns.min()] == pytest.approx([shape[0] // 4 * scale[0], shape[1] // 3 * scale[1]], abs=1)
 
 
 def test_faces_below_a_size_are_dropped_in_the_pictures_own_pixels() -> None:

@@ -121,5 +121,5 @@ class AddingEnsemble(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, F] -> gates [B, M, E]."""
-        gates = self.fixed.expand(len(features), -1, -1)  # [M, E] -> [B, M, E]
+        gates = self.fixed.expand(features.shape[0], -1, -1)  # [M, E] -> [B, M, E]
         return gates if self.layers is None else gates + self.layers(features)[..., None]

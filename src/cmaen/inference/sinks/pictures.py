@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 
 class PictureSink:
-    """Writes each picture that holds faces, with them drawn; one that cannot be written costs the others nothing.
+    """Writes each picture that holds faces, with them drawn; one that cannot be written costs the others nothing, but
+    the run ends in an error.
 
     Args:
         target: A picture file; or a folder, for pictures from a folder.
@@ -37,6 +38,7 @@ class PictureSink:
             check_place(target)
         self._target = target
         self._root = None if root is None else _path(printable(root))
+        self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
@@ -44,16 +46,26 @@ class PictureSink:
             return
         source = _path(result.frame.name)
         target = self._target if self._root is None else self._target / source.relative_to(self._root)
+        if _same(target, source):
+            log.warning("%s is the image itself; choose another place for the annotated picture", target)
+            return
         try:
-            if _same(target, source):
-                raise OutputError(f"{target} is the image itself; choose another place for the annotated picture")
             with replacing(target) as temporary:
                 PILImage.fromarray(drawn).save(temporary)
-        except (OutputError, ValueError) as error:
+        except OutputError as error:
+            self._failures += 1
+            log.warning("%s", error)
+        except ValueError as error:
             log.warning("%s", error)
 
     def finish(self) -> None:
-        """Every picture is whole already."""
+        """Every picture that was written is whole already.
+
+        Raises:
+            OutputError: Some could not be written.
+        """
+        if self._failures:
+            raise OutputError(f"annotated pictures that could not be written: {self._failures}")
 
     def close(self) -> None:
         """Nothing is open."""
