@@ -342,7 +342,7 @@ def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
         sink.write(*photo(tmp_path / "in", name))
     assert "a.png could not be written" in caplog.text
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a.png", "b.png"]
-    with pytest.raises(OutputError, match="could not be written: 1$"):
+    with pytest.raises(OutputError, match=r"could not be written: 1$"):
         sink.finish()
 
 
