@@ -149,6 +149,7 @@ class TrainingConfig(Section):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
+    weighted: bool = Field(False, description="draw every emotion as often, see cmaen balance --method weighted")
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")

@@ -238,6 +238,16 @@ def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> 
     assert not torch.equal(mixed.images, plain.images)
 
 
+def test_weights_bring_every_emotion_as_often() -> None:
+    labels = torch.tensor([0] * 900 + [1] * 100)
+    picks = ShuffledPicks(1000, 10, seed=0, weights=torch.where(labels == 0, 1.0, 9.0))
+    first, second = (torch.cat([part.indices for part in picks]) for _ in range(2))
+    assert torch.equal(first, second)  # of one epoch
+    assert 400 < labels[first].sum() < 600
+    picks.set_epoch(1)
+    assert not torch.equal(first, torch.cat([part.indices for part in picks]))
+
+
 def test_every_epoch_has_its_own_order_and_every_face_once() -> None:
     picks = ShuffledPicks(20, 5, seed=0)
 

@@ -140,6 +140,21 @@ def compared(names: Sequence[str], differences: Sequence[float], intervals: Sequ
     return figure
 
 
+def counts(before: Sequence[int], kept: Sequence[int], made: Sequence[int]) -> Figure:
+    """Faces of each emotion: as they were, and after balancing, those that were made on top of those that were kept."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(EMOTIONS))
+    axes.bar(places - 0.2, before, 0.38, color="#b9c0cc", label="before")
+    axes.bar(places + 0.2, kept, 0.38, color="#1f5fa8", label="kept")
+    axes.bar(places + 0.2, made, 0.38, bottom=kept, color="#7fb0e6", label="made")
+    axes.set_xticks(places, EMOTIONS)
+    axes.set(ylabel="faces")
+    axes.legend(frameon=False)
+    _plain(axes)
+    return figure
+
+
 def _questions(
     labels: NDArray[np.int64], answers: NDArray[np.float64]
 ) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:

@@ -86,10 +86,17 @@ class ShuffledPicks(Sampler[Picks]):
     """Every epoch has an order of its own, by the seed and the epoch alone, so a resumed run goes on alike.
 
     A batch is shared out evenly among the processes that train together. The last, smaller batch is dropped.
+
+    Args:
+        count: Of the faces.
+        batch_size: Of all processes together.
+        seed: Of the run.
+        weights: How often each face is drawn against the others, float32 [N]; ``None``: all once an epoch.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+    def __init__(self, count: int, batch_size: int, seed: int, weights: Tensor | None = None) -> None:
         self.count = count
+        self.weights = weights
         self.batch_size = min(batch_size, count)
         self.seed = seed
         self.epoch = 0
@@ -103,7 +110,11 @@ class ShuffledPicks(Sampler[Picks]):
 
     def __iter__(self) -> Iterator[Picks]:
         place = Place.here()
-        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(derived_seed(self.seed, self.epoch)))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        if self.weights is None:
+            order = torch.randperm(self.count, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
         for number, indices in enumerate(torch.split(order, self.batch_size)[: len(self)]):
             yield Picks(place.share(indices), derived_seed(self.seed, self.epoch, number, place.rank))
 
@@ -180,15 +191,19 @@ def train_loader(
     *,
     batch_size: int,
     seed: int,
+    weighted: bool = False,
     targets: Tensor | None = None,
     answers: Tensor | None = None,
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
 
+    With ``weighted`` every emotion is drawn as often: faces of rare ones several times an epoch, of others not at all.
+
     Raises:
         SplitError: The faces are of another split.
     """
-    picks = ShuffledPicks(len(faces), batch_size, seed)
+    weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if weighted else None
+    picks = ShuffledPicks(len(faces), batch_size, seed, weights)
     batches = FaceBatches(faces, spec, targets=targets, answers=answers, regime=regime)
     return DataLoader(batches, sampler=picks, batch_size=None)
 

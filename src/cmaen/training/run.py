@@ -102,6 +102,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
             regime,
             batch_size=settings.batch_size,
             seed=config.seed,
+            weighted=settings.weighted,
             targets=_targets(training, config),
             answers=_answers(training, config),
         ),

@@ -1,0 +1,84 @@
+"""``cmaen balance``: data made ready for training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmaen.cli.console import Verbose, bar, extra, log
+from cmaen.errors import OutputError, SplitError
+
+WEIGHTED = "weighted"
+
+
+def balance(
+    input_dir: Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder to be made; the other splits go there as they are.")],
+    method: Annotated[
+        str,
+        typer.Option(help="borderline-smote or augment; weighted makes no faces, see training.weighted."),
+    ] = "borderline-smote",
+    target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
+    split: Annotated[str, typer.Option(help="Only train is ever balanced.")] = "train",
+    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 42,
+    verbose: Verbose = False,
+) -> None:
+    """Give every emotion as many faces in Training; what was done is in dataset_stats.json, and in two pictures."""
+    log(verbose)
+    import shutil
+    import tempfile
+
+    with extra("balancing", "report"):
+        import cv2
+
+        from cmaen.data.balancing import balance as run
+        from cmaen.data.balancing import shares, sheet
+        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.splits import Split
+        from cmaen.data.tree import write_tree
+        from cmaen.evaluation import plots
+        from cmaen.files import check_place, replacing, write_text
+
+    check_place(output_dir / "dataset_stats.json")
+    if any(output_dir.iterdir()):
+        raise OutputError(f"{output_dir} is not empty; choose another folder")
+    faces = load_fer2013(input_dir, Split.parse(split))
+    stats = {"method": method, "seed": seed, "source": faces.fingerprint()}
+    if method == WEIGHTED:
+        weights = shares(faces)
+        write_text(
+            output_dir / "dataset_stats.json",
+            json.dumps(stats | {"before": faces.counts(), "weights": weights}, indent=2) + "\n",
+        )
+        typer.echo("no faces were made: train with --set training.weighted=true, which draws every emotion as often")
+        return
+    balanced = run(faces, target=target, method=method, seed=seed)
+    counts = balanced.stats()
+    with tempfile.TemporaryDirectory(dir=output_dir, prefix=".balance-") as name:
+        draft = Path(name)
+        write_tree(balanced.faces, draft, bar("faces"))
+        for other in set(Split) - {faces.split}:
+            with _said_where_missing():
+                write_tree(load_fer2013(input_dir, other), draft)
+        for part in draft.iterdir():
+            shutil.move(part, output_dir / part.name)
+    made = list(counts["synthetic"].values())
+    kept = [after - new for after, new in zip(counts["after"].values(), made, strict=True)]
+    write_text(output_dir / "balance.svg", plots.svg(plots.counts(list(counts["before"].values()), kept, made)))
+    with replacing(output_dir / "synthetic.png") as temporary:
+        cv2.imwrite(str(temporary), sheet(balanced))
+    write_text(output_dir / "dataset_stats.json", json.dumps(stats | {"target": target, **counts}, indent=2) + "\n")
+    typer.echo(f"{len(balanced.faces):,} faces, {sum(made):,} of them made: {output_dir}")
+
+
+@contextmanager
+def _said_where_missing() -> Iterator[None]:
+    try:
+        yield
+    except SplitError as error:
+        typer.echo(f"left out: {error}", err=True)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("imblearn")
+
+from cmaen.data.balancing import METHODS, balance, sheet
+from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.splits import FaceSet, Split
+from cmaen.errors import ConfigError, DataError, SplitError
+from cmaen.types import EMOTIONS
+from tests.test_cli import cmaen
+
+COUNTS = (9, 4, 12, 20, 11, 6, 7)
+
+
+def faces(counts: tuple[int, ...] = COUNTS, split: Split = Split.TRAIN) -> FaceSet:
+    """Faces whose grey level is near 30 times the index of their emotion, with a pattern of their own."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(EMOTIONS)), counts)
+    images = 30 * labels[:, None, None] + rng.integers(0, 70, (len(labels), 12, 12))
+    return FaceSet(split, images.astype(np.uint8), labels, tuple(f"f{number}.jpg" for number in range(len(labels))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("target", [1, 10, 25])
+def test_every_emotion_has_as_many_faces(method: str, target: int) -> None:
+    before = faces()
+    balanced = balance(before, target=target, method=method, seed=1)
+    assert set(balanced.faces.counts().values()) == {target}
+    assert balanced.before == before.counts()
+    originals = {
+        name: (image.tobytes(), label)
+        for name, image, label in zip(before.names, before.images, before.labels, strict=True)
+    }
+    kept = balanced.faces.select(~balanced.synthetic)
+    assert all(
+        originals[name] == (image.tobytes(), label)
+        for name, image, label in zip(kept.names, kept.images, kept.labels, strict=True)
+    )
+    assert len(set(balanced.faces.names)) == len(balanced.faces)
+    assert balanced.stats()["synthetic"] == {
+        name: max(0, target - count) for name, count in zip(EMOTIONS, COUNTS, strict=True)
+    }
+    again = balance(before, target=target, method=method, seed=1)
+    assert again.faces.fingerprint() == balanced.faces.fingerprint()
+    if target > 1:
+        assert balance(before, target=target, method=method, seed=2).faces.fingerprint() != again.faces.fingerprint()
+
+
+def test_a_made_face_lies_between_two_of_its_own_emotion() -> None:
+    before = faces()
+    balanced = balance(before, target=30, method="borderline-smote", seed=0)
+    made = balanced.faces.select(balanced.synthetic)
+    for image, label in zip(made.images, made.labels, strict=True):
+        own = before.images[before.labels == label].astype(float).reshape(-1, 144)
+        errors = []
+        for first in own:
+            ways = own - first
+            lengths = (ways**2).sum(axis=1)
+            share = ((image.reshape(-1) - first) @ ways.T / np.maximum(lengths, 1e-9)).clip(0, 1)
+            errors.append(np.abs(first + share[:, None] * ways - image.reshape(-1)).max(axis=1).min())
+        assert min(errors) < 1  # to within rounding
+
+
+def test_what_is_made_does_not_wrap_around() -> None:
+    counts = (20, 3, 3, 3, 3, 3, 3)
+    extreme = faces(counts)
+    checkered = np.where(np.random.default_rng(1).random(extreme.images.shape) < 0.5, 0, 255).astype(np.uint8)
+    made = balance(extreme.with_images(checkered), target=40, method="borderline-smote", seed=0)
+    new = made.faces.images[made.synthetic]
+    own = checkered[extreme.labels == 1].astype(int)
+    disgust = new[made.faces.labels[made.synthetic] == 1].astype(int)
+    same = (own == own[0]).all(axis=0)  # where all agree nothing else may come out
+    assert (disgust[:, same] == own[0][same]).all()
+
+
+def test_only_training_is_balanced_and_only_with_what_there_is() -> None:
+    with pytest.raises(SplitError, match="balancing"):
+        balance(faces(split=Split.VALIDATION), target=5, method="augment", seed=0)
+    with pytest.raises(ConfigError, match="borderline-smote"):
+        balance(faces(), target=5, method="smoke", seed=0)
+    with pytest.raises(ConfigError, match="1 face or more"):
+        balance(faces(), target=0, method="augment", seed=0)
+    with pytest.raises(DataError, match="no faces of disgust"):
+        balance(faces((3, 0, 3, 3, 3, 3, 3)), target=5, method="augment", seed=0)
+    with pytest.raises(DataError, match="disgust has a single face"):
+        balance(faces((3, 1, 3, 3, 3, 3, 3)), target=5, method="borderline-smote", seed=0)
+
+
+def test_the_sheet_shows_made_faces_alone() -> None:
+    page = sheet(balance(faces(), target=10, method="augment", seed=0), columns=5)
+    assert page.shape == (7 * 12, 5 * 12)
+    row = page[3 * 12 : 4 * 12]  # happy has more than enough
+    assert not row.any()
+    assert page[12:24, :60].any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_writes_a_tree_to_train_on(method: str, fer_tree: Path, tmp_path: Path) -> None:
+    text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", "--method", method, "--target", 9)
+    assert "63 faces" in text
+    assert set(load_fer2013(tmp_path / "b", Split.TRAIN).counts().values()) == {9}
+    before, after = (load_fer2013(path, Split.VALIDATION) for path in (fer_tree, tmp_path / "b"))
+    assert np.array_equal(before.images, after.images)
+    assert json.loads((tmp_path / "b" / "dataset_stats.json").read_text())["after"]["disgust"] == 9
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {
+        "balance.svg", "dataset_stats.json", "synthetic.png", "test", "train", "validation",
+    }  # fmt: skip
+    with_something = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", code=2)
+    assert "is not empty" in with_something
+    refused = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "c", "--split", "validation", code=2)
+    assert "only Training may be used for balancing" in refused
+
+
+def test_weights_need_no_new_faces(fer_tree: Path, tmp_path: Path) -> None:
+    text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "w", "--method", "weighted")
+    assert "training.weighted=true" in text
+    assert json.loads((tmp_path / "w" / "dataset_stats.json").read_text())["weights"]["happy"] == pytest.approx(1)
