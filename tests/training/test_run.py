@@ -152,6 +152,9 @@ def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, u
     taken = [name for name in before if name.startswith(("backbone.", "ecnn.")) and name.endswith("weight")]
     assert taken
     assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in taken)
+    alone = rewired.model.model_copy(update={"ecnn": False})
+    update = {"initial_parts": "pathways", "model": alone, "output": tmp_path / "alone"}
+    assert "ecnn.stem.0.weight" not in weights(train(rewired.model_copy(update=update)))
     wider = rewired.model.model_copy(update={"ecnn_widths": (8, 8, 8, 16)})
     with pytest.raises(ConfigError, match="ecnn_widths"):
         train(rewired.model_copy(update={"initial_parts": "pathways", "model": wider, "output": tmp_path / "wider"}))

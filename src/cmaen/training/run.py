@@ -224,9 +224,9 @@ def _begun_with(config: Config, checkpoint: Path) -> EmotionNetwork:
     if config.initial_parts == "all":
         model.load_state_dict(given.state_dict())
     else:
-        for part in ("backbone", "ecnn", "ecnn_attention"):
-            if getattr(model, part) is not None:
-                getattr(model, part).load_state_dict(getattr(given, part).state_dict())
+        taken = [*(["backbone"] if model.backbone else []), *(["ecnn", "ecnn_attention"] if model.ecnn else [])]
+        for part in taken:
+            getattr(model, part).load_state_dict(getattr(given, part).state_dict())
     return model
 
 
