@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -24,7 +25,8 @@ from cmaen.config import load_config
 from cmaen.data.augmentation import augment, rand_augment
 from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.build import build_cmaen
-from cmaen.models.cmaen import CMAEN
+from cmaen.models.network import EmotionNetwork
+from cmaen.training.ablation import VARIANTS
 from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64
@@ -34,8 +36,14 @@ CHOICE = automatic(HARDWARE)
 FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2")
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CHOSEN = torch.bfloat16 if CHOICE.precision == "bf16-mixed" else torch.float32
-CONFIG = load_config(Path(__file__).parent.parent / "configs" / "shipped.yaml", {"data.votes": "unused"})
-SIDE = CONFIG.preprocess.image_size
+CONFIG = load_config(Path(__file__).parent.parent / "configs" / "ablation.yaml", {})
+SIDE, OPERATIONS, MAGNITUDE = 112, 2, 0.7
+NETWORKS: dict[str, dict[str, Any]] = {
+    "the paper's wiring": {"wiring": "paper"},
+    "the residual wiring": {},
+    "without the E-CNN": {"ecnn": False},
+    "the bare backbone": VARIANTS["the bare backbone"],
+}
 KINDS = {
     "convolution_backward": "convolutions, backward",
     "convolution": "convolutions, forward",
@@ -70,9 +78,9 @@ def channels_last(*shape: int) -> Tensor:
     return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
 
 
-def network() -> CMAEN:
-    """The shipped one, untrained."""
-    return build_cmaen(**CONFIG.model.model_dump()).to(memory_format=torch.channels_last).train()
+def network(**changes: Any) -> EmotionNetwork:
+    """The whole one of the ablation study, untrained, or with some parts otherwise."""
+    return build_cmaen(**CONFIG.model.model_dump() | changes).to(memory_format=torch.channels_last).train()
 
 
 def step_of(model: nn.Module, batch: int, dtype: torch.dtype = CHOSEN):
@@ -106,35 +114,12 @@ def gradient(stride: int, dtype: torch.dtype) -> float:
     return milliseconds(lambda: torch.autograd.grad(out, maps, incoming, retain_graph=True), steps)
 
 
-def show_stages(model: CMAEN) -> None:
-    """Forward and backward time of each part of the network, by itself."""
-    images = channels_last(BATCH, 3, SIDE, SIDE)
-    with arithmetic(CHOSEN), torch.no_grad():
-        semantic, texture = model.backbone(images), model.ecnn(images)[1:]
-        e, f = model.ecnn_attention(texture[-1]), model.backbone_attention(semantic[-1])
-        fused, _ = model.fusion(e, f)
-        features = model.forward_features(images)
-    parts = {
-        "MobileNetV1": (model.backbone, images),
-        "E-CNN": (model.ecnn, images),
-        "multi-scale attention, E-CNN": (model.ecnn_attention, texture[-1]),
-        "multi-scale attention, backbone": (model.backbone_attention, semantic[-1]),
-        "cross-modal fusion": (lambda x: model.fusion(x, f)[0], e),
-        "feature pyramid": (lambda x: model.pyramid((*texture[:-1], x), fused), texture[-1]),
-        "heads and ensemble": (lambda x: model.forward_head(features._replace(fused=x)).logits, fused),
-    }
-    print(f"{'stage':34}{'forward':>10}{'backward':>10}   ms for {BATCH} images")
-    for name, (part, given) in parts.items():
-        given = given.detach().requires_grad_(given is not images)
-
-        def forward(part=part, given=given) -> list[Tensor]:
-            with arithmetic(CHOSEN):
-                out = part(given)
-            return [out] if isinstance(out, Tensor) else list(out)
-
-        there = milliseconds(forward)
-        both = milliseconds(lambda forward=forward: sum(x.float().mean() for x in forward()).backward())
-        print(f"{name:34}{there:10.1f}{both - there:10.1f}")
+def show_networks() -> None:
+    """Parameters, and steps of each network: the two wirings, and what is left without some parts."""
+    for name, changes in NETWORKS.items():
+        model = network(**changes)
+        parameters = sum(value.numel() for value in model.parameters()) / 1e6
+        print(f"{name:34}{parameters:6.2f} M{rate(model, CHOSEN):8.0f} images/s")
 
 
 def show_kinds(step) -> None:
@@ -150,7 +135,7 @@ def show_kinds(step) -> None:
         print(f"{kind:34}{time_of:10.1f} ms {time_of / kinds.total():6.0%}")
 
 
-def show_limits(model: CMAEN) -> None:
+def show_limits(model: EmotionNetwork) -> None:
     """The rate of the arithmetic of a step against that of a matrix product."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(channels_last(BATCH, 3, SIDE, SIDE))
@@ -197,15 +182,13 @@ if __name__ == "__main__":
     step = step_of(model, BATCH)
     whole = milliseconds(step)
     print(f"\na step of training in {CHOICE.precision}: {whole:.0f} ms, {BATCH / whole * 1000:.0f} images/s\n")
-    show_stages(model)
+    show_networks()
     print()
     show_kinds(step)
     show_limits(model)
     faces, draw = torch.randint(0, 256, (BATCH, 48, 48), dtype=torch.uint8), torch.Generator().manual_seed(0)
-    for operations in (0, CONFIG.training.operations):
-        loading = milliseconds(
-            lambda n=operations: rand_augment(augment(faces, SIDE, draw), draw, n, CONFIG.training.magnitude)
-        )
+    for operations in (0, OPERATIONS):
+        loading = milliseconds(lambda n=operations: rand_augment(augment(faces, SIDE, draw), draw, n, MAGNITUDE))
         print(f"the loader's augmentation, {operations} operations: {loading:.1f} ms, {loading / whole:.1%} of a step")
     print()
     for turn in range(3):

@@ -54,7 +54,8 @@ class Variation(NamedTuple):
 
     @classmethod
     def of(cls, maps: Tensor) -> Variation:
-        """Of maps [N, H, W], each summing to 1."""
+        """Of maps [N, H, W], none below 0; each is divided by its sum first."""
+        maps = maps / maps.sum(dim=(1, 2), keepdim=True)
         return cls(float(maps.var(dim=0).mean()), float(maps.mean(dim=0).var()))
 
     @property
@@ -64,7 +65,7 @@ class Variation(NamedTuple):
 
 
 class Attended(NamedTuple):
-    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W], each summing to 1."""
+    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W]."""
 
     emotions: Tensor
     cross_modal: Tensor | None
