@@ -103,3 +103,12 @@ def test_labels_are_smoothed_once() -> None:
     assert voted.loss.smoothing == 0.0
     with pytest.raises(ConfigError, match="both soften the labels"):
         load_config(None, {"data.votes": "votes.csv", "loss.vote_weight": 0.3, "loss.label_smoothing": 0.1})
+
+
+def test_every_teacher_has_a_share_or_none() -> None:
+    teachers = {"distillation.teachers": ["a.npz", "b.npz"]}
+    assert load_config(None, teachers | {"distillation.shares": [3, 1]}).distillation.shares == (3, 1)
+    with pytest.raises(ConfigError, match="one for each"):
+        load_config(None, teachers | {"distillation.shares": [1]})
+    with pytest.raises(ConfigError, match="greater than 0"):
+        load_config(None, teachers | {"distillation.shares": [1, 0]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -109,11 +109,20 @@ class DistillationConfig(Section):
     teachers: tuple[Path, ...] = Field(
         (), description="folders of checkpoints, or files of their answers, which are averaged"
     )
+    shares: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="of each teacher in their average; none: all the same"
+    )
     weight: float = Field(0.5, ge=0, le=1, description="part of the target that the teachers give")
     temperature: float = Field(
         1.0, gt=0, description="of the teachers' answers and of the student's; above 1 is softer"
     )
     cache: Path = Field(Path("runs/teachers"), description="folder where the teachers' logits are kept")
+
+    @model_validator(mode="after")
+    def _one_share_each(self) -> DistillationConfig:
+        if self.shares and len(self.shares) != len(self.teachers):
+            raise ValueError("shares must be one for each of the teachers")
+        return self
 
     @property
     def share(self) -> float:

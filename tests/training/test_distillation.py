@@ -20,10 +20,18 @@ def test_the_answers_are_distributions_with_the_shares_of_the_labels(
     fer_tree: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     faces = load_fer2013(fer_tree, Split.TRAIN)
+    other = KeptAnswers.ask(faces, checkpoint)
+    KeptAnswers(other.logits[..., ::-1], other.about).write(tmp_path / "kept.npz")
     answers = teacher_answers(faces, [checkpoint, checkpoint], temperature=1.0, cache=tmp_path)
     assert answers.shape == (len(faces), 7)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert np.allclose(answers.mean(axis=0), 1 / 7, atol=1e-4)
+    once, thrice = (
+        teacher_answers(faces, [checkpoint, tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path, shares=shares)
+        for shares in ((1, 1), (3, 1))
+    )
+    own = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
+    assert np.abs(thrice - own).max() < np.abs(once - own).max()
     softer = teacher_answers(faces, [checkpoint], temperature=5.0, cache=tmp_path)
     assert softer.max() < answers.max()
 

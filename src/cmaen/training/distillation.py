@@ -104,7 +104,7 @@ def identity_of(teacher: Path) -> tuple[str, str]:
 
 
 def teacher_answers(
-    faces: FaceSet, teachers: Sequence[Path], *, temperature: float, cache: Path
+    faces: FaceSet, teachers: Sequence[Path], *, temperature: float, cache: Path, shares: Sequence[float] = ()
 ) -> NDArray[np.float32]:
     """The mean answer of the teachers to each face and its mirror image, float32 [N, 7], rows summing to 1.
 
@@ -116,6 +116,7 @@ def teacher_answers(
         teachers: Folders of checkpoints, or files of :class:`KeptAnswers`.
         temperature: Divides the logits; above 1 the answers are softer.
         cache: Folder where the logits are kept, by the weights and the faces that they come from.
+        shares: Of each teacher in the mean; none: all the same.
 
     Raises:
         CheckpointError: A teacher is missing or corrupt.
@@ -124,7 +125,7 @@ def teacher_answers(
     """
     faces.require(Split.TRAIN, "distillation")
     answers = [probabilities(_logits(faces, teacher, cache), temperature).mean(axis=0) for teacher in teachers]
-    return match_prior(np.mean(answers, axis=0), faces.labels).astype(np.float32)
+    return match_prior(np.average(answers, axis=0, weights=shares or None), faces.labels).astype(np.float32)
 
 
 def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:

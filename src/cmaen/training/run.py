@@ -184,7 +184,13 @@ def _answers(training: FaceSet, config: Config) -> Tensor | None:
     if not distillation.share:
         return None
     return torch.from_numpy(
-        teacher_answers(training, distillation.teachers, temperature=distillation.temperature, cache=distillation.cache)
+        teacher_answers(
+            training,
+            distillation.teachers,
+            temperature=distillation.temperature,
+            cache=distillation.cache,
+            shares=distillation.shares,
+        )
     )
 
 
