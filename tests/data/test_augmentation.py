@@ -19,6 +19,20 @@ def test_shape_range_and_that_it_changes_the_faces() -> None:
     assert not torch.equal(result[:8], result[8:])
 
 
+def test_grey_faces_in_colour_are_treated_as_grey_ones() -> None:
+    grey = faces()
+    coloured = grey[..., None].expand(-1, -1, -1, 3)
+    one, three = (augment(images, 40, torch.Generator().manual_seed(3)) for images in (grey, coloured))
+    assert three.shape == (16, 3, 40, 40)
+    assert torch.allclose(one.expand(-1, 3, -1, -1), three, atol=1e-3)
+    for operation in OPERATIONS:
+        strength = torch.full((16, 1, 1, 1), 0.8)
+        one_more, three_more = (
+            operation(images, strength, torch.Generator().manual_seed(4)) for images in (one, three)
+        )
+        assert torch.allclose(one_more.expand(-1, 3, -1, -1), three_more, atol=1e-2)
+
+
 def test_one_seed_gives_one_result() -> None:
     one, other = (augment(faces(), 64, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(one, other)

@@ -24,6 +24,7 @@ def balance(
         typer.Option(help="borderline-smote or augment; weighted makes no faces, see training.weighted."),
     ] = "borderline-smote",
     target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
+    colour: Annotated[bool, typer.Option("--colour", help="Keep it, where the faces have it.")] = False,
     split: Annotated[str, typer.Option(help="Only train is ever balanced.")] = "train",
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 42,
     verbose: Verbose = False,
@@ -47,7 +48,7 @@ def balance(
     check_place(output_dir / "dataset_stats.json")
     if any(output_dir.iterdir()):
         raise OutputError(f"{output_dir} is not empty; choose another folder")
-    faces = load_fer2013(input_dir, Split.parse(split))
+    faces = load_fer2013(input_dir, Split.parse(split), colour=colour)
     stats = {"method": method, "seed": seed, "source": faces.fingerprint()}
     if method == WEIGHTED:
         weights = shares(faces)
@@ -64,14 +65,15 @@ def balance(
         write_tree(balanced.faces, draft, bar("faces"))
         for other in set(Split) - {faces.split}:
             with _said_where_missing():
-                write_tree(load_fer2013(input_dir, other), draft)
+                write_tree(load_fer2013(input_dir, other, colour=colour), draft)
         for part in draft.iterdir():
             shutil.move(part, output_dir / part.name)
     made = list(counts["synthetic"].values())
     kept = [after - new for after, new in zip(counts["after"].values(), made, strict=True)]
     write_text(output_dir / "balance.svg", plots.svg(plots.counts(list(counts["before"].values()), kept, made)))
     with replacing(output_dir / "synthetic.png") as temporary:
-        cv2.imwrite(str(temporary), sheet(balanced))
+        page = sheet(balanced)
+        cv2.imwrite(str(temporary), page[..., ::-1] if colour else page)
     write_text(output_dir / "dataset_stats.json", json.dumps(stats | {"target": target, **counts}, indent=2) + "\n")
     typer.echo(f"{len(balanced.faces):,} faces, {sum(made):,} of them made: {output_dir}")
 

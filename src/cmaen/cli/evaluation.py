@@ -60,7 +60,7 @@ def test(
             from cmaen.evaluation.report import report_html, training_log
     folder = folder_of(checkpoint or shipped_checkpoint())
     card, network = read_card(folder), build_engine(engine, folder)
-    faces = load_fer2013(data, Split.parse(split))
+    faces = load_fer2013(data, Split.parse(split), colour=not card.preprocess.grey)
     if votes is not None:
         faces = join_votes(faces, votes)
     subsets: dict[str, FaceSet] = {}
@@ -131,7 +131,7 @@ def calibrate(
 
     folder = folder_of(checkpoint)
     card = read_card(folder)
-    faces = load_fer2013(data, Split.VALIDATION)
+    faces = load_fer2013(data, Split.VALIDATION, colour=not card.preprocess.grey)
     copies = "without"
     try:
         faces = _without_copies(faces, data)["without near copies"]
@@ -241,7 +241,7 @@ def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:
     from cmaen.data.leakage import without_copies
     from cmaen.data.splits import Split
 
-    training = load_fer2013(data, Split.TRAIN)
+    training = load_fer2013(data, Split.TRAIN, colour=faces.images.ndim == 4)
     subsets = {
         f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
         for kind in ("exact", "near")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cmaen.card import read_card
 from cmaen.cli.console import Verbose, bar, extra, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
@@ -108,7 +109,8 @@ def answers(
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
-    kept = KeptAnswers.ask(load_fer2013(data, Split.TRAIN), checkpoint, bar("batches"))
+    colour = not read_card(checkpoint).preprocess.grey
+    kept = KeptAnswers.ask(load_fer2013(data, Split.TRAIN, colour=colour), checkpoint, bar("batches"))
     kept.write(output)
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
@@ -147,7 +149,10 @@ def export(
         from cmaen.data.fer2013 import load_fer2013
         from cmaen.data.splits import Split
         from cmaen.export import export as run
-    training, validation = (load_fer2013(data, split) if data else None for split in (Split.TRAIN, Split.VALIDATION))
+    colour = not read_card(checkpoint).preprocess.grey
+    training, validation = (
+        load_fer2013(data, split, colour=colour) if data else None for split in (Split.TRAIN, Split.VALIDATION)
+    )
     parity = run(checkpoint, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "

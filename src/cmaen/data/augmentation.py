@@ -27,7 +27,7 @@ def augment(
     """Mirror, rotate, zoom, shift, re-light and partly hide a batch, resampled once, straight to the network's size.
 
     Args:
-        images: uint8 [B, H, W], grey.
+        images: uint8 [B, H, W], grey, or [B, H, W, 3].
         size: Side of the result.
         generator: The source of all randomness.
         rotation: At most so many degrees to either side.
@@ -38,7 +38,7 @@ def augment(
         erase: Probability that a random rectangle of 10 to 35 % of the side is replaced by noise (Zhong et al., 2020).
 
     Returns:
-        float32 [B, 1, size, size] on the scale 0 to 255.
+        float32 [B, 1, size, size], or [B, 3, size, size], on the scale 0 to 255.
     """
     count = len(images)
 
@@ -54,7 +54,8 @@ def augment(
         torch.stack([sine * mirror, cosine, uniform(-shift, shift)], dim=1),
     ]
     grid = F.affine_grid(torch.stack(rows, dim=1), [count, 1, size, size], align_corners=False)
-    faces = F.grid_sample(images[:, None].float(), grid, padding_mode="border", align_corners=False)
+    channels_first = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    faces = F.grid_sample(channels_first.float(), grid, padding_mode="border", align_corners=False)
 
     mean = faces.mean(dim=(1, 2, 3), keepdim=True)
     gain = uniform(1 - contrast, 1 + contrast).view(-1, 1, 1, 1)
@@ -70,7 +71,7 @@ def _erase(faces: Tensor, generator: torch.Generator, probability: float) -> Ten
         height, width = (max(1, int(size * (0.1 + 0.25 * f))) for f in fractions[:2])
         top, left = (int(f * (size - side)) for f, side in zip(fractions[2:], (height, width), strict=True))
         noise = torch.rand((height, width), generator=generator) * 255
-        faces[index, 0, top : top + height, left : left + width] = noise
+        faces[index, :, top : top + height, left : left + width] = noise
     return faces
 
 
@@ -80,7 +81,7 @@ def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, mag
     Only what cameras and files do to a face is among them, never what changes its expression: :data:`OPERATIONS`.
 
     Args:
-        faces: float32 [B, 1, S, S] on the scale 0 to 255.
+        faces: float32 [B, 1 or 3, S, S] on the scale 0 to 255.
         generator: The source of all randomness.
         operations: For each face, from 0 to the number of operations there are.
         magnitude: In (0, 1]; each operation draws its strength from 0 to this.
@@ -116,9 +117,10 @@ def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
     deviation = (2 * strength * faces.shape[-1] / _SOURCE).clamp_min(1e-3).view(-1, 1)  # [B, 1]
     reach = math.ceil(2.5 * float(deviation.max()))
     kernel = torch.softmax(-(torch.arange(-reach, reach + 1) ** 2) / (2 * deviation**2), dim=1)  # [B, 2 reach + 1]
-    padded = F.pad(faces, (reach,) * 4, mode="replicate").transpose(0, 1)  # [B, 1, S', S'] -> [1, B, S', S']
-    across = F.conv2d(padded, kernel[:, None, None, :], groups=len(faces))
-    return F.conv2d(across, kernel[:, None, :, None], groups=len(faces)).transpose(0, 1)
+    kernel = kernel.repeat_interleave(faces.shape[1], dim=0)[:, None]  # [B * C, 1, 2 reach + 1]
+    padded = F.pad(faces, (reach,) * 4, mode="replicate").flatten(0, 1)[None]  # [B, C, S', S'] -> [1, B * C, S', S']
+    across = F.conv2d(padded, kernel[:, :, None], groups=len(kernel))
+    return F.conv2d(across, kernel[..., None], groups=len(kernel)).view_as(faces)
 
 
 def noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:

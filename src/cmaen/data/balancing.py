@@ -96,9 +96,9 @@ def shares(faces: FaceSet) -> dict[str, float]:
 
 
 def sheet(balanced: Balanced, columns: int = 16) -> NDArray[np.uint8]:
-    """Made faces to look at, grey uint8 [7 H, columns W], a row an emotion; black where there are no more."""
-    height, width = balanced.faces.images.shape[1:]
-    page = np.zeros((len(EMOTIONS) * height, columns * width), np.uint8)
+    """Made faces to look at, a row an emotion: uint8 [7 H, columns W] or [..., 3], black where there are no more."""
+    height, width, *channels = balanced.faces.images.shape[1:]
+    page = np.zeros((len(EMOTIONS) * height, columns * width, *channels), np.uint8)
     for row in range(len(EMOTIONS)):
         shown = np.flatnonzero(balanced.synthetic & (balanced.faces.labels == row))[:columns]
         for column, index in enumerate(shown):
@@ -172,8 +172,8 @@ def _augmented(faces: FaceSet, target: int, seed: int) -> tuple[NDArray[np.uint8
     images = np.empty((len(chosen), *faces.images.shape[1:]), np.uint8)
     for start in range(0, len(chosen), _BATCH):
         part = torch.from_numpy(faces.images[chosen[start : start + _BATCH]])
-        altered = augment(part, part.shape[-1], generator, erase=0.0)  # [B, S, S] -> [B, 1, S, S]
-        images[start : start + _BATCH] = altered[:, 0].round().numpy()
+        altered = augment(part, part.shape[1], generator, erase=0.0).round()  # [B, S, S(, 3)] -> [B, 1 or 3, S, S]
+        images[start : start + _BATCH] = altered.permute(0, 2, 3, 1).numpy().reshape(part.shape)
     return images, faces.labels[chosen]
 
 

@@ -37,7 +37,7 @@ _LONGEST_REASON = 300
 log = logging.getLogger(__name__)
 
 
-def load_fer2013(path: Path, split: Split) -> FaceSet:
+def load_fer2013(path: Path, split: Split, *, colour: bool = False) -> FaceSet:
     """One split of FER2013.
 
     Args:
@@ -45,24 +45,31 @@ def load_fer2013(path: Path, split: Split) -> FaceSet:
             (``emotion,pixels,Usage``). Where a file's name has an official prefix (``Training_``, ``PublicTest_``,
             ``PrivateTest_``) the prefix decides on the split, for Kaggle's ``test`` folder holds two of them.
         split: Which one to load.
+        colour: Keep it, as enhanced faces have it; else it is dropped.
 
     Raises:
-        DataError: The path holds no FER2013 or is damaged, or its images differ in size. Single images that cannot be
-            read are left out and listed in ``FaceSet.unreadable``.
+        DataError: The path holds no FER2013 or is damaged, its images differ in size, or colour is to be kept and there
+            is none. Single images that cannot be read are left out and listed in ``FaceSet.unreadable``.
         SplitError: It has no such split.
     """
     if path.is_dir():
-        faces = _load_tree(path, split)
+        faces = _load_tree(path, split, colour)
     elif not path.is_file():
         raise DataError(f"{path} does not exist; give the folder, zip or CSV of FER2013")
     elif zipfile.is_zipfile(path):
-        faces = _load_zip(path, split)
+        faces = _load_zip(path, split, colour)
     elif path.suffix.lower() == ".csv":
+        if colour:
+            raise DataError(f"{path} has no colour: the Kaggle CSV is grey (preprocess.grey=true)")
         faces = _load_csv(path, split)
     else:
         raise DataError(f"{path} is neither a folder, a zip nor a CSV of FER2013")
     if not len(faces):
         raise SplitError(f"{path} holds no readable image of the split {split.folder} ({split.value})")
+    if colour and (faces.images == faces.images[..., :1]).all():
+        raise DataError(
+            f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"
+        )
     if faces.unreadable:
         log.warning("%d unreadable images left out, the first: %s", len(faces.unreadable), faces.unreadable[0])
     return faces
@@ -79,16 +86,16 @@ def split_of(path: PurePosixPath) -> Split | None:
         return None
 
 
-def _load_tree(root: Path, split: Split) -> FaceSet:
+def _load_tree(root: Path, split: Split, colour: bool) -> FaceSet:
     files = [PurePosixPath(file.relative_to(root).as_posix()) for file in root.rglob("*") if file.is_file()]
-    return _collect(split, _files_of(files, split, lambda file: root / file))
+    return _collect(split, _files_of(files, split, colour, lambda file: root / file))
 
 
-def _load_zip(path: Path, split: Split) -> FaceSet:
+def _load_zip(path: Path, split: Split, colour: bool) -> FaceSet:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {PurePosixPath(member.filename): member for member in archive.infolist()}
-            return _collect(split, _files_of(members, split, lambda file: _unpack(archive, members[file])))
+            return _collect(split, _files_of(members, split, colour, lambda file: _unpack(archive, members[file])))
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DataError(f"{path} is a damaged zip: {error}; fetch it again") from error
 
@@ -130,15 +137,19 @@ def _lines_of(file: TextIO) -> Iterator[list[str]]:
 
 
 Face = tuple[int, NDArray[np.uint8]]
-"""A label and its grey image uint8 [H, W]."""
+"""A label and its image, uint8 [H, W], or [H, W, 3] where colour is kept."""
 Entries = Iterator[tuple[str, Callable[[], Face]]]
 """Names, and what reads the face of each."""
 
 
-def _files_of(files: Iterable[PurePosixPath], split: Split, source: Callable[[PurePosixPath], Path | bytes]) -> Entries:
+def _files_of(
+    files: Iterable[PurePosixPath], split: Split, colour: bool, source: Callable[[PurePosixPath], Path | bytes]
+) -> Entries:
     def read(file: PurePosixPath) -> Face:
-        grey = np.rint(read_image(source(file), max_pixels=MAX_PIXELS) @ GREY_WEIGHTS).astype(np.uint8)
-        return EMOTIONS.index(file.parent.name.lower()), grey
+        image = read_image(source(file), max_pixels=MAX_PIXELS)
+        if not colour:
+            image = np.rint(image @ GREY_WEIGHTS).astype(np.uint8)  # [H, W, 3] -> [H, W]
+        return EMOTIONS.index(file.parent.name.lower()), image
 
     for file in sorted(files):
         if file.parent.name.lower() in EMOTIONS and is_image_name(Path(file)) and split_of(file) is split:

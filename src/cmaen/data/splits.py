@@ -47,7 +47,7 @@ class FaceSet:
 
     Attributes:
         split: Where they belong.
-        images: uint8 [N, H, W], grey.
+        images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB.
         labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
         names: N file names, unique.
         votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero where FER+

@@ -18,12 +18,14 @@ def write_tree(faces: FaceSet, folder: Path, progress: Callable[[Iterable[int]],
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
-    root = folder / faces.split.folder
+    root, colour = folder / faces.split.folder, faces.images.ndim == 4
     for index in progress(range(len(faces))):
         name = PurePosixPath(faces.names[index]).with_suffix(".png").name
         path = root / EMOTIONS[faces.labels[index]] / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".png", faces.images[index])[1].tobytes())
+            path.write_bytes(
+                cv2.imencode(".png", faces.images[index][..., ::-1] if colour else faces.images[index])[1].tobytes()
+            )
         except OSError as error:
             raise unwritable(path, error) from error

@@ -1,7 +1,7 @@
 """What cameras, files and detectors do to faces, in five severities each (after Hendrycks and Dietterich, 2019).
 
-A corruption takes faces uint8 [N, S, S], a severity from 1 to 5 and a random generator, and gives the same shape and
-dtype. The strengths are meant for 48 x 48 pixels and grow with the side.
+A corruption takes faces uint8 [N, S, S] or [N, S, S, 3], a severity from 1 to 5 and a random generator, and gives the
+same shape and dtype. The strengths are meant for 48 x 48 pixels and grow with the side.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def jpeg(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
 
     def through_a_file(face: Faces) -> Faces:
         _, encoded = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), np.uint8)
 
     return _each(faces, through_a_file)
 

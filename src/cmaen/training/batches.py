@@ -16,7 +16,7 @@ from cmaen.data.augmentation import augment, rand_augment
 from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
-from cmaen.preprocessing import PreprocessSpec
+from cmaen.preprocessing import PreprocessSpec, resize
 from cmaen.types import EMOTIONS
 
 
@@ -159,7 +159,10 @@ class FaceBatches(Dataset[Batch]):
     ) -> None:
         if regime is not None:
             faces.require(Split.TRAIN, "training")
-        self.images = torch.from_numpy(faces.images)
+        images = faces.images
+        if spec.source_size is not None and min(images.shape[1:3]) > spec.source_size:
+            images = np.stack([resize(image, spec.source_size) for image in images])  # as the predictor does
+        self.images = torch.from_numpy(images)
         self.labels = torch.from_numpy(faces.labels)
         self.targets = soft_targets(self.labels, len(EMOTIONS)) if targets is None else targets
         self.answers = answers

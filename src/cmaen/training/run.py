@@ -137,8 +137,10 @@ def read_data(config: Config) -> tuple[FaceSet, FaceSet]:
     """
     if config.data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training = load_fer2013(config.data.path, Split.TRAIN)
-    validation = load_fer2013(config.data.path, Split.VALIDATION)
+    training, validation = (
+        load_fer2013(config.data.path, split, colour=not config.preprocess.grey)
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
     if config.data.leave_out != "nothing":
         before = len(training)
         training = without_copies(training, validation, exact_only=config.data.leave_out == "exact")

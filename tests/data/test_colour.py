@@ -1,0 +1,76 @@
+"""Faces in colour, larger than the network wants them: from a folder to a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from cmaen.data.balancing import balance  # noqa: E402
+from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.leakage import find_copies  # noqa: E402
+from cmaen.data.splits import Split  # noqa: E402
+from cmaen.data.tree import write_tree  # noqa: E402
+from cmaen.errors import DataError  # noqa: E402
+from cmaen.evaluation.corruptions import CORRUPTIONS  # noqa: E402
+from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.training.batches import FaceBatches, Picks, Regime  # noqa: E402
+from cmaen.types import EMOTIONS  # noqa: E402
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two faces of each emotion, 96 pixels, orange or blue."""
+    rng = np.random.default_rng(0)
+    for emotion in EMOTIONS:
+        for number, colour in enumerate(((250, 120, 20), (20, 60, 200))):
+            path = tmp_path / "train" / emotion / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((rng.random((96, 96, 3)) * 0.3 * 255 + 0.7 * np.array(colour)).astype(np.uint8)).save(path)
+    return tmp_path
+
+
+def test_colour_is_kept_where_it_is_asked_for(tree: Path, fer_tree: Path, tmp_path: Path) -> None:
+    coloured = load_fer2013(tree, Split.TRAIN, colour=True)
+    assert coloured.images.shape == (14, 96, 96, 3)
+    assert load_fer2013(tree, Split.TRAIN).images.shape == (14, 96, 96)
+    write_tree(coloured, tmp_path / "again")
+    assert np.array_equal(load_fer2013(tmp_path / "again", Split.TRAIN, colour=True).images, coloured.images)
+    with pytest.raises(DataError, match=r"have no colour.*preprocess\.grey=true"):
+        load_fer2013(fer_tree, Split.TRAIN, colour=True)
+    (tmp_path / "fer.csv").write_text("emotion,pixels,Usage\n")
+    with pytest.raises(DataError, match="the Kaggle CSV is grey"):
+        load_fer2013(tmp_path / "fer.csv", Split.TRAIN, colour=True)
+
+
+@pytest.mark.parametrize("source_size", [48, None])
+@pytest.mark.parametrize("grey", [True, False])
+def test_training_sees_what_prediction_sees(source_size: int | None, grey: bool, tree: Path) -> None:
+    faces = load_fer2013(tree, Split.TRAIN, colour=not grey)
+    spec = PreprocessSpec(image_size=64, source_size=source_size, grey=grey)
+    picks = Picks(torch.arange(14), seed=0)
+    batch = FaceBatches(faces, spec)[picks].images
+    assert np.allclose(batch, spec(list(faces.images)))
+    augmented = FaceBatches(faces, spec, regime=Regime(operations=2))[picks].images
+    assert augmented.shape == (14, 3, 64, 64)
+    detail = batch.diff(dim=-1).abs().mean()
+    assert 0.4 * detail < augmented.diff(dim=-1).abs().mean() < 2 * detail  # not that of 96 pixels where 48 are meant
+
+
+@pytest.mark.parametrize("method", ["borderline-smote", "augment"])
+def test_faces_in_colour_are_balanced_in_colour(method: str, tree: Path) -> None:
+    balanced = balance(load_fer2013(tree, Split.TRAIN, colour=True), target=4, method=method, seed=0)
+    made = balanced.faces.images[balanced.synthetic].astype(int)
+    assert made.shape == (14, 96, 96, 3)
+    assert (np.abs(made[..., 0] - made[..., 2]).mean(axis=(1, 2)) > 1).all()
+
+
+def test_copies_and_corruptions_of_faces_in_colour(tree: Path) -> None:
+    faces = load_fer2013(tree, Split.TRAIN, colour=True)
+    assert {(copy.first, copy.second) for copy in find_copies(faces, faces) if copy.kind == "exact"} >= {(0, 0), (5, 5)}
+    for corrupt in CORRUPTIONS.values():
+        assert corrupt(faces.images, 3, np.random.default_rng(0)).shape == faces.images.shape
