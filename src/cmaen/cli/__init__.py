@@ -10,7 +10,7 @@ import warnings
 import typer
 
 from cmaen.cli.console import shown
-from cmaen.cli.data import balance
+from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.inference import inference
 from cmaen.cli.training import ablate, answers, average, export, train
@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (inference, balance, train, test, calibrate, leaks, ablate, answers, average, export, benchmark):
+for verb in (inference, enhance, balance, train, test, calibrate, leaks, ablate, answers, average, export, benchmark):
     app.command()(verb)
 
 

@@ -1,4 +1,4 @@
-"""``cmaen balance``: data made ready for training."""
+"""``cmaen enhance`` and ``cmaen balance``: data made ready for training."""
 
 from __future__ import annotations
 
@@ -14,6 +14,27 @@ from cmaen.cli.console import Verbose, bar, extra, log
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
+
+
+def enhance(
+    input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for the results; called again, it goes on.")],
+    steps: Annotated[str, typer.Option(help="In their order, with commas.")] = "super-resolution,colorization",
+    super_resolution_weights: Annotated[Path | None, typer.Option(help="Of SwinIR: .pth or .safetensors.")] = None,
+    colorization_weights: Annotated[Path | None, typer.Option(help="Of DDColor: .pth or .safetensors.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images that are enhanced together.")] = 16,
+    verbose: Verbose = False,
+) -> None:
+    """Enlarge faces four times and give them colour, before they are learnt; what was done is in manifest.json."""
+    log(verbose)
+    with extra("enhancement", "enhance"):
+        from cmaen.enhance.job import enhance_folder
+        from cmaen.enhance.steps import build_chain
+    given = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
+    weights = {name: path for name, path in given.items() if path is not None}
+    chain = build_chain([name.strip() for name in steps.split(",")], weights)
+    done = enhance_folder(input_dir, output_dir, chain, batch_size=batch_size, progress=bar("batches"))
+    typer.echo(f"{done.images:,} images, {done.reused:,} of them from before, {len(done.errors)} errors: {output_dir}")
 
 
 def balance(

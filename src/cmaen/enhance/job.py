@@ -1,0 +1,168 @@
+"""Enhancing a folder: in batches, resumable after a kill with a batch lost at most, one bad file costing no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from cmaen.enhance.steps import Faces, Step
+from cmaen.errors import CmaenError, ConfigError, DataError
+from cmaen.files import replacing, unwritable, write_text
+from cmaen.images import is_image_name, printable, read_image
+
+MANIFEST = "manifest.json"
+PROGRESS = ".enhanced.jsonl"
+"""What is done so far: the chain, then a line an image; the manifest at the end says it too."""
+
+log = logging.getLogger(__name__)
+
+
+class Picture(NamedTuple):
+    """A picture to be enhanced: its place in the folder, the SHA-256 of its file, and RGB uint8 [H, W, 3]."""
+
+    place: Path
+    source: str
+    pixels: Faces
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    """What came of a folder.
+
+    Attributes:
+        images: How many are there, those of earlier calls included.
+        reused: How many of them an earlier call had made.
+        errors: Why files were left out, by name.
+    """
+
+    images: int
+    reused: int
+    errors: dict[str, str]
+
+
+def enhance_folder(
+    source: Path,
+    target: Path,
+    chain: Sequence[Step],
+    *,
+    batch_size: int = 16,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> Enhanced:
+    """Run every image of a folder through a chain, into a folder of the same shape, as PNG.
+
+    An image whose content was enhanced by the same chain before is left as it is.
+
+    Args:
+        source: Folder of images, at any depth; other files are not looked at.
+        target: Folder of the results, and of a ``manifest.json`` at the end: chain, weights, counts, checksums, errors.
+        chain: The steps, in order.
+        batch_size: Images of one size that go through the chain together.
+        progress: Wraps the list of batches.
+
+    Raises:
+        DataError: The folder is not there, or holds no image.
+        ConfigError: The target holds the results of another chain, or lies in the source.
+        OutputError: The target cannot be written, or the disk is full; what is there stays, and a later call goes on.
+    """
+    if not source.is_dir():
+        raise DataError(f"{source} is not a folder of images")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"{target} lies in {source}; choose another folder")
+    files = sorted(path for path in source.rglob("*") if is_image_name(path) and path.is_file())
+    if not files:
+        raise DataError(f"{source} holds no image")
+    done = _begun(target, chain)
+    reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
+    for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
+        pictures = []
+        for path in batch:
+            name = printable(path.relative_to(source))
+            place = path.relative_to(source).with_suffix(".png")
+            try:
+                checksum = _checksum(path, taken=place in sources)
+                if done.get(str(place)) == checksum and (target / place).is_file():
+                    reused += 1
+                else:
+                    pictures.append(Picture(place, checksum, read_image(path)))
+                sources[place] = checksum
+            except CmaenError as error:
+                errors[name] = f"{type(error).__name__}: {error}"
+                log.warning("left out: %s", error)
+        for alike in _of_one_size(pictures):
+            enhanced = np.stack([picture.pixels for picture in alike])
+            for step in chain:
+                enhanced = step(enhanced)
+            for picture, pixels in zip(alike, enhanced, strict=True):
+                _write(target / picture.place, pixels)
+            _append(target / PROGRESS, [{str(picture.place): picture.source} for picture in alike])
+    manifest = {
+        **_identity(chain),
+        "images": len(sources),
+        "errors": errors,
+        "sources": {printable(place): checksum for place, checksum in sources.items()},
+    }
+    write_text(target / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return Enhanced(len(sources), reused, errors)
+
+
+def _identity(chain: Sequence[Step]) -> dict[str, Any]:
+    return {"chain": [step.name for step in chain], "weights": [step.weights for step in chain]}
+
+
+def _begun(target: Path, chain: Sequence[Step]) -> dict[str, str]:
+    """What earlier calls have made: SHA-256 of the source by place; a line that a kill has cut off is dropped."""
+    path, done = target / PROGRESS, dict[str, str]()
+    identity = json.dumps(_identity(chain))
+    if path.is_file():
+        first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        if first != identity:
+            raise ConfigError(f"{target} holds the results of another chain or of other weights; choose another folder")
+        for line in lines:
+            done.update(_entry(line))
+    write_text(path, "\n".join([identity, *(json.dumps({place: source}) for place, source in done.items())]) + "\n")
+    return done
+
+
+def _entry(line: str) -> dict[str, str]:
+    try:
+        return dict(json.loads(line))
+    except (ValueError, TypeError):
+        return {}
+
+
+def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _checksum(path: Path, *, taken: bool) -> str:
+    if taken:
+        raise DataError(f"{path} would be written over: another image has its name but for the suffix")
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _of_one_size(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    groups: dict[tuple[int, ...], list[Picture]] = {}
+    for picture in pictures:
+        groups.setdefault(picture.pixels.shape, []).append(picture)
+    yield from groups.values()
+
+
+def _write(path: Path, picture: Faces) -> None:
+    data = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+pytest.importorskip("spandrel")
+
+from cmaen.enhance.job import MANIFEST, PROGRESS, Enhanced, enhance_folder
+from cmaen.errors import ConfigError, DataError, OutputError
+from tests.enhance.test_steps import swinir
+from tests.test_cli import cmaen
+
+
+class Doubles:
+    """A step that doubles the side, and stops the run after so many batches."""
+
+    name = "super-resolution"
+
+    def __init__(self, weights: str = "w", batches: int | None = None) -> None:
+        self.weights = weights
+        self.left = batches
+        self.seen = 0
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+        self.seen += len(faces)
+        return faces.repeat(2, axis=1).repeat(2, axis=2)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Ten faces of two sizes in two folders, a text, and a picture that is cut off."""
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        path = tmp_path / "in" / ("angry" if number % 2 else "sad") / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side = 12 if number % 3 else 16
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).save(path)
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    whole = (tmp_path / "in" / "sad" / "0.jpg").read_bytes()
+    (tmp_path / "in" / "sad" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    return tmp_path / "in"
+
+
+def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_path: Path) -> None:
+    done = enhance_folder(source, tmp_path / "out", [Doubles()], batch_size=4)
+    assert (done.images, done.reused, list(done.errors)) == (10, 0, ["sad/cut.jpg"])
+    assert np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).shape == (24, 24, 3)
+    before = np.asarray(Image.open(source / "angry" / "1.jpg"))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png"))[::2, ::2], before)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert (manifest["chain"], manifest["weights"], manifest["images"]) == (["super-resolution"], ["w"], 10)
+    assert set(manifest["errors"]) == {"sad/cut.jpg"}
+    assert len(manifest["sources"]["angry/1.png"]) == 64
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_run_that_is_stopped_goes_on(cut: bool, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        enhance_folder(source, tmp_path / "out", [Doubles(batches=2)], batch_size=4)
+    assert not (tmp_path / "out" / MANIFEST).exists()
+    if cut:  # in the middle of a line
+        path = tmp_path / "out" / PROGRESS
+        path.write_text(path.read_text()[:-20])
+    step = Doubles()
+    done = enhance_folder(source, tmp_path / "out", [step], batch_size=4)
+    assert done.images == 10
+    assert done.reused == 10 - step.seen
+    assert done.reused >= 2
+    again = enhance_folder(source, tmp_path / "out", [Doubles(batches=0)])
+    assert again == Enhanced(10, 10, done.errors)
+
+
+def test_an_image_that_changed_is_made_again(source: Path, tmp_path: Path) -> None:
+    enhance_folder(source, tmp_path / "out", [Doubles()])
+    Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(source / "angry" / "1.jpg")
+    step = Doubles()
+    enhance_folder(source, tmp_path / "out", [step])
+    assert step.seen == 1
+    assert not np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).any()
+
+
+def test_names_that_would_meet_and_places_that_are_refused(source: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(source / "angry" / "1.png")
+    done = enhance_folder(source, tmp_path / "out", [Doubles()])
+    assert "would be written over" in done.errors["angry/1.png"]
+    with pytest.raises(ConfigError, match="another chain or of other weights"):
+        enhance_folder(source, tmp_path / "out", [Doubles("v")])
+    with pytest.raises(ConfigError, match="lies in"):
+        enhance_folder(source, source / "out", [Doubles()])
+    (tmp_path / "empty").mkdir()
+    for nothing in (tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(DataError):
+            enhance_folder(nothing, tmp_path / "out", [Doubles()])
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        enhance_folder(source, tmp_path / "file", [Doubles()])
+
+
+def test_the_command(source: Path, tmp_path: Path) -> None:
+    weights = swinir(tmp_path / "weights.pth")
+    arguments = ("enhance", "--input-dir", source, "--output-dir", tmp_path / "out", "--steps", "super-resolution")
+    text = cmaen(*arguments, "--super-resolution-weights", weights)
+    assert "10 images, 0 of them from before, 1 errors" in text
+    assert "left out" in text
+    assert np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).shape == (48, 48, 3)
+    assert "fetch 003_realSR" in cmaen(*arguments, code=2)

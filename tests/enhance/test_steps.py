@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("spandrel")
+pytest.importorskip("spandrel_extra_arches")
+
+from cmaen.enhance.steps import Colorization, SuperResolution, build_chain  # noqa: E402
+from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
+
+VARIANTS: dict[str, dict[str, Any]] = {  # each of the authors' ways to enlarge, far smaller
+    "classical": {"upsampler": "pixelshuffle", "resi_connection": "1conv"},
+    "lightweight": {"upsampler": "pixelshuffledirect", "resi_connection": "1conv"},
+    "real-world, medium": {"upsampler": "nearest+conv", "resi_connection": "1conv"},
+    "real-world, large": {"upsampler": "nearest+conv", "resi_connection": "3conv"},
+}
+
+
+def swinir(path: Path, variant: str = "lightweight", wrapped: str | None = None) -> Path:
+    """Weights of a small SwinIR."""
+    from spandrel.architectures.SwinIR import SwinIR
+
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"embed_dim": 12, "depths": [2, 2], "num_heads": [2, 2], "window_size": 8, "img_size": 16}
+    network = SwinIR(upscale=4, **sizes, **VARIANTS[variant])
+    state = network.state_dict()
+    torch.save({wrapped: state} if wrapped else state, path)
+    return path
+
+
+def ddcolor(path: Path) -> Path:
+    """Weights of a DDColor, the small one of its authors."""
+    from spandrel_extra_arches.architectures.DDColor import DDColor
+
+    torch.manual_seed(0)
+    network = DDColor(
+        encoder_name="convnext-t", num_output_channels=2, last_norm="Spectral", num_queries=20, dec_layers=3
+    )
+    torch.save({"params": network.state_dict()}, path)
+    return path
+
+
+def faces(count: int = 2, side: int = 24) -> np.ndarray:
+    grey = np.random.default_rng(0).integers(0, 256, (count, side, side, 1), np.uint8)
+    return np.asarray(grey.repeat(3, axis=3))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_of_swinir_enlarges_four_times(variant: str, tmp_path: Path) -> None:
+    step = SuperResolution(swinir(tmp_path / "weights.pth", variant))
+    together = step(faces())
+    assert together.shape == (2, 96, 96, 3)
+    assert together.dtype == np.uint8
+    assert np.abs(together[1:].astype(int) - step(faces()[1:])).max() <= 1
+
+
+@pytest.mark.parametrize("wrapped", ["params", "params_ema"])
+def test_weights_as_their_authors_wrap_them(wrapped: str, tmp_path: Path) -> None:
+    plain = SuperResolution(swinir(tmp_path / "plain.pth"))(faces())
+    assert np.array_equal(SuperResolution(swinir(tmp_path / "w.pth", wrapped=wrapped))(faces()), plain)
+
+
+def test_colour_leaves_lightness_as_it_is(tmp_path: Path) -> None:
+    step = Colorization(ddcolor(tmp_path / "weights.pth"))
+    step._network = Vivid()  # random weights hardly colour
+    before, after = faces(2, 40), step(faces(2, 40))
+    assert after.shape == before.shape
+    assert (after[..., 0] != after[..., 2]).mean() > 0.5
+    for one, other in zip(before, after, strict=True):
+        lightness = [cv2.cvtColor(x.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0] for x in (one, other)]
+        assert np.abs(lightness[0] - lightness[1]).max() < 2
+
+
+class Vivid(torch.nn.Module):
+    """Far more chroma than there is at most lightnesses."""
+
+    def forward(self, images: Any) -> Any:
+        return torch.cat([90 * torch.ones_like(images[:, :1]), -80 * torch.ones_like(images[:, :1])], dim=1)
+
+
+def test_a_whole_ddcolor_runs_in_batches(tmp_path: Path) -> None:
+    step = Colorization(ddcolor(tmp_path / "weights.pth"))
+    together = step(faces())
+    assert np.abs(together[1:].astype(int) - step(faces()[1:])).max() <= 1
+
+
+def test_a_chain_is_named_and_its_weights_are_there(tmp_path: Path) -> None:
+    path = swinir(tmp_path / "weights.pth")
+    assert [step.name for step in build_chain(["super-resolution"], {"super-resolution": path})] == ["super-resolution"]
+    with pytest.raises(ConfigError, match=r"fetch 003_realSR.*from https://github.com/JingyunLiang"):
+        build_chain(["super-resolution"], {})
+    for names in ([], ["sharpen"]):
+        with pytest.raises(ConfigError, match="a chain is made of"):
+            build_chain(names, {})
+    with pytest.raises(CheckpointError, match="does not hold DDColor"):
+        build_chain(["colorization"], {"colorization": path})
+    path.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError):
+        build_chain(["super-resolution"], {"super-resolution": path})
