@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from cmaen.card import read_card  # noqa: E402
+from cmaen.config import Config  # noqa: E402
 from cmaen.data.balancing import balance  # noqa: E402
 from cmaen.data.fer2013 import load_fer2013  # noqa: E402
 from cmaen.data.leakage import find_copies  # noqa: E402
@@ -19,7 +22,10 @@ from cmaen.errors import DataError  # noqa: E402
 from cmaen.evaluation.corruptions import CORRUPTIONS  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Regime  # noqa: E402
+from cmaen.training.run import train  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
+from tests.conftest import EXAMPLES, TINY  # noqa: E402
+from tests.test_cli import cmaen  # noqa: E402
 
 
 @pytest.fixture
@@ -67,6 +73,34 @@ def test_faces_in_colour_are_balanced_in_colour(method: str, tree: Path) -> None
     made = balanced.faces.images[balanced.synthetic].astype(int)
     assert made.shape == (14, 96, 96, 3)
     assert (np.abs(made[..., 0] - made[..., 2]).mean(axis=(1, 2)) > 1).all()
+
+
+def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path: Path) -> None:
+    enhanced = tmp_path / "enhanced"
+    shutil.copytree(fer_tree, enhanced)
+    (enhanced / "manifest.json").write_text('{"chain": ["super-resolution"]}')
+    settings = TINY | {"wiring": "residual", "ecnn": False}
+    plan = Config(
+        data={"path": enhanced},
+        preprocess={"image_size": 32},
+        model=settings,
+        training={"epochs": 1, "batch_size": 28, "warmup_epochs": 0},
+        output=tmp_path / "run",
+    )
+    best = train(plan)
+    assert read_card(best).enhancement == ("super-resolution",)
+    for verb in ("test", "calibrate"):
+        arguments = (verb, "--data", fer_tree, "--checkpoint", best, "--engine", "torch")
+        assert "went through super-resolution, and those of" in cmaen(*arguments, code=2)
+    assert "PublicTest" in cmaen("test", "--data", enhanced, "--checkpoint", best, "--engine", "torch")
+    refused = cmaen(
+        "inference", "--image", EXAMPLES / "astronaut.png", "--checkpoint", best, "--engine", "torch", code=2
+    )
+    assert "trained on enhanced images" in refused
+    (enhanced / "manifest.json").write_text("[]")
+    assert "manifest.json cannot be read" in cmaen(
+        "test", "--data", enhanced, "--checkpoint", best, "--engine", "torch", code=2
+    )
 
 
 def test_copies_and_corruptions_of_faces_in_colour(tree: Path) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("spandrel")
 
-from cmaen.enhance.job import MANIFEST, PROGRESS, Enhanced, enhance_folder
+from cmaen.data.tree import MANIFEST
+from cmaen.enhance.job import PROGRESS, Enhanced, enhance_folder
 from cmaen.errors import ConfigError, DataError, OutputError
 from tests.enhance.test_steps import swinir
 from tests.test_cli import cmaen

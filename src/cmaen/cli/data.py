@@ -62,7 +62,7 @@ def balance(
         from cmaen.data.balancing import shares, sheet
         from cmaen.data.fer2013 import load_fer2013
         from cmaen.data.splits import Split
-        from cmaen.data.tree import write_tree
+        from cmaen.data.tree import MANIFEST, write_tree
         from cmaen.evaluation import plots
         from cmaen.files import check_place, replacing, write_text
 
@@ -87,6 +87,8 @@ def balance(
         for other in set(Split) - {faces.split}:
             with _said_where_missing():
                 write_tree(load_fer2013(input_dir, other, colour=colour), draft)
+        if (input_dir / MANIFEST).is_file():
+            shutil.copy(input_dir / MANIFEST, draft)
         for part in draft.iterdir():
             shutil.move(part, output_dir / part.name)
     made = list(counts["synthetic"].values())

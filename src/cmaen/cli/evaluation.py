@@ -48,6 +48,7 @@ def test(
     from cmaen.data.fer2013 import load_fer2013
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
+    from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities
     from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
     from cmaen.evaluation.run import logits_of
@@ -60,6 +61,7 @@ def test(
             from cmaen.evaluation.report import report_html, training_log
     folder = folder_of(checkpoint or shipped_checkpoint())
     card, network = read_card(folder), build_engine(engine, folder)
+    require_enhancement(data, card.enhancement)
     faces = load_fer2013(data, Split.parse(split), colour=not card.preprocess.grey)
     if votes is not None:
         faces = join_votes(faces, votes)
@@ -125,12 +127,14 @@ def calibrate(
     from cmaen.card import folder_of, read_card
     from cmaen.data.fer2013 import load_fer2013
     from cmaen.data.splits import Split
+    from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities
     from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
     from cmaen.evaluation.run import logits_of
 
     folder = folder_of(checkpoint)
     card = read_card(folder)
+    require_enhancement(data, card.enhancement)
     faces = load_fer2013(data, Split.VALIDATION, colour=not card.preprocess.grey)
     copies = "without"
     try:

@@ -1,15 +1,47 @@
-"""Writing faces as the folder tree that :func:`cmaen.data.fer2013.load_fer2013` reads."""
+"""The folder tree that :func:`cmaen.data.fer2013.load_fer2013` reads: writing it, and what was done to its faces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import cv2
 
 from cmaen.data.splits import FaceSet
+from cmaen.errors import DataError
 from cmaen.files import unwritable
 from cmaen.types import EMOTIONS
+
+MANIFEST = "manifest.json"
+"""What ``cmaen enhance`` says of a folder."""
+
+
+def enhancement_of(path: Path) -> tuple[str, ...]:
+    """The steps that the faces of a data set went through; none where no manifest says so.
+
+    Raises:
+        DataError: There is a manifest that cannot be read.
+    """
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        return ()
+    try:
+        return tuple(map(str, json.loads(manifest.read_text(encoding="utf-8"))["chain"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{manifest} cannot be read: {error}") from error
+
+
+def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
+    """Refuse a data set whose faces did not go through what a network was trained on.
+
+    Raises:
+        DataError: They did not, or went through something else.
+    """
+    found = enhancement_of(path)
+    if found != tuple(enhancement):
+        wanted, there = (", ".join(steps) or "nothing" for steps in (enhancement, found))
+        raise DataError(f"the network was trained on faces that went through {wanted}, and those of {path} did {there}")
 
 
 def write_tree(faces: FaceSet, folder: Path, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> None:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from cmaen.data.tree import MANIFEST
 from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.images import is_image_name, printable, read_image
 
-MANIFEST = "manifest.json"
 PROGRESS = ".enhanced.jsonl"
 """What is done so far: the chain, then a line an image; the manifest at the end says it too."""
 

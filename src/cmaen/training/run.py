@@ -23,6 +23,7 @@ from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
+from cmaen.data.tree import enhancement_of
 from cmaen.errors import ConfigError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
@@ -259,6 +260,7 @@ def _keep_best(
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
         preprocess=spec,
+        enhancement=enhancement_of(config.data.path) if config.data.path else (),
         training=_history(config, record, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
     )
