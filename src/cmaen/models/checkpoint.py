@@ -93,7 +93,8 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
         {"name": other.name, "share": share, "training": other.training}
         for share, (_, other) in zip(shares, loaded, strict=True)
     ]
-    averaged = replace(card, temperature=1.0, training={"averaged": parts}, metrics={}, cost={})
+    training = {"averaged": parts, "pretraining": card.training.get("pretraining")}
+    averaged = replace(card, temperature=1.0, training=training, metrics={}, cost={})
     return save_checkpoint(model, averaged, folder)
 
 
