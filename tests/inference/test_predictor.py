@@ -81,7 +81,7 @@ def test_a_jpeg_in_memory(predictor: EmotionPredictor) -> None:
 
 def test_colours_count_as_they_do_in_grey_and_red_is_not_blue(predictor: EmotionPredictor) -> None:
     face = read_image(ASTRONAUT)[60:180, 165:285, 1]
-    coloured = np.stack([face, np.full_like(face, 100), 255 - face], axis=2)  # a face in red, its negative in blue
+    coloured = np.stack([face, np.full_like(face, 100), face[::-1]], axis=2)  # a face in red, upside down in blue
     grey = np.asarray(Image.fromarray(coloured).convert("L"))
     swapped = np.ascontiguousarray(coloured[:, :, ::-1])
     right, expected, wrong = (
@@ -89,7 +89,7 @@ def test_colours_count_as_they_do_in_grey_and_red_is_not_blue(predictor: Emotion
         for image in (coloured, grey, swapped)
     )
     assert np.abs(right - expected).max() < 0.02
-    assert np.abs(wrong - expected).max() > 0.05
+    assert np.abs(wrong - expected).max() > 0.3
 
 
 def test_one_bad_image_costs_the_others_nothing(predictor: EmotionPredictor, tmp_path: Path) -> None:
