@@ -71,10 +71,19 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
         state = read_state_dict(Path(weights))
     else:
         raise ConfigError(f"backbone weights {str(weights)!r} are neither a file nor one of {names}")
+    fill(network, state, type(network).__name__, weights)
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | Path) -> None:
+    """Load a state dict into a network; the name and the source are for the error.
+
+    Raises:
+        CheckpointError: It is of another network.
+    """
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{weights} does not fit {type(network).__name__}: {error}") from error
+        raise CheckpointError(f"{source} does not fit {name}: {error}") from error
 
 
 @torch.no_grad()

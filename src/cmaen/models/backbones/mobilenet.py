@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.models.backbones.base import StagedBackbone, read_state_dict
+from cmaen.models.backbones.base import StagedBackbone, fill, read_state_dict
 
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
 _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at strides 8, 16 and 32
@@ -106,10 +106,7 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
         if path.suffix == ".json":
             _load_faceres(backbone, path)
         else:
-            try:
-                backbone.load_state_dict(read_state_dict(path))
-            except RuntimeError as error:
-                raise CheckpointError(f"{path} does not fit MobileNetV1: {error}") from error
+            fill(backbone, read_state_dict(path), "MobileNetV1", path)
     return backbone
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.models.backbones.base import StagedBackbone, read_state_dict
+from cmaen.models.backbones.base import StagedBackbone, fill, read_state_dict
 from cmaen.models.backbones.mobilenet import ConvNorm
 
 INSTALLED = "installed"
@@ -96,10 +96,7 @@ def sface(weights: str | Path | None) -> StagedBackbone:
     if path.suffix == ".onnx":
         _load_onnx(backbone, path)
     else:
-        try:
-            backbone.load_state_dict(read_state_dict(path))
-        except RuntimeError as error:
-            raise CheckpointError(f"{path} does not fit SFace: {error}") from error
+        fill(backbone, read_state_dict(path), "SFace", path)
     return backbone
 
 
