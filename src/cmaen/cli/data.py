@@ -56,13 +56,11 @@ def balance(
     import tempfile
 
     with extra("balancing", "report"):
-        import cv2
-
         from cmaen.data.balancing import balance as run
         from cmaen.data.balancing import shares, sheet
         from cmaen.data.fer2013 import load_fer2013
         from cmaen.data.splits import Split
-        from cmaen.data.tree import MANIFEST, write_tree
+        from cmaen.data.tree import MANIFEST, png, write_tree
         from cmaen.evaluation import plots
         from cmaen.files import check_place, replacing, write_text
 
@@ -95,8 +93,7 @@ def balance(
     kept = [after - new for after, new in zip(counts["after"].values(), made, strict=True)]
     write_text(output_dir / "balance.svg", plots.svg(plots.counts(list(counts["before"].values()), kept, made)))
     with replacing(output_dir / "synthetic.png") as temporary:
-        page = sheet(balanced)
-        cv2.imwrite(str(temporary), page[..., ::-1] if colour else page)
+        temporary.write_bytes(png(sheet(balanced)))
     write_text(output_dir / "dataset_stats.json", json.dumps(stats | {"target": target, **counts}, indent=2) + "\n")
     typer.echo(f"{len(balanced.faces):,} faces, {sum(made):,} of them made: {output_dir}")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
 from cmaen.errors import DataError
@@ -44,20 +46,23 @@ def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
         raise DataError(f"the network was trained on faces that went through {wanted}, and those of {path} did {there}")
 
 
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """The file of a picture, grey uint8 [H, W] or RGB [H, W, 3]."""
+    return cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])[1].tobytes()
+
+
 def write_tree(faces: FaceSet, folder: Path, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> None:
     """Write each face to ``<folder>/<split>/<emotion>/<name>.png``.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
-    root, colour = folder / faces.split.folder, faces.images.ndim == 4
+    root = folder / faces.split.folder
     for index in progress(range(len(faces))):
         name = PurePosixPath(faces.names[index]).with_suffix(".png").name
         path = root / EMOTIONS[faces.labels[index]] / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(
-                cv2.imencode(".png", faces.images[index][..., ::-1] if colour else faces.images[index])[1].tobytes()
-            )
+            path.write_bytes(png(faces.images[index]))
         except OSError as error:
             raise unwritable(path, error) from error

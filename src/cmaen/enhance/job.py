@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
-from cmaen.data.tree import MANIFEST
+from cmaen.data.tree import MANIFEST, png
 from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
@@ -163,6 +162,5 @@ def _of_one_size(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
 
 
 def _write(path: Path, picture: Faces) -> None:
-    data = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
     with replacing(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(png(picture))
