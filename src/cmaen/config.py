@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cmaen.errors import ConfigError
+
+_Run = TypeVar("_Run", bound="Section")
 
 
 class Section(BaseModel):
@@ -130,8 +133,8 @@ class DistillationConfig(Section):
         return self.weight if self.teachers else 0.0
 
 
-class TrainingConfig(Section):
-    """Optimiser, schedule, loop, and what is done to the faces; the defaults are the paper's."""
+class LoopConfig(Section):
+    """Optimiser, schedule and loop; the defaults are the paper's."""
 
     epochs: int = Field(150, ge=1, description="at most; early stopping may end the run before")
     batch_size: int = Field(64, ge=2, description="of all processes together")
@@ -158,6 +161,11 @@ class TrainingConfig(Section):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="of the averaged weights that validate and are kept, reached by a warm-up"
     )
+
+
+class TrainingConfig(LoopConfig):
+    """The loop, and what is done to the faces; the defaults are the paper's."""
+
     weighted: bool = Field(False, description="draw every emotion as often, see cmaen balance --method weighted")
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
@@ -197,8 +205,20 @@ class Config(Section):
         return self
 
 
+class EnhancerConfig(Section):
+    """The training of a light network of enhancement."""
+
+    step: Literal["super-resolution", "colorization"] = Field(description="what it learns")
+    seed: int = Field(42, ge=0, description="of all randomness")
+    output: Path = Field(Path("runs/enhancer"), description="folder of the run")
+    data: tuple[Path, ...] = Field(
+        (), description="folders of colour faces of 192 pixels or more; a tenth, by name, is held out and chooses"
+    )
+    training: LoopConfig = LoopConfig()
+
+
 def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
-    """The configuration of a YAML file, changed by overrides.
+    """The configuration of a run, of a YAML file changed by overrides.
 
     Args:
         path: The file; ``None`` for the defaults.
@@ -207,14 +227,36 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     Raises:
         ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
     """
-    values = {} if path is None else _read_yaml(path)
-    for dotted, value in overrides.items():
-        _set(values, dotted, value)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{path or 'the configuration'} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
+    return _load(Config, path, overrides)
+
+
+def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfig:
+    """The configuration of an enhancer's run, see :func:`load_config`."""
+    return _load(EnhancerConfig, path, overrides)
+
+
+def changed(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The configuration with other values, by dotted key.
+
+    Raises:
+        ConfigError: See :func:`load_config`.
+    """
+    return _checked(Config, config.model_dump(), changes, "the configuration")
+
+
+def read_variants(path: Path) -> dict[str, dict[str, Any]]:
+    """What variants of a run change, by dotted key, by their names: ``"super-resolved: {data.path: faces}"``.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds something else.
+    """
+    variants = _read_yaml(path)
+    for name, changes in variants.items():
+        if not isinstance(changes, dict):
+            raise ConfigError(f"{path}: {name!r} must hold what it changes, key by key; {{}} for nothing")
+    if not variants:
+        raise ConfigError(f"{path} names no variants")
+    return variants
 
 
 def parse_overrides(settings: list[str]) -> dict[str, Any]:
@@ -230,6 +272,20 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
             raise ConfigError(f"{setting!r} is not key=value, like training.epochs=3")
         overrides[key.strip()] = _parse(value, repr(setting))
     return overrides
+
+
+def _load(kind: type[_Run], path: Path | None, overrides: Mapping[str, Any]) -> _Run:
+    return _checked(kind, {} if path is None else _read_yaml(path), overrides, str(path or "the configuration"))
+
+
+def _checked(kind: type[_Run], values: dict[str, Any], overrides: Mapping[str, Any], source: str) -> _Run:
+    for dotted, value in overrides.items():
+        _set(values, dotted, value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{source} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -113,4 +115,24 @@ def test_the_command(source: Path, tmp_path: Path) -> None:
     assert "10 images, 0 of them from before, 1 errors" in text
     assert "left out" in text
     assert np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).shape == (48, 48, 3)
-    assert "fetch 003_realSR" in cmaen(*arguments, code=2)
+    assert "neither a file nor one of" in cmaen(*arguments, "--super-resolution-weights", "nothing.pth", code=2)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_or_one_that_may_not_be_written_is_named_and_costs_nothing(
+    code: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enhance_folder(source, tmp_path / "out", [Doubles(batches=None)], batch_size=4)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.png")}
+    Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(source / "angry" / "new.png")
+
+    def refused(self: Path, data: bytes) -> int:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refused)
+        with pytest.raises(OutputError, match=r"new\.png could not be written"):
+            enhance_folder(source, tmp_path / "out", [Doubles()])
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path in before} == before
+    assert not list((tmp_path / "out").rglob("*new*"))
+    assert enhance_folder(source, tmp_path / "out", [Doubles()]).reused == 10

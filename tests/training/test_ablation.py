@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 pytest.importorskip("lightning")
 
-from cmaen.config import Config, ModelConfig, load_config
+from cmaen.config import Config, ModelConfig, changed, load_config, read_variants
 from cmaen.errors import ConfigError
 from cmaen.training import ablation, precision
-from cmaen.training.ablation import FULL, VARIANTS, Outcome, ablate, as_json, budget_of, markdown, variant_of
-from cmaen.training.record import Sources
+from cmaen.training.ablation import FULL, VARIANTS, Outcome, ablate, as_json, budget_of, chosen, markdown, variant_of
 from tests.conftest import TINY
 
 HEADS = "without emotion heads"
+TWO = chosen([HEADS], VARIANTS)
 
 
 def config(data: Path, output: Path) -> Config:
@@ -35,7 +36,7 @@ def config(data: Path, output: Path) -> Config:
 def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = config(fer_tree, tmp_path)
     monkeypatch.setattr(precision, "processor_capabilities", dict)
-    rows = ablate(plan, [0, 1], variants=[HEADS])
+    rows = ablate(plan, [0, 1], variants=TWO)
     assert [row.variant for row in rows] == [FULL, HEADS]
     assert rows[1].parameters < rows[0].parameters
     assert len(rows[0].accuracies) == 2
@@ -48,46 +49,70 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert json.loads(as_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
     monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # it goes on elsewhere
-    assert ablate(plan, [0, 1], variants=[HEADS]) == rows
+    assert ablate(plan, [0, 1], variants=TWO) == rows
     with pytest.raises(ConfigError, match="another configuration"):
-        ablate(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), [0])
+        ablate(changed(plan, {"training.epochs": 2}), [0])
     other = tmp_path / "other"
     shutil.copytree(fer_tree, other)
     next((other / "validation" / "sad").iterdir()).unlink()
     with pytest.raises(ConfigError, match="other data, for these differ: PublicTest;"):
         ablate(config(other, tmp_path), [0])
     with pytest.raises(ConfigError, match="no variants"):
-        ablate(plan, [0], variants=["without everything"])
+        chosen(["without everything"], VARIANTS)
 
 
 def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = variant_of(config(fer_tree, tmp_path), FULL, 0)
+    plan = variant_of(config(fer_tree, tmp_path), FULL, {}, 0)
     calls = []
     monkeypatch.setattr(ablation, "train", lambda config, resume: calls.append(resume))
-    nothing = Sources("", "", None, ())
-    ablation._train(plan, nothing)
+    ablation._train(plan, None)
     plan.output.mkdir(parents=True)
     (plan.output / "last.ckpt").touch()
-    ablation._train(plan, nothing)
+    ablation._train(plan, None)
     assert calls == [False, True]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_differs_by_its_switch_alone(name: str, tmp_path: Path) -> None:
     full = Config(output=tmp_path, backbone_weights="w.pt", model=ModelConfig(wiring="residual"))
-    values, expected = variant_of(full, name, 7).model_dump(), full.model_dump()
-    changed = {key for key in values["model"] if values["model"][key] != expected["model"][key]}
-    assert changed == set(VARIANTS[name])
-    assert (values["seed"], values["name"]) == (7, name)
-    assert values["backbone_weights"] == (None if values["model"]["backbone"] is None else "w.pt")
-    assert values["output"].parent == tmp_path
+    variant = variant_of(full, name, VARIANTS[name], 7)
+    values, expected = variant.model_dump(), full.model_dump()
+    differing = {f"model.{key}" for key in values["model"] if values["model"][key] != expected["model"][key]}
+    assert differing == set(VARIANTS[name]) - {"backbone_weights"}
+    assert (variant.seed, variant.name, variant.output.parent) == (7, name, tmp_path)
+    assert variant.backbone_weights == (None if variant.model.backbone is None else "w.pt")
+
+
+def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(fer_tree, tmp_path / "larger")
+    for path in (tmp_path / "larger").rglob("*.png"):
+        with Image.open(path) as face:
+            red = ImageOps.colorize(face, "black", "red").resize((96, 96))
+        red.save(path)
+    file = tmp_path / "variants.yaml"
+    file.write_text(
+        "plain: {}\nweighted: {training.weighted: true}\n"
+        f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
+    )
+    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.backbone": None})
+    rows = ablate(plan, [0], variants=read_variants(file))
+    assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
+    assert rows[1].difference is not None
+    for face in (tmp_path / "larger" / "validation" / "sad").iterdir():
+        face.rename(tmp_path / "larger" / "validation" / "happy" / face.name)
+    shutil.rmtree(tmp_path / "runs" / "larger-0")
+    with pytest.raises(ConfigError, match="larger is measured on other faces"):
+        ablate(plan, [0], variants=read_variants(file))
+    for text, message in (("- 1", "keys and values"), ("a: 1", "what it changes"), ("{}", "no variants")):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            read_variants(file)
 
 
 def test_the_figures_of_a_row_by_hand() -> None:
     labels = np.array([0, 1, 2, 3] * 50)
     right, half = np.stack([labels, labels]), np.stack([labels, (labels + 1) % 7])
-    full, other = Outcome(right, 10), Outcome(half, 5)
-    row = ablation._row("other", other, full, labels)
+    row = ablation._row("other", Outcome(half, labels, 5), Outcome(right, labels, 10))
     assert row.accuracies == (1.0, 0.0)
     assert row.accuracy == 0.5
     assert row.difference is not None

@@ -13,7 +13,7 @@ from cmaen.cli.console import shown
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.inference import inference
-from cmaen.cli.training import ablate, answers, average, export, train
+from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 from cmaen.errors import CmaenError
 
 app = typer.Typer(
@@ -22,7 +22,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (inference, enhance, balance, train, test, calibrate, leaks, ablate, answers, average, export, benchmark):
+for verb in (
+    *(inference, enhance, balance),
+    *(train, test, calibrate, leaks, ablate, answers, average, export, train_enhancer),
+    benchmark,
+):
     app.command()(verb)
 
 

@@ -20,8 +20,12 @@ def enhance(
     input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for the results; called again, it goes on.")],
     steps: Annotated[str, typer.Option(help="In their order, with commas.")] = "super-resolution,colorization",
-    super_resolution_weights: Annotated[Path | None, typer.Option(help="Of SwinIR: .pth or .safetensors.")] = None,
-    colorization_weights: Annotated[Path | None, typer.Option(help="Of DDColor: .pth or .safetensors.")] = None,
+    super_resolution_weights: Annotated[
+        str | None, typer.Option(help="Of SwinIR: a file, swinir-l or swinir-m; default: the light one of the package.")
+    ] = None,
+    colorization_weights: Annotated[
+        str | None, typer.Option(help="Of DDColor: a file; default: the light one of the package.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that are enhanced together.")] = 16,
     verbose: Verbose = False,
 ) -> None:
@@ -30,9 +34,10 @@ def enhance(
     with extra("enhancement", "enhance"):
         from cmaen.enhance.job import enhance_folder
         from cmaen.enhance.steps import build_chain
-    given = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
-    weights = {name: path for name, path in given.items() if path is not None}
-    chain = build_chain([name.strip() for name in steps.split(",")], weights)
+        from cmaen.training.precision import Hardware, automatic
+    weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
+    bfloat16 = automatic(Hardware.here("cpu")).precision == "bf16-mixed"
+    chain = build_chain([name.strip() for name in steps.split(",")], weights, bfloat16=bfloat16)
     done = enhance_folder(input_dir, output_dir, chain, batch_size=batch_size, progress=bar("batches"))
     typer.echo(f"{done.images:,} images, {done.reused:,} of them from before, {len(done.errors)} errors: {output_dir}")
 

@@ -61,8 +61,26 @@ def train(
     rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
 
 
+def train_enhancer(
+    config: Annotated[Path, typer.Option(help="YAML file of the run.")],
+    data: Annotated[list[Path] | None, typer.Option(help="Folder of colour faces; once for each.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    settings: Settings = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a light network of super-resolution or colour, for cmaen enhance."""
+    _log(verbose)
+    with extra("training an enhancer", "enhance"):
+        from cmaen.config import load_enhancer_config, parse_overrides
+        from cmaen.training.enhancers import train_enhancer as run
+    options = {"data": data, "output": output}
+    overrides = _given(options) | parse_overrides(settings or [])
+    typer.echo(f"weights: {run(load_enhancer_config(config, overrides), resume=resume)}")
+
+
 def ablate(
-    config: Annotated[Path, typer.Option(help="YAML file of the whole network's run.")],
+    config: Annotated[Path, typer.Option(help="YAML file of the run that the variants change.")],
     data: Data = None,
     votes: Votes = None,
     backbone_weights: BackboneWeights = None,
@@ -71,19 +89,27 @@ def ablate(
         list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
     ] = None,
     variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
+    variants_of: Annotated[
+        Path | None,
+        typer.Option(
+            "--variants", help="YAML file of other variants, like enhanced faces; default: parts of the network."
+        ),
+    ] = None,
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
-    """Train the network with one part after the other switched off, and tabulate; called again, it goes on."""
+    """Train the network again with one thing changed after the other, and tabulate; called again, it goes on."""
     _log(verbose)
     with extra("the ablation study", "report"):
-        from cmaen.config import load_config, parse_overrides
+        from cmaen.config import load_config, parse_overrides, read_variants
         from cmaen.evaluation import plots
         from cmaen.files import write_text
         from cmaen.training import ablation
     options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
     run = load_config(config, _given(options) | parse_overrides(settings or []))
-    rows = ablation.ablate(run, seeds or [0], variants=variants or tuple(ablation.VARIANTS), progress=bar("runs"))
+    known = read_variants(variants_of) if variants_of else ablation.VARIANTS
+    chosen = ablation.chosen(variants or list(known), known)
+    rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
     budget = ablation.budget_of(run, seeds or [0])
     table = ablation.markdown(rows, budget)
     differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
@@ -163,7 +189,7 @@ def export(
 def _log(verbose: bool) -> None:
     """The epochs on the log where no progress bar shows them, and always what a run computes in."""
     log(verbose or not sys.stderr.isatty())
-    logging.getLogger("cmaen.training.run").setLevel(logging.INFO)
+    logging.getLogger("cmaen.training.precision").setLevel(logging.INFO)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

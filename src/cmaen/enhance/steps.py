@@ -1,11 +1,12 @@
 """The steps of enhancement: SwinIR gives four times the side, DDColor gives colour.
 
-Both are built by spandrel from whatever variant the weights' file holds; nothing but tensors is ever unpickled.
+The authors' networks are built by spandrel from whatever variant the weights' file holds, and so is the light SwinIR of
+this package; nothing but tensors is ever unpickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,22 +17,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cmaen.data.restoration import grey_of
+from cmaen.enhance.light import LightDDColor
+from cmaen.enhance.weights import find_weights
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.files import sha256
-from cmaen.models.backbones.base import read_state_dict
+from cmaen.models.backbones.base import fill, read_state_dict
 
 Faces = NDArray[np.uint8]
 """RGB, uint8 [B, H, W, 3]."""
-
-OFFICIAL = {
-    "super-resolution": (
-        "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/",
-        "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
-        "Apache-2.0",
-    ),
-    "colorization": ("https://huggingface.co/piddnad/DDColor-models", "ddcolor_modelscope.pth", "Apache-2.0"),
-}
-"""Where the authors' weights are, a file of theirs, and its licence; nothing is fetched by itself."""
 
 _GAMUT_STEPS = 12
 
@@ -57,6 +51,7 @@ class SuperResolution:
 
     Args:
         weights: Of any of its super-resolution variants: classical, lightweight, real-world; ``.pth`` or safetensors.
+        bfloat16: Compute in it where that is exact enough; faster on processors that have it, far slower on others.
 
     Raises:
         CheckpointError: The file is missing or damaged, or of another network.
@@ -64,16 +59,19 @@ class SuperResolution:
 
     name = "super-resolution"
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, *, bfloat16: bool = False) -> None:
         from spandrel.architectures.SwinIR import SwinIRArch
 
-        self.weights, self._network = _loaded(weights, SwinIRArch(), self.name)
+        self.weights = sha256(weights)
+        self._network = _authors_network(_state(weights), SwinIRArch(), weights, self.name)
+        self._bfloat16 = bfloat16
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
         """See :class:`Step`."""
         images = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255  # [B, H, W, 3] -> [B, 3, H, W]
-        return _as_faces(self._network(images))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            return _as_faces(self._network(images))
 
 
 class Colorization:
@@ -82,7 +80,8 @@ class Colorization:
     Where a colour does not exist at a pixel's lightness, its chroma is lessened until it does.
 
     Args:
-        weights: Of any of its variants, ``.pth`` or safetensors.
+        weights: Of :class:`cmaen.enhance.light.LightDDColor` or any of the authors' variants, ``.pth`` or safetensors.
+        bfloat16: See :class:`SuperResolution`.
 
     Raises:
         CheckpointError: The file is missing or damaged, or of another network.
@@ -91,66 +90,84 @@ class Colorization:
 
     name = "colorization"
 
-    def __init__(self, weights: Path) -> None:
-        try:
-            from spandrel_extra_arches.architectures.DDColor import DDColorArch
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("colorization", "enhance") from error
-        self.weights, self._network = _loaded(weights, DDColorArch(), self.name)
+    def __init__(self, weights: Path, *, bfloat16: bool = False) -> None:
+        self.weights = sha256(weights)
+        state = _state(weights)
+        if LightDDColor.QUERIES in state:
+            self._network: nn.Module = LightDDColor()
+            fill(self._network, state, self.name, weights)
+            self._network.eval()
+        else:
+            self._network = _authors_network(state, _ddcolor(), weights, self.name)
         self._side: Any = self._network.input_size
+        self._bfloat16 = bfloat16
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
         """See :class:`Step`."""
         lightness = np.stack([cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0] for face in faces])
-        grey = np.stack([_rgb(light, np.zeros((*light.shape, 2), np.float32)) for light in lightness])
+        grey = np.stack([grey_of(light) for light in lightness])
         images = torch.from_numpy(grey).permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W]
         small = F.interpolate(images, size=self._side, mode="bilinear", antialias=True)
-        chroma: Tensor = F.interpolate(self._network(small).float(), size=faces.shape[1:3], mode="bilinear")
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            chroma: Tensor = self._network(small).float()
+        chroma = F.interpolate(chroma, size=faces.shape[1:3], mode="bilinear")
         found = [_in_gamut(light, ab) for light, ab in zip(lightness, chroma.permute(0, 2, 3, 1).numpy(), strict=True)]
         return np.stack([np.rint(255 * colour).astype(np.uint8) for colour in found])
 
 
-STEPS: dict[str, Callable[[Path], Step]] = {"super-resolution": SuperResolution, "colorization": Colorization}
+STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution, "colorization": Colorization}
 """The steps by name."""
 
 
-def build_chain(names: list[str], weights: dict[str, Path]) -> list[Step]:
+def build_chain(names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False) -> list[Step]:
     """The steps of a chain, in order.
 
     Args:
         names: Of :data:`STEPS`.
-        weights: A file for each.
+        weights: For a step, a file or a published name; default: those of the package.
+        bfloat16: See :class:`SuperResolution`.
 
     Raises:
-        ConfigError: There is no such step, none at all, or a step has no weights; the message says where they are.
+        ConfigError: There is no such step or none at all, or its weights are not to be had.
         CheckpointError: A file is missing or damaged, or of another network.
     """
     unknown = [name for name in names if name not in STEPS]
     if unknown or not names:
         raise ConfigError(f"{unknown or 'no steps'}: a chain is made of {', '.join(STEPS)}")
-    for name in names:
-        if name not in weights:
-            folder, file, licence = OFFICIAL[name]
-            raise ConfigError(f"{name} needs its weights: fetch {file} ({licence}) from {folder} and name the file")
-    return [STEPS[name](weights[name]) for name in names]
+    return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16) for name in names]
 
 
-def _loaded(weights: Path, architecture: Any, step: str) -> tuple[str, nn.Module]:
-    """The checksum of a file, and the network that it holds."""
+def _ddcolor() -> Any:
+    try:
+        from spandrel_extra_arches.architectures.DDColor import DDColorArch
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("colorization with the authors' weights", "enhance") from error
+    return DDColorArch()
+
+
+def _state(weights: Path) -> dict[str, Any]:
+    """The tensors of a file, in float32."""
     state: dict[str, Any] = dict(read_state_dict(weights))
     for key in ("params_ema", "params"):  # as the authors' training scripts nest them
         nested = state.get(key)
         if isinstance(nested, dict):
             state = nested
             break
+    return {
+        name: value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+        for name, value in state.items()
+    }
+
+
+def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, step: str) -> nn.Module:
     try:
         if not architecture.detect(state):
             raise CheckpointError(f"{weights} does not hold {architecture.name}, which {step} is done with")
         network: nn.Module = architecture.load(state).model
     except (RuntimeError, KeyError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(f"{weights} cannot be used for {step}: {error}") from error
-    return sha256(weights), network.eval()
+    return network.eval()
 
 
 def _as_faces(images: Tensor) -> Faces:

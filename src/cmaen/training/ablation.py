@@ -1,19 +1,20 @@
-"""The ablation study: the same run again and again, each time with one part of the network switched off."""
+"""The ablation study: the same run again and again, each time with one thing changed, like a part switched off."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import CARD, read_card
-from cmaen.config import Config
+from cmaen.config import Config, changed
 from cmaen.data.splits import FaceSet
 from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
@@ -24,29 +25,32 @@ from cmaen.files import replacing
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.training.loop import BEST, LAST
 from cmaen.training.precision import Hardware, choose
-from cmaen.training.record import CONFIG, RECORD, Record, Sources, require_same_configuration
+from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
 from cmaen.training.run import read_data, sources_of, train
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
     "the bare backbone": {
-        "ecnn": False,
-        "multi_scale_attention": False,
-        "feature_pyramid": False,
-        "emotion_heads": False,
+        "model.ecnn": False,
+        "model.multi_scale_attention": False,
+        "model.feature_pyramid": False,
+        "model.emotion_heads": False,
     },
-    "added in place of attention": {"cross_modal_attention": False},
-    "attention both ways": {"bidirectional": True},
-    "without emotion heads": {"emotion_heads": False},
-    "without multi-scale attention": {"multi_scale_attention": False},
-    "without the feature pyramid": {"feature_pyramid": False},
-    "without the adaptive ensemble": {"adaptive_ensemble": False},
-    "without the E-CNN": {"ecnn": False},
-    "the E-CNN alone": {"backbone": None},
-    "the paper's wiring": {"wiring": "paper"},
+    "added in place of attention": {"model.cross_modal_attention": False},
+    "attention both ways": {"model.bidirectional": True},
+    "without emotion heads": {"model.emotion_heads": False},
+    "without multi-scale attention": {"model.multi_scale_attention": False},
+    "without the feature pyramid": {"model.feature_pyramid": False},
+    "without the adaptive ensemble": {"model.adaptive_ensemble": False},
+    "without the E-CNN": {"model.ecnn": False},
+    "the E-CNN alone": {"model.backbone": None, "backbone_weights": None},
+    "the paper's wiring": {"model.wiring": "paper"},
 }
-"""Changes of the model's configuration, by the name of the variant."""
+"""What is changed in the configuration, by dotted key, by the name of the variant; all are held against the first."""
+
+Faces = tuple[FaceSet, FaceSet]
+"""Of Training and of validation."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ class Row:
         accuracies, macro_f1s: One a seed.
         accuracy: Mean over the seeds.
         accuracy_interval: 95 % bootstrap interval of that mean, over the faces and the seeds.
-        difference: To the whole network's accuracy, with the interval of the paired faces; ``None`` for itself.
+        difference: To the first variant's accuracy, with the interval of the paired faces; ``None`` for itself.
     """
 
     variant: str
@@ -74,9 +78,10 @@ class Row:
 
 
 class Outcome(NamedTuple):
-    """What a variant answers: predictions int64 [seeds, N], and its parameters."""
+    """What a variant answers: predictions int64 [seeds, N], the right answers [N], and its parameters."""
 
     predictions: NDArray[np.int64]
+    labels: NDArray[np.int64]
     parameters: int
 
 
@@ -84,42 +89,57 @@ def ablate(
     config: Config,
     seeds: Sequence[int],
     *,
-    variants: Sequence[str] = tuple(VARIANTS),
+    variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> list[Row]:
     """Train every variant with every seed, or go on where an earlier call was stopped, and measure them.
 
     Args:
-        config: Of the whole network's run; its output is the folder of all runs.
+        config: Of the run that the variants change; its output is the folder of all runs.
         seeds: One run of each variant for each.
-        variants: Which; the whole network is always among them.
+        variants: What each changes, see :data:`VARIANTS`. One may learn from other data, like the same faces enhanced.
         progress: Wraps the loop over the runs.
 
     Raises:
-        ConfigError: There is no such variant, or a folder holds a run of another configuration or on other data.
+        ConfigError: A folder holds a run of another configuration or on other data, or the variants are measured on
+            other faces.
     """
-    unknown = set(variants) - set(VARIANTS)
-    if unknown:
-        raise ConfigError(f"{sorted(unknown)} are no variants; choose from {list(VARIANTS)}")
-    chosen = [name for name in VARIANTS if name == FULL or name in variants]
     config = _in_one_precision(config)
-    training, validation = read_data(config)
-    sources = sources_of(config, training, validation)
-    for name, seed in progress([(name, seed) for seed in seeds for name in chosen]):
+    read = lru_cache(maxsize=2)(lambda data, grey: read_data(data, colour=not grey))
+
+    def faces_of(run: Config) -> Faces:
+        return read(run.data, run.preprocess.grey)
+
+    for name, seed in progress([(name, seed) for seed in seeds for name in variants]):
         log.info("%s, seed %d", name, seed)
-        _train(variant_of(config, name, seed), sources)
-    outcomes = {name: _outcome(config, name, seeds, validation) for name in chosen}
-    return [_row(name, outcomes[name], outcomes[FULL], validation.labels) for name in chosen]
+        _train(variant_of(config, name, variants[name], seed), faces_of)
+    outcomes = {
+        name: _outcome([variant_of(config, name, changes, seed) for seed in seeds], faces_of)
+        for name, changes in progress(variants.items())
+    }
+    first, *_ = outcomes.values()
+    for name, outcome in outcomes.items():
+        if not np.array_equal(outcome.labels, first.labels):
+            raise ConfigError(f"{name} is measured on other faces of validation than {next(iter(outcomes))}")
+    return [_row(name, outcome, first) for name, outcome in outcomes.items()]
 
 
-def variant_of(config: Config, name: str, seed: int) -> Config:
-    """The configuration of one run: a part switched off, a seed, a folder of its own."""
-    values = config.model_dump()
-    values["model"] |= VARIANTS[name]
-    if values["model"]["backbone"] is None:
-        values["backbone_weights"] = None
-    folder = re.sub("[^a-z]+", "-", name.lower())
-    return Config(**{**values, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
+def chosen(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The variants of these names, in their order, and the first one always.
+
+    Raises:
+        ConfigError: There is no such variant.
+    """
+    if unknown := set(names) - set(variants):
+        raise ConfigError(f"{sorted(unknown)} are no variants; choose from {list(variants)}")
+    first = next(iter(variants))
+    return {name: changes for name, changes in variants.items() if name in {first, *names}}
+
+
+def variant_of(config: Config, name: str, changes: Mapping[str, Any], seed: int) -> Config:
+    """The configuration of one run: what the variant changes, a seed, a folder of its own."""
+    folder = re.sub("[^a-z0-9]+", "-", name.lower())
+    return changed(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
 
 
 def markdown(rows: Sequence[Row], budget: str) -> str:
@@ -164,18 +184,19 @@ def _in_one_precision(config: Config) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
 
 
-def _train(config: Config, sources: Sources) -> None:
+def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
     """Train one run, unless it is done; go on with it, if it was begun."""
     if (config.output / CONFIG).is_file():
         require_same_configuration(config)
     if (config.output / BEST / CARD).is_file():
-        Record.read(config.output).require(sources, config.output)
+        Record.read(config.output).require(sources_of(config, *faces_of(config)), config.output)
     else:
         train(config, resume=(config.output / LAST).is_file())
 
 
-def _outcome(config: Config, name: str, seeds: Sequence[int], validation: FaceSet) -> Outcome:
-    folders = [variant_of(config, name, seed).output / BEST for seed in seeds]
+def _outcome(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> Outcome:
+    _, validation = faces_of(runs[0])
+    folders = [run.output / BEST for run in runs]
     predictions = []
     for folder in folders:
         path = folder / "predictions.npy"
@@ -185,15 +206,16 @@ def _outcome(config: Config, name: str, seeds: Sequence[int], validation: FaceSe
                 np.save(temporary, logits.argmax(axis=1))
         predictions.append(np.load(path))
     parameters = sum(value.numel() for value in load_checkpoint(folders[0])[0].parameters())
-    return Outcome(np.stack(predictions), parameters)
+    return Outcome(np.stack(predictions), validation.labels, parameters)
 
 
-def _row(name: str, outcome: Outcome, full: Outcome, labels: NDArray[np.int64]) -> Row:
-    hits, full_hits = (outcome.predictions == labels, full.predictions == labels)  # [seeds, N]
+def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
+    labels = outcome.labels
+    hits, first_hits = (outcome.predictions == labels, first.predictions == labels)  # [seeds, N]
     figures = [measure(labels, predictions) for predictions in outcome.predictions]
-    gain = hits.astype(np.float64) - full_hits
+    gain = hits.astype(np.float64) - first_hits
     difference = None
-    if name != FULL:
+    if outcome is not first:
         difference = (float(gain.mean()), _interval(gain))
     return Row(
         name,

@@ -24,7 +24,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from cmaen.config import TrainingConfig
+from cmaen.config import LoopConfig
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Pace
@@ -34,11 +34,9 @@ from cmaen.training.schedule import Schedule
 
 LAST = "last.ckpt"
 BEST = "best"
-MONITORED = "val_accuracy"
-"""The figure that the module logs and that chooses the best epoch: the highest."""
 
 
-def check_run(output: Path, settings: TrainingConfig, resume: bool) -> None:
+def check_run(output: Path, settings: LoopConfig, resume: bool) -> None:
     """Refuse what cannot run, before anything is read or written.
 
     Raises:
@@ -57,18 +55,20 @@ def fit(
     module: pl.LightningModule,
     training: DataLoader[Any],
     validation: DataLoader[Any],
-    settings: TrainingConfig,
+    settings: LoopConfig,
     *,
+    monitored: str,
     precision: str,
     output: Path,
     resume: bool,
 ) -> pl.Trainer:
-    """Train; ``output`` gets logs, the best checkpoint by validation accuracy, and the last one.
+    """Train; ``output`` gets logs, the best checkpoint by a figure of validation, and the last one.
 
     Args:
         module: What is trained.
         training, validation: Batches.
         settings: Of the loop.
+        monitored: The figure that the module logs and that chooses the best epoch: the highest.
         precision: By Lightning's name for it.
         output: Folder of the run.
         resume: Go on from the last checkpoint in it.
@@ -82,7 +82,7 @@ def fit(
             precision=precision,  # type: ignore[arg-type]
             plugins=[PlainCheckpoints()],
             default_root_dir=output,
-            callbacks=_callbacks(settings, output),
+            callbacks=_callbacks(settings, monitored, output),
             logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -96,7 +96,7 @@ def fit(
     return trainer
 
 
-def optimisation_of(settings: TrainingConfig) -> Optimisation:
+def optimisation_of(settings: LoopConfig) -> Optimisation:
     """What a configuration says of the optimiser."""
     once = settings.schedule == "cosine"
     return Optimisation(
@@ -115,11 +115,11 @@ def optimisation_of(settings: TrainingConfig) -> Optimisation:
     )
 
 
-def _callbacks(settings: TrainingConfig, output: Path) -> list[Callback]:
+def _callbacks(settings: LoopConfig, monitored: str, output: Path) -> list[Callback]:
     callbacks: list[Callback] = [
-        ModelCheckpoint(output, filename=BEST, monitor=MONITORED, mode="max", enable_version_counter=False),
+        ModelCheckpoint(output, filename=BEST, monitor=monitored, mode="max", enable_version_counter=False),
         ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
-        EarlyStopping(MONITORED, mode="max", patience=settings.patience),
+        EarlyStopping(monitored, mode="max", patience=settings.patience),
         LearningRateMonitor("epoch"),
         Pace(settings.batch_size),
         EpochLog(),
@@ -131,7 +131,7 @@ def _callbacks(settings: TrainingConfig, output: Path) -> list[Callback]:
     return callbacks
 
 
-def _processes(settings: TrainingConfig) -> dict[str, Any]:
+def _processes(settings: LoopConfig) -> dict[str, Any]:
     """Where the run runs: as the configuration says, or as torchrun has started it.
 
     Raises:

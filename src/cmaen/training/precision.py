@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -15,6 +16,8 @@ _SLOW = (
     "bf16-mixed on a processor with neither avx512_bf16 nor amx_bf16 is slower than 32-true, 10 to 20 times without "
     "AVX-512 (6 against 111 images/s for MobileNetV1 at 96 pixels), for oneDNN has to emulate bfloat16"
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,27 @@ def choose(asked: str, hardware: Hardware, *, began: str | None = None) -> Choic
     if began is not None:
         return Choice(began, "as the run began")
     return automatic(hardware) if asked == "auto" else Choice(asked, "as configured")
+
+
+def precision_of(asked: str, accelerator: str, *, began: str | None = None, say: bool = True) -> str:
+    """The precision of a run on this machine, said on the log with what speaks against it.
+
+    Args:
+        asked, began: See :func:`choose`.
+        accelerator: See :meth:`Hardware.here`.
+        say: Whether this process speaks for all.
+
+    Raises:
+        ConfigError: It cannot train here.
+    """
+    hardware = Hardware.here(accelerator)
+    choice = choose(asked, hardware, began=began)
+    against = objection(choice.precision, hardware)
+    if say:
+        log.info("precision %s: %s", *choice)
+        if against:
+            log.warning("%s", against)
+    return choice.precision
 
 
 def objection(precision: str, hardware: Hardware) -> str | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cmaen.card import Card, read_card
-from cmaen.config import Config, TrainingConfig
+from cmaen.config import Config, DataConfig
 from cmaen.data.fer2013 import load_fer2013
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
@@ -39,7 +39,7 @@ from cmaen.training.checkpoints import read_run_state
 from cmaen.training.distillation import identity_of, teacher_answers
 from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
-from cmaen.training.precision import Hardware, choose, objection
+from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
 from cmaen.types import EMOTIONS
 
@@ -73,8 +73,11 @@ def train(config: Config, *, resume: bool = False) -> Path:
     if resume:
         require_same_configuration(config)
         began = Record.read(config.output)
-    precision = _precision(config.training, began, say=leads)
-    training, validation = read_data(config)
+    settings = config.training
+    precision = precision_of(
+        settings.precision, settings.accelerator, began=began.precision if began else None, say=leads
+    )
+    training, validation = read_data(config.data, colour=not config.preprocess.grey)
     record = Record(
         precision, began.pretraining if began else _pretraining(config), sources_of(config, training, validation)
     )
@@ -90,10 +93,9 @@ def train(config: Config, *, resume: bool = False) -> Path:
     module = EmotionModule(
         model,
         loss_weights=_loss_weights(config),
-        optimisation=optimisation_of(config.training),
+        optimisation=optimisation_of(settings),
         seed=config.seed,
     )
-    settings = config.training
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
         module,
@@ -109,6 +111,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         ),
         validation_loader(validation, spec),
         settings,
+        monitored="val_accuracy",
         precision=precision,
         output=config.output,
         resume=resume,
@@ -118,38 +121,24 @@ def train(config: Config, *, resume: bool = False) -> Path:
     return config.output / BEST
 
 
-def _precision(settings: TrainingConfig, began: Record | None, *, say: bool) -> str:
-    hardware = Hardware.here(settings.accelerator)
-    choice = choose(settings.precision, hardware, began=began.precision if began else None)
-    against = objection(choice.precision, hardware)
-    if say:
-        log.info("precision %s: %s", *choice)
-        if against:
-            log.warning("%s", against)
-    return choice.precision
-
-
-def read_data(config: Config) -> tuple[FaceSet, FaceSet]:
-    """The faces that a configuration trains on, with their votes, and those that it validates on.
+def read_data(data: DataConfig, *, colour: bool) -> tuple[FaceSet, FaceSet]:
+    """The faces that are trained on, with their votes, and those that are validated on.
 
     Raises:
         ConfigError: The configuration names no data.
         DataError: They cannot be read.
     """
-    if config.data.path is None:
+    if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training, validation = (
-        load_fer2013(config.data.path, split, colour=not config.preprocess.grey)
-        for split in (Split.TRAIN, Split.VALIDATION)
-    )
-    if config.data.leave_out != "nothing":
+    training, validation = (load_fer2013(data.path, split, colour=colour) for split in (Split.TRAIN, Split.VALIDATION))
+    if data.leave_out != "nothing":
         before = len(training)
-        training = without_copies(training, validation, exact_only=config.data.leave_out == "exact")
+        training = without_copies(training, validation, exact_only=data.leave_out == "exact")
         log.info("%d training images left out, being copies of validation images", before - len(training))
-    if config.data.limit is not None and config.data.limit < len(training):
-        training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: config.data.limit]))
-    if config.data.votes is not None:
-        training = join_votes(training, config.data.votes)
+    if data.limit is not None and data.limit < len(training):
+        training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
+    if data.votes is not None:
+        training = join_votes(training, data.votes)
     return training, validation
 
 

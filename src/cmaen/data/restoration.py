@@ -1,0 +1,151 @@
+"""Pairs for learning to enhance: a colour face, and what is left of it in a data set of small grey ones."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cmaen.errors import DataError, ImageError
+from cmaen.images import is_image_name, read_image
+
+Faces = NDArray[np.uint8]
+"""RGB, uint8 [B, S, S, 3]."""
+
+SIDE = 200
+"""Pixels that faces are kept at: UTKFace's."""
+
+_SMALL, _PATCH, _SCALE = 48, 32, 4
+_HELD_OUT = 10
+
+log = logging.getLogger(__name__)
+
+
+class Pairs(NamedTuple):
+    """What a network is given, and what it is to give: float32 [B, C, H, W] both."""
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+
+
+def load_colour_faces(
+    folders: Sequence[Path], *, held_out: bool, progress: Callable[[Sequence[Any]], Iterable[Any]] = iter
+) -> Faces:
+    """The middle squares of colour pictures, uint8 [N, 200, 200, 3].
+
+    Args:
+        folders: Of images; others than images are not looked at, and one that cannot be read is said on the log.
+        held_out: The tenth that never trains, by the hash of the name, or all others.
+        progress: Wraps the list of files.
+
+    Raises:
+        DataError: A folder is missing, or there is no image.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not a folder of images")
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if is_image_name(path)]
+    squares = map(_square_of, progress([path for path in files if _is_held_out(path.name) == held_out]))
+    faces = [square for square in squares if square is not None]
+    if not faces:
+        raise DataError(f"{', '.join(map(str, folders)) or 'no folder'}: there is no image to learn from")
+    return np.stack(faces)
+
+
+def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
+    """RGB in [0, 1] at a quarter of the side, and at the whole one.
+
+    With a generator: patches of 32 pixels, mirrored, half of them grey, half of them as FER2013's are, through blur,
+    noise and JPEG. Without: the middle 48 pixels, grey, reduced by a bicubic filter alone.
+    """
+    inputs, targets = [], []
+    for face in faces:
+        side = _SCALE * (_SMALL if rng is None else _PATCH)
+        top, left = ((SIDE - side) // 2,) * 2 if rng is None else rng.integers(0, SIDE - side + 1, 2)
+        large = face[top : top + side, left : left + side]
+        if rng is not None and rng.random() < 0.5:
+            large = large[:, ::-1]
+        if rng is None or rng.random() < 0.5:
+            large = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        inputs.append(_reduced(large) if rng is None or rng.random() < 0.5 else _degraded(large, rng))
+        targets.append(large)
+    return Pairs(*(_channels_first(np.stack(part) / np.float32(255)) for part in (inputs, targets)))
+
+
+def grey_and_chroma(faces: Faces, rng: np.random.Generator | None, side: int) -> Pairs:
+    """Grey RGB in [0, 1], and the chroma a and b of CIELAB.
+
+    With a generator: squares of half the face to the whole one, mirrored, half of them enlarged from a quarter of their
+    side, as what super-resolution gives is; the contrast of the grey changes. Without: the whole face.
+    """
+    inputs, targets = [], []
+    for face in faces:
+        part = face
+        if rng is not None:
+            extent = int(SIDE * rng.uniform(0.5, 1))
+            top, left = rng.integers(0, SIDE - extent + 1, 2)
+            part = part[top : top + extent, left : left + extent]
+            if rng.random() < 0.5:
+                part = part[:, ::-1]
+        colour = cv2.resize(np.ascontiguousarray(part), (side, side), interpolation=cv2.INTER_AREA)
+        lab = cv2.cvtColor(colour.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        lightness, chroma = np.asarray(lab[..., 0], np.float32), lab[..., 1:]
+        if rng is not None and rng.random() < 0.5:
+            small = cv2.resize(lightness, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+            lightness = np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+        if rng is not None:
+            lightness = np.clip(lightness * rng.uniform(0.75, 1.25) + rng.uniform(-8, 8), 0, 100)
+        inputs.append(grey_of(lightness))
+        targets.append(chroma)
+    return Pairs(_channels_first(np.stack(inputs)), _channels_first(np.stack(targets)))
+
+
+def grey_of(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+    """CIELAB's lightness [H, W] -> grey RGB in [0, 1], [H, W, 3]."""
+    lab = np.dstack([lightness, np.zeros((*lightness.shape, 2))]).astype(np.float32)
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
+
+
+def _is_held_out(name: str) -> bool:
+    return hashlib.sha256(name.encode()).digest()[0] % _HELD_OUT == 0
+
+
+def _square_of(path: Path) -> Faces | None:
+    """The middle of a picture; none where it cannot be read."""
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        log.warning("left out: %s", error)
+        return None
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    square = np.ascontiguousarray(image[top : top + side, left : left + side])
+    return square if side == SIDE else np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+
+
+def _reduced(large: Faces) -> Faces:
+    side = large.shape[0] // _SCALE
+    return np.asarray(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _degraded(large: Faces, rng: np.random.Generator) -> Faces:
+    """As small pictures on the web are: blurred, reduced by one filter or another, noisy, and through a JPEG."""
+    blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
+    side = large.shape[0] // _SCALE
+    small = _reduced(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
+    grains = rng.normal(0, rng.uniform(0, 8), (*small.shape[:2], 1))  # grey, so that grey faces stay grey
+    noisy = np.clip(np.rint(small + grains), 0, 255).astype(np.uint8)
+    quality = int(rng.integers(40, 96))
+    _, encoded = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _channels_first(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))

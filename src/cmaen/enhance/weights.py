@@ -1,0 +1,89 @@
+"""Where the weights of enhancement come from: those of the package, a file, or what the authors publish."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from cmaen.errors import ConfigError
+
+
+class Published(NamedTuple):
+    """A file of the authors'.
+
+    Attributes:
+        step: What it is for.
+        address: Where it is published.
+        sha256: Of the file, in hex; ``None`` where none is known, and then it is not fetched.
+        licence: What its authors let others do.
+    """
+
+    step: str
+    address: str
+    sha256: str | None
+    licence: str
+
+
+_SWINIR = "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/003_realSR_BSRGAN_"
+_DDCOLOR = "https://huggingface.co/piddnad/DDColor-models/resolve/main/ddcolor_"
+PUBLISHED = {
+    "swinir-l": Published(
+        "super-resolution",
+        f"{_SWINIR}DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
+        "99adfa91350a84c99e946c1eb3d8fce34bc28f57d807b09dc8fe40a316328c0a",
+        "Apache-2.0",
+    ),
+    "swinir-m": Published(
+        "super-resolution",
+        f"{_SWINIR}DFO_s64w8_SwinIR-M_x4_GAN.pth",
+        "b9afb61e65e04eb7f8aba5095d070bbe9af28df76acd0c9405aeb33b814bcfc6",
+        "Apache-2.0",
+    ),
+    "ddcolor": Published("colorization", f"{_DDCOLOR}modelscope.pth", None, "Apache-2.0"),
+    "ddcolor-tiny": Published("colorization", f"{_DDCOLOR}paper_tiny.pth", None, "Apache-2.0"),
+}
+"""By the name on the command line."""
+
+
+def shipped(step: str) -> Path:
+    """The light network's weights of a step, which come with the package."""
+    return Path(str(files("cmaen") / "enhance" / f"{step}.safetensors"))
+
+
+def find_weights(step: str, named: str | None) -> Path:
+    """The file of a step's weights.
+
+    Args:
+        step: Which needs them.
+        named: A file, or a name in :data:`PUBLISHED`, which is fetched once and looked at by its checksum; ``None``:
+            those of the package.
+
+    Raises:
+        ConfigError: There is no such file or name, or it cannot be fetched; the message says what to do by hand.
+    """
+    if named is None:
+        return shipped(step)
+    known = {name: file for name, file in PUBLISHED.items() if file.step == step}
+    if named not in known:
+        if not Path(named).is_file():
+            raise ConfigError(f"{named} is neither a file nor one of {list(known)}, which {step} is published as")
+        return Path(named)
+    return _fetched(named, known[named])
+
+
+def _fetched(name: str, file: Published) -> Path:
+    from torch import hub
+
+    place = Path(hub.get_dir()) / "checkpoints" / Path(file.address).name
+    if place.is_file():
+        return place
+    by_hand = f"fetch {file.address} ({file.licence}) by hand and name the file"
+    if file.sha256 is None:
+        raise ConfigError(f"{name} is published without a checksum, so it is not fetched by itself: {by_hand}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        hub.download_url_to_file(file.address, str(place), hash_prefix=file.sha256)
+    except (OSError, RuntimeError) as error:  # no network, or another file than was published
+        raise ConfigError(f"{name} could not be fetched ({error}): {by_hand}") from error
+    return place

@@ -1,0 +1,183 @@
+"""Training the light networks of enhancement, by the loop that trains the emotion network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from cmaen.config import EnhancerConfig
+from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
+from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
+from cmaen.errors import ConfigError
+from cmaen.files import replacing, write_text
+from cmaen.training.batches import InOrder, Picks, ShuffledPicks
+from cmaen.training.checkpoints import read_run_state
+from cmaen.training.loop import BEST, check_run, fit, optimisation_of
+from cmaen.training.optimisation import Optimisation
+from cmaen.training.precision import precision_of
+
+_CONFIG = "config.json"
+_CHROMA = 50.0
+_SATURATION = 0.3
+_QUALITY = "val_quality"
+
+
+class PairBatch(NamedTuple):
+    """See :class:`cmaen.data.restoration.Pairs`, as tensors."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a step of enhancement is learnt.
+
+    Attributes:
+        network: Makes it.
+        pairs: Of faces, see :mod:`cmaen.data.restoration`.
+        loss: Of answers and targets.
+        quality: Of them, higher is better; it chooses the epoch.
+    """
+
+    network: Callable[[], nn.Module]
+    pairs: Callable[[Faces, np.random.Generator | None], Pairs]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    quality: Callable[[Tensor, Tensor], Tensor]
+
+
+def _colour_loss(answers: Tensor, targets: Tensor) -> Tensor:
+    """Mean distance of the chroma, and of its strength over a face, which the first alone would make pale."""
+    strength, wanted = (torch.linalg.vector_norm(chroma, dim=1).mean(dim=(1, 2)) for chroma in (answers, targets))
+    return (F.l1_loss(answers, targets) + _SATURATION * F.l1_loss(strength, wanted)) / _CHROMA
+
+
+def _decibels(answers: Tensor, targets: Tensor) -> Tensor:
+    return peak_signal_noise_ratio(
+        answers.clamp(0, 1), targets, data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean"
+    )
+
+
+LESSONS = {
+    "super-resolution": Lesson(light_swinir, small_and_large, F.l1_loss, _decibels),
+    "colorization": Lesson(
+        LightDDColor,
+        partial(grey_and_chroma, side=COLOUR_SIDE),
+        _colour_loss,
+        lambda answers, targets: -F.l1_loss(answers, targets),
+    ),
+}
+"""By the name of the step."""
+
+
+class PairBatches(Dataset[PairBatch]):
+    """Makes whole batches of faces in memory: ``dataset[picks]``."""
+
+    def __init__(self, faces: Faces, lesson: Lesson, *, varied: bool) -> None:
+        self.faces = faces
+        self.lesson = lesson
+        self.varied = varied
+
+    def __getitem__(self, picks: Picks) -> PairBatch:
+        rng = np.random.default_rng(picks.seed) if self.varied else None
+        return PairBatch(*map(torch.from_numpy, self.lesson.pairs(self.faces[picks.indices.numpy()], rng)))
+
+
+class EnhancerModule(pl.LightningModule):
+    """Trains a network to enhance."""
+
+    def __init__(self, lesson: Lesson, optimisation: Optimisation) -> None:
+        super().__init__()
+        self.network = lesson.network()
+        self.lesson = lesson
+        self.optimisation = optimisation
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        loss = self.lesson.loss(self.network(batch.inputs).float(), batch.targets)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.inputs))
+        return loss
+
+    def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
+        """The quality of what is held out."""
+        quality = self.lesson.quality(self.network(batch.inputs).float(), batch.targets)
+        self.log(_QUALITY, quality, prog_bar=True, batch_size=len(batch.inputs))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """See :class:`Optimisation`."""
+        return self.optimisation.optimizers(self)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """See :class:`Optimisation`."""
+        self.optimisation.clip_gradient(self)
+
+
+def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
+    """Train a light network of enhancement.
+
+    Args:
+        config: Of the run.
+        resume: Go on from the last whole epoch of the run in ``config.output``.
+
+    Returns:
+        The weights of the best epoch by what is held out, ``<output>/<step>.safetensors``, in float16; a text beside it
+        says what they were trained on.
+
+    Raises:
+        CmaenError: The faces cannot be read, there is nothing to resume, or ``config.output`` holds another run.
+    """
+    settings, lesson = config.training, LESSONS[config.step]
+    check_run(config.output, settings, resume)
+    precision = precision_of(settings.precision, settings.accelerator)
+    stated = config.output / _CONFIG
+    if resume and EnhancerConfig.model_validate_json(stated.read_text(encoding="utf-8")) != config:
+        raise ConfigError(f"{config.output} holds a run of another configuration; choose another folder")
+    write_text(stated, config.model_dump_json(indent=2))
+    pl.seed_everything(config.seed, verbose=False)
+    faces, held_out = (load_colour_faces(config.data, held_out=part) for part in (False, True))
+    module = EnhancerModule(lesson, optimisation_of(settings))
+    picks = ShuffledPicks(len(faces), settings.batch_size, config.seed)
+    fit(
+        module,
+        DataLoader(PairBatches(faces, lesson, varied=True), sampler=picks, batch_size=None),
+        DataLoader(PairBatches(held_out, lesson, varied=False), sampler=InOrder(len(held_out), 16), batch_size=None),
+        settings,
+        monitored=_QUALITY,
+        precision=precision,
+        output=config.output,
+        resume=resume,
+    )
+    best = read_run_state(config.output / f"{BEST}.ckpt")
+    prefix = "network."
+    state = {
+        name.removeprefix(prefix): value.half().contiguous() if value.is_floating_point() else value.contiguous()
+        for name, value in best["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    path = config.output / f"{config.step}.safetensors"
+    with replacing(path) as temporary:
+        save_file(state, temporary)
+    about = {
+        "step": config.step,
+        "faces": len(faces),
+        "data": [folder.name for folder in config.data],
+        "epochs": best["epoch"] + 1,
+        "seed": config.seed,
+        "training": settings.model_dump(mode="json") | {"precision": precision},
+    }
+    write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+    return path
