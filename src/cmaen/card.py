@@ -37,7 +37,7 @@ class Card:
         preprocess: From a face crop to the input.
         crop: From a detected face to the crop.
         temperature: The logits are divided by it before the softmax.
-        enhancement: Names of the enhancers the training images went through, in order.
+        enhancement: Steps that the training images went through, in order, each with its weights' SHA-256 cut short.
         labels: The emotions, in the order of the logits.
         training: Data, splits, extra labels, pretraining, seed, versions.
         metrics: Measured figures by the name of the split.

@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("spandrel")
 
-from cmaen.data.tree import MANIFEST
+from cmaen.data.tree import MANIFEST, enhancement_of
 from cmaen.enhance.job import PROGRESS, Enhanced, enhance_folder
 from cmaen.errors import ConfigError, DataError, OutputError
 from tests.enhance.test_steps import swinir
@@ -60,7 +60,7 @@ def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_p
     before = np.asarray(Image.open(source / "angry" / "1.jpg"))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png"))[::2, ::2], before)
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
-    assert (manifest["chain"], manifest["weights"], manifest["images"]) == (["super-resolution"], ["w"], 10)
+    assert (manifest["chain"], manifest["images"]) == (["super-resolution w"], 10)
     assert set(manifest["errors"]) == {"sad/cut.jpg"}
     assert len(manifest["sources"]["angry/1.png"]) == 64
 
@@ -80,6 +80,12 @@ def test_a_run_that_is_stopped_goes_on(cut: bool, source: Path, tmp_path: Path) 
     assert done.reused >= 2
     again = enhance_folder(source, tmp_path / "out", [Doubles(batches=0)])
     assert again == Enhanced(10, 10, done.errors)
+
+
+def test_a_folder_that_was_enhanced_before_keeps_its_chain(source: Path, tmp_path: Path) -> None:
+    enhance_folder(source, tmp_path / "first", [Doubles("v")])
+    enhance_folder(tmp_path / "first", tmp_path / "second", [Doubles("w")])
+    assert enhancement_of(tmp_path / "second") == ("super-resolution v", "super-resolution w")
 
 
 def test_an_image_that_changed_is_made_again(source: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +35,16 @@ def enhance(
     with extra("enhancement", "enhance"):
         from cmaen.enhance.job import enhance_folder
         from cmaen.enhance.steps import build_chain
+        from cmaen.inference.benchmark import peak_mib
         from cmaen.training.precision import Hardware, automatic
     weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
     bfloat16 = automatic(Hardware.here("cpu")).precision == "bf16-mixed"
     chain = build_chain([name.strip() for name in steps.split(",")], weights, bfloat16=bfloat16)
+    started = time.perf_counter()
     done = enhance_folder(input_dir, output_dir, chain, batch_size=batch_size, progress=bar("batches"))
+    pace, memory = (done.images - done.reused) / (time.perf_counter() - started), peak_mib()
     typer.echo(f"{done.images:,} images, {done.reused:,} of them from before, {len(done.errors)} errors: {output_dir}")
+    typer.echo(f"{pace:.1f} images/s" + (f", {memory:,.0f} MiB at most" if memory else ""))
 
 
 def balance(

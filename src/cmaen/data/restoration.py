@@ -74,7 +74,7 @@ def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
             large = large[:, ::-1]
         if rng is None or rng.random() < 0.5:
             large = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        inputs.append(_reduced(large) if rng is None or rng.random() < 0.5 else _degraded(large, rng))
+        inputs.append(reduced(large) if rng is None or rng.random() < 0.5 else degraded(large, rng))
         targets.append(large)
     return Pairs(*(_channels_first(np.stack(part) / np.float32(255)) for part in (inputs, targets)))
 
@@ -113,6 +113,24 @@ def grey_of(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
 
 
+def reduced(large: Faces) -> Faces:
+    """RGB uint8 [S, S, 3] at a quarter of the side, by a bicubic filter."""
+    side = large.shape[0] // _SCALE
+    return np.asarray(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def degraded(large: Faces, rng: np.random.Generator) -> Faces:
+    """As small pictures on the web are: blurred, reduced by one filter or another, noisy, and through a JPEG."""
+    blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
+    side = large.shape[0] // _SCALE
+    small = reduced(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
+    grains = rng.normal(0, rng.uniform(0, 8), (*small.shape[:2], 1))  # grey, so that grey faces stay grey
+    noisy = np.clip(np.rint(small + grains), 0, 255).astype(np.uint8)
+    quality = int(rng.integers(40, 96))
+    _, encoded = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+
+
 def _is_held_out(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % _HELD_OUT == 0
 
@@ -128,23 +146,6 @@ def _square_of(path: Path) -> Faces | None:
     top, left = ((length - side) // 2 for length in image.shape[:2])
     square = np.ascontiguousarray(image[top : top + side, left : left + side])
     return square if side == SIDE else np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-
-
-def _reduced(large: Faces) -> Faces:
-    side = large.shape[0] // _SCALE
-    return np.asarray(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _degraded(large: Faces, rng: np.random.Generator) -> Faces:
-    """As small pictures on the web are: blurred, reduced by one filter or another, noisy, and through a JPEG."""
-    blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
-    side = large.shape[0] // _SCALE
-    small = _reduced(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
-    grains = rng.normal(0, rng.uniform(0, 8), (*small.shape[:2], 1))  # grey, so that grey faces stay grey
-    noisy = np.clip(np.rint(small + grains), 0, 255).astype(np.uint8)
-    quality = int(rng.integers(40, 96))
-    _, encoded = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _channels_first(pictures: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,7 +20,8 @@ MANIFEST = "manifest.json"
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """The steps that the faces of a data set went through; none where no manifest says so.
+    """The steps that the faces of a data set went through, each with its weights' SHA-256 cut short; none where no
+    manifest says so.
 
     Raises:
         DataError: There is a manifest that cannot be read.

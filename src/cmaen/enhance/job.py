@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmaen.data.tree import MANIFEST, png
+from cmaen.data.tree import MANIFEST, enhancement_of, png
 from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
@@ -20,16 +22,24 @@ from cmaen.images import is_image_name, printable, read_image
 
 PROGRESS = ".enhanced.jsonl"
 """What is done so far: the chain, then a line an image; the manifest at the end says it too."""
+_SHORT = 16
+"""Digits of the weights' SHA-256 that a chain is told by."""
 
 log = logging.getLogger(__name__)
 
 
 class Picture(NamedTuple):
-    """A picture to be enhanced: its place in the folder, the SHA-256 of its file, and RGB uint8 [H, W, 3]."""
+    """A picture to be enhanced.
+
+    Attributes:
+        place: In the folder of the results.
+        source: SHA-256 of its file.
+        pixels: RGB uint8 [H, W, 3]; ``None`` where an earlier call has enhanced it.
+    """
 
     place: Path
     source: str
-    pixels: Faces
+    pixels: Faces | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ def enhance_folder(
 
     Args:
         source: Folder of images, at any depth; other files are not looked at.
-        target: Folder of the results, and of a ``manifest.json`` at the end: chain, weights, counts, checksums, errors.
+        target: Folder of the results, and of a ``manifest.json`` at the end: the chain with the source's own
+            before it, counts, checksums, errors.
         chain: The steps, in order.
         batch_size: Images of one size that go through the chain together.
         progress: Wraps the list of batches.
@@ -78,32 +89,32 @@ def enhance_folder(
     files = sorted(path for path in source.rglob("*") if is_image_name(path) and path.is_file())
     if not files:
         raise DataError(f"{source} holds no image")
-    done = _begun(target, chain)
+    steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
+    done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
-    for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
-        pictures = []
-        for path in batch:
-            name = printable(path.relative_to(source))
-            place = path.relative_to(source).with_suffix(".png")
-            try:
-                checksum = _checksum(path, taken=place in sources)
-                if done.get(str(place)) == checksum and (target / place).is_file():
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
+            pictures = []
+            for path, found in zip(batch, pool.map(_reader(source, target, done), batch), strict=True):
+                if not isinstance(found, str) and found.place in sources:
+                    found = f"DataError: {path} would be written over: another image has its name but for the suffix"
+                if isinstance(found, str):
+                    errors[printable(path.relative_to(source))] = found
+                    log.warning("left out: %s", found)
+                    continue
+                sources[found.place] = found.source
+                if found.pixels is None:
                     reused += 1
                 else:
-                    pictures.append(Picture(place, checksum, read_image(path)))
-                sources[place] = checksum
-            except CmaenError as error:
-                errors[name] = f"{type(error).__name__}: {error}"
-                log.warning("left out: %s", error)
-        for alike in _of_one_size(pictures):
-            enhanced = np.stack([picture.pixels for picture in alike])
-            for step in chain:
-                enhanced = step(enhanced)
-            for picture, pixels in zip(alike, enhanced, strict=True):
-                _write(target / picture.place, pixels)
-            _append(target / PROGRESS, [{str(picture.place): picture.source} for picture in alike])
+                    pictures.append(found)
+            for alike in _of_one_size(pictures):
+                enhanced = np.stack([np.asarray(picture.pixels) for picture in alike])
+                for step in chain:
+                    enhanced = step(enhanced)
+                list(pool.map(_write, [target / picture.place for picture in alike], enhanced))
+                _append(target / PROGRESS, [{str(picture.place): picture.source} for picture in alike])
     manifest = {
-        **_identity(chain),
+        "chain": steps,
         "images": len(sources),
         "errors": errors,
         "sources": {printable(place): checksum for place, checksum in sources.items()},
@@ -112,14 +123,10 @@ def enhance_folder(
     return Enhanced(len(sources), reused, errors)
 
 
-def _identity(chain: Sequence[Step]) -> dict[str, Any]:
-    return {"chain": [step.name for step in chain], "weights": [step.weights for step in chain]}
-
-
-def _begun(target: Path, chain: Sequence[Step]) -> dict[str, str]:
+def _begun(target: Path, steps: Sequence[str]) -> dict[str, str]:
     """What earlier calls have made: SHA-256 of the source by place; a line that a kill has cut off is dropped."""
     path, done = target / PROGRESS, dict[str, str]()
-    identity = json.dumps(_identity(chain))
+    identity = json.dumps(steps)
     if path.is_file():
         first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         if first != identity:
@@ -145,18 +152,27 @@ def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:
         raise unwritable(path, error) from error
 
 
-def _checksum(path: Path, *, taken: bool) -> str:
-    if taken:
-        raise DataError(f"{path} would be written over: another image has its name but for the suffix")
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+def _reader(source: Path, target: Path, done: Mapping[str, str]) -> Callable[[Path], Picture | str]:
+    """What reads a file: the picture, or what is wrong with it."""
+
+    def read(path: Path) -> Picture | str:
+        place = path.relative_to(source).with_suffix(".png")
+        try:
+            checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+            made = done.get(str(place)) == checksum and (target / place).is_file()
+            return Picture(place, checksum, None if made else read_image(path))
+        except OSError as error:
+            return f"DataError: {path} cannot be read: {error.strerror}"
+        except CmaenError as error:
+            return f"{type(error).__name__}: {error}"
+
+    return read
 
 
 def _of_one_size(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     groups: dict[tuple[int, ...], list[Picture]] = {}
     for picture in pictures:
+        assert picture.pixels is not None
         groups.setdefault(picture.pixels.shape, []).append(picture)
     yield from groups.values()
 

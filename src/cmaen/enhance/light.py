@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,18 +34,27 @@ def light_swinir() -> nn.Module:
     """
     from spandrel.architectures.SwinIR import SwinIR
 
-    network: nn.Module = SwinIR(
-        upscale=SCALE,
-        img_size=48,
-        window_size=8,
-        embed_dim=48,
-        depths=[4, 4],
-        num_heads=[4, 4],
-        mlp_ratio=2.0,
-        upsampler="pixelshuffledirect",
-    )
+    with quiet():
+        network: nn.Module = SwinIR(
+            upscale=SCALE,
+            img_size=48,
+            window_size=8,
+            embed_dim=48,
+            depths=[4, 4],
+            num_heads=[4, 4],
+            mlp_ratio=2.0,
+            upsampler="pixelshuffledirect",
+        )
     _begin_as_interpolation(network)
     return network
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep off the terminal what PyTorch says of the code of others."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid")
+        yield
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmaen.data.restoration import grey_of
-from cmaen.enhance.light import LightDDColor
+from cmaen.enhance.light import LightDDColor, quiet
 from cmaen.enhance.weights import find_weights
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.files import sha256
@@ -164,7 +164,8 @@ def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, st
     try:
         if not architecture.detect(state):
             raise CheckpointError(f"{weights} does not hold {architecture.name}, which {step} is done with")
-        network: nn.Module = architecture.load(state).model
+        with quiet():
+            network: nn.Module = architecture.load(state).model
     except (RuntimeError, KeyError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(f"{weights} cannot be used for {step}: {error}") from error
     return network.eval()

@@ -104,10 +104,10 @@ def run_times(engine: Engine, spec: PreprocessSpec, batch_size: int) -> list[flo
 def _times(engine: str, folder: Path, batch_size: int, threads: int | None) -> tuple[list[float], float | None]:
     """Runs in the fresh process: the times, and the peak memory in MiB."""
     times = run_times(build_engine(engine, folder, threads=threads), read_card(folder).preprocess, batch_size)
-    return times, _peak_mib()
+    return times, peak_mib()
 
 
-def _peak_mib() -> float | None:
+def peak_mib() -> float | None:
     """Most memory that this process ever held; on Linux getrusage would count that of the process it came from."""
     status = Path("/proc/self/status")
     if status.is_file():
