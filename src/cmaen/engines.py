@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from cmaen.card import read_card, verified
+from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.types import EMOTIONS
+
+log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -143,16 +146,32 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 }
 
 
+AUTO = "auto"
+"""ONNX Runtime where the checkpoint has its file, else PyTorch."""
+
+
 def build_engine(name: str, checkpoint: Path, *, threads: int | None = None) -> Engine:
-    """An engine by name.
+    """An engine by name, or :data:`AUTO`.
 
     Raises:
         ConfigError: There is no such engine.
         CheckpointError: The checkpoint has no weights for it, or they cannot be used.
     """
+    name = resolved(name, checkpoint)
     if name not in ENGINES:
-        raise ConfigError(f"{name!r} is not an engine; choose from {sorted(ENGINES)}")
+        raise ConfigError(f"{name!r} is not an engine; choose from {[AUTO, *sorted(ENGINES)]}")
     return ENGINES[name](checkpoint, threads=threads)
+
+
+def resolved(name: str, checkpoint: Path) -> str:
+    """The engine that a name stands for; PyTorch alone reads what was just trained, and being slower it is said."""
+    folder = folder_of(checkpoint)
+    if name != AUTO:
+        return name
+    if (folder / ONNX).is_file() or not (folder / SAFETENSORS).is_file():
+        return "onnx"
+    log.warning("%s has no %s, so PyTorch computes; faster: cmaen export --checkpoint %s", folder, ONNX, folder)
+    return "torch"
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:

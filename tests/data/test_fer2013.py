@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cmaen.data import fer2013
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.fer2013 import find_fer2013, load_fer2013
 from cmaen.data.ferplus import CATEGORIES, join_votes, label_distribution, vote_distribution
 from cmaen.data.splits import Split
 from cmaen.errors import DataError, SplitError
@@ -304,3 +304,27 @@ def test_votes_tell_the_labels_with_the_labels_own_shares(fer_tree: Path) -> Non
     assert np.allclose(told.mean(axis=0), 1 / 7, atol=0.01)
     assert told[0].tolist() == np.eye(7)[faces.labels[0]].tolist()
     assert np.array_equal(label_distribution(faces).argmax(axis=1), faces.labels)
+
+
+def test_the_two_splits_that_are_measured_may_be_one(fer_tree: Path) -> None:
+    both = load_fer2013(fer_tree, Split.parse("validation, test"))
+    assert both.split is Split.BOTH
+    parts = [load_fer2013(fer_tree, part) for part in (Split.VALIDATION, Split.TEST)]
+    assert both.names == parts[0].names + parts[1].names
+    assert both.counts() == dict.fromkeys(EMOTIONS, 5)
+    with pytest.raises(SplitError, match="only Training may be used"):
+        both.require(Split.TRAIN, "training")
+    for name in ("train,test", "validation,", "neither"):
+        with pytest.raises(SplitError, match="is not a split"):
+            Split.parse(name)
+
+
+def test_data_are_found_where_they_usually_lie(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"no FER2013 in data.fer2013\.zip.*--data"):
+        find_fer2013()
+    shutil.copytree(fer_tree, "fer2013")
+    assert find_fer2013() == Path("fer2013")
+    Path("data").mkdir()
+    Path("data/fer2013.csv").touch()
+    assert find_fer2013() == Path("data/fer2013.csv")

@@ -16,8 +16,10 @@ from cmaen.errors import MissingExtraError
 _T = TypeVar("_T")
 
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
-EngineName = Annotated[str, typer.Option("--engine", help="onnx, openvino or torch.")]
-Data = Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]
+Data = Annotated[
+    Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Verbose, bar, extra, log
+from cmaen.cli.console import Data, Verbose, bar, extra, log
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
@@ -48,8 +48,8 @@ def enhance(
 
 
 def balance(
-    input_dir: Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")],
     output_dir: Annotated[Path, typer.Option(help="Folder to be made; the other splits go there as they are.")],
+    input_dir: Data = None,
     method: Annotated[
         str,
         typer.Option(help="borderline-smote or augment; weighted makes no faces, see training.weighted."),
@@ -68,7 +68,7 @@ def balance(
     with extra("balancing", "report"):
         from cmaen.data.balancing import balance as run
         from cmaen.data.balancing import shares, sheet
-        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.fer2013 import find_fer2013, load_fer2013
         from cmaen.data.splits import Split
         from cmaen.data.tree import MANIFEST, png, write_tree
         from cmaen.evaluation import plots
@@ -77,6 +77,7 @@ def balance(
     check_place(output_dir / "dataset_stats.json")
     if any(output_dir.iterdir()):
         raise OutputError(f"{output_dir} is not empty; choose another folder")
+    input_dir = input_dir or find_fer2013()
     faces = load_fer2013(input_dir, Split.parse(split), colour=colour)
     stats = {"method": method, "seed": seed, "source": faces.fingerprint()}
     if method == WEIGHTED:
@@ -92,7 +93,7 @@ def balance(
     with tempfile.TemporaryDirectory(dir=output_dir, prefix=".balance-") as name:
         draft = Path(name)
         write_tree(balanced.faces, draft, bar("faces"))
-        for other in set(Split) - {faces.split}:
+        for other in (Split.VALIDATION, Split.TEST):
             with _said_where_missing():
                 write_tree(load_fer2013(input_dir, other, colour=colour), draft)
         if (input_dir / MANIFEST).is_file():

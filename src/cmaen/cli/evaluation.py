@@ -21,8 +21,8 @@ MAPPED = 2
 
 
 def test(
-    data: Data,
-    split: Annotated[str, typer.Option(help="validation or test.")] = "validation",
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="validation, test, or both with a comma, as one.")] = "validation",
     checkpoint: Checkpoint = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for report.html, metrics.json, metrics.csv and predictions.csv.")
@@ -37,7 +37,7 @@ def test(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also measure under eight corruptions of five severities; minutes.")
     ] = False,
-    engine: EngineName = "onnx",
+    engine: EngineName = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Measure a checkpoint on a split of FER2013: one crop, and what is asked for beside it."""
@@ -45,11 +45,11 @@ def test(
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
-    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.fer2013 import find_fer2013, load_fer2013
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
-    from cmaen.engines import build_engine, probabilities
+    from cmaen.engines import build_engine, probabilities, resolved
     from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
     from cmaen.evaluation.run import logits_of
     from cmaen.files import write_text
@@ -60,7 +60,9 @@ def test(
         with extra("the report", "report"):
             from cmaen.evaluation.report import report_html, training_log
     folder = folder_of(checkpoint or shipped_checkpoint())
+    engine = resolved(engine, folder)
     card, network = read_card(folder), build_engine(engine, folder)
+    data = data or find_fer2013()
     require_enhancement(data, card.enhancement)
     faces = load_fer2013(data, Split.parse(split), colour=not card.preprocess.grey)
     if votes is not None:
@@ -115,9 +117,9 @@ def test(
 
 
 def calibrate(
-    data: Data,
     checkpoint: Annotated[Path, typer.Option(help="Folder of a checkpoint; its card is rewritten.")],
-    engine: EngineName = "onnx",
+    data: Data = None,
+    engine: EngineName = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Fit a checkpoint's temperature on the validation split, so that "0.8" means 80 %, and keep it in the card."""
@@ -125,7 +127,7 @@ def calibrate(
     from dataclasses import replace
 
     from cmaen.card import folder_of, read_card
-    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.fer2013 import find_fer2013, load_fer2013
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities
@@ -133,7 +135,7 @@ def calibrate(
     from cmaen.evaluation.run import logits_of
 
     folder = folder_of(checkpoint)
-    card = read_card(folder)
+    card, data = read_card(folder), data or find_fer2013()
     require_enhancement(data, card.enhancement)
     faces = load_fer2013(data, Split.VALIDATION, colour=not card.preprocess.grey)
     copies = "without"
@@ -153,7 +155,7 @@ def calibrate(
 
 
 def leaks(
-    data: Data,
+    data: Data = None,
     first: Annotated[str, typer.Option(help="A split.")] = "train",
     second: Annotated[str, typer.Option(help="Another split.")] = "validation",
     output: Annotated[Path | None, typer.Option(help="Write the pairs to a .csv file.")] = None,
@@ -165,11 +167,12 @@ def leaks(
     import io
     from collections import Counter
 
-    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.fer2013 import find_fer2013, load_fer2013
     from cmaen.data.leakage import find_copies
     from cmaen.data.splits import Split
     from cmaen.files import write_text
 
+    data = data or find_fer2013()
     one, other = (load_fer2013(data, Split.parse(name)) for name in (first, second))
     copies = find_copies(one, other)
     for kind, count in sorted(Counter(copy.kind for copy in copies).items()):

@@ -56,8 +56,8 @@ def inference(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
     checkpoint: Checkpoint = None,
     engine: Annotated[
-        str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in many processes, on many machines.")
-    ] = "onnx",
+        str, typer.Option(help="auto, onnx, openvino or torch; ray: ONNX Runtime in many processes, on many machines.")
+    ] = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Recognise the emotions of the faces in an image, a folder of images, a video, or before the webcam."""

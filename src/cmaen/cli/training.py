@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cmaen.card import read_card
-from cmaen.cli.console import Verbose, bar, extra, log
+from cmaen.cli.console import Data, Verbose, bar, extra, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 
-Data = Annotated[Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")]
+if TYPE_CHECKING:
+    from cmaen.config import Config
+
 Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
 BackboneWeights = Annotated[str | None, typer.Option(help="Published name or file that the backbone starts from.")]
 Settings = Annotated[
@@ -58,7 +60,8 @@ def train(
         "seed": seed,
     }
     overrides = _given(options) | parse_overrides(settings or [])
-    rank_zero_only(typer.echo)(f"best checkpoint: {run(load_config(config, overrides), resume=resume)}")
+    plan = _with_data(load_config(config, overrides))
+    rank_zero_only(typer.echo)(f"best checkpoint: {run(plan, resume=resume)}")
 
 
 def train_enhancer(
@@ -106,7 +109,7 @@ def ablate(
         from cmaen.files import write_text
         from cmaen.training import ablation
     options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
-    run = load_config(config, _given(options) | parse_overrides(settings or []))
+    run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.chosen(variants or list(known), known)
     rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
@@ -122,21 +125,21 @@ def ablate(
 
 def answers(
     checkpoint: Annotated[Path, typer.Option(help="Folder of the teacher.")],
-    data: Annotated[Path, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV.")],
     output: Annotated[Path, typer.Option(help="File, ending in .npz, for distillation.teachers.")],
+    data: Data = None,
     verbose: Verbose = False,
 ) -> None:
     """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
     log(verbose)
     with extra("distillation", "train"):
-        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.fer2013 import find_fer2013, load_fer2013
         from cmaen.data.splits import Split
         from cmaen.training.distillation import ANSWERS, KeptAnswers
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
     colour = not read_card(checkpoint).preprocess.grey
-    kept = KeptAnswers.ask(load_fer2013(data, Split.TRAIN, colour=colour), checkpoint, bar("batches"))
+    kept = KeptAnswers.ask(load_fer2013(data or find_fer2013(), Split.TRAIN, colour=colour), checkpoint, bar("batches"))
     kept.write(output)
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
@@ -190,6 +193,14 @@ def _log(verbose: bool) -> None:
     """The epochs on the log where no progress bar shows them, and always what a run computes in."""
     log(verbose or not sys.stderr.isatty())
     logging.getLogger("cmaen.training.precision").setLevel(logging.INFO)
+
+
+def _with_data(config: Config) -> Config:
+    """The configuration with the data that lie where they are looked for, if it names none."""
+    from cmaen.config import changed
+    from cmaen.data.fer2013 import find_fer2013
+
+    return config if config.data.path else changed(config, {"data.path": find_fer2013()})
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from cmaen.types import EMOTIONS
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The order of the ids in the Kaggle CSV, which is not :data:`cmaen.types.EMOTIONS`."""
 KAGGLE_SIDE = 48
+PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
+"""Where it is looked for when nobody says where it is."""
 MAX_FILE = 16 * 2**20
 """Bytes of an image in a zip; larger ones are left out, for a small zip can hold files of any size."""
 MAX_PIXELS = 2048 * 2048
@@ -35,6 +37,20 @@ _LONGEST_LINE = 100_000
 _LONGEST_REASON = 300
 
 log = logging.getLogger(__name__)
+
+
+def find_fer2013() -> Path:
+    """Where FER2013 lies, if it is in one of :data:`PLACES`.
+
+    Raises:
+        DataError: It is in none of them.
+    """
+    for place in PLACES:
+        if place.exists():
+            log.info("data: %s", place)
+            return place
+    places = ", ".join(map(str, PLACES))
+    raise DataError(f"there is no FER2013 in {places}: name its folder, zip or CSV with --data, or put it there")
 
 
 def load_fer2013(path: Path, split: Split, *, colour: bool = False) -> FaceSet:
@@ -52,6 +68,9 @@ def load_fer2013(path: Path, split: Split, *, colour: bool = False) -> FaceSet:
             is none. Single images that cannot be read are left out and listed in ``FaceSet.unreadable``.
         SplitError: It has no such split.
     """
+    if split is Split.BOTH:
+        validation, test = (load_fer2013(path, part, colour=colour) for part in (Split.VALIDATION, Split.TEST))
+        return validation.joined(test, split)
     if path.is_dir():
         faces = _load_tree(path, split, colour)
     elif not path.is_file():

@@ -16,12 +16,14 @@ from cmaen.types import EMOTIONS
 class Split(str, Enum):
     """The three splits of FER2013 under the names used here; the values name the official ones.
 
-    Training trains, PublicTest validates (it chooses epochs and settings), PrivateTest is only ever tested on.
+    Training trains, PublicTest validates (it chooses epochs and settings), PrivateTest is only ever tested on. The last
+    two as one are what the paper measures.
     """
 
     TRAIN = "Training"
     VALIDATION = "PublicTest"
     TEST = "PrivateTest"
+    BOTH = "PublicTest and PrivateTest"
 
     @property
     def folder(self) -> str:
@@ -35,9 +37,12 @@ class Split(str, Enum):
         Raises:
             SplitError: There is no such split.
         """
+        name = name.strip().lower()
         for split in cls:
-            if name.strip().lower() in (split.folder, split.value.lower()):
+            if name in (split.folder, split.value.lower()):
                 return split
+        if {part.strip() for part in name.split(",")} == {cls.VALIDATION.folder, cls.TEST.folder}:
+            return cls.BOTH
         raise SplitError(f"{name!r} is not a split; choose from {[split.folder for split in cls]}")
 
 
@@ -92,6 +97,16 @@ class FaceSet:
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices),
             votes=None if self.votes is None else self.votes[indices],
+        )
+
+    def joined(self, other: FaceSet, split: Split) -> FaceSet:
+        """These faces and others, as one set without votes."""
+        return FaceSet(
+            split,
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.labels, other.labels]),
+            self.names + other.names,
+            unreadable=self.unreadable + other.unreadable,
         )
 
     def with_images(self, images: NDArray[np.uint8]) -> FaceSet:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import folder_of, read_card
-from cmaen.engines import build_engine, probabilities
+from cmaen.engines import AUTO, build_engine, probabilities
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
 from cmaen.types import EMOTIONS, FaceBox, Image
@@ -34,7 +34,7 @@ class FaceClassifier:
         ConfigError: There is no such engine.
     """
 
-    def __init__(self, checkpoint: Path, *, engine: str = "onnx", threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Path, *, engine: str = AUTO, threads: int | None = None) -> None:
         self.card = read_card(checkpoint)
         self.folder = folder_of(checkpoint)
         if self.card.enhancement:

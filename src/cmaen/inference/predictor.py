@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cmaen.card import shipped_checkpoint
+from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
 from cmaen.images import ImageSource as Picture
 from cmaen.images import read_image
@@ -50,7 +51,8 @@ class EmotionPredictor:
         detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
             with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
         options: Of a detector that is named.
-        engine: ``onnx``, ``openvino`` or ``torch``.
+        engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime where the checkpoint has its file, else
+            PyTorch.
         threads: Of the engine and the detector; ``None`` for all cores.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
 
@@ -67,7 +69,7 @@ class EmotionPredictor:
         *,
         detector: str | Detector = DEFAULT,
         options: DetectorOptions | None = None,
-        engine: str = "onnx",
+        engine: str = AUTO,
         threads: int | None = None,
         workers: int | None = None,
     ) -> None:

@@ -207,6 +207,10 @@ def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> E
     model = build_cmaen(**config.model.model_dump(), backbone_weights=config.backbone_weights)
     if config.backbone_weights and model.backbone is not None:
         _adapt(model, training, spec, config.seed)
+    elif model.backbone is not None:
+        log.warning(
+            "the backbone %s begins from nothing: --backbone-weights names pretrained ones", config.model.backbone
+        )
     return model
 
 

@@ -1,0 +1,43 @@
+"""From a folder of faces to a prediction, by the command line alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("lightning")
+
+from tests.conftest import EXAMPLES, TINY
+from tests.test_cli import cmaen
+
+
+def test_what_was_trained_is_tested_and_used_without_an_export(
+    fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(fer_tree, "data/fer2013")
+    settings = [f"model.{key}={json.dumps(value)}" for key, value in TINY.items()]
+    settings += ["preprocess.image_size=64", "training.precision=32-true"]
+    changes = [part for setting in settings for part in ("--set", setting)]
+    said = cmaen("train", "--epochs", 1, "--batch-size", 16, "--output", "runs/x", *changes)
+    assert "mobilenet_v1 begins from nothing" in said
+    text = cmaen("test", "--checkpoint", "runs/x/best", "--split", "validation,test")
+    assert "PublicTest and PrivateTest, official" in text
+    assert "no model.onnx, so PyTorch computes; faster: cmaen export" in " ".join(text.split())
+    cmaen("calibrate", "--checkpoint", "runs/x/best")
+    photo = (
+        "inference",
+        "--image",
+        EXAMPLES / "astronaut.png",
+        "--checkpoint",
+        "runs/x/best",
+        "--output",
+        "faces.json",
+    )
+    assert "PyTorch computes" in " ".join(cmaen(*photo).split())
+    assert json.loads(Path("faces.json").read_text())[0]["status"] == "ok"
+    cmaen("export", "--checkpoint", "runs/x/best")
+    assert "PyTorch computes" not in " ".join(cmaen(*photo).split())
