@@ -38,7 +38,7 @@ class Card:
         crop: From a detected face to the crop.
         temperature: The logits are divided by it before the softmax.
         enhancement: Steps that the training images went through, in order, each with its weights' SHA-256 cut short.
-        labels: The emotions, in the order of the logits.
+        labels: The seven emotions or others, in the order of the logits.
         training: Data, splits, extra labels, pretraining, seed, versions.
         metrics: Measured figures by the name of the split.
         cost: Of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition are two).
@@ -97,11 +97,15 @@ def read_card(checkpoint: Path) -> Card:
         card = Card(**{**values, "enhancement": tuple(values["enhancement"]), "labels": tuple(values["labels"])})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a card of this project: {error!r}") from error
-    if card.labels != EMOTIONS:
-        raise CheckpointError(f"{path} has the labels {card.labels}; this project's are {EMOTIONS}")
+    if len(card.labels) < 2 or len(set(card.labels)) < len(card.labels) or not all(map(_is_name, card.labels)):
+        raise CheckpointError(f"{path} has the labels {card.labels}; they must be two or more different names")
     if card.temperature <= 0:
         raise CheckpointError(f"{path} has the temperature {card.temperature}; it must be above 0")
     return card
+
+
+def _is_name(label: object) -> bool:
+    return isinstance(label, str) and bool(label.strip())
 
 
 def verified(checkpoint: Path, engine: str) -> Path:

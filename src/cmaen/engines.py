@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
-from cmaen.types import EMOTIONS
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ class Engine(Protocol):
     """Computes logits."""
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it -> logits float32 [B, 7]."""
+        """float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it -> logits float32 [B, C]."""
         ...
 
 
@@ -59,8 +58,7 @@ class OnnxEngine:
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         self._input = self._session.get_inputs()[0].name
-        if self._session.get_outputs()[0].shape[-1] != len(EMOTIONS):
-            raise CheckpointError(f"{path} does not give {len(EMOTIONS)} logits; it is another kind of network")
+        _require_classes(self._session.get_outputs()[0].shape[-1], checkpoint, path)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
@@ -96,8 +94,7 @@ class OpenVinoEngine:
             self._network = openvino.compile_model(path, "CPU", options)
         except RuntimeError as error:
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-        if self._network.output(0).partial_shape[1] != len(EMOTIONS):
-            raise CheckpointError(f"{path} does not give {len(EMOTIONS)} logits; it is another kind of network")
+        _require_classes(self._network.output(0).partial_shape[1], checkpoint, path)
         self._of_thread = threading.local()
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -172,6 +169,13 @@ def resolved(name: str, checkpoint: Path) -> str:
         return "onnx"
     log.warning("%s has no %s, so PyTorch computes; faster: cmaen export --checkpoint %s", folder, ONNX, folder)
     return "torch"
+
+
+def _require_classes(logits: Any, checkpoint: Path, path: Path) -> None:
+    """Refuse a file that gives another number of logits than its card has labels."""
+    labels = len(read_card(checkpoint).labels)
+    if logits != labels:
+        raise CheckpointError(f"{path} does not give {labels} logits; it is another kind of network")
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -24,10 +25,17 @@ COLOURS = {
 }
 """The emotions' colours in pictures and plots, RGB."""
 
+_PALETTE = ((31, 119, 180), (230, 120, 0), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (23, 150, 170))
+
 Image = NDArray[np.uint8]
 """RGB picture, uint8 [H, W, 3]."""
 
 Status = Literal["ok", "no_face", "error"]
+
+
+def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
+    """The colour of a class in pictures and plots, RGB; that of an emotion is always the same."""
+    return COLOURS[name] if name in COLOURS else _PALETTE[classes.index(name) % len(_PALETTE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +80,10 @@ class FaceEmotion:
     """The emotion of one face.
 
     Attributes:
-        probabilities: One for each of :data:`EMOTIONS`, in that order; they sum to 1.
+        probabilities: One for each of the classes, in their order; they sum to 1.
         face: Where the face is.
         identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
+        classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
 
     Raises:
         ValueError: A probability is not finite, like those of a network that has overflowed.
@@ -83,6 +92,7 @@ class FaceEmotion:
     probabilities: tuple[float, ...]
     face: FaceBox
     identity: int | None = None
+    classes: tuple[str, ...] = EMOTIONS
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.probabilities)):
@@ -91,7 +101,7 @@ class FaceEmotion:
     @property
     def emotion(self) -> str:
         """The most probable emotion."""
-        return EMOTIONS[int(np.argmax(self.probabilities))]
+        return self.classes[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:
@@ -103,7 +113,7 @@ class FaceEmotion:
         return {
             "predicted_emotion": self.emotion,
             "confidence": self.confidence,
-            "probabilities": dict(zip(EMOTIONS, self.probabilities, strict=True)),
+            "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,7 +132,8 @@ class FaceEmotion:
         landmarks = tuple((x, y) for x, y in values["landmarks"]) or None
         x, y, width, height = values["box"]
         face = FaceBox(x, y, width, height, landmarks=landmarks)
-        return cls(tuple(values["probabilities"][name] for name in EMOTIONS), face, values.get("identity"))
+        answers = values["probabilities"]
+        return cls(tuple(answers.values()), face, values.get("identity"), tuple(answers))
 
 
 @dataclass(frozen=True, slots=True)

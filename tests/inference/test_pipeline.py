@@ -34,6 +34,8 @@ FACES = [FaceBox(8, 8, 24, 24), FaceBox(40, 20, 12, 12)]
 class ByColour:
     """A classifier that takes red for angry and blue for sad, and keeps the crops that it is given."""
 
+    labels = EMOTIONS
+
     def __init__(self) -> None:
         self.crops: list[np.ndarray] = []
         self.batches: list[int] = []

@@ -76,14 +76,14 @@ def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_pat
     if suffix in (".json", ".jsonl"):
         assert found == records
         return
-    assert all(tuple(row) == COLUMNS for row in found)
+    assert all(tuple(row) == (*COLUMNS, *EMOTIONS) for row in found)
     faces = [(record, face) for record in records for face in record["faces"] or [None]]
     assert len(found) == len(faces)
     for row, (record, face) in zip(found, faces, strict=True):
         assert (row["path"], row["status"], row["error"]) == (record["path"], record["status"], record["error"])
         assert str(row["frame"]) == str(record.get("frame"))
         if face is None:
-            assert {row[name] for name in COLUMNS[5:]} == {None}
+            assert {row[name] for name in (*COLUMNS[5:], *EMOTIONS)} == {None}
             continue
         assert float(row["height"]) == 40
         assert row["predicted_emotion"] == "sad"

@@ -59,7 +59,7 @@ def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
 def test_only_networks_of_one_kind_are_averaged(checkpoint: Path, tmp_path: Path) -> None:
     other = TINY | {"hidden": 8}
     save_checkpoint(build_cmaen(**other), Card("other", other, PreprocessSpec(image_size=64)), tmp_path / "other")
-    with pytest.raises(CheckpointError, match="another architecture"):
+    with pytest.raises(CheckpointError, match="differ in architecture"):
         average_checkpoints([checkpoint, tmp_path / "other"], [1, 1], tmp_path / "mean")
     for weights in ([1], [1, 0]):
         with pytest.raises(ConfigError, match="a weight above 0"):
@@ -90,7 +90,8 @@ def test_weights_of_another_architecture(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": ["happy", "sad"]}, "labels"),
+        ({"labels": ["happy", "happy"]}, "labels"),
+        ({"labels": ["happy"]}, "two or more"),
         ({"temperature": 0}, "temperature"),
         ({"format": 99}, "update cmaen"),
         ({"surprise": 1}, "not a card"),

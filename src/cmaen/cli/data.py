@@ -102,7 +102,9 @@ def balance(
             shutil.move(part, output_dir / part.name)
     made = list(counts["synthetic"].values())
     kept = [after - new for after, new in zip(counts["after"].values(), made, strict=True)]
-    write_text(output_dir / "balance.svg", plots.svg(plots.counts(list(counts["before"].values()), kept, made)))
+    write_text(
+        output_dir / "balance.svg", plots.svg(plots.counts(list(counts["before"].values()), kept, made, faces.classes))
+    )
     with replacing(output_dir / "synthetic.png") as temporary:
         temporary.write_bytes(png(sheet(balanced)))
     write_text(output_dir / "dataset_stats.json", json.dumps(stats | {"target": target, **counts}, indent=2) + "\n")

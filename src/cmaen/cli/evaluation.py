@@ -267,7 +267,6 @@ def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]
 
     from cmaen.card import SAFETENSORS
     from cmaen.evaluation.report import Features, Mapped
-    from cmaen.types import EMOTIONS
 
     try:
         from cmaen.explanation import Explainer, overlay
@@ -282,13 +281,13 @@ def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped]
     variation = {
         name.replace("_", " "): found.share for name, found in explainer.variation(list(faces.images[some])).items()
     }
-    shown = [index for label in range(len(EMOTIONS)) for index in order[faces.labels[order] == label][:MAPPED]]
+    shown = [index for label in range(len(faces.classes)) for index in order[faces.labels[order] == label][:MAPPED]]
     maps = []
     for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
         crop = faces.images[index]
         heats = {"gradient": found.gradient, "cross modal": found.cross_modal, "emotion head": found.emotion_head}
         pictures = {name: overlay(crop, heat) for name, heat in heats.items() if heat is not None}
-        caption = f"{EMOTIONS[found.emotion]}, labelled {EMOTIONS[faces.labels[index]]}"
+        caption = f"{faces.classes[found.emotion]}, labelled {faces.classes[faces.labels[index]]}"
         maps.append(Mapped(caption, {"face": crop, **pictures}))
     return features, maps, variation
 

@@ -98,8 +98,9 @@ def inference(
         without: Container[str] = ()
         if output is not None:
             found_by = f"{detector}, {options}" if detect else None
-            settings = {"weights": read_card(folder).sha256, "engine": engine, "detector": found_by}
-            records = RecordSink(output, settings=settings, resume=resume)
+            card = read_card(folder)
+            settings = {"weights": card.sha256, "engine": engine, "detector": found_by}
+            records = RecordSink(output, classes=card.labels, settings=settings, resume=resume)
             sinks.append(records)
             without = records.done
         if image is not None:

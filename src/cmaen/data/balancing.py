@@ -16,7 +16,6 @@ from sklearn.neighbors import NearestNeighbors
 from cmaen.data.augmentation import augment
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import ConfigError, DataError
-from cmaen.types import EMOTIONS
 
 COMPONENTS = 64
 """Of the compact space that neighbours are looked for in."""
@@ -96,22 +95,21 @@ def shares(faces: FaceSet) -> dict[str, float]:
 
 
 def sheet(balanced: Balanced, columns: int = 16) -> NDArray[np.uint8]:
-    """Made faces to look at, a row an emotion: uint8 [7 H, columns W] or [..., 3], black where there are no more."""
-    height, width, *channels = balanced.faces.images.shape[1:]
-    page = np.zeros((len(EMOTIONS) * height, columns * width, *channels), np.uint8)
-    for row in range(len(EMOTIONS)):
-        shown = np.flatnonzero(balanced.synthetic & (balanced.faces.labels == row))[:columns]
+    """Made faces to look at, a row a class: uint8 [C H, columns W] or [..., 3], black where there are no more."""
+    faces = balanced.faces
+    height, width, *channels = faces.images.shape[1:]
+    page = np.zeros((len(faces.classes) * height, columns * width, *channels), np.uint8)
+    for row in range(len(faces.classes)):
+        shown = np.flatnonzero(balanced.synthetic & (faces.labels == row))[:columns]
         for column, index in enumerate(shown):
-            page[row * height : (row + 1) * height, column * width : (column + 1) * width] = balanced.faces.images[
-                index
-            ]
+            page[row * height : (row + 1) * height, column * width : (column + 1) * width] = faces.images[index]
     return page
 
 
 def _reduced(faces: FaceSet, target: int, seed: int) -> FaceSet:
     """At most ``target`` of each emotion, drawn at random, in their order."""
     rng = np.random.default_rng(seed)
-    kept = [rng.permutation(np.flatnonzero(faces.labels == label))[:target] for label in range(len(EMOTIONS))]
+    kept = [rng.permutation(np.flatnonzero(faces.labels == label))[:target] for label in range(len(faces.classes))]
     return faces.select(np.sort(np.concatenate(kept)))
 
 
@@ -136,13 +134,13 @@ def _borderline_smote(faces: FaceSet, target: int, seed: int) -> tuple[NDArray[n
     in float32, so that the result lies between them. An emotion none of whose faces is near another is interpolated
     anywhere (SMOTE, Chawla et al., 2002).
     """
-    counts = np.bincount(faces.labels, minlength=len(EMOTIONS))
-    scarce = {label: target for label in range(len(EMOTIONS)) if counts[label] < target}
+    counts = np.bincount(faces.labels, minlength=len(faces.classes))
+    scarce = {label: target for label in range(len(faces.classes)) if counts[label] < target}
     if not scarce:
         return faces.images[:0], faces.labels[:0]
     fewest = min(int(counts[label]) for label in scarce)
     if fewest < 2:
-        raise DataError(f"{EMOTIONS[int(counts.argmin())]} has a single face, and two are needed to interpolate")
+        raise DataError(f"{faces.classes[int(counts.argmin())]} has a single face, and two are needed to interpolate")
     pixels = faces.images.reshape(len(faces), -1).astype(np.float32)  # [N, H, W] -> [N, H * W]
     columns = min(COMPONENTS, *pixels.shape)
     compact = PCA(columns, svd_solver="randomized", random_state=seed).fit_transform(pixels)
@@ -155,7 +153,7 @@ def _borderline_smote(faces: FaceSet, target: int, seed: int) -> tuple[NDArray[n
     )
     labels = faces.labels
     for sampler in samplers:
-        counts = np.bincount(labels, minlength=len(EMOTIONS))
+        counts = np.bincount(labels, minlength=len(faces.classes))
         left = {label: target for label in scarce if counts[label] < target}
         if left:
             joined, labels = sampler.set_params(sampling_strategy=left).fit_resample(joined, labels)
@@ -166,7 +164,7 @@ def _borderline_smote(faces: FaceSet, target: int, seed: int) -> tuple[NDArray[n
 def _augmented(faces: FaceSet, target: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Faces mirrored, turned, moved and re-lit, see :func:`cmaen.data.augmentation.augment`; nothing is hidden."""
     rng = np.random.default_rng(seed)
-    owns = [np.flatnonzero(faces.labels == label) for label in range(len(EMOTIONS))]
+    owns = [np.flatnonzero(faces.labels == label) for label in range(len(faces.classes))]
     chosen = np.concatenate([np.resize(rng.permutation(own), target - len(own)) for own in owns])  # each as often
     generator = torch.Generator().manual_seed(seed)
     images = np.empty((len(chosen), *faces.images.shape[1:]), np.uint8)

@@ -30,8 +30,10 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
             (``train/angry/Training_1.png``) or ``Image name`` (``fer0000000.png``, as FER+ publishes it).
 
     Raises:
-        DataError: The file is no such CSV, or none of its rows belongs to these faces.
+        DataError: The file is no such CSV, none of its rows belongs to these faces, or they have other classes.
     """
+    if faces.classes != EMOTIONS:
+        raise DataError(f"FER+ has votes for the seven emotions, and these faces are {', '.join(faces.classes)}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
 from cmaen.preprocessing import GREY_WEIGHTS
-from cmaen.types import EMOTIONS
 
 HASH_SIDE = 8
 MAX_HASH_DISTANCE = 10
@@ -46,9 +45,9 @@ class Copy:
         return {
             "kind": self.kind,
             "first": first.names[self.first],
-            "first_label": EMOTIONS[first.labels[self.first]],
+            "first_label": first.classes[first.labels[self.first]],
             "second": second.names[self.second],
-            "second_label": EMOTIONS[second.labels[self.second]],
+            "second_label": second.classes[second.labels[self.second]],
             "correlation": round(self.correlation, 4),
         }
 

@@ -53,11 +53,12 @@ class FaceSet:
     Attributes:
         split: Where they belong.
         images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB.
-        labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
+        labels: int64 [N], indices into the classes.
         names: N file names, unique.
         votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero where FER+
             has no row. ``None`` where no votes were joined.
         unreadable: Files that were left out because they could not be decoded, with the reason.
+        classes: What the faces are told apart by: the seven emotions, or labels of one's own.
     """
 
     split: Split
@@ -66,6 +67,7 @@ class FaceSet:
     names: tuple[str, ...]
     votes: NDArray[np.uint8] | None = None
     unreadable: tuple[str, ...] = ()
+    classes: tuple[str, ...] = EMOTIONS
 
     def __post_init__(self) -> None:
         lengths = {len(self.images), len(self.labels), len(self.names)}
@@ -73,8 +75,8 @@ class FaceSet:
             lengths.add(len(self.votes))
         if len(lengths) != 1:
             raise DataError(f"images, labels, names and votes of a set differ in number: {sorted(lengths)}")
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(EMOTIONS):
-            raise DataError(f"labels must lie in 0 to {len(EMOTIONS) - 1}")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise DataError(f"labels must lie in 0 to {len(self.classes) - 1}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -107,6 +109,7 @@ class FaceSet:
             np.concatenate([self.labels, other.labels]),
             self.names + other.names,
             unreadable=self.unreadable + other.unreadable,
+            classes=self.classes,
         )
 
     def with_images(self, images: NDArray[np.uint8]) -> FaceSet:
@@ -121,5 +124,5 @@ class FaceSet:
         return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
-        """How many faces each emotion has."""
-        return dict(zip(EMOTIONS, np.bincount(self.labels, minlength=len(EMOTIONS)).tolist(), strict=True))
+        """How many faces each class has."""
+        return dict(zip(self.classes, np.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cmaen.data.splits import FaceSet
 from cmaen.errors import DataError
 from cmaen.files import unwritable
-from cmaen.types import EMOTIONS
 
 MANIFEST = "manifest.json"
 """What ``cmaen enhance`` says of a folder."""
@@ -61,7 +60,7 @@ def write_tree(faces: FaceSet, folder: Path, progress: Callable[[Iterable[int]],
     root = folder / faces.split.folder
     for index in progress(range(len(faces))):
         name = PurePosixPath(faces.names[index]).with_suffix(".png").name
-        path = root / EMOTIONS[faces.labels[index]] / name
+        path = root / faces.classes[faces.labels[index]] / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png(faces.images[index]))

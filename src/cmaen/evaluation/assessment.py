@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -23,7 +23,6 @@ from cmaen.evaluation.intervals import Interval, bootstrap
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.types import EMOTIONS
 
 OFFICIAL = "official"
 
@@ -92,7 +91,7 @@ def assess(
 
     Args:
         faces: Of one split, with or without FER+ votes.
-        logits: Of the network for these faces, float32 [N, 7].
+        logits: Of the network for these faces, float32 [N, C].
         temperature: Of the checkpoint.
         rng: The source of all randomness.
         subsets: Selections of these faces that get a headline of their own.
@@ -100,16 +99,17 @@ def assess(
     Raises:
         DataError: All faces have one label.
     """
+    classes = faces.classes
     if len(np.unique(faces.labels)) < 2:
-        raise DataError(f"all faces are labelled {EMOTIONS[faces.labels[0]]}; measuring needs two emotions at least")
+        raise DataError(f"all faces are labelled {classes[faces.labels[0]]}; measuring needs two classes at least")
     labels, answers = faces.labels, probabilities(logits, temperature)
     row_of = {name: row for row, name in enumerate(faces.names)}
-    headlines = {OFFICIAL: _headline(labels, answers.argmax(axis=1), rng)}
+    headlines = {OFFICIAL: _headline(labels, answers.argmax(axis=1), classes, rng)}
     for name, subset in (subsets or {}).items():
         rows = np.array([row_of[key] for key in subset.names])
-        headlines[name] = _headline(labels[rows], answers[rows].argmax(axis=1), rng)
-    positive = one_hot(labels, len(EMOTIONS))
-    present = [index for index in range(len(EMOTIONS)) if positive[:, index].any()]
+        headlines[name] = _headline(labels[rows], answers[rows].argmax(axis=1), classes, rng)
+    positive = one_hot(labels, len(classes))
+    present = [index for index in range(len(classes)) if positive[:, index].any()]
     annotators = None
     if faces.votes is not None:
         voted = faces.votes.sum(axis=1) > 0
@@ -119,9 +119,9 @@ def assess(
         headlines=headlines,
         auc=auc(labels, answers),
         average_precision=average_precision(labels, answers),
-        auc_by_emotion={EMOTIONS[i]: roc_curve(positive[:, i], answers[:, i]).area for i in present},
+        auc_by_emotion={classes[i]: roc_curve(positive[:, i], answers[:, i]).area for i in present},
         average_precision_by_emotion={
-            EMOTIONS[i]: precision_recall_curve(positive[:, i], answers[:, i]).average_precision for i in present
+            classes[i]: precision_recall_curve(positive[:, i], answers[:, i]).average_precision for i in present
         },
         temperature=temperature,
         calibration={
@@ -158,9 +158,11 @@ def predictions_csv(faces: FaceSet, answers: NDArray[np.float64]) -> str:
     """One row a face: its name, its label, the answer, and all probabilities."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["name", "label", "prediction", *EMOTIONS])
+    writer.writerow(["name", "label", "prediction", *faces.classes])
     for name, label, answer in zip(faces.names, faces.labels, answers, strict=True):
-        writer.writerow([name, EMOTIONS[label], EMOTIONS[answer.argmax()], *(f"{value:.6f}" for value in answer)])
+        writer.writerow(
+            [name, faces.classes[label], faces.classes[answer.argmax()], *(f"{value:.6f}" for value in answer)]
+        )
     return text.getvalue()
 
 
@@ -177,9 +179,11 @@ def metrics_csv(assessment: Assessment) -> str:
     return text.getvalue()
 
 
-def _headline(labels: NDArray[np.int64], predictions: NDArray[np.int64], rng: np.random.Generator) -> Headline:
+def _headline(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: Sequence[str], rng: np.random.Generator
+) -> Headline:
     return Headline(
-        measure(labels, predictions),
-        bootstrap(lambda rows: measure(labels[rows], predictions[rows]).accuracy, len(labels), rng),
-        bootstrap(lambda rows: measure(labels[rows], predictions[rows]).macro_f1, len(labels), rng),
+        measure(labels, predictions, classes),
+        bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).accuracy, len(labels), rng),
+        bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).macro_f1, len(labels), rng),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,25 +45,25 @@ class Metrics:
         return asdict(self)
 
 
-def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts int64 [7, 7]: rows are labels, columns predictions."""
-    classes = len(EMOTIONS)
+def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Counts int64 [C, C]: rows are labels, columns predictions."""
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
 
 
-def measure(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Metrics:
+def measure(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: Sequence[str] = EMOTIONS) -> Metrics:
     """All figures of a set.
 
     Args:
-        labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
+        labels: int64 [N], indices into the classes.
         predictions: int64 [N], likewise.
+        classes: Their names.
 
     Raises:
         ValueError: There are no faces, or the two differ in length.
     """
     if len(labels) == 0 or labels.shape != predictions.shape:
         raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} must be alike and not empty")
-    matrix = confusion_matrix(labels, predictions)
+    matrix = confusion_matrix(labels, predictions, len(classes))
     hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision = _ratio(hits, predicted)
     recall = _ratio(hits, support)
@@ -70,7 +71,7 @@ def measure(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Metric
     present = support + predicted > 0
     by_emotion = {
         emotion: ClassMetrics(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-        for i, emotion in enumerate(EMOTIONS)
+        for i, emotion in enumerate(classes)
     }
     return Metrics(len(labels), float(hits.sum() / len(labels)), float(f1[present].mean()), by_emotion, matrix.tolist())
 

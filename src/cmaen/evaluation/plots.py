@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import one_hot, precision_recall_curve, roc_curve
-from cmaen.types import COLOURS, EMOTIONS
+from cmaen.types import EMOTIONS, colour_of
 
 Curve = Mapping[str, Sequence[float]]
-_HEX = {emotion: "#{:02x}{:02x}{:02x}".format(*colour) for emotion, colour in COLOURS.items()}
 
 
 def svg(figure: Figure) -> str:
@@ -26,7 +25,7 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def confusion(counts: Sequence[Sequence[int]]) -> Figure:
+def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS) -> Figure:
     """The confusion matrix twice: counts, and parts of each label."""
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -35,37 +34,39 @@ def confusion(counts: Sequence[Sequence[int]]) -> Figure:
         figure.subplots(1, 2), (matrix, shares), ("{:d}", "{:.2f}"), ("faces", "part of the label's faces"), strict=True
     ):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row in range(len(EMOTIONS)):
-            for column in range(len(EMOTIONS)):
+        for row in range(len(classes)):
+            for column in range(len(classes)):
                 colour = "white" if shares[row, column] > 0.55 else "#223"
                 text = form.format(values[row, column])
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=45, ha="right")
-        axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        axes.set_yticks(range(len(classes)), classes)
         axes.set(xlabel="answer", ylabel="label", title=title)
     return figure
 
 
-def roc(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Figure:
+def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS) -> Figure:
     """ROC curves: each emotion against the rest, and the micro-average."""
     figure, axes = _square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
-    for emotion, positive, scores in _questions(labels, answers):
+    for emotion, positive, scores in _questions(labels, answers, classes):
         curve = roc_curve(positive, scores)
-        axes.plot(*curve, color=_HEX[emotion], label=f"{emotion}, AUC {curve.area:.3f}")
-    curve = roc_curve(one_hot(labels, len(EMOTIONS)).ravel(), answers.ravel())
+        axes.plot(*curve, color=_hex(emotion, classes), label=f"{emotion}, AUC {curve.area:.3f}")
+    curve = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
     axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AUC {curve.area:.3f}")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
 
-def precision_recall(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Figure:
+def precision_recall(
+    labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS
+) -> Figure:
     """Precision-recall curves: each emotion against the rest, and the micro-average."""
     figure, axes = _square("recall", "precision")
-    for emotion, positive, scores in _questions(labels, answers):
+    for emotion, positive, scores in _questions(labels, answers, classes):
         curve = precision_recall_curve(positive, scores)
-        axes.plot(*curve, color=_HEX[emotion], label=f"{emotion}, AP {curve.average_precision:.3f}")
-    curve = precision_recall_curve(one_hot(labels, len(EMOTIONS)).ravel(), answers.ravel())
+        axes.plot(*curve, color=_hex(emotion, classes), label=f"{emotion}, AP {curve.average_precision:.3f}")
+    curve = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
     axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AP {curve.average_precision:.3f}")
     axes.legend(loc="lower left", fontsize=8)
     return figure
@@ -112,13 +113,15 @@ def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def scatter(places: NDArray[np.float32], labels: NDArray[np.int64]) -> Figure:
+def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str] = EMOTIONS) -> Figure:
     """Faces at places [N, 2], coloured by their label."""
     figure = Figure(figsize=(7, 5.6), layout="constrained")
     axes = figure.subplots()
-    for index, emotion in enumerate(EMOTIONS):
+    for index, emotion in enumerate(classes):
         chosen = places[labels == index]
-        axes.scatter(chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=_HEX[emotion], label=emotion, rasterized=True)
+        axes.scatter(
+            chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=_hex(emotion, classes), label=emotion, rasterized=True
+        )
     axes.legend(fontsize=8, markerscale=2)
     axes.set(xticks=[], yticks=[])
     return figure
@@ -140,15 +143,17 @@ def compared(names: Sequence[str], differences: Sequence[float], intervals: Sequ
     return figure
 
 
-def counts(before: Sequence[int], kept: Sequence[int], made: Sequence[int]) -> Figure:
+def counts(
+    before: Sequence[int], kept: Sequence[int], made: Sequence[int], classes: Sequence[str] = EMOTIONS
+) -> Figure:
     """Faces of each emotion: as they were, and after balancing, those that were made on top of those that were kept."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
-    places = np.arange(len(EMOTIONS))
+    places = np.arange(len(classes))
     axes.bar(places - 0.2, before, 0.38, color="#b9c0cc", label="before")
     axes.bar(places + 0.2, kept, 0.38, color="#1f5fa8", label="kept")
     axes.bar(places + 0.2, made, 0.38, bottom=kept, color="#7fb0e6", label="made")
-    axes.set_xticks(places, EMOTIONS)
+    axes.set_xticks(places, classes)
     axes.set(ylabel="faces")
     axes.legend(frameon=False)
     _plain(axes)
@@ -156,11 +161,15 @@ def counts(before: Sequence[int], kept: Sequence[int], made: Sequence[int]) -> F
 
 
 def _questions(
-    labels: NDArray[np.int64], answers: NDArray[np.float64]
+    labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str]
 ) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:
-    positive = one_hot(labels, len(EMOTIONS))
-    present = [index for index in range(len(EMOTIONS)) if positive[:, index].any()]
-    return [(EMOTIONS[index], positive[:, index], answers[:, index]) for index in present]
+    positive = one_hot(labels, len(classes))
+    present = [index for index in range(len(classes)) if positive[:, index].any()]
+    return [(classes[index], positive[:, index], answers[:, index]) for index in present]
+
+
+def _hex(name: str, classes: Sequence[str]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour_of(name, classes))
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:

@@ -22,7 +22,6 @@ from cmaen.engines import probabilities
 from cmaen.evaluation import plots
 from cmaen.evaluation.assessment import OFFICIAL, Assessment
 from cmaen.evaluation.calibration import cross_fitted
-from cmaen.types import EMOTIONS
 
 MISTAKES = 24
 _THUMBNAIL = 96
@@ -66,7 +65,7 @@ def report_html(
     Args:
         card: Of the checkpoint.
         faces: Of the split, in the order of the logits.
-        logits: Of the network, float32 [N, 7].
+        logits: Of the network, float32 [N, C].
         assessment: What was measured.
         robustness: Accuracy by corruption and severity.
         features: For the t-SNE.
@@ -91,14 +90,14 @@ def report_html(
         card=card,
         assessment=assessment,
         official=assessment.headlines[OFFICIAL].metrics,
-        confusion=_svg(plots.confusion(assessment.headlines[OFFICIAL].metrics.confusion)),
-        roc=_svg(plots.roc(faces.labels, answers)),
-        precision_recall=_svg(plots.precision_recall(faces.labels, answers)),
+        confusion=_svg(plots.confusion(assessment.headlines[OFFICIAL].metrics.confusion, faces.classes)),
+        roc=_svg(plots.roc(faces.labels, answers, faces.classes)),
+        precision_recall=_svg(plots.precision_recall(faces.labels, answers, faces.classes)),
         reliability=_svg(plots.reliability_diagram(faces.labels, reliability)),
         robustness=robustness,
         robustness_curves=_svg(plots.robustness_curves(robustness)) if robustness else None,
         training_curves=_svg(plots.training_curves(curves)) if curves else None,
-        scatter=_svg(plots.scatter(_embedded(features.vectors), features.labels)) if features else None,
+        scatter=_svg(plots.scatter(_embedded(features.vectors), features.labels, faces.classes)) if features else None,
         maps=[(caption, {name: _png(p) for name, p in pictures.items()}) for caption, pictures in maps],
         variation=variation,
         mistakes=_mistakes(faces, answers),
@@ -127,7 +126,7 @@ def _mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> list[Thumbnail]:
     return [
         Thumbnail(
             _png(cv2.resize(faces.images[i], (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_LINEAR)),
-            f"{EMOTIONS[predictions[i]]} {confidence[i]:.0%}, labelled {EMOTIONS[faces.labels[i]]}",
+            f"{faces.classes[predictions[i]]} {confidence[i]:.0%}, labelled {faces.classes[faces.labels[i]]}",
         )
         for i in worst
     ]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.types import EMOTIONS
 
 BATCH_SIZE = 64
 
@@ -22,12 +21,12 @@ def logits_of(
     mirrored: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> NDArray[np.float32]:
-    """The logits of all faces, float32 [N, 7].
+    """The logits of all faces, float32 [N, C].
 
     Args:
         faces: Of one split.
         spec: Of the checkpoint.
-        engine: float32 [B, 3, H, W] -> logits [B, 7].
+        engine: float32 [B, 3, H, W] -> logits [B, C].
         mirrored: Turn every face left to right first; the mean with the plain logits is test-time augmentation.
         progress: Wraps the loop over the batches, to show how far it is.
     """
@@ -35,4 +34,4 @@ def logits_of(
     parts = [
         engine(spec(list(images[start : start + BATCH_SIZE]))) for start in progress(range(0, len(faces), BATCH_SIZE))
     ]
-    return np.concatenate(parts) if parts else np.empty((0, len(EMOTIONS)), np.float32)
+    return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from cmaen.types import COLOURS, Image
+from cmaen.types import Image, colour_of
 
 
 def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
@@ -30,7 +30,7 @@ def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
     for face in faces:
         x, y, across, down = face["box"]
         left, top, right, bottom = round(x), round(y), round(x + across), round(y + down)
-        colour = COLOURS[face["predicted_emotion"]]
+        colour = colour_of(face["predicted_emotion"], list(face.get("probabilities", ())))
         cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
         who = f"{face['identity']}: " if "identity" in face else ""
         size = round(min(max(11.0, across / 6), 32.0))

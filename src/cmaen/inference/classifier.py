@@ -1,4 +1,4 @@
-"""From a face in a picture to its seven probabilities: crop, network input, logits, calibrated softmax."""
+"""From a face in a picture to its probabilities: crop, network input, logits, calibrated softmax."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmaen.card import folder_of, read_card
 from cmaen.engines import AUTO, build_engine, probabilities
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
-from cmaen.types import EMOTIONS, FaceBox, Image
+from cmaen.types import FaceBox, Image
 
 _MOST_AT_ONCE = 64
 
@@ -41,6 +41,7 @@ class FaceClassifier:
             raise CmaenError(
                 f"{checkpoint} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
+        self.labels = self.card.labels
         self._engine = build_engine(engine, checkpoint, threads=threads)
 
     def crop(self, image: Image, face: FaceBox) -> Image:
@@ -52,12 +53,12 @@ class FaceClassifier:
         return self.card.preprocess(crops)
 
     def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """float32 [N, 3, S, S] -> probabilities float64 [N, 7], rows summing to 1."""
+        """float32 [N, 3, S, S] -> probabilities float64 [N, C], rows summing to 1."""
         if not len(inputs):
-            return np.empty((0, len(EMOTIONS)))
+            return np.empty((0, len(self.labels)))
         parts = [inputs[start : start + _MOST_AT_ONCE] for start in range(0, len(inputs), _MOST_AT_ONCE)]
         return probabilities(np.concatenate([self._engine(part) for part in parts]), self.card.temperature)
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Face crops, RGB uint8 [h, w, 3] or grey [h, w] of any size -> probabilities float64 [N, 7]."""
+        """Face crops, RGB uint8 [h, w, 3] or grey [h, w] of any size -> probabilities float64 [N, C]."""
         return self.probabilities(self.inputs(crops))

@@ -117,7 +117,7 @@ class FacePipeline:
         """The results of some pictures, whose faces go through the network together."""
         rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
         for frame, faces, _, error in batch:
-            yield _result(frame, [(tuple(next(rows)), face) for face in faces], error)
+            yield self._result(frame, [(tuple(next(rows)), face) for face in faces], error)
 
     def _moving(self, source: Source) -> Generator[Result, None, None]:
         tracker = FaceTracker()
@@ -132,7 +132,7 @@ class FacePipeline:
             return Result(frame, error=frame.error)
         try:
             tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
-            return Result(frame, tuple(map(_emotion_of, tracks)))
+            return Result(frame, tuple(map(self._emotion_of, tracks)))
         except _BAD_PICTURE as problem:
             return Result(frame, error=describe(problem))
 
@@ -148,20 +148,19 @@ class FacePipeline:
             track.update(probabilities, time, self.smoothing)
         return tracks
 
+    def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
+        """The result of a picture; an error where the network has overflowed."""
+        classes = self.classifier.labels
+        try:
+            return Result(frame, tuple(FaceEmotion(*answer, classes=classes) for answer in answers), error)
+        except ValueError as problem:
+            return Result(frame, error=describe(problem))
+
+    def _emotion_of(self, track: Track) -> FaceEmotion:
+        assert track.probabilities is not None
+        return FaceEmotion(tuple(track.probabilities.tolist()), track.face, track.number, self.classifier.labels)
+
 
 def describe(error: Exception) -> str:
     """An error as the results name it."""
     return f"{type(error).__name__}: {error}"
-
-
-def _result(frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
-    """The result of a picture; an error where the network has overflowed."""
-    try:
-        return Result(frame, tuple(FaceEmotion(*answer) for answer in answers), error)
-    except ValueError as problem:
-        return Result(frame, error=describe(problem))
-
-
-def _emotion_of(track: Track) -> FaceEmotion:
-    assert track.probabilities is not None
-    return FaceEmotion(tuple(track.probabilities.tolist()), track.face, track.number)

@@ -21,7 +21,7 @@ from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
 from cmaen.inference.sources import open_source
 from cmaen.inference.sources.images import ImageSource
-from cmaen.types import EMOTIONS, Image, Result
+from cmaen.types import Image, Result
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
@@ -129,12 +129,13 @@ class EmotionPredictor:
             ImageError: The image cannot be used.
             ValueError: ``k`` is not 1 to 7.
         """
-        if not 1 <= k <= len(EMOTIONS):
-            raise ValueError(f"k must be 1 to {len(EMOTIONS)}, not {k}")
+        labels = self.card.labels
+        if not 1 <= k <= len(labels):
+            raise ValueError(f"k must be 1 to {len(labels)}, not {k}")
         faces = self._answer(image, detect).faces
         if not faces:
             return []
-        return sorted(zip(EMOTIONS, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
+        return sorted(zip(labels, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
     def real_time_webcam(
         self,

@@ -33,6 +33,7 @@ class _Plan(NamedTuple):
     adaptive_ensemble: bool
     hidden: int
     dropout: float
+    classes: int
 
 
 def build_cmaen(
@@ -57,6 +58,7 @@ def build_cmaen(
     hidden: int = 256,
     dropout: float = 0.5,
     stochastic_depth: float = 0.0,
+    classes: int = len(EMOTIONS),
 ) -> EmotionNetwork:
     """A CMAEN by its architecture; the defaults are the paper's, and every switch of its ablation is an argument.
 
@@ -77,6 +79,7 @@ def build_cmaen(
         hidden: Width of the fusion classifier.
         dropout: Of the E-CNN's last map and of the classifiers' inputs.
         stochastic_depth: See :class:`cmaen.models.ecnn.ECNN`.
+        classes: Of the answers; the labels in a card, not its architecture, tell how many.
 
     Raises:
         ConfigError: Both pathways are switched off, or the backbone is unknown.
@@ -103,6 +106,7 @@ def build_cmaen(
         adaptive_ensemble=adaptive_ensemble,
         hidden=hidden,
         dropout=dropout,
+        classes=classes,
     )
     return (_paper if wiring == "paper" else _residual)(texture, semantic, plan)
 
@@ -132,7 +136,7 @@ def _paper(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> CMAE
         level_channels = texture.channels[1:] if texture else semantic.channels if semantic else ()
         pyramid = FeaturePyramid(level_channels, plan.fused_channels, dim=plan.pyramid_channels)
     features = plan.fused_channels + (f_channels or 0) + 4 * plan.pyramid_channels
-    emotions = len(EMOTIONS)
+    emotions = plan.classes
     return CMAEN(
         ecnn=texture,
         backbone=semantic,
@@ -168,7 +172,7 @@ def _residual(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> R
         *([plan.fused_channels] if exchange else []),
         *([plan.pyramid_channels] * len(trunk) if pyramid else []),
     ]
-    emotions = len(EMOTIONS)
+    emotions = plan.classes
     heads = EmotionHeads(plan.fused_channels, emotions=emotions, dropout=plan.dropout) if plan.emotion_heads else None
     fusion = None
     if side or pyramid is not None:

@@ -49,7 +49,7 @@ def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
     card = read_card(checkpoint)
     path = verified(checkpoint, "torch")
     try:
-        model = build_cmaen(**card.architecture)
+        model = build_cmaen(**card.architecture, classes=len(card.labels))
         state = load_file(path)
         model.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
@@ -77,8 +77,8 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
     loaded = [load_checkpoint(checkpoint) for checkpoint in checkpoints]
     model, card = loaded[0]
     for checkpoint, (_, other) in zip(checkpoints, loaded, strict=True):
-        if card.differing(other.architecture) or other.preprocess != card.preprocess:
-            raise CheckpointError(f"{checkpoint} is of another architecture or preprocessing than {checkpoints[0]}")
+        if card.differing(other.architecture) or (other.preprocess, other.labels) != (card.preprocess, card.labels):
+            raise CheckpointError(f"{checkpoint} and {checkpoints[0]} differ in architecture, preprocessing or labels")
     states = [network.state_dict() for network, _ in loaded]
     shares = [weight / sum(weights) for weight in weights]
     model.load_state_dict(

@@ -17,7 +17,6 @@ from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
 from cmaen.preprocessing import PreprocessSpec, resize
-from cmaen.types import EMOTIONS
 
 
 class Batch(NamedTuple):
@@ -164,7 +163,7 @@ class FaceBatches(Dataset[Batch]):
             images = np.stack([resize(image, spec.source_size) for image in images])  # as the predictor does
         self.images = torch.from_numpy(images)
         self.labels = torch.from_numpy(faces.labels)
-        self.targets = soft_targets(self.labels, len(EMOTIONS)) if targets is None else targets
+        self.targets = soft_targets(self.labels, len(faces.classes)) if targets is None else targets
         self.answers = answers
         self.spec = spec
         self.regime = regime

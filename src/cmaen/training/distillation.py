@@ -50,7 +50,7 @@ class KeptAnswers(NamedTuple):
             SplitError: The faces are not of Training.
         """
         faces.require(Split.TRAIN, "distillation")
-        card = read_card(teacher)
+        card = _card(teacher, faces)
         about = {
             "name": card.name,
             "weights": _weights(card),
@@ -144,7 +144,7 @@ def _logits(faces: FaceSet, teacher: Path, cache: Path) -> NDArray[np.float32]:
     """float32 [2, N, 7]: of the faces and of their mirror images."""
     if teacher.suffix == ANSWERS:
         return KeptAnswers.read(teacher).to(faces, teacher)
-    card = read_card(teacher)
+    card = _card(teacher, faces)
     name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
     path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}.npy"
     if path.is_file():
@@ -164,6 +164,20 @@ def _asked(faces: FaceSet, teacher: Path, card: Card, progress: Progress = iter)
     return np.stack(
         [logits_of(faces, card.preprocess, engine, mirrored=mirrored, progress=progress) for mirrored in (False, True)]
     )
+
+
+def _card(teacher: Path, faces: FaceSet) -> Card:
+    """The card of a teacher that answers with the labels of the faces.
+
+    Raises:
+        DataError: It answers with others.
+    """
+    card = read_card(teacher)
+    if card.labels != faces.classes:
+        raise DataError(
+            f"the teacher {card.name} knows {', '.join(card.labels)}; the faces are {', '.join(faces.classes)}"
+        )
+    return card
 
 
 def _weights(card: Card) -> str:

@@ -25,6 +25,7 @@ class EmotionModule(LightningModule):
         loss_weights: Of the terms of the loss.
         optimisation: Of its parameters.
         seed: Of what is random in the network, like dropout.
+        classes: Of its answers.
     """
 
     def __init__(
@@ -34,14 +35,15 @@ class EmotionModule(LightningModule):
         loss_weights: LossWeights,
         optimisation: Optimisation,
         seed: int,
+        classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.loss_weights = loss_weights
         self.optimisation = optimisation
         self.seed = seed
-        self.accuracy = MulticlassAccuracy(len(EMOTIONS), average="micro")
-        self.macro_f1 = MulticlassF1Score(len(EMOTIONS), average="macro")
+        self.accuracy = MulticlassAccuracy(classes, average="micro")
+        self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Every step has its own randomness, so a resumed run goes on alike."""

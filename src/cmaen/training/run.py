@@ -41,7 +41,6 @@ from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
-from cmaen.types import EMOTIONS
 
 _REGULARISATION = {"dropout", "stochastic_depth"}
 _OF_ECNN = {"ecnn", "ecnn_widths", "ecnn_stem", "ecnn_stem_stride", "multi_scale_attention", "scales"}
@@ -89,12 +88,13 @@ def train(config: Config, *, resume: bool = False) -> Path:
         record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
     spec = PreprocessSpec(**config.preprocess.model_dump())
-    model = _initial_model(config, training, spec) if not resume else build_cmaen(**config.model.model_dump())
+    model = _initial_model(config, training, spec, resume=resume)
     module = EmotionModule(
         model,
         loss_weights=_loss_weights(config),
         optimisation=optimisation_of(settings),
         seed=config.seed,
+        classes=len(training.classes),
     )
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
@@ -164,10 +164,10 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     """The labels, mixed with the annotators' votes, float32 [N, E]."""
     labels, loss = torch.from_numpy(training.labels), config.loss
     if not loss.vote_weight:
-        return soft_targets(labels, len(EMOTIONS))
+        return soft_targets(labels, len(training.classes))
     votes = label_distribution if loss.votes_as == "labels" else vote_distribution
     left = 1 - config.distillation.share  # by the teachers
-    return soft_targets(labels, len(EMOTIONS), torch.from_numpy(votes(training)), loss.vote_weight / left)
+    return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
 def _answers(training: FaceSet, config: Config) -> Tensor | None:
@@ -200,12 +200,15 @@ def _loss_weights(config: Config) -> LossWeights:
     )
 
 
-def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> EmotionNetwork:
-    """The network that a run begins with."""
+def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec, *, resume: bool) -> EmotionNetwork:
+    """The network that a run begins with; what is resumed gets all of its weights later."""
+    weights = None if resume or config.initial_weights is not None else config.backbone_weights
+    model = build_cmaen(**config.model.model_dump(), backbone_weights=weights, classes=len(training.classes))
+    if resume:
+        return model
     if config.initial_weights is not None:
-        return _begun_with(config, config.initial_weights)
-    model = build_cmaen(**config.model.model_dump(), backbone_weights=config.backbone_weights)
-    if config.backbone_weights and model.backbone is not None:
+        _begin_with(model, config, training.classes)
+    elif weights and model.backbone is not None:
         _adapt(model, training, spec, config.seed)
     elif model.backbone is not None:
         log.warning(
@@ -214,22 +217,28 @@ def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec) -> E
     return model
 
 
-def _begun_with(config: Config, checkpoint: Path) -> EmotionNetwork:
-    """A network that goes on from a checkpoint's weights, or from those of its pathways."""
-    given, card = load_checkpoint(checkpoint)
+def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...]) -> None:
+    """Give a network the weights of a checkpoint: all, those of its pathways, or for other labels the body's."""
+    assert config.initial_weights is not None
+    given, card = load_checkpoint(config.initial_weights)
     differing = set(card.differing(config.model.model_dump(mode="json"))) - _REGULARISATION
     if config.initial_parts == "pathways":
         differing &= {"backbone"} | (_OF_ECNN if config.model.ecnn else set())
     if differing:
-        raise ConfigError(f"{checkpoint} is of another architecture; these keys differ: {sorted(differing)}")
-    model = build_cmaen(**config.model.model_dump())
-    if config.initial_parts == "all":
-        model.load_state_dict(given.state_dict())
-    else:
+        raise ConfigError(
+            f"{config.initial_weights} is of another architecture; these keys differ: {sorted(differing)}"
+        )
+    if config.initial_parts == "pathways":
         taken = [*(["backbone"] if model.backbone else []), *(["ecnn", "ecnn_attention"] if model.ecnn else [])]
         for part in taken:
             getattr(model, part).load_state_dict(getattr(given, part).state_dict())
-    return model
+    elif card.labels == classes:
+        model.load_state_dict(given.state_dict())
+    else:
+        log.info("labels %s in place of %s: what answers is learnt anew", ", ".join(classes), ", ".join(card.labels))
+        wider = build_cmaen(**config.model.model_dump(), classes=len(card.labels) + 1).state_dict()
+        body = {name: value for name, value in given.state_dict().items() if wider[name].shape == value.shape}
+        model.load_state_dict(model.state_dict() | body)
 
 
 def _adapt(model: EmotionNetwork, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
@@ -253,6 +262,7 @@ def _keep_best(
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
         preprocess=spec,
+        labels=training.classes,
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
         training=_history(config, record, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
@@ -267,7 +277,7 @@ def _validate(model: EmotionNetwork, spec: PreprocessSpec, validation: FaceSet) 
     def engine(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(model(torch.from_numpy(batch)).logits.numpy(), np.float32)
 
-    return measure(validation.labels, logits_of(validation, spec, engine).argmax(axis=1))
+    return measure(validation.labels, logits_of(validation, spec, engine).argmax(axis=1), validation.classes)
 
 
 def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> dict[str, Any]:

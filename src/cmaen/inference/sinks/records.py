@@ -6,7 +6,7 @@ import csv
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,23 +18,27 @@ from cmaen.types import EMOTIONS, Image, Result
 
 COLUMNS = (
     "path", "frame", "time", "status", "error", "face", "identity", "x", "y", "width", "height",
-    "predicted_emotion", "confidence", *EMOTIONS,
+    "predicted_emotion", "confidence",
 )  # fmt: skip
-"""Of CSV and Parquet, which have one row a face, and one for a frame without any."""
+"""Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
 _OF_FRAMES = ("path", "frame", "time", "status", "error")
 _TEXTS = ("path", "status", "error", "predicted_emotion")
 _NUMBERS = ("frame", "face", "identity")
 _ROW_GROUP = 10_000
+
+Records = Iterable[dict[str, Any]]
 
 
 class RecordSink:
     """Writes results one by one, in flat memory; the file itself appears at the end, whole.
 
     Until then they stand as JSON Lines in ``<path>.part``, from which a run over a folder can go on. JSON is one list
-    of :meth:`~cmaen.types.Result.as_record`, JSON Lines one of them a line, CSV and Parquet have :data:`COLUMNS`.
+    of :meth:`~cmaen.types.Result.as_record`, JSON Lines one of them a line, CSV and Parquet have
+    :data:`COLUMNS` and the classes.
 
     Args:
         path: Its suffix names the format, one of :data:`WRITERS`.
+        classes: That the results have probabilities of.
         settings: What the answers depend on: a run that is resumed must have the same.
         resume: Go on with the part of a run that was stopped, if there is one.
 
@@ -49,9 +53,17 @@ class RecordSink:
 
     draws = False
 
-    def __init__(self, path: Path, *, settings: dict[str, Any] | None = None, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        classes: Sequence[str] = EMOTIONS,
+        settings: dict[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
         _check(path)
         self.path = path
+        self._columns = (*COLUMNS, *classes)
         self.done = Names()
         self._part = path.with_name(path.name + ".part")
         header = {"settings": settings or {}}
@@ -88,7 +100,7 @@ class RecordSink:
         records = self._lines()
         next(records)
         with replacing(self.path) as temporary:
-            WRITERS[self.path.suffix.lower()](temporary, records)
+            WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
         self._part.unlink()
 
     def close(self) -> None:
@@ -145,7 +157,7 @@ class Names:
 
 
 def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a record, by :data:`COLUMNS`; what does not apply is left out."""
+    """The rows of a record, by column; what does not apply is left out."""
     common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
     if not record["faces"]:
         yield common
@@ -174,7 +186,7 @@ def _drop_broken_end(part: Path) -> int:
     return end
 
 
-def _write_json(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def _write_json(path: Path, records: Records, _: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         separator = "[\n"
         for record in records:
@@ -183,31 +195,31 @@ def _write_json(path: Path, records: Iterable[dict[str, Any]]) -> None:
         file.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def _write_json_lines(path: Path, records: Records, _: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def _write_csv(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def _write_csv(path: Path, records: Records, columns: Sequence[str]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(row for record in records for row in rows(record))
 
 
-def _write_parquet(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def _write_parquet(path: Path, records: Records, columns: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.int64())
-    schema = pa.schema([(name, types.get(name, pa.float64())) for name in COLUMNS])
+    schema = pa.schema([(name, types.get(name, pa.float64())) for name in columns])
     everything = (row for record in records for row in rows(record))
     with pq.ParquetWriter(path, schema) as writer:
         while group := list(islice(everything, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
-WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]]], None]] = {
+WRITERS: dict[str, Callable[[Path, Records, Sequence[str]], None]] = {
     ".json": _write_json,
     ".jsonl": _write_json_lines,
     ".csv": _write_csv,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
-from cmaen.types import COLOURS, EMOTIONS, FaceEmotion, Image, Result
+from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
 
 BINS = 1024
 PEOPLE = 12
@@ -54,16 +54,16 @@ class TimelineSink:
 
 @dataclass
 class _Person:
-    """Sums of the probabilities [BINS, 7], how many were summed [BINS], and when it was last, in seconds."""
+    """Sums of the probabilities [BINS, C], how many were summed [BINS], and when it was last, in seconds."""
 
-    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, len(EMOTIONS))))
+    sums: NDArray[np.float64]
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     last: float = 0.0
 
     def halve(self) -> None:
         """Make one bin of each two."""
         half = BINS // 2
-        self.sums = np.concatenate([self.sums.reshape(half, 2, -1).sum(axis=1), np.zeros((half, len(EMOTIONS)))])
+        self.sums = np.concatenate([self.sums.reshape(half, 2, -1).sum(axis=1), np.zeros_like(self.sums[half:])])
         self.counts = np.concatenate([self.counts.reshape(half, 2).sum(axis=1), np.zeros(half, np.int64)])
 
 
@@ -80,6 +80,7 @@ class Timeline:
         self.people = people
         self._persons: dict[int, _Person] = {}
         self._time = 0.0
+        self._classes = EMOTIONS
         self._faces: Sequence[FaceEmotion] = ()
 
     def add(self, time: float, faces: Sequence[FaceEmotion]) -> None:
@@ -96,17 +97,18 @@ class Timeline:
         first = int(self._time / self.width)
         bins = slice(first, max(first + 1, int(until / self.width)))
         for face in self._faces:
-            person = self._persons.setdefault(face.identity or 0, _Person())
+            person = self._persons.setdefault(face.identity or 0, _Person(np.zeros((BINS, len(face.classes)))))
             person.sums[bins] += face.probabilities
             person.counts[bins] += 1
             person.last = self._time
+            self._classes = face.classes
         while len(self._persons) > 4 * self.people:
             # passers-by make room; who is seen now has not had the time to be seen much
             seen = {one: (person.last >= self._time, person.counts.sum()) for one, person in self._persons.items()}
             del self._persons[min(seen, key=seen.__getitem__)]
 
     def figure(self) -> Figure:
-        """The seven probabilities of each person stacked over the time, in the order in which they came."""
+        """The probabilities of each person stacked over the time, in the order in which they came."""
         self._stay(self._time)
         self._faces = ()
         chosen = sorted(self._persons, key=lambda identity: -self._persons[identity].counts.sum())[: self.people]
@@ -118,15 +120,15 @@ class Timeline:
             means = np.divide(
                 person.sums[:last],
                 person.counts[:last, None],
-                out=np.full((last, len(EMOTIONS)), np.nan),
+                out=np.full((last, len(self._classes)), np.nan),
                 where=person.counts[:last, None] > 0,
             )
             edges, tops = np.arange(last + 1) * self.width, np.cumsum(means, axis=1)
-            for emotion, top, mean in zip(EMOTIONS, tops.T, means.T, strict=True):
-                colour = tuple(value / 255 for value in COLOURS[emotion])
+            for emotion, top, mean in zip(self._classes, tops.T, means.T, strict=True):
+                colour = tuple(value / 255 for value in colour_of(emotion, self._classes))
                 axes.stairs(top, edges, baseline=top - mean, fill=True, color=colour, label=emotion)
             axes.set(ylabel=f"face {identity}", ylim=(0, 1), yticks=[])
         rows[-1].set_xlabel("seconds")
         if chosen:
-            rows[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(EMOTIONS), fontsize=8)
+            rows[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(self._classes), fontsize=8)
         return figure
