@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.data.tree import write_tree
 
@@ -28,9 +28,9 @@ def cmaen(verb, source, target, *options):
 data, root = map(Path, sys.argv[1:])
 plain = root / "plain"
 if not plain.exists():
-    training = load_fer2013(data, Split.TRAIN)
+    training = load_faces(data, Split.TRAIN)
     some = np.sort(np.random.default_rng(SEED).permutation(len(training))[:COUNT])
-    for faces in (training.select(some), load_fer2013(data, Split.VALIDATION)):
+    for faces in (training.select(some), load_faces(data, Split.VALIDATION)):
         write_tree(faces, plain)
 target = ("--target", COUNT // 7 + 1, "--seed", SEED)
 cmaen("balance", plain, root / "smote", *target)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from cmaen import EmotionPredictor
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 
 SIDE, BORDER = 192, 64
@@ -29,7 +29,7 @@ def pictures(faces, tilt, rng):
         yield np.repeat(turned[:, :, None], 3, axis=2)
 
 
-faces = load_fer2013(Path(sys.argv[1]), Split.VALIDATION)
+faces = load_faces(Path(sys.argv[1]), Split.VALIDATION)
 for tilt in (0, 30):
     answers = {}
     for name in sys.argv[2:] or ["yunet"]:

@@ -17,7 +17,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from cmaen.card import read_card, shipped_checkpoint
 from cmaen.data.augmentation import augment
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.restoration import degraded, load_colour_faces, reduced
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
@@ -97,7 +97,7 @@ for name, faces in (("sharp", truth), ("super-resolved", through(larger, grey(np
     rows.append(pictures[shown])
 sheet(*rows, colour[shown]).save(sheets / "held-out.png")
 
-validation = load_fer2013(data, Split.VALIDATION)
+validation = load_faces(data, Split.VALIDATION)
 faces = validation.images[np.sort(np.random.default_rng(1).permutation(len(validation))[:1000])]
 as_rgb = faces[..., None].repeat(3, axis=3)
 enhanced = through(larger, as_rgb)

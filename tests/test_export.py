@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 
 from cmaen import export as exporting  # noqa: E402
 from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, Card, read_card  # noqa: E402
-from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
@@ -28,8 +28,8 @@ KINDS = [(engine, precision) for engine, precisions in PRECISIONS.items() for pr
 @pytest.fixture
 def faces(fer_tree: Path) -> dict[str, FaceSet]:
     return {
-        "training": load_fer2013(fer_tree, Split.TRAIN),
-        "validation": load_fer2013(fer_tree, Split.VALIDATION),
+        "training": load_faces(fer_tree, Split.TRAIN),
+        "validation": load_faces(fer_tree, Split.VALIDATION),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cmaen.card import folder_of, read_card
 from cmaen.errors import ConfigError
 
 _Run = TypeVar("_Run", bound="Section")
@@ -23,7 +24,12 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What is trained on. Validation is always the split of that name and is never changed."""
 
-    path: Path | None = Field(None, description="FER2013: a folder tree, its zip, or the Kaggle CSV")
+    path: Path | None = Field(
+        None, description="a folder of class folders, its zip, a CSV of path and label, or FER2013 as Kaggle's CSV"
+    )
+    labels: Literal["all"] | tuple[str, ...] | None = Field(
+        None, description="the classes; all: those that the data have; null: the seven emotions"
+    )
     votes: Path | None = Field(None, description="CSV of the FER+ votes")
     leave_out: Literal["nothing", "exact", "near"] = Field(
         "nothing", description="training images to leave out because validation holds a copy of them"
@@ -228,6 +234,38 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
         ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
     """
     return _load(Config, path, overrides)
+
+
+def fine_tuning(checkpoint: Path) -> Config:
+    """The run that goes on from a checkpoint on other faces or with other labels: gently, and what is new first.
+
+    Raises:
+        CheckpointError: The checkpoint has no card, or it cannot be used.
+    """
+    card = read_card(checkpoint)
+    training = {
+        "epochs": 12,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "backbone_rate": 0.3,
+        "head_first_epochs": 1,
+        "weight_decay": 0.05,
+        "clip": 5.0,
+        "schedule": "cosine",
+        "warmup_epochs": 0.5,
+        "ema_decay": 0.99,
+    }
+    preprocess = {key: getattr(card.preprocess, key) for key in PreprocessConfig.model_fields}
+    return Config.model_validate(
+        {
+            "name": f"{card.name}-fine-tuned",
+            "initial_weights": folder_of(checkpoint),
+            "output": "runs/fine-tuned",
+            "model": card.architecture,
+            "preprocess": preprocess,
+            "training": training,
+        }
+    )
 
 
 def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfig:

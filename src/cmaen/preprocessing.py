@@ -78,6 +78,11 @@ class PreprocessSpec:
             face[:] = self.normalise(self._resized(crop))
         return inputs
 
+    @property
+    def side(self) -> int:
+        """Pixels of a face that carry detail: more of them are taken from no crop."""
+        return self.source_size or self.image_size
+
     def normalise(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [..., 3 or 1, H, W] on the scale 0 to 255 -> [..., 3, H, W] of about mean 0 and deviation 1."""
         mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("imblearn")
 
 from cmaen.data.balancing import METHODS, balance, sheet
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import ConfigError, DataError, SplitError
 from cmaen.types import EMOTIONS
@@ -105,8 +105,8 @@ def test_the_sheet_shows_made_faces_alone() -> None:
 def test_the_command_writes_a_tree_to_train_on(method: str, fer_tree: Path, tmp_path: Path) -> None:
     text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", "--method", method, "--target", 9)
     assert "63 faces" in text
-    assert set(load_fer2013(tmp_path / "b", Split.TRAIN).counts().values()) == {9}
-    before, after = (load_fer2013(path, Split.VALIDATION) for path in (fer_tree, tmp_path / "b"))
+    assert set(load_faces(tmp_path / "b", Split.TRAIN).counts().values()) == {9}
+    before, after = (load_faces(path, Split.VALIDATION) for path in (fer_tree, tmp_path / "b"))
     assert np.array_equal(before.images, after.images)
     assert json.loads((tmp_path / "b" / "dataset_stats.json").read_text())["after"]["disgust"] == 9
     assert {path.name for path in (tmp_path / "b").iterdir()} == {

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from cmaen.card import read_card  # noqa: E402
 from cmaen.config import Config  # noqa: E402
 from cmaen.data.balancing import balance  # noqa: E402
-from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.leakage import find_copies  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.data.tree import write_tree  # noqa: E402
@@ -41,22 +41,22 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_colour_is_kept_where_it_is_asked_for(tree: Path, fer_tree: Path, tmp_path: Path) -> None:
-    coloured = load_fer2013(tree, Split.TRAIN, colour=True)
+    coloured = load_faces(tree, Split.TRAIN, colour=True)
     assert coloured.images.shape == (14, 96, 96, 3)
-    assert load_fer2013(tree, Split.TRAIN).images.shape == (14, 96, 96)
+    assert load_faces(tree, Split.TRAIN).images.shape == (14, 96, 96)
     write_tree(coloured, tmp_path / "again")
-    assert np.array_equal(load_fer2013(tmp_path / "again", Split.TRAIN, colour=True).images, coloured.images)
+    assert np.array_equal(load_faces(tmp_path / "again", Split.TRAIN, colour=True).images, coloured.images)
     with pytest.raises(DataError, match=r"have no colour.*preprocess\.grey=true"):
-        load_fer2013(fer_tree, Split.TRAIN, colour=True)
+        load_faces(fer_tree, Split.TRAIN, colour=True)
     (tmp_path / "fer.csv").write_text("emotion,pixels,Usage\n")
     with pytest.raises(DataError, match="the Kaggle CSV is grey"):
-        load_fer2013(tmp_path / "fer.csv", Split.TRAIN, colour=True)
+        load_faces(tmp_path / "fer.csv", Split.TRAIN, colour=True)
 
 
 @pytest.mark.parametrize("source_size", [48, None])
 @pytest.mark.parametrize("grey", [True, False])
 def test_training_sees_what_prediction_sees(source_size: int | None, grey: bool, tree: Path) -> None:
-    faces = load_fer2013(tree, Split.TRAIN, colour=not grey)
+    faces = load_faces(tree, Split.TRAIN, colour=not grey)
     spec = PreprocessSpec(image_size=64, source_size=source_size, grey=grey)
     picks = Picks(torch.arange(14), seed=0)
     batch = FaceBatches(faces, spec)[picks].images
@@ -69,7 +69,7 @@ def test_training_sees_what_prediction_sees(source_size: int | None, grey: bool,
 
 @pytest.mark.parametrize("method", ["borderline-smote", "augment"])
 def test_faces_in_colour_are_balanced_in_colour(method: str, tree: Path) -> None:
-    balanced = balance(load_fer2013(tree, Split.TRAIN, colour=True), target=4, method=method, seed=0)
+    balanced = balance(load_faces(tree, Split.TRAIN, colour=True), target=4, method=method, seed=0)
     made = balanced.faces.images[balanced.synthetic].astype(int)
     assert made.shape == (14, 96, 96, 3)
     assert (np.abs(made[..., 0] - made[..., 2]).mean(axis=(1, 2)) > 1).all()
@@ -104,7 +104,7 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
 
 
 def test_copies_and_corruptions_of_faces_in_colour(tree: Path) -> None:
-    faces = load_fer2013(tree, Split.TRAIN, colour=True)
+    faces = load_faces(tree, Split.TRAIN, colour=True)
     assert {(copy.first, copy.second) for copy in find_copies(faces, faces) if copy.kind == "exact"} >= {(0, 0), (5, 5)}
     for corrupt in CORRUPTIONS.values():
         assert corrupt(faces.images, 3, np.random.default_rng(0)).shape == faces.images.shape

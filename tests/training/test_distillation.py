@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from cmaen.card import read_card
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.errors import CheckpointError, DataError, SplitError
 from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers
@@ -19,7 +19,7 @@ from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, t
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
     fer_tree: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     other = KeptAnswers.ask(faces, checkpoint)
     KeptAnswers(other.logits[..., ::-1], other.about).write(tmp_path / "kept.npz")
     answers = teacher_answers(faces, [checkpoint, checkpoint], temperature=1.0, cache=tmp_path)
@@ -39,7 +39,7 @@ def test_the_answers_are_distributions_with_the_shares_of_the_labels(
 def test_a_teacher_is_asked_once(
     fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     first = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
     monkeypatch.setattr("cmaen.training.distillation.build_engine", None)
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
@@ -53,14 +53,14 @@ def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint:
     teacher, cache = tmp_path / "teacher", tmp_path / "cache"
     shutil.copytree(checkpoint, teacher)
     replace(read_card(teacher), name='../a:b? "c"').write(teacher)
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
     (cached,) = cache.iterdir()
     assert cached.name.startswith("..-a-b-c--")
 
 
 def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
     asked = teacher_answers(faces, [checkpoint], temperature=2.0, cache=tmp_path)
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
@@ -69,21 +69,21 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
     with pytest.raises(DataError, match="other faces"):
         teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):
-        KeptAnswers.ask(load_fer2013(fer_tree, Split.VALIDATION), checkpoint)
+        KeptAnswers.ask(load_faces(fer_tree, Split.VALIDATION), checkpoint)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04"])
 def test_damaged_answers_are_named(damage: bytes, fer_tree: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.npz").write_bytes(damage)
     with pytest.raises(DataError, match=r"kept\.npz"):
-        teacher_answers(load_fer2013(fer_tree, Split.TRAIN), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+        teacher_answers(load_faces(fer_tree, Split.TRAIN), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
 
 
 def test_only_training_is_taught_and_only_by_what_is_there(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(SplitError):
-        teacher_answers(load_fer2013(fer_tree, Split.VALIDATION), [checkpoint], temperature=1.0, cache=tmp_path)
+        teacher_answers(load_faces(fer_tree, Split.VALIDATION), [checkpoint], temperature=1.0, cache=tmp_path)
     with pytest.raises(CheckpointError):
-        teacher_answers(load_fer2013(fer_tree, Split.TRAIN), [tmp_path / "no"], temperature=1.0, cache=tmp_path)
+        teacher_answers(load_faces(fer_tree, Split.TRAIN), [tmp_path / "no"], temperature=1.0, cache=tmp_path)
 
 
 def test_matching_the_prior_by_hand() -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("lightning")
 
 from cmaen.cli import main  # noqa: E402
 from cmaen.config import TrainingConfig  # noqa: E402
-from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
@@ -45,7 +45,7 @@ def gradients(data: Path) -> dict[str, torch.Tensor]:
     network = build_cmaen(**TINY).eval()
     processes = Place.here().processes
     model = torch.nn.parallel.DistributedDataParallel(network) if processes > 1 else network
-    faces = load_fer2013(data, Split.TRAIN)
+    faces = load_faces(data, Split.TRAIN)
     loader = train_loader(faces, PreprocessSpec(image_size=64), Regime(augmented=False), batch_size=16, seed=3)
     batch = next(iter(loader))
     assert len(batch.labels) == 16 // processes

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from cmaen.config import Config, load_config  # noqa: E402
-from cmaen.data.fer2013 import load_fer2013  # noqa: E402
+from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
@@ -109,7 +109,7 @@ def test_votes_and_teachers_are_learnt_from_and_named_in_the_card(
     fer_tree: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     votes = tmp_path / "votes.csv"
-    names = load_fer2013(fer_tree, Split.TRAIN).names
+    names = load_faces(fer_tree, Split.TRAIN).names
     votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *(f"{name},5,5,0,0,0,0,0,0,0,0" for name in names)]))
     plain = config(fer_tree, tmp_path / "run", epochs=1, operations=2)
     settings = plain.model_dump()
@@ -215,14 +215,14 @@ def test_validation_and_test_never_train(fer_tree: Path) -> None:
     spec = PreprocessSpec(image_size=64)
     for split in (Split.VALIDATION, Split.TEST):
         with pytest.raises(SplitError):
-            train_loader(load_fer2013(fer_tree, split), spec, Regime(), batch_size=4, seed=0)
+            train_loader(load_faces(fer_tree, split), spec, Regime(), batch_size=4, seed=0)
     for split in (Split.TRAIN, Split.TEST):
         with pytest.raises(SplitError):
-            validation_loader(load_fer2013(fer_tree, split), spec)
+            validation_loader(load_faces(fer_tree, split), spec)
 
 
 def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) -> None:
-    faces = load_fer2013(fer_tree, Split.VALIDATION)
+    faces = load_faces(fer_tree, Split.VALIDATION)
     spec = PreprocessSpec(image_size=64)
     batches = list(validation_loader(faces, spec, batch_size=8))
     assert np.array_equal(torch.cat([batch.images for batch in batches]).numpy(), spec(list(faces.images)))
@@ -230,7 +230,7 @@ def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) ->
 
 
 def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     picks = Picks(torch.arange(16), seed=1)
     plain, mixed = (
         FaceBatches(faces, PreprocessSpec(image_size=64), regime=Regime(mixup=alpha))[picks] for alpha in (0.0, 1.0)

@@ -56,6 +56,7 @@ def balance(
     ] = "borderline-smote",
     target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
     colour: Annotated[bool, typer.Option("--colour", help="Keep it, where the faces have it.")] = False,
+    all_labels: Annotated[bool, typer.Option("--all-labels", help="All classes, not the emotions alone.")] = False,
     split: Annotated[str, typer.Option(help="Only train is ever balanced.")] = "train",
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 42,
     verbose: Verbose = False,
@@ -68,7 +69,8 @@ def balance(
     with extra("balancing", "report"):
         from cmaen.data.balancing import balance as run
         from cmaen.data.balancing import shares, sheet
-        from cmaen.data.fer2013 import find_fer2013, load_fer2013
+        from cmaen.data.faces import find_data, load_faces
+        from cmaen.data.labelling import ALL
         from cmaen.data.splits import Split
         from cmaen.data.tree import MANIFEST, png, write_tree
         from cmaen.evaluation import plots
@@ -77,8 +79,9 @@ def balance(
     check_place(output_dir / "dataset_stats.json")
     if any(output_dir.iterdir()):
         raise OutputError(f"{output_dir} is not empty; choose another folder")
-    input_dir = input_dir or find_fer2013()
-    faces = load_fer2013(input_dir, Split.parse(split), colour=colour)
+    input_dir = input_dir or find_data()
+    labels = ALL if all_labels else None
+    faces = load_faces(input_dir, Split.parse(split), colour=colour, labels=labels)
     stats = {"method": method, "seed": seed, "source": faces.fingerprint()}
     if method == WEIGHTED:
         weights = shares(faces)
@@ -95,7 +98,7 @@ def balance(
         write_tree(balanced.faces, draft, bar("faces"))
         for other in (Split.VALIDATION, Split.TEST):
             with _said_where_missing():
-                write_tree(load_fer2013(input_dir, other, colour=colour), draft)
+                write_tree(load_faces(input_dir, other, colour=colour, labels=labels), draft)
         if (input_dir / MANIFEST).is_file():
             shutil.copy(input_dir / MANIFEST, draft)
         for part in draft.iterdir():

@@ -12,6 +12,7 @@ from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra,
 from cmaen.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
+    from cmaen.card import Card
     from cmaen.data.splits import FaceSet
     from cmaen.evaluation.assessment import Assessment, Headline
     from cmaen.evaluation.report import Features, Mapped
@@ -45,7 +46,7 @@ def test(
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
-    from cmaen.data.fer2013 import find_fer2013, load_fer2013
+    from cmaen.data.faces import find_data, load_for
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
@@ -62,15 +63,15 @@ def test(
     folder = folder_of(checkpoint or shipped_checkpoint())
     engine = resolved(engine, folder)
     card, network = read_card(folder), build_engine(engine, folder)
-    data = data or find_fer2013()
+    data = data or find_data()
     require_enhancement(data, card.enhancement)
-    faces = load_fer2013(data, Split.parse(split), colour=not card.preprocess.grey)
+    faces = load_for(card, data, Split.parse(split))
     if votes is not None:
         faces = join_votes(faces, votes)
     subsets: dict[str, FaceSet] = {}
     if without_copies or output is not None:
         try:
-            subsets = _without_copies(faces, data)
+            subsets = _without_copies(faces, card, data)
         except SplitError as error:
             if without_copies:
                 raise
@@ -127,7 +128,7 @@ def calibrate(
     from dataclasses import replace
 
     from cmaen.card import folder_of, read_card
-    from cmaen.data.fer2013 import find_fer2013, load_fer2013
+    from cmaen.data.faces import find_data, load_for
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities
@@ -135,12 +136,12 @@ def calibrate(
     from cmaen.evaluation.run import logits_of
 
     folder = folder_of(checkpoint)
-    card, data = read_card(folder), data or find_fer2013()
+    card, data = read_card(folder), data or find_data()
     require_enhancement(data, card.enhancement)
-    faces = load_fer2013(data, Split.VALIDATION, colour=not card.preprocess.grey)
+    faces = load_for(card, data, Split.VALIDATION)
     copies = "without"
     try:
-        faces = _without_copies(faces, data)["without near copies"]
+        faces = _without_copies(faces, card, data)["without near copies"]
     except SplitError as error:
         copies = "with"
         typer.echo(f"copies are not left out: {error}", err=True)
@@ -167,13 +168,13 @@ def leaks(
     import io
     from collections import Counter
 
-    from cmaen.data.fer2013 import find_fer2013, load_fer2013
+    from cmaen.data.faces import find_data, load_faces
     from cmaen.data.leakage import find_copies
     from cmaen.data.splits import Split
     from cmaen.files import write_text
 
-    data = data or find_fer2013()
-    one, other = (load_fer2013(data, Split.parse(name)) for name in (first, second))
+    data = data or find_data()
+    one, other = (load_faces(data, Split.parse(name)) for name in (first, second))
     copies = find_copies(one, other)
     for kind, count in sorted(Counter(copy.kind for copy in copies).items()):
         images = len({copy.second for copy in copies if copy.kind == kind})
@@ -238,17 +239,17 @@ def benchmark(
         write_text(output, json.dumps(values, indent=2) + "\n")
 
 
-def _without_copies(faces: FaceSet, data: Path) -> dict[str, FaceSet]:
+def _without_copies(faces: FaceSet, card: Card, data: Path) -> dict[str, FaceSet]:
     """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
 
     Raises:
         SplitError: The data hold no Training, or nothing else.
     """
-    from cmaen.data.fer2013 import load_fer2013
+    from cmaen.data.faces import load_for
     from cmaen.data.leakage import without_copies
     from cmaen.data.splits import Split
 
-    training = load_fer2013(data, Split.TRAIN, colour=faces.images.ndim == 4)
+    training = load_for(card, data, Split.TRAIN)
     subsets = {
         f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
         for kind in ("exact", "near")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.card import read_card
+from cmaen.card import read_card, shipped_checkpoint
 from cmaen.cli.console import Data, Verbose, bar, extra, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
@@ -30,7 +30,11 @@ def train(
     votes: Votes = None,
     backbone_weights: BackboneWeights = None,
     initial_weights: Annotated[
-        Path | None, typer.Option(help="Folder of a checkpoint to go on from, on the same data or on your own.")
+        str | None,
+        typer.Option(
+            help="Folder of a checkpoint to go on from, or 'shipped'; without a --config its architecture is kept, and "
+            "for labels of your own it gets new heads."
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
@@ -46,13 +50,14 @@ def train(
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.config import load_config, parse_overrides
+        from cmaen.config import changed, fine_tuning, load_config, parse_overrides
         from cmaen.training.run import train as run
+    begins = shipped_checkpoint() if initial_weights == "shipped" else initial_weights and Path(initial_weights)
     options = {
         "data.path": data,
         "data.votes": votes,
         "backbone_weights": backbone_weights,
-        "initial_weights": initial_weights,
+        "initial_weights": begins,
         "output": output,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
@@ -60,7 +65,10 @@ def train(
         "seed": seed,
     }
     overrides = _given(options) | parse_overrides(settings or [])
-    plan = _with_data(load_config(config, overrides))
+    if begins and config is None:
+        plan = _with_data(changed(fine_tuning(begins), overrides))
+    else:
+        plan = _with_data(load_config(config, overrides))
     rank_zero_only(typer.echo)(f"best checkpoint: {run(plan, resume=resume)}")
 
 
@@ -132,14 +140,14 @@ def answers(
     """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
     log(verbose)
     with extra("distillation", "train"):
-        from cmaen.data.fer2013 import find_fer2013, load_fer2013
+        from cmaen.data.faces import find_data, load_for
         from cmaen.data.splits import Split
         from cmaen.training.distillation import ANSWERS, KeptAnswers
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
-    colour = not read_card(checkpoint).preprocess.grey
-    kept = KeptAnswers.ask(load_fer2013(data or find_fer2013(), Split.TRAIN, colour=colour), checkpoint, bar("batches"))
+    faces = load_for(read_card(checkpoint), data or find_data(), Split.TRAIN)
+    kept = KeptAnswers.ask(faces, checkpoint, bar("batches"))
     kept.write(output)
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
@@ -175,13 +183,11 @@ def export(
     """Write the file that predicting needs, if it computes what the trained network does."""
     log(verbose)
     with extra("exporting", "train"):
-        from cmaen.data.fer2013 import load_fer2013
+        from cmaen.data.faces import load_for
         from cmaen.data.splits import Split
         from cmaen.export import export as run
-    colour = not read_card(checkpoint).preprocess.grey
-    training, validation = (
-        load_fer2013(data, split, colour=colour) if data else None for split in (Split.TRAIN, Split.VALIDATION)
-    )
+    card = read_card(checkpoint)
+    training, validation = (load_for(card, data, split) if data else None for split in (Split.TRAIN, Split.VALIDATION))
     parity = run(checkpoint, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
@@ -198,9 +204,9 @@ def _log(verbose: bool) -> None:
 def _with_data(config: Config) -> Config:
     """The configuration with the data that lie where they are looked for, if it names none."""
     from cmaen.config import changed
-    from cmaen.data.fer2013 import find_fer2013
+    from cmaen.data.faces import find_data
 
-    return config if config.data.path else changed(config, {"data.path": find_fer2013()})
+    return config if config.data.path else changed(config, {"data.path": find_data()})
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The folder tree that :func:`cmaen.data.fer2013.load_fer2013` reads: writing it, and what was done to its faces."""
+"""The folder tree that :func:`cmaen.data.faces.load_faces` reads: writing it, and what was done to its faces."""
 
 from __future__ import annotations
 

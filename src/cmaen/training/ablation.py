@@ -105,10 +105,10 @@ def ablate(
             other faces.
     """
     config = _in_one_precision(config)
-    read = lru_cache(maxsize=2)(lambda data, grey: read_data(data, colour=not grey))
+    read = lru_cache(maxsize=2)(lambda data, grey, side: read_data(data, colour=not grey, side=side))
 
     def faces_of(run: Config) -> Faces:
-        return read(run.data, run.preprocess.grey)
+        return read(run.data, run.preprocess.grey, run.preprocess.source_size or run.preprocess.image_size)
 
     for name, seed in progress([(name, seed) for seed in seeds for name in variants]):
         log.info("%s, seed %d", name, seed)

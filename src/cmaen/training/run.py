@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cmaen.card import Card, read_card
 from cmaen.config import Config, DataConfig
-from cmaen.data.fer2013 import load_fer2013
+from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
@@ -76,7 +76,8 @@ def train(config: Config, *, resume: bool = False) -> Path:
     precision = precision_of(
         settings.precision, settings.accelerator, began=began.precision if began else None, say=leads
     )
-    training, validation = read_data(config.data, colour=not config.preprocess.grey)
+    spec = PreprocessSpec(**config.preprocess.model_dump())
+    training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
     record = Record(
         precision, began.pretraining if began else _pretraining(config), sources_of(config, training, validation)
     )
@@ -87,7 +88,6 @@ def train(config: Config, *, resume: bool = False) -> Path:
         write_text(config.output / "revision.txt", f"{_revision()}\n")
         record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
-    spec = PreprocessSpec(**config.preprocess.model_dump())
     model = _initial_model(config, training, spec, resume=resume)
     module = EmotionModule(
         model,
@@ -121,8 +121,13 @@ def train(config: Config, *, resume: bool = False) -> Path:
     return config.output / BEST
 
 
-def read_data(data: DataConfig, *, colour: bool) -> tuple[FaceSet, FaceSet]:
+def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, FaceSet]:
     """The faces that are trained on, with their votes, and those that are validated on.
+
+    Args:
+        data: Which.
+        colour: Keep it.
+        side: Pixels that faces of different sizes are brought to.
 
     Raises:
         ConfigError: The configuration names no data.
@@ -130,7 +135,10 @@ def read_data(data: DataConfig, *, colour: bool) -> tuple[FaceSet, FaceSet]:
     """
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training, validation = (load_fer2013(data.path, split, colour=colour) for split in (Split.TRAIN, Split.VALIDATION))
+    training, validation = (
+        load_faces(data.path, split, colour=colour, labels=data.labels, side=side)
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
     if data.leave_out != "nothing":
         before = len(training)
         training = without_copies(training, validation, exact_only=data.leave_out == "exact")

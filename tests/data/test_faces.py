@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.data import fer2013
-from cmaen.data.fer2013 import find_fer2013, load_fer2013
+from cmaen.data import reading
+from cmaen.data.faces import find_data, load_faces
 from cmaen.data.ferplus import CATEGORIES, join_votes, label_distribution, vote_distribution
 from cmaen.data.splits import Split
 from cmaen.errors import DataError, SplitError
@@ -24,7 +24,7 @@ from cmaen.types import EMOTIONS
 def test_tree_and_zip_hold_the_same(fer_tree: Path, tmp_path: Path) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "fer"), "zip", fer_tree))
     for split, count in ((Split.TRAIN, 8), (Split.VALIDATION, 3), (Split.TEST, 2)):
-        tree, zipped = load_fer2013(fer_tree, split), load_fer2013(archive, split)
+        tree, zipped = load_faces(fer_tree, split), load_faces(archive, split)
         assert tree.names == zipped.names
         assert np.array_equal(tree.images, zipped.images)
         assert tree.fingerprint() == zipped.fingerprint() != tree.select(np.arange(1, len(tree))).fingerprint()
@@ -38,17 +38,17 @@ def test_the_prefix_decides_in_kaggles_tree(fer_tree: Path, tmp_path: Path) -> N
     """Kaggle's ``test`` folder holds PublicTest and PrivateTest together."""
     for folder in ("validation", "test"):
         shutil.copytree(fer_tree / folder, tmp_path / "test", dirs_exist_ok=True)
-    assert len(load_fer2013(tmp_path, Split.VALIDATION)) == 21
-    assert len(load_fer2013(tmp_path, Split.TEST)) == 14
+    assert len(load_faces(tmp_path, Split.VALIDATION)) == 21
+    assert len(load_faces(tmp_path, Split.TEST)) == 14
     with pytest.raises(SplitError, match="Training"):
-        load_fer2013(tmp_path, Split.TRAIN)
+        load_faces(tmp_path, Split.TRAIN)
 
 
 def test_a_private_test_image_never_trains_wherever_it_lies(fer_tree: Path, tmp_path: Path) -> None:
     shutil.copytree(fer_tree / "train", tmp_path / "train")
     stray = next((fer_tree / "test" / "happy").iterdir())
     shutil.copy(stray, tmp_path / "train" / "happy")
-    assert len(load_fer2013(tmp_path, Split.TRAIN)) == 56
+    assert len(load_faces(tmp_path, Split.TRAIN)) == 56
 
 
 def test_the_csv_has_another_order_of_labels(tmp_path: Path) -> None:
@@ -62,11 +62,11 @@ def test_the_csv_has_another_order_of_labels(tmp_path: Path) -> None:
         writer.writerow([3, "PublicTest", " ".join(["9"] * 2304)])
         writer.writerow([3, "PublicTest", "1 2 3"])
         writer.writerow([9, "Training", " ".join(["9"] * 2304)])
-    faces = load_fer2013(path, Split.TRAIN)
+    faces = load_faces(path, Split.TRAIN)
     assert [EMOTIONS[label] for label in faces.labels] == kaggle
     assert faces.images[:, 0, 0].tolist() == list(range(7))
     assert len(faces.unreadable) == 1
-    validation = load_fer2013(path, Split.VALIDATION)
+    validation = load_faces(path, Split.VALIDATION)
     assert validation.names == ("fer0000007.png",)
     assert validation.unreadable[0].startswith("fer0000008.png")
 
@@ -75,36 +75,40 @@ def test_unreadable_images_are_reported_and_left_out(fer_tree: Path, tmp_path: P
     root = tmp_path / "fer"
     shutil.copytree(fer_tree, root)
     (root / "train" / "sad" / "Training_bad.png").write_bytes(b"not an image")
-    faces = load_fer2013(root, Split.TRAIN)
+    faces = load_faces(root, Split.TRAIN)
     assert len(faces) == 56
     assert "Training_bad.png" in faces.unreadable[0]
 
 
-def test_images_of_different_sizes_are_refused(fer_tree: Path, tmp_path: Path) -> None:
+def test_images_of_different_sizes_are_brought_to_one(fer_tree: Path, tmp_path: Path) -> None:
     shutil.copytree(fer_tree / "train", tmp_path / "train")
-    Image.new("L", (64, 64)).save(tmp_path / "train" / "sad" / "Training_large.png")
-    with pytest.raises(DataError, match="one set has one size"):
-        load_fer2013(tmp_path, Split.TRAIN)
+    Image.new("L", (64, 80), 7).save(tmp_path / "train" / "sad" / "Training_large.png")
+    for side in (48, 40):
+        faces = load_faces(tmp_path, Split.TRAIN, side=side)
+        assert faces.images.shape == (57, side, side)
+        assert (faces.images[faces.names.index("train/sad/Training_large.png")] == 7).all()
+    one = load_faces(fer_tree, Split.TRAIN, side=40)  # of one size they stay as they are
+    assert one.images.shape == (56, 48, 48)
 
 
 def test_what_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        load_fer2013(tmp_path / "nothing", Split.TRAIN)
+        load_faces(tmp_path / "nothing", Split.TRAIN)
     with pytest.raises(SplitError, match="no readable image"):
-        load_fer2013(tmp_path, Split.TRAIN)
+        load_faces(tmp_path, Split.TRAIN)
     text = tmp_path / "notes.txt"
     text.write_text("hello")
     with pytest.raises(DataError, match="neither"):
-        load_fer2013(text, Split.TRAIN)
+        load_faces(text, Split.TRAIN)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="lacks the columns"):
-        load_fer2013(wrong, Split.TRAIN)
+        load_faces(wrong, Split.TRAIN)
     damaged = tmp_path / "damaged.zip"
     with zipfile.ZipFile(damaged, "w") as archive:
         archive.writestr("train/sad/Training_1.png", b"not an image")
     with pytest.raises(SplitError):
-        load_fer2013(damaged, Split.TRAIN)
+        load_faces(damaged, Split.TRAIN)
 
 
 def zip_of(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -124,7 +128,7 @@ def test_a_bomb_in_a_zip_is_left_out_before_it_is_unpacked(tmp_path: Path, face:
     path = zip_of(tmp_path / "bomb.zip", {"train/sad/a.png": face, "train/sad/b.png": bytes(size)})
     assert path.stat().st_size < 2**20
     tracemalloc.start()
-    faces = load_fer2013(path, Split.TRAIN)
+    faces = load_faces(path, Split.TRAIN)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(faces) == 1
@@ -135,7 +139,7 @@ def test_a_bomb_in_a_zip_is_left_out_before_it_is_unpacked(tmp_path: Path, face:
 def test_a_bomb_that_lies_about_its_size_is_left_out(tmp_path: Path, face: bytes) -> None:
     path = zip_of(tmp_path / "bomb.zip", {"train/sad/a.png": face, "train/sad/b.png": bytes(64 * 2**20)})
     path.write_bytes(path.read_bytes().replace((64 * 2**20).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
-    faces = load_fer2013(path, Split.TRAIN)
+    faces = load_faces(path, Split.TRAIN)
     assert len(faces) == 1
     assert "cannot be unpacked" in faces.unreadable[0]
 
@@ -151,19 +155,19 @@ def test_members_that_cannot_be_unpacked_are_left_out(tmp_path: Path, face: byte
     entry = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
     data[entry + 8] |= 1
     path.write_bytes(data)
-    faces = load_fer2013(path, Split.TRAIN)
+    faces = load_faces(path, Split.TRAIN)
     assert faces.names == ("train/sad/c.png",)
     assert ["encrypted" in reason for reason in faces.unreadable] == [False, True]
     other = zip_of(tmp_path / "other.zip", {"train/sad/a.png": face}, zipfile.ZIP_LZMA)
     with pytest.raises(SplitError):
-        load_fer2013(other, Split.TRAIN)
+        load_faces(other, Split.TRAIN)
 
 
 def test_a_zip_whose_directory_is_damaged(tmp_path: Path, face: bytes) -> None:
     path = zip_of(tmp_path / "fer.zip", {"train/sad/a.png": face, "train/sad/ü.png": face})
     path.write_bytes(path.read_bytes().replace("ü".encode(), b"\xff\xff"))
     with pytest.raises(DataError, match="damaged zip"):
-        load_fer2013(path, Split.TRAIN)
+        load_faces(path, Split.TRAIN)
 
 
 def test_images_that_are_far_too_large(tmp_path: Path, face: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,12 +176,12 @@ def test_images_that_are_far_too_large(tmp_path: Path, face: bytes, monkeypatch:
     Image.new("L", (2100, 2100)).save(folder / "a.png")
     for name in "bc":
         (folder / f"{name}.png").write_bytes(face)
-    faces = load_fer2013(tmp_path, Split.TRAIN)
+    faces = load_faces(tmp_path, Split.TRAIN)
     assert len(faces) == 2
     assert "over the limit" in faces.unreadable[0]
-    monkeypatch.setattr(fer2013, "MAX_TOTAL", 48 * 48)
+    monkeypatch.setattr(reading, "MAX_TOTAL", 48 * 48)
     with pytest.raises(DataError, match="scale them down"):
-        load_fer2013(tmp_path, Split.TRAIN)
+        load_faces(tmp_path, Split.TRAIN)
 
 
 ROW = "3," + " ".join(["9"] * 2304) + ",Training"
@@ -199,7 +203,7 @@ ROW = "3," + " ".join(["9"] * 2304) + ",Training"
 def test_a_row_that_cannot_be_read_is_left_out(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_text(f"emotion,pixels,Usage\n{bad}\n\n{ROW}\n")
-    faces = load_fer2013(path, Split.TRAIN)
+    faces = load_faces(path, Split.TRAIN)
     assert faces.names == ("fer0000001.png",)
     assert len(faces.unreadable) == 1
     assert len(faces.unreadable[0]) <= 300
@@ -222,14 +226,14 @@ def test_a_csv_that_is_no_text_or_has_no_end(tmp_path: Path, content: bytes) -> 
     path = tmp_path / "fer2013.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"fer2013\.csv|more than 100,000 images are unreadable"):
-        load_fer2013(path, Split.TRAIN)
+        load_faces(path, Split.TRAIN)
 
 
 def test_the_reader_of_csv_files_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_text(f"emotion,pixels,Usage\n{ROW}\n")
     before = csv.field_size_limit()
-    load_fer2013(path, Split.TRAIN)
+    load_faces(path, Split.TRAIN)
     assert csv.field_size_limit() == before
 
 
@@ -238,13 +242,13 @@ def test_names_that_are_no_text(tmp_path: Path, face: bytes) -> None:
     folder = tmp_path / "train" / "sad"
     folder.mkdir(parents=True)
     (folder / os.fsdecode(b"\xff.png")).write_bytes(face)
-    faces = load_fer2013(tmp_path, Split.TRAIN)
+    faces = load_faces(tmp_path, Split.TRAIN)
     assert faces.names == (r"train/sad/\xff.png",)
     assert faces.fingerprint()
 
 
 def test_splits_cannot_be_mistaken(fer_tree: Path) -> None:
-    validation = load_fer2013(fer_tree, Split.VALIDATION)
+    validation = load_faces(fer_tree, Split.VALIDATION)
     with pytest.raises(SplitError, match="only Training may be used for balancing"):
         validation.require(Split.TRAIN, "balancing")
     assert Split.parse("PublicTest") is Split.parse(" validation ") is Split.VALIDATION
@@ -253,7 +257,7 @@ def test_splits_cannot_be_mistaken(fer_tree: Path) -> None:
 
 
 def test_votes_join_by_name_and_become_distributions(fer_tree: Path, tmp_path: Path) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     path = tmp_path / "votes.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -268,7 +272,7 @@ def test_votes_join_by_name_and_become_distributions(fer_tree: Path, tmp_path: P
     assert shares[0, EMOTIONS.index("neutral")] == 0.25
     for row in (1, 2, 3):  # no vote for an emotion, a blank row, no row: the label itself
         assert shares[row, faces.labels[row]] == 1
-    validation = load_fer2013(fer_tree, Split.VALIDATION)
+    validation = load_faces(fer_tree, Split.VALIDATION)
     with pytest.raises(DataError, match="no row"):
         join_votes(validation, path)
 
@@ -277,12 +281,12 @@ def test_a_file_that_holds_no_votes(fer_tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("file,neutral\na,1\n")
     with pytest.raises(DataError, match="lacks columns"):
-        join_votes(load_fer2013(fer_tree, Split.TRAIN), path)
+        join_votes(load_faces(fer_tree, Split.TRAIN), path)
 
 
 @pytest.mark.parametrize("count", ["300", "-1", "many", "1" * 200_000])
 def test_votes_that_are_none(fer_tree: Path, tmp_path: Path, count: str) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     path = tmp_path / "votes.csv"
     path.write_text(f"file,{','.join(CATEGORIES)}\n{faces.names[0]},{count}{',1' * 9}\n")
     with pytest.raises(DataError, match="cannot be read as FER"):
@@ -290,7 +294,7 @@ def test_votes_that_are_none(fer_tree: Path, tmp_path: Path, count: str) -> None
 
 
 def test_votes_tell_the_labels_with_the_labels_own_shares(fer_tree: Path) -> None:
-    faces = load_fer2013(fer_tree, Split.TRAIN)
+    faces = load_faces(fer_tree, Split.TRAIN)
     votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)
     votes[:, CATEGORIES.index("neutral")] = 7  # these annotators see neutral faces everywhere,
     seen = [
@@ -307,9 +311,9 @@ def test_votes_tell_the_labels_with_the_labels_own_shares(fer_tree: Path) -> Non
 
 
 def test_the_two_splits_that_are_measured_may_be_one(fer_tree: Path) -> None:
-    both = load_fer2013(fer_tree, Split.parse("validation, test"))
+    both = load_faces(fer_tree, Split.parse("validation, test"))
     assert both.split is Split.BOTH
-    parts = [load_fer2013(fer_tree, part) for part in (Split.VALIDATION, Split.TEST)]
+    parts = [load_faces(fer_tree, part) for part in (Split.VALIDATION, Split.TEST)]
     assert both.names == parts[0].names + parts[1].names
     assert both.counts() == dict.fromkeys(EMOTIONS, 5)
     with pytest.raises(SplitError, match="only Training may be used"):
@@ -322,9 +326,9 @@ def test_the_two_splits_that_are_measured_may_be_one(fer_tree: Path) -> None:
 def test_data_are_found_where_they_usually_lie(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"no FER2013 in data.fer2013\.zip.*--data"):
-        find_fer2013()
+        find_data()
     shutil.copytree(fer_tree, "fer2013")
-    assert find_fer2013() == Path("fer2013")
+    assert find_data() == Path("fer2013")
     Path("data").mkdir()
     Path("data/fer2013.csv").touch()
-    assert find_fer2013() == Path("data/fer2013.csv")
+    assert find_data() == Path("data/fer2013.csv")

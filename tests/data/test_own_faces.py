@@ -1,0 +1,129 @@
+"""Data as people have them: other names and labels, mixed sizes, no splits, people who must not stand on both sides."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("sklearn")
+
+from cmaen.data.drawing import drawn
+from cmaen.data.faces import load_faces
+from cmaen.data.labelling import ALL, Labelling
+from cmaen.data.splits import FaceSet, Split
+from cmaen.errors import DataError, SplitError
+from cmaen.types import EMOTIONS
+
+
+def noise(rng: np.random.Generator, side: int = 32) -> Image.Image:
+    return Image.fromarray(rng.integers(0, 256, (side, side + 5, 3), np.uint8))
+
+
+def folder(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
+    """A folder of class folders with pictures of mixed sizes."""
+    rng = np.random.default_rng(seed)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            noise(rng, int(rng.integers(20, 60))).save(root / name / f"{number}.png")
+    return root
+
+
+def test_usual_names_of_the_emotions_are_known_and_others_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = folder(tmp_path, {"Anger": 10, "happiness": 12, "contempt": 3})
+    with caplog.at_level(logging.WARNING):
+        learnt, validated = (load_faces(root, split) for split in (Split.TRAIN, Split.VALIDATION))
+    assert learnt.classes == EMOTIONS
+    assert len(learnt) + len(validated) == 22
+    assert validated.counts()["angry"] >= 1
+    assert "classes left out: contempt (3)" in caplog.text
+    assert not set(learnt.names) & set(validated.names)
+    assert learnt.images.shape[1:] == (48, 48)
+    with pytest.raises(SplitError, match="no readable image of the split test"):
+        load_faces(root, Split.TEST)
+
+
+def test_labels_of_ones_own(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"pain": 10, "Engaged": 10, "happy": 10})
+    assert load_faces(root, Split.TRAIN, labels=ALL).classes == ("engaged", "happy", "pain")
+    chosen = load_faces(root, Split.TRAIN, labels=("pain", "joy"))
+    assert chosen.classes == ("pain", "joy")
+    colour = load_faces(root, Split.TRAIN, labels=ALL, colour=True, side=24)
+    assert colour.images.shape[1:] == (24, 24, 3)
+    with pytest.raises(DataError, match=r"one class alone.*pain \(3\)"):
+        load_faces(folder(tmp_path / "one", {"pain": 3}), Split.TRAIN, labels=ALL)
+    with pytest.raises(DataError, match=r"there is engaged \(2\), pain \(2\).*data.labels=all"):
+        load_faces(folder(tmp_path / "none", {"pain": 2, "engaged": 2}), Split.TRAIN)
+
+
+def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "photo.png")
+    noise(rng).save(tmp_path / "face.png")
+    rows = [
+        ("photo.png", "sadness", "train", "10", "5", "20", "30"),
+        ("photo.png", "joy", "train", "30", "5", "20", "30"),
+        ("face.png", "joy", "val", "", "", "", ""),
+        ("missing.png", "joy", "train", "", "", "", ""),
+        ("photo.png", "joy", "train", "90", "5", "20", "30"),
+        ("face.png", "joy", "nowhere", "", "", "", ""),
+    ]
+    path = tmp_path / "faces.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "split", "x", "y", "width", "height"), *rows])
+    with caplog.at_level(logging.WARNING):
+        faces = load_faces(path, Split.TRAIN, colour=True)
+    assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
+    assert np.array_equal(faces.images[0], picture[5:35, 10:30])
+    assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
+    assert "1 images stand in no split" in caplog.text
+    assert len(load_faces(path, Split.VALIDATION)) == 1
+    path.write_text("file,emotion\na,b\n")
+    with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):
+        load_faces(path, Split.TRAIN)
+
+
+def test_what_belongs_together_stays_on_one_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 32, 32), np.uint8)
+    images[30] = images[3]  # a copy
+    images[31] = images[4][:, ::-1]  # and a mirrored one
+    labels = np.arange(60) % 2
+    faces = FaceSet(Split.TRAIN, images, labels, tuple(map(str, range(60))), classes=("calm", "tense"))
+    groups = [str(index // 2 % 10) if index < 20 else None for index in range(60)]
+    chosen = drawn(faces, groups)
+    assert 4 <= chosen.sum() <= 8
+    assert set(labels[chosen]) == {0, 1}
+    assert chosen[3] == chosen[30]
+    assert chosen[4] == chosen[31]
+    for group in set(groups) - {None}:
+        assert len({bool(chosen[index]) for index in range(20) if groups[index] == group}) == 1
+    assert np.array_equal(chosen, drawn(faces, groups))
+
+
+def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 20 + [1])
+    faces = FaceSet(
+        Split.TRAIN, rng.integers(0, 256, (21, 8, 8), np.uint8), labels, tuple(map(str, range(21))), classes=("a", "b")
+    )
+    with caplog.at_level(logging.WARNING):
+        chosen = drawn(faces, [None] * 21)
+    assert not chosen[20]
+    assert chosen.sum() == 2
+    assert "a single face or group of b" in caplog.text
+
+
+def test_names_and_classes() -> None:
+    labelling = Labelling.of(["Happy", "joy", "bored", "bored"], None)
+    assert (labelling.index("JOY "), labelling.index("bored")) == (EMOTIONS.index("happy"), None)
+    assert labelling.skipped == {"bored": 2}
+    assert Labelling.of(["joy", "happy"], ALL).classes == ("happy", "joy")
