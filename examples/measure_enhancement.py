@@ -2,7 +2,8 @@
 
 python examples/measure_enhancement.py fer2013.zip sheets utkface_sharp
 
-The folder of sheets gets two pictures to look at: held-out faces with their truth, and faces of FER2013.
+The folder of sheets gets pictures to look at: held-out faces with their truth, faces of FER2013, and the astronaut,
+reduced to 48 grey pixels: bicubic, SwinIR, DDColor, and the truth.
 """
 
 import sys
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from cmaen import EmotionPredictor
 from cmaen.card import read_card, shipped_checkpoint
 from cmaen.data.augmentation import augment
 from cmaen.data.faces import load_faces
@@ -22,6 +24,7 @@ from cmaen.data.restoration import degraded, load_colour_faces, reduced
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.enhance.steps import build_chain
+from cmaen.images import read_image
 from cmaen.training.precision import Hardware, automatic
 
 SMALL, LARGE, BATCH = 48, 192, 16
@@ -125,3 +128,10 @@ print(f"and to two light augmentations {(answers(augmented(0)) == answers(augmen
 shown = np.random.default_rng(2).permutation(len(faces))[:10]
 rows = (bicubic(as_rgb[shown]), enhanced[shown], through(coloured, enhanced[shown]))
 sheet(*rows).save(sheets / "fer2013.png")
+
+photo = read_image(Path(__file__).parent / "astronaut.png")
+pipeline = EmotionPredictor().pipeline
+face = cv2.resize(pipeline.crop(photo, pipeline.detect(photo)[0]), (LARGE, LARGE), interpolation=cv2.INTER_AREA)
+small = reduced(grey(face[None])[0])[None]
+enhanced = grey(larger(small))
+Image.fromarray(np.hstack([bicubic(small)[0], enhanced[0], coloured(enhanced)[0], face])).save(sheets / "astronaut.png")

@@ -116,7 +116,7 @@ def grey_of(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
 def reduced(large: Faces) -> Faces:
     """RGB uint8 [S, S, 3] at a quarter of the side, by a bicubic filter."""
     side = large.shape[0] // _SCALE
-    return np.asarray(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def degraded(large: Faces, rng: np.random.Generator) -> Faces:
