@@ -129,6 +129,35 @@ def inference(
         raise typer.Exit(1)
 
 
+def crop(
+    input_dir: Annotated[Path, typer.Option(help="Folder of photographs, at any depth.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for the faces, of the same shape.")],
+    every: Annotated[bool, typer.Option("--every", help="All faces of a photograph, not the largest alone.")] = False,
+    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
+    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
+    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    checkpoint: Checkpoint = None,
+    verbose: Verbose = False,
+) -> None:
+    """Find, align and cut out the faces of photographs as prediction does, to train on them."""
+    log(verbose)
+    from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.inference.detectors import DetectorOptions
+    from cmaen.inference.run import run
+    from cmaen.inference.sinks import sink_class
+    from cmaen.inference.sources import open_source
+
+    folder = checkpoint or shipped_checkpoint()
+    options = DetectorOptions(min_score=min_score, min_face=min_face)
+    pipeline = _pipeline("auto", folder, detector, options, batch_size=32, smoothing=0.0, threads=1)
+    crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
+    with closing(open_source("folder", str(input_dir))) as source:
+        total = source.count() if sys.stderr.isatty() else None
+        sinks = [crops, _Table(only_errors=True)]
+        summary = run(source, pipeline, sinks, progress=lambda results: progress(results, "images", total))
+    typer.echo(f"{_tallied(summary)}: {output_dir}")
+
+
 def _pipeline(
     engine: str,
     checkpoint: Path,

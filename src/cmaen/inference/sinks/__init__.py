@@ -56,6 +56,7 @@ class _Home(NamedTuple):
 SINKS = {
     "records": _Home("records", "RecordSink"),
     "pictures": _Home("pictures", "PictureSink"),
+    "crops": _Home("crops", "CropSink"),
     "video": _Home("video", "VideoSink", "video"),
     "timeline": _Home("timeline", "TimelineSink", "report"),
     "window": _Home("window", "WindowSink", "video"),

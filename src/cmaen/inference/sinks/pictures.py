@@ -37,14 +37,14 @@ class PictureSink:
                 raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
             check_place(target)
         self._target = target
-        self._root = None if root is None else _path(printable(root))
+        self._root = None if root is None else path_of(printable(root))
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         if not result.faces or drawn is None:
             return
-        source = _path(result.frame.name)
+        source = path_of(result.frame.name)
         target = self._target if self._root is None else self._target / source.relative_to(self._root)
         if _same(target, source):
             log.warning("%s is the image itself; choose another place for the annotated picture", target)
@@ -71,7 +71,7 @@ class PictureSink:
         """Nothing is open."""
 
 
-def _path(name: str) -> Path:
+def path_of(name: str) -> Path:
     """The path of a printable name; of one that is not UTF-8, a path of that text."""
     return Path(os.fsdecode(name.encode()))
 

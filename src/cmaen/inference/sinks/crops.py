@@ -1,0 +1,64 @@
+"""Faces cut out of pictures, as prediction cuts them out: data to learn from."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from cmaen.data.tree import png
+from cmaen.errors import OutputError
+from cmaen.files import replacing
+from cmaen.images import printable
+from cmaen.inference.alignment import crop_face
+from cmaen.inference.sinks.pictures import path_of
+from cmaen.preprocessing import CropSpec
+from cmaen.types import Image, Result
+
+log = logging.getLogger(__name__)
+
+
+class CropSink:
+    """Writes the faces of each picture of a folder as PNG, to the same place in another folder.
+
+    ``a/photo.jpg`` becomes ``a/photo.png``; further faces, from the second largest on, ``a/photo-1.png`` and so on.
+
+    Args:
+        target: The other folder.
+        root: The folder that the pictures come from.
+        spec: How large a crop is against the face's box.
+        every: All faces of a picture, or the largest alone.
+    """
+
+    draws = True
+
+    def __init__(self, target: Path, *, root: Path, spec: CropSpec, every: bool = False) -> None:
+        self._target, self._root = target, path_of(printable(root))
+        self._spec, self._every = spec, every
+        self._failures = 0
+
+    def write(self, result: Result, drawn: Image | None) -> None:
+        """See :class:`~cmaen.inference.sinks.Sink`."""
+        image = result.frame.image
+        if image is None:
+            return
+        place = path_of(result.frame.name).relative_to(self._root)
+        for number, face in enumerate(result.faces if self._every else result.faces[:1]):
+            name = f"{place.stem}-{number}.png" if number else f"{place.stem}.png"
+            try:
+                with replacing(self._target / place.with_name(name)) as temporary:
+                    temporary.write_bytes(png(crop_face(image, face.face, self._spec)))
+            except OutputError as error:
+                self._failures += 1
+                log.warning("%s", error)
+
+    def finish(self) -> None:
+        """Every crop that was written is whole already.
+
+        Raises:
+            OutputError: Some could not be written.
+        """
+        if self._failures:
+            raise OutputError(f"faces that could not be written: {self._failures}")
+
+    def close(self) -> None:
+        """Nothing is open."""
