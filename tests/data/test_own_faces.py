@@ -13,11 +13,12 @@ from PIL import Image
 pytest.importorskip("sklearn")
 
 from cmaen.data.drawing import drawn
-from cmaen.data.faces import load_faces
+from cmaen.data.faces import by_column, load_faces
 from cmaen.data.labelling import ALL, Labelling
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError, SplitError
 from cmaen.types import EMOTIONS
+from tests.test_cli import cmaen
 
 
 def noise(rng: np.random.Generator, side: int = 32) -> Image.Image:
@@ -127,3 +128,24 @@ def test_names_and_classes() -> None:
     assert (labelling.index("JOY "), labelling.index("bored")) == (EMOTIONS.index("happy"), None)
     assert labelling.skipped == {"bored": 2}
     assert Labelling.of(["joy", "happy"], ALL).classes == ("happy", "joy")
+
+
+def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "faces.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split", "age"])
+        for number in range(12):
+            noise(rng).save(tmp_path / f"{number}.png")
+            writer.writerow([f"{number}.png", ("joy", "anger")[number % 2], "val", ("old", "young", "")[number % 3]])
+    faces = load_faces(path, Split.VALIDATION)
+    groups = by_column(faces, path, "age")
+    assert {name: len(group) for name, group in groups.items()} == {"old": 4, "young": 4}
+    assert groups["old"].names == ("0.png", "3.png", "6.png", "9.png")
+    for where, column in ((path, "gender"), (tmp_path, "age"), (path, "split ")):
+        with pytest.raises(DataError, match="column"):
+            by_column(faces, where, column)
+    report = cmaen("test", "--data", path, "--split", "validation", "--by", "age")
+    assert "PublicTest, age old" in report
+    assert "ECE" in report

@@ -32,6 +32,10 @@ def test(
     without_copies: Annotated[
         bool, typer.Option("--without-copies", help="Also measure without the images that stand in Training too.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Also measure by what a column of a CSV says, like an age or a skin tone."),
+    ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Also measure with each face and its mirror image averaged.")
     ] = False,
@@ -46,7 +50,7 @@ def test(
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
-    from cmaen.data.faces import find_data, load_for
+    from cmaen.data.faces import by_column, find_data, load_for
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
@@ -76,6 +80,8 @@ def test(
             if without_copies:
                 raise
             typer.echo(f"not measured without copies: {error}", err=True)
+    if by is not None:
+        subsets |= {f"{by} {value}": group for value, group in by_column(faces, data, by).items()}
     logits = logits_of(faces, card.preprocess, network, progress=bar("batches"))
     assessment = assess(faces, logits, temperature=card.temperature, rng=np.random.default_rng(0), subsets=subsets)
     for name, headline in assessment.headlines.items():
@@ -307,7 +313,7 @@ def _show_headline(title: str, headline: Headline) -> None:
     low, high = headline.accuracy_interval
     console.print(
         f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   "
-        f"{metrics.count} faces",
+        f"ECE {headline.calibration.ece_equal_mass:.4f}   {metrics.count} faces",
         highlight=False,
     )
 

@@ -123,6 +123,30 @@ def load_for(card: Card, path: Path, split: Split) -> FaceSet:
     return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side)
 
 
+def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
+    """The faces by what a column of their CSV says of them, like an age or a skin tone; by the value, in its order.
+
+    Args:
+        faces: That :func:`load_faces` has loaded from it.
+        path: A CSV with the column ``path``.
+        column: Another one; faces without a value are left out.
+
+    Raises:
+        DataError: There is no such CSV or column, or no face has a value.
+    """
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        raise DataError(f"{path} is no CSV, and only a CSV has columns: path, label, and {column}")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        if column not in [name.strip() for name in next(csv.reader(file), [])]:
+            raise DataError(f"{path} has no column {column!r}")
+    values = {_name_of(row, number): row.get(column, "") for number, row in _lines_of(path)}
+    found = np.array([values.get(name, "") for name in faces.names])
+    groups = {value: faces.select(found == value) for value in sorted(set(found.tolist()) - {""})}
+    if not groups:
+        raise DataError(f"no face has a value in the column {column!r} of {path}")
+    return groups
+
+
 def split_of(path: PurePosixPath) -> Split | None:
     """The split of a file ``<split>/<class>/<name>``: by the official prefix of its name, else by its folder."""
     official = official_split(path.name)
@@ -240,13 +264,23 @@ def _of_csv(path: Path, split: Split, colour: bool, labels: Sequence[str] | str 
 
 def _rows_of(path: Path) -> Iterator[Entry]:
     """A face a row; its path is looked for beside the CSV."""
+    for number, row in _lines_of(path):
+        named = row.get("split", "")
+        split = _split_named(named) if named else None
+        read = partial(_cut, path.parent, row)
+        yield Entry(_name_of(row, number), row["label"], split, row.get("group") or None, read)
+
+
+def _lines_of(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a CSV by their numbers, from 2."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         for number, line in enumerate(csv.DictReader(file), 2):
-            row = {str(key).strip(): (value or "").strip() for key, value in line.items() if isinstance(value, str)}
-            named = row.get("split", "")
-            split = _split_named(named) if named else None
-            name = f"{row['path']} (row {number})" if any(row.get(key) for key in _BOX) else row["path"]
-            yield Entry(name, row["label"], split, row.get("group") or None, partial(_cut, path.parent, row))
+            yield number, {str(key).strip(): value.strip() for key, value in line.items() if isinstance(value, str)}
+
+
+def _name_of(row: dict[str, str], number: int) -> str:
+    """The path of a row, told from others of that picture."""
+    return f"{row['path']} (row {number})" if any(row.get(key) for key in _BOX) else row["path"]
 
 
 def _cut(root: Path, row: dict[str, str]) -> Image:

@@ -28,11 +28,12 @@ OFFICIAL = "official"
 
 
 class Headline(NamedTuple):
-    """The figures of a set of faces, with 95 % bootstrap intervals."""
+    """The figures of a set of faces, with 95 % bootstrap intervals, and how honest its confidences are."""
 
     metrics: Metrics
     accuracy_interval: Interval
     macro_f1_interval: Interval
+    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Assessment:
                 **headline.metrics.as_dict(),
                 "accuracy_interval": list(headline.accuracy_interval),
                 "macro_f1_interval": list(headline.macro_f1_interval),
+                "calibration": headline.calibration.as_dict(),
             }
             for name, headline in self.headlines.items()
         }
@@ -104,10 +106,10 @@ def assess(
         raise DataError(f"all faces are labelled {classes[faces.labels[0]]}; measuring needs two classes at least")
     labels, answers = faces.labels, probabilities(logits, temperature)
     row_of = {name: row for row, name in enumerate(faces.names)}
-    headlines = {OFFICIAL: _headline(labels, answers.argmax(axis=1), classes, rng)}
+    headlines = {OFFICIAL: _headline(labels, answers, classes, rng)}
     for name, subset in (subsets or {}).items():
         rows = np.array([row_of[key] for key in subset.names])
-        headlines[name] = _headline(labels[rows], answers[rows].argmax(axis=1), classes, rng)
+        headlines[name] = _headline(labels[rows], answers[rows], classes, rng)
     positive = one_hot(labels, len(classes))
     present = [index for index in range(len(classes)) if positive[:, index].any()]
     annotators = None
@@ -171,7 +173,7 @@ def metrics_csv(assessment: Assessment) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["set", "emotion", "precision", "recall", "f1", "faces", "accuracy"])
-    for name, (metrics, _, _) in assessment.headlines.items():
+    for name, (metrics, *_) in assessment.headlines.items():
         for emotion, figures in metrics.by_emotion.items():
             shares = (f"{value:.6f}" for value in (figures.precision, figures.recall, figures.f1))
             writer.writerow([name, emotion, *shares, figures.support, ""])
@@ -180,10 +182,12 @@ def metrics_csv(assessment: Assessment) -> str:
 
 
 def _headline(
-    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: Sequence[str], rng: np.random.Generator
+    labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str], rng: np.random.Generator
 ) -> Headline:
+    predictions = answers.argmax(axis=1)
     return Headline(
         measure(labels, predictions, classes),
         bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).accuracy, len(labels), rng),
         bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).macro_f1, len(labels), rng),
+        calibration(labels, answers),
     )
