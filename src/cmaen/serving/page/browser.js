@@ -1,0 +1,91 @@
+/** The engine that needs no server: both networks run in this browser, in a worker. */
+import { forget, notice } from './dom.js';
+
+const LIVE_SIDE = 640;
+
+/** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
+export function createEngine() {
+  const worker = new Crew();
+  notice('loading', 'Fetching the networks (20 MB, once). You can choose a photo meanwhile.', 'busy');
+  const loaded = worker.ask('load').then(
+    () => forget('loading'),
+    (error) => notice('loading', `The networks cannot be loaded: ${error.message}`, 'bad'),
+  );
+  return {
+    name: 'browser',
+    parallel: 1,
+    loaded,
+    predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect }),
+    live: (listeners) => new LiveSession(listeners, worker),
+  };
+}
+
+/** The worker, asked by promises. */
+class Crew {
+  #worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  #waiting = new Map();
+  #count = 0;
+
+  constructor() {
+    this.#worker.addEventListener('message', ({ data: { id, value, error } }) => {
+      const { done, failed } = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) done(value);
+      else failed(new Error(error));
+    });
+    this.#worker.addEventListener('error', (event) => {
+      for (const { failed } of this.#waiting.values()) failed(new Error(event.message || 'the worker did not start'));
+      this.#waiting.clear();
+    });
+  }
+
+  /** Have a job done. */
+  ask(job, input = {}, transfer = []) {
+    this.#count += 1;
+    const id = this.#count;
+    return new Promise((done, failed) => {
+      this.#waiting.set(id, { done, failed });
+      this.#worker.postMessage({ id, job, ...input }, transfer);
+    });
+  }
+}
+
+/** One frame at a time, the newest. */
+class LiveSession {
+  #busy = false;
+  #closed = false;
+  #frame = 0;
+
+  constructor({ onAnswer, onProblem }, worker) {
+    this.onAnswer = onAnswer;
+    this.onProblem = onProblem;
+    this.worker = worker;
+    worker.ask('begin');
+  }
+
+  /** Whether another frame can be taken now. */
+  get ready() {
+    return !this.#busy && !this.#closed;
+  }
+
+  /** Look at what a video shows now. */
+  async send(video, time) {
+    this.#busy = true;
+    try {
+      const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / LIVE_SIDE);
+      const size = { resizeWidth: Math.round(video.videoWidth / scale), resizeHeight: Math.round(video.videoHeight / scale) };
+      const bitmap = await createImageBitmap(video, size);
+      const answer = await this.worker.ask('frame', { bitmap, time, scale }, [bitmap]);
+      this.#frame += 1;
+      if (!this.#closed) this.onAnswer({ frame: this.#frame, dropped: 0, ...answer });
+    } catch (error) {
+      if (!this.#closed) this.onProblem(error.message);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  close() {
+    this.#closed = true;
+  }
+}
