@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from typing import Any
 
 import cv2
 import ray
@@ -38,8 +39,9 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         cv2.setNumThreads(1)
         return create_app(settings)
 
-    deployment = ray_serve.deployment(
-        ray_serve.ingress(build)(),
+    replica: Any = ray_serve.ingress(build)()
+    deployment: Any = ray_serve.deployment(
+        replica,
         name=NAME,
         num_replicas=replicas,
         max_ongoing_requests=settings.limits.queue,
@@ -58,5 +60,5 @@ def serve(settings: Settings, *, host: str, port: int, replicas: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
-    ray_serve.shutdown()
+    ray_serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()

@@ -3,7 +3,7 @@
 The client sends binary messages, each a JPEG or PNG. The server answers each frame that it processes, in order, with
 JSON: ``frame`` (its index as received, from 0), ``dropped`` (how many were left out so far), ``status``, ``error`` and
 ``faces``, each with its ``identity``. Where the server has an API key, it comes in one of the headers of a request, or,
-since browsers cannot set them, as the first message: text, the key and nothing else.
+since browsers cannot set them, as two subprotocols: ``cmaen``, and ``bearer.KEY`` with the key percent-encoded.
 
 The server closes the socket with 1003 (text where a frame is due), 1008 (the key is wrong, or nothing came for too
 long), 1009 (a frame has too many bytes), 1012 (the server stops) or 1013 (too many sockets, or no model yet). A page of
@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 from threading import Condition
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import anyio
 import anyio.to_thread
@@ -35,7 +36,8 @@ from cmaen.serving.service import Service
 from cmaen.serving.settings import Limits
 from cmaen.types import Frame, Result
 
-_SECONDS_FOR_KEY = 5.0
+PROTOCOL, _KEY = "cmaen", "bearer."
+"""Subprotocols: the one that is spoken, and the beginning of the one that carries a key."""
 
 
 class _Received(NamedTuple):
@@ -126,7 +128,8 @@ class Live:
 
     async def __call__(self, websocket: WebSocket) -> None:
         """Answer a client until it, or the server, has had enough."""
-        await websocket.accept()
+        offered = websocket.scope.get("subprotocols", ())
+        await websocket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
         with suppress(WebSocketDisconnect):
             try:
                 self._gate.count(client_of(websocket))
@@ -138,7 +141,7 @@ class Live:
                 await websocket.close(*close)
 
     async def _followed(self, websocket: WebSocket) -> _Close | None:
-        if not await self._may_enter(websocket):
+        if not self._gate.knows(_key_of(websocket)):
             return _Close(1008, "the API key is missing or wrong")
         with self._room.taken():
             source = LiveSource(max_pixels=self._limits.frame_pixels)
@@ -156,13 +159,6 @@ class Live:
                 source.close()
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(results.close, limiter=threads)
-
-    async def _may_enter(self, websocket: WebSocket) -> bool:
-        if self._gate.knows(given_key(websocket.headers)):
-            return True
-        with anyio.move_on_after(_SECONDS_FOR_KEY):
-            return self._gate.knows((await websocket.receive()).get("text"))
-        return False
 
     async def _receive(self, websocket: WebSocket, source: LiveSource) -> _Close | None:
         """Put what comes into the source, until there is a reason not to; ``None`` where the client has left."""
@@ -184,6 +180,13 @@ class Live:
                 self._metrics.live_dropped.inc(source.put(content))
         finally:
             source.close()
+
+
+def _key_of(websocket: WebSocket) -> str | None:
+    for offered in websocket.scope.get("subprotocols", ()):
+        if offered.startswith(_KEY):
+            return unquote(offered.removeprefix(_KEY))
+    return given_key(websocket.headers)
 
 
 def _answer(result: Result, dropped: int) -> str:
