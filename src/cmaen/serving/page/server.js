@@ -111,90 +111,104 @@ async function patience(seconds, what) {
 
 /** Frames to the server, answers back; at most two on their way, so that it never lags. */
 class LiveSession {
+  #socket = null;
+  #opening = false;
+  #closed = false;
+  #encoding = false;
+  #again = 0;
+  #retries = 0;
+  #sent = 0;
+  #answered = 0;
+  #moments = new Map();
+  #canvas = document.createElement('canvas');
+
   constructor({ onAnswer, onProblem }, key) {
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.key = key;
-    this.canvas = document.createElement('canvas');
-    this.sizes = [];
-    this.encoding = false;
-    this.closed = false;
-    this.socket = null;
-    this.connect();
   }
 
-  async connect() {
+  async #connect({ again = false } = {}) {
+    this.#opening = true;
     const url = new URL('v1/live', ROOT);
     url.protocol = url.protocol.replace('http', 'ws');
-    const secret = await this.key.get();
-    if (this.closed) return;
-    const socket = new WebSocket(url, secret ? ['cmaen', `bearer.${encodeURIComponent(secret)}`] : []);
-    socket.addEventListener('message', (event) => this.answered(JSON.parse(event.data)));
-    socket.addEventListener('open', () => forget('live'));
-    socket.addEventListener('close', (event) => this.lost(event));
-    this.sizes = [];
-    this.socket = socket;
+    const secret = await this.key.get({ again });
+    if (this.#closed) return;
+    const socket = new WebSocket(url);
+    socket.addEventListener('open', () => {
+      if (secret) socket.send(secret); // a browser cannot set a WebSocket's headers
+      forget('live');
+      this.#retries = 0;
+      [this.#sent, this.#answered, this.#socket, this.#opening] = [0, 0, socket, false];
+      this.#moments.clear();
+    });
+    socket.addEventListener('message', (event) => this.#take(JSON.parse(event.data)));
+    socket.addEventListener('close', (event) => this.#lost(event));
   }
 
-  lost(event) {
-    if (this.closed) return;
-    if (event.code === 1008 || event.code === 1003) {
-      this.onProblem(event.reason || 'the server refused the live view');
-      return;
+  /** What the server's closing means; the next frame opens another socket, after a rest. */
+  #lost({ code, reason }) {
+    this.#socket = null;
+    this.#opening = false;
+    if (this.#closed) return;
+    if (code === 1008 && reason.includes('key')) {
+      this.#connect({ again: true });
+    } else if (code === 1008) {
+      this.#again = 0; // nothing was sent for long, as when a video stands still
+    } else if (code === 1003 || code === 1009) {
+      this.#again = Infinity;
+      this.onProblem(reason || 'the server refused the frames');
+    } else {
+      this.#retries += 1;
+      const seconds = Math.min(this.#retries, 5);
+      this.#again = performance.now() + 1000 * seconds;
+      notice('live', `${reason || 'The live view lost the server'}. Trying again in ${seconds} s.`, 'busy');
     }
-    notice('live', 'The live view lost the server. Trying again …', 'busy');
-    setTimeout(() => this.closed || this.connect(), 1500);
   }
 
   /** Whether another frame can be taken now. */
   get ready() {
-    const [oldest] = this.sizes;
-    if (oldest && performance.now() - oldest.sent > 2000) this.sizes.shift(); // it was dropped
-    return this.socket?.readyState === WebSocket.OPEN && !this.encoding && this.sizes.length < IN_FLIGHT;
+    if (!this.#socket && !this.#opening && performance.now() >= this.#again) this.#connect();
+    return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < IN_FLIGHT;
   }
 
   /** Send what a video shows now. */
   send(video, time) {
     const { videoWidth: width, videoHeight: height } = video;
     const scale = Math.min(1, LIVE_SIDE / Math.max(width, height));
-    this.canvas.width = Math.max(1, Math.round(width * scale));
-    this.canvas.height = Math.max(1, Math.round(height * scale));
-    this.canvas.getContext('2d').drawImage(video, 0, 0, this.canvas.width, this.canvas.height);
-    this.encoding = true;
-    const { socket } = this;
-    const x = width / this.canvas.width;
-    const y = height / this.canvas.height;
-    this.canvas.toBlob(
-      (blob) => {
-        this.encoding = false;
-        if (!blob || socket.readyState !== WebSocket.OPEN) return;
-        this.sizes.push({ x, y, time, sent: performance.now() });
-        socket.send(blob);
-      },
-      'image/jpeg',
-      0.85,
-    );
+    const canvas = this.#canvas;
+    canvas.width = Math.max(1, Math.round(width * scale));
+    canvas.height = Math.max(1, Math.round(height * scale));
+    canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
+    this.#encoding = true;
+    const moment = { x: width / canvas.width, y: height / canvas.height, time };
+    const socket = this.#socket;
+    const sent = (blob) => {
+      this.#encoding = false;
+      if (!blob || socket !== this.#socket || socket.readyState !== WebSocket.OPEN) return;
+      this.#moments.set(this.#sent, moment);
+      this.#sent += 1;
+      socket.send(blob);
+    };
+    canvas.toBlob(sent, 'image/jpeg', 0.85);
   }
 
-  answered(answer) {
-    const dropped = answer.dropped ?? 0; // in all, so far
-    for (; this.dropped < dropped && this.sizes.length > 1; this.dropped += 1) this.sizes.shift();
-    this.dropped = dropped;
-    const { x, y, time } = this.sizes.shift() ?? { x: 1, y: 1, time: performance.now() / 1000 };
-    for (const face of answer.faces ?? []) {
+  /** An answer tells its frame by number; those before it are answered, or were left out. */
+  #take(answer) {
+    const { x, y, time } = this.#moments.get(answer.frame);
+    this.#answered = answer.frame + 1;
+    for (const number of this.#moments.keys()) if (number <= answer.frame) this.#moments.delete(number);
+    for (const face of answer.faces) {
       const [left, top, width, height] = face.box;
       face.box = [left * x, top * y, width * x, height * y];
-      face.landmarks = (face.landmarks ?? []).map(([px, py]) => [px * x, py * y]);
+      face.landmarks = face.landmarks.map(([px, py]) => [px * x, py * y]);
     }
     this.onAnswer({ ...answer, time });
   }
 
-  /** Frames that the server left out so far. */
-  dropped = 0;
-
   close() {
-    this.closed = true;
-    this.socket?.close();
+    this.#closed = true;
+    this.#socket?.close();
     forget('live');
   }
 }
