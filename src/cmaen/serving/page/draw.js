@@ -10,22 +10,23 @@ function outline(context, [x, y, width, height], colour, line, sure) {
     context.roundRect(x, y, width, height, radius);
     context.stroke();
   };
-  context.setLineDash(sure ? [] : [3 * line, 2.5 * line]);
   context.lineWidth = line + Math.max(2, line * 0.7);
   context.strokeStyle = 'rgb(10 12 16 / 0.55)';
   path();
+  context.setLineDash(sure ? [] : [3 * line, 2 * line]);
   context.lineWidth = line;
-  context.strokeStyle = colour;
+  context.strokeStyle = sure ? colour : 'white';
   path();
   context.setLineDash([]);
 }
 
 function label(context, text, [x, y, width, height], colour, size, bounds) {
   context.font = `600 ${size}px ${FONT}`;
-  const pad = size * 0.45;
-  const bar = size * 0.32;
-  const w = context.measureText(text).width + 2 * pad + bar;
-  const h = size * 1.7;
+  const pad = size * 0.55;
+  const bar = size * 0.34;
+  const start = 2 * pad + bar;
+  const w = start + context.measureText(text).width + 1.4 * pad;
+  const h = size * 1.8;
   const left = Math.min(Math.max(x + width / 2 - w / 2, 2), Math.max(2, bounds.width - w - 2));
   const above = y - h - size * 0.35;
   const top = above >= 2 ? above : Math.min(y + height + size * 0.35, bounds.height - h - 2);
@@ -35,11 +36,11 @@ function label(context, text, [x, y, width, height], colour, size, bounds) {
   context.fill();
   context.fillStyle = colour;
   context.beginPath();
-  context.roundRect(left + pad * 0.55, top + h * 0.24, bar, h * 0.52, bar / 2);
+  context.roundRect(left + pad, top + h * 0.22, bar, h * 0.56, bar / 2);
   context.fill();
   context.fillStyle = 'white';
   context.textBaseline = 'middle';
-  context.fillText(text, left + pad + bar, top + h / 2 + size * 0.04);
+  context.fillText(text, left + start - pad * 0.2, top + h / 2 + size * 0.04);
 }
 
 /**
@@ -58,7 +59,7 @@ export function drawFaces(context, faces, { colours, unsureBelow, width, height,
     outline(context, box, colours[face.predicted_emotion], unit * (chosen?.(face) ? 2 : 1.25), said.sure);
   }
   for (const { face, box, said } of placed) {
-    const size = Math.min(Math.max(box[2] / 9, 5.5 * unit), 9 * unit);
+    const size = Math.min(Math.max(box[2] / 14, 6 * unit), 9 * unit);
     label(context, said.tag, box, colours[face.predicted_emotion], size, { width, height });
   }
 }

@@ -57,8 +57,8 @@ export class LiveView {
     this.video = element('video', { class: `picture${this.mirror ? ' mirror' : ''}`, playsinline: true, 'aria-label': `Live picture: ${this.name}` });
     this.video.muted = true;
     this.overlay = element('canvas', { class: 'overlay', 'aria-hidden': 'true' });
-    this.rate = element('span', { class: 'rate', 'aria-hidden': 'true' }, 'starting …');
-    const frame = element('div', { class: 'frame' }, this.video, this.overlay, this.rate);
+    this.rate = element('span', { class: 'rate', 'aria-hidden': 'true', hidden: true });
+    const frame = element('div', { class: 'frame' }, this.video, this.overlay);
     byId('stage').replaceChildren(frame);
     byId('timeline').hidden = false;
     this.timeline = new Timeline(byId('timeline'), this.look);
@@ -74,7 +74,8 @@ export class LiveView {
       onProblem: (problem) => notice('live', `Live view: ${plain(problem)}`, 'bad'),
     });
     await this.video.play().catch(() => {});
-    byId('caption').textContent = this.stream ? 'Your camera, mirrored' : this.name;
+    const what = this.stream ? `Your camera${this.mirror ? ', mirrored' : ''}` : this.name;
+    byId('caption').replaceChildren(what, this.rate);
     this.#watch();
   }
 
@@ -84,7 +85,7 @@ export class LiveView {
     const { video, session } = this;
     const shown = video.currentTime;
     const fresh = shown !== this.#frame && video.readyState >= 2 && !document.hidden;
-    if (fresh && session.ready && (this.stream || !video.paused || video.seeking === false)) {
+    if (fresh && session.ready) {
       this.#frame = shown;
       session.send(video, this.stream ? performance.now() / 1000 : shown);
     }
@@ -98,8 +99,9 @@ export class LiveView {
     while (now - this.#answers[0] > 2000) this.#answers.shift();
     const span = (now - this.#answers[0]) / 1000;
     const rate = span > 0.3 ? (this.#answers.length - 1) / span : 0;
-    this.rate.textContent = rate ? `${rate.toFixed(0)} frames a second` : 'starting …';
-    this.rate.dataset.rate = rate.toFixed(1);
+    this.rate.hidden = !rate;
+    this.rate.textContent = `${rate.toFixed(0)} frames a second`;
+    if (rate) this.rate.dataset.rate = rate.toFixed(1);
     if (answer.status === 'error') {
       notice('live', `A frame could not be read: ${plain(answer.error)}`, 'bad');
       return;
@@ -176,7 +178,7 @@ export class LiveView {
     this.session?.close();
     this.video?.pause();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
-    if (this.rate) this.rate.textContent = `stopped · ${counted(this.#records.length, 'frame')} kept`;
+    byId('caption').textContent = `Stopped. The last minute, ${counted(this.#records.length, 'frame')}, can still be saved.`;
   }
 
   /** Stop, and forget. */

@@ -9,6 +9,7 @@ import { asCsv, asJson, download } from './save.js';
 import { PhotoStage } from './stage.js';
 import { plain, summary } from './words.js';
 
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const here = (name) => new URL(name, import.meta.url);
 
 /** The parts of the page, and which of photos and live view is shown. */
@@ -91,7 +92,6 @@ class Page {
   stopLive() {
     this.live?.stop();
     byId('stop').hidden = true;
-    byId('caption').textContent = 'Stopped. The last minute can still be saved.';
     byId('save-json').focus();
   }
 
@@ -135,7 +135,7 @@ class Page {
       place.replaceChildren(
         element('figure', {},
           element('img', { src: address, alt: 'The face, with the regions marked that the network looked at' }),
-          element('figcaption', {}, 'Where the network looked: the warm regions counted most for its answer. It says where, not why.')),
+          element('figcaption', {}, 'The warm regions counted most for this answer. It says where, not why.')),
       );
     if (face.explanation) {
       show(face.explanation);
@@ -219,7 +219,7 @@ async function start() {
   const local = config.mode === 'browser';
   const { createEngine } = await import(local ? './browser.js' : './server.js');
   const engine = createEngine(config);
-  byId('where').textContent = local ? 'Runs in your browser' : `Runs on ${location.hostname === '127.0.0.1' || location.hostname === 'localhost' ? 'this machine' : location.hostname}`;
+  byId('where').textContent = local ? 'In your browser' : `On ${LOOPBACK.includes(location.hostname) ? 'this machine' : location.hostname}`;
   byId('privacy').textContent = local
     ? `The networks run inside this page; no picture leaves your device. CMAEN ${config.version}.`
     : `Pictures go to the server that gave you this page, which keeps none of them. CMAEN ${config.version}.`;

@@ -28,6 +28,7 @@ export class PhotoStage {
     const image = element('img', { class: 'picture', alt });
     image.src = address;
     const frame = element('div', { class: 'frame busy' }, image);
+    this.root.style.setProperty('--picture', `url("${address}")`);
     this.root.replaceChildren(frame);
     try {
       await image.decode();
@@ -97,6 +98,7 @@ export class PhotoStage {
   /** Let go of the picture. */
   close() {
     if (this.address) URL.revokeObjectURL(this.address);
+    this.root.style.removeProperty('--picture');
     this.address = null;
     this.image = null;
     this.frame = null;
