@@ -2,6 +2,7 @@
 import { forget, notice } from './dom.js';
 
 const LIVE_SIDE = 640;
+const IN_FLIGHT = 2;
 
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
 export function createEngine() {
@@ -50,9 +51,10 @@ class Crew {
   }
 }
 
-/** One frame at a time, the newest. */
+/** One frame under way and one ahead, so that both the page and the worker have something to do. */
 class LiveSession {
-  #busy = false;
+  #under = 0;
+  #taking = false;
   #closed = false;
   #frame = 0;
 
@@ -65,23 +67,26 @@ class LiveSession {
 
   /** Whether another frame can be taken now. */
   get ready() {
-    return !this.#busy && !this.#closed;
+    return !this.#taking && this.#under < IN_FLIGHT && !this.#closed;
   }
 
   /** Look at what a video shows now. */
   async send(video, time) {
-    this.#busy = true;
+    this.#under += 1;
+    this.#taking = true;
     try {
       const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / LIVE_SIDE);
       const size = { resizeWidth: Math.round(video.videoWidth / scale), resizeHeight: Math.round(video.videoHeight / scale) };
       const bitmap = await createImageBitmap(video, size);
+      this.#taking = false;
       const answer = await this.worker.ask('frame', { bitmap, time, scale }, [bitmap]);
       this.#frame += 1;
       if (!this.#closed) this.onAnswer({ frame: this.#frame, dropped: 0, ...answer });
     } catch (error) {
       if (!this.#closed) this.onProblem(error.message);
     } finally {
-      this.#busy = false;
+      this.#taking = false;
+      this.#under -= 1;
     }
   }
 

@@ -18,15 +18,16 @@ export class Tracker {
   #count = 0;
 
   /**
-   * The faces of the next frame with their identities, their probabilities smoothed.
-   * @param {{box: number[], shares: number[]}[]} faces
+   * The tracks of the faces in the next frame, in the order of the faces: identity, the face now, and its shares of
+   * the emotions, null before it was first classified.
+   * @param {{box: number[]}[]} faces
    * @param {number} time In seconds.
    */
   follow(faces, time) {
     this.#tracks = this.#tracks.filter((track) => Math.abs(time - track.seen) <= MEMORY);
     const pairs = [];
     for (const face of faces) {
-      for (const track of this.#tracks) pairs.push({ face, track, shared: overlap(face.box, track.box) });
+      for (const track of this.#tracks) pairs.push({ face, track, shared: overlap(face.box, track.face.box) });
     }
     const taken = new Map();
     const used = new Set();
@@ -35,21 +36,25 @@ export class Tracker {
       taken.set(face, track);
       used.add(track);
     }
-    return faces.map((face) => this.#updated(taken.get(face), face, time));
+    return faces.map((face) => {
+      const track = taken.get(face) ?? this.#begun();
+      track.face = face;
+      track.seen = time;
+      return track;
+    });
   }
 
-  #updated(known, face, time) {
-    let track = known;
-    if (track) {
-      const share = 1 - Math.exp(-Math.max(time - track.seen, 0) / SMOOTHING);
-      track.shares = track.shares.map((old, i) => old + share * (face.shares[i] - old));
-    } else {
-      this.#count += 1;
-      track = { identity: this.#count, shares: face.shares };
-      this.#tracks.push(track);
-    }
-    track.box = face.box;
-    track.seen = time;
-    return { ...face, identity: track.identity, shares: track.shares };
+  #begun() {
+    this.#count += 1;
+    const track = { identity: this.#count, shares: null, updated: 0 };
+    this.#tracks.push(track);
+    return track;
   }
+}
+
+/** Take a new answer into a track; what is 0.4 seconds old counts 1/e of it. */
+export function update(track, shares, time) {
+  const share = 1 - Math.exp(-Math.max(time - track.updated, 0) / SMOOTHING);
+  track.shares = track.shares?.map((old, i) => old + share * (shares[i] - old)) ?? shares;
+  track.updated = time;
 }

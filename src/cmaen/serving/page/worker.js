@@ -2,15 +2,18 @@
 import * as ort from './ort.js';
 import { fromImageData } from './pixels.js';
 import { cropFace, softmax, writeInput } from './preprocess.js';
-import { Tracker } from './track.js';
+import { Tracker, update } from './track.js';
 import { findFaces } from './yunet.js';
 
 const LIVE_SIDE = 320; // of what is searched for faces in a live frame
+const CLASSIFY_EVERY = 2; // frames, for each face
 const SESSION = { executionProviders: ['wasm'], logSeverityLevel: 3 };
 const here = (name) => new URL(name, import.meta.url).href;
 
-let setup;
+let networks;
+let failure = null;
 let tracker = new Tracker();
+let frames = 0;
 
 async function load() {
   ort.env.wasm.numThreads = 1;
@@ -19,12 +22,7 @@ async function load() {
   const config = await (await fetch(here('./config.json'))).json();
   const detector = await ort.InferenceSession.create(here('./yunet.onnx'), SESSION);
   const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
-  return { ...config, detector, network };
-}
-
-async function ready() {
-  setup ??= load();
-  return setup;
+  networks = { ...config, detector, network };
 }
 
 /** RGB pixels of a bitmap, on white where it is transparent. */
@@ -40,7 +38,7 @@ function pixelsOf(bitmap) {
 }
 
 async function classify(crops) {
-  const { preprocess, network, temperature, labels } = await ready();
+  const { preprocess, network, temperature, labels } = networks;
   if (!crops.length) return [];
   const size = preprocess.image_size;
   const input = new Float32Array(crops.length * 3 * size * size);
@@ -50,65 +48,83 @@ async function classify(crops) {
   return crops.map((_, i) => softmax(logits.data.subarray(i * labels.length, (i + 1) * labels.length), temperature));
 }
 
-async function detectAndClassify(pixels, most) {
-  const { detector, crop } = await ready();
+function search(pixels, most) {
+  const { detector } = networks;
   const run = (data, dims) =>
     detector.run({ input: new ort.Tensor('float32', data, dims) }, { logSeverityLevel: 3 });
-  const faces = await findFaces(pixels, run, most);
-  const shares = await classify(faces.map((face) => cropFace(pixels, face, crop)));
-  return faces.map((face, i) => ({
-    box: [face.x, face.y, face.width, face.height].map(tenths),
-    landmarks: face.landmarks.map((point) => point.map(tenths)),
-    shares: shares[i],
-  }));
+  return findFaces(pixels, run, most);
+}
+
+/** A face and its probabilities as the package tells them. */
+function answer(face, shares, { scale = 1, ...more } = {}) {
+  const { labels } = networks;
+  const best = shares.indexOf(Math.max(...shares));
+  return {
+    ...more,
+    box: [face.x, face.y, face.width, face.height].map((value) => tenths(value * scale)),
+    landmarks: face.landmarks.map((point) => point.map((value) => tenths(value * scale))),
+    predicted_emotion: labels[best],
+    confidence: shares[best],
+    probabilities: Object.fromEntries(labels.map((label, i) => [label, shares[i]])),
+  };
 }
 
 const tenths = (value) => Math.round(10 * value) / 10;
-
-function answer({ shares, ...face }, labels) {
-  const best = shares.indexOf(Math.max(...shares));
-  const probabilities = Object.fromEntries(labels.map((label, i) => [label, shares[i]]));
-  return { ...face, predicted_emotion: labels[best], confidence: shares[best], probabilities };
-}
 
 function result(faces) {
   const { predicted_emotion = null, confidence = null, probabilities = null } = faces[0] ?? {};
   return { status: faces.length ? 'ok' : 'no_face', error: null, predicted_emotion, confidence, probabilities, faces };
 }
 
+/** Bytes of a picture file to pixels, upright, without a change of colours. */
+async function read(blob) {
+  if (!blob.size) throw new Error('the file is empty');
+  try {
+    return pixelsOf(await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }));
+  } catch {
+    throw new Error('this browser cannot read it as a picture');
+  }
+}
+
 const JOBS = {
-  load: async () => {
-    await ready();
-  },
+  load: () => {},
   predict: async ({ blob, detect }) => {
-    const { labels } = await ready();
-    const options = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
-    const bitmap = await createImageBitmap(blob, options).catch(() => {
-      throw new Error(blob.size ? 'this browser cannot read it as a picture' : 'the file is empty');
-    });
-    const pixels = pixelsOf(bitmap);
-    if (detect) return result((await detectAndClassify(pixels, 640)).map((face) => answer(face, labels)));
-    const [shares] = await classify([pixels]);
-    return result([answer({ box: [0, 0, pixels.width, pixels.height], landmarks: [], shares }, labels)]);
+    const pixels = await read(blob);
+    const { width, height } = pixels;
+    const faces = detect ? await search(pixels, 640) : [{ x: 0, y: 0, width, height, landmarks: [] }];
+    const crops = detect ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
+    const shares = await classify(crops);
+    return result(faces.map((face, i) => answer(face, shares[i])));
   },
-  begin: async () => {
+  begin: () => {
     tracker = new Tracker();
+    frames = 0;
   },
   frame: async ({ bitmap, time, scale }) => {
-    const { labels } = await ready();
-    const faces = (await detectAndClassify(pixelsOf(bitmap), LIVE_SIDE)).map((face) => ({
-      ...face,
-      box: face.box.map((value) => value * scale),
-      landmarks: face.landmarks.map((point) => point.map((value) => value * scale)),
-    }));
-    return { ...result(tracker.follow(faces, time).map((face) => answer(face, labels))), time };
+    const pixels = pixelsOf(bitmap);
+    const faces = await search(pixels, LIVE_SIDE);
+    const tracks = tracker.follow(faces.map((face) => ({ ...face, box: [face.x, face.y, face.width, face.height] })), time);
+    const due = tracks.filter((track) => !track.shares || frames % CLASSIFY_EVERY === 0);
+    const shares = await classify(due.map((track) => cropFace(pixels, track.face, networks.crop)));
+    due.forEach((track, i) => update(track, shares[i], time));
+    frames += 1;
+    const told = tracks.map(({ identity, face, shares: own }) => answer(face, own, { identity, scale }));
+    return { ...result(told), time };
   },
 };
 
-self.addEventListener('message', async ({ data: { id, job, ...input } }) => {
-  try {
-    self.postMessage({ id, value: await JOBS[job](input) });
-  } catch (error) {
-    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
-  }
+let queue = load().catch((error) => {
+  failure = error;
+});
+
+// One job after the other, in the order in which they came.
+self.addEventListener('message', ({ data: { id, job, ...input } }) => {
+  queue = queue.then(async () => {
+    try {
+      if (failure) throw failure;
+      self.postMessage({ id, value: await JOBS[job](input) });
+    } catch (error) {
+      self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    }
+  });
 });
