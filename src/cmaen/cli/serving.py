@@ -44,6 +44,7 @@ def serve(
     max_megapixels: Annotated[float, typer.Option(min=0.01, help="Of an image.")] = 50,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to receive a request, then to answer it.")] = 30,
     queue: Annotated[int, typer.Option(min=1, help="Images taken at a time; the next are refused.")] = 128,
+    max_wait: Annotated[float, typer.Option(min=0.01, help="Seconds; images that would wait longer are refused.")] = 3,
     live: Annotated[int, typer.Option(min=0, help="Cameras followed at a time.")] = 8,
     verbose: Verbose = False,
 ) -> None:
@@ -64,6 +65,7 @@ def serve(
         pixels=int(max_megapixels * 1e6),
         seconds=timeout,
         queue=queue,
+        wait=max_wait,
         rate=rate,
         live_sockets=live,
     )

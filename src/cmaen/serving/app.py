@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
-from cmaen.serving.safety import BEARER, HEADER, Gate, Guarded
+from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
 from cmaen.serving.schemas import IMAGES, Answer, Labels, ProblemDetail, problems
 from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )
     app.add_middleware(Guarded, settings=settings)
+    app.add_middleware(Drained, most=settings.limits.body_bytes)
     app.add_middleware(Measured, metrics=metrics)
     return app
 
@@ -99,6 +100,7 @@ def _predicting(service: Service, limits: Limits) -> APIRouter:
         top_k: Annotated[int | None, Query(ge=1, le=len(EMOTIONS), description="Add the most probable.")] = None,
     ) -> Response:
         """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
+        service.check_room()
         with held.taken(_announced(request, limits)):
             with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
                 asked = await read_request(request, limits, detect=detect, explain=explain, top_k=top_k)

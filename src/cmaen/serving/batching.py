@@ -12,9 +12,12 @@ from threading import Thread
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
 from cmaen.serving.metrics import Metrics
-from cmaen.serving.problems import Room
+from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
 from cmaen.types import Result
+
+_REMEMBERED = 0.95
+"""What each answer leaves of the pace before it: some twenty of them make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Batcher:
         self._metrics = metrics
         self._room = Room(limits.queue, "queue", "its queue of images is full")
         self._threads = ThreadPoolExecutor(pipeline.workers, "locate")
+        self._pace = _Pace()
         self._ready: SimpleQueue[tuple[_Job, Located] | None] = SimpleQueue()
         self._network = Thread(target=self._classify, name="classify", daemon=True)
         self._network.start()
@@ -62,6 +66,7 @@ class Batcher:
         Raises:
             Problem: The queue has no room for them.
         """
+        self.check_room()
         self._room.enter(len(pictures))
         self._metrics.queued.inc(len(pictures))
         pipeline = self._pipeline if detect else self._crops
@@ -69,6 +74,21 @@ class Batcher:
         for job in jobs:
             self._threads.submit(self._locate, job)
         return [job.answer for job in jobs]
+
+    def check_room(self) -> None:
+        """Refuse what would wait too long, in the same words whether or not its pictures are known yet.
+
+        Raises:
+            Problem: It would.
+        """
+        wait = self._room.used * self._pace.seconds
+        if wait > self._limits.wait or self._room.used >= self._limits.queue:
+            raise Problem(
+                503,
+                f"the server is busy: {self._room.used} images are waiting for their turn; try again",
+                retry_after=wait,
+                refused="queue",
+            )
 
     def close(self) -> None:
         """Finish what was taken."""
@@ -124,4 +144,25 @@ class Batcher:
 
     def _leave(self, count: int) -> None:
         self._room.leave(count)
+        self._pace.done(count, idle=not self._room.used)
         self._metrics.queued.dec(count)
+
+
+class _Pace:
+    """How long one picture takes while there are others to do: a mean in which the last ones count most.
+
+    Attributes:
+        seconds: From one answer to the next.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._last: float | None = None
+
+    def done(self, count: int, *, idle: bool) -> None:
+        """So many more are done; ``idle`` says that none are left, so that the time to the next tells nothing."""
+        now = time.monotonic()
+        if self._last is not None:
+            share = 1 - _REMEMBERED**count
+            self.seconds += share * ((now - self._last) / count - self.seconds)
+        self._last = None if idle else now

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import anyio
 from fastapi import Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.datastructures import Headers, MutableHeaders
@@ -92,6 +93,45 @@ def _policy(host: str) -> str:
 
 def _is_host(text: str) -> bool:
     return re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.\-]+)(:\d{1,5})?", text, re.ASCII) is not None
+
+
+class Drained:
+    """An application whose refusals can be read: most clients send all of a body before they look for an answer.
+
+    What is left of a body is thrown away as it comes, for a while, before an error is sent.
+
+    Args:
+        app: The application.
+        most: Bytes that are thrown away; who still sends then finds the connection closed.
+        seconds: For as long.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, seconds: float = 5.0) -> None:
+        self.app, self.most, self.seconds = app, most, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        waits = "100-continue" in Headers(scope=scope).get("expect", "")  # and sends nothing unless it is asked to
+        over = False
+
+        async def received() -> Message:
+            nonlocal over
+            message = await receive()
+            over = not message.get("more_body", False)
+            return message
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400 and not waits:
+                size = 0
+                with anyio.move_on_after(self.seconds):
+                    while not over and size <= self.most:
+                        size += len((await received()).get("body", b""))
+            await send(message)
+
+        await self.app(scope, received, sent)
 
 
 class Gate:

@@ -41,7 +41,7 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
         detector=settings.detector,
         options=settings.options,
         engine=settings.engine,
-        threads=cores,
+        threads=max(1, cores // 4),  # finding faces takes most of the time
         workers=cores,
     )
 
@@ -96,6 +96,14 @@ class Service:
             Problem: It is not ready.
         """
         return self._ready()[0].pipeline
+
+    def check_room(self) -> None:
+        """Refuse a request before its body is read, where it has no hope.
+
+        Raises:
+            Problem: There is no room in the queue, or no model.
+        """
+        self._ready()[1].check_room()
 
     async def predict(self, uploads: list[Upload], *, detect: bool) -> list[Result]:
         """One result for each upload, in order.

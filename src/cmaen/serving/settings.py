@@ -22,6 +22,7 @@ class Limits:
         pixels: Of one image.
         seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
         queue: Images that are taken and not yet answered; the next ones are refused.
+        wait: Seconds; images that would wait longer for their turn are refused.
         explanations: Images that are waiting to be explained, which takes far longer than an answer.
         rate: Requests a second of one client, on average; 0 for no limit.
         burst: Requests that a client may make at once after a rest.
@@ -40,6 +41,7 @@ class Limits:
     pixels: int = 50_000_000
     seconds: float = 30.0
     queue: int = 128
+    wait: float = 3.0
     explanations: int = 8
     rate: float = 0.0
     burst: int = 20
@@ -53,8 +55,9 @@ class Limits:
         for name in ("body_bytes", "images", "pixels", "explanations", "burst", "frame_bytes", "batch_faces"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"the limit {name} must be at least 1, not {getattr(self, name)}")
-        if not self.seconds > 0:
-            raise ConfigError(f"the limit of seconds must be above 0, not {self.seconds}")
+        for name in ("seconds", "wait"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
         if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:
             raise ConfigError("rate, live_sockets and batch_seconds must be 0 or more")
         if self.queue < self.images:
