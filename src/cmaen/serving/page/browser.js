@@ -51,6 +51,10 @@ class Crew {
   }
 }
 
+function smaller({ videoWidth, videoHeight }, scale) {
+  return { resizeWidth: Math.round(videoWidth / scale), resizeHeight: Math.round(videoHeight / scale) };
+}
+
 /** One frame under way and one ahead, so that both the page and the worker have something to do. */
 class LiveSession {
   #under = 0;
@@ -76,8 +80,7 @@ class LiveSession {
     this.#taking = true;
     try {
       const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / LIVE_SIDE);
-      const size = { resizeWidth: Math.round(video.videoWidth / scale), resizeHeight: Math.round(video.videoHeight / scale) };
-      const bitmap = await createImageBitmap(video, size);
+      const bitmap = await createImageBitmap(video, scale === 1 ? {} : smaller(video, scale));
       this.#taking = false;
       const answer = await this.worker.ask('frame', { bitmap, time, scale }, [bitmap]);
       this.#frame += 1;

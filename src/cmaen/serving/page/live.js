@@ -79,21 +79,25 @@ export class LiveView {
     this.#watch();
   }
 
-  /** Give the engine each new frame that it has time for. */
+  /** Look for a new frame with every picture that the screen shows. */
   #watch() {
     if (this.closed) return;
+    this.#offer();
+    this.request = requestAnimationFrame(() => this.#watch());
+  }
+
+  /** Give the engine what the video shows now, if that is new and there is time for it. */
+  #offer() {
     const { video, session } = this;
     const shown = video.currentTime;
-    const fresh = shown !== this.#frame && video.readyState >= 2 && !document.hidden;
-    if (fresh && session.ready) {
-      this.#frame = shown;
-      session.send(video, this.stream ? performance.now() / 1000 : shown);
-    }
-    this.request = requestAnimationFrame(() => this.#watch());
+    if (shown === this.#frame || video.readyState < 2 || document.hidden || !session.ready) return;
+    this.#frame = shown;
+    session.send(video, this.stream ? performance.now() / 1000 : shown);
   }
 
   #answered(answer) {
     if (this.closed) return;
+    this.#offer();
     const now = performance.now();
     this.#answers.push(now);
     while (now - this.#answers[0] > 2000) this.#answers.shift();

@@ -4,6 +4,7 @@ import { drawCrop } from './draw.js';
 import { describe, percent } from './words.js';
 
 const OPEN_CARDS = 3;
+const CROP_EVERY = 700;
 
 export class FacePanel {
   #cards = new Map();
@@ -33,11 +34,11 @@ export class FacePanel {
       let card = this.#cards.get(key);
       if (!card) {
         card = this.#build(key, named(face, index));
-        if (picture && face.box) drawCrop(card.crop, picture, face.box);
         const more = extra?.(face, index);
         if (more) card.more.append(more);
       }
       this.#fill(card, face);
+      if (picture) crop(card, picture, face);
       shown.set(key, card);
     });
     for (const [key, card] of this.#cards) if (!shown.has(key)) card.root.remove();
@@ -140,4 +141,12 @@ export class FacePanel {
       card.head.setAttribute('aria-pressed', String(chosen));
     }
   }
+}
+
+/** Show the face on its card; of a video now and then. */
+function crop(card, picture, face) {
+  const now = performance.now();
+  if (now - (card.cropped ?? -Infinity) < CROP_EVERY) return;
+  card.cropped = now;
+  drawCrop(card.crop, picture, face.box);
 }
