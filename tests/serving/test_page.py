@@ -394,14 +394,14 @@ def test_no_barrier(open_page: Open, scheme: str, tmp_path: Path) -> None:
 
 
 def test_a_key_is_asked_for(open_page: Open) -> None:
-    with serving("--api-key", "right") as address:
+    with serving("--api-key", "right (key)") as address:
         page = open_page(address)
         page.click("#try-example")
         page.fill("#key", "wrong")
         page.keyboard.press("Enter")
         page.wait_for_selector("#key-dialog", state="hidden")
         page.wait_for_selector("#key-dialog")  # once more
-        page.fill("#key", "right")
+        page.fill("#key", "right (key)")
         page.click("text=Use this key")
         page.wait_for_selector(".outline")
         page.click("#use-camera")

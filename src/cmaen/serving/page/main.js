@@ -223,6 +223,7 @@ async function start() {
   byId('privacy').textContent = local
     ? `The networks run inside this page; no picture leaves your device. CMAEN ${config.version}.`
     : `Pictures go to the server that gave you this page, which keeps none of them. CMAEN ${config.version}.`;
+  if (/Mac|iPhone|iPad/.test(navigator.userAgent)) document.querySelector('kbd').textContent = '⌘';
   document.body.dataset.ready = 'true';
   return new Page(config, engine);
 }

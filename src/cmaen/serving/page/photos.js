@@ -42,6 +42,7 @@ export class PhotoList {
     this.#chosen = item;
     item.button.setAttribute('aria-current', 'true');
     item.button.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (item.result) announce(`${item.name}: ${item.said.textContent}`);
     this.options.onChoose(item);
   }
 

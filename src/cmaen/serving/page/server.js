@@ -7,6 +7,7 @@ const LONGEST_WAIT = 30;
 const LIVE_SIDE = 640;
 const IN_FLIGHT = 2;
 const KEY = 'cmaen-key';
+const HINT = 'Whoever runs it can give you one. It is kept until you close this tab.';
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
@@ -34,18 +35,21 @@ class Key {
 
   /** The key, typed in now if need be; empty when there is none. */
   async get({ again = false } = {}) {
-    if (again) sessionStorage.removeItem(KEY);
     if (!this.required && !again) return '';
+    const refused = again && this.value !== '';
+    if (again) sessionStorage.removeItem(KEY);
     if (this.value) return this.value;
-    this.asking ??= this.ask().finally(() => {
+    this.asking ??= this.ask(refused).finally(() => {
       this.asking = null;
     });
     return this.asking;
   }
 
-  ask() {
+  ask(refused) {
     const dialog = byId('key-dialog');
     const field = byId('key');
+    const hint = refused ? 'The server does not take that key. Is it typed right?' : HINT;
+    byId('key-hint').textContent = hint;
     field.value = '';
     dialog.returnValue = '';
     dialog.showModal();
@@ -109,6 +113,11 @@ async function patience(seconds, what) {
   forget('patience');
 }
 
+/** A key as the name of a subprotocol: a browser cannot set a WebSocket's headers. */
+function escaped(secret) {
+  return encodeURIComponent(secret).replace(/[()]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+}
+
 /** Frames to the server, answers back; at most two on their way, so that it never lags. */
 class LiveSession {
   #socket = null;
@@ -134,9 +143,8 @@ class LiveSession {
     url.protocol = url.protocol.replace('http', 'ws');
     const secret = await this.key.get({ again });
     if (this.#closed) return;
-    const socket = new WebSocket(url);
+    const socket = new WebSocket(url, secret ? ['cmaen', `bearer.${escaped(secret)}`] : []);
     socket.addEventListener('open', () => {
-      if (secret) socket.send(secret); // a browser cannot set a WebSocket's headers
       forget('live');
       this.#retries = 0;
       [this.#sent, this.#answered, this.#socket, this.#opening] = [0, 0, socket, false];
