@@ -11,7 +11,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from cmaen.errors import ServiceError
 
 _BUSY = (429, 503)
 _LONGEST_WAIT = 30.0
+_BATCH_BYTES = 16 * 2**20
 
 
 class EmotionClient:
@@ -80,7 +81,7 @@ class EmotionClient:
             detect: Find the faces first; ``False`` says that each image is a face crop already.
             top_k: Add ``top``, the most probable emotions of the largest face, 1 to 7 of them.
             explain: Add ``explanation`` to the largest face, a PNG as a data URI.
-            batch_size: Images of one request.
+            batch_size: Images of one request, at most.
 
         Raises:
             ServiceError: A file cannot be read, or there is no answer. What is wrong with an image is in its dict.
@@ -93,8 +94,8 @@ class EmotionClient:
             query["top_k"] = top_k
         address = f"{self._address}/v1/predict?{urlencode(query)}"
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(images), batch_size):
-            body, kind = _form([_file(image) for image in images[start : start + batch_size]])
+        for files in _batches(images, batch_size):
+            body, kind = _form(files)
             answers += self._ask(Request(address, body, {**self._headers, "Content-Type": kind}))
         return answers
 
@@ -118,6 +119,18 @@ class EmotionClient:
                 raise ServiceError(f"{self._address} does not answer as cmaen serve does: {error}") from error
             self._sleep(min(wait, _LONGEST_WAIT))
         raise AssertionError("the last attempt returns or raises")
+
+
+def _batches(images: Iterable[str | os.PathLike[str] | bytes], size: int) -> Iterator[list[tuple[str, bytes]]]:
+    """Names and contents of so many images at most, and of so few that a server takes them."""
+    batch: list[tuple[str, bytes]] = []
+    for name, content in map(_file, images):
+        if len(batch) == size or (batch and sum(len(one) for _, one in batch) + len(content) > _BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append((name, content))
+    if batch:
+        yield batch
 
 
 def _file(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:

@@ -17,7 +17,7 @@ from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
 from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
-from cmaen.serving.schemas import IMAGES, Answer, Labels, ProblemDetail, problems
+from cmaen.serving.schemas import Answer, Labels, ProblemDetail, problems, request_body
 from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.site import read_page
@@ -59,8 +59,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.metrics, app.state.service = metrics, service
     add_handlers(app)
-    guards = [Depends(gate), Security(BEARER), Security(HEADER)]
-    app.include_router(_predicting(service, settings.limits), dependencies=guards)
+    told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
+    app.include_router(_predicting(service, settings.limits), dependencies=[Depends(gate), *told])
     app.include_router(_watching(service, metrics))
     app.include_router(_page(settings))
     live = Live(service=service, gate=gate, limits=settings.limits, metrics=metrics)
@@ -91,7 +91,7 @@ def _predicting(service: Service, limits: Limits) -> APIRouter:
         "/predict",
         response_model=list[Answer],
         responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504),
-        openapi_extra=IMAGES,
+        openapi_extra=request_body(limits.images),
     )
     async def predict(
         request: Request,

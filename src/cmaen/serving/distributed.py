@@ -8,7 +8,6 @@ import signal
 import threading
 from typing import Any
 
-import cv2
 import ray
 from fastapi import FastAPI
 from ray import serve as ray_serve
@@ -35,8 +34,9 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
 
     def build() -> FastAPI:  # runs in the replica
         from cmaen.serving.app import create_app
+        from cmaen.serving.service import prepare_process
 
-        cv2.setNumThreads(1)
+        prepare_process()
         return create_app(settings)
 
     replica: Any = ray_serve.ingress(build)()

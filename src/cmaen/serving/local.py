@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 
-import cv2
 import uvicorn
 from fastapi import FastAPI
 from pydantic import TypeAdapter
@@ -54,6 +53,7 @@ def serve(
 def build() -> FastAPI:
     """The application of one process, with the settings that its environment tells."""
     from cmaen.serving.app import create_app
+    from cmaen.serving.service import prepare_process
 
-    cv2.setNumThreads(1)  # of the whole process: many pictures at the same time keep the cores busy
+    prepare_process()
     return create_app(_SETTINGS.validate_json(os.environ[SETTINGS]))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cmaen.serving.problems import MEDIA_TYPE
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class PredictBody(BaseModel):
@@ -17,7 +22,9 @@ class PredictBody(BaseModel):
     images: list[str] = Field(min_length=1, description="The content of each image file, as base64 or as a data URI.")
     detect: bool | None = Field(None, description="Find the faces first; false: each image is a face crop already.")
     explain: bool | None = Field(None, description="Add to the largest face what its answer depends on.")
-    top_k: int | None = Field(None, ge=1, le=7, description="Add the most probable emotions of the largest face.")
+    top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
+        None, ge=1, le=7, description="Add the most probable emotions of the largest face."
+    )
 
 
 class Face(BaseModel):
@@ -81,22 +88,22 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REASONS[status], **_PROBLEM} for status in statuses}
 
 
-IMAGES = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["images"],
-                    "properties": {
-                        "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
-                    },
-                    "additionalProperties": False,
-                }
-            },
-            "application/json": {"schema": PredictBody.model_json_schema()},
+def request_body(most: int) -> dict[str, Any]:
+    """What ``POST /v1/predict`` takes, at most so many images; the route itself reads it."""
+    form = {
+        "type": "object",
+        "required": ["images"],
+        "properties": {
+            "images": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": most,
+                "items": {"type": "string", "format": "binary"},
+            }
         },
+        "additionalProperties": False,
     }
-}
-"""What ``POST /v1/predict`` takes; the route reads it itself, so as to stop where a limit is reached."""
+    body = PredictBody.model_json_schema()
+    body["properties"]["images"]["maxItems"] = most
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": body}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -7,10 +7,12 @@ import base64
 import importlib.util
 import logging
 import os
+import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
 
+import cv2
 import numpy as np
 from PIL import Image as PILImage
 
@@ -27,6 +29,13 @@ from cmaen.serving.uploads import Upload
 from cmaen.types import Frame, Result
 
 log = logging.getLogger(__name__)
+
+
+def prepare_process() -> None:
+    """What a process of the server sets for all of itself."""
+    cv2.setNumThreads(1)  # many pictures at the same time keep the cores busy
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form, and the client is told
 
 
 def build_predictor(settings: Settings) -> EmotionPredictor:
