@@ -86,7 +86,7 @@ def test_a_server_that_is_not_there_is_said() -> None:
 class _Busy(BaseHTTPRequestHandler):
     """Refuses twice, then answers; after that it answers what is no JSON."""
 
-    answers = iter([(503, {"Retry-After": "7"}, b"{}"), (429, {}, b""), (200, {}, b"[]"), (200, {}, b"<html>")])
+    answers = iter([(503, {"Retry-After": "7"}, b"{}"), (500, {}, b""), (200, {}, b"[]"), (200, {}, b"<html>")])
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -21,7 +21,8 @@ from urllib.request import Request, urlopen
 
 from cmaen.errors import ServiceError
 
-_BUSY = (429, 503)
+_PASSING = (429, 500, 502, 503)
+"""Refusals that pass: too much to do, and what a proxy says of a server that died."""
 _LONGEST_WAIT = 30.0
 _BATCH_BYTES = 16 * 2**20
 
@@ -33,7 +34,7 @@ class EmotionClient:
         address: Of the server, like ``http://localhost:8000``.
         api_key: Where the server has one.
         timeout: Seconds for one request.
-        retries: Times that a request is sent again, when the server is busy, or the connection breaks.
+        retries: Times that a request is sent again, when the server is busy or fails, or the connection breaks.
         sleep: Waits so many seconds before that, as the server says.
 
     Raises:
@@ -107,7 +108,7 @@ class EmotionClient:
                 with urlopen(request, timeout=self._timeout) as response:
                     return json.load(response)
             except HTTPError as error:
-                if error.code not in _BUSY or last:
+                if error.code not in _PASSING or last:
                     raise ServiceError(f"{self._address} refuses: {_detail(error)}") from error
                 wait = _seconds(error.headers.get("Retry-After"), 2.0**attempt)
             except (URLError, HTTPException, OSError) as error:

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import struct
 import zlib
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from httpx import ASGITransport, AsyncClient, Response
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
 from cmaen.serving.app import create_app
+from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains
+from cmaen.serving.settings import Settings
 from tests.serving.conftest import encoded, files, picture, serving, settings
 
 
@@ -165,6 +170,20 @@ def test_a_body_without_a_length_is_limited_too(client: TestClient) -> None:
     assert "limit of 1,000,000" in problem(client.post("/v1/predict", content=endless(), headers=kind), 413)
 
 
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def ask(app) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"--x"
+            await asyncio.sleep(20)
+
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+            kind = {"Content-Type": "multipart/form-data; boundary=x", "Expect": "100-continue"}
+            return await client.post("/v1/predict", content=body(), headers=kind)
+
+    with serving(seconds=0.2) as client:
+        assert "too long to arrive" in problem(asyncio.run(ask(client.app)), 408)
+
+
 def test_a_name_is_a_label_and_nothing_else(client: TestClient) -> None:
     names = ["../../etc/passwd", "a" * 1000, "\u202egnp.exe", "naïve \U0001f600.png"]
     form = [("images", (name, picture())) for name in names]
@@ -201,12 +220,17 @@ def test_ready_is_said_only_while_it_is() -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_said(tmp_path) -> None:
-    from cmaen.serving.settings import Settings
-
     with TestClient(create_app(Settings(checkpoint=tmp_path))) as client:
         while "loading:" in (said := problem(client.get("/readyz"), 503)) or said.endswith("loading"):
             pass
     assert "is no checkpoint" in said
+    with (
+        pytest.raises(Problem, match="is no checkpoint"),
+        TestClient(create_app(Settings(checkpoint=tmp_path, load_first=True))),
+    ):
+        pass
+    with TestClient(create_app(Settings(load_first=True))) as client:
+        assert client.get("/readyz").status_code == 200
 
 
 def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
@@ -214,6 +238,8 @@ def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
     assert page.headers["content-type"] == "image/jpeg"
     again = client.get("/page/example.jpg", headers={"If-None-Match": page.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    head = client.head("/page/example.jpg")
+    assert (head.status_code, head.headers["etag"]) == (200, page.headers["etag"])
     script = next(iter(client.get("/page/server.js").headers["content-type"].split(";")))
     assert script == "text/javascript"
     for path in (

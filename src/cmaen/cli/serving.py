@@ -78,6 +78,7 @@ def serve(
         api_key=api_key,
         origins=tuple(origin or ()),
         hosts=(*(hostname or ()), *LOOPBACK) if hostname or host in LOOPBACK else (),
+        load_first=workers > 1 or engine == "ray",
         limits=limits,
     )
     build_predictor(settings)  # what is wrong with it is said here, in one line

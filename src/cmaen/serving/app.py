@@ -44,6 +44,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(anyio.to_thread.run_sync(service.load))
+        if settings.load_first:
+            await loading
+            service.check_room()
         yield
         await loading
         await anyio.to_thread.run_sync(service.close)
@@ -161,8 +164,8 @@ def _page(settings: Settings) -> APIRouter:
     async def told() -> Response:
         return json_response(config)
 
-    @router.get("/")
-    @router.get("/page/{name:path}")
+    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
     async def file(request: Request, name: str = "index.html") -> Response:
         if name not in page:
             raise Problem(404, "the page has no such file")

@@ -30,6 +30,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port}, logging_config={"enable_access_log": False})
 
     def build() -> FastAPI:  # runs in the replica
@@ -44,8 +45,8 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         replica,
         name=NAME,
         num_replicas=replicas,
-        max_ongoing_requests=settings.limits.queue,
-        max_queued_requests=settings.limits.queue,  # the next are refused with 503
+        max_ongoing_requests=2 * settings.limits.queue,  # the replica itself refuses, with better words
+        max_queued_requests=settings.limits.queue,
         graceful_shutdown_timeout_s=settings.limits.seconds,
         health_check_period_s=1,
         ray_actor_options={"num_cpus": settings.cores or 1},

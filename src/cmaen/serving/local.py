@@ -14,6 +14,9 @@ from cmaen.serving.settings import Settings
 SETTINGS = "CMAEN_SERVE_SETTINGS"
 """Environment variable with the settings as JSON: how they come into the processes that uvicorn starts."""
 
+_MOST_CONNECTIONS = 1000
+"""Of one process: more would leave none of the usual 1,024 open files for anything else."""
+
 _SETTINGS = TypeAdapter(Settings)
 
 
@@ -47,6 +50,7 @@ def serve(
             timeout_graceful_shutdown=int(2 * settings.limits.seconds) + 1,
             ws_max_size=settings.limits.frame_bytes,
             ws_max_queue=2,
+            limit_concurrency=_MOST_CONNECTIONS,
         )
 
 

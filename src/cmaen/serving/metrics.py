@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -49,9 +50,18 @@ class Metrics:
         """All of them in Prometheus' format; of all processes where they share a folder."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
+            _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What processes that were killed had in their queues counts no more; on Linux, where they are easily told."""
+    for path in folder.glob("gauge_live*_*.db"):
+        process = path.stem.rpartition("_")[2]
+        if Path("/proc/self").exists() and not Path("/proc", process).exists():
+            multiprocess.mark_process_dead(int(process))  # type: ignore[no-untyped-call]
 
 
 class Measured:

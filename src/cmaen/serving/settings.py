@@ -78,6 +78,7 @@ class Settings:
         origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``.
         hosts: Names under which this server may be asked for; empty for any. On a loopback address it should have
             them, or a page anywhere could reach it under a name of its own (DNS rebinding).
+        load_first: Take no connection before the model is loaded: others take them meanwhile. Else ``/readyz`` says so.
         limits: How much it takes on.
     """
 
@@ -89,6 +90,7 @@ class Settings:
     api_key: str | None = None
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    load_first: bool = False
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
