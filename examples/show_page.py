@@ -1,4 +1,4 @@
-"""Screenshots of the page: a photo, many photos, the live view, a phone's width, the dark, and the network in the browser.
+"""Screenshots of the page: photos, the live view, a phone's width, the dark, and the network in the browser.
 
     python examples/show_page.py FOLDER [--camera film.mp4] [--runtime package/dist]
 
@@ -35,6 +35,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
+    """Take them all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--camera", type=Path, help="a film for the camera")
@@ -51,6 +52,8 @@ def main() -> None:
 
         def opened(address: str = address, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
             scheme = "dark" if dark else "light"
+            for context in browser.contexts:
+                context.close()  # one camera at a time
             size: Any = {"width": width, "height": height}
             page = browser.new_page(viewport=size, color_scheme=scheme, device_scale_factor=2)
             page.goto(address)
@@ -101,7 +104,7 @@ def watch(page: Page, *, seconds: float) -> None:
     page.click("#use-camera")
     page.wait_for_selector(".rate[data-rate]", state="attached")
     page.wait_for_timeout(1000 * seconds)
-    print(page.inner_text("#caption").replace("\n", " "))
+    print(page.text_content(".rate"))
 
 
 def write_camera(path: Path, film: Path | None) -> Path:
@@ -113,6 +116,7 @@ def write_camera(path: Path, film: Path | None) -> Path:
 
 
 def astronaut_frames() -> Iterator[np.ndarray]:
+    """A slow pan to the right and back, BGR uint8 [480, 640, 3]."""
     picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400], (960, 750))
     for step in range(90):
         left = round(160 - 160 * np.cos(2 * np.pi * step / 90))
@@ -120,6 +124,7 @@ def astronaut_frames() -> Iterator[np.ndarray]:
 
 
 def film_frames(film: Path) -> Iterator[np.ndarray]:
+    """The middle of a film's pictures, BGR uint8 [480, 640, 3]."""
     capture = cv2.VideoCapture(str(film))
     while (read := capture.read())[0]:
         height, width = read[1].shape[:2]

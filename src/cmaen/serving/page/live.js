@@ -1,7 +1,7 @@
 /** The camera, or a video as it plays: frames to an engine, outlines over the picture, the last minute below. */
 import { announce, byId, element, notice } from './dom.js';
 import { drawFaces } from './draw.js';
-import { Timeline } from './timeline.js';
+import { LEADING, Timeline } from './timeline.js';
 import { counted, plain, summary } from './words.js';
 
 const KEPT_SECONDS = 60;
@@ -11,6 +11,7 @@ export class LiveView {
   #answers = [];
   #faces = [];
   #chosen = null;
+  #leading = null;
   #last = '';
   #frame = -1;
 
@@ -74,8 +75,7 @@ export class LiveView {
       onProblem: (problem) => notice('live', `Live view: ${plain(problem)}`, 'bad'),
     });
     await this.video.play().catch(() => {});
-    const what = this.stream ? `Your camera${this.mirror ? ', mirrored' : ''}` : this.name;
-    byId('caption').replaceChildren(what, this.rate);
+    byId('caption').replaceChildren(this.stream ? 'Your camera' : this.name, this.rate);
     this.#watch();
   }
 
@@ -112,12 +112,13 @@ export class LiveView {
     }
     this.#faces = answer.faces ?? [];
     this.#keep(answer);
-    this.timeline.add(answer.time, this.#faces);
+    this.#leading = this.#faces.find((face) => face.identity === this.#leading?.identity) ?? largest(this.#faces);
+    this.timeline.add(answer.time, this.#faces, this.#leading);
     this.#draw(answer.time);
     this.#say(answer);
   }
 
-  #keep({ frame, dropped: _, identity: __, ...answer }) {
+  #keep({ frame, dropped: _, ...answer }) {
     const time = answer.time;
     if (this.#records.length && time < this.#records[this.#records.length - 1].time) this.#records = [];
     this.#records.push({ path: this.name, frame, ...answer, time: Math.round(1000 * time) / 1000 });
@@ -137,17 +138,12 @@ export class LiveView {
     const chosen = (face) => this.#chosen !== null && face.identity === this.#chosen;
     drawFaces(context, scaled, { ...this.look, width, height, unit: 2.2 * ratio, mirror: this.mirror, chosen });
     this.panel.show(this.#faces, {
-      keyOf: (face, index) => String(face.identity ?? index + 1),
-      named: (face, index) => `Face ${face.identity ?? index + 1}`,
+      keyOf: (face) => String(face.identity),
+      named: (face) => `Face ${face.identity}`,
       picture: video,
       empty: 'No face in sight. Look at the camera, with light on your face.',
     });
-    this.timeline.draw(this.followed, time);
-  }
-
-  /** Whose minute is shown: the face chosen, or the largest. */
-  get followed() {
-    return this.#chosen ?? this.#faces[0]?.identity ?? 1;
+    this.timeline.draw(this.#chosen ?? LEADING, time);
   }
 
   #say(answer) {
@@ -192,6 +188,11 @@ export class LiveView {
     byId('timeline').hidden = true;
     byId('stage').replaceChildren();
   }
+}
+
+function largest(faces) {
+  const area = ({ box: [, , width, height] }) => width * height;
+  return faces.reduce((best, face) => (best && area(best) >= area(face) ? best : face), undefined);
 }
 
 const REFUSALS = {

@@ -6,6 +6,9 @@ const SECONDS = 60;
 const GAP = 1;
 const LANE = 30;
 
+/** The key of the face that leads. */
+export const LEADING = 'leading';
+
 export class Timeline {
   #tracks = new Map();
   #shown = null;
@@ -38,10 +41,16 @@ export class Timeline {
     this.calm = matchMedia('(prefers-reduced-motion: reduce)');
   }
 
-  /** Take in the faces of a moment. */
-  add(time, faces) {
-    for (const face of faces) {
-      const key = face.identity ?? 1;
+  /**
+   * Take in the faces of a moment.
+   * @param {number} time In seconds.
+   * @param {object[]} faces
+   * @param {object} [leading] The one that is shown while none is chosen; it may be another at another time.
+   */
+  add(time, faces, leading) {
+    const found = faces.map((face) => [face.identity, face]);
+    if (leading) found.push([LEADING, leading]);
+    for (const [key, face] of found) {
       if (!this.#tracks.has(key)) this.#tracks.set(key, []);
       const track = this.#tracks.get(key);
       if (track.length && time < track[track.length - 1].time) track.length = 0; // a video went back
@@ -60,7 +69,7 @@ export class Timeline {
     this.#drawn = now;
     this.#shown = key;
     const track = this.#tracks.get(key) ?? [];
-    this.title.textContent = this.#tracks.size > 1 || key > 1 ? `of face ${key}` : '';
+    this.title.textContent = key === LEADING ? '' : `of face ${key}`;
     this.#paint(track, time);
     const last = track[track.length - 1];
     const best = last ? last.shares.indexOf(Math.max(...last.shares)) : -1;
@@ -70,11 +79,6 @@ export class Timeline {
       row.classList.toggle('most', i === best);
     });
     this.canvas.setAttribute('aria-label', this.#told(track));
-  }
-
-  /** How many moments of a face are known. */
-  length(key) {
-    return this.#tracks.get(key)?.length ?? 0;
   }
 
   #told(track) {
