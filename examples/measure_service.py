@@ -47,7 +47,7 @@ def workloads():
 
 
 class Client(threading.Thread):
-    """Asks again and again, at its own pace or as fast as it is answered.
+    """Asks again and again, at its own pace or as fast as it is answered; when it is refused, later, as it is told.
 
     Args:
         query, body: Of each request.
@@ -66,22 +66,25 @@ class Client(threading.Thread):
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         due = self.first
-        while (now := time.perf_counter()) < self.until:
+        while max(due, time.perf_counter()) < self.until:
             if self.period:
-                time.sleep(max(0.0, due - now))
+                time.sleep(max(0.0, due - time.perf_counter()))
                 due = max(due + self.period, time.perf_counter() - self.period)
             asked = time.perf_counter()
             try:
                 connection.request("POST", f"/v1/predict?{self.query}", self.body, headers)
                 response = connection.getresponse()
                 response.read()
-                status = response.status
-                if status in (429, 503) and not response.headers["Retry-After"]:
+                status, again = response.status, response.headers["Retry-After"]
+                if status in (429, 503) and not again:
                     status = f"{status} without Retry-After"
             except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                status = type(error).__name__
+                status, again = type(error).__name__, None
             self.answers.append((status, time.perf_counter() - asked))
+            if self.period:
+                connection.close()  # another client each time
+            elif again:
+                time.sleep(min(float(again), max(0.0, self.until - time.perf_counter())))
 
 
 def measure(query, body, clients, seconds):
@@ -106,15 +109,15 @@ def overload(query, body, rate, seconds, server):
         time.sleep(0.5)
         peak = max(peak, memory(server))
     answers = answers_of(everybody)
-    seconds = time.perf_counter() - start
     counts = Counter(status for status, _ in answers)
     times = 1000 * np.array([took for status, took in answers if status == 200])
     refusals = 1000 * np.array([took for status, took in answers if status in (429, 503)] or [0.0])
     print(
         f"asked {len(answers) / seconds:.1f} times a second for {seconds:.0f} s ({rate:.1f} intended): {dict(counts)}"
     )
+    served = len(times) / (time.perf_counter() - start)  # the last ones when nobody asks any more
     print(
-        f"served {len(times) / seconds:.1f} a second; p50 {np.median(times):.0f} ms, p99 "
+        f"served {served:.1f} a second; p50 {np.median(times):.0f} ms, p99 "
         f"{np.percentile(times, 99):.0f} ms; refused in p50 {np.median(refusals):.0f} ms, p99 "
         f"{np.percentile(refusals, 99):.0f} ms"
     )

@@ -40,6 +40,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         prepare_process()
         return create_app(settings)
 
+    cores: float = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
     replica: Any = ray_serve.ingress(build)()
     deployment: Any = ray_serve.deployment(
         replica,
@@ -49,7 +50,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         max_queued_requests=settings.limits.queue,
         graceful_shutdown_timeout_s=settings.limits.seconds,
         health_check_period_s=1,
-        ray_actor_options={"num_cpus": settings.cores or 1},
+        ray_actor_options={"num_cpus": min(settings.cores or 1, cores / replicas)},
     )
     ray_serve.run(deployment.bind(), name=NAME, route_prefix="/")
 
@@ -57,9 +58,14 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
 def serve(settings: Settings, *, host: str, port: int, replicas: int) -> None:
     """Serve until the process is told to stop."""
     deploy(settings, host=host, port=port, replicas=replicas)
-    stop = threading.Event()
+    told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+        signal.signal(number, lambda *_: told.set())
+    told.wait()
+    stop()
+
+
+def stop() -> None:
+    """Finish what was taken, and leave the cluster."""
     ray_serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()

@@ -50,6 +50,7 @@ def serve(
             timeout_graceful_shutdown=int(2 * settings.limits.seconds) + 1,
             ws_max_size=settings.limits.frame_bytes,
             ws_max_queue=2,
+            ws_per_message_deflate=False,  # pictures are compressed already
             limit_concurrency=_MOST_CONNECTIONS,
         )
 
