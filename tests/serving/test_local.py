@@ -116,6 +116,24 @@ def test_workers_add_up_and_are_started_anew() -> None:
             raise AssertionError("the worker is not started anew")
 
 
+WITHOUT_PYTORCH = """
+import sys
+from fastapi.testclient import TestClient
+from cmaen.serving.app import create_app
+from cmaen.serving.settings import Settings
+
+with TestClient(create_app(Settings(load_first=True))) as client:
+    with open(sys.argv[1], "rb") as photo:
+        (answer,) = client.post("/v1/predict", files={"images": photo}).json()
+    assert answer["predicted_emotion"] == "happy"
+assert "torch" not in sys.modules
+"""
+
+
+def test_serving_needs_no_pytorch() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_PYTORCH, EXAMPLES / "astronaut.png"], check=True)
+
+
 def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
     assert "is no checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
     assert "not a face detector" in cmaen("serve", "--detector", "eyes", code=2)

@@ -8,9 +8,11 @@ import importlib.util
 import logging
 import os
 import warnings
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +30,7 @@ from cmaen.serving.settings import Settings
 from cmaen.serving.uploads import Upload
 from cmaen.types import Frame, Result
 
+_T = TypeVar("_T")
 log = logging.getLogger(__name__)
 
 
@@ -163,6 +166,6 @@ class Service:
         return self._predictor, self._batcher
 
 
-async def _all(answers: list[Future[Result]] | list[Future[str | None]]) -> list:  # type: ignore[type-arg]
+async def _all(answers: Iterable[Future[_T]]) -> list[_T]:
     """What all futures give; who stops waiting cancels those that nobody has begun."""
     return list(await asyncio.gather(*map(asyncio.wrap_future, answers)))
