@@ -1,30 +1,9 @@
-"""The page in a real browser: Debian's Chromium, driven by Playwright, with a camera that is a film made by code.
-
-Chromium and Playwright must be there (``apt-get install chromium``, ``pip install playwright``); without them every
-test here is skipped and says so. Two more need files of the npm registry, named by variables:
-
-    CMAEN_AXE   axe-core's axe.min.js (npm pack axe-core): the look for barriers
-    CMAEN_ORT   onnxruntime-web's folder dist (npm pack onnxruntime-web): the networks in the browser
-"""
+"""The page of ``cmaen serve`` in a real browser; see ``browsing`` for what it needs."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import functools
-import http.server
 import json
-import os
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,117 +11,23 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.errors import CmaenError
 from cmaen.images import read_image
 from cmaen.inference.predictor import EmotionPredictor
-from cmaen.serving.static_site import UNSURE_BELOW, resizable, write_site
 from cmaen.types import EMOTIONS
-from tests.conftest import EXAMPLES
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright)")
-CHROMIUM = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium for the page (apt-get install chromium)", allow_module_level=True)
-
-ASTRONAUT = EXAMPLES / "astronaut.png"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+from tests.serving.browsing import (
+    ASTRONAUT,
+    AXE,
+    LIVE_SECONDS,
+    Open,
+    camera,
+    chromium,
+    open_page,
+    saved,
+    server,
+    serving,
 )
-LIVE_SECONDS = 6.0
-AXE = os.environ.get("CMAEN_AXE")
-ORT = os.environ.get("CMAEN_ORT")
 
-REFUSED = r"Failed to load resource: the server responded with a status of (401|429|503) .*"
-"""What Chromium says of answers that the page knows how to take."""
-
-Open = Callable[..., Any]
-
-
-@contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """``cmaen serve`` in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(600):
-            assert process.poll() is None, f"{' '.join(command)} ended"
-            try:
-                urllib.request.urlopen(f"{address}readyz", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The film of the fake camera: the astronaut, over whom it pans slowly and back; JPEGs of 640 x 480 in a row."""
-    picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400, :], (960, 750))
-    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    with path.open("wb") as film:
-        for step in range(90):
-            left = round(160 - 160 * np.cos(2 * np.pi * step / 90))
-            film.write(cv2.imencode(".jpg", picture[:480, left : left + 640])[1].tobytes())
-    return path
-
-
-@pytest.fixture(scope="module")
-def chromium(camera: Path) -> Iterator[Any]:
-    """The browser."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any, server: str) -> Iterator[Open]:
-    """Opens the page in a fresh profile; at the end, nothing may have asked another host or complained."""
-    contexts: list[Any] = []
-    asked: list[str] = []
-    complaints: list[str] = []
-
-    def opened(address: str = server, *, width: int = 1280, height: int = 900, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector("body[data-ready]")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert {url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))} == set()
-    assert [text for text in complaints if not re.fullmatch(REFUSED, text)] == []
-
-
-def saved(page: Any, button: str) -> Path:
-    """What a button saves."""
-    with page.expect_download() as download:
-        page.click(button)
-    return Path(download.value.path())
+__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
 
 
 def test_a_photo_with_one_click(open_page: Open) -> None:
@@ -195,13 +80,13 @@ def test_a_bad_file_costs_no_other(open_page: Open, tmp_path: Path) -> None:
     page.wait_for_selector("#progress", state="hidden")
     assert page.inner_text("#tally") == "5 of 5 · 2 faces · 1 without · 2 unreadable"
     assert [button.get_attribute("class").split()[0] for button in page.query_selector_all(".strip button")] == [
-        *("error", "no_face", "error", "ok", "ok")
+        *("ok", "error", "ok", "error", "no_face")
     ]
-    page.click(".strip li:nth-child(4) button")
+    page.click(".strip li:nth-child(3) button")
     page.wait_for_selector(".outline.unsure")
     assert page.inner_text(".tag").startswith("unsure: maybe ")
     assert page.is_visible(".sign")
-    page.click(".strip li:nth-child(2) button")
+    page.click(".strip li:nth-child(5) button")
     page.click("text=Take the whole picture as one face")
     page.wait_for_selector(".card")
     assert len(json.loads(saved(page, "#save-json").read_text())) == 5
@@ -399,8 +284,7 @@ def test_a_key_is_asked_for(open_page: Open) -> None:
         page.click("#try-example")
         page.fill("#key", "wrong")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#key-dialog", state="hidden")
-        page.wait_for_selector("#key-dialog")  # once more
+        page.wait_for_selector("text=The server does not take that key")
         page.fill("#key", "right (key)")
         page.click("text=Use this key")
         page.wait_for_selector(".outline")
@@ -411,92 +295,3 @@ def test_a_key_is_asked_for(open_page: Open) -> None:
         page.click("#try-example")
         page.click("text=Not now")
         assert "asks for a key" in page.wait_for_selector(".empty .bad").text_content()
-
-
-def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CmaenError, match="npm pack onnxruntime-web"):
-        write_site(tmp_path, None)
-    with pytest.raises(CmaenError, match=r"does not hold ort\.wasm\.bundle\.min\.mjs"):
-        write_site(tmp_path, tmp_path)
-    with pytest.raises(CmaenError, match="not the packaged one"):
-        resizable(b"another model")
-
-
-def test_both_pages_are_unsure_alike() -> None:
-    app = pytest.importorskip("cmaen.serving.app")
-    assert app.UNSURE_BELOW == UNSURE_BELOW
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page without a server, given by a server of files."""
-    if ORT is None:
-        pytest.skip("CMAEN_ORT does not name the folder dist of onnxruntime-web (npm pack onnxruntime-web)")
-    folder = tmp_path_factory.mktemp("site")
-    write_site(folder, Path(ORT))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as files:
-        threading.Thread(target=files.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{files.server_address[1]}/"
-        files.shutdown()
-
-
-IN_THE_BROWSER = """async ([pictures, detect]) => {
-    const { createEngine } = await import(new URL('page/browser.js', location.href));
-    window.engine ??= createEngine();
-    const answers = [];
-    for (const picture of pictures) {
-        const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
-        answers.push(await window.engine.predict(new Blob([bytes]), { detect }));
-    }
-    return answers;
-}"""
-
-
-def test_the_browser_answers_as_the_package(open_page: Open, site: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same faces, to a tenth of a pixel, and the same probabilities but for how 8-bit kernels round."""
-    astronaut = cv2.imread(str(ASTRONAUT))
-    turned = cv2.warpAffine(astronaut, cv2.getRotationMatrix2D((256.0, 256.0), 25, 1), (512, 480))
-    large = cv2.resize(astronaut, (1700, 1500))
-    two = np.hstack([astronaut, cv2.resize(astronaut, (300, 512))])
-    photos = [cv2.imencode(".jpg", image)[1].tobytes() for image in (astronaut, turned, large, two)]
-    crops = [cv2.imencode(".png", astronaut[50:180, 160:290])[1].tobytes()]
-    crops.append(cv2.imencode(".png", cv2.resize(astronaut[50:180, 160:290], (40, 44)))[1].tobytes())
-    page = open_page(site)
-    predictor = EmotionPredictor()
-    told = []
-    for pictures, detect, most in ((photos, True, 0.02), (crops, False, 0.003)):
-        expected = predictor.predict_batch(pictures, detect=detect)
-        texts = [base64.b64encode(picture).decode() for picture in pictures]
-        answers = page.evaluate(IN_THE_BROWSER, [texts, detect])
-        gaps = []
-        for answer, wanted in zip(answers, expected, strict=True):
-            assert answer["status"] == wanted["status"] == "ok"
-            assert answer["predicted_emotion"] == wanted["predicted_emotion"]
-            for face, other in zip(answer["faces"], wanted["faces"], strict=True):
-                assert np.allclose(face["box"], other["box"], atol=1)
-                assert np.allclose(face["landmarks"], other["landmarks"], atol=1)
-                gaps.append(max(abs(face["probabilities"][name] - other["probabilities"][name]) for name in EMOTIONS))
-        told.append(f"{'photos' if detect else 'crops'}: {len(gaps)} faces, at most {max(gaps):.1e}")
-        assert max(gaps) < most
-    with capsys.disabled():
-        print(f"\nprobabilities of the browser against the package's: {'; '.join(told)}")
-
-
-def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.CaptureFixture[str]) -> None:
-    page = open_page(site)
-    assert page.inner_text("#where") == "In your browser"
-    page.click("#try-example")
-    assert "happy" in page.wait_for_selector(".outline", timeout=30_000).get_attribute("aria-label")
-    page.click("#use-camera")
-    page.wait_for_selector(".rate[data-rate]", state="attached")
-    page.wait_for_timeout(4000)
-    rate = float(page.get_attribute(".rate", "data-rate"))
-    with capsys.disabled():
-        print(f"\nlive, in the browser: {rate:.1f} frames a second")
-    assert page.inner_text(".bars .most .name") == "happy"
-    assert rate > 2, "the rate of a machine that others use as well"

@@ -7,6 +7,9 @@ const VIDEO = /\.(mp4|m4v|mov|webm|mkv|avi|ogv)$/i;
 const isVideo = (file) => file.type.startsWith('video/') || VIDEO.test(file.name);
 const isPicture = (file) => file.type.startsWith('image/') || PICTURE.test(file.name);
 
+const byName = (one, other) => nameOf(one).localeCompare(nameOf(other), undefined, { numeric: true });
+const nameOf = (file) => file.webkitRelativePath || file.name;
+
 /** All files of what was dropped, folders opened. */
 async function opened(entry) {
   if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
@@ -38,7 +41,7 @@ export function connectIntake(listeners) {
       return;
     }
     const several = folder || files.length > 1;
-    const pictures = several ? files.filter(isPicture) : files; // a single file is always looked at, whatever its name
+    const pictures = several ? files.filter(isPicture).sort(byName) : files; // a single one is always looked at
     if (pictures.length) listeners.onPhotos(pictures, { folder });
     else if (files.length) listeners.onNothing('There is no picture among these files.');
   };

@@ -5,6 +5,7 @@ import { LEADING, Timeline } from './timeline.js';
 import { counted, plain, summary } from './words.js';
 
 const KEPT_SECONDS = 60;
+const PANEL_EVERY = 120; // milliseconds: nobody reads faster, and the cores have better to do
 
 export class LiveView {
   #records = [];
@@ -14,6 +15,7 @@ export class LiveView {
   #leading = null;
   #last = '';
   #frame = -1;
+  #shown = 0;
 
   /**
    * @param {object} engine
@@ -104,7 +106,8 @@ export class LiveView {
     const span = (now - this.#answers[0]) / 1000;
     const rate = span > 0.3 ? (this.#answers.length - 1) / span : 0;
     this.rate.hidden = !rate;
-    this.rate.textContent = `${rate.toFixed(0)} frames a second`;
+    const told = `${rate.toFixed(0)} frames a second`;
+    if (this.rate.textContent !== told) this.rate.textContent = told;
     if (rate) this.rate.dataset.rate = rate.toFixed(1);
     if (answer.status === 'error') {
       notice('live', `A frame could not be read: ${plain(answer.error)}`, 'bad');
@@ -137,13 +140,16 @@ export class LiveView {
     const scaled = this.#faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) }));
     const chosen = (face) => this.#chosen !== null && face.identity === this.#chosen;
     drawFaces(context, scaled, { ...this.look, width, height, unit: 2.2 * ratio, mirror: this.mirror, chosen });
+    this.timeline.draw(this.#chosen ?? LEADING, time);
+    const now = performance.now();
+    if (now - this.#shown < PANEL_EVERY) return;
+    this.#shown = now;
     this.panel.show(this.#faces, {
       keyOf: (face) => String(face.identity),
       named: (face) => `Face ${face.identity}`,
       picture: video,
       empty: 'No face in sight. Look at the camera, with light on your face.',
     });
-    this.timeline.draw(this.#chosen ?? LEADING, time);
   }
 
   #say(answer) {
