@@ -34,7 +34,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
-LIVE_SECONDS = 6.0
+LIVE_SECONDS = 4.0
 AXE = os.environ.get("CMAEN_AXE")
 ORT = os.environ.get("CMAEN_ORT")
 

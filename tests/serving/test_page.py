@@ -167,6 +167,10 @@ def test_the_camera_live(open_page: Open, capsys: pytest.CaptureFixture[str]) ->
     assert page.inner_text(".bars .most .name") == "happy"
     assert "happy" in page.get_attribute("#timeline canvas", "aria-label")
     assert page.inner_text(".lanes .most .name") == "happy"
+    page.click(".card .head")
+    page.wait_for_selector("text=of face 1")
+    page.hover(".top")
+    assert page.locator(".card.chosen").count() == 1
     page.click("#stop")
     records = json.loads(saved(page, "#save-json").read_text())
     assert len(records) > 5 * LIVE_SECONDS, "the rate of a machine that others use as well"

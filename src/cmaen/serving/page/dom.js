@@ -40,7 +40,11 @@ export function announce(text, rest = 0) {
 /** Show a message until it is dismissed, replaced by one of the same name, or taken back. */
 export function notice(name, text, kind = 'info') {
   forget(name);
-  const close = element('button', { type: 'button', 'aria-label': `Dismiss: ${text}`, onclick: () => forget(name) }, '×');
+  const close = element(
+    'button',
+    { type: 'button', 'aria-label': `Dismiss: ${text}`, onclick: () => forget(name) },
+    '×',
+  );
   byId('notices').append(element('div', { class: `notice ${kind}`, 'data-name': name }, element('p', {}, text), close));
 }
 

@@ -12,6 +12,7 @@ export class LiveView {
   #answers = [];
   #faces = [];
   #chosen = null;
+  #pointed = null;
   #leading = null;
   #last = '';
   #frame = -1;
@@ -20,9 +21,12 @@ export class LiveView {
   /**
    * @param {object} engine
    * @param {import('./results.js').FacePanel} panel
-   * @param {{labels: string[], colours: Record<string, string>, unsureBelow: number}} look
+   * @param {{labels: string[], colours: Record<string, string>, unsureBelow: number,
+   *          onPoint: (key: string | null) => void, onChoose: (key: string | null) => void}} look
    */
   constructor(engine, panel, look) {
+    this.onPoint = look.onPoint;
+    this.onChoose = look.onChoose;
     this.engine = engine;
     this.panel = panel;
     this.look = look;
@@ -57,18 +61,29 @@ export class LiveView {
   }
 
   async #open(source) {
-    this.video = element('video', { class: `picture${this.mirror ? ' mirror' : ''}`, playsinline: true, 'aria-label': `Live picture: ${this.name}` });
+    this.video = element('video', {
+      class: `picture${this.mirror ? ' mirror' : ''}`,
+      playsinline: true,
+      'aria-label': `Live picture: ${this.name}`,
+    });
     this.video.muted = true;
     this.overlay = element('canvas', { class: 'overlay', 'aria-hidden': 'true' });
     this.rate = element('span', { class: 'rate', 'aria-hidden': 'true', hidden: true });
     const frame = element('div', { class: 'frame' }, this.video, this.overlay);
+    frame.addEventListener('pointermove', (event) => this.onPoint(this.#at(event)));
+    frame.addEventListener('pointerleave', () => this.onPoint(null));
+    if (this.stream) frame.addEventListener('click', (event) => this.onChoose(this.#at(event)));
     byId('stage').replaceChildren(frame);
     byId('timeline').hidden = false;
     this.timeline = new Timeline(byId('timeline'), this.look);
     source(this.video);
     await new Promise((done, failed) => {
       this.video.addEventListener('loadeddata', done, { once: true });
-      this.video.addEventListener('error', () => failed(new Error('this browser cannot play the video; MP4 (H.264) and WebM work in most')), { once: true });
+      this.video.addEventListener(
+        'error',
+        () => failed(new Error('this browser cannot play the video; MP4 (H.264) and WebM work in most')),
+        { once: true },
+      );
     });
     if (this.closed) return;
     frame.style.setProperty('--ratio', this.video.videoWidth / this.video.videoHeight);
@@ -138,7 +153,7 @@ export class LiveView {
     const context = overlay.getContext('2d');
     context.clearRect(0, 0, width, height);
     const scaled = this.#faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) }));
-    const chosen = (face) => this.#chosen !== null && face.identity === this.#chosen;
+    const chosen = ({ identity }) => identity === this.#chosen || identity === this.#pointed;
     drawFaces(context, scaled, { ...this.look, width, height, unit: 2.2 * ratio, mirror: this.mirror, chosen });
     this.timeline.draw(this.#chosen ?? LEADING, time);
     const now = performance.now();
@@ -166,6 +181,24 @@ export class LiveView {
     this.panel.choose(key);
   }
 
+  /** Which face is pointed at. */
+  point(key) {
+    this.#pointed = key === null ? null : Number(key);
+  }
+
+  /** The key of the face at a place on the screen. */
+  #at({ clientX, clientY }) {
+    const { left, top, width } = this.overlay.getBoundingClientRect();
+    const scale = this.video.videoWidth / width;
+    const across = (clientX - left) * scale;
+    const x = this.mirror ? this.video.videoWidth - across : across;
+    const y = (clientY - top) * scale;
+    const hit = this.#faces.find(
+      ({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3],
+    );
+    return hit ? String(hit.identity) : null;
+  }
+
   /** What the page saves. */
   get records() {
     return this.#records;
@@ -184,7 +217,8 @@ export class LiveView {
     this.session?.close();
     this.video?.pause();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
-    byId('caption').textContent = `Stopped. The last minute, ${counted(this.#records.length, 'frame')}, can still be saved.`;
+    byId('caption').textContent =
+      `Stopped. The last minute, ${counted(this.#records.length, 'frame')}, can still be saved.`;
   }
 
   /** Stop, and forget. */

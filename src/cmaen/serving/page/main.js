@@ -18,9 +18,9 @@ class Page {
     this.config = config;
     this.engine = engine;
     this.look = { labels: config.labels, colours: config.colours, unsureBelow: config.unsure_below };
-    const linked = { ...this.look, onPoint: (key) => this.point(key), onChoose: (key) => this.choose(key) };
-    this.panel = new FacePanel(byId('cards'), linked);
-    this.stage = new PhotoStage(byId('stage'), linked);
+    this.linked = { ...this.look, onPoint: (key) => this.point(key), onChoose: (key) => this.choose(key) };
+    this.panel = new FacePanel(byId('cards'), this.linked);
+    this.stage = new PhotoStage(byId('stage'), this.linked);
     this.photos = new PhotoList(engine, { ...this.look, onChoose: (item) => this.showPhoto(item) });
     this.live = null;
     connectIntake({
@@ -76,7 +76,7 @@ class Page {
     this.panel.clear('Starting …');
     this.enter();
     byId('caption').textContent = 'Starting …';
-    const live = new LiveView(this.engine, this.panel, this.look);
+    const live = new LiveView(this.engine, this.panel, this.linked);
     this.live = live;
     byId('stop').hidden = false;
     try {
@@ -124,8 +124,17 @@ class Page {
   /** What to do where no face was found, or no picture. */
   nothing(item) {
     if (item.result.status === 'error') return element('p', { class: 'bad' }, plain(item.result.error));
-    const again = element('button', { type: 'button', onclick: () => this.photos.again(item, { detect: false }) }, 'Take the whole picture as one face');
-    return element('div', {}, element('p', {}, 'No face was found. It finds those that look towards the camera, from about 20 pixels on.'), again);
+    const again = element(
+      'button',
+      { type: 'button', onclick: () => this.photos.again(item, { detect: false }) },
+      'Take the whole picture as one face',
+    );
+    return element(
+      'div',
+      {},
+      element('p', {}, 'No face was found. It finds those that look towards the camera, from about 20 pixels on.'),
+      again,
+    );
   }
 
   /** The button that asks where the network looked, and its answer. */
@@ -133,9 +142,12 @@ class Page {
     const place = element('div', { class: 'explaining' });
     const show = (address) =>
       place.replaceChildren(
-        element('figure', {},
+        element(
+          'figure',
+          {},
           element('img', { src: address, alt: 'The face, with the regions marked that the network looked at' }),
-          element('figcaption', {}, 'The warm regions counted most for this answer. It says where, not why.')),
+          element('figcaption', {}, 'The warm regions counted most for this answer. It says where, not why.'),
+        ),
       );
     if (face.explanation) {
       show(face.explanation);
@@ -145,14 +157,18 @@ class Page {
     button.addEventListener('click', async () => {
       button.disabled = true;
       button.textContent = 'Looking again …';
-      const answer = await this.engine.predict(item.file, { detect: item.detect, explain: true, name: item.name }).catch((error) => ({ error: error.message, faces: [] }));
+      const answer = await this.engine
+        .predict(item.file, { detect: item.detect, explain: true, name: item.name })
+        .catch((error) => ({ error: error.message, faces: [] }));
       const address = answer.faces[0]?.explanation;
       if (address) {
         face.explanation = address;
         show(address);
         announce('The map of where the network looked is shown');
       } else {
-        place.replaceChildren(element('p', { class: 'bad' }, `No map: ${plain(answer.error ?? 'the server gave none')}`));
+        place.replaceChildren(
+          element('p', { class: 'bad' }, `No map: ${plain(answer.error ?? 'the server gave none')}`),
+        );
       }
     });
     place.append(button);
@@ -161,7 +177,7 @@ class Page {
 
   point(key) {
     this.panel.point(key);
-    if (!this.live) this.stage.point(key);
+    (this.live ?? this.stage).point(key);
   }
 
   choose(key) {
@@ -183,9 +199,17 @@ class Page {
       const { image } = this.stage;
       if (!this.live && !image) throw new Error('this browser cannot show the picture');
       const size = image && { width: image.naturalWidth, height: image.naturalHeight };
-      const still = this.live ? this.live.still : { picture: image, size, faces: this.shown.detect ? (this.shown.result?.faces ?? []) : [] };
+      const still = this.live
+        ? this.live.still
+        : { picture: image, size, faces: this.shown.detect ? (this.shown.result?.faces ?? []) : [] };
       const blob = await annotated(still.picture, still.size, still.faces, { ...this.look, mirror: still.mirror });
-      const name = (this.live ? 'live' : this.shown.name.split('/').pop().replace(/\.[^.]+$/, '')) || 'picture';
+      const name =
+        (this.live
+          ? 'live'
+          : this.shown.name
+              .split('/')
+              .pop()
+              .replace(/\.[^.]+$/, '')) || 'picture';
       download(blob, `${name}-faces.png`);
     } catch (error) {
       notice('save', `The picture cannot be saved: ${plain(error.message)}`, 'bad');
@@ -219,7 +243,9 @@ async function start() {
   const local = config.mode === 'browser';
   const { createEngine } = await import(local ? './browser.js' : './server.js');
   const engine = createEngine(config);
-  byId('where').textContent = local ? 'In your browser' : `On ${LOOPBACK.includes(location.hostname) ? 'this machine' : location.hostname}`;
+  byId('where').textContent = local
+    ? 'In your browser'
+    : `On ${LOOPBACK.includes(location.hostname) ? 'this machine' : location.hostname}`;
   byId('privacy').textContent = local
     ? `The networks run inside this page; no picture leaves your device. CMAEN ${config.version}.`
     : `Pictures go to the server that gave you this page, which keeps none of them. CMAEN ${config.version}.`;

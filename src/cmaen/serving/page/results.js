@@ -38,7 +38,7 @@ export class FacePanel {
         if (more) card.more.append(more);
       }
       this.#fill(card, face);
-      if (picture) crop(card, picture, face);
+      if (picture) portray(card, picture, face);
       shown.set(key, card);
     });
     for (const [key, card] of this.#cards) if (!shown.has(key)) card.root.remove();
@@ -47,7 +47,8 @@ export class FacePanel {
     if (!faces.length) this.root.append(element('div', { class: 'empty' }, empty));
     let place = null; // in order, moving only what is out of place
     for (const card of [...shown.values()].reverse()) {
-      if (card.root.nextSibling !== place || card.root.parentNode !== this.root) this.root.insertBefore(card.root, place);
+      if (card.root.nextSibling !== place || card.root.parentNode !== this.root)
+        this.root.insertBefore(card.root, place);
       place = card.root;
     }
     this.#mark();
@@ -81,7 +82,12 @@ export class FacePanel {
     const value = element('span', { class: 'value' });
     const head = element(
       'button',
-      { type: 'button', class: 'head', 'aria-pressed': 'false', onclick: () => onChoose(this.#chosen === key ? null : key) },
+      {
+        type: 'button',
+        class: 'head',
+        'aria-pressed': 'false',
+        onclick: () => onChoose(this.#chosen === key ? null : key),
+      },
       crop,
       element('span', { class: 'said' }, element('span', { class: 'who' }, name), title),
       sign,
@@ -93,7 +99,13 @@ export class FacePanel {
     for (const label of labels) {
       const fill = element('span', { class: 'fill' });
       const number = element('span', { class: 'number' });
-      const row = element('li', {}, element('span', { class: 'name' }, label), element('span', { class: 'track' }, fill), number);
+      const row = element(
+        'li',
+        {},
+        element('span', { class: 'name' }, label),
+        element('span', { class: 'track' }, fill),
+        number,
+      );
       const part = element('span', {});
       tint(row, colours[label]);
       tint(part, colours[label]);
@@ -144,7 +156,7 @@ export class FacePanel {
 }
 
 /** Show the face on its card; of a video now and then. */
-function crop(card, picture, face) {
+function portray(card, picture, face) {
   const now = performance.now();
   if (now - (card.cropped ?? -Infinity) < CROP_EVERY) return;
   card.cropped = now;

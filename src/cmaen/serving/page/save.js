@@ -1,6 +1,20 @@
 /** Results as files: the same records and columns as `cmaen inference --output`. */
 
-const COLUMNS = ['path', 'frame', 'time', 'status', 'error', 'face', 'identity', 'x', 'y', 'width', 'height', 'predicted_emotion', 'confidence'];
+const COLUMNS = [
+  'path',
+  'frame',
+  'time',
+  'status',
+  'error',
+  'face',
+  'identity',
+  'x',
+  'y',
+  'width',
+  'height',
+  'predicted_emotion',
+  'confidence',
+];
 
 /** Offer a file to save. */
 export function download(blob, name) {
@@ -16,7 +30,10 @@ export function download(blob, name) {
  * @param {object[]} records
  */
 export function asJson(records) {
-  const plain = records.map((record) => ({ ...record, faces: record.faces.map(({ explanation: _, ...face }) => face) }));
+  const plain = records.map((record) => ({
+    ...record,
+    faces: record.faces.map(({ explanation: _, ...face }) => face),
+  }));
   return new Blob([`${JSON.stringify(plain, null, 2)}\n`], { type: 'application/json' });
 }
 

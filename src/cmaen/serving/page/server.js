@@ -9,6 +9,7 @@ const IN_FLIGHT = 2;
 const KEY = 'cmaen-key';
 const HINT = 'Whoever runs it can give you one. It is kept until you close this tab.';
 
+const tenths = (value) => Math.round(10 * value) / 10;
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
@@ -64,7 +65,7 @@ class Key {
 }
 
 /** What a refusal says, in the words of the server where it has some. */
-async function reason(response) {
+async function refusal(response) {
   const body = await response.json().catch(() => ({}));
   const detail = Array.isArray(body.detail) ? body.detail.map((part) => part.msg).join('; ') : body.detail;
   return detail || body.title || `the server answered ${response.status} ${response.statusText}`.trim();
@@ -100,7 +101,7 @@ async function predict(blob, { detect = true, explain = false, name = 'picture' 
       rejected = true;
       continue;
     }
-    if (![429, 503].includes(response.status) || attempt >= TRIES) throw new Error(await reason(response));
+    if (![429, 503].includes(response.status) || attempt >= TRIES) throw new Error(await refusal(response));
     const asked = Number(response.headers.get('Retry-After')) || attempt;
     await patience(Math.min(Math.max(asked, 0.2), LONGEST_WAIT), 'The server is busy');
   }
@@ -208,8 +209,8 @@ class LiveSession {
     for (const number of this.#moments.keys()) if (number <= answer.frame) this.#moments.delete(number);
     for (const face of answer.faces) {
       const [left, top, width, height] = face.box;
-      face.box = [left * x, top * y, width * x, height * y];
-      face.landmarks = face.landmarks.map(([px, py]) => [px * x, py * y]);
+      face.box = [left * x, top * y, width * x, height * y].map(tenths);
+      face.landmarks = face.landmarks.map(([px, py]) => [px * x, py * y].map(tenths));
     }
     this.onAnswer({ ...answer, time });
   }

@@ -28,7 +28,13 @@ export class Timeline {
     const names = element('ul', { class: 'lanes' });
     for (const label of labels) {
       const value = element('span', { class: 'number' });
-      const row = element('li', {}, element('span', { class: 'dot' }), element('span', { class: 'name' }, label), value);
+      const row = element(
+        'li',
+        {},
+        element('span', { class: 'dot' }),
+        element('span', { class: 'name' }, label),
+        value,
+      );
       tint(row, colours[label]);
       names.append(row);
       this.#values.set(label, { row, value });
@@ -36,7 +42,13 @@ export class Timeline {
     root.replaceChildren(
       element('h2', { id: 'timeline-title' }, 'The last minute ', this.title),
       element('div', { class: 'lane-box' }, names, this.canvas),
-      element('p', { class: 'axis', 'aria-hidden': 'true' }, element('span', {}, '60 s ago'), element('span', {}, '30 s'), element('span', {}, 'now')),
+      element(
+        'p',
+        { class: 'axis', 'aria-hidden': 'true' },
+        element('span', {}, '60 s ago'),
+        element('span', {}, '30 s'),
+        element('span', {}, 'now'),
+      ),
     );
     this.calm = matchMedia('(prefers-reduced-motion: reduce)');
   }
@@ -86,7 +98,10 @@ export class Timeline {
     const means = this.labels.map((_, i) => track.reduce((sum, { shares }) => sum + shares[i], 0) / track.length);
     const order = means.map((mean, i) => [mean, this.labels[i]]).sort(([one], [other]) => other - one);
     const seconds = Math.round(track[track.length - 1].time - track[0].time);
-    return `The last ${seconds} seconds on average: ${order.slice(0, 3).map(([mean, label]) => `${label} ${percent(mean)}`).join(', ')}`;
+    return `The last ${seconds} seconds on average: ${order
+      .slice(0, 3)
+      .map(([mean, label]) => `${label} ${percent(mean)}`)
+      .join(', ')}`;
   }
 
   #paint(track, time) {

@@ -42,7 +42,9 @@ async function classify(crops) {
   if (!crops.length) return [];
   const size = preprocess.image_size;
   const input = new Float32Array(crops.length * 3 * size * size);
-  crops.forEach((crop, i) => writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)));
+  crops.forEach((crop, i) =>
+    writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)),
+  );
   const images = new ort.Tensor('float32', input, [crops.length, 3, size, size]);
   const { logits } = await network.run({ images }, { logSeverityLevel: 3 });
   return crops.map((_, i) => softmax(logits.data.subarray(i * labels.length, (i + 1) * labels.length), temperature));
@@ -50,8 +52,7 @@ async function classify(crops) {
 
 function search(pixels, most) {
   const { detector } = networks;
-  const run = (data, dims) =>
-    detector.run({ input: new ort.Tensor('float32', data, dims) }, { logSeverityLevel: 3 });
+  const run = (data, dims) => detector.run({ input: new ort.Tensor('float32', data, dims) }, { logSeverityLevel: 3 });
   return findFaces(pixels, run, most);
 }
 
@@ -103,7 +104,10 @@ const JOBS = {
   frame: async ({ bitmap, time, scale }) => {
     const pixels = pixelsOf(bitmap);
     const faces = await search(pixels, LIVE_SIDE);
-    const tracks = tracker.follow(faces.map((face) => ({ ...face, box: [face.x, face.y, face.width, face.height] })), time);
+    const tracks = tracker.follow(
+      faces.map((face) => ({ ...face, box: [face.x, face.y, face.width, face.height] })),
+      time,
+    );
     const due = tracks.filter((track) => !track.shares || frames % CLASSIFY_EVERY === 0);
     const shares = await classify(due.map((track) => cropFace(pixels, track.face, networks.crop)));
     due.forEach((track, i) => update(track, shares[i], time));
