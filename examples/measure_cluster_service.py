@@ -1,6 +1,6 @@
 """Two replicas of the service on Ray, one of which is killed under load: what is lost, and when it is back.
 
-python examples/measure_cluster_service.py [--seconds 30] [--clients 8]
+python examples/measure_cluster_service.py [--seconds 30] [--clients 6]
 
 Half of the clients ask without ever asking again, to count what is lost; the others are the Python client of the
 package, which asks again.
@@ -88,7 +88,7 @@ def main():
     """Measure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=6)
     options = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -97,7 +97,7 @@ def main():
     command = [sys.executable, "-m", "cmaen", "serve", "--engine", "ray", "--workers", "2", "--port", str(port)]
     server = subprocess.Popen(command)
     try:
-        took = wait_for(lambda: ready(address) and len(replicas(server)) == 2, 120)
+        took = wait_for(lambda: ready(address) and len(replicas(server)) == 2, 180)
         before = replicas(server)
         print(f"two replicas, {sorted(before)}, are ready after {took:.1f} s")
         clients = [Asking(address, retries) for _ in range(options.clients // 2) for retries in (0, 5)]
@@ -106,7 +106,7 @@ def main():
         in_flight = sum(client.waiting for client in clients)
         os.kill(killed, signal.SIGKILL)
         print(f"{killed} is killed, with {in_flight} requests in flight on both")
-        back = wait_for(lambda: len(replicas(server) - {killed}) == 2, 60)
+        back = wait_for(lambda: len(replicas(server) - {killed}) == 2, 180)
         print(f"a new replica is there after {back:.1f} s: {sorted(replicas(server))}")
         time.sleep(options.seconds / 2)
         for client in clients:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio.to_thread
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from cmaen.serving.problems import Problem, described
@@ -101,17 +101,13 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None], limits
     try:
         return [await _of_field(field, file) for field, file in form.multi_items()]
     finally:
-        await _closed(form)
+        await form.close()
 
 
 async def _of_field(field: str, file: UploadFile | str) -> Upload:
     if field != "images" or not isinstance(file, UploadFile):
         raise Problem(422, f"a form holds nothing but files, in the field images, not in {field[:50]!r}")
     return Upload((file.filename or "")[:_LONGEST_NAME], await file.read())
-
-
-async def _closed(form: FormData) -> None:
-    await form.close()
 
 
 def _from_json(content: bytes, detect: bool, explain: bool, top_k: int | None) -> Asked:
