@@ -100,6 +100,9 @@ def test_the_browser_answers_as_the_package(open_page: Open, site: str, capsys: 
 def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.CaptureFixture[str]) -> None:
     page = open_page(site)
     assert page.inner_text("#where") == "In your browser"
+    assert page.get_attribute("meta[http-equiv]", "content").startswith(
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
+    )
     page.click("#try-example")
     assert "happy" in page.wait_for_selector(".outline", timeout=30_000).get_attribute("aria-label")
     page.click("#use-camera")

@@ -28,6 +28,13 @@ _SIDES = (b"\x0a\x03\x08\x80\x05" * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w", 1)
 _BLOCK = b"\n\nblock_size\x18%c\xa0\x01\x02*\x0b\n\x04axis\x18\x00"
 _BLOCKS = (_BLOCK % 64, _BLOCK % 0, 20)
 
+_HEAD = '<meta charset="utf-8">'
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Of the page, in the page: a server of files sends none."""
+
 _NOTICE = """\
 The code of this page: CMAEN, MIT licence.
 model.onnx: CMAEN's weights, trained on FER2013, for research.
@@ -56,7 +63,8 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     checkpoint = shipped_checkpoint()
     card = read_card(checkpoint)
     copies = {f"page/{path.name}": path for path in sorted(_PAGE.iterdir()) if path.is_file()}
-    copies["index.html"] = copies.pop("page/index.html")
+    index = copies.pop("page/index.html").read_text(encoding="utf-8")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     copies["page/model.onnx"] = verified(checkpoint, "onnx")
     copies |= {f"page/{name}": path for name, path in _runtime_files(runtime).items()}
     YuNet()  # says so if its model is not the right one
@@ -78,9 +86,10 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
             shutil.copyfile(source, temporary)
     with replacing(output / "page/yunet.onnx") as temporary:
         temporary.write_bytes(detector)
+    write_text(output / "index.html", index.replace(_HEAD, f"{_HEAD}\n  {policy}"))
     write_text(output / "page/config.json", json.dumps(config, indent=2) + "\n")
     write_text(output / "page/NOTICE.txt", _NOTICE)
-    return [output / name for name in (*copies, "page/yunet.onnx", "page/config.json", "page/NOTICE.txt")]
+    return [output / name for name in (*copies, "index.html", "page/yunet.onnx", "page/config.json", "page/NOTICE.txt")]
 
 
 def resizable(model: bytes) -> bytes:

@@ -58,7 +58,7 @@ function smaller({ videoWidth, videoHeight }, scale) {
 /** One frame under way and one ahead, so that both the page and the worker have something to do. */
 class LiveSession {
   #under = 0;
-  #taking = false;
+  #taking = true; // until the networks are there
   #closed = false;
   #frame = 0;
 
@@ -66,7 +66,12 @@ class LiveSession {
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.worker = worker;
-    worker.ask('begin');
+    worker.ask('begin').then(
+      () => {
+        this.#taking = false;
+      },
+      (error) => onProblem(error.message),
+    );
   }
 
   /** Whether another frame can be taken now. */

@@ -159,7 +159,8 @@ export class LiveView {
     const now = performance.now();
     if (now - this.#shown < PANEL_EVERY) return;
     this.#shown = now;
-    this.panel.show(this.#faces, {
+    const inOrder = [...this.#faces].sort((one, other) => one.identity - other.identity); // so that no card jumps
+    this.panel.show(inOrder, {
       keyOf: (face) => String(face.identity),
       named: (face) => `Face ${face.identity}`,
       picture: video,

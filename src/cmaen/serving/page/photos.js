@@ -3,6 +3,7 @@ import { announce, byId, element, tint } from './dom.js';
 import { counted, plain, summary } from './words.js';
 
 const THUMB = 96;
+const MOST_THUMBS = 500; // the small pictures of a very large folder would fill the memory
 
 export class PhotoList {
   #items = [];
@@ -131,6 +132,7 @@ export class PhotoList {
   /** A small picture of the list entry, decoded at its size. */
   async #picture(item) {
     try {
+      if (this.#items.indexOf(item) >= MOST_THUMBS) return;
       const bitmap = await createImageBitmap(item.file, { resizeHeight: THUMB, resizeQuality: 'medium' });
       const side = Math.min(bitmap.width, bitmap.height);
       const left = (bitmap.width - side) / 2;

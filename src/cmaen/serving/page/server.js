@@ -2,7 +2,7 @@
 import { byId, forget, notice } from './dom.js';
 
 const ROOT = new URL('../', import.meta.url);
-const TRIES = 6;
+const TRIES = 12;
 const LONGEST_WAIT = 30;
 const LIVE_SIDE = 640;
 const IN_FLIGHT = 2;

@@ -7,7 +7,8 @@ import { findFaces } from './yunet.js';
 
 const LIVE_SIDE = 320; // of what is searched for faces in a live frame
 const CLASSIFY_EVERY = 2; // frames, for each face
-const SESSION = { executionProviders: ['wasm'], logSeverityLevel: 3 };
+const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
+const SESSION = { executionProviders: ['wasm'], ...QUIET };
 const here = (name) => new URL(name, import.meta.url).href;
 
 let networks;
@@ -23,6 +24,8 @@ async function load() {
   const detector = await ort.InferenceSession.create(here('./yunet.onnx'), SESSION);
   const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
   networks = { ...config, detector, network };
+  await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
+  await classify([{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);
 }
 
 /** RGB pixels of a bitmap, on white where it is transparent. */
@@ -46,14 +49,16 @@ async function classify(crops) {
     writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)),
   );
   const images = new ort.Tensor('float32', input, [crops.length, 3, size, size]);
-  const { logits } = await network.run({ images }, { logSeverityLevel: 3 });
+  const { logits } = await network.run({ images }, QUIET);
   return crops.map((_, i) => softmax(logits.data.subarray(i * labels.length, (i + 1) * labels.length), temperature));
 }
 
+function detect(planes, dims) {
+  return networks.detector.run({ input: new ort.Tensor('float32', planes, dims) }, QUIET);
+}
+
 function search(pixels, most) {
-  const { detector } = networks;
-  const run = (data, dims) => detector.run({ input: new ort.Tensor('float32', data, dims) }, { logSeverityLevel: 3 });
-  return findFaces(pixels, run, most);
+  return findFaces(pixels, detect, most);
 }
 
 /** A face and its probabilities as the package tells them. */
@@ -89,11 +94,11 @@ async function read(blob) {
 
 const JOBS = {
   load: () => {},
-  predict: async ({ blob, detect }) => {
+  predict: async ({ blob, detect: searching }) => {
     const pixels = await read(blob);
     const { width, height } = pixels;
-    const faces = detect ? await search(pixels, 640) : [{ x: 0, y: 0, width, height, landmarks: [] }];
-    const crops = detect ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
+    const faces = searching ? await search(pixels, 640) : [{ x: 0, y: 0, width, height, landmarks: [] }];
+    const crops = searching ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
     const shares = await classify(crops);
     return result(faces.map((face, i) => answer(face, shares[i])));
   },
