@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics, app.state.service = metrics, service
     add_handlers(app)
     told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
-    app.include_router(_predicting(service, settings.limits), dependencies=[Depends(gate), *told])
+    app.include_router(_predicting(service, settings.limits), dependencies=[Depends(gate.check), *told])
     app.include_router(_watching(service, metrics))
     app.include_router(_page(settings))
     live = Live(service=service, gate=gate, limits=settings.limits, metrics=metrics)

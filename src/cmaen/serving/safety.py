@@ -135,7 +135,7 @@ class Drained:
 
 
 class Gate:
-    """The key and the rate, as a dependency of the routes that cost something.
+    """The key and the rate, before the routes that cost something.
 
     Args:
         settings: With the key and the rate.
@@ -146,8 +146,8 @@ class Gate:
         self._rate, self._burst = settings.limits.rate, settings.limits.burst
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # of a client: tokens, and when
 
-    async def __call__(self, request: Request) -> None:
-        """Let a request in.
+    async def check(self, request: Request) -> None:
+        """Let a request in; a dependency of its route.
 
         Raises:
             Problem: Its client asks too often, or does not know the key.

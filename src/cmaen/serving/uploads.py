@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import anyio.to_thread
 from fastapi import Request
 from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -98,6 +99,8 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None], limits
                 422, "a form holds nothing but files, in the field images; the rest goes into the address"
             ) from error
         raise Problem(400, f"the form cannot be read: {error.message}") from error
+    except FormParserError as error:  # which older versions of Starlette let through
+        raise Problem(400, f"the form cannot be read: {error}") from error
     try:
         return [await _of_field(field, file) for field, file in form.multi_items()]
     finally:
