@@ -82,5 +82,9 @@ class MissingExtraError(CmaenError):
         super().__init__(f"{feature} needs the optional dependencies: pip install 'cmaen[{extra}]'")
 
 
+class ServiceError(CmaenError):
+    """A server that cannot be reached, refuses a request, or answers what it should not."""
+
+
 class OutputError(CmaenError):
     """A result that could not be written; what stood there before is untouched."""

@@ -38,6 +38,11 @@ def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
     return COLOURS[name] if name in COLOURS else _PALETTE[classes.index(name) % len(_PALETTE)]
 
 
+def hex_of(name: str, classes: Sequence[str]) -> str:
+    """The same colour as ``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour_of(name, classes))
+
+
 @dataclass(frozen=True, slots=True)
 class FaceBox:
     """A face in pixels of its image: the box, its five landmarks and the detector's score; every number is finite.

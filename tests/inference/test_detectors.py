@@ -210,11 +210,11 @@ def test_options_out_of_range(options: dict[str, float], message: str) -> None:
 
 
 def test_yunets_model_is_the_one_it_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = yunet._packaged_model()
+    model = yunet.packaged_model()
     altered = tmp_path / model.name
     altered.write_bytes(model.read_bytes()[:-1] + b"x")
     with monkeypatch.context() as patch:
-        patch.setattr(yunet, "_packaged_model", lambda: altered)
+        patch.setattr(yunet, "packaged_model", lambda: altered)
         with pytest.raises(DetectorError, match="is not the model it should be; pip install"):
             build_detector()
         altered.unlink()

@@ -13,6 +13,8 @@ from cmaen.cli.console import shown
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.inference import crop, inference
+from cmaen.cli.page import page
+from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 from cmaen.errors import CmaenError
 
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    *(inference, crop, enhance, balance),
+    *(inference, serve, page, crop, enhance, balance),
     *(train, test, calibrate, leaks, ablate, answers, average, export, train_enhancer),
     benchmark,
 ):

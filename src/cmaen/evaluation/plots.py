@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import one_hot, precision_recall_curve, roc_curve
-from cmaen.types import EMOTIONS, colour_of
+from cmaen.types import EMOTIONS, hex_of
 
 Curve = Mapping[str, Sequence[float]]
 
@@ -51,7 +51,7 @@ def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequen
     axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
     for emotion, positive, scores in _questions(labels, answers, classes):
         curve = roc_curve(positive, scores)
-        axes.plot(*curve, color=_hex(emotion, classes), label=f"{emotion}, AUC {curve.area:.3f}")
+        axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AUC {curve.area:.3f}")
     curve = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
     axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AUC {curve.area:.3f}")
     axes.legend(loc="lower right", fontsize=8)
@@ -65,7 +65,7 @@ def precision_recall(
     figure, axes = _square("recall", "precision")
     for emotion, positive, scores in _questions(labels, answers, classes):
         curve = precision_recall_curve(positive, scores)
-        axes.plot(*curve, color=_hex(emotion, classes), label=f"{emotion}, AP {curve.average_precision:.3f}")
+        axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AP {curve.average_precision:.3f}")
     curve = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
     axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AP {curve.average_precision:.3f}")
     axes.legend(loc="lower left", fontsize=8)
@@ -120,7 +120,7 @@ def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Seq
     for index, emotion in enumerate(classes):
         chosen = places[labels == index]
         axes.scatter(
-            chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=_hex(emotion, classes), label=emotion, rasterized=True
+            chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=hex_of(emotion, classes), label=emotion, rasterized=True
         )
     axes.legend(fontsize=8, markerscale=2)
     axes.set(xticks=[], yticks=[])
@@ -166,10 +166,6 @@ def _questions(
     positive = one_hot(labels, len(classes))
     present = [index for index in range(len(classes)) if positive[:, index].any()]
     return [(classes[index], positive[:, index], answers[:, index]) for index in present]
-
-
-def _hex(name: str, classes: Sequence[str]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour_of(name, classes))
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:

@@ -37,7 +37,7 @@ class Pipeline(Protocol):
         ...
 
 
-class _Located(NamedTuple):
+class Located(NamedTuple):
     """A frame whose faces are found: their boxes, their network inputs float32 [N, 3, S, S], or what went wrong."""
 
     frame: Frame
@@ -93,15 +93,16 @@ class FacePipeline:
     def _still(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
         batch_size = min(self.batch_size, _KEPT) if keep_images else self.batch_size
 
-        def locate(pending: Pending) -> _Located:
-            located = self._locate(pending())
+        def locate(pending: Pending) -> Located:
+            located = self.locate(pending())
             return located if keep_images else located._replace(frame=replace(located.frame, image=None))
 
         with closing(ahead(source, locate, workers=self.workers, size=2 * batch_size)) as located:
             while batch := list(islice(located, batch_size)):
-                yield from self._classified(batch)
+                yield from self.classified(batch)
 
-    def _locate(self, frame: Frame) -> _Located:
+    def locate(self, frame: Frame) -> Located:
+        """The first half of the way of a still picture: its faces are found, cut out and made network input."""
         faces: Sequence[FaceBox] = ()
         error = frame.error
         crops: list[Image] = []
@@ -111,10 +112,10 @@ class FacePipeline:
                 crops = [self.crop(frame.image, face) for face in faces]
             except _BAD_PICTURE as problem:
                 faces, crops, error = (), [], describe(problem)
-        return _Located(frame, faces, self.classifier.inputs(crops), error)
+        return Located(frame, faces, self.classifier.inputs(crops), error)
 
-    def _classified(self, batch: Sequence[_Located]) -> Generator[Result, None, None]:
-        """The results of some pictures, whose faces go through the network together."""
+    def classified(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
+        """The second half: the results of some pictures, whose faces go through the network together."""
         rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
         for frame, faces, _, error in batch:
             yield self._result(frame, [(tuple(next(rows)), face) for face in faces], error)

@@ -34,7 +34,7 @@ class YuNet(ShrinkingDetector):
 
     def __init__(self, model: Path | None = None, *, options: DetectorOptions = OWN) -> None:
         super().__init__(options, max_side=640, min_score=0.7)
-        path = model or _packaged_model()
+        path = model or packaged_model()
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -65,7 +65,12 @@ class YuNet(ShrinkingDetector):
         )
 
 
-def _packaged_model() -> Path:
+def packaged_model() -> Path:
+    """Where the model is that is installed with this package.
+
+    Raises:
+        DetectorError: It is not.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise DetectorError(f"YuNet's model comes with the package {_PACKAGE}, which is not installed; {_reinstall()}")

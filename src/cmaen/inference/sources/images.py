@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from cmaen.errors import CmaenError, ImageError
+from cmaen.images import MAX_PIXELS, is_image_name, printable, read_image
 from cmaen.images import ImageSource as Picture
-from cmaen.images import is_image_name, printable, read_image
 from cmaen.inference.sources import Pending
 from cmaen.types import Frame
 
@@ -75,10 +75,10 @@ class FolderSource:
         """Nothing is open."""
 
 
-def read_frame(index: int, name: str, fetch: Callable[[], Picture]) -> Frame:
+def read_frame(index: int, name: str, fetch: Callable[[], Picture], *, max_pixels: int = MAX_PIXELS) -> Frame:
     """A frame with its pixels, or with what is wrong with them."""
     try:
-        return Frame(index, name, read_image(fetch()))
+        return Frame(index, name, read_image(fetch(), max_pixels=max_pixels))
     except ImageError as error:
         return Frame(index, name, error=f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,92 @@
+"""``cmaen serve``: the pipeline behind HTTP."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from cmaen.cli.console import Checkpoint, Verbose, extra, log
+
+_MIB = 2**20
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model; with ray: replicas.")] = 1,
+    checkpoint: Checkpoint = None,
+    engine: Annotated[
+        str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.")
+    ] = "onnx",
+    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
+    detector_side: Annotated[
+        int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
+    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="CMAEN_API_KEY", help="That clients must know; others may see an option.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Requests a second of one client; 0 for any number.")] = 0.0,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Of pages elsewhere that may ask, like https://example.org; repeatable.")
+    ] = None,
+    hostname: Annotated[
+        list[str] | None, typer.Option(help="Name under which it may be asked for; repeatable. On loopback: localhost.")
+    ] = None,
+    proxies: Annotated[
+        str | None, typer.Option(help="Addresses of proxies that are believed what they say of clients, with commas.")
+    ] = None,
+    max_images: Annotated[int, typer.Option(min=1, help="Of a request.")] = 32,
+    max_megabytes: Annotated[float, typer.Option(min=0.01, help="Of a request's body.")] = 32,
+    max_megapixels: Annotated[float, typer.Option(min=0.01, help="Of an image.")] = 50,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to receive a request, then to answer it.")] = 30,
+    queue: Annotated[int, typer.Option(min=1, help="Images taken at a time; the next are refused.")] = 128,
+    max_wait: Annotated[float, typer.Option(min=0.01, help="Seconds; images that would wait longer are refused.")] = 3,
+    live: Annotated[int, typer.Option(min=0, help="Cameras followed at a time.")] = 8,
+    verbose: Verbose = False,
+) -> None:
+    """Serve predictions, and a page to try them, over HTTP."""
+    log(verbose)
+    with extra("serving", "serve"):
+        from cmaen.serving.local import serve as serve_locally
+        from cmaen.serving.safety import LOOPBACK
+        from cmaen.serving.service import build_predictor
+        from cmaen.serving.settings import Limits, Settings
+    from cmaen.inference.detectors import DetectorOptions
+
+    body_bytes = int(max_megabytes * _MIB)
+    limits = Limits(
+        body_bytes=body_bytes,
+        held_bytes=max(8 * body_bytes, Limits().held_bytes),
+        images=max_images,
+        pixels=int(max_megapixels * 1e6),
+        seconds=timeout,
+        queue=queue,
+        wait=max_wait,
+        rate=rate,
+        live_sockets=live,
+    )
+    settings = Settings(
+        checkpoint=checkpoint,
+        detector=detector,
+        options=DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face),
+        engine="onnx" if engine == "ray" else engine,
+        cores=max(1, (os.cpu_count() or 1) // workers),
+        api_key=api_key,
+        origins=tuple(origin or ()),
+        hosts=(*(hostname or ()), *LOOPBACK) if hostname or host in LOOPBACK else (),
+        load_first=workers > 1 or engine == "ray",
+        limits=limits,
+    )
+    build_predictor(settings)  # what is wrong with it is said here, in one line
+    shown_host = f"[{host}]" if ":" in host else host
+    typer.echo(f"http://{shown_host}:{port}", err=True)
+    if engine == "ray":
+        with extra("the engine ray", "cluster"):
+            from cmaen.serving.distributed import serve as serve_on_ray
+        serve_on_ray(settings, host=host, port=port, replicas=workers)
+    else:
+        serve_locally(settings, host=host, port=port, workers=workers, proxies=proxies, access_log=verbose)

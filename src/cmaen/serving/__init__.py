@@ -1,0 +1,6 @@
+"""The pipeline behind HTTP: one application, run by uvicorn on this machine or by Ray Serve on many.
+
+``app`` puts it together: ``safety`` (who may come in), ``uploads`` (what was sent), ``service`` (the model, and the
+``batching`` of all clients' pictures), ``live`` (a camera's frames), ``site`` (the files of the ``page``), ``schemas``
+(what OpenAPI tells), ``metrics``, ``problems`` (every refusal). ``local`` and ``distributed`` run it.
+"""

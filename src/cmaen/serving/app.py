@@ -1,0 +1,228 @@
+"""The application: its routes, each a few lines, and what stands before them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Security, WebSocket
+from starlette.middleware.cors import CORSMiddleware
+
+from cmaen.card import read_card, shipped_checkpoint
+from cmaen.errors import CheckpointError
+from cmaen.serving.live import Live
+from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
+from cmaen.serving.problems import Problem, Room, add_handlers, json_response
+from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
+from cmaen.serving.schemas import Answer, Labels, ProblemDetail, problems, request_body
+from cmaen.serving.service import Service, explains
+from cmaen.serving.settings import Limits, Settings
+from cmaen.serving.site import read_page
+from cmaen.serving.uploads import Asked, read_request
+from cmaen.types import EMOTIONS, Result, hex_of
+
+UNSURE_BELOW = 0.5
+"""Confidence below which the page says that the network is unsure."""
+
+_DESCRIPTION = "Finds the faces in images and tells their emotions, with probabilities that can be believed."
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, which loads its model when it is started.
+
+    Args:
+        settings: Its model, limits and key; ``None`` for the defaults.
+    """
+    settings = settings or Settings()
+    labels = _labels(settings)
+    metrics = Metrics()
+    service = Service(settings, metrics)
+    gate = Gate(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(anyio.to_thread.run_sync(service.load))
+        if settings.load_first:
+            await loading
+            service.check_room()
+        yield
+        await loading
+        await anyio.to_thread.run_sync(service.close)
+
+    app = FastAPI(
+        title="CMAEN",
+        description=_DESCRIPTION,
+        version=importlib.metadata.version("cmaen"),
+        lifespan=lifespan,
+        docs_url=None,  # these pages would ask other hosts for their scripts
+        redoc_url=None,
+        responses={422: {"model": ProblemDetail}, **problems(422)},
+    )
+    app.state.metrics, app.state.service = metrics, service
+    add_handlers(app)
+    told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
+    app.include_router(_predicting(service, settings.limits, labels), dependencies=[Depends(gate.check), *told])
+    app.include_router(_watching(service, metrics))
+    app.include_router(_page(settings, labels))
+    live = Live(service=service, gate=gate, limits=settings.limits, metrics=metrics)
+
+    @app.websocket("/v1/live")
+    async def follow(websocket: WebSocket) -> None:
+        await live(websocket)
+
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        )
+    app.add_middleware(Guarded, settings=settings)
+    app.add_middleware(Drained, most=settings.limits.body_bytes)
+    app.add_middleware(Measured, metrics=metrics)
+    return app
+
+
+def _predicting(service: Service, limits: Limits, labels: Sequence[str]) -> APIRouter:
+    """What costs something, and may need a key."""
+    router = APIRouter(prefix="/v1")
+    most = Query(None, ge=1, le=len(labels), description="Add the most probable.")
+    held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
+
+    @router.post(
+        "/predict",
+        response_model=list[Answer],
+        responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504),
+        openapi_extra=request_body(limits.images, len(labels)),
+    )
+    async def predict(
+        request: Request,
+        detect: Annotated[bool, Query(description="Find the faces first; false: each image is a face crop.")] = True,
+        explain: Annotated[bool, Query(description="Add what the largest face's answer depends on.")] = False,
+        top_k: int | None = most,
+    ) -> Response:
+        """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
+        service.check_room()
+        with held.taken(_announced(request, limits)):
+            with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
+                asked = await read_request(request, limits, detect=detect, explain=explain, top_k=top_k)
+            if asked.top_k is not None and asked.top_k > len(labels):
+                raise Problem(422, f"top_k must be 1 to {len(labels)}, not {asked.top_k}")
+            with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
+                results = await service.predict(asked.uploads, detect=asked.detect)
+                maps = await service.explain(asked.uploads, results, detect=asked.detect) if asked.explain else []
+        return json_response(_answers(results, asked, maps))
+
+    @router.get("/labels", response_model=Labels, responses=problems(401, 429))
+    async def known() -> Response:
+        """The emotions, in the order of every answer, and the colours of their boxes."""
+        return json_response({"labels": labels, "colours": _colours(labels)})
+
+    return router
+
+
+def _watching(service: Service, metrics: Metrics) -> APIRouter:
+    """What machines ask."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def alive() -> dict[str, str]:
+        """Whether the process is alive."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", responses=problems(503))
+    async def ready() -> dict[str, str]:
+        """Whether the model is loaded and warm, and the server does not stop."""
+        if service.state != "ready":
+            raise Problem(503, f"not ready: {service.state}", retry_after=1)
+        return {"status": "ready"}
+
+    @router.get("/metrics", response_class=Response)
+    async def numbers() -> Response:
+        """Numbers for Prometheus."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _page(settings: Settings, labels: Sequence[str]) -> APIRouter:
+    """The page and what it needs to know."""
+    router = APIRouter(include_in_schema=False)
+    page = read_page()
+    config = {
+        "mode": "server",
+        "labels": labels,
+        "colours": _colours(labels),
+        "unsure_below": UNSURE_BELOW,
+        "max_images": settings.limits.images,
+        "max_bytes": settings.limits.body_bytes,
+        "explain": explains(),
+        "key_required": settings.api_key is not None,
+        "version": importlib.metadata.version("cmaen"),
+    }
+
+    @router.get("/page/config.json")
+    async def told() -> Response:
+        return json_response(config)
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
+    async def file(request: Request, name: str = "index.html") -> Response:
+        if name not in page:
+            raise Problem(404, "the page has no such file")
+        return page[name].response(request)
+
+    return router
+
+
+def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> list[dict[str, Any]]:
+    """One dict for each image, as ``EmotionPredictor`` gives them, with the name and what else was asked for."""
+    answers = [result.as_record() for result in results]
+    for answer, result in zip(answers, results, strict=True):
+        if asked.top_k is not None:
+            answer["top"] = _ranked(result)[: asked.top_k]
+    for answer, picture in zip(answers, maps, strict=False):
+        if picture is not None:
+            answer["faces"][0]["explanation"] = picture
+    return answers
+
+
+def _ranked(result: Result) -> list[tuple[str, float]]:
+    """The emotions of the largest face, the most probable first; none where there is no face."""
+    if not result.faces:
+        return []
+    face = result.faces[0]
+    return sorted(zip(face.classes, face.probabilities, strict=True), key=lambda pair: -pair[1])
+
+
+def _announced(request: Request, limits: Limits) -> int:
+    """The bytes that a request may come to: what it says, or all that are allowed."""
+    length = request.headers.get("content-length", "")
+    return min(int(length), limits.body_bytes) if length.isdecimal() else limits.body_bytes
+
+
+@contextmanager
+def _within(seconds: float, problem: Problem) -> Iterator[None]:
+    """A time, after which there is a problem."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise problem from error
+
+
+def _labels(settings: Settings) -> tuple[str, ...]:
+    """Of the checkpoint; one that cannot be read is said where it is loaded."""
+    try:
+        return read_card(settings.checkpoint or shipped_checkpoint()).labels
+    except CheckpointError:
+        return EMOTIONS
+
+
+def _colours(labels: Sequence[str]) -> dict[str, str]:
+    return {name: hex_of(name, labels) for name in labels}

@@ -1,0 +1,168 @@
+"""Dynamic batching: pictures of all clients share the network's batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from cmaen.inference.pipeline import FacePipeline, Located
+from cmaen.inference.sources import Pending
+from cmaen.serving.metrics import Metrics
+from cmaen.serving.problems import Problem, Room
+from cmaen.serving.settings import Limits
+from cmaen.types import Result
+
+_REMEMBERED = 0.95
+"""What each answer leaves of the pace before it: some twenty of them make it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A picture on its way.
+
+    Attributes:
+        read: Decodes it.
+        pipeline: Finds its faces.
+        answer: What the client waits for; cancelled where it no longer does.
+    """
+
+    read: Pending
+    pipeline: FacePipeline
+    answer: Future[Result]
+
+
+class Batcher:
+    """Decodes and searches pictures in some threads, and classifies in one the faces of all that are ready.
+
+    Args:
+        pipeline: Its ``workers`` are the threads.
+        limits: Of the queue and of a batch.
+        metrics: Told of the queue and of every batch.
+    """
+
+    def __init__(self, pipeline: FacePipeline, *, limits: Limits, metrics: Metrics) -> None:
+        self._pipeline = pipeline
+        self._crops = replace(pipeline, detector=None)
+        self._limits = limits
+        self._metrics = metrics
+        self._room = Room(limits.queue, "queue", "its queue of images is full")
+        self._threads = ThreadPoolExecutor(pipeline.workers, "locate")
+        self._pace = _Pace()
+        self._ready: SimpleQueue[tuple[_Job, Located] | None] = SimpleQueue()
+        self._network = Thread(target=self._classify, name="classify", daemon=True)
+        self._network.start()
+
+    def submit(self, pictures: Sequence[Pending], *, detect: bool) -> list[Future[Result]]:
+        """Take all pictures of a request or none; one answer for each, in order, which may be cancelled.
+
+        Args:
+            pictures: Decoded by the threads.
+            detect: Find the faces first; else each picture is a face crop.
+
+        Raises:
+            Problem: The queue has no room for them.
+        """
+        self.check_room()
+        self._room.enter(len(pictures))
+        self._metrics.queued.inc(len(pictures))
+        pipeline = self._pipeline if detect else self._crops
+        jobs = [_Job(read, pipeline, Future()) for read in pictures]
+        for job in jobs:
+            self._threads.submit(self._locate, job)
+        return [job.answer for job in jobs]
+
+    def check_room(self) -> None:
+        """Refuse what would wait too long, in the same words whether or not its pictures are known yet.
+
+        Raises:
+            Problem: It would.
+        """
+        wait = self._room.used * self._pace.seconds
+        if wait > self._limits.wait or self._room.used >= self._limits.queue:
+            raise Problem(
+                503,
+                f"the server is busy: {self._room.used} images are waiting for their turn; try again",
+                retry_after=wait,
+                refused="queue",
+            )
+
+    def close(self) -> None:
+        """Finish what was taken."""
+        self._threads.shutdown()
+        self._ready.put(None)
+        self._network.join()
+
+    def _locate(self, job: _Job) -> None:
+        if not job.answer.set_running_or_notify_cancel():
+            self._leave(1)
+            return
+        try:
+            located = job.pipeline.locate(job.read())
+        except Exception as error:
+            self._leave(1)
+            job.answer.set_exception(error)
+        else:
+            self._ready.put((job, located._replace(frame=replace(located.frame, image=None))))
+
+    def _classify(self) -> None:
+        """The work of the one thread of the network."""
+        while (first := self._ready.get()) is not None:
+            batch = self._batch(first)
+            jobs, located = zip(*batch, strict=True)
+            self._metrics.batch_images.observe(len(batch))
+            self._metrics.batch_faces.observe(sum(len(one.inputs) for one in located))
+            try:
+                results = list(self._pipeline.classified(located))
+            except Exception as error:
+                self._leave(len(batch))
+                for job in jobs:
+                    job.answer.set_exception(error)
+            else:
+                self._leave(len(batch))
+                for job, result in zip(jobs, results, strict=True):
+                    job.answer.set_result(result)
+
+    def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:
+        """The first picture and those that come soon after it; nobody is waited for where nobody is on the way."""
+        batch, faces = [first], len(first[1].inputs)
+        end = time.monotonic() + self._limits.batch_seconds
+        while faces < self._limits.batch_faces and len(batch) < self._room.used:
+            try:
+                entry = self._ready.get(timeout=max(0.0, end - time.monotonic()))
+            except Empty:
+                break
+            if entry is None:  # the end, which comes after every picture
+                self._ready.put(None)
+                break
+            batch.append(entry)
+            faces += len(entry[1].inputs)
+        return batch
+
+    def _leave(self, count: int) -> None:
+        self._room.leave(count)
+        self._pace.done(count, idle=not self._room.used)
+        self._metrics.queued.dec(count)
+
+
+class _Pace:
+    """How long one picture takes while there are others to do: a mean in which the last ones count most.
+
+    Attributes:
+        seconds: From one answer to the next.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._last: float | None = None
+
+    def done(self, count: int, *, idle: bool) -> None:
+        """So many more are done; ``idle`` says that none are left, so that the time to the next tells nothing."""
+        now = time.monotonic()
+        if self._last is not None:
+            share = 1 - _REMEMBERED**count
+            self.seconds += share * ((now - self._last) / count - self.seconds)
+        self._last = None if idle else now

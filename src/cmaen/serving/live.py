@@ -1,0 +1,195 @@
+"""``/v1/live``: a client's camera over a WebSocket; what is late is dropped instead of lagging.
+
+The client sends binary messages, each a JPEG or PNG. The server answers each frame that it processes, in order, with
+JSON: ``frame`` (its index as received, from 0), ``dropped`` (how many were left out so far), ``status``, ``error`` and
+``faces``, each with its ``identity``. Where the server has an API key, it comes in one of the headers of a request, or,
+since browsers cannot set them, as two subprotocols: ``cmaen``, and ``bearer.KEY`` with the key percent-encoded.
+
+The server closes the socket with 1003 (text where a frame is due), 1008 (the key is wrong, or nothing came for too
+long), 1009 (a frame has too many bytes), 1012 (the server stops) or 1013 (too many sockets, or no model yet). A page of
+another host is refused before the socket is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from threading import Condition
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import anyio
+import anyio.to_thread
+from fastapi import WebSocket, WebSocketDisconnect
+
+from cmaen.inference.sources import Pending
+from cmaen.inference.sources.images import read_frame
+from cmaen.serving.metrics import Metrics
+from cmaen.serving.problems import Problem, Room
+from cmaen.serving.safety import Gate, client_of, given_key
+from cmaen.serving.service import Service
+from cmaen.serving.settings import Limits
+from cmaen.types import Frame, Result
+
+PROTOCOL, _KEY = "cmaen", "bearer."
+"""Subprotocols: the one that is spoken, and the beginning of the one that carries a key."""
+
+
+class _Received(NamedTuple):
+    """A frame as it came: its number from 0, its time in seconds, and its bytes."""
+
+    number: int
+    time: float
+    content: bytes
+
+
+class _Close(NamedTuple):
+    """Why the server closes a socket: the code of WebSocket, and a reason."""
+
+    code: int
+    reason: str
+
+
+class LiveSource:
+    """The frames that a client sends; only the newest is kept until it is taken.
+
+    Args:
+        max_pixels: Of a frame.
+
+    Attributes:
+        received, dropped: Frames so far.
+    """
+
+    moving = True
+    live = True
+
+    def __init__(self, *, max_pixels: int) -> None:
+        self.received = 0
+        self.dropped = 0
+        self._max_pixels = max_pixels
+        self._started = time.monotonic()
+        self._changed = Condition()
+        self._newest: _Received | None = None
+        self._ended = False
+
+    def put(self, content: bytes) -> bool:
+        """One more frame; whether an older one, which nobody had taken, was dropped for it."""
+        with self._changed:
+            late = self._newest is not None
+            self.dropped += late
+            self._newest = _Received(self.received, time.monotonic() - self._started, content)
+            self.received += 1
+            self._changed.notify()
+        return late
+
+    def __iter__(self) -> Iterator[Pending]:
+        while (taken := self._next()) is not None:
+            yield partial(self._frame, taken)
+
+    def count(self) -> int | None:
+        """Nobody knows."""
+        return None
+
+    def close(self) -> None:
+        """No more will come; what was not taken is left out."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _next(self) -> _Received | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._newest is not None)
+            taken, self._newest = self._newest, None
+            return None if self._ended else taken
+
+    def _frame(self, taken: _Received) -> Frame:
+        frame = read_frame(taken.number, "", lambda: taken.content, max_pixels=self._max_pixels)
+        return replace(frame, time=taken.time)
+
+
+class Live:
+    """The sockets of one application.
+
+    Args:
+        service: Has the pipeline.
+        gate: Knows the key and the rate.
+        limits: Of the sockets and their frames.
+        metrics: Told of every frame.
+    """
+
+    def __init__(self, *, service: Service, gate: Gate, limits: Limits, metrics: Metrics) -> None:
+        self._service, self._gate, self._limits, self._metrics = service, gate, limits, metrics
+        self._room = Room(limits.live_sockets, "live", "it follows as many cameras as it can")
+
+    async def __call__(self, websocket: WebSocket) -> None:
+        """Answer a client until it, or the server, has had enough."""
+        offered = websocket.scope.get("subprotocols", ())
+        await websocket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
+        with suppress(WebSocketDisconnect):
+            try:
+                self._gate.count(client_of(websocket))
+                close = await self._followed(websocket)
+            except Problem as problem:
+                self._metrics.refused.labels(problem.refused).inc()
+                close = _Close(1013, problem.detail)
+            if close is not None:
+                await websocket.close(*close)
+
+    async def _followed(self, websocket: WebSocket) -> _Close | None:
+        if not self._gate.knows(_key_of(websocket)):
+            return _Close(1008, "the API key is missing or wrong")
+        with self._room.taken():
+            source = LiveSource(max_pixels=self._limits.frame_pixels)
+            results = self._service.pipeline.results(source)
+            self._metrics.live_sockets.inc()
+            receiver = asyncio.create_task(self._receive(websocket, source))
+            threads = anyio.CapacityLimiter(1)  # its own: waiting for a frame must not keep others from theirs
+            try:
+                while (result := await anyio.to_thread.run_sync(next, results, None, limiter=threads)) is not None:
+                    await websocket.send_text(_answer(result, source.dropped))
+                return await receiver
+            finally:
+                self._metrics.live_sockets.dec()
+                receiver.cancel()
+                source.close()
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(results.close, limiter=threads)
+
+    async def _receive(self, websocket: WebSocket, source: LiveSource) -> _Close | None:
+        """Put what comes into the source, until there is a reason not to; ``None`` where the client has left."""
+        try:
+            while True:
+                try:
+                    with anyio.fail_after(self._limits.seconds):
+                        message = await websocket.receive()
+                except TimeoutError:
+                    return _Close(1008, f"no frame has come for {self._limits.seconds:g} seconds")
+                if message["type"] == "websocket.disconnect":
+                    return None
+                content = message.get("bytes")
+                if content is None:
+                    return _Close(1003, "send each frame as a binary message, a JPEG or PNG")
+                if len(content) > self._limits.frame_bytes:
+                    return _Close(1009, f"a frame has at most {self._limits.frame_bytes:,} bytes; send a smaller one")
+                self._metrics.live_frames.inc()
+                self._metrics.live_dropped.inc(source.put(content))
+        finally:
+            source.close()
+
+
+def _key_of(websocket: WebSocket) -> str | None:
+    for offered in websocket.scope.get("subprotocols", ()):
+        if offered.startswith(_KEY):
+            return unquote(offered.removeprefix(_KEY))
+    return given_key(websocket.headers)
+
+
+def _answer(result: Result, dropped: int) -> str:
+    faces = [face.as_dict() for face in result.faces]
+    answer = {"frame": result.frame.index, "dropped": dropped, "status": result.status, "error": result.error}
+    return json.dumps({**answer, "faces": faces})

@@ -1,0 +1,139 @@
+/** The two networks, away from the page's own thread: pictures in, answers as the package's out. */
+import * as ort from './ort.js';
+import { fromImageData } from './pixels.js';
+import { cropFace, softmax, writeInput } from './preprocess.js';
+import { Tracker, update } from './track.js';
+import { findFaces } from './yunet.js';
+
+const LIVE_SIDE = 320; // of what is searched for faces in a live frame
+const CLASSIFY_EVERY = 2; // frames, for each face
+const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
+const SESSION = { executionProviders: ['wasm'], ...QUIET };
+const here = (name) => new URL(name, import.meta.url).href;
+
+let networks;
+let failure = null;
+let tracker = new Tracker();
+let frames = 0;
+
+async function load() {
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = { wasm: here('./ort-wasm-simd-threaded.wasm') };
+  ort.env.logLevel = 'error';
+  const config = await (await fetch(here('./config.json'))).json();
+  const detector = await ort.InferenceSession.create(here('./yunet.onnx'), SESSION);
+  const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
+  networks = { ...config, detector, network };
+  await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
+  await classify([{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);
+}
+
+/** RGB pixels of a bitmap, on white where it is transparent. */
+function pixelsOf(bitmap) {
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  const pixels = fromImageData(context.getImageData(0, 0, bitmap.width, bitmap.height));
+  bitmap.close();
+  return pixels;
+}
+
+async function classify(crops) {
+  const { preprocess, network, temperature, labels } = networks;
+  if (!crops.length) return [];
+  const size = preprocess.image_size;
+  const input = new Float32Array(crops.length * 3 * size * size);
+  crops.forEach((crop, i) =>
+    writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)),
+  );
+  const images = new ort.Tensor('float32', input, [crops.length, 3, size, size]);
+  const { logits } = await network.run({ images }, QUIET);
+  return crops.map((_, i) => softmax(logits.data.subarray(i * labels.length, (i + 1) * labels.length), temperature));
+}
+
+function detect(planes, dims) {
+  return networks.detector.run({ input: new ort.Tensor('float32', planes, dims) }, QUIET);
+}
+
+function search(pixels, most) {
+  return findFaces(pixels, detect, most);
+}
+
+/** A face and its probabilities as the package tells them. */
+function answer(face, shares, { scale = 1, ...more } = {}) {
+  const { labels } = networks;
+  const best = shares.indexOf(Math.max(...shares));
+  return {
+    ...more,
+    box: [face.x, face.y, face.width, face.height].map((value) => tenths(value * scale)),
+    landmarks: face.landmarks.map((point) => point.map((value) => tenths(value * scale))),
+    predicted_emotion: labels[best],
+    confidence: shares[best],
+    probabilities: Object.fromEntries(labels.map((label, i) => [label, shares[i]])),
+  };
+}
+
+const tenths = (value) => Math.round(10 * value) / 10;
+
+function result(faces) {
+  const { predicted_emotion = null, confidence = null, probabilities = null } = faces[0] ?? {};
+  return { status: faces.length ? 'ok' : 'no_face', error: null, predicted_emotion, confidence, probabilities, faces };
+}
+
+/** Bytes of a picture file to pixels, upright, without a change of colours. */
+async function read(blob) {
+  if (!blob.size) throw new Error('the file is empty');
+  try {
+    return pixelsOf(await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }));
+  } catch {
+    throw new Error('this browser cannot read it as a picture');
+  }
+}
+
+const JOBS = {
+  load: () => {},
+  predict: async ({ blob, detect: searching }) => {
+    const pixels = await read(blob);
+    const { width, height } = pixels;
+    const faces = searching ? await search(pixels, 640) : [{ x: 0, y: 0, width, height, landmarks: [] }];
+    const crops = searching ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
+    const shares = await classify(crops);
+    return result(faces.map((face, i) => answer(face, shares[i])));
+  },
+  begin: () => {
+    tracker = new Tracker();
+    frames = 0;
+  },
+  frame: async ({ bitmap, time, scale }) => {
+    const pixels = pixelsOf(bitmap);
+    const faces = await search(pixels, LIVE_SIDE);
+    const tracks = tracker.follow(
+      faces.map((face) => ({ ...face, box: [face.x, face.y, face.width, face.height] })),
+      time,
+    );
+    const due = tracks.filter((track) => !track.shares || frames % CLASSIFY_EVERY === 0);
+    const shares = await classify(due.map((track) => cropFace(pixels, track.face, networks.crop)));
+    due.forEach((track, i) => update(track, shares[i], time));
+    frames += 1;
+    const told = tracks.map(({ identity, face, shares: own }) => answer(face, own, { identity, scale }));
+    return { ...result(told), time };
+  },
+};
+
+let queue = load().catch((error) => {
+  failure = error;
+});
+
+// One job after the other, in the order in which they came.
+self.addEventListener('message', ({ data: { id, job, ...input } }) => {
+  queue = queue.then(async () => {
+    try {
+      if (failure) throw failure;
+      self.postMessage({ id, value: await JOBS[job](input) });
+    } catch (error) {
+      self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    }
+  });
+});

@@ -1,0 +1,143 @@
+"""What a client is told when it gets no answer: JSON as in RFC 9457, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from cmaen.errors import CmaenError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_CLIENT_IS_GONE = 499  # as nginx has it; nobody reads the response
+
+
+class Problem(CmaenError):  # noqa: N818 - as the RFC calls it
+    """Why a request gets no answer.
+
+    Args:
+        status: Of HTTP.
+        detail: What was wrong and what to do.
+        retry_after: Seconds after which another try makes sense.
+        refused: By which limit, for the metrics; ``None`` where the request itself is wrong.
+        headers: Of the response.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        refused: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.refused = status, detail, refused
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+
+    def response(self) -> Response:
+        """As it is sent."""
+        try:
+            title = HTTPStatus(self.status).phrase
+        except ValueError:
+            title = "Error"
+        content = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        return json_response(content, self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+class Room:
+    """So many places, each for a while; who finds none is refused at once instead of waiting.
+
+    Args:
+        places: How many.
+        name: Of the limit, for the metrics.
+        what: Is in them, for the client.
+    """
+
+    def __init__(self, places: int, name: str, what: str) -> None:
+        self.places, self.name, self.what = places, name, what
+        self.used = 0
+        self._lock = Lock()
+
+    def enter(self, count: int = 1) -> None:
+        """Take places, which :meth:`leave` gives back.
+
+        Raises:
+            Problem: There are not as many.
+        """
+        with self._lock:
+            if self.used + count > self.places:
+                raise Problem(503, f"the server is busy: {self.what}; try again", retry_after=1, refused=self.name)
+            self.used += count
+
+    def leave(self, count: int = 1) -> None:
+        """Give places back."""
+        with self._lock:
+            self.used -= count
+
+    @contextmanager
+    def taken(self, count: int = 1) -> Iterator[None]:
+        """Places for the time of a ``with`` block."""
+        self.enter(count)
+        try:
+            yield
+        finally:
+            self.leave(count)
+
+
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, media_type: str = "application/json"
+) -> Response:
+    """JSON in ASCII: a client's file name may hold what UTF-8 has no bytes for."""
+    return Response(json.dumps(content, allow_nan=False), status, dict(headers or {}), media_type)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Every error of the application becomes a problem."""
+
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        if error.refused is not None:
+            app.state.metrics.refused.labels(error.refused).inc()
+        return error.response()
+
+    async def framework(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return Problem(error.status_code, str(error.detail), headers=error.headers).response()
+
+    async def parameters(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return Problem(422, described(error.errors())).response()
+
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=_CLIENT_IS_GONE)
+
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return Problem(500, "the server failed on this request; its log says why").response()
+
+    app.add_exception_handler(Problem, refused)
+    app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(RequestValidationError, parameters)
+    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, unforeseen)
+
+
+def described(errors: Any) -> str:
+    """Pydantic's findings in one line, without the values that were sent."""
+    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)

@@ -1,0 +1,110 @@
+"""What goes in and out as OpenAPI tells it; the answers themselves are made by :mod:`cmaen.types`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from cmaen.serving.problems import MEDIA_TYPE
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class PredictBody(BaseModel):
+    """Images as base64."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    images: list[str] = Field(min_length=1, description="The content of each image file, as base64 or as a data URI.")
+    detect: bool | None = Field(None, description="Find the faces first; false: each image is a face crop already.")
+    explain: bool | None = Field(None, description="Add to the largest face what its answer depends on.")
+    top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
+        None, ge=1, description="Add the most probable emotions of the largest face."
+    )
+
+
+class Face(BaseModel):
+    """One face, in pixels of its image."""
+
+    box: list[float] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    landmarks: list[list[float]] = Field(description="Left eye, right eye, nose, left and right mouth corner: x, y.")
+    predicted_emotion: str
+    confidence: float
+    probabilities: dict[str, float]
+    explanation: str | None = Field(None, description="With explain, for the largest face: a PNG as a data URI.")
+
+
+class Answer(BaseModel):
+    """One image; emotion, confidence and probabilities are the largest face's."""
+
+    path: str = Field(description="The file's name, as the client gave it.")
+    status: Literal["ok", "no_face", "error"]
+    error: str | None = Field(description="Why there is no answer.")
+    predicted_emotion: str | None
+    confidence: float | None
+    probabilities: dict[str, float] | None
+    faces: list[Face]
+    top: list[tuple[str, float]] | None = Field(None, description="With top_k: emotion and confidence.")
+
+
+class Labels(BaseModel):
+    """The emotions, in the order of every answer."""
+
+    labels: list[str]
+    colours: dict[str, str] = Field(description="#rrggbb")
+
+
+class ProblemDetail(BaseModel):
+    """Why there is no answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetail"}}}}
+_REASONS = {
+    400: "The request cannot be read",
+    401: "The API key is missing or wrong",
+    403: "The page of another host may not ask",
+    408: "The request took too long to arrive",
+    413: "The request is too large",
+    415: "The body is neither a form nor JSON",
+    422: "The request is not as it should be",
+    429: "Too many requests of this client; see Retry-After",
+    501: "The server lacks what this needs",
+    503: "The server is busy or not ready; see Retry-After",
+    504: "The answer took too long",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route that are problems."""
+    return {status: {"description": _REASONS[status], **_PROBLEM} for status in statuses}
+
+
+def request_body(most: int, labels: int) -> dict[str, Any]:
+    """What ``POST /v1/predict`` takes, at most so many images and for so many labels; the route itself reads it."""
+    form = {
+        "type": "object",
+        "required": ["images"],
+        "properties": {
+            "images": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": most,
+                "items": {"type": "string", "format": "binary"},
+            }
+        },
+        "additionalProperties": False,
+    }
+    body = PredictBody.model_json_schema()
+    body["properties"]["images"]["maxItems"] = most
+    body["properties"]["top_k"]["anyOf"][0]["maximum"] = labels
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": body}}
+    return {"requestBody": {"required": True, "content": content}}

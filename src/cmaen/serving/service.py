@@ -1,0 +1,171 @@
+"""What the application holds for as long as it runs: the model, the batches, and whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from io import BytesIO
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image as PILImage
+
+from cmaen.errors import MissingExtraError
+from cmaen.images import read_image
+from cmaen.inference.pipeline import FacePipeline
+from cmaen.inference.predictor import EmotionPredictor
+from cmaen.inference.sources.images import read_frame
+from cmaen.serving.batching import Batcher
+from cmaen.serving.metrics import Metrics
+from cmaen.serving.problems import Problem, Room
+from cmaen.serving.settings import Settings
+from cmaen.serving.uploads import Upload
+from cmaen.types import Frame, Result
+
+_T = TypeVar("_T")
+log = logging.getLogger(__name__)
+
+
+def prepare_process() -> None:
+    """What a process of the server sets for all of itself."""
+    cv2.setNumThreads(1)  # many pictures at the same time keep the cores busy
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form, and the client is told
+
+
+def build_predictor(settings: Settings) -> EmotionPredictor:
+    """The predictor of a server.
+
+    Raises:
+        CmaenError: The checkpoint, the detector or the engine cannot be used.
+    """
+    cores = settings.cores or os.cpu_count() or 1
+    return EmotionPredictor(
+        settings.checkpoint,
+        detector=settings.detector,
+        options=settings.options,
+        engine=settings.engine,
+        threads=max(1, cores // 4),  # finding faces takes most of the time
+        workers=cores,
+    )
+
+
+def explains() -> bool:
+    """Whether what explanations need is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
+
+
+class Service:
+    """The model behind the routes.
+
+    Attributes:
+        state: ``loading``, ``ready``, ``stopping``, or why it cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.state = "loading"
+        self._settings = settings
+        self._metrics = metrics
+        self._predictor: EmotionPredictor | None = None
+        self._batcher: Batcher | None = None
+        self._room = Room(settings.limits.explanations, "explanations", "too many images wait to be explained")
+        self._explainer = ThreadPoolExecutor(1, "explain")
+
+    def load(self) -> None:
+        """Load the model and warm it; takes a moment."""
+        try:
+            predictor = build_predictor(self._settings)
+            predictor.predict_single(np.zeros((480, 640, 3), np.uint8))
+            predictor.predict_single(np.zeros((112, 112, 3), np.uint8), detect=False)
+        except Exception as error:
+            log.exception("the model cannot be loaded")
+            self.state = f"the model cannot be loaded: {error}"
+            return
+        self._predictor = predictor
+        self._batcher = Batcher(predictor.pipeline, limits=self._settings.limits, metrics=self._metrics)
+        self.state = "ready"
+
+    def close(self) -> None:
+        """Finish what was taken, and take no more."""
+        self.state = "stopping"
+        if self._batcher is not None:
+            self._batcher.close()
+        self._explainer.shutdown()
+
+    @property
+    def pipeline(self) -> FacePipeline:
+        """The way of every picture.
+
+        Raises:
+            Problem: It is not ready.
+        """
+        return self._ready()[0].pipeline
+
+    def check_room(self) -> None:
+        """Refuse a request before its body is read, where it has no hope.
+
+        Raises:
+            Problem: There is no room in the queue, or no model.
+        """
+        self._ready()[1].check_room()
+
+    async def predict(self, uploads: list[Upload], *, detect: bool) -> list[Result]:
+        """One result for each upload, in order.
+
+        Raises:
+            Problem: There is no room for them, or no model.
+        """
+        _, batcher = self._ready()
+        answers = batcher.submit([self._reader(*numbered) for numbered in enumerate(uploads)], detect=detect)
+        return await _all(answers)
+
+    async def explain(self, uploads: list[Upload], results: list[Result], *, detect: bool) -> list[str | None]:
+        """A map over the largest face of each upload as the data URI of a PNG; ``None`` where no face was found.
+
+        Raises:
+            Problem: There is no room for them, or what explains is not installed.
+        """
+        predictor, _ = self._ready()
+        if len(uploads) > self._room.places:
+            raise Problem(422, f"at most {self._room.places} images of a request are explained, not {len(uploads)}")
+        with self._room.taken(len(uploads)):
+            return await _all(
+                [
+                    self._explainer.submit(self._explained, predictor, upload, result, detect)
+                    for upload, result in zip(uploads, results, strict=True)
+                ]
+            )
+
+    def _explained(self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool) -> str | None:
+        if not result.faces:
+            return None
+        try:
+            picture = predictor.explain(read_image(upload.content, max_pixels=self._settings.limits.pixels), detect)
+        except MissingExtraError as error:
+            raise Problem(501, f"this server cannot explain: {error}") from error
+        file = BytesIO()
+        PILImage.fromarray(picture).save(file, "PNG")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+    def _reader(self, index: int, upload: Upload) -> partial[Frame]:
+        if upload.error is not None:
+            return partial(Frame, index, upload.name, error=upload.error)
+        return partial(read_frame, index, upload.name, lambda: upload.content, max_pixels=self._settings.limits.pixels)
+
+    def _ready(self) -> tuple[EmotionPredictor, Batcher]:
+        if self.state != "ready" or self._predictor is None or self._batcher is None:
+            raise Problem(503, f"the server is not ready: {self.state}", retry_after=1, refused="not ready")
+        return self._predictor, self._batcher
+
+
+async def _all(answers: Iterable[Future[_T]]) -> list[_T]:
+    """What all futures give; who stops waiting cancels those that nobody has begun."""
+    return list(await asyncio.gather(*map(asyncio.wrap_future, answers)))

@@ -1,0 +1,98 @@
+"""What a server is told when it starts; every limit has a number here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cmaen.errors import ConfigError
+from cmaen.inference.detectors import DEFAULT, DetectorOptions
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much the server takes on; each process counts for itself.
+
+    Attributes:
+        body_bytes: Of one request.
+        held_bytes: Of the bodies of all requests that are being read or answered.
+        images: Of one request.
+        pixels: Of one image.
+        seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
+        queue: Images that are taken and not yet answered; the next ones are refused.
+        wait: Seconds; images that would wait longer for their turn are refused.
+        explanations: Images that are waiting to be explained, which takes far longer than an answer.
+        rate: Requests a second of one client, on average; 0 for no limit.
+        burst: Requests that a client may make at once after a rest.
+        live_sockets: Open at the same time.
+        frame_bytes, frame_pixels: Of one live frame.
+        batch_faces: That go through the network together.
+        batch_seconds: That the first face of a batch waits for others, where others are on their way.
+
+    Raises:
+        ConfigError: A limit is below the least that works.
+    """
+
+    body_bytes: int = 32 * MIB
+    held_bytes: int = 256 * MIB
+    images: int = 32
+    pixels: int = 50_000_000
+    seconds: float = 30.0
+    queue: int = 128
+    wait: float = 3.0
+    explanations: int = 8
+    rate: float = 0.0
+    burst: int = 20
+    live_sockets: int = 8
+    frame_bytes: int = 2 * MIB
+    frame_pixels: int = 4_000_000
+    batch_faces: int = 32
+    batch_seconds: float = 0.003
+
+    def __post_init__(self) -> None:
+        for name in ("body_bytes", "images", "pixels", "explanations", "burst", "frame_bytes", "batch_faces"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"the limit {name} must be at least 1, not {getattr(self, name)}")
+        for name in ("seconds", "wait"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
+        if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:
+            raise ConfigError("rate, live_sockets and batch_seconds must be 0 or more")
+        if self.queue < self.images:
+            raise ConfigError(f"a queue of {self.queue} images never has room for a request of {self.images}")
+        if self.held_bytes < self.body_bytes:
+            raise ConfigError(f"held_bytes ({self.held_bytes:,}) must be at least body_bytes ({self.body_bytes:,})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A server.
+
+    Attributes:
+        checkpoint: Folder of a checkpoint; ``None`` for the shipped weights.
+        detector, options, engine: See :class:`~cmaen.inference.predictor.EmotionPredictor`.
+        cores: That one process of the server uses; ``None`` for all.
+        api_key: That clients must know; ``None`` lets everybody in.
+        origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``.
+        hosts: Names under which this server may be asked for; empty for any. On a loopback address it should have
+            them, or a page anywhere could reach it under a name of its own (DNS rebinding).
+        load_first: Take no connection before the model is loaded: others take them meanwhile. Else ``/readyz`` says so.
+        limits: How much it takes on.
+    """
+
+    checkpoint: Path | None = None
+    detector: str = DEFAULT
+    options: DetectorOptions = field(default_factory=DetectorOptions)
+    engine: str = "onnx"
+    cores: int | None = None
+    api_key: str | None = None
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    load_first: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and not self.api_key:
+            raise ConfigError("the API key is empty; give one that cannot be guessed, or none at all")

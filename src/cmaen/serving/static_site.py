@@ -1,0 +1,117 @@
+"""The page without a server: a folder of files with which the visitor's browser runs the networks itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from cmaen.card import read_card, shipped_checkpoint, verified
+from cmaen.errors import ConfigError, DetectorError
+from cmaen.files import replacing, write_text
+from cmaen.inference.detectors.yunet import YuNet, packaged_model
+from cmaen.types import hex_of
+
+UNSURE_BELOW = 0.5
+"""Confidence below which the page says that the network is unsure, as that of ``cmaen serve``."""
+
+_PAGE = Path(__file__).parent / "page"
+_RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
+"""What the page needs of onnxruntime-web, and the name it has there."""
+
+# YuNet's file is made for 640 x 640 pixels and for OpenCV, which takes it with any size. ONNX Runtime does so once the
+# sides of its input are names instead of numbers, and wants no block size where one scale is for all. The messages of
+# Protocol Buffers keep their length, so bytes are replaced in place.
+_SIDES = (b"\x0a\x03\x08\x80\x05" * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w", 1)
+_BLOCK = b"\n\nblock_size\x18%c\xa0\x01\x02*\x0b\n\x04axis\x18\x00"
+_BLOCKS = (_BLOCK % 64, _BLOCK % 0, 20)
+
+_HEAD = '<meta charset="utf-8">'
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Of the page, in the page: a server of files sends none."""
+
+_NOTICE = """\
+The code of this page: CMAEN, MIT licence.
+model.onnx: CMAEN's weights, trained on FER2013, for research.
+yunet.onnx: YuNet (Wu, Peng and Yu, 2023), from libfacedetection through OpenCV Zoo, MIT licence; made to take any size.
+ort.js, ort-wasm-simd-threaded.wasm: onnxruntime-web, Microsoft, MIT licence.
+example.jpg: Eileen Collins, NASA, public domain.
+"""
+
+
+def write_site(output: Path, runtime: Path | None) -> list[Path]:
+    """Write the page and all it needs into a folder, from which any web server of files can give it.
+
+    Args:
+        output: The folder; files of the same names in it are replaced.
+        runtime: Folder with the files of the npm package onnxruntime-web, or its ``dist``.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: The runtime is missing.
+        DetectorError: YuNet's model is missing, or not the one it should be.
+        CheckpointError: The shipped weights are damaged.
+        OutputError: The folder cannot be written.
+    """
+    checkpoint = shipped_checkpoint()
+    card = read_card(checkpoint)
+    copies = {f"page/{path.name}": path for path in sorted(_PAGE.iterdir()) if path.is_file()}
+    index = copies.pop("page/index.html").read_text(encoding="utf-8")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    copies["page/model.onnx"] = verified(checkpoint, "onnx")
+    copies |= {f"page/{name}": path for name, path in _runtime_files(runtime).items()}
+    YuNet()  # says so if its model is not the right one
+    detector = resizable(packaged_model().read_bytes())
+    config = {
+        "mode": "browser",
+        "labels": card.labels,
+        "colours": {name: hex_of(name, card.labels) for name in card.labels},
+        "unsure_below": UNSURE_BELOW,
+        "explain": False,
+        "key_required": False,
+        "version": importlib.metadata.version("cmaen"),
+        "preprocess": asdict(card.preprocess),
+        "crop": asdict(card.crop),
+        "temperature": card.temperature,
+    }
+    for name, source in copies.items():
+        with replacing(output / name) as temporary:
+            shutil.copyfile(source, temporary)
+    with replacing(output / "page/yunet.onnx") as temporary:
+        temporary.write_bytes(detector)
+    write_text(output / "index.html", index.replace(_HEAD, f"{_HEAD}\n  {policy}"))
+    write_text(output / "page/config.json", json.dumps(config, indent=2) + "\n")
+    write_text(output / "page/NOTICE.txt", _NOTICE)
+    return [output / name for name in (*copies, "index.html", "page/yunet.onnx", "page/config.json", "page/NOTICE.txt")]
+
+
+def resizable(model: bytes) -> bytes:
+    """YuNet's model for pictures of any size, in multiples of 32 pixels, as ONNX Runtime takes it.
+
+    Raises:
+        DetectorError: It is another model.
+    """
+    for old, new, count in (_SIDES, _BLOCKS):
+        if model.count(old) != count:
+            raise DetectorError("this YuNet model cannot be made ready for browsers; it is not the packaged one")
+        model = model.replace(old, new)
+    return model
+
+
+def _runtime_files(runtime: Path | None) -> dict[str, Path]:
+    """The files of onnxruntime-web by their names on the page."""
+    advice = "npm pack onnxruntime-web && tar xzf onnxruntime-web-*.tgz, then --runtime package/dist"
+    if runtime is None:
+        raise ConfigError(f"the page needs onnxruntime-web to run the networks in a browser: {advice}")
+    for folder in (runtime, runtime / "dist"):
+        found = {new: folder / name for name, new in _RUNTIME.items()}
+        if all(path.is_file() for path in found.values()):
+            return found
+    raise ConfigError(f"{runtime} does not hold {' and '.join(_RUNTIME)}: {advice}")

@@ -1,0 +1,135 @@
+"""A real browser for the tests of the page: Debian's Chromium, driven by Playwright, its camera a film made by code.
+
+Chromium and Playwright must be there (``apt-get install chromium``, ``pip install playwright``); without them the tests
+are skipped and say so. Some need files of the npm registry as well, named by variables:
+
+    CMAEN_AXE   axe-core's axe.min.js (npm pack axe-core): the look for barriers
+    CMAEN_ORT   onnxruntime-web's folder dist (npm pack onnxruntime-web): the networks in the browser
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import EXAMPLES
+
+ASTRONAUT = EXAMPLES / "astronaut.png"
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+LIVE_SECONDS = 4.0
+AXE = os.environ.get("CMAEN_AXE")
+ORT = os.environ.get("CMAEN_ORT")
+
+REFUSED = r"Failed to load resource: the server responded with a status of (401|429|503) .*"
+"""What Chromium says of answers that the page knows how to take."""
+
+Open = Callable[..., Any]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """``cmaen serve`` in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, f"{' '.join(command)} ended"
+            try:
+                urllib.request.urlopen(f"{address}readyz", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The film of the fake camera: the astronaut, over whom it pans slowly and back; JPEGs of 640 x 480 in a row."""
+    picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400, :], (960, 750))
+    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    with path.open("wb") as film:
+        for step in range(90):
+            left = round(160 - 160 * np.cos(2 * np.pi * step / 90))
+            film.write(cv2.imencode(".jpg", picture[:480, left : left + 640])[1].tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(camera: Path) -> Iterator[Any]:
+    """The browser."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the page's tests need Playwright: pip install playwright"
+    )
+    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("the page's tests need Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens the page in a fresh profile; at the end, nothing may have asked another host or complained."""
+    contexts: list[Any] = []
+    asked: list[str] = []
+    complaints: list[str] = []
+
+    def opened(address: str | None = None, *, width: int = 1280, height: int = 900, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address or request.getfixturevalue("server"))
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert {url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))} == set()
+    assert [text for text in complaints if not re.fullmatch(REFUSED, text)] == []
+
+
+def saved(page: Any, button: str) -> Path:
+    """What a button saves."""
+    with page.expect_download() as download:
+        page.click(button)
+    return Path(download.value.path())

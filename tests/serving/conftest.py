@@ -1,0 +1,73 @@
+"""Applications in this process, and pictures made by code."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+
+from fastapi.testclient import TestClient
+
+from cmaen.images import read_image
+from cmaen.serving.app import create_app
+from cmaen.serving.settings import Limits, Settings
+from tests.conftest import EXAMPLES
+
+
+def settings(
+    *, key: str | None = None, origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), **limits
+) -> Settings:
+    """Of one core, with some limits that are not the usual ones."""
+    return Settings(cores=1, api_key=key, origins=origins, hosts=hosts, limits=Limits(**limits))
+
+
+@contextmanager
+def serving(**given) -> Iterator[TestClient]:
+    """A client of an application that is ready."""
+    with TestClient(create_app(settings(**given)), raise_server_exceptions=False) as client:
+        wait_until_ready(client)
+        yield client
+
+
+def wait_until_ready(client: TestClient) -> None:
+    for _ in range(600):
+        if client.get("/readyz").status_code == 200:
+            return
+        time.sleep(0.05)
+    raise AssertionError(client.get("/readyz").json())
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with serving(images=4, body_bytes=1_000_000, pixels=1_000_000, queue=8) as client:
+        yield client
+
+
+def picture(kind: str = "PNG", **options) -> bytes:
+    """A small picture without a face, as a file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels), kind, **options)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def portrait() -> bytes:
+    """The astronaut as a JPEG."""
+    return encoded(Image.fromarray(read_image(EXAMPLES / "astronaut.png")[:302, 60:382]), "JPEG", quality=92)
+
+
+def files(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    """The fields of a form."""
+    return [("images", (f"{index}.jpg", content)) for index, content in enumerate(contents)]

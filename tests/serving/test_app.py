@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from httpx import ASGITransport, AsyncClient, Response
+from PIL import Image
+
+from cmaen import EMOTIONS, EmotionPredictor
+from cmaen.serving.app import create_app
+from cmaen.serving.problems import Problem
+from cmaen.serving.service import explains
+from cmaen.serving.settings import Settings
+from tests.serving.conftest import encoded, files, picture, serving, settings
+
+
+def problem(response, status: int) -> str:
+    """What a refusal says, which has one form."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    content = response.json()
+    assert set(content) == {"type", "title", "status", "detail"}
+    assert content["status"] == status
+    assert "Traceback" not in response.text
+    return content["detail"]
+
+
+def test_the_answers_are_those_of_the_predictor(client: TestClient, portrait: bytes) -> None:
+    response = client.post("/v1/predict", files=files(portrait, picture()))
+    assert response.status_code == 200
+    answers = response.json()
+    expected = EmotionPredictor(threads=1).predict_batch([portrait, picture()])
+    assert [answer.pop("path") for answer in answers] == ["0.jpg", "1.jpg"]
+    assert [answer["status"] for answer in answers] == ["ok", "no_face"]
+    assert answers[0]["probabilities"] == pytest.approx(expected[0]["probabilities"], abs=1e-6)
+    assert answers[0]["faces"][0]["box"] == expected[0]["faces"][0]["box"]
+    assert answers[1] == expected[1]
+
+
+def test_json_takes_base64_and_data_uris(client: TestClient, portrait: bytes) -> None:
+    text = base64.b64encode(portrait).decode()
+    body = {"images": [text, f"data:image/jpeg;base64,{text}", "not base64!", ""], "top_k": 2}
+    answers = client.post("/v1/predict", json=body).json()
+    assert [answer["path"] for answer in answers] == [f"images[{index}]" for index in range(4)]
+    assert [answer["status"] for answer in answers] == ["ok", "ok", "error", "error"]
+    assert answers[0]["top"][0][0] == "happy"
+    assert len(answers[0]["top"]) == 2
+    assert "not base64" in answers[2]["error"]
+    assert answers[3]["error"].startswith("EmptyImageError")
+
+
+def test_parameters(client: TestClient, portrait: bytes) -> None:
+    (crop,) = client.post("/v1/predict?detect=false&top_k=7", files=files(portrait)).json()
+    assert crop["faces"][0]["box"] == [0.0, 0.0, 322.0, 302.0]
+    assert sorted(name for name, _ in crop["top"]) == list(EMOTIONS)
+    assert [value for _, value in crop["top"]] == sorted((value for _, value in crop["top"]), reverse=True)
+    (none,) = client.post("/v1/predict?top_k=3", files=files(picture())).json()
+    assert none["top"] == []
+    text = base64.b64encode(portrait).decode()
+    (inside,) = client.post("/v1/predict?detect=true", json={"images": [text], "detect": False}).json()
+    assert inside["faces"][0]["box"] == [0.0, 0.0, 322.0, 302.0]
+    for wrong in ("top_k=0", "top_k=8", "top_k=x", "detect=perhaps", "explain=2"):
+        assert wrong.split("=")[0] in problem(client.post(f"/v1/predict?{wrong}", files=files(portrait)), 422)
+
+
+@pytest.mark.skipif(not explains(), reason="needs the extra report")
+def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portrait: bytes) -> None:
+    answers = client.post("/v1/predict?explain=true", files=files(portrait, picture(), b"text")).json()
+    kind, _, content = answers[0]["faces"][0]["explanation"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (128, 128)
+    assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
+
+
+def test_explanations_that_cannot_be_given_are_said(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "cmaen.explanation", None)
+    with serving(explanations=1) as client:
+        assert "cmaen[report]" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
+        assert "at most 1" in problem(client.post("/v1/predict?explain=true", files=files(portrait, portrait)), 422)
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it has 60,000 x 60,000 pixels."""
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    parts = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+BAD = {
+    "text": (b"this is no picture", "UnreadableImageError"),
+    "empty": (b"", "EmptyImageError"),
+    "truncated": (picture()[:1000], "TruncatedImageError"),
+    "bomb": (bomb(), "ImageTooLargeError"),
+    "too many pixels": (encoded(Image.new("L", (1001, 1000))), "ImageTooLargeError"),
+    "a path": (b"/etc/passwd", "UnreadableImageError"),
+    "an address": (b"http://localhost/picture.png", "UnreadableImageError"),
+    "a pickle": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00.", "UnreadableImageError"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "UnreadableImageError"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_image_is_a_status_and_costs_no_other(kind: str, client: TestClient, portrait: bytes) -> None:
+    content, error = BAD[kind]
+    first, bad, last = client.post("/v1/predict", files=files(portrait, content, portrait)).json()
+    assert bad["status"] == "error"
+    assert bad["error"].startswith(error)
+    assert bad["faces"] == []
+    assert first["status"] == last["status"] == "ok"
+
+
+def test_odd_images_are_read(client: TestClient, portrait: bytes) -> None:
+    upright = Image.open(io.BytesIO(portrait))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a camera held on its side
+    turned = encoded(upright.rotate(90, expand=True), "JPEG", quality=92, exif=exif)
+    deep = Image.fromarray(np.asarray(upright.convert("L")).astype(np.uint16) * 257)
+    cmyk = encoded(upright.convert("CMYK"), "JPEG")
+    answers = client.post("/v1/predict", files=files(turned, encoded(deep), cmyk)).json()
+    assert [answer["status"] for answer in answers] == ["ok", "ok", "ok"], answers
+    assert answers[0]["faces"][0]["box"] == pytest.approx(
+        client.post("/v1/predict", files=files(portrait)).json()[0]["faces"][0]["box"], abs=5
+    )
+
+
+def test_requests_that_are_not_as_they_should_be(client: TestClient) -> None:
+    post = client.post
+    assert "in the field images" in problem(post("/v1/predict", files={"image": ("a.png", picture())}), 422)
+    assert "nothing but files" in problem(post("/v1/predict", files=files(picture()), data={"detect": "false"}), 422)
+    assert "at most 4 images" in problem(post("/v1/predict", files=files(*[picture()] * 5)), 422)
+    assert "at most 4 images" in problem(post("/v1/predict", json={"images": ["aa"] * 5}), 422)
+    assert "limit of 1,000,000 bytes" in problem(post("/v1/predict", files=files(bytes(1_000_001))), 413)
+    assert "multipart/form-data or application/json" in problem(post("/v1/predict", content=picture()), 415)
+    kind = {"Content-Type": "multipart/form-data"}
+    assert "boundary" in problem(post("/v1/predict", content=b"x", headers=kind), 400)
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert "cannot be read" in problem(post("/v1/predict", content=b"no form", headers=kind), 400)
+    assert "no image" in problem(post("/v1/predict", content=b"--x--\r\n", headers=kind), 422)
+    json_kind = {"Content-Type": "application/json"}
+    for wrong in (b"", b"{", b"[]", b"null", b'{"images": []}', b'{"images": "x"}', b'{"images": [1]}', b"\xff\xfe"):
+        assert "JSON" in problem(post("/v1/predict", content=wrong, headers=json_kind), 422)
+    assert "top_k" in problem(post("/v1/predict", json={"images": ["aa"], "top_k": 9}), 422)
+    assert "other" in problem(post("/v1/predict", json={"images": ["aa"], "other": 1}), 422)
+    problem(client.get("/v1/predict"), 405)
+    problem(client.get("/v1/nothing"), 404)
+
+
+def test_a_body_without_a_length_is_limited_too(client: TestClient) -> None:
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+        for _ in range(100):
+            sent += 100_000
+            yield bytes(100_000)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert "limit of 1,000,000" in problem(client.post("/v1/predict", content=endless(), headers=kind), 413)
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def ask(app) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"--x"
+            await asyncio.sleep(20)
+
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+            kind = {"Content-Type": "multipart/form-data; boundary=x", "Expect": "100-continue"}
+            return await client.post("/v1/predict", content=body(), headers=kind)
+
+    with serving(seconds=0.2) as client:
+        assert "too long to arrive" in problem(asyncio.run(ask(client.app)), 408)
+
+
+def test_a_name_is_a_label_and_nothing_else(client: TestClient) -> None:
+    names = ["../../etc/passwd", "a" * 1000, "\u202egnp.exe", "naïve \U0001f600.png"]
+    form = [("images", (name, picture())) for name in names]
+    answers = client.post("/v1/predict", files=form).json()
+    assert [answer["path"] for answer in answers] == [name[:255] for name in names]
+    kind = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
+    body = b'--x\r\nContent-Disposition: form-data; name="images"; filename="\\ud800"\r\n\r\ntext\r\n--x--\r\n'
+    assert client.post("/v1/predict", content=body, headers=kind).status_code == 200
+
+
+def test_labels_health_and_the_description(client: TestClient) -> None:
+    labels = client.get("/v1/labels").json()
+    assert labels["labels"] == list(EMOTIONS)
+    assert labels["colours"]["angry"] == "#d62728"
+    assert client.get("/healthz").json() == {"status": "ok"}
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/v1/predict", "/v1/labels", "/healthz", "/readyz", "/metrics"}
+    content = paths["/v1/predict"]["post"]["requestBody"]["content"]
+    assert set(content) == {"multipart/form-data", "application/json"}
+    problem(client.get("/docs"), 404)
+
+
+def test_ready_is_said_only_while_it_is() -> None:
+    app = create_app(settings())
+    outside = TestClient(app)
+    assert "loading" in problem(outside.get("/readyz"), 503)
+    refused = outside.post("/v1/predict", files=files(picture()))
+    assert "loading" in problem(refused, 503)
+    assert refused.headers["retry-after"] == "1"
+    with TestClient(app) as client:
+        while client.get("/readyz").status_code != 200:
+            pass
+    assert "stopping" in problem(outside.get("/readyz"), 503)
+
+
+def test_a_model_that_cannot_be_loaded_is_said(tmp_path) -> None:
+    with TestClient(create_app(Settings(checkpoint=tmp_path))) as client:
+        while "loading:" in (said := problem(client.get("/readyz"), 503)) or said.endswith("loading"):
+            pass
+    assert "is no checkpoint" in said
+    with (
+        pytest.raises(Problem, match="is no checkpoint"),
+        TestClient(create_app(Settings(checkpoint=tmp_path, load_first=True))),
+    ):
+        pass
+    with TestClient(create_app(Settings(load_first=True))) as client:
+        assert client.get("/readyz").status_code == 200
+
+
+def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
+    page = client.get("/page/example.jpg")
+    assert page.headers["content-type"] == "image/jpeg"
+    again = client.get("/page/example.jpg", headers={"If-None-Match": page.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    head = client.head("/page/example.jpg")
+    assert (head.status_code, head.headers["etag"]) == (200, page.headers["etag"])
+    script = next(iter(client.get("/page/server.js").headers["content-type"].split(";")))
+    assert script == "text/javascript"
+    for path in (
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page//etc/passwd",
+        "/page/",
+        "/page/app.py",
+        "/page/no.js",
+    ):
+        problem(client.get(path), 404)
+    assert client.get("/").headers["content-type"].startswith("text/html")
+    config = json.loads(client.get("/page/config.json").content)
+    assert config["labels"] == list(EMOTIONS)
+    assert (config["mode"], config["max_images"], config["key_required"]) == ("server", 4, False)
+    assert (config["max_bytes"], config["unsure_below"], config["explain"]) == (1_000_000, 0.5, explains())

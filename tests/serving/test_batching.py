@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import ASGITransport, AsyncClient, Response
+
+from cmaen import EmotionPredictor
+from cmaen.inference.pipeline import FacePipeline
+from cmaen.serving.batching import Batcher
+from cmaen.serving.metrics import Metrics
+from cmaen.serving.problems import Problem
+from cmaen.serving.settings import Limits
+from cmaen.types import Frame, Result
+from tests.serving.conftest import files, picture, serving
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> FacePipeline:
+    return EmotionPredictor(threads=1, workers=2).pipeline
+
+
+@contextmanager
+def batching(pipeline: FacePipeline, **limits) -> Iterator[tuple[Batcher, Metrics]]:
+    metrics = Metrics()
+    batcher = Batcher(pipeline, limits=Limits(**{"images": 1, **limits}), metrics=metrics)
+    try:
+        yield batcher, metrics
+    finally:
+        batcher.close()
+
+
+def frame(number: int) -> Frame:
+    pixels = np.random.default_rng(number).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    return Frame(number, f"{number}", pixels)
+
+
+def value(metrics: Metrics, name: str) -> float:
+    (line,) = (line for line in metrics.text().decode().splitlines() if line.startswith(f"{name} "))
+    return float(line.split()[1])
+
+
+def test_many_clients_share_batches_and_get_their_own_answers(pipeline: FacePipeline) -> None:
+    expected = EmotionPredictor(threads=1).predict_batch([frame(number).image for number in range(64)], detect=False)
+    with batching(pipeline, batch_seconds=0.05) as (batcher, metrics):
+
+        def ask(number: int) -> Result:
+            (answer,) = batcher.submit([partial(frame, number)], detect=False)
+            return answer.result(30)
+
+        with ThreadPoolExecutor(64) as clients:
+            results = list(clients.map(ask, range(64)))
+        for number, result in enumerate(results):
+            assert result.frame.name == f"{number}"
+            assert result.frame.image is None
+            assert result.as_dict()["probabilities"] == pytest.approx(expected[number]["probabilities"], abs=1e-5)
+        assert value(metrics, "cmaen_batch_images_sum") == 64
+        assert value(metrics, "cmaen_batch_faces_sum") == 64
+        assert value(metrics, "cmaen_batch_images_count") < 32
+        assert value(metrics, "cmaen_queue_images") == 0
+
+
+def test_who_is_alone_does_not_wait_for_others(pipeline: FacePipeline) -> None:
+    with batching(pipeline, batch_seconds=20.0) as (batcher, _):
+        started = time.monotonic()
+        (answer,) = batcher.submit([partial(frame, 0)], detect=False)
+        assert answer.result(15).status == "ok"
+        assert time.monotonic() - started < 10
+
+
+def test_a_full_queue_refuses_all_of_a_request_and_recovers(pipeline: FacePipeline) -> None:
+    held = threading.Event()
+
+    def slow() -> Frame:
+        held.wait(20)
+        return frame(0)
+
+    with batching(pipeline, queue=4) as (batcher, metrics):
+        answers = batcher.submit([slow] * 3, detect=False)
+        with pytest.raises(Problem, match="queue") as refusal:
+            batcher.submit([slow] * 2, detect=False)
+        assert (refusal.value.status, refusal.value.refused) == (503, "queue")
+        assert int(refusal.value.headers["Retry-After"]) >= 1
+        answers += batcher.submit([slow], detect=False)
+        with pytest.raises(Problem, match="waiting for their turn"):
+            batcher.check_room()
+        assert value(metrics, "cmaen_queue_images") == 4
+        held.set()
+        assert [answer.result(20).status for answer in answers] == ["ok"] * 4
+        batcher.check_room()
+
+
+def test_who_would_wait_too_long_is_refused(pipeline: FacePipeline) -> None:
+    def slow() -> Frame:
+        time.sleep(0.05)
+        return frame(0)
+
+    with batching(pipeline, wait=0.2, batch_faces=1) as (batcher, _):
+        for answer in batcher.submit([slow] * 40, detect=False):
+            answer.result(20)
+        answers = batcher.submit([slow] * 40, detect=False)  # nobody is there: no wait
+        with pytest.raises(Problem, match="40 images are waiting"):
+            batcher.submit([slow], detect=False)
+        for answer in answers:
+            answer.result(20)
+
+
+def test_what_nobody_waits_for_is_left_out(pipeline: FacePipeline) -> None:
+    held, decoded = threading.Event(), []
+
+    def slow(number: int) -> Frame:
+        held.wait(20)
+        decoded.append(number)
+        return frame(number)
+
+    with batching(pipeline) as (batcher, metrics):
+        answers = batcher.submit([partial(slow, number) for number in range(6)], detect=False)
+        time.sleep(0.1)
+        for answer in answers[2:]:
+            assert answer.cancel()
+        held.set()
+        assert [answer.result(20).status for answer in answers[:2]] == ["ok", "ok"]
+        with pytest.raises(CancelledError):
+            answers[3].result(1)
+        batcher.submit([partial(frame, 9)], detect=False)[0].result(20)
+        assert sorted(decoded) == [0, 1]
+    assert value(metrics, "cmaen_queue_images") == 0
+
+
+def test_the_unforeseen_costs_one_picture_and_no_thread(pipeline: FacePipeline) -> None:
+    def bad() -> Frame:
+        raise MemoryError("no room")
+
+    with batching(pipeline) as (batcher, metrics):
+        good, wrong, last = batcher.submit([partial(frame, 0), bad, partial(frame, 1)], detect=True)
+        with pytest.raises(MemoryError):
+            wrong.result(20)
+        assert good.result(20).error is last.result(20).error is None
+    assert value(metrics, "cmaen_queue_images") == 0
+
+
+def test_closing_finishes_what_was_taken(pipeline: FacePipeline) -> None:
+    with batching(pipeline) as (batcher, _):
+        answers = batcher.submit([partial(frame, number) for number in range(50)], detect=False)
+    assert all(answer.done() for answer in answers)
+    assert [answer.result().frame.index for answer in answers] == list(range(50))
+
+
+def test_a_busy_server_refuses_and_a_slow_one_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+
+    def slow(index: int, name: str, fetch, **_) -> Frame:
+        held.wait(20)
+        return frame(index)
+
+    monkeypatch.setattr("cmaen.serving.service.read_frame", slow)
+    with serving(queue=2, images=2, seconds=0.5) as client, ThreadPoolExecutor(1) as clients:
+        late = clients.submit(client.post, "/v1/predict", files=files(picture(), picture()))
+        while "cmaen_queue_images 2.0" not in client.get("/metrics").text:
+            time.sleep(0.01)
+        refused = client.post("/v1/predict", files=files(picture()))
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert 'cmaen_refused_total{limit="queue"} 1.0' in client.get("/metrics").text
+        assert late.result().status_code == 504
+        held.set()
+        while "cmaen_queue_images 0.0" not in client.get("/metrics").text:
+            time.sleep(0.01)
+        assert client.post("/v1/predict", files=files(picture())).status_code == 200
+
+
+def test_requests_hold_no_more_bytes_than_they_may() -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    async def ask(app: FastAPI) -> tuple[Response, Response]:
+        begun, held = asyncio.Event(), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            begun.set()
+            await held.wait()
+            yield b"--x--\r\n"
+
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+            slow = asyncio.create_task(client.post("/v1/predict", content=body(), headers=kind))
+            await begun.wait()
+            refused = await client.post("/v1/predict", content=bytes(2000), headers=kind)
+            held.set()
+            return refused, await slow
+
+    with serving(body_bytes=3000, held_bytes=4000) as client:
+        refused, slow = asyncio.run(ask(client.app))
+    assert refused.status_code == 503
+    assert "bytes" in refused.json()["detail"]
+    assert slow.status_code == 422  # an empty form, which was read
+
+
+def test_clients_of_the_service_share_batches(client: TestClient) -> None:
+    with ThreadPoolExecutor(4) as clients:
+        ask = partial(client.post, "/v1/predict?detect=false", files=files(picture()))
+        responses = [clients.submit(ask) for _ in range(8)]
+        assert {response.result().status_code for response in responses} <= {200, 503}

@@ -1,0 +1,141 @@
+"""A thousand uploads that are wrong by chance, and whatever the description of the service allows or forbids."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+from hypothesis import given, settings
+
+from cmaen import EmotionPredictor
+from tests.serving.conftest import picture, serving
+
+schemathesis = pytest.importorskip("schemathesis")
+from schemathesis import GenerationMode  # noqa: E402
+from schemathesis.specs.openapi.checks import ignored_auth  # noqa: E402
+
+KEY = {"X-API-Key": "secret"}
+UPLOADS = 1000
+KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+HEAD = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[FastAPI]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serving(key=KEY["X-API-Key"], pixels=1_000_000, body_bytes=200_000, images=8, queue=1000, wait=60) as client,
+    ):
+        patch.setattr(EmotionPredictor, "explain", lambda *_: np.zeros((8, 8, 3), np.uint8))  # takes seconds
+        yield client.app
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """Some bytes changed, left out, repeated or put in."""
+    wrong = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 8, 64))):
+        place = rng.randrange(len(wrong) + 1)
+        length = rng.choice((1, 1, 4, 100))
+        match rng.randrange(4):
+            case 0:
+                wrong[place : place + length] = rng.randbytes(len(wrong[place : place + length]))
+            case 1:
+                del wrong[place : place + length]
+            case 2:
+                wrong[place:place] = wrong[place : place + length]
+            case 3:
+                wrong[place:place] = rng.choice((b"\0", b"\xff" * 4, b"\r\n", b"--x", b'"', b"\x7f\xff\xff\xff"))
+    return bytes(wrong)
+
+
+def uploads() -> Iterator[tuple[bytes, str]]:
+    """Bodies and their media types: forms with wrong images, wrong forms, and wrong JSON."""
+    rng = random.Random(0)
+    pictures = [picture(kind) for kind in KINDS]
+    for number in range(UPLOADS):
+        content = rng.choice(pictures)
+        form = HEAD + content + b"\r\n--x--\r\n"
+        if number % 10 < 7:
+            yield HEAD + mutated(content, rng) + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
+        elif number % 10 < 9:
+            place = rng.choice((mutated(form[:200], rng) + form[200:], form[:-20] + mutated(form[-20:], rng)))
+            yield (
+                place,
+                rng.choice(("multipart/form-data; boundary=x", "multipart/form-data; boundary=x; charset=utf-16")),
+            )
+        else:
+            text = json.dumps({"images": [base64.b64encode(content).decode()], "detect": True, "top_k": 3}).encode()
+            yield mutated(text[:40], rng) + text[40:-40] + mutated(text[-40:], rng), "application/json"
+
+
+def test_a_thousand_wrong_uploads_and_no_failure(app: FastAPI) -> None:
+    async def ask_all() -> list[Response]:
+        places = asyncio.Semaphore(16)
+        async with AsyncClient(
+            transport=ASGITransport(app, raise_app_exceptions=False), base_url="http://test"
+        ) as client:
+
+            async def ask(content: bytes, kind: str) -> Response:
+                async with places:
+                    return await client.post("/v1/predict", content=content, headers={"Content-Type": kind, **KEY})
+
+            return await asyncio.gather(*[ask(*upload) for upload in uploads()])
+
+    responses = asyncio.run(ask_all())
+    counts = Counter(response.status_code for response in responses)
+    statuses = Counter(answer["status"] for response in responses if response.is_success for answer in response.json())
+    print(f"{len(responses)} wrong uploads: {dict(counts)}, images: {dict(statuses)}")
+    assert len(responses) == UPLOADS
+    assert set(counts) <= {200, 400, 413, 422}
+    assert statuses["error"] > 200
+    assert statuses["no_face"] > 50
+    assert not any("Traceback" in response.text for response in responses)
+
+
+def started(app: FastAPI):
+    """The application for schemathesis, which would start and stop it around each request."""
+
+    async def running(scope, receive, send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return running
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "mode"),
+    [
+        ("POST", "/v1/predict", GenerationMode.POSITIVE),
+        ("POST", "/v1/predict", GenerationMode.NEGATIVE),
+        ("GET", "/v1/labels", GenerationMode.POSITIVE),
+        ("GET", "/healthz", GenerationMode.POSITIVE),
+        ("GET", "/readyz", GenerationMode.POSITIVE),
+        ("GET", "/metrics", GenerationMode.POSITIVE),
+    ],
+)
+def test_the_service_is_as_it_is_described(app: FastAPI, method: str, path: str, mode: GenerationMode) -> None:
+    operation = schemathesis.openapi.from_asgi("/openapi.json", started(app))[path][method]
+    excluded = [ignored_auth] if mode.is_negative else []  # which takes a wrong key beside the right one for no key
+    count = 0
+
+    @given(case=operation.as_strategy(mode))
+    @settings(max_examples=100 if method == "POST" else 5, deadline=None, derandomize=True, database=None)
+    def check(case: schemathesis.Case) -> None:
+        nonlocal count
+        count += 1
+        case.call_and_validate(headers=KEY, excluded_checks=excluded)
+
+    check()
+    print(f"{method} {path}, {mode.value}: {count} requests")

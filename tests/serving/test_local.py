@@ -1,0 +1,141 @@
+"""The command in a process of its own: its workers, its metrics and its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from cmaen.client import EmotionClient
+from cmaen.errors import ServiceError
+from tests.conftest import EXAMPLES
+from tests.test_cli import cmaen
+
+
+@contextmanager
+def server(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """``cmaen serve`` on a free port, and its address; ended as a service manager ends it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while not ready(address):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield process, address
+        process.terminate()
+        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def workers(process: subprocess.Popen) -> set[int]:
+    """The processes that serve, by their ids."""
+    found = set()
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
+
+
+def ready(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/readyz") as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def test_a_shutdown_finishes_what_it_took() -> None:
+    photo = (EXAMPLES / "astronaut.png").read_bytes()
+    done: list[list[dict]] = []
+    with server("--queue", "64") as (process, address):
+        client = EmotionClient(address, retries=0)
+        client.predict([photo])
+
+        def ask() -> None:
+            done.append(client.predict([photo] * 8))
+
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for one in clients:
+            one.start()
+        while not re.search(r"cmaen_queue_images [1-9]", urlopen(f"{address}/metrics").read().decode()):
+            assert any(one.is_alive() for one in clients)
+        while urlopen(f"{address}/metrics").read().decode().count("cmaen_queue_images 32.0") == 0:
+            if not all(one.is_alive() for one in clients):
+                break
+        process.terminate()
+        for one in clients:
+            one.join()
+        with pytest.raises(ServiceError):
+            client.predict([photo])
+        assert process.wait(30) in (0, -signal.SIGTERM)
+    assert [[answer["status"] for answer in answers] for answers in done] == [["ok"] * 8] * 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as on Unix")
+def test_workers_add_up_and_are_started_anew() -> None:
+    photo = EXAMPLES / "astronaut.png"
+    with server("--workers", "2") as (process, address):
+        client = EmotionClient(address)
+        for _ in range(4):
+            assert client.predict([photo])[0]["status"] == "ok"
+        text = urlopen(f"{address}/metrics").read().decode()
+        assert 'cmaen_requests_total{route="/v1/predict",status="200"} 4.0' in text
+        before = workers(process)
+        assert len(before) == 2
+        killed = before.pop()
+        os.kill(killed, signal.SIGKILL)
+        for _ in range(4):
+            assert client.predict([photo])[0]["status"] == "ok"
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            if len(workers(process) - {killed}) == 2:
+                break
+            time.sleep(0.2)
+        else:
+            raise AssertionError("the worker is not started anew")
+
+
+WITHOUT_PYTORCH = """
+import sys
+from fastapi.testclient import TestClient
+from cmaen.serving.app import create_app
+from cmaen.serving.settings import Settings
+
+with TestClient(create_app(Settings(load_first=True))) as client:
+    with open(sys.argv[1], "rb") as photo:
+        (answer,) = client.post("/v1/predict", files={"images": photo}).json()
+    assert answer["predicted_emotion"] == "happy"
+assert "torch" not in sys.modules
+"""
+
+
+def test_serving_needs_no_pytorch() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_PYTORCH, EXAMPLES / "astronaut.png"], check=True)
+
+
+def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
+    assert "is no checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
+    assert "not a face detector" in cmaen("serve", "--detector", "eyes", code=2)
+    assert "not an engine" in cmaen("serve", "--engine", "abacus", code=2)
+    assert "never has room" in cmaen("serve", "--queue", 3, code=2)
