@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for emotion in EMOTIONS:
         for number, colour in enumerate(((250, 120, 20), (20, 60, 200))):
-            path = tmp_path / "train" / emotion / f"{number}.png"
+            path = tmp_path / "train" / emotion / f"Training_{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((rng.random((96, 96, 3)) * 0.3 * 255 + 0.7 * np.array(colour)).astype(np.uint8)).save(path)
     return tmp_path
