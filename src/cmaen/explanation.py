@@ -19,6 +19,8 @@ from torch import Tensor
 from cmaen.models.checkpoint import load_checkpoint
 
 Map = NDArray[np.float32]
+MAPS = ("gradient", "cross_modal", "emotion_head")
+"""Names of an explanation's maps."""
 _STEPS = 24
 
 

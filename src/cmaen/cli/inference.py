@@ -36,6 +36,12 @@ def inference(
     annotated: Annotated[
         Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
     ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="With --image: a .png of what the largest face's answer depends on.")
+    ] = None,
+    map_kind: Annotated[
+        str, typer.Option("--explain-map", help="gradient, emotion_head or cross_modal: which map --explain draws.")
+    ] = "gradient",
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
     detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
     detector_side: Annotated[
@@ -72,6 +78,8 @@ def inference(
         raise CmaenError("--save-video and --timeline are for --video and --real-time")
     if annotated and (moving or remote):
         raise CmaenError("--annotated is for an --image or a --directory on this machine; a video has --save-video")
+    if explain and image is None:
+        raise CmaenError("--explain is for an --image")
     if resume and (directory is None or output is None):
         raise CmaenError("--resume is for a --directory with an --output")
 
@@ -124,9 +132,22 @@ def inference(
         started = time.perf_counter()
         unit = "frames" if moving else "images"
         summary = run(source, pipeline, sinks, progress=lambda results: progress(results, unit, total))
+    if explain is not None and image is not None and summary.faces:
+        _explain(folder, image, explain, detector if detect else None, map_kind)
     typer.echo(_counted(summary, time.perf_counter() - started) if moving else _tallied(summary))
     if summary.errors == summary.frames > 0:
         raise typer.Exit(1)
+
+
+def _explain(checkpoint: Path, image: Path, target: Path, detector: str | None, kind: str) -> None:
+    from cmaen.data.tree import png
+    from cmaen.files import replacing
+    from cmaen.inference.predictor import EmotionPredictor
+
+    predictor = EmotionPredictor(checkpoint, detector=detector or "yunet")
+    picture = predictor.explain(image, detect=detector is not None, kind=kind)
+    with replacing(target) as temporary:
+        temporary.write_bytes(png(picture))
 
 
 def crop(

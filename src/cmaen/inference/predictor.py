@@ -186,21 +186,28 @@ class EmotionPredictor:
         with closing(opened), closing(replace(self.pipeline, smoothing=smoothing).results(opened)) as results:
             yield map(_analysed, results)
 
-    def explain(self, image: Picture, detect: bool = True) -> Image:
+    def explain(self, image: Picture, detect: bool = True, kind: str = "gradient") -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
 
-        The map is :attr:`cmaen.explanation.Explanation.gradient`: bright places add to the answer or take from it.
+        Args:
+            image: See :meth:`predict_single`.
+            detect: Likewise.
+            kind: Of the map, see :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer
+                or take from it), ``cross_modal`` or ``emotion_head``.
 
         Raises:
+            CmaenError: There is no such map, or the network has not the part that it is of.
             ImageError: The image cannot be used.
             NoFaceError: There is no face in it.
             MissingExtraError: The extra ``report`` is not installed.
             CheckpointError: The checkpoint has no ``model.safetensors``.
         """
         try:
-            from cmaen.explanation import Explainer, overlay
+            from cmaen.explanation import MAPS, Explainer, overlay
         except ModuleNotFoundError as error:
             raise MissingExtraError("explaining", "report") from error
+        if kind not in MAPS:
+            raise CmaenError(f"{kind!r} is no map of an explanation; choose from {list(MAPS)}")
         pixels = read_image(image)
         pipeline = self._pipeline(detect)
         faces = pipeline.detect(pixels)
@@ -209,7 +216,10 @@ class EmotionPredictor:
         if self._explainer is None:
             self._explainer = Explainer(pipeline.classifier.folder)
         crop = pipeline.crop(pixels, faces[0])
-        return overlay(crop, self._explainer.explain([crop])[0].gradient)
+        heat = getattr(self._explainer.explain([crop])[0], kind)
+        if heat is None:
+            raise CmaenError(f"{self.card.name} has no {kind.replace('_', ' ')} to explain with; gradient always works")
+        return overlay(crop, heat)
 
     def _pipeline(self, detect: bool, batch_size: int = BATCH_SIZE) -> FacePipeline:
         detector = self.pipeline.detector if detect else None
