@@ -42,7 +42,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "the paper's wiring": {"wiring": "paper"},
     "the residual wiring": {},
     "without the E-CNN": {"ecnn": False},
-    "the bare backbone": VARIANTS["the bare backbone"],
+    "the bare backbone": {key.removeprefix("model."): off for key, off in VARIANTS["the bare backbone"].items()},
 }
 KINDS = {
     "convolution_backward": "convolutions, backward",

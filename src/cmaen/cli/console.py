@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ import typer
 from cmaen.errors import MissingExtraError
 
 _T = TypeVar("_T")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]
@@ -36,6 +38,18 @@ def log(verbose: bool) -> None:
     """Say warnings, and with ``verbose`` more, on the standard error."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next batch, in place of handing it back and fetching it again.
+
+    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). For all of the process, which
+    is the command's own; other C libraries are left as they are.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 2**30)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def shown(text: str) -> str:

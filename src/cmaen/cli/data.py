@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Data, Verbose, bar, extra, log
+from cmaen.cli.console import Data, Verbose, bar, extra, keep_freed_memory, log
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
@@ -37,6 +37,7 @@ def enhance(
         from cmaen.enhance.steps import build_chain
         from cmaen.inference.benchmark import peak_mib
         from cmaen.training.precision import Hardware, automatic
+    keep_freed_memory()
     weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
     bfloat16 = automatic(Hardware.here("cpu")).precision == "bf16-mixed"
     chain = build_chain([name.strip() for name in steps.split(",")], weights, bfloat16=bfloat16)
