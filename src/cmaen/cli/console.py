@@ -43,8 +43,8 @@ def log(verbose: bool) -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next batch, in place of handing it back and fetching it again.
 
-    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). For all of the process, which
-    is the command's own; other C libraries are left as they are.
+    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). It is for all of the process,
+    which is the command's own; other C libraries are left as they are.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
