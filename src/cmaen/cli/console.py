@@ -43,7 +43,7 @@ def log(verbose: bool) -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next batch, in place of handing it back and fetching it again.
 
-    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). It is for all of the process,
+    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). It is for the whole process,
     which is the command's own; other C libraries are left as they are.
     """
     with suppress(OSError, AttributeError, TypeError):

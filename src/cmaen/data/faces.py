@@ -205,7 +205,7 @@ def _of_split(
 
 
 def _files_in(root: Path) -> list[Path]:
-    return [file for file in root.rglob("*") if is_image_name(file) and file.is_file()]
+    return [file for file in root.rglob("*") if file.parent != root and is_image_name(file) and file.is_file()]
 
 
 def _entry(file: PurePosixPath, source: Path) -> Entry:
@@ -219,7 +219,7 @@ def _of_zip(path: Path, of_split: Callable[[Sequence[Entry]], FaceSet]) -> FaceS
             entries = []
             for member in archive.infolist():
                 file = PurePosixPath(member.filename)
-                if is_image_name(Path(file)):
+                if len(file.parts) > 1 and is_image_name(Path(file)):
                     read = partial(_unpacked, archive, member)
                     name = printable(PurePosixPath(*file.parts[-3:]))
                     entries.append(Entry(name, file.parent.name, split_of(file), None, read))
