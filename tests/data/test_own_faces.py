@@ -80,13 +80,14 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     ]
     path = tmp_path / "faces.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "label", "split", "x", "y", "width", "height"), *rows])
+        csv.writer(file).writerows([("path", "label", "split", "x", "y", "width", "height"), *rows, ("face.png",)])
     with caplog.at_level(logging.WARNING):
         faces = load_faces(path, Split.TRAIN, colour=True)
     assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
     assert np.array_equal(faces.images[0], picture[5:35, 10:30])
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
     assert "1 images stand in no split" in caplog.text
+    assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
     assert len(load_faces(path, Split.VALIDATION)) == 1
     path.write_text("file,emotion\na,b\n")
     with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):

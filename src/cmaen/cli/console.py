@@ -22,6 +22,12 @@ EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino 
 Data = Annotated[
     Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
 ]
+DetectorName = Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")]
+DetectorSide = Annotated[
+    int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
+]
+MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
+MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
 
 

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Verbose, extra, log, progress, shown
+from cmaen.cli.console import (
+    Checkpoint,
+    DetectorName,
+    DetectorSide,
+    MinFace,
+    MinScore,
+    Verbose,
+    extra,
+    log,
+    progress,
+    shown,
+)
 from cmaen.errors import CmaenError
 
 if TYPE_CHECKING:
@@ -43,12 +54,10 @@ def inference(
         str, typer.Option("--explain-map", help="gradient, emotion_head or cross_modal: which map --explain draws.")
     ] = "gradient",
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
-    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
-    detector_side: Annotated[
-        int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
-    ] = None,
-    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
-    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    detector: DetectorName = "yunet",
+    detector_side: DetectorSide = None,
+    min_score: MinScore = None,
+    min_face: MinFace = 0.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are classified together.")] = 32,
     camera_index: Annotated[int, typer.Option(min=0, help="Which webcam.")] = 0,
     save_video: Annotated[
@@ -154,9 +163,9 @@ def crop(
     input_dir: Annotated[Path, typer.Option(help="Folder of photographs, at any depth.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for the faces, of the same shape.")],
     every: Annotated[bool, typer.Option("--every", help="All faces of a photograph, not the largest alone.")] = False,
-    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
-    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
-    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    detector: DetectorName = "yunet",
+    min_score: MinScore = None,
+    min_face: MinFace = 0.0,
     checkpoint: Checkpoint = None,
     verbose: Verbose = False,
 ) -> None:

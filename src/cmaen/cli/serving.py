@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Verbose, extra, log
+from cmaen.cli.console import Checkpoint, DetectorName, DetectorSide, MinFace, MinScore, Verbose, extra, log
 
 _MIB = 2**20
 
@@ -20,12 +20,10 @@ def serve(
     engine: Annotated[
         str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.")
     ] = "onnx",
-    detector: Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")] = "yunet",
-    detector_side: Annotated[
-        int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
-    ] = None,
-    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")] = None,
-    min_face: Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")] = 0.0,
+    detector: DetectorName = "yunet",
+    detector_side: DetectorSide = None,
+    min_score: MinScore = None,
+    min_face: MinFace = 0.0,
     api_key: Annotated[
         str | None, typer.Option(envvar="CMAEN_API_KEY", help="That clients must know; others may see an option.")
     ] = None,

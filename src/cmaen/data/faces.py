@@ -275,7 +275,8 @@ def _lines_of(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of a CSV by their numbers, from 2."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         for number, line in enumerate(csv.DictReader(file), 2):
-            yield number, {str(key).strip(): value.strip() for key, value in line.items() if isinstance(value, str)}
+            row = {str(key).strip(): value.strip() for key, value in line.items() if isinstance(value, str)}
+            yield number, {"path": "", "label": ""} | row  # a row that is cut short costs no other
 
 
 def _name_of(row: dict[str, str], number: int) -> str:
