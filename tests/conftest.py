@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import random
 import shutil
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+
+
+def free_port() -> int:
+    """A port that nothing listens on, and that the system gives to nobody in the meantime: below the ephemeral ones."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def drawn_face(emotion: int, rng: np.random.Generator) -> np.ndarray:

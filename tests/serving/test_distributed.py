@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 
 import psutil
@@ -16,14 +15,12 @@ pytest.importorskip("ray.serve")
 from cmaen.client import EmotionClient  # noqa: E402
 from cmaen.serving.distributed import deploy, stop  # noqa: E402
 from cmaen.serving.settings import Settings  # noqa: E402
-from tests.conftest import EXAMPLES  # noqa: E402
+from tests.conftest import EXAMPLES, free_port  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     deploy(Settings(cores=1, api_key="secret", load_first=True), host="127.0.0.1", port=port, replicas=1)
     yield f"http://127.0.0.1:{port}"
     stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,16 +18,14 @@ import pytest
 
 from cmaen.client import EmotionClient
 from cmaen.errors import ServiceError
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, free_port
 from tests.test_cli import cmaen
 
 
 @contextmanager
 def server(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """``cmaen serve`` on a free port, and its address; ended as a service manager ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     address = f"http://127.0.0.1:{port}"
