@@ -75,7 +75,7 @@ def sheet(*rows):
 
 data, sheets, *folders = map(Path, sys.argv[1:])
 sheets.mkdir(exist_ok=True)
-bfloat16 = automatic(Hardware.here("cpu")).precision == "bf16-mixed"
+bfloat16 = automatic(Hardware.of(torch.device("cpu"))).precision == "bf16-mixed"
 larger, coloured = build_chain(["super-resolution", "colorization"], {}, bfloat16=bfloat16)
 
 colour = load_colour_faces(folders, held_out=True)[:, 4:-4, 4:-4]

@@ -31,7 +31,7 @@ from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64
 EMULATED_STEPS, EMULATED_BATCH = 3, 8  # a processor without bfloat16 takes seconds for a batch of these
-HARDWARE = Hardware.here("cpu")
+HARDWARE = Hardware.of(torch.device("cpu"))
 CHOICE = automatic(HARDWARE)
 FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2")
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

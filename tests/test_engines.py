@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from cmaen.card import FILES
@@ -70,3 +71,22 @@ def test_a_temperature_softens() -> None:
     logits = np.array([[2.0, 0, 0, 0, 0, 0, 0]], np.float32)
     assert probabilities(logits, 2.0).max() < probabilities(logits).max()
     assert probabilities(logits * 1000).max() == 1  # without overflow
+
+
+def test_a_device_that_an_engine_has_not_is_refused(engine: str, checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="quantum"):
+        build_engine(engine, checkpoint, device="quantum")
+    assert build_engine(engine, checkpoint, device="cpu")(batch(1)).shape == (1, 7)
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="here it computes on GPUs")
+def test_onnx_runtime_without_cuda(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"no CUDAExecutionProvider for cuda:1, only .*CPUExecutionProvider"):
+        OnnxEngine(checkpoint, device="cuda:1")
+    assert np.array_equal(OnnxEngine(checkpoint, device="auto")(batch()), OnnxEngine(checkpoint)(batch()))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    with (  # built with it, but its libraries are missing: it would go on on the CPU without a word
+        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
+        pytest.raises(ConfigError, match="are the libraries of cuda installed"),
+    ):
+        OnnxEngine(checkpoint, device="cuda")

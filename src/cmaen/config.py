@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cmaen.card import folder_of, read_card
+from cmaen.devices import DEVICES
 from cmaen.errors import ConfigError
 
 _Run = TypeVar("_Run", bound="Section")
@@ -160,7 +161,11 @@ class LoopConfig(Section):
     patience: int = Field(15, ge=1, description="epochs without a better validation accuracy before the end")
     devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
     nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto takes a GPU where there is one")
+    device: str = Field(
+        "auto",
+        pattern=f"^({DEVICES})$",
+        description="cpu, cuda, cuda:1 (the second GPU) or mps; auto takes a GPU where there is one. The faces live there too",
+    )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="of the arithmetic; auto takes what the processor or the GPU is fast at"
     )

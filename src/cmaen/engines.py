@@ -13,6 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
+from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 
 log = logging.getLogger(__name__)
@@ -26,35 +27,65 @@ class Engine(Protocol):
         ...
 
 
-def onnx_session(model: Path | bytes, threads: int | None = None) -> ort.InferenceSession:
-    """A session of ONNX Runtime on the CPU, for a file or its content; ``None`` threads for all cores.
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+"""What ONNX Runtime calls that which computes on a kind of device."""
+
+
+def onnx_session(model: Path | bytes, threads: int | None = None, device: str = "cpu") -> ort.InferenceSession:
+    """A session of ONNX Runtime, for a file or its content; ``None`` threads for all cores.
 
     Its threads rest between two calls. By default they spin, and take the cores from whatever comes next: decoding,
     tracking, encoding, another session (``docs/figures.md``).
+
+    Raises:
+        ConfigError: ONNX Runtime cannot compute on the device here.
     """
+    providers = _providers(device)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.force_spinning_stop", "1")
     source = model if isinstance(model, bytes) else str(model)
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(source, options, providers=providers)
+    if session.get_providers()[0] != providers[0][0]:  # without a word it has taken the CPU
+        raise ConfigError(f"ONNX Runtime cannot load {providers[0][0]}: are the libraries of {device} installed?")
+    return session
+
+
+def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
+    kind, _, index = device.partition(":")
+    there = ort.get_available_providers()
+    if kind == "auto":
+        kind = "cuda" if PROVIDERS["cuda"] in there else "cpu"
+    if kind not in PROVIDERS:
+        raise ConfigError(f"{device!r} is not a device of ONNX Runtime; choose auto, cpu, cuda, cuda:1 or mps")
+    if PROVIDERS[kind] not in there:
+        raise ConfigError(
+            f"this ONNX Runtime has no {PROVIDERS[kind]} for {device}, only {', '.join(there)}; cpu works, and cuda "
+            "does with the package onnxruntime-gpu in place of onnxruntime"
+        )
+    return [(PROVIDERS[kind], {"device_id": index} if index else {})]
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU.
+    """ONNX Runtime.
 
     Args:
         checkpoint: Folder with a ``model.onnx``.
         threads: ``None`` for all cores.
+        device: ``cpu``, ``cuda``, ``cuda:1`` (the second GPU), ``mps`` (by CoreML) or ``auto``.
 
     Raises:
+        ConfigError: It cannot compute on the device here.
         CheckpointError: The file is missing, corrupt or not a network of this project.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
         path = verified(checkpoint, "onnx")
         try:
-            self._session = onnx_session(path, threads)
+            self._session = onnx_session(path, threads, device)
+        except ConfigError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         self._input = self._session.get_inputs()[0].name
@@ -66,32 +97,38 @@ class OnnxEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, in the precision of the export; bfloat16 only where the processor computes in it.
+    """OpenVINO; on the CPU in the precision of the export, and in bfloat16 only where the processor computes in it.
 
     Args:
         checkpoint: Folder with a ``model.xml`` and its ``model.bin``.
-        threads: ``None`` for all cores.
+        threads: Of the CPU; ``None`` for all cores.
+        device: ``cpu``, another one by OpenVINO's name for it, like ``gpu``, ``gpu.1`` or ``npu``, or ``auto``.
 
     Raises:
+        ConfigError: There is no such device here.
         MissingExtraError: OpenVINO is not installed.
         CheckpointError: A file is missing, corrupt or not a network of this project.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
         try:
             import openvino
         except ImportError as error:
             raise MissingExtraError("the engine openvino", "fast") from error
         path = verified(checkpoint, "openvino")
-        capable = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        bfloat16 = capable and read_card(checkpoint).precision.get("openvino") == "bf16"
-        options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
-        }
+        core, name = openvino.Core(), device.upper()
+        if name not in ("AUTO", *core.available_devices):
+            there = ", ".join(found.lower() for found in core.available_devices)
+            raise ConfigError(f"OpenVINO finds no device {device!r} here; choose auto, {there}")
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if name == "CPU":
+            capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            bfloat16 = capable and read_card(checkpoint).precision.get("openvino") == "bf16"
+            options["INFERENCE_PRECISION_HINT"] = "bf16" if bfloat16 else "f32"
+            if threads:
+                options["INFERENCE_NUM_THREADS"] = threads
         try:
-            self._network = openvino.compile_model(path, "CPU", options)
+            self._network = core.compile_model(path, name, options)
         except RuntimeError as error:
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         _require_classes(self._network.output(0).partial_shape[1], checkpoint, path)
@@ -105,18 +142,20 @@ class OpenVinoEngine:
 
 
 class TorchEngine:
-    """PyTorch on the CPU, in float32.
+    """PyTorch, in float32.
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
-        threads: ``None`` for all cores.
+        threads: Of the CPU; ``None`` for all cores.
+        device: See :func:`cmaen.devices.torch_device`.
 
     Raises:
+        ConfigError: There is no such device here.
         MissingExtraError: PyTorch is not installed.
         CheckpointError: The file is missing, corrupt or of another architecture.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
         try:
             import torch
 
@@ -127,13 +166,14 @@ class TorchEngine:
             torch.set_num_threads(threads)
         self._torch = torch
         self._model, _ = load_checkpoint(checkpoint)
-        self._model = self._model.to(memory_format=torch.channels_last)
+        self._device = torch_device(device)
+        self._model = self._model.to(self._device).to(memory_format=torch.channels_last)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         with self._torch.inference_mode():
-            images = self._torch.from_numpy(batch).contiguous(memory_format=self._torch.channels_last)
-            return np.asarray(self._model(images).logits.numpy(), np.float32)
+            images = self._torch.from_numpy(batch).to(self._device, memory_format=self._torch.channels_last)
+            return np.asarray(self._model(images).logits.cpu().numpy(), np.float32)
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
@@ -147,17 +187,17 @@ AUTO = "auto"
 """ONNX Runtime where the checkpoint has its file, else PyTorch."""
 
 
-def build_engine(name: str, checkpoint: Path, *, threads: int | None = None) -> Engine:
+def build_engine(name: str, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> Engine:
     """An engine by name, or :data:`AUTO`.
 
     Raises:
-        ConfigError: There is no such engine.
+        ConfigError: There is no such engine, or it cannot compute on the device here.
         CheckpointError: The checkpoint has no weights for it, or they cannot be used.
     """
     name = resolved(name, checkpoint)
     if name not in ENGINES:
         raise ConfigError(f"{name!r} is not an engine; choose from {[AUTO, *sorted(ENGINES)]}")
-    return ENGINES[name](checkpoint, threads=threads)
+    return ENGINES[name](checkpoint, threads=threads, device=device)
 
 
 def resolved(name: str, checkpoint: Path) -> str:

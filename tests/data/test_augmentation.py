@@ -57,9 +57,9 @@ def test_switched_off_it_only_mirrors() -> None:
 def test_erasing_replaces_a_part() -> None:
     plain = torch.full((8, 48, 48), 100, dtype=torch.uint8)
     result = augment(plain, 48, torch.Generator().manual_seed(0), contrast=0, brightness=0, erase=1.0)
-    changed = (result != 100).float().mean(dim=(1, 2, 3))
+    changed = ((result - 100).abs() > 0.01).float().mean(dim=(1, 2, 3))  # but for rounding
     assert (changed > 0.005).all()
-    assert (changed < 0.2).all()
+    assert (changed < 0.13).all()
 
 
 def smooth_faces() -> torch.Tensor:
@@ -103,3 +103,17 @@ def test_an_operation_grows_from_nothing(operation: object) -> None:
     )
     assert nothing < 0.3  # rounding to whole grey levels is the most that is left
     assert nothing < little < much < 120
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_nothing_random_is_drawn_on_a_device_or_waits_for_it(colour: bool) -> None:
+    # of "meta" only shapes can be known, and it refuses to be mixed with what lies on the CPU
+    there = faces().to("meta")
+    there = there[..., None].expand(-1, -1, -1, 3) if colour else there
+    here, away = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
+    for _ in range(20):
+        result = rand_augment(augment(there, 64, away), away, operations=len(OPERATIONS), magnitude=1.0)
+        rand_augment(augment(faces(), 64, here), here, operations=len(OPERATIONS), magnitude=1.0)
+    assert result.device.type == "meta"
+    assert result.shape == (16, 3 if colour else 1, 64, 64)
+    assert torch.equal(here.get_state(), away.get_state())

@@ -59,18 +59,14 @@ def test_what_is_slow_is_named_and_what_cannot_train_refused() -> None:
         objection("16-mixed", Hardware("cpu", NEW))
 
 
-def test_the_hardware_is_the_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert Hardware.here("auto") == Hardware.here("cpu")
+def test_the_hardware_is_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "avx512_bf16" in precision.processor_capabilities() or "neon" in precision.processor_capabilities()
-    with pytest.raises(ConfigError, match="no GPU here"):
-        Hardware.here("gpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda gpu: [(9, 0), (7, 5)][gpu])
-    assert Hardware.here("auto") == Hardware("cuda", compute=(7, 5))
-    assert Hardware.here("cpu").kind == "cpu"
+    assert Hardware.of(torch.device("cuda")) == Hardware("cuda", compute=(7, 5))
+    assert Hardware.of(torch.device("cuda:0")) == Hardware("cuda", compute=(9, 0))
+    assert Hardware.of(torch.device("mps")) == Hardware("mps")
+    assert Hardware.of(torch.device("cpu")).kind == "cpu"
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
@@ -90,7 +86,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_in(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    plan = config(fer_tree, tmp_path / "run", accelerator="cpu")
+    plan = config(fer_tree, tmp_path / "run", device="cpu")
     caplog.set_level(logging.INFO, logger="cmaen")
     monkeypatch.setattr(precision, "processor_capabilities", lambda: first)
     with_a_power_cut(plan)

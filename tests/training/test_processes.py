@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
     model = [f"model.{key}={value}" for key, value in (TINY | {"dropout": 0.3, "stochastic_depth": 0.3}).items()]
-    settings = ["preprocess.image_size=64", "training.ema_decay=0.9", "training.accelerator=cpu", *model, *more]
+    settings = ["preprocess.image_size=64", "training.ema_decay=0.9", "training.device=cpu", *model, *more]
     options = ["--epochs", str(epochs), "--batch-size", "16", "--learning-rate", "1e-3", "--verbose", "--seed", "0"]
     options += [part for setting in settings for part in ("--set", setting)]
     return ["train", "--data", str(data), "--output", str(output), *options]
@@ -84,13 +84,28 @@ def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Pat
 
 
 def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert loop._processes(TrainingConfig()) == {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    on_cpu = {"accelerator": "cpu", "num_nodes": 1, "strategy": "auto"}
+    assert loop._processes(TrainingConfig(device="cpu")) == on_cpu | {"devices": 1}
     for name, value in (("TORCHELASTIC_RUN_ID", "run"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "6")):
         monkeypatch.setenv(name, value)
-    found = loop._processes(TrainingConfig(devices=5, batch_size=12))
-    assert found == {"devices": 2, "num_nodes": 3, "strategy": "ddp"}
+    found = loop._processes(TrainingConfig(device="cpu", devices=5, batch_size=12))
+    assert found == {"accelerator": "cpu", "devices": 2, "num_nodes": 3, "strategy": "ddp"}
     with pytest.raises(ConfigError, match="a batch of 16 cannot be shared out among 6 processes"):
         loop._processes(TrainingConfig(batch_size=16))
+
+
+def test_a_gpu_that_is_named_trains_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert loop._processes(TrainingConfig(device="cuda:2")) == {
+        "accelerator": "cuda",
+        "devices": [2],
+        "num_nodes": 1,
+        "strategy": "auto",
+    }
+    assert loop._processes(TrainingConfig(device="cuda", devices=4))["devices"] == 4
+    with pytest.raises(ConfigError, match="2 processes cannot train on cuda:2 alone"):
+        loop._processes(TrainingConfig(device="cuda:2", devices=2))
 
 
 def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino 
 Data = Annotated[
     Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; auto: a GPU if any.")]
 DetectorName = Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")]
 DetectorSide = Annotated[
     int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")

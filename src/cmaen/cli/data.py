@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Data, Verbose, bar, extra, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
@@ -28,19 +28,22 @@ def enhance(
         str | None, typer.Option(help="Of DDColor: a file; default: the light one of the package.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that are enhanced together.")] = 16,
+    device: Device = "auto",
     verbose: Verbose = False,
 ) -> None:
     """Enlarge faces four times and give them colour, before they are learnt; what was done is in manifest.json."""
     log(verbose)
     with extra("enhancement", "enhance"):
+        from cmaen.devices import torch_device
         from cmaen.enhance.job import enhance_folder
         from cmaen.enhance.steps import build_chain
         from cmaen.inference.benchmark import peak_mib
         from cmaen.training.precision import Hardware, automatic
     keep_freed_memory()
     weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
-    bfloat16 = automatic(Hardware.here("cpu")).precision == "bf16-mixed"
-    chain = build_chain([name.strip() for name in steps.split(",")], weights, bfloat16=bfloat16)
+    place = torch_device(device)
+    bfloat16 = automatic(Hardware.of(place)).precision == "bf16-mixed"
+    chain = build_chain([name.strip() for name in steps.split(",")], weights, bfloat16=bfloat16, device=place)
     started = time.perf_counter()
     done = enhance_folder(input_dir, output_dir, chain, batch_size=batch_size, progress=bar("batches"))
     pace, memory = (done.images - done.reused) / (time.perf_counter() - started), peak_mib()

@@ -1,4 +1,8 @@
-"""Emotion-preserving augmentation of whole batches: a face stays a face of the same emotion."""
+"""Emotion-preserving augmentation of whole batches: a face stays a face of the same emotion.
+
+The faces may lie on any device. What is random is drawn on the CPU, so that it is the same wherever a run goes on, and
+so that a GPU is never waited for.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,9 @@ def augment(
     """Mirror, rotate, zoom, shift, re-light and partly hide a batch, resampled once, straight to the network's size.
 
     Args:
-        images: uint8 [B, H, W], grey, or [B, H, W, 3].
+        images: uint8 [B, H, W], grey, or [B, H, W, 3], on any device.
         size: Side of the result.
-        generator: The source of all randomness.
+        generator: The source of all randomness, on the CPU.
         rotation: At most so many degrees to either side.
         zoom: Range of the part of the side that is seen: below 1 enlarges.
         shift: At most this part of the side.
@@ -53,26 +57,28 @@ def augment(
         torch.stack([cosine * mirror, -sine, uniform(-shift, shift)], dim=1),
         torch.stack([sine * mirror, cosine, uniform(-shift, shift)], dim=1),
     ]
-    grid = F.affine_grid(torch.stack(rows, dim=1), [count, 1, size, size], align_corners=False)
+    places = torch.stack(rows, dim=1).to(images.device)  # [B, 2, 3]
+    grid = F.affine_grid(places, [count, 1, size, size], align_corners=False)
     channels_first = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
     faces = F.grid_sample(channels_first.float(), grid, padding_mode="border", align_corners=False)
 
     mean = faces.mean(dim=(1, 2, 3), keepdim=True)
-    gain = uniform(1 - contrast, 1 + contrast).view(-1, 1, 1, 1)
-    faces = (faces - mean) * gain + mean + uniform(-brightness, brightness).view(-1, 1, 1, 1)
+    light = torch.stack([uniform(1 - contrast, 1 + contrast), uniform(-brightness, brightness)])
+    gain, offset = light.to(images.device).view(2, -1, 1, 1, 1)  # [B, 1, 1, 1] each
+    faces = (faces - mean) * gain + mean + offset
     return _erase(faces.clamp_(0, 255), generator, erase)
 
 
 def _erase(faces: Tensor, generator: torch.Generator, probability: float) -> Tensor:
-    size = faces.shape[-1]
-    chosen = torch.rand(len(faces), generator=generator) < probability
-    for index in chosen.nonzero().flatten().tolist():
-        fractions = torch.rand(4, generator=generator).tolist()
-        height, width = (max(1, int(size * (0.1 + 0.25 * f))) for f in fractions[:2])
-        top, left = (int(f * (size - side)) for f, side in zip(fractions[2:], (height, width), strict=True))
-        noise = torch.rand((height, width), generator=generator) * 255
-        faces[index, :, top : top + height, left : left + width] = noise
-    return faces
+    count, size = len(faces), faces.shape[-1]
+    chosen = torch.rand((count, 1), generator=generator) < probability
+    sides = (size * (0.1 + 0.25 * torch.rand((count, 2), generator=generator))).int().clamp_min(1)
+    first = ((size - sides) * torch.rand((count, 2), generator=generator)).int()[..., None]  # [B, 2, 1]
+    last = first + (sides * chosen)[..., None]
+    places = torch.arange(size)
+    rows, columns = ((first <= places) & (places < last)).to(faces.device).unbind(1)  # [B, size] each
+    noise = 255 * torch.rand((size, size), generator=generator).to(faces.device)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], noise, faces)
 
 
 def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, magnitude: float) -> Tensor:
@@ -81,8 +87,8 @@ def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, mag
     Only what cameras and files do to a face is among them, never what changes its expression: :data:`OPERATIONS`.
 
     Args:
-        faces: float32 [B, 1 or 3, S, S] on the scale 0 to 255.
-        generator: The source of all randomness.
+        faces: float32 [B, 1 or 3, S, S] on the scale 0 to 255, on any device.
+        generator: The source of all randomness, on the CPU.
         operations: For each face, from 0 to the number of operations there are.
         magnitude: In (0, 1]; each operation draws its strength from 0 to this.
 
@@ -97,19 +103,21 @@ def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, mag
         rows = (rank < operations).nonzero().flatten()
         if len(rows):
             strength = (torch.rand(len(rows), generator=generator) * magnitude).view(-1, 1, 1, 1)
-            faces[rows] = operation(faces[rows], strength, generator).clamp_(0, 255)
+            there = rows.to(faces.device)
+            faces[there] = operation(faces[there], strength, generator).clamp_(0, 255)
     return faces
 
 
 def gamma(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Darker or lighter midtones: an exponent between 1/2 and 2 at full strength."""
-    return 255 * (faces / 255) ** (2 ** (strength * _sign(strength, generator)))
+    exponent = torch.exp2(strength * _sign(strength, generator))
+    return 255 * torch.pow(faces / 255, exponent.to(faces.device))
 
 
 def sharpness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Blurred by a mean over 5 x 5 pixels, or as much sharper, at full strength."""
     blurred = F.avg_pool2d(F.pad(faces, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
-    return faces + strength * _sign(strength, generator) * (faces - blurred)
+    return faces + (strength * _sign(strength, generator)).to(faces.device) * (faces - blurred)
 
 
 def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
@@ -117,7 +125,7 @@ def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
     deviation = (2 * strength * faces.shape[-1] / _SOURCE).clamp_min(1e-3).view(-1, 1)  # [B, 1]
     reach = math.ceil(2.5 * float(deviation.max()))
     kernel = torch.softmax(-(torch.arange(-reach, reach + 1) ** 2) / (2 * deviation**2), dim=1)  # [B, 2 reach + 1]
-    kernel = kernel.repeat_interleave(faces.shape[1], dim=0)[:, None]  # [B * C, 1, 2 reach + 1]
+    kernel = kernel.repeat_interleave(faces.shape[1], dim=0)[:, None].to(faces.device)  # [B * C, 1, 2 reach + 1]
     padded = F.pad(faces, (reach,) * 4, mode="replicate").flatten(0, 1)[None]  # [B, C, S', S'] -> [1, B * C, S', S']
     across = F.conv2d(padded, kernel[:, :, None], groups=len(kernel))
     return F.conv2d(across, kernel[..., None], groups=len(kernel)).view_as(faces)
@@ -126,34 +134,36 @@ def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
 def noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Gaussian noise in the pixels of a face of 48 x 48, deviation 36 grey levels at full strength."""
     grains = torch.randn((len(faces), 1, _SOURCE, _SOURCE), generator=generator)
-    return faces + 36 * strength * F.interpolate(grains, size=faces.shape[-1], mode="bilinear")
+    return faces + F.interpolate((36 * strength * grains).to(faces.device), size=faces.shape[-1], mode="bilinear")
 
 
 def darkness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Light at 12 % at full strength, with the noise of a sensor that grows as it fades."""
-    return noise(faces * (1 - 0.88 * strength), strength / 9, generator)
+    return noise(faces * (1 - 0.88 * strength).to(faces.device), strength / 9, generator)
 
 
 def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Light from a random side: 100 grey levels more there and less across, at full strength."""
     angle = 2 * math.pi * torch.rand(strength.shape, generator=generator)
-    axis = torch.linspace(-1, 1, faces.shape[-1])
-    return faces + 100 * strength * (torch.cos(angle) * axis + torch.sin(angle) * axis[:, None])
+    across, down = ((100 * strength * turned).to(faces.device) for turned in (torch.cos(angle), torch.sin(angle)))
+    axis = torch.linspace(-1, 1, faces.shape[-1], device=faces.device)
+    return faces + across * axis + down * axis[:, None]
 
 
 def fewer_pixels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
     """Scaled down, to a quarter of the side at full strength, in steps of an eighth of that, and up again."""
     steps = (8 * strength.view(-1)).round()
     side, faces = faces.shape[-1], faces.clone()
-    for step in torch.unique(steps):
-        small = F.interpolate(faces[steps == step], size=round(side * (1 - 0.75 * float(step) / 8)), mode="area")
-        faces[steps == step] = F.interpolate(small, size=side, mode="bilinear")
+    for step in torch.unique(steps).tolist():
+        there = (steps == step).nonzero().flatten().to(faces.device)
+        small = F.interpolate(faces[there], size=round(side * (1 - 0.75 * step / 8)), mode="area")
+        faces[there] = F.interpolate(small, size=side, mode="bilinear")
     return faces
 
 
 def fewer_levels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
     """Rounded to multiples of a step, 48 grey levels at full strength."""
-    step = (48 * strength).clamp_min(1)
+    step = (48 * strength).clamp_min(1).to(faces.device)
     return (faces / step).round() * step
 
 

@@ -44,7 +44,7 @@ def mix(
     cuts = cutmix > 0 and (mixup <= 0 or rng.random() < 0.5)
     alpha = cutmix if cuts else mixup
     share = float(rng.beta(alpha, alpha))
-    other = torch.from_numpy(rng.permutation(len(images)))
+    other = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     if not cuts:
         images = torch.lerp(images, images[other], share)
     else:

@@ -27,6 +27,7 @@ from cmaen.models.backbones.base import fill, read_state_dict
 Faces = NDArray[np.uint8]
 """RGB, uint8 [B, H, W, 3]."""
 
+CPU = torch.device("cpu")
 _GAMUT_STEPS = 12
 
 
@@ -52,6 +53,7 @@ class SuperResolution:
     Args:
         weights: Of any of its super-resolution variants: classical, lightweight, real-world; ``.pth`` or safetensors.
         bfloat16: Compute in it where that is exact enough; faster on processors that have it, far slower on others.
+        device: That computes.
 
     Raises:
         CheckpointError: The file is missing or damaged, or of another network.
@@ -59,18 +61,18 @@ class SuperResolution:
 
     name = "super-resolution"
 
-    def __init__(self, weights: Path, *, bfloat16: bool = False) -> None:
+    def __init__(self, weights: Path, *, bfloat16: bool = False, device: torch.device = CPU) -> None:
         from spandrel.architectures.SwinIR import SwinIRArch
 
         self.weights = sha256(weights)
-        self._network = _authors_network(_state(weights), SwinIRArch(), weights, self.name)
-        self._bfloat16 = bfloat16
+        self._network = _authors_network(_state(weights), SwinIRArch(), weights, self.name).to(device)
+        self._bfloat16, self._device = bfloat16, device
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
         """See :class:`Step`."""
-        images = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255  # [B, H, W, 3] -> [B, 3, H, W]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+        images = torch.from_numpy(faces).to(self._device).permute(0, 3, 1, 2) / 255  # [B, H, W, 3] -> [B, 3, H, W]
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             return _as_faces(self._network(images))
 
 
@@ -81,7 +83,7 @@ class Colorization:
 
     Args:
         weights: Of :class:`cmaen.enhance.light.LightDDColor` or any of the authors' variants, ``.pth`` or safetensors.
-        bfloat16: See :class:`SuperResolution`.
+        bfloat16, device: See :class:`SuperResolution`.
 
     Raises:
         CheckpointError: The file is missing or damaged, or of another network.
@@ -90,7 +92,7 @@ class Colorization:
 
     name = "colorization"
 
-    def __init__(self, weights: Path, *, bfloat16: bool = False) -> None:
+    def __init__(self, weights: Path, *, bfloat16: bool = False, device: torch.device = CPU) -> None:
         self.weights = sha256(weights)
         state = _state(weights)
         if LightDDColor.QUERIES in state:
@@ -100,19 +102,22 @@ class Colorization:
         else:
             self._network = _authors_network(state, _ddcolor(), weights, self.name)
         self._side: Any = self._network.input_size
-        self._bfloat16 = bfloat16
+        self._network.to(device)
+        self._bfloat16, self._device = bfloat16, device
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
         """See :class:`Step`."""
         lightness = np.stack([cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0] for face in faces])
         grey = np.stack([grey_of(light) for light in lightness])
-        images = torch.from_numpy(grey).permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W]
+        images = torch.from_numpy(grey).to(self._device).permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W]
         small = F.interpolate(images, size=self._side, mode="bilinear", antialias=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             chroma: Tensor = self._network(small).float()
         chroma = F.interpolate(chroma, size=faces.shape[1:3], mode="bilinear")
-        found = [_in_gamut(light, ab) for light, ab in zip(lightness, chroma.permute(0, 2, 3, 1).numpy(), strict=True)]
+        found = [
+            _in_gamut(light, ab) for light, ab in zip(lightness, chroma.permute(0, 2, 3, 1).cpu().numpy(), strict=True)
+        ]
         return np.stack([np.rint(255 * colour).astype(np.uint8) for colour in found])
 
 
@@ -120,13 +125,15 @@ STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution,
 """The steps by name."""
 
 
-def build_chain(names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False) -> list[Step]:
+def build_chain(
+    names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False, device: torch.device = CPU
+) -> list[Step]:
     """The steps of a chain, in order.
 
     Args:
         names: Of :data:`STEPS`.
         weights: For a step, a file or a published name; default: those of the package.
-        bfloat16: See :class:`SuperResolution`.
+        bfloat16, device: See :class:`SuperResolution`.
 
     Raises:
         ConfigError: There is no such step or none at all, or its weights are not to be had.
@@ -135,7 +142,7 @@ def build_chain(names: Sequence[str], weights: Mapping[str, str | None], *, bflo
     unknown = [name for name in names if name not in STEPS]
     if unknown or not names:
         raise ConfigError(f"{unknown or 'no steps'}: a chain is made of {', '.join(STEPS)}")
-    return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16) for name in names]
+    return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device) for name in names]
 
 
 def _ddcolor() -> Any:
@@ -173,7 +180,7 @@ def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, st
 
 def _as_faces(images: Tensor) -> Faces:
     """[B, 3, H, W] in [0, 1] -> uint8 [B, H, W, 3]."""
-    return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _rgb(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cmaen.card import CARD, read_card
 from cmaen.config import Config, changed
 from cmaen.data.splits import FaceSet
+from cmaen.devices import torch_device
 from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap
@@ -180,7 +181,7 @@ def _in_one_precision(config: Config) -> Config:
         return config
     records = sorted(config.output.glob(f"*/{RECORD}"))
     began = Record.read(records[0].parent).precision if records else None
-    precision = choose("auto", Hardware.here(config.training.accelerator), began=began).precision
+    precision = choose("auto", Hardware.of(torch_device(config.training.device)), began=began).precision
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,12 +18,14 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
 from cmaen.preprocessing import PreprocessSpec, resize
 
+_CPU = torch.device("cpu")
+
 
 class Batch(NamedTuple):
     """A batch of faces and what is learnt of them.
 
     Attributes:
-        images: float32 [B, 3, H, W].
+        images: float32 [B, 3, H, W]; of faces as they are kept, uint8 [B, H, W] or [B, H, W, 3].
         labels: int64 [B].
         targets: float32 [B, E], rows summing to 1: the labels, with the votes mixed in.
         answers: The same shape, the teachers'; ``None`` where there are none.
@@ -33,6 +35,11 @@ class Batch(NamedTuple):
     labels: Tensor
     targets: Tensor
     answers: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The same change of every part that there is."""
+        answers = None if self.answers is None else change(self.answers)
+        return Batch(change(self.images), change(self.labels), change(self.targets), answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,8 @@ class FaceBatches(Dataset[Batch]):
         targets: Of all faces, see :class:`Batch`; default: the labels.
         answers: The teachers', if there are any.
         regime: For Training only; ``None`` leaves the faces as they are.
+        device: Where the faces are kept, as uint8, and augmented. The first batch puts them there, in the process that
+            trains and on its GPU.
     """
 
     def __init__(
@@ -155,29 +164,33 @@ class FaceBatches(Dataset[Batch]):
         targets: Tensor | None = None,
         answers: Tensor | None = None,
         regime: Regime | None = None,
+        device: torch.device = _CPU,
     ) -> None:
         if regime is not None:
             faces.require(Split.TRAIN, "training")
         images = faces.images
         if spec.source_size is not None and min(images.shape[1:3]) > spec.source_size:
             images = np.stack([resize(image, spec.source_size) for image in images])  # as the predictor does
-        self.images = torch.from_numpy(images)
-        self.labels = torch.from_numpy(faces.labels)
-        self.targets = soft_targets(self.labels, len(faces.classes)) if targets is None else targets
-        self.answers = answers
+        labels = torch.from_numpy(faces.labels)
+        targets = soft_targets(labels, len(faces.classes)) if targets is None else targets
+        self.faces = Batch(torch.from_numpy(images), labels, targets, answers)
         self.spec = spec
         self.regime = regime
+        self.device = device
 
     def __getitem__(self, picks: Picks) -> Batch:
-        images, labels, targets = (part[picks.indices] for part in (self.images, self.labels, self.targets))
-        answers = None if self.answers is None else self.answers[picks.indices]
+        if self.faces.images.device != self.device:
+            self.faces = self.faces.each(lambda part: part.to(self.device))
+        indices = picks.indices.to(self.device)
+        images, labels, targets, answers = self.faces.each(lambda part: part[indices])
         if self.regime is None or not self.regime.augmented:
-            pixels = torch.from_numpy(self.spec(list(images.numpy())))
+            pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
             generator = torch.Generator().manual_seed(picks.seed)
-            augmented = augment(images, self.spec.image_size, generator)
-            augmented = rand_augment(augmented, generator, self.regime.operations, self.regime.magnitude)
-            pixels = torch.from_numpy(self.spec.normalise(augmented.numpy()))
+            pixels = augment(images, self.spec.image_size, generator)
+            pixels = rand_augment(pixels, generator, self.regime.operations, self.regime.magnitude)
+            scale, shift = (torch.from_numpy(values).to(self.device) for values in self.spec.scale_and_shift)
+            pixels = pixels * scale + shift
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
             pixels, targets, answers = mix(
@@ -196,17 +209,19 @@ def train_loader(
     weighted: bool = False,
     targets: Tensor | None = None,
     answers: Tensor | None = None,
+    device: torch.device = _CPU,
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
 
     With ``weighted`` every emotion is drawn as often: faces of rare ones several times an epoch, of others not at all.
+    See :class:`FaceBatches` for the rest.
 
     Raises:
         SplitError: The faces are of another split.
     """
     weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if weighted else None
     picks = ShuffledPicks(len(faces), batch_size, seed, weights)
-    batches = FaceBatches(faces, spec, targets=targets, answers=answers, regime=regime)
+    batches = FaceBatches(faces, spec, targets=targets, answers=answers, regime=regime, device=device)
     return DataLoader(batches, sampler=picks, batch_size=None)
 
 

@@ -21,6 +21,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from cmaen.config import EnhancerConfig
 from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
+from cmaen.devices import torch_device
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
 from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
@@ -142,7 +143,7 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
     """
     settings, lesson = config.training, LESSONS[config.step]
     check_run(config.output, settings, resume)
-    precision = precision_of(settings.precision, settings.accelerator)
+    precision = precision_of(settings.precision, torch_device(settings.device))
     stated = config.output / _CONFIG
     if resume and EnhancerConfig.model_validate_json(stated.read_text(encoding="utf-8")) != config:
         raise ConfigError(f"{config.output} holds a run of another configuration; choose another folder")

@@ -25,6 +25,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from cmaen.config import LoopConfig
+from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Pace
@@ -89,7 +90,6 @@ def fit(
             enable_progress_bar=sys.stderr.isatty(),
             log_every_n_steps=50,
             use_distributed_sampler=False,
-            accelerator=settings.accelerator,
             **_processes(settings),
         )
         trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
@@ -135,15 +135,23 @@ def _processes(settings: LoopConfig) -> dict[str, Any]:
     """Where the run runs: as the configuration says, or as torchrun has started it.
 
     Raises:
-        ConfigError: The batch cannot be shared out evenly among the processes.
+        ConfigError: There is no such device, or the batch cannot be shared out evenly among the processes.
     """
+    device = torch_device(settings.device)
     devices, nodes = settings.devices, settings.nodes
     if torch.distributed.is_torchelastic_launched():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     if settings.batch_size % (devices * nodes):
         raise ConfigError(f"a batch of {settings.batch_size} cannot be shared out among {devices * nodes} processes")
-    return {"devices": devices, "num_nodes": nodes, "strategy": "ddp" if devices * nodes > 1 else "auto"}
+    if device.index is not None and devices > 1:
+        raise ConfigError(f"{devices} processes cannot train on {device} alone; name it cuda, or take one process")
+    return {
+        "accelerator": device.type,
+        "devices": devices if device.index is None else [device.index],
+        "num_nodes": nodes,
+        "strategy": "ddp" if devices * nodes > 1 else "auto",
+    }
 
 
 @contextmanager

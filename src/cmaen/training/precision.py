@@ -35,19 +35,13 @@ class Hardware:
     compute: tuple[int, int] = (0, 0)
 
     @classmethod
-    def here(cls, accelerator: str) -> Hardware:
-        """This machine's, for ``auto`` (a GPU where there is one), ``cpu`` or ``gpu``.
-
-        Raises:
-            ConfigError: A GPU is asked for, and there is none.
-        """
-        if accelerator != "cpu" and torch.backends.mps.is_available():
+    def of(cls, device: torch.device) -> Hardware:
+        """This machine's, of a device; of all GPUs where it names none of them."""
+        if device.type == "mps":
             return cls("mps")
-        if accelerator != "cpu" and torch.cuda.is_available():
-            gpus = range(torch.cuda.device_count())
+        if device.type == "cuda":
+            gpus = range(torch.cuda.device_count()) if device.index is None else [device.index]
             return cls("cuda", compute=min(torch.cuda.get_device_capability(gpu) for gpu in gpus))
-        if accelerator == "gpu":
-            raise ConfigError("training.accelerator is gpu, and PyTorch finds no GPU here; take auto or cpu")
         return cls("cpu", processor_capabilities())
 
 
@@ -85,18 +79,18 @@ def choose(asked: str, hardware: Hardware, *, began: str | None = None) -> Choic
     return automatic(hardware) if asked == "auto" else Choice(asked, "as configured")
 
 
-def precision_of(asked: str, accelerator: str, *, began: str | None = None, say: bool = True) -> str:
+def precision_of(asked: str, device: torch.device, *, began: str | None = None, say: bool = True) -> str:
     """The precision of a run on this machine, said on the log with what speaks against it.
 
     Args:
         asked, began: See :func:`choose`.
-        accelerator: See :meth:`Hardware.here`.
+        device: That it trains on.
         say: Whether this process speaks for all.
 
     Raises:
         ConfigError: It cannot train here.
     """
-    hardware = Hardware.here(accelerator)
+    hardware = Hardware.of(device)
     choice = choose(asked, hardware, began=began)
     against = objection(choice.precision, hardware)
     if say:

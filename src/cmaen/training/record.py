@@ -22,7 +22,7 @@ _PLACES = {
     "distillation.cache",
     "training.devices",
     "training.nodes",
-    "training.accelerator",
+    "training.device",
 }
 """Keys that say where things are, not what they are."""
 
@@ -96,7 +96,7 @@ def require_same_configuration(config: Config) -> None:
 
     All that changes what is learnt must be the same, the number of epochs too, which the learning rate follows. What
     may differ is where things are: the output, the data, the votes, the teachers and their cache, and the devices,
-    nodes and accelerator.
+    nodes and device.
 
     Raises:
         ConfigError: Keys differ, and the message names each with both values; or the folder's configuration cannot be

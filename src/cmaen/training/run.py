@@ -24,6 +24,7 @@ from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
+from cmaen.devices import torch_device
 from cmaen.errors import ConfigError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
@@ -73,9 +74,8 @@ def train(config: Config, *, resume: bool = False) -> Path:
         require_same_configuration(config)
         began = Record.read(config.output)
     settings = config.training
-    precision = precision_of(
-        settings.precision, settings.accelerator, began=began.precision if began else None, say=leads
-    )
+    device = torch_device(settings.device)
+    precision = precision_of(settings.precision, device, began=began.precision if began else None, say=leads)
     spec = PreprocessSpec(**config.preprocess.model_dump())
     training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
     record = Record(
@@ -106,6 +106,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
             batch_size=settings.batch_size,
             seed=config.seed,
             weighted=settings.weighted,
+            device=device,
             targets=_targets(training, config),
             answers=_answers(training, config),
         ),
