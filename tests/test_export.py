@@ -16,7 +16,7 @@ from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
-from cmaen.export import PRECISIONS, Tolerance, export  # noqa: E402
+from cmaen.export import PRECISIONS, Parity, Tolerance, export  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -111,6 +111,23 @@ def test_an_export_that_differs_is_refused_and_what_was_there_stays(
     with pytest.raises(ExportError, match="does not compute what PyTorch does"):
         export(checkpoint, tmp_path, precision="int8", **faces)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("parity", "allowed"),
+    [
+        (Parity(500, 0.001, 1.0, 0.0), True),
+        (Parity(500, 0.03, 1.0, 0.0), False),
+        (Parity(500, 0.001, 0.99, 0.0), True),
+        (Parity(500, 0.001, 0.988, 0.0), False),
+        (Parity(500, 0.001, 1.0, 0.004), False),
+        (Parity(6, 0.001, 5 / 6, 1 / 6), True),  # one face, which may be a tie
+        (Parity(6, 0.001, 4 / 6, 0.0), False),
+        (Parity(6, 0.001, 1.0, 2 / 6), False),
+    ],
+)
+def test_what_is_near_enough(parity: Parity, allowed: bool) -> None:
+    assert exporting.TOLERANCES["fp16"].allows(parity) == allowed
 
 
 def test_what_cannot_be_exported(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ class LoopConfig(Section):
     device: str = Field(
         "auto",
         pattern=f"^({DEVICES})$",
-        description="cpu, cuda, cuda:1 (the second GPU) or mps; auto takes a GPU where there is one. The faces live there too",
+        description="cpu, cuda, cuda:1 (the second GPU) or mps, where the faces live too; auto: a GPU if there is one",
     )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="of the arithmetic; auto takes what the processor or the GPU is fast at"

@@ -40,12 +40,14 @@ def test_usual_names_of_the_emotions_are_known_and_others_named(
 ) -> None:
     root = folder(tmp_path, {"Anger": 10, "happiness": 12, "contempt": 3})
     noise(np.random.default_rng(0)).save(root / "sheet.png")  # of no class
+    (root / "pain").mkdir()
     with caplog.at_level(logging.WARNING):
         learnt, validated = (load_faces(root, split) for split in (Split.TRAIN, Split.VALIDATION))
     assert learnt.classes == EMOTIONS
     assert len(learnt) + len(validated) == 22
     assert validated.counts()["angry"] >= 1
     assert "classes left out: contempt (3);" in caplog.text
+    assert "folders without a picture: pain" in caplog.text
     assert not set(learnt.names) & set(validated.names)
     assert learnt.images.shape[1:] == (48, 48)
     with pytest.raises(SplitError, match="no readable image of the split test"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import shutil
 import subprocess
@@ -13,11 +14,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.config import Config, load_config  # noqa: E402
+from cmaen.config import Config, DataConfig, load_config  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
-from cmaen.errors import CheckpointError, ConfigError, SplitError  # noqa: E402
+from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import run  # noqa: E402
@@ -221,6 +222,21 @@ def test_validation_and_test_never_train(fer_tree: Path) -> None:
             validation_loader(load_faces(fer_tree, split), spec)
 
 
+def test_what_is_never_learnt_is_said_and_one_class_refused(
+    fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(*classes: str) -> None:
+        root = tmp_path / "-".join(classes)
+        for split, name in itertools.product(("train", "validation"), classes):
+            shutil.copytree(fer_tree / split / name, root / split / name)
+        run.read_data(DataConfig(path=root), colour=False, side=48)
+
+    read("happy", "sad")
+    assert "no face of Training is angry or disgust or fear or neutral or surprise" in caplog.text
+    with pytest.raises(DataError, match=r"one class alone, .*: happy \(8\)"):
+        read("happy")
+
+
 def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) -> None:
     faces = load_faces(fer_tree, Split.VALIDATION)
     spec = PreprocessSpec(image_size=64)
@@ -239,6 +255,15 @@ def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> 
     assert torch.equal(mixed.labels, plain.labels)
     assert not torch.equal(mixed.targets, plain.targets)
     assert not torch.equal(mixed.images, plain.images)
+
+
+def test_the_faces_move_to_the_device_once_and_as_they_are(fer_tree: Path) -> None:
+    faces, spec = load_faces(fer_tree, Split.TRAIN), PreprocessSpec(image_size=64)
+    batches = FaceBatches(faces, spec, regime=Regime(operations=2, mixup=0.2), device=torch.device("meta"))
+    batch = batches[Picks(torch.arange(8), seed=0)]  # the device of tensors without content refuses those of another
+    assert batches.faces.images.dtype == torch.uint8
+    assert {part.device.type for part in (*batches.faces[:3], *batch[:3])} == {"meta"}
+    assert batch.images.shape == (8, 3, 64, 64)
 
 
 def test_weights_bring_every_emotion_as_often() -> None:

@@ -42,8 +42,17 @@ def extra(feature: str, extra: str) -> Iterator[None]:
 
 
 def log(verbose: bool) -> None:
-    """Say warnings, and with ``verbose`` more, on the standard error."""
+    """Say warnings, and with ``verbose`` more, on the standard error; nothing twice."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        before = len(said)
+        said.add(record.getMessage())
+        return len(said) > before
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_new)
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
 
 

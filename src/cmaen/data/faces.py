@@ -205,7 +205,12 @@ def _of_split(
 
 
 def _files_in(root: Path) -> list[Path]:
-    return [file for file in root.rglob("*") if file.parent != root and is_image_name(file) and file.is_file()]
+    found = list(root.rglob("*"))
+    files = [file for file in found if file.parent != root and is_image_name(file) and file.is_file()]
+    filled = {folder for file in files for folder in file.parents}
+    if empty := sorted(file.relative_to(root) for file in found if file not in filled and file.is_dir()):
+        log.warning("folders without a picture: %s", ", ".join(map(printable, empty)))
+    return files
 
 
 def _entry(file: PurePosixPath, source: Path) -> Entry:

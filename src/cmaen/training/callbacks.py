@@ -46,6 +46,6 @@ class EpochLog(Callback):
         """Say how far the run is."""
         if not trainer.is_global_zero:
             return
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith("lr-")}
         text = " ".join(f"{name} {value:.4g}" for name, value in sorted(figures.items()))
         log.info("epoch %d/%s %s", trainer.current_epoch + 1, trainer.max_epochs, text)

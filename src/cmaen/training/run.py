@@ -25,7 +25,7 @@ from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
 from cmaen.devices import torch_device
-from cmaen.errors import ConfigError
+from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
@@ -140,6 +140,7 @@ def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, Fa
         load_faces(data.path, split, colour=colour, labels=data.labels, side=side)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
+    _require_classes(training)
     if data.leave_out != "nothing":
         before = len(training)
         training = without_copies(training, validation, exact_only=data.leave_out == "exact")
@@ -149,6 +150,16 @@ def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, Fa
     if data.votes is not None:
         training = join_votes(training, data.votes)
     return training, validation
+
+
+def _require_classes(training: FaceSet) -> None:
+    """Name the classes that nothing is learnt of, and refuse to tell one class apart."""
+    counts = training.counts()
+    there = [f"{name} ({count:,})" for name, count in counts.items() if count]
+    if len(there) < 2:
+        raise DataError(f"there is one class alone, and two are needed to tell apart: {there[0]}")
+    if missing := [name for name, count in counts.items() if not count]:
+        log.warning("no face of Training is %s: that will never be answered", " or ".join(missing))
 
 
 def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Sources:
