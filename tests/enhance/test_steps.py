@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("spandrel")
 pytest.importorskip("spandrel_extra_arches")
 
-from cmaen.enhance.steps import Colorization, SuperResolution, build_chain  # noqa: E402
+from cmaen.enhance.steps import Colorization, SuperResolution, _authors_network, build_chain  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 
 VARIANTS: dict[str, dict[str, Any]] = {  # each of the authors' ways to enlarge, far smaller
@@ -58,6 +58,46 @@ def test_every_variant_of_swinir_enlarges_four_times(variant: str, tmp_path: Pat
     assert together.shape == (2, 96, 96, 3)
     assert together.dtype == np.uint8
     assert np.abs(together[1:].astype(int) - step(faces()[1:])).max() <= 1
+
+
+OFFICIAL: dict[str, tuple[str, dict[str, Any]]] = {  # every published variant at its own size
+    "swinir classical": (
+        "SwinIR",
+        {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6, **VARIANTS["classical"]},
+    ),
+    "swinir lightweight": (
+        "SwinIR",
+        {"embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4, **VARIANTS["lightweight"]},
+    ),
+    "swinir-m": (
+        "SwinIR",
+        {"embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6, **VARIANTS["real-world, medium"]},
+    ),
+    "swinir-l": (
+        "SwinIR",
+        {"embed_dim": 240, "depths": [6] * 9, "num_heads": [8] * 9, **VARIANTS["real-world, large"]},
+    ),
+    "ddcolor tiny": ("DDColor", {"encoder_name": "convnext-t"}),
+    "ddcolor": ("DDColor", {"encoder_name": "convnext-l"}),
+}
+
+
+@pytest.mark.parametrize("variant", OFFICIAL)
+def test_every_official_variant_is_built_from_its_own_tensors(variant: str) -> None:
+    from spandrel.architectures.SwinIR import SwinIR, SwinIRArch
+    from spandrel_extra_arches.architectures.DDColor import DDColor, DDColorArch
+
+    kind, sizes = OFFICIAL[variant]
+    if kind == "SwinIR":
+        network, architecture = SwinIR(upscale=4, img_size=64, window_size=8, **sizes), SwinIRArch()
+    else:
+        heads = {"num_output_channels": 2, "last_norm": "Spectral", "num_queries": 100, "dec_layers": 9}
+        network, architecture = DDColor(**heads, **sizes), DDColorArch()
+    built = _authors_network(network.state_dict(), architecture, Path(variant), variant)
+    assert built.state_dict().keys() == network.state_dict().keys()
+    for name, value in network.state_dict().items():
+        assert torch.equal(built.state_dict()[name], value), name
+    assert sum(value.numel() for value in built.parameters()) > {"SwinIR": 5e5, "DDColor": 3e7}[kind]
 
 
 @pytest.mark.parametrize("wrapped", ["params", "params_ema"])
