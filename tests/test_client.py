@@ -56,6 +56,9 @@ def test_the_answers_are_those_of_the_predictor(address: str, tmp_path: Path) ->
         patch.setattr("cmaen.client._BATCH_BYTES", 2_000_000)
         assert [answer["status"] for answer in client.predict([large] * 3)] == ["ok"] * 3
     assert client.predict([]) == []
+    features = client.embed([EXAMPLES / "astronaut.png", b"text"])
+    assert features[1] is None
+    assert features[0] == pytest.approx(EmotionPredictor(threads=1).embed([EXAMPLES / "astronaut.png"])[0], abs=1e-5)
 
 
 def test_refusals_are_said_in_the_words_of_the_server(address: str, tmp_path: Path) -> None:

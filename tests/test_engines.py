@@ -39,6 +39,18 @@ def test_all_engines_compute_the_same(engine: str, checkpoint: Path) -> None:
     assert np.allclose(again, result[:2], atol=1e-3)
 
 
+def test_features_are_those_of_pytorch(engine: str, checkpoint: Path) -> None:
+    load_checkpoint = pytest.importorskip("cmaen.models.checkpoint").load_checkpoint
+    torch = pytest.importorskip("torch")
+    network = build_engine(engine, checkpoint)
+    logits, features = network(batch()), network.features(batch())
+    with torch.inference_mode():
+        expected = load_checkpoint(checkpoint)[0](torch.from_numpy(batch()))
+    assert features.dtype == np.float32
+    assert np.allclose(features, expected.features.numpy(), atol=2e-2)
+    assert np.array_equal(network(batch()), logits)
+
+
 def test_an_engine_serves_many_threads(engine: str, checkpoint: Path) -> None:
     network = build_engine(engine, checkpoint)
     inputs = [batch(1) * factor for factor in (0.0, 0.5, 1.0, 2.0)] * 4

@@ -88,12 +88,33 @@ class EmotionClient:
             ServiceError: A file cannot be read, or there is no answer. What is wrong with an image is in its dict.
             TypeError: ``images`` is a single path or the bytes of a single image.
         """
-        if isinstance(images, str | bytes | os.PathLike):
-            raise TypeError("this takes a list of images; put the one into a list")
         query: dict[str, Any] = {"detect": str(detect).lower(), "explain": str(explain).lower()}
         if top_k is not None:
             query["top_k"] = top_k
-        address = f"{self._address}/v1/predict?{urlencode(query)}"
+        return self._post("predict", query, images, batch_size)
+
+    def embed(
+        self, images: Sequence[str | os.PathLike[str] | bytes], detect: bool = True, *, batch_size: int = 16
+    ) -> list[list[float] | None]:
+        """The features of each image's largest face, as :meth:`cmaen.EmotionPredictor.embed` gives them; ``None`` where
+        there is no face, or the image cannot be read.
+
+        Args:
+            images, detect, batch_size: See :meth:`predict`.
+
+        Raises:
+            ServiceError, TypeError: See :meth:`predict`.
+        """
+        answers = self._post("embed", {"detect": str(detect).lower()}, images, batch_size)
+        return [answer["features"] for answer in answers]
+
+    def _post(
+        self, route: str, query: dict[str, Any], images: Sequence[str | os.PathLike[str] | bytes], batch_size: int
+    ) -> list[dict[str, Any]]:
+        """One answer for each image, in order, of as many requests as it takes."""
+        if isinstance(images, str | bytes | os.PathLike):
+            raise TypeError("this takes a list of images; put the one into a list")
+        address = f"{self._address}/v1/{route}?{urlencode(query)}"
         answers: list[dict[str, Any]] = []
         for files in _batches(images, batch_size):
             body, kind = _form(files)

@@ -16,6 +16,9 @@ from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
 from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 
+LOGITS, FEATURES = "logits", "features"
+"""What a network gives, in the order of an exported file's results."""
+
 log = logging.getLogger(__name__)
 
 
@@ -24,6 +27,14 @@ class Engine(Protocol):
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it -> logits float32 [B, C]."""
+        ...
+
+    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same -> the penultimate features, float32 [B, F].
+
+        Raises:
+            CheckpointError: The file of the engine does not give them.
+        """
         ...
 
 
@@ -81,7 +92,7 @@ class OnnxEngine:
     """
 
     def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
-        path = verified(checkpoint, "onnx")
+        self._path = path = verified(checkpoint, "onnx")
         try:
             self._session = onnx_session(path, threads, device)
         except ConfigError:
@@ -93,7 +104,13 @@ class OnnxEngine:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
-        return np.asarray(self._session.run(["logits"], {self._input: batch})[0], np.float32)
+        return np.asarray(self._session.run([LOGITS], {self._input: batch})[0], np.float32)
+
+    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        if FEATURES not in [output.name for output in self._session.get_outputs()]:
+            raise _without_features(self._path)
+        return np.asarray(self._session.run([FEATURES], {self._input: batch})[0], np.float32)
 
 
 class OpenVinoEngine:
@@ -115,7 +132,7 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise MissingExtraError("the engine openvino", "fast") from error
-        path = verified(checkpoint, "openvino")
+        self._path = path = verified(checkpoint, "openvino")
         core, name = openvino.Core(), device.upper()
         if name not in ("AUTO", *core.available_devices):
             there = ", ".join(found.lower() for found in core.available_devices)
@@ -136,9 +153,18 @@ class OpenVinoEngine:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
+        return self._result(batch, 0)
+
+    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        if len(self._network.outputs) < 2:
+            raise _without_features(self._path)
+        return self._result(batch, 1)
+
+    def _result(self, batch: NDArray[np.float32], number: int) -> NDArray[np.float32]:
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._network.create_infer_request()  # serves one thread at a time
-        return np.array(self._of_thread.request.infer([batch])[0], np.float32)
+        return np.array(self._of_thread.request.infer([batch])[number], np.float32)
 
 
 class TorchEngine:
@@ -171,9 +197,16 @@ class TorchEngine:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`Engine`."""
+        return self._output(batch, LOGITS)
+
+    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Engine`."""
+        return self._output(batch, FEATURES)
+
+    def _output(self, batch: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         with self._torch.inference_mode():
             images = self._torch.from_numpy(batch).to(self._device, memory_format=self._torch.channels_last)
-            return np.asarray(self._model(images).logits.cpu().numpy(), np.float32)
+            return np.asarray(getattr(self._model(images), name).cpu().numpy(), np.float32)
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
@@ -216,6 +249,12 @@ def _require_classes(logits: Any, checkpoint: Path, path: Path) -> None:
     labels = len(read_card(checkpoint).labels)
     if logits != labels:
         raise CheckpointError(f"{path} does not give {labels} logits; it is another kind of network")
+
+
+def _without_features(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} gives no features: it was exported by an earlier version; cmaen export makes it anew"
+    )
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import build_engine, probabilities
+from cmaen.engines import FEATURES, LOGITS, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
@@ -167,16 +167,16 @@ def _write(
         onnx.save(with_half_weights(exported) if precision == "fp16" else exported, str(folder / ONNX))
 
 
-class _Logits(nn.Module):
-    """The network with one tensor for a result."""
+class _Answers(nn.Module):
+    """The network with two tensors for a result: logits and the penultimate features."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images).logits
-        return logits
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(images)
+        return output.logits, output.features
 
 
 def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
@@ -185,11 +185,11 @@ def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Logits(model).eval(),
+            _Answers(model).eval(),
             (torch.zeros(2, 3, size, size),),
             str(path),
             input_names=["images"],
-            output_names=["logits"],
+            output_names=[LOGITS, FEATURES],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             external_data=False,

@@ -289,3 +289,21 @@ def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, co
     replace(read_card(copy), enhancement=("gfpgan",)).write(copy)
     with pytest.raises(CmaenError, match="was trained on enhanced images"):
         EmotionPredictor(copy)
+
+
+def test_features_without_a_face_are_nan_and_no_row_is_lost(predictor: EmotionPredictor, tmp_path: Path) -> None:
+    images = [ASTRONAUT, np.zeros((60, 60, 3), np.uint8), tmp_path / "missing.png", ASTRONAUT]
+    features = predictor.embed(images, batch_size=2)
+    assert features.dtype == np.float32
+    assert np.isnan(features).all(axis=1).tolist() == [False, True, True, False]
+    assert np.array_equal(features[0], features[3])
+    assert predictor.embed([]).shape == (0, features.shape[1])
+    assert np.isfinite(predictor.embed(images[:2], detect=False)).all()
+    with pytest.raises(TypeError, match="takes a list"):
+        predictor.embed(ASTRONAUT)
+
+
+def test_features_that_a_file_does_not_give(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cmaen.engines.FEATURES", "another")
+    with pytest.raises(CheckpointError, match=r"model\.onnx gives no features: .*cmaen export makes it anew"):
+        predictor.embed([ASTRONAUT])

@@ -57,6 +57,20 @@ def test_json_takes_base64_and_data_uris(client: TestClient, portrait: bytes) ->
     assert answers[3]["error"].startswith("EmptyImageError")
 
 
+def test_features_are_those_of_the_predictor(client: TestClient, portrait: bytes) -> None:
+    answers = client.post("/v1/embed", files=files(portrait, picture(), b"text")).json()
+    assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
+    expected = EmotionPredictor(threads=1).embed([portrait])[0]
+    assert answers[0]["features"] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert [answer["features"] for answer in answers[1:]] == [None, None]
+    assert answers[2]["error"].startswith("UnreadableImageError")
+    text = base64.b64encode(portrait).decode()
+    (crop,) = client.post("/v1/embed", json={"images": [text], "detect": False}).json()
+    assert len(crop["features"]) == len(expected)
+    assert crop["features"] != answers[0]["features"]
+    assert "top_k" in problem(client.post("/v1/embed", json={"images": [text], "top_k": 1}), 422)
+
+
 def test_parameters(client: TestClient, portrait: bytes) -> None:
     (crop,) = client.post("/v1/predict?detect=false&top_k=7", files=files(portrait)).json()
     assert crop["faces"][0]["box"] == [0.0, 0.0, 322.0, 302.0]
@@ -200,7 +214,7 @@ def test_labels_health_and_the_description(client: TestClient) -> None:
     assert labels["colours"]["angry"] == "#d62728"
     assert client.get("/healthz").json() == {"status": "ok"}
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/v1/predict", "/v1/labels", "/healthz", "/readyz", "/metrics"}
+    assert set(paths) == {"/v1/predict", "/v1/embed", "/v1/labels", "/healthz", "/readyz", "/metrics"}
     content = paths["/v1/predict"]["post"]["requestBody"]["content"]
     assert set(content) == {"multipart/form-data", "application/json"}
     problem(client.get("/docs"), 404)

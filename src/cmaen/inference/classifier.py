@@ -56,9 +56,22 @@ class FaceClassifier:
         """float32 [N, 3, S, S] -> probabilities float64 [N, C], rows summing to 1."""
         if not len(inputs):
             return np.empty((0, len(self.labels)))
-        parts = [inputs[start : start + _MOST_AT_ONCE] for start in range(0, len(inputs), _MOST_AT_ONCE)]
-        return probabilities(np.concatenate([self._engine(part) for part in parts]), self.card.temperature)
+        return probabilities(np.concatenate([self._engine(part) for part in _parts(inputs)]), self.card.temperature)
+
+    def features(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [N, 3, S, S] -> the penultimate features float32 [N, F]; F is there for no input, too.
+
+        Raises:
+            CheckpointError: The file of the engine does not give them.
+        """
+        side = self.card.preprocess.image_size
+        parts = _parts(inputs) if len(inputs) else [np.zeros((1, 3, side, side), np.float32)]
+        return np.concatenate([self._engine.features(part) for part in parts])[: len(inputs)]
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Face crops, RGB uint8 [h, w, 3] or grey [h, w] of any size -> probabilities float64 [N, C]."""
         return self.probabilities(self.inputs(crops))
+
+
+def _parts(inputs: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [inputs[start : start + _MOST_AT_ONCE] for start in range(0, len(inputs), _MOST_AT_ONCE)]

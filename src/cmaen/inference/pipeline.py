@@ -90,7 +90,17 @@ class FacePipeline:
         """A face cut out; the whole picture where there is no detector."""
         return image if self.detector is None else self.classifier.crop(image, face)
 
+    def features(self, source: Source) -> Generator[NDArray[np.float32], None, None]:
+        """The features of still pictures, float32 [B, F] a batch, see :meth:`embedded`."""
+        for batch in self._located(source, keep_images=False):
+            yield self.embedded(batch)
+
     def _still(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
+        for batch in self._located(source, keep_images):
+            yield from self.classified(batch)
+
+    def _located(self, source: Source, keep_images: bool) -> Generator[list[Located], None, None]:
+        """Still pictures whose faces are found, in batches."""
         batch_size = min(self.batch_size, _KEPT) if keep_images else self.batch_size
 
         def locate(pending: Pending) -> Located:
@@ -99,7 +109,7 @@ class FacePipeline:
 
         with closing(ahead(source, locate, workers=self.workers, size=2 * batch_size)) as located:
             while batch := list(islice(located, batch_size)):
-                yield from self.classified(batch)
+                yield batch
 
     def locate(self, frame: Frame) -> Located:
         """The first half of the way of a still picture: its faces are found, cut out and made network input."""
@@ -119,6 +129,18 @@ class FacePipeline:
         rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
         for frame, faces, _, error in batch:
             yield self._result(frame, [(tuple(next(rows)), face) for face in faces], error)
+
+    def embedded(self, batch: Sequence[Located]) -> NDArray[np.float32]:
+        """Instead of that: the penultimate features of each picture's largest face, float32 [B, F]; NaN without a face.
+
+        Raises:
+            CheckpointError: The engine's file does not give them.
+        """
+        there = [bool(len(located.inputs)) for located in batch]
+        found = self.classifier.features(np.concatenate([located.inputs[:1] for located in batch]))
+        features = np.full((len(batch), found.shape[1]), np.nan, np.float32)
+        features[there] = found
+        return features
 
     def _moving(self, source: Source) -> Generator[Result, None, None]:
         tracker = FaceTracker()

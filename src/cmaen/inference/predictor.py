@@ -9,6 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cmaen.card import shipped_checkpoint
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
@@ -110,9 +113,30 @@ class EmotionPredictor:
             TypeError: ``images`` is a single path or the bytes of a single image.
             ValueError: ``batch_size`` is below 1.
         """
-        if isinstance(images, str | bytes | PathLike):
-            raise TypeError("this takes a list of images; for one image use predict_single")
-        return self._pipeline(detect, batch_size).results(ImageSource(images))
+        return self._pipeline(detect, batch_size).results(ImageSource(_several(images)))
+
+    def embed(
+        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
+    ) -> NDArray[np.float32]:
+        """What the network makes of the largest face of each image before it answers, for classifiers of your own.
+
+        Args:
+            images: Paths, bytes, PIL images or arrays, see :meth:`predict_single`.
+            detect: Likewise.
+            batch_size: Images whose faces go through the network together.
+
+        Returns:
+            The penultimate features, float32 [N, F]. The row of an image without a face, or that cannot be read, is
+            NaN: ``numpy.isnan(features[:, 0])``; :meth:`predict_each` says why.
+
+        Raises:
+            TypeError, ValueError: See :meth:`predict_each`.
+            CheckpointError: The checkpoint's file gives no features; ``cmaen export`` makes it anew.
+        """
+        pipeline = self._pipeline(detect, batch_size)
+        classifier = pipeline.classifier
+        none = classifier.features(classifier.inputs([]))  # [0, F]
+        return np.concatenate([none, *pipeline.features(ImageSource(_several(images)))])
 
     def predict_faces(self, image: Picture) -> list[dict[str, Any]]:
         """The faces of one image, the largest first.
@@ -231,6 +255,13 @@ class EmotionPredictor:
         if result.error is not None:
             raise CmaenError(result.error)
         return result
+
+
+def _several(images: Iterable[Picture]) -> Iterable[Picture]:
+    """The images, unless they are one."""
+    if isinstance(images, str | bytes | PathLike):
+        raise TypeError("this takes a list of images; for one image use predict_single")
+    return images
 
 
 def _analysed(result: Result) -> AnalysedFrame:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
+import numpy as np
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Security, WebSocket
+from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
 from cmaen.card import read_card, shipped_checkpoint
@@ -19,7 +21,16 @@ from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
 from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
-from cmaen.serving.schemas import Answer, Labels, ProblemDetail, problems, request_body
+from cmaen.serving.schemas import (
+    Answer,
+    EmbedBody,
+    Embedding,
+    Labels,
+    PredictBody,
+    ProblemDetail,
+    problems,
+    request_body,
+)
 from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.site import read_page
@@ -29,6 +40,7 @@ from cmaen.types import EMOTIONS, Result, hex_of
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure."""
 
+_DETECT = Query(description="Find the faces first; false: each image is a face crop.")
 _DESCRIPTION = "Finds the faces in images and tells their emotions, with probabilities that can be believed."
 
 
@@ -93,30 +105,49 @@ def _predicting(service: Service, limits: Limits, labels: Sequence[str]) -> APIR
     router = APIRouter(prefix="/v1")
     most = Query(None, ge=1, le=len(labels), description="Add the most probable.")
     held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
+    refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
+
+    @asynccontextmanager
+    async def read(request: Request, schema: type[EmbedBody], **query: Any) -> AsyncIterator[Asked]:
+        """What a request asks, while there is room and time for it."""
+        service.check_room()
+        with held.taken(_announced(request, limits)):
+            with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
+                asked = await read_request(request, limits, schema, **query)
+            with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
+                yield asked
 
     @router.post(
         "/predict",
         response_model=list[Answer],
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504),
-        openapi_extra=request_body(limits.images, len(labels)),
+        responses=refusals,
+        openapi_extra=request_body(PredictBody, limits.images, len(labels)),
     )
     async def predict(
         request: Request,
-        detect: Annotated[bool, Query(description="Find the faces first; false: each image is a face crop.")] = True,
+        detect: Annotated[bool, _DETECT] = True,
         explain: Annotated[bool, Query(description="Add what the largest face's answer depends on.")] = False,
         top_k: int | None = most,
     ) -> Response:
         """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
-        service.check_room()
-        with held.taken(_announced(request, limits)):
-            with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
-                asked = await read_request(request, limits, detect=detect, explain=explain, top_k=top_k)
+        async with read(request, PredictBody, detect=detect, explain=explain, top_k=top_k) as asked:
             if asked.top_k is not None and asked.top_k > len(labels):
                 raise Problem(422, f"top_k must be 1 to {len(labels)}, not {asked.top_k}")
-            with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
-                results = await service.predict(asked.uploads, detect=asked.detect)
-                maps = await service.explain(asked.uploads, results, detect=asked.detect) if asked.explain else []
+            results = await service.predict(asked.uploads, detect=asked.detect)
+            maps = await service.explain(asked.uploads, results, detect=asked.detect) if asked.explain else []
         return json_response(_answers(results, asked, maps))
+
+    @router.post(
+        "/embed",
+        response_model=list[Embedding],
+        responses=refusals,
+        openapi_extra=request_body(EmbedBody, limits.images, len(labels)),
+    )
+    async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
+        """The penultimate features of each image's largest face, in order, for classifiers of your own."""
+        async with read(request, EmbedBody, detect=detect) as asked:
+            embedded = await service.embed(asked.uploads, detect=asked.detect)
+        return json_response([_embedding(*one) for one in embedded])
 
     @router.get("/labels", response_model=Labels, responses=problems(401, 429))
     async def known() -> Response:
@@ -190,6 +221,12 @@ def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> lis
         if picture is not None:
             answer["faces"][0]["explanation"] = picture
     return answers
+
+
+def _embedding(name: str, error: str | None, features: NDArray[np.float32]) -> dict[str, Any]:
+    there = bool(np.isfinite(features).all())
+    status = "error" if error else "ok" if there else "no_face"
+    return {"path": name, "status": status, "error": error, "features": features.tolist() if there else None}
 
 
 def _ranked(result: Result) -> list[tuple[str, float]]:

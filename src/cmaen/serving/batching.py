@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
@@ -27,12 +31,22 @@ class _Job:
     Attributes:
         read: Decodes it.
         pipeline: Finds its faces.
+        embeds: Whether features are asked for, and not an emotion.
         answer: What the client waits for; cancelled where it no longer does.
     """
 
     read: Pending
     pipeline: FacePipeline
-    answer: Future[Result]
+    embeds: bool
+    answer: Future[Any]
+
+
+class Embedded(NamedTuple):
+    """A picture, why it has no answer, and the features of its largest face, float32 [F], or NaN without one."""
+
+    name: str
+    error: str | None
+    features: NDArray[np.float32]
 
 
 class Batcher:
@@ -66,11 +80,18 @@ class Batcher:
         Raises:
             Problem: The queue has no room for them.
         """
+        return self._submit(pictures, detect, embeds=False)
+
+    def embed(self, pictures: Sequence[Pending], *, detect: bool) -> list[Future[Embedded]]:
+        """The same for the features of the pictures' largest faces."""
+        return self._submit(pictures, detect, embeds=True)
+
+    def _submit(self, pictures: Sequence[Pending], detect: bool, *, embeds: bool) -> list[Future[Any]]:
         self.check_room()
         self._room.enter(len(pictures))
         self._metrics.queued.inc(len(pictures))
         pipeline = self._pipeline if detect else self._crops
-        jobs = [_Job(read, pipeline, Future()) for read in pictures]
+        jobs = [_Job(read, pipeline, embeds, Future()) for read in pictures]
         for job in jobs:
             self._threads.submit(self._locate, job)
         return [job.answer for job in jobs]
@@ -112,19 +133,30 @@ class Batcher:
         """The work of the one thread of the network."""
         while (first := self._ready.get()) is not None:
             batch = self._batch(first)
-            jobs, located = zip(*batch, strict=True)
             self._metrics.batch_images.observe(len(batch))
-            self._metrics.batch_faces.observe(sum(len(one.inputs) for one in located))
-            try:
-                results = list(self._pipeline.classified(located))
-            except Exception as error:
-                self._leave(len(batch))
-                for job in jobs:
-                    job.answer.set_exception(error)
-            else:
-                self._leave(len(batch))
-                for job, result in zip(jobs, results, strict=True):
-                    job.answer.set_result(result)
+            self._metrics.batch_faces.observe(sum(len(located.inputs) for _, located in batch))
+            for embeds, compute in ((False, self._pipeline.classified), (True, self._embedded)):
+                if some := [entry for entry in batch if entry[0].embeds == embeds]:
+                    self._answer(some, compute)
+
+    def _answer(
+        self, batch: list[tuple[_Job, Located]], compute: Callable[[Sequence[Located]], Iterable[Result | Embedded]]
+    ) -> None:
+        jobs, located = zip(*batch, strict=True)
+        try:
+            results = list(compute(located))
+        except Exception as error:
+            self._leave(len(batch))
+            for job in jobs:
+                job.answer.set_exception(error)
+        else:
+            self._leave(len(batch))
+            for job, result in zip(jobs, results, strict=True):
+                job.answer.set_result(result)
+
+    def _embedded(self, batch: Sequence[Located]) -> list[Embedded]:
+        rows = self._pipeline.embedded(batch)
+        return [Embedded(one.frame.name, one.error, row) for one, row in zip(batch, rows, strict=True)]
 
     def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:
         """The first picture and those that come soon after it; nobody is waited for where nobody is on the way."""

@@ -14,13 +14,18 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class PredictBody(BaseModel):
+class EmbedBody(BaseModel):
     """Images as base64."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     images: list[str] = Field(min_length=1, description="The content of each image file, as base64 or as a data URI.")
     detect: bool | None = Field(None, description="Find the faces first; false: each image is a face crop already.")
+
+
+class PredictBody(EmbedBody):
+    """Images as base64, and what is asked of them."""
+
     explain: bool | None = Field(None, description="Add to the largest face what its answer depends on.")
     top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None, ge=1, description="Add the most probable emotions of the largest face."
@@ -49,6 +54,15 @@ class Answer(BaseModel):
     probabilities: dict[str, float] | None
     faces: list[Face]
     top: list[tuple[str, float]] | None = Field(None, description="With top_k: emotion and confidence.")
+
+
+class Embedding(BaseModel):
+    """The features of one image's largest face."""
+
+    path: str = Field(description="The file's name, as the client gave it.")
+    status: Literal["ok", "no_face", "error"]
+    error: str | None = Field(description="Why there is no answer.")
+    features: list[float] | None = Field(description="As many for every face.")
 
 
 class Labels(BaseModel):
@@ -88,8 +102,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REASONS[status], **_PROBLEM} for status in statuses}
 
 
-def request_body(most: int, labels: int) -> dict[str, Any]:
-    """What ``POST /v1/predict`` takes, at most so many images and for so many labels; the route itself reads it."""
+def request_body(schema: type[EmbedBody], most: int, labels: int) -> dict[str, Any]:
+    """What a route for images takes, at most so many and for so many labels; the route itself reads it."""
     form = {
         "type": "object",
         "required": ["images"],
@@ -103,8 +117,9 @@ def request_body(most: int, labels: int) -> dict[str, Any]:
         },
         "additionalProperties": False,
     }
-    body = PredictBody.model_json_schema()
+    body = schema.model_json_schema()
     body["properties"]["images"]["maxItems"] = most
-    body["properties"]["top_k"]["anyOf"][0]["maximum"] = labels
+    if schema is PredictBody:
+        body["properties"]["top_k"]["anyOf"][0]["maximum"] = labels
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": body}}
     return {"requestBody": {"required": True, "content": content}}

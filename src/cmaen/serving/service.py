@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.errors import MissingExtraError
+from cmaen.errors import CheckpointError, MissingExtraError
 from cmaen.images import read_image
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
-from cmaen.serving.batching import Batcher
+from cmaen.serving.batching import Batcher, Embedded
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Settings
@@ -126,6 +126,19 @@ class Service:
         _, batcher = self._ready()
         answers = batcher.submit([self._reader(*numbered) for numbered in enumerate(uploads)], detect=detect)
         return await _all(answers)
+
+    async def embed(self, uploads: list[Upload], *, detect: bool) -> list[Embedded]:
+        """The features of each upload's largest face, in order.
+
+        Raises:
+            Problem: There is no room for them, no model, or it gives no features.
+        """
+        _, batcher = self._ready()
+        answers = batcher.embed([self._reader(*numbered) for numbered in enumerate(uploads)], detect=detect)
+        try:
+            return await _all(answers)
+        except CheckpointError as error:
+            raise Problem(501, f"this server cannot embed: {error}") from error
 
     async def explain(self, uploads: list[Upload], results: list[Result], *, detect: bool) -> list[str | None]:
         """A map over the largest face of each upload as the data URI of a PNG; ``None`` where no face was found.

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any
 
 import anyio.to_thread
 from fastapi import Request
@@ -15,7 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from cmaen.serving.problems import Problem, described
-from cmaen.serving.schemas import PredictBody
+from cmaen.serving.schemas import EmbedBody
 from cmaen.serving.settings import Limits
 
 _LONGEST_NAME = 255
@@ -46,24 +47,34 @@ class Asked:
     top_k: int | None
 
 
-async def read_request(request: Request, limits: Limits, *, detect: bool, explain: bool, top_k: int | None) -> Asked:
+async def read_request(
+    request: Request,
+    limits: Limits,
+    schema: type[EmbedBody],
+    *,
+    detect: bool,
+    explain: bool = False,
+    top_k: int | None = None,
+) -> Asked:
     """Read a request's body, never more of it than the limit.
 
     Args:
-        request: Its body is a form with the field ``images``, or JSON as :class:`~cmaen.serving.schemas.PredictBody`.
+        request: Its body is a form with the field ``images``, or JSON.
         limits: Of the body and the number of images.
+        schema: Of the JSON.
         detect, explain, top_k: Of the query; what stands in a JSON body counts instead.
 
     Raises:
         Problem: The body is too large, of another type, or not what it should be.
     """
+    query: dict[str, Any] = {"detect": detect, "explain": explain, "top_k": top_k}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = _limited(request, limits.body_bytes)
     if kind == "multipart/form-data":
-        asked = Asked(await _from_form(request, body, limits), detect, explain, top_k)
+        asked = Asked(await _from_form(request, body, limits), **query)
     elif kind == "application/json":
         content = b"".join([chunk async for chunk in body])
-        asked = await anyio.to_thread.run_sync(_from_json, content, detect, explain, top_k)
+        asked = await anyio.to_thread.run_sync(_from_json, content, schema, query)
     else:
         raise Problem(415, f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
     if not asked.uploads:
@@ -113,17 +124,13 @@ async def _of_field(field: str, file: UploadFile | str) -> Upload:
     return Upload((file.filename or "")[:_LONGEST_NAME], await file.read())
 
 
-def _from_json(content: bytes, detect: bool, explain: bool, top_k: int | None) -> Asked:
+def _from_json(content: bytes, schema: type[EmbedBody], query: dict[str, Any]) -> Asked:
     try:
-        body = PredictBody.model_validate_json(content)
+        body = schema.model_validate_json(content)
     except ValidationError as error:
         raise Problem(422, f"the JSON is not as it should be: {described(error.errors())}") from error
-    return Asked(
-        [_decoded(index, text) for index, text in enumerate(body.images)],
-        detect if body.detect is None else body.detect,
-        explain if body.explain is None else body.explain,
-        top_k if body.top_k is None else body.top_k,
-    )
+    given = body.model_dump(exclude={"images"}, exclude_none=True)
+    return Asked([_decoded(index, text) for index, text in enumerate(body.images)], **query | given)
 
 
 def _decoded(index: int, text: str) -> Upload:
