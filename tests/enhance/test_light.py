@@ -68,11 +68,11 @@ def test_weights_are_a_file_or_a_published_name(tmp_path: Path) -> None:
         find_weights("colorization", "swinir-l")
     with (
         patch("torch.hub.get_dir", return_value=str(tmp_path)),
-        patch("torch.hub.download_url_to_file", side_effect=OSError("no network")) as fetch,
+        patch("cmaen.hub.urlopen", side_effect=OSError("no network")) as fetch,
     ):
         with pytest.raises(ConfigError, match=r"no network.*fetch https://github.com/JingyunLiang.*by hand"):
             find_weights("super-resolution", "swinir-l")
-        assert fetch.call_args.kwargs["hash_prefix"] == PUBLISHED["swinir-l"].sha256
+        assert fetch.call_args.args[0].full_url == PUBLISHED["swinir-l"].address
         with pytest.raises(ConfigError, match="without a checksum"):
             find_weights("colorization", "ddcolor")
     assert fetch.call_count == 1

@@ -17,7 +17,22 @@ from cmaen.errors import MissingExtraError
 _T = TypeVar("_T")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
-Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a checkpoint; default: the shipped weights.")]
+
+def _found(name: str) -> Path:
+    """The folder of a checkpoint that is named."""
+    from cmaen.hub import find_checkpoint
+
+    return find_checkpoint(name)
+
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        parser=_found,
+        metavar="NAME",
+        help="Folder of a checkpoint; https://….zip#sha256=…; owner/name of Hugging Face; default: cmaen-m, shipped.",
+    ),
+]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]
 Data = Annotated[
     Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")

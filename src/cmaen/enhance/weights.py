@@ -6,7 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from cmaen.errors import ConfigError
+from cmaen.errors import CheckpointError, ConfigError
+from cmaen.hub import fetch
 
 
 class Published(NamedTuple):
@@ -82,8 +83,6 @@ def _fetched(name: str, file: Published) -> Path:
     if file.sha256 is None:
         raise ConfigError(f"{name} is published without a checksum, so it is not fetched by itself: {by_hand}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        hub.download_url_to_file(file.address, str(place), hash_prefix=file.sha256)
-    except (OSError, RuntimeError) as error:  # no network, or another file than was published
+        return fetch(file.address, place, sha256=file.sha256)
+    except CheckpointError as error:  # no network, or another file than was published
         raise ConfigError(f"{name} could not be fetched ({error}): {by_hand}") from error
-    return place

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cmaen.card import shipped_checkpoint
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
+from cmaen.hub import SHIPPED, find_checkpoint
 from cmaen.images import ImageSource as Picture
 from cmaen.images import read_image
 from cmaen.inference.classifier import FaceClassifier
@@ -83,6 +84,34 @@ class EmotionPredictor:
         self.card = classifier.card
         self.pipeline = FacePipeline(classifier, detector, **({} if workers is None else {"workers": workers}))
         self._explainer: Explainer | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | PathLike[str] = SHIPPED,
+        *,
+        sha256: str | None = None,
+        revision: str | None = None,
+        **options: Any,
+    ) -> EmotionPredictor:
+        """The predictor of a checkpoint by its name, which is fetched once where it is not here.
+
+        ``EmotionPredictor.from_pretrained("owner/name", revision="v1")``
+
+        Args:
+            name: ``cmaen-m``, which comes with the package; a folder; the https address of a zip; or a repository of
+                Hugging Face. See :func:`cmaen.hub.find_checkpoint`.
+            sha256: Of the zip, in hex; an address must have it.
+            revision: Of the repository.
+            **options: Of the predictor, like ``engine`` and ``detector``.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, it cannot be fetched or used.
+            MissingExtraError: A repository needs the extra ``hub``.
+            OutputError: The cache cannot be written.
+            DetectorError: The detector is unknown or cannot be loaded.
+        """
+        return cls(find_checkpoint(name, sha256=sha256, revision=revision), **options)
 
     def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.

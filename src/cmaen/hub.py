@@ -1,0 +1,227 @@
+"""Where a checkpoint comes from when it is named: the package, a folder, an address or Hugging Face.
+
+What is fetched is looked at by its checksum, kept in the user's cache and used again. Of an archive or a repository
+only :data:`WANTED` is taken; nothing is unpickled, and nothing in them is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from cmaen.card import CARD, FILES, shipped_checkpoint
+from cmaen.errors import CheckpointError, MissingExtraError
+from cmaen.files import replacing, unwritable
+
+SHIPPED = "cmaen-m"
+"""The name of the weights that come with the package."""
+WANTED = (CARD, *(name for names in FILES.values() for name in names))
+"""The files of a checkpoint."""
+LARGEST = 2 * 2**30
+"""Bytes that are fetched, and bytes that are unpacked, at most."""
+_SECONDS = 30.0
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def find_checkpoint(
+    named: str | os.PathLike[str], *, sha256: str | None = None, revision: str | None = None, cache: Path | None = None
+) -> Path:
+    """The folder of a checkpoint by its name.
+
+    Args:
+        named: :data:`SHIPPED`; a folder, or a file in it; the https address of a zip; or a repository of Hugging Face,
+            ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder; a ``Path`` always is.
+        sha256: Of the zip, in hex, which an address must have; it may also stand at the address's end,
+            ``https://…/model.zip#sha256=…``.
+        revision: Of the repository: a branch, a tag or, to always get the same, a commit; ``owner/name@revision`` is
+            the same.
+        cache: Folder for what is fetched from addresses; ``None`` for :func:`cache_folder`. Hugging Face has its own.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, it cannot be fetched or is not what it should be.
+        MissingExtraError: The extra ``hub`` is not installed.
+        OutputError: The cache cannot be written.
+    """
+    name = os.fspath(named)
+    if "://" in name:
+        if revision is not None:
+            raise CheckpointError(f"{name} is an address, which has no revision; name its sha256 alone")
+        address, _, fragment = name.partition("#")
+        return _from_address(address, sha256 or fragment.removeprefix("sha256="), cache or cache_folder())
+    if sha256 is not None:
+        raise CheckpointError(f"a sha256 is for the https address of a zip, and {name} is none; leave it out")
+    shipped = named == SHIPPED
+    there = not shipped and Path(name).exists()
+    repository, _, at = name.partition("@")
+    if isinstance(named, str) and not there and _REPOSITORY.fullmatch(repository):
+        return _from_hugging_face(repository, revision or at or None)
+    if revision is not None:
+        raise CheckpointError(f"a revision is for a repository of Hugging Face, and {name} is none; leave it out")
+    if shipped:
+        return shipped_checkpoint()
+    if there:
+        return Path(name)
+    raise CheckpointError(
+        f"{name} is no checkpoint: there is no such folder; the others are {SHIPPED!r}, which comes with the package, "
+        "the https address of a zip, and owner/name of Hugging Face"
+    )
+
+
+def cache_folder() -> Path:
+    """Where fetched checkpoints are kept: the user's folder for caches, or what ``CMAEN_CACHE`` names."""
+    if named := os.environ.get("CMAEN_CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cmaen"
+
+
+def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> Path:
+    """Fetch a file, once: what stands at ``place`` is taken as it is.
+
+    Args:
+        address: Of https, also after every redirection.
+        place: Where it is kept; it appears there whole, and only when its checksum is right.
+        sha256: Of the file, in hex.
+        largest: Bytes that it may have.
+
+    Raises:
+        CheckpointError: It cannot be fetched, or is another file or a larger one.
+        OutputError: ``place`` cannot be written.
+    """
+    if place.is_file():
+        return place
+    if urlsplit(address).scheme != "https":
+        raise CheckpointError(f"{address} is not an address of https, and nothing else is fetched")
+    with replacing(place) as temporary:
+        digest = hashlib.sha256()
+        with temporary.open("wb") as file:
+            for block in _blocks(address, largest):
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != sha256.lower():
+            raise CheckpointError(
+                f"{address} is another file than it should be: its SHA-256 is {digest.hexdigest()}, not {sha256}"
+            )
+    return place
+
+
+def _blocks(address: str, largest: int) -> Iterator[bytes]:
+    """The content of an address, as it comes."""
+    size = 0
+    try:
+        with urlopen(Request(address, headers={"User-Agent": "cmaen"}), timeout=_SECONDS) as response:
+            if urlsplit(response.url).scheme != "https":
+                raise CheckpointError(f"{address} leads to {response.url}, which is not https")
+            while block := response.read(1 << 20):
+                size += len(block)
+                if size > largest:
+                    raise CheckpointError(f"{address} has more than {largest:,} bytes, and is not fetched")
+                yield block
+    except (OSError, ValueError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise CheckpointError(
+            f"{address} cannot be fetched: {reason}; look at the connection, or fetch it by hand"
+        ) from error
+
+
+def _from_address(address: str, sha256: str, cache: Path) -> Path:
+    digest = sha256.lower()
+    if not _SHA256.fullmatch(digest):
+        raise CheckpointError(f"{address} needs the SHA-256 of its zip, 64 hex digits: sha256=…, or …#sha256=…")
+    folder = cache / "checkpoints" / digest
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-", ignore_cleanup_errors=True) as name:
+            archive = fetch(address, Path(name) / "archive.zip", sha256=digest)
+            draft = _unpacked(archive, Path(name) / "checkpoint", address)
+            try:
+                draft.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # where another process was first, the two are the same
+                    raise
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder
+
+
+def _unpacked(archive: Path, folder: Path, address: str) -> Path:
+    """The checkpoint of a zip as a new folder."""
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            left = LARGEST
+            for member in _members(opened, address):
+                with opened.open(member) as source, (folder / _name(member).name).open("wb") as target:
+                    left = _copied(source, target, left, address)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise CheckpointError(f"{address} is not a zip that can be unpacked: {error}") from error
+    return folder
+
+
+def _members(archive: zipfile.ZipFile, address: str) -> list[zipfile.ZipInfo]:
+    """The files of the one checkpoint in a zip, which may lie in a folder of it."""
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    for member in members:
+        path = _name(member)
+        if path.is_absolute() or ".." in path.parts or ":" in member.filename or "\\" in member.filename:
+            raise CheckpointError(f"{address} holds {member.filename!r}, which leaves its folder; it is not unpacked")
+        if member.external_attr >> 16 & 0o170000 not in (0, 0o100000):
+            raise CheckpointError(f"{address} holds {member.filename!r}, which is no plain file; it is not unpacked")
+    cards = [_name(member).parent for member in members if _name(member).name == CARD]
+    if len(cards) != 1:
+        raise CheckpointError(f"{address} holds {len(cards)} times a {CARD}; a checkpoint has one, and its weights")
+    return [member for member in members if _name(member).parent == cards[0] and _name(member).name in WANTED]
+
+
+def _name(member: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename)
+
+
+def _copied(source: IO[bytes], target: IO[bytes], left: int, address: str) -> int:
+    """Copy a member; how many bytes may still be unpacked, whatever the zip says of itself."""
+    while block := source.read(1 << 20):
+        left -= len(block)
+        if left < 0:
+            raise CheckpointError(f"{address} unpacks to more than {LARGEST:,} bytes, and is not unpacked")
+        target.write(block)
+    return left
+
+
+def _from_hugging_face(repository: str, revision: str | None) -> Path:
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"there is no folder {repository}, and fetching the repository of that name from Hugging Face", "hub"
+        ) from error
+    download: Any = huggingface_hub.snapshot_download
+    try:
+        folder = Path(download(repository, revision=revision, allow_patterns=list(WANTED)))
+    except Exception as error:  # those of the connection share no public base
+        raise CheckpointError(
+            f"{repository} is no folder here and cannot be fetched from Hugging Face: {error}; look at the name, the "
+            "revision and the connection (offline, only what was fetched before is there), or fetch the checkpoint by "
+            "hand and name its folder"
+        ) from error
+    if not (folder / CARD).is_file():
+        raise CheckpointError(f"{repository} on Hugging Face has no {CARD}; it is no checkpoint of this project")
+    return folder

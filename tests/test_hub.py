@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import stat
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cmaen import hub
+from cmaen.card import CARD, read_card, shipped_checkpoint
+from cmaen.cli.console import _found
+from cmaen.errors import CheckpointError, MissingExtraError, OutputError
+from cmaen.hub import SHIPPED, cache_folder, fetch, find_checkpoint
+from cmaen.inference.predictor import EmotionPredictor
+
+ADDRESS = "https://models.example/tiny.zip"
+
+
+def zipped(members: dict[str, bytes], mode: int = 0) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class Web:
+    """Answers every address with the same content, and counts."""
+
+    def __init__(self, content: bytes, leads_to: str = ADDRESS) -> None:
+        self.content, self.leads_to, self.asked = content, leads_to, 0
+
+    def __call__(self, request, timeout):
+        self.asked += 1
+        response = io.BytesIO(self.content)
+        response.url = self.leads_to
+        return response
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch):
+    def serve(content: bytes, leads_to: str = ADDRESS) -> Web:
+        served = Web(content, leads_to)
+        monkeypatch.setattr(hub, "urlopen", served)
+        return served
+
+    return serve
+
+
+def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_card(shipped_checkpoint()).name == SHIPPED
+    assert find_checkpoint("cmaen-m") == shipped_checkpoint() == _found("cmaen-m")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "best").mkdir(parents=True)
+    assert find_checkpoint("runs/best") == Path("runs/best")  # before any repository of that name
+    assert find_checkpoint(tmp_path / "runs") == tmp_path / "runs"
+    with pytest.raises(CheckpointError, match="the others are 'cmaen-m'"):
+        find_checkpoint("CMAEN-M")
+    with pytest.raises(CheckpointError, match="no such folder"):
+        find_checkpoint(Path("owner/name"))  # a path is never asked of Hugging Face
+    with pytest.raises(CheckpointError, match="sha256 is for"):
+        find_checkpoint("cmaen-m", sha256="0" * 64)
+    with pytest.raises(CheckpointError, match="revision is for"):
+        find_checkpoint("cmaen-m", revision="main")
+
+
+def test_a_zip_is_fetched_once(tmp_path: Path, web, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = {f"model/{file.name}": file.read_bytes() for file in shipped_checkpoint().iterdir() if file.is_file()}
+    content = zipped({**members, "model/setup.py": b"raise SystemExit"})
+    served = web(content)
+    folder = find_checkpoint(ADDRESS, sha256=digest(content).upper(), cache=tmp_path)
+    assert sorted(file.name for file in folder.iterdir()) == [CARD, "model.onnx", "model.safetensors"]
+    assert list((tmp_path / "checkpoints").iterdir()) == [folder]
+    monkeypatch.setenv("CMAEN_CACHE", str(tmp_path))
+    assert _found(f"{ADDRESS}#sha256={digest(content)}") == folder
+    predictor = EmotionPredictor.from_pretrained(ADDRESS, sha256=digest(content), threads=1)
+    assert predictor.card.name == "cmaen-m"
+    assert served.asked == 1
+
+
+def test_what_is_not_as_it_should_be_is_not_kept(tmp_path: Path, web) -> None:
+    def refused(content: bytes, message: str, **options) -> None:
+        web(content)
+        with pytest.raises(CheckpointError, match=message):
+            find_checkpoint(ADDRESS, **{"sha256": digest(content), "cache": tmp_path, **options})
+        assert not list((tmp_path / "checkpoints").glob("*"))
+        assert not (tmp_path / "evil").exists()
+
+    (tmp_path / "checkpoints").mkdir()
+    card = {CARD: b"{}"}
+    refused(zipped(card), "another file than it should be", sha256="0" * 64)
+    refused(zipped(card), "64 hex digits", sha256=None)
+    refused(zipped(card), "has no revision", revision="main")
+    refused(b"no zip", "not a zip")
+    refused(zipped({"model.onnx": b"x"}), "holds 0 times a card.json")
+    refused(zipped({"a/card.json": b"", "b/card.json": b""}), "holds 2 times")
+    for evil in ("../evil", "/evil", "a/../../evil", "C:/evil"):
+        refused(zipped({**card, evil: b"x"}), "leaves its folder")
+    refused(zipped(card, stat.S_IFLNK | 0o777), "no plain file")
+
+
+def test_limits_and_https(tmp_path: Path, web, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = zipped({CARD: b"{}", "model.onnx": bytes(10_000)})
+    web(bomb)
+    with pytest.raises(CheckpointError, match="more than 100 bytes"):
+        fetch(ADDRESS, tmp_path / "file", sha256=digest(bomb), largest=100)
+    monkeypatch.setattr(hub, "LARGEST", 5_000)
+    with pytest.raises(CheckpointError, match="unpacks to more than 5,000 bytes"):
+        find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
+    with pytest.raises(CheckpointError, match="not an address of https"):
+        find_checkpoint("http://models.example/tiny.zip", sha256=digest(bomb), cache=tmp_path)
+    web(bomb, leads_to="http://models.example/tiny.zip")
+    with pytest.raises(CheckpointError, match="is not https"):
+        find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
+    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no route")))
+    with pytest.raises(CheckpointError, match="no route; look at the connection"):
+        find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
+    (tmp_path / "a file").touch()
+    with pytest.raises(OutputError):
+        find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path / "a file")
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"no folder owner/name.*cmaen\[hub\]"):
+        find_checkpoint("owner/name")
+    asked = []
+
+    def download(repository: str, **options) -> str:
+        asked.append((repository, options["revision"], set(options["allow_patterns"])))
+        if repository == "owner/offline":
+            raise RuntimeError("no connection")
+        return str(tmp_path)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=download))
+    with pytest.raises(CheckpointError, match=r"has no card\.json"):
+        find_checkpoint("owner/name", revision="v1")
+    shutil.copy(shipped_checkpoint() / CARD, tmp_path)
+    assert find_checkpoint("owner/name@v2") == tmp_path
+    files = {CARD, "model.onnx", "model.xml", "model.bin", "model.safetensors"}
+    assert asked == [("owner/name", "v1", files), ("owner/name", "v2", files)]
+    with pytest.raises(CheckpointError, match="no connection; look at the name"):
+        find_checkpoint("owner/offline")
+
+
+def test_the_cache_is_where_the_system_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CMAEN_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    for platform, end in (("linux", "/caches/cmaen"), ("darwin", "Library/Caches/cmaen"), ("win32", "/local/cmaen")):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert cache_folder().as_posix().endswith(end)
