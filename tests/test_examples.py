@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -46,3 +47,17 @@ def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path) -> None:
 def test_the_examples_are_python() -> None:
     for path in EXAMPLES.rglob("*.py"):
         compile(path.read_text(), str(path), "exec")
+
+
+def test_peers_are_asked_for_the_same_faces(
+    fer_tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measure_peers = importlib.import_module("measure_peers")
+    monkeypatch.setitem(measure_peers.SYSTEMS, "fer", lambda faces: ["happy"] * len(faces))
+    monkeypatch.setattr(sys, "argv", ["measure_peers.py", str(fer_tree), "--system", "fer", "--system", "cmaen"])
+    measure_peers.main()
+    assert "fer: accuracy 14.3%, macro-F1 3.6% on 21 faces" in capsys.readouterr().out
+    assert measure_peers.named(np.eye(7)[[6, 4]]) == ["neutral", "sad"]
+    with pytest.raises(SystemExit, match="no_such_peer is not installed"):
+        measure_peers.folder("no_such_peer")

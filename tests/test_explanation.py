@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("captum")
 
 from cmaen.card import Card  # noqa: E402
-from cmaen.explanation import Explainer, Variation, overlay  # noqa: E402
+from cmaen.explanation import MAPS, Explainer, Variation, overlay  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -25,20 +25,42 @@ def test_every_map_is_one_of_the_face(checkpoint: Path) -> None:
     logits = explainer.model(torch.from_numpy(explainer.spec(crops()))).logits
     for found, row in zip(explainer.explain(crops()), logits, strict=True):
         assert found.emotion == row.argmax()
-        for heat in (found.cross_modal, found.emotion_head, found.gradient):
-            assert heat is not None
+        assert set(found.maps) == set(MAPS) - {"cross_modal_back"}
+        for heat in found.maps.values():
             assert heat.shape == (64, 64)
             assert 0 <= heat.min() <= heat.max() <= 1
     assert explainer.features(crops(5), batch_size=2).shape[0] == 5
 
 
 def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
-    architecture = TINY | {"emotion_heads": False, "cross_modal_attention": False}
+    architecture = TINY | {"emotion_heads": False, "cross_modal_attention": False, "multi_scale_attention": False}
     save_checkpoint(build_cmaen(**architecture), Card("plain", architecture, PreprocessSpec(image_size=64)), tmp_path)
     (found,) = Explainer(tmp_path).explain(crops(1))
     assert found.cross_modal is None
-    assert found.emotion_head is None
+    assert list(found.maps) == ["gradient"]
     assert found.gradient.max() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("wiring", ["paper", "residual"])
+def test_pathways_that_ask_each_other_have_maps_of_both_ways(wiring: str, tmp_path: Path) -> None:
+    architecture = TINY | {"wiring": wiring, "bidirectional": True}
+    spec = PreprocessSpec(image_size=96)
+    save_checkpoint(build_cmaen(**architecture), Card("both", architecture, spec), tmp_path)
+    explainer = Explainer(tmp_path)
+    (found,) = explainer.explain(crops(1))
+    of_backbone = {"multi_scale_backbone"} if wiring == "paper" else set()
+    assert set(found.maps) == set(MAPS) - {"multi_scale_backbone"} | of_backbone
+    assert not explainer.model.ecnn_attention._forward_hooks
+
+
+def test_a_multi_scale_map_is_what_the_places_are_weighed_with(checkpoint: Path) -> None:
+    explainer = Explainer(checkpoint)
+    attended = explainer._attended(torch.from_numpy(explainer.spec(crops(2))))
+    given = torch.randn(2, 16, 8, 8)
+    module = explainer.model.ecnn_attention
+    assert torch.equal(module(given), given * module.weights(given))
+    assert attended.maps["multi_scale"].shape[0] == 2
+    assert 0 < attended.maps["multi_scale"].min() <= attended.maps["multi_scale"].max() < 1
 
 
 def test_variation_tells_maps_of_faces_from_a_map_of_places(checkpoint: Path) -> None:
@@ -47,7 +69,7 @@ def test_variation_tells_maps_of_faces_from_a_map_of_places(checkpoint: Path) ->
     each = torch.eye(16).reshape(16, 4, 4)  # every face has a place of its own, and all places are taken
     assert Variation.of(each).share == pytest.approx(1)
     found = Explainer(checkpoint).variation(crops(6), batch_size=4)
-    assert set(found) == {"cross_modal", "emotion_head"}
+    assert set(found) == {"cross_modal", "multi_scale", "multi_scale_backbone", "emotion_head"}
     assert 0 < found["emotion_head"].share < 1
 
 

@@ -11,6 +11,7 @@ import pytest
 from cmaen import EmotionPredictor, read_image
 from cmaen.card import read_card
 from cmaen.engines import build_engine
+from cmaen.history import read_history
 from cmaen.inference.predictor import shipped_checkpoint
 from tests.conftest import EXAMPLES
 
@@ -86,6 +87,14 @@ def test_the_weights_in_8_bits() -> None:
     assert np.abs(answers - known).max() < 0.03
     sure = known.max(axis=1) > 0.6
     assert np.array_equal(answers[sure].argmax(axis=1), known[sure].argmax(axis=1))
+
+
+def test_the_history_is_that_of_the_runs_that_are_averaged() -> None:
+    card, history = read_card(shipped_checkpoint()), read_history(shipped_checkpoint())
+    runs = [part["training"] for part in card.training["averaged"]]
+    assert [(epoch.run, epoch.epoch) for epoch in history] == [
+        (f"{card.name}, seed {run['seed']}", number) for run in runs for number in range(1, run["epochs"] + 1)
+    ]
 
 
 def print_table() -> None:

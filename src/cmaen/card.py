@@ -1,7 +1,8 @@
 """The card that travels with every checkpoint: all that a predictor has to know, and where the weights come from.
 
 A checkpoint is a folder: ``card.json``, and the weights as ``model.safetensors`` (to train on), ``model.onnx`` or
-``model.xml`` with ``model.bin`` (to predict with ONNX Runtime or OpenVINO), or several of them.
+``model.xml`` with ``model.bin`` (to predict with ONNX Runtime or OpenVINO), or several of them; and
+``history.csv``, how its training went (:mod:`cmaen.history`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ The maps show what an answer depends on in this network; they do not prove why a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,31 +17,47 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
 
 Map = NDArray[np.float32]
-MAPS = ("gradient", "cross_modal", "emotion_head")
+MAPS = ("gradient", "cross_modal", "cross_modal_back", "multi_scale", "multi_scale_backbone", "emotion_head")
 """Names of an explanation's maps."""
+_GATED = {"multi_scale": "ecnn_attention", "multi_scale_backbone": "backbone_attention"}
+"""The networks' multi-scale attentions by the names of their maps."""
 _STEPS = 24
 
 
 class Explanation(NamedTuple):
     """Maps of one face, float32 [S, S] in [0, 1] with S the side of the network's input.
 
+    All but the gradient are ``None`` where the network has not the part.
+
     Attributes:
         emotion: Index of the answer that is explained.
-        cross_modal: How much is attended to each place of the pathway that answers, mean over heads and over the places
-            that ask: in the paper's wiring the E-CNN asks the backbone, in the residual one the backbone asks the
-            E-CNN. ``None`` where cross-modal attention is switched off.
-        emotion_head: Spatial attention of the answer's own head; ``None`` where the heads are switched off.
         gradient: How much each place adds to or takes from the answer's logit, by integrated gradients from a grey
             picture (Sundararajan et al., 2017), slightly blurred.
+        cross_modal: How much is attended to each place of the pathway that answers, mean over heads and over the places
+            that ask: in the paper's wiring the E-CNN asks the backbone, in the residual one the backbone asks the
+            E-CNN.
+        cross_modal_back: The same of the other way, where the pathways ask each other.
+        multi_scale: Weight of each place of the E-CNN's last map, mean over the channels.
+        multi_scale_backbone: The same of the backbone's.
+        emotion_head: Spatial attention of the answer's own head.
     """
 
     emotion: int
-    cross_modal: Map | None
-    emotion_head: Map | None
     gradient: Map
+    cross_modal: Map | None = None
+    cross_modal_back: Map | None = None
+    multi_scale: Map | None = None
+    multi_scale_backbone: Map | None = None
+    emotion_head: Map | None = None
+
+    @property
+    def maps(self) -> dict[str, Map]:
+        """Those that there are, by name, in the order of :data:`MAPS`."""
+        return {name: found for name in MAPS if (found := getattr(self, name)) is not None}
 
 
 class Variation(NamedTuple):
@@ -67,11 +84,10 @@ class Variation(NamedTuple):
 
 
 class Attended(NamedTuple):
-    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W]."""
+    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W], by :data:`MAPS`."""
 
     emotions: Tensor
-    cross_modal: Tensor | None
-    emotion_head: Tensor | None
+    maps: Mapping[str, Tensor]
 
 
 class Explainer:
@@ -91,16 +107,15 @@ class Explainer:
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
-        emotions, cross_modal, head = self._attended(images)
+        emotions, attention = self._attended(images)
         integrated = IntegratedGradients(lambda x: self.model(x).logits)
         effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
         gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
         return [
             Explanation(
                 int(emotions[i]),
-                None if cross_modal is None else self._enlarged(cross_modal[i].numpy()),
-                None if head is None else self._enlarged(head[i].numpy()),
                 self._enlarged(cv2.GaussianBlur(gradient[i], (0, 0), self.spec.image_size / 32)),
+                **{name: self._enlarged(found[i].numpy()) for name, found in attention.items()},
             )
             for i in range(len(images))
         ]
@@ -108,26 +123,38 @@ class Explainer:
     def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
         """What the attention over many faces depends on, by the name of the map, for those that the network has."""
         parts = [
-            self._attended(torch.from_numpy(self.spec(crops[start : start + batch_size])))
+            self._attended(torch.from_numpy(self.spec(crops[start : start + batch_size]))).maps
             for start in range(0, len(crops), batch_size)
         ]
-        found = {}
-        for name in ("cross_modal", "emotion_head"):
-            maps = [getattr(part, name) for part in parts]
-            if maps[0] is not None:
-                found[name] = Variation.of(torch.cat(maps))
-        return found
+        return {name: Variation.of(torch.cat([part[name] for part in parts])) for name in parts[0]}
 
     @torch.inference_mode()
     def _attended(self, images: Tensor) -> Attended:
-        features = self.model.forward_features(images, return_attention=True)
+        maps: dict[str, Tensor] = {}
+        with self._weighing(maps):
+            features = self.model.forward_features(images, return_attention=True)
         emotions = self.model.forward_head(features).logits.argmax(dim=1)
-        cross_modal = None if features.attention is None else _square(features.attention.mean(dim=(1, 2)))
-        head = None
+        for name, asked in (("cross_modal", features.attention), ("cross_modal_back", features.back)):
+            if asked is not None:
+                maps[name] = _square(asked.mean(dim=(1, 2)))  # [B, h, N, N'] -> [B, N'] -> [B, H', W']
         if self.model.emotion_heads is not None:
             spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
-            head = spatial[torch.arange(len(images)), emotions]
-        return Attended(emotions, cross_modal, head)
+            maps["emotion_head"] = spatial[torch.arange(len(images)), emotions]
+        return Attended(emotions, {name: maps[name] for name in MAPS if name in maps})
+
+    @contextmanager
+    def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:
+        """While the network runs, keep what its multi-scale attentions weigh the places with."""
+        with ExitStack() as hooks:
+            for name, part in _GATED.items():
+                module = getattr(self.model, part, None)
+                if isinstance(module, MultiScaleAttention):
+
+                    def keep(module: MultiScaleAttention, inputs: tuple[Tensor], _: Tensor, name: str = name) -> None:
+                        maps[name] = module.weights(inputs[0]).mean(dim=1)  # [B, C, H, W] -> [B, H, W]
+
+                    hooks.callback(module.register_forward_hook(keep).remove)
+            yield
 
     @torch.inference_mode()
     def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from cmaen.engines import FEATURES, LOGITS, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
+from cmaen.history import read_history, write_history
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
@@ -137,6 +138,7 @@ def export(
         allowed = TOLERANCES[precision]
         if not allowed.allows(parity):
             raise ExportError(f"not written, for it does not compute what PyTorch does: {parity}; allowed: {allowed}")
+        write_history(output, read_history(folder_of(checkpoint)))
         for file in (*FILES[engine], CARD):
             with replacing(output / file) as temporary:
                 (draft / file).replace(temporary)

@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmaen.evaluation.curves import auc, average_precision, one_hot, precision_recall_curve, roc_curve
+from cmaen.evaluation.curves import (
+    auc,
+    average_precision,
+    macro_precision_recall_curve,
+    macro_roc_curve,
+    one_hot,
+    precision_recall_curve,
+    roc_curve,
+)
 
 sklearn = pytest.importorskip("sklearn.metrics")
 
@@ -51,6 +59,19 @@ def test_macro_and_micro_are_told_apart(answers: tuple[np.ndarray, np.ndarray]) 
     assert average_precision(labels, scores).macro == pytest.approx(
         np.mean([sklearn.average_precision_score(present[:, i], scores[:, i]) for i in range(6)])
     )
+
+
+def test_the_mean_curves_have_the_mean_area(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = answers
+    roc = macro_roc_curve(labels, scores)
+    assert roc.area == pytest.approx(auc(labels, scores).macro, abs=1e-12)
+    assert (roc.false_positive_rate[0], roc.true_positive_rate[0]) == (0, 0)
+    assert (roc.false_positive_rate[-1], roc.true_positive_rate[-1]) == (1, 1)
+    assert np.all(np.diff(roc.false_positive_rate) >= 0)
+    assert np.all(np.diff(roc.true_positive_rate) >= -1e-12)
+    found = macro_precision_recall_curve(labels, scores)
+    assert found.average_precision == pytest.approx(average_precision(labels, scores).macro, abs=1e-12)
+    assert found.recall[-1] == 1
 
 
 def test_a_question_with_one_answer_has_no_curve() -> None:

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,8 +12,12 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from cmaen.card import Card
+from cmaen.errors import OutputError
 from cmaen.evaluation.assessment import assess
-from cmaen.evaluation.report import Features, Mapped, report_html, training_log
+from cmaen.evaluation.cost import Cost, Latency
+from cmaen.evaluation.gallery import Mapped
+from cmaen.evaluation.report import NAMES, Features, Inside, Report, draw_report
+from cmaen.history import Epoch
 from cmaen.preprocessing import PreprocessSpec
 from tests.evaluation.test_assessment import face_set, logits_for
 
@@ -30,58 +35,83 @@ class Links(HTMLParser):
         self.links += [value or "" for name, value in attributes if name in ("src", "href", "xlink:href")]
 
 
-def page(**more: object) -> str:
+def drawn(**more: object) -> Report:
     faces = face_set()
     logits = logits_for(faces)
     assessment = assess(faces, logits, temperature=1.0, rng=np.random.default_rng(0))
     card = Card("<name>", {}, PreprocessSpec(), training={"seed": 0})
-    return report_html(card, faces, logits, assessment, **more)  # type: ignore[arg-type]
+    return draw_report(card, faces, logits, assessment, **more)  # type: ignore[arg-type]
+
+
+def everything() -> dict[str, object]:
+    rng = np.random.default_rng(0)
+    face = rng.integers(0, 256, (48, 48), dtype=np.uint8)
+    return {
+        "robustness": {name: [0.7] * 6 for name in "abcdefgh"},
+        "inside": Inside(
+            Features(rng.normal(size=(40, 5)).astype(np.float32), np.arange(40) % 7),
+            [Mapped("sad", "sad", {"face": face, "gradient": np.stack([face] * 3, axis=-1)})],
+            {"cross modal": 0.234, "emotion head": 0.5},
+        ),
+        "history": [Epoch("a", 1, 2.0, 0.3, 1.0, 0.4), Epoch("a", 2, 1.9, 0.4, 0.9, 0.5)],
+        "cost": Cost(
+            "onnx", "int8", "<a processor>", 1, (Latency(1, 1.5, 1.75), Latency(64, 78.0, 80.5)), 4.0, 3_802_106, 0.394
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def full() -> Report:
+    return drawn(**everything())
 
 
 def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
-    text = page()
+    report = drawn()
     parser = Links()
-    parser.feed(text)
+    parser.feed(report.page)
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in parser.links)
     assert "script" not in parser.tags
-    assert "&lt;name&gt;" in text
-    assert text.count("<svg") == 4
-    assert len(re.findall("labelled", text)) > 5
-    assert "When the picture is bad" not in text
+    assert "&lt;name&gt;" in report.page
+    assert list(report.pictures) == ["confusion", "roc", "precision-recall", "reliability", "samples", "mistakes"]
+    assert report.page.count("<svg") == 6
+    assert len(re.findall("labelled", report.pictures["mistakes"].svg)) > 5
+    assert "When the picture is bad" not in report.page
+    assert "What it costs" not in report.page
 
 
-def test_every_part_that_is_given_is_shown() -> None:
-    rng = np.random.default_rng(0)
-    face = rng.integers(0, 256, (48, 48), dtype=np.uint8)
-    text = page(
-        robustness={name: [0.7] * 6 for name in "abcdefgh"},
-        features=Features(rng.normal(size=(40, 5)).astype(np.float32), np.arange(40) % 7),
-        variation={"cross modal": 0.234, "emotion head": 0.5},
-        maps=[Mapped("sad, labelled sad", {"face": face, "gradient": np.stack([face] * 3, axis=-1)})],
-        curves=[{"epoch": 0.0, "train_loss": 2.0, "val_loss": 1.0, "train_accuracy": 0.3, "val_accuracy": 0.4}],
-    )
-    for heading in ("When the picture is bad", "Training", "How faces lie in the network", "Where it looks"):
-        assert heading in text
-    assert "cross modal 23 %, emotion head 50 %." in text
-    assert text.count("<svg") == 7
+def test_every_part_that_is_given_is_shown(full: Report) -> None:
+    for heading in ("When the picture is bad", "Training", "Samples", "How faces lie in the network", "Where it looks"):
+        assert heading in full.page
+    assert "cross modal 23 %, emotion head 50 %." in full.page
+    assert "1.75 ms" in full.page
+    assert "&lt;a processor&gt; with 1\nthread," in full.page
+    assert "A file of 4.0 MiB; 3.80 million parameters; 0.394 GFLOP a face." in full.page
+    assert tuple(full.pictures) == NAMES
+    assert full.page.count("<svg") == len(NAMES)
 
 
-def test_the_log_of_a_resumed_run_is_one(tmp_path: Path) -> None:
-    for version, rows in (("version_0", "0,,1.5\n0,0.4,\n1,0.5,\n"), ("version_1", "1,0.6,\n2,0.7,\n")):
-        log = tmp_path / "logs" / version / "metrics.csv"
-        log.parent.mkdir(parents=True)
-        log.write_text("epoch,val_accuracy,train_loss\n" + rows)
-    assert training_log(tmp_path / "best") == [
-        {"epoch": 0, "train_loss": 1.5, "val_accuracy": 0.4},
-        {"epoch": 1, "val_accuracy": 0.6},
-        {"epoch": 2, "val_accuracy": 0.7},
-    ]
-    assert training_log(tmp_path / "elsewhere" / "best") == []
+def test_every_picture_of_the_page_is_a_file_in_two_forms(full: Report, tmp_path: Path) -> None:
+    full.write(tmp_path / "report")
+    pictures = tmp_path / "report" / "pictures"
+    assert {file.name for file in pictures.iterdir()} == {f"{name}.{kind}" for name in NAMES for kind in ("svg", "png")}
+    for name in NAMES:
+        element = (pictures / f"{name}.svg").read_text().partition("?>\n")[2]
+        assert element in (tmp_path / "report" / "report.html").read_text()  # one drawing, and not a second
+        pixels = cv2.imread(str(pictures / f"{name}.png"))
+        assert min(pixels.shape[:2]) > 150
+        assert pixels.std() > 5
 
 
-def test_the_tenth_log_is_read_after_the_second_and_broken_rows_are_left_out(tmp_path: Path) -> None:
-    for version, rows in ((10, "3,0.9\n"), (2, "3,0.1\n4,0.2,7\n,0.5\nhalf a r")):
-        log = tmp_path / "logs" / f"version_{version}" / "metrics.csv"
-        log.parent.mkdir(parents=True)
-        log.write_text("epoch,val_accuracy\n" + rows)
-    assert training_log(tmp_path / "best") == [{"epoch": 3, "val_accuracy": 0.9}]
+def test_pictures_of_an_earlier_report_go_away_and_other_files_stay(full: Report, tmp_path: Path) -> None:
+    full.write(tmp_path)
+    (tmp_path / "pictures" / "mine.png").write_bytes(b"")
+    Report("", {name: full.pictures[name] for name in NAMES if name != "robustness"}).write(tmp_path)
+    left = {file.name for file in (tmp_path / "pictures").iterdir()}
+    assert left & {"robustness.svg", "robustness.png", "mine.png", "roc.svg"} == {"mine.png", "roc.svg"}
+
+
+def test_a_picture_that_cannot_be_written_leaves_no_part_of_it(full: Report, tmp_path: Path) -> None:
+    (tmp_path / "pictures").write_text("a file in the way")
+    with pytest.raises(OutputError, match="pictures"):
+        full.write(tmp_path)
+    assert not list(tmp_path.glob(".*"))

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from cmaen.card import CARD, ONNX, SAFETENSORS, Card, read_card, verified  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
+from cmaen.history import HISTORY, Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -37,6 +38,12 @@ def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
     assert not loaded.training
 
 
+def test_new_weights_drop_the_history_of_the_old_ones(copy: Path) -> None:
+    (copy / HISTORY).write_text("run,epoch\na,1\n")
+    save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+    assert not (copy / HISTORY).exists()
+
+
 def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
     save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
     assert not (copy / ONNX).exists()
@@ -47,8 +54,14 @@ def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
 def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
     networks = [build_cmaen(**TINY) for _ in range(2)]
     for number, network in enumerate(networks):
-        save_checkpoint(network, Card(f"n{number}", TINY, PreprocessSpec(image_size=64)), tmp_path / str(number))
-    card = average_checkpoints([tmp_path / "0", tmp_path / "1"], [1, 3], tmp_path / "mean")
+        written = Card(f"n{number}", TINY, PreprocessSpec(image_size=64), licence="for research" if number else "")
+        save_checkpoint(network, written, tmp_path / str(number), [Epoch("a", 1, val_accuracy=0.5 + number)])
+    card = average_checkpoints([tmp_path / "0" / CARD, tmp_path / "1"], [1, 3], tmp_path / "mean")
+    assert card.licence == "for research"
+    assert [(epoch.run, epoch.val_accuracy) for epoch in read_history(tmp_path / "mean")] == [
+        ("a", 0.5),
+        ("a (2)", 1.5),
+    ]
     assert [(part["name"], part["share"]) for part in card.training["averaged"]] == [("n0", 0.25), ("n1", 0.75)]
     mean = load_checkpoint(tmp_path / "mean")[0].state_dict()
     first, second = (network.state_dict() for network in networks)

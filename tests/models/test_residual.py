@@ -80,7 +80,7 @@ def test_attention_differs_from_face_to_face_and_from_place_to_place() -> None:
     torch.manual_seed(0)
     attention = ExchangeAttention(8, 12, dim=16, heads=2).eval()
     query, context = torch.randn(2, 8, 6, 6), torch.randn(2, 12, 5, 5)
-    found, maps = attention(query, context, return_attention=True)
+    found, maps, _ = attention(query, context, return_attention=True)
     assert found.shape == (2, 16, 6, 6)
     assert torch.allclose(found, attention(query, context).fused, atol=1e-6)
     assert maps.std(dim=0).mean() > 0.1 * maps.std(dim=-1).mean()

@@ -19,6 +19,7 @@ from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError  # noqa: E402
+from cmaen.history import read_history  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import run  # noqa: E402
@@ -83,6 +84,11 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     validated = [row for row in rows if row["val_accuracy"]]
     assert len(validated) == 2
     assert all(float(row["images_per_second"]) > 0 and 0 < float(row["loader_share"]) < 1 for row in validated)
+    history = read_history(unbroken)
+    assert [(epoch.run, epoch.epoch) for epoch in history] == [("cmaen, seed 42", 1), ("cmaen, seed 42", 2)]
+    assert all(value is not None for epoch in history for value in epoch)
+    assert history[1].val_accuracy == pytest.approx(float(validated[1]["val_accuracy"]), abs=1e-5)
+    assert [epoch.learning_rate for epoch in history] == pytest.approx([1e-3, 9.97e-4], rel=1e-3)
     assert load_config(unbroken.parent / "config.json", {}).model.stochastic_depth == 0.3
     assert (unbroken.parent / "revision.txt").read_text().strip()
     assert list((unbroken.parent / "tensorboard").rglob("events.out.tfevents.*"))

@@ -14,11 +14,6 @@ from cmaen.errors import OutputError, SplitError
 if TYPE_CHECKING:
     from cmaen.card import Card
     from cmaen.data.splits import FaceSet
-    from cmaen.evaluation.assessment import Assessment, Headline
-    from cmaen.evaluation.report import Features, Mapped
-
-SCATTERED = 1500
-MAPPED = 2
 
 
 def test(
@@ -26,7 +21,8 @@ def test(
     split: Annotated[str, typer.Option(help="validation, test, or both with a comma, as one.")] = "validation",
     checkpoint: Checkpoint = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, metrics.json, metrics.csv and predictions.csv.")
+        Path | None,
+        typer.Option(help="Folder for report.html, its pictures, metrics.json, metrics.csv and predictions.csv."),
     ] = None,
     votes: Annotated[Path | None, typer.Option(help="CSV of the FER+ votes: what the annotators saw.")] = None,
     without_copies: Annotated[
@@ -50,6 +46,7 @@ def test(
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
+    from cmaen.cli.tables import show_calibration, show_headline, show_robustness
     from cmaen.data.faces import by_column, find_data, load_for
     from cmaen.data.ferplus import join_votes
     from cmaen.data.splits import Split
@@ -63,7 +60,8 @@ def test(
         if output.exists() and not output.is_dir():
             raise OutputError(f"{output} is not a folder; the report needs one")
         with extra("the report", "report"):
-            from cmaen.evaluation.report import report_html, training_log
+            from cmaen.cli.report import history_of, look_inside, measure_cost
+            from cmaen.evaluation.report import PAGE, draw_report
     folder = folder_of(checkpoint or shipped_checkpoint())
     engine = resolved(engine, folder)
     card, network = read_card(folder), build_engine(engine, folder)
@@ -85,42 +83,42 @@ def test(
     logits = logits_of(faces, card.preprocess, network, progress=bar("batches"))
     assessment = assess(faces, logits, temperature=card.temperature, rng=np.random.default_rng(0), subsets=subsets)
     for name, headline in assessment.headlines.items():
-        _show_headline(f"{faces.split.value}, {name}", headline)
-    _show_calibration(assessment)
+        show_headline(f"{faces.split.value}, {name}", headline)
+    show_calibration(assessment)
     figures: dict[str, Any] = {"checkpoint": card.name, "engine": engine, **assessment.as_dict()}
     if tta:
         mirrored = logits_of(faces, card.preprocess, network, mirrored=True, progress=bar("mirrored batches"))
         both = assess(
             faces, (logits + mirrored) * np.float32(0.5), temperature=card.temperature, rng=np.random.default_rng(0)
         )
-        _show_headline(f"{faces.split.value}, with test-time augmentation", both.headlines["official"])
+        show_headline(f"{faces.split.value}, with test-time augmentation", both.headlines["official"])
         figures["with_test_time_augmentation"] = both.as_dict()
     if robustness:
         rng = np.random.default_rng(0)
         figures["robustness"] = measure_robustness(faces, card.preprocess, network, rng, bar("corruptions"))
-        _show_robustness(figures["robustness"])
+        show_robustness(figures["robustness"])
     if output is not None:
-        features, maps, variation = _inside(folder, faces)
-        page = report_html(
+        cost = measure_cost(folder, card, engine)
+        figures["cost"] = cost.as_dict()
+        report = draw_report(
             card,
             faces,
             logits,
             assessment,
             robustness=figures.get("robustness"),
-            features=features,
-            maps=maps,
-            variation=variation,
-            curves=training_log(folder),
+            inside=look_inside(folder, faces),
+            history=history_of(folder, card),
+            cost=cost,
         )
         answers = probabilities(logits, card.temperature)
         for name, text in {
             "metrics.json": json.dumps(figures, indent=2) + "\n",
             "metrics.csv": metrics_csv(assessment),
             "predictions.csv": predictions_csv(faces, answers),
-            "report.html": page,
         }.items():
             write_text(output / name, text)
-        typer.echo(f"report: {output / 'report.html'}")
+        report.write(output)
+        typer.echo(f"report: {output / PAGE}")
 
 
 def calibrate(
@@ -263,77 +261,3 @@ def _without_copies(faces: FaceSet, card: Card, data: Path) -> dict[str, FaceSet
     if not all(map(len, subsets.values())):
         raise SplitError(f"every face of {faces.split.value} has a copy in {training.split.value}")
     return subsets
-
-
-def _inside(folder: Path, faces: FaceSet) -> tuple[Features | None, list[Mapped], dict[str, float]]:
-    """Features of some faces, maps over a few, and how much of the maps' variation is from face to face.
-
-    Nothing of it where PyTorch or the weights that it needs are missing.
-    """
-    import numpy as np
-
-    from cmaen.card import SAFETENSORS
-    from cmaen.evaluation.report import Features, Mapped
-
-    try:
-        from cmaen.explanation import Explainer, overlay
-    except ModuleNotFoundError:
-        return None, [], {}
-    if not (folder / SAFETENSORS).is_file():
-        return None, [], {}
-    explainer = Explainer(folder)
-    order = np.random.default_rng(0).permutation(len(faces))
-    some = order[:SCATTERED]
-    features = Features(explainer.features(list(faces.images[some])), faces.labels[some])
-    variation = {
-        name.replace("_", " "): found.share for name, found in explainer.variation(list(faces.images[some])).items()
-    }
-    shown = [index for label in range(len(faces.classes)) for index in order[faces.labels[order] == label][:MAPPED]]
-    maps = []
-    for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
-        crop = faces.images[index]
-        heats = {"gradient": found.gradient, "cross modal": found.cross_modal, "emotion head": found.emotion_head}
-        pictures = {name: overlay(crop, heat) for name, heat in heats.items() if heat is not None}
-        caption = f"{faces.classes[found.emotion]}, labelled {faces.classes[faces.labels[index]]}"
-        maps.append(Mapped(caption, {"face": crop, **pictures}))
-    return features, maps, variation
-
-
-def _show_headline(title: str, headline: Headline) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    metrics = headline.metrics
-    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
-    for emotion, figures in metrics.by_emotion.items():
-        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
-        table.add_row(emotion, *shares, str(figures.support))
-    console = Console()
-    console.print(table)
-    low, high = headline.accuracy_interval
-    console.print(
-        f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   "
-        f"ECE {headline.calibration.ece_equal_mass:.4f}   {metrics.count} faces",
-        highlight=False,
-    )
-
-
-def _show_calibration(assessment: Assessment) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("probabilities", "ECE, equal mass", "equal width", "Brier", "NLL", title="calibration")
-    for name, figures in assessment.calibration.items():
-        values = (figures.ece_equal_mass, figures.ece_equal_width, figures.brier, figures.nll)
-        table.add_row(name, *(f"{value:.4f}" for value in values))
-    Console().print(table)
-
-
-def _show_robustness(accuracies: dict[str, list[float]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("corruption", "as it is", *"12345", title="accuracy by severity")
-    for name, curve in accuracies.items():
-        table.add_row(name, *(f"{value:.1%}" for value in curve))
-    Console().print(table)

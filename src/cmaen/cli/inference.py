@@ -51,7 +51,8 @@ def inference(
         Path | None, typer.Option(help="With --image: a .png of what the largest face's answer depends on.")
     ] = None,
     map_kind: Annotated[
-        str, typer.Option("--explain-map", help="gradient, emotion_head or cross_modal: which map --explain draws.")
+        str,
+        typer.Option("--explain-map", help="Which map --explain draws: gradient, or an attention like emotion_head."),
     ] = "gradient",
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True,
     detector: DetectorName = "yunet",

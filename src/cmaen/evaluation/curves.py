@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,35 @@ def precision_recall_curve(positive: NDArray[np.bool_], scores: NDArray[np.float
     return PrecisionRecallCurve(hits / hits[-1], hits / (hits + others))
 
 
+def macro_roc_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> RocCurve:
+    """The mean of the emotions' ROC curves at every false positive rate that one of them has a point at.
+
+    Its area is the mean of theirs: where a curve rises straight up, the mean does too.
+
+    Args:
+        labels: int64 [N], of two emotions at least; those without faces are left out.
+        probabilities: float64 [N, E].
+    """
+    curves = [roc_curve(positive, scores) for positive, scores in _questions(labels, probabilities)]
+    rates = np.unique(np.concatenate([curve.false_positive_rate for curve in curves]))
+    below = np.mean([np.interp(-rates, -false[::-1], true[::-1]) for false, true in curves], axis=0)
+    above = np.mean([np.interp(rates, false, true) for false, true in curves], axis=0)
+    heights = np.stack([below, above], axis=1).ravel()  # [P] twice -> [2 P]
+    return RocCurve(np.repeat(rates, 2), heights)
+
+
+def macro_precision_recall_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PrecisionRecallCurve:
+    """The mean of the emotions' precisions at every recall that one of them has a point at.
+
+    A recall between two points has the precision of the higher one, as in the average precision, so that the mean
+    curve's is the mean of theirs. See :func:`macro_roc_curve` for the arguments.
+    """
+    curves = [precision_recall_curve(positive, scores) for positive, scores in _questions(labels, probabilities)]
+    recalls = np.unique(np.concatenate([curve.recall for curve in curves]))
+    precisions = [curve.precision[np.searchsorted(curve.recall, recalls)] for curve in curves]
+    return PrecisionRecallCurve(recalls, np.mean(precisions, axis=0))
+
+
 def one_hot(labels: NDArray[np.int64], emotions: int) -> NDArray[np.bool_]:
     """Labels int64 [N] -> bool [N, E]."""
     return np.asarray(labels[:, None] == np.arange(emotions))
@@ -80,20 +110,30 @@ def one_hot(labels: NDArray[np.int64], emotions: int) -> NDArray[np.bool_]:
 
 def auc(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
     """The area under the ROC curves of probabilities [N, E]; emotions without faces are left out of the mean."""
+    areas = [roc_curve(positive, scores).area for positive, scores in _questions(labels, probabilities)]
     positive = one_hot(labels, probabilities.shape[1])
-    present = np.flatnonzero(positive.any(axis=0))
-    areas = [roc_curve(positive[:, i], probabilities[:, i]).area for i in present]
     return Summary(float(np.mean(areas)), roc_curve(positive.ravel(), probabilities.ravel()).area)
 
 
 def average_precision(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
     """The average precision of probabilities float64 [N, E]; emotions without faces are left out of the mean."""
+    figures = [
+        precision_recall_curve(positive, scores).average_precision
+        for positive, scores in _questions(labels, probabilities)
+    ]
     positive = one_hot(labels, probabilities.shape[1])
-    present = np.flatnonzero(positive.any(axis=0))
-    figures = [precision_recall_curve(positive[:, i], probabilities[:, i]).average_precision for i in present]
     return Summary(
         float(np.mean(figures)), precision_recall_curve(positive.ravel(), probabilities.ravel()).average_precision
     )
+
+
+def _questions(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Is it this emotion? What is true, bool [N], and the scores, float64 [N], of each that has faces."""
+    positive = one_hot(labels, probabilities.shape[1])
+    for index in np.flatnonzero(positive.any(axis=0)):
+        yield positive[:, index], probabilities[:, index]
 
 
 def _cumulated(

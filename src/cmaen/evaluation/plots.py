@@ -8,13 +8,30 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from cmaen.evaluation.calibration import reliability
-from cmaen.evaluation.curves import one_hot, precision_recall_curve, roc_curve
+from cmaen.evaluation.curves import (
+    macro_precision_recall_curve,
+    macro_roc_curve,
+    one_hot,
+    precision_recall_curve,
+    roc_curve,
+)
+from cmaen.history import Epoch
 from cmaen.types import EMOTIONS, hex_of
 
-Curve = Mapping[str, Sequence[float]]
+SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
+"""Before the element, where it is a file of its own."""
+_DPI = 150
+_PANELS = {
+    "loss": {"train_loss": ("training", "--"), "val_loss": ("validation", ".-")},
+    "accuracy": {"train_accuracy": ("training", "--"), "val_accuracy": ("validation", ".-")},
+    "macro-F1": {"val_macro_f1": ("validation", ".-")},
+    "learning rate": {"learning_rate": ("middle of the epoch", ".-")},
+}
+"""Of the training curves: the columns of a history by panel, each with its name and its line."""
 
 
 def svg(figure: Figure) -> str:
@@ -23,6 +40,13 @@ def svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file, of 150 pixels an inch."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS) -> Figure:
@@ -46,14 +70,15 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS
 
 
 def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """ROC curves: each emotion against the rest, and the micro-average."""
+    """ROC curves: each emotion against the rest, their mean (macro), and all decisions in one pot (micro)."""
     figure, axes = _square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
     for emotion, positive, scores in _questions(labels, answers, classes):
         curve = roc_curve(positive, scores)
         axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AUC {curve.area:.3f}")
-    curve = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
-    axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AUC {curve.area:.3f}")
+    micro = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
+    for name, curve, line in (("macro", macro_roc_curve(labels, answers), "-"), ("micro", micro, "--")):
+        axes.plot(*curve, color="black", linestyle=line, label=f"{name}-average, AUC {curve.area:.3f}")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
@@ -61,13 +86,15 @@ def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequen
 def precision_recall(
     labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS
 ) -> Figure:
-    """Precision-recall curves: each emotion against the rest, and the micro-average."""
+    """Precision-recall curves: each emotion against the rest, their mean (macro), and all decisions in one pot."""
     figure, axes = _square("recall", "precision")
     for emotion, positive, scores in _questions(labels, answers, classes):
         curve = precision_recall_curve(positive, scores)
         axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AP {curve.average_precision:.3f}")
-    curve = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
-    axes.plot(*curve, color="black", linestyle="--", label=f"micro-average, AP {curve.average_precision:.3f}")
+    micro = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
+    for name, curve, line in (("macro", macro_precision_recall_curve(labels, answers), "-"), ("micro", micro, "--")):
+        label = f"{name}-average, AP {curve.average_precision:.3f}"
+        axes.plot(*curve, color="black", linestyle=line, label=label)
     axes.legend(loc="lower left", fontsize=8)
     return figure
 
@@ -99,16 +126,20 @@ def robustness_curves(accuracies: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss and accuracy over the epochs, from the rows of a run's CSV log."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, colour in (("train", "#b0b7c3"), ("val", "#1f5fa8")):
-            points = [(row["epoch"] + 1, row[f"{split}_{name}"]) for row in rows if f"{split}_{name}" in row]
-            label = "training (augmented, all terms)" if split == "train" else "validation"
-            axes.plot(*zip(*points, strict=True) if points else ([], []), color=colour, marker=".", label=label)
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.legend(fontsize=8)
+def training_curves(history: Sequence[Epoch]) -> Figure:
+    """Loss, accuracy, macro-F1 and learning rate over the epochs, as far as they were kept, one colour a run."""
+    runs = list(dict.fromkeys(epoch.run for epoch in history))
+    kept = {title: lines for title, lines in _PANELS.items() if any(_points(history, runs, key) for key in lines)}
+    figure = Figure(figsize=(3.7 * len(kept), 3.6), layout="constrained")
+    for axes, (title, lines) in zip(figure.subplots(1, len(kept), squeeze=False).flat, kept.items(), strict=True):
+        for index, run in enumerate(runs):
+            for key, (name, line) in lines.items():
+                if points := _points(history, [run], key):
+                    label = ", ".join([*([run] if len(runs) > 1 else []), name])
+                    axes.plot(*zip(*points, strict=True), line, color=f"C{index % 10}", label=label)
+        axes.set(xlabel="epoch", title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=7, frameon=False)
         _plain(axes)
     return figure
 
@@ -158,6 +189,12 @@ def counts(
     axes.legend(frameon=False)
     _plain(axes)
     return figure
+
+
+def _points(history: Sequence[Epoch], runs: Sequence[str], key: str) -> list[tuple[int, float]]:
+    """Epochs of the runs and a figure of theirs, for those that have it."""
+    values = ((epoch.epoch, getattr(epoch, key)) for epoch in history if epoch.run in runs)
+    return [(number, value) for number, value in values if value is not None]
 
 
 def _questions(

@@ -1,15 +1,11 @@
-"""One self-contained HTML page about a network on a split: no file beside it, no script, nothing from the network."""
+"""One self-contained HTML page about a network on a split, and each of its pictures as a file beside it."""
 
 from __future__ import annotations
 
-import base64
-import csv
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -19,26 +15,28 @@ from numpy.typing import NDArray
 from cmaen.card import Card
 from cmaen.data.splits import FaceSet
 from cmaen.engines import probabilities
-from cmaen.evaluation import plots
+from cmaen.evaluation import gallery, plots
 from cmaen.evaluation.assessment import OFFICIAL, Assessment
 from cmaen.evaluation.calibration import cross_fitted
+from cmaen.evaluation.cost import Cost
+from cmaen.files import replacing, write_text
+from cmaen.history import Epoch
 
-MISTAKES = 24
-_THUMBNAIL = 96
-
-
-class Thumbnail(NamedTuple):
-    """A picture and the words below it."""
-
-    picture: str
-    caption: str
-
-
-class Mapped(NamedTuple):
-    """A face and the maps over it, grey or RGB pictures by their names, and the words beside them."""
-
-    caption: str
-    pictures: Mapping[str, NDArray[np.uint8]]
+PAGE = "report.html"
+PICTURES = "pictures"
+NAMES = (
+    "confusion",
+    "roc",
+    "precision-recall",
+    "reliability",
+    "robustness",
+    "training-curves",
+    "samples",
+    "mistakes",
+    "scatter",
+    "maps",
+)
+"""Of the pictures, in the order of the page; those that there is nothing for are left out."""
 
 
 class Features(NamedTuple):
@@ -48,19 +46,70 @@ class Features(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def report_html(
+class Inside(NamedTuple):
+    """What is to be seen inside of a network.
+
+    Attributes:
+        features: For the t-SNE.
+        maps: Where it looks.
+        variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
+    """
+
+    features: Features
+    maps: Sequence[gallery.Mapped]
+    variation: Mapping[str, float]
+
+
+class Picture(NamedTuple):
+    """A figure as an ``<svg>`` element and as the content of a PNG file."""
+
+    svg: str
+    png: bytes
+
+
+class Report(NamedTuple):
+    """A report that is drawn and not yet written.
+
+    Attributes:
+        page: HTML, without anything from the network or beside it.
+        pictures: Those in the page, by their names.
+    """
+
+    page: str
+    pictures: Mapping[str, Picture]
+
+    def write(self, folder: Path) -> None:
+        """Write ``report.html`` and ``pictures/NAME.svg`` and ``.png``, each file whole or not at all.
+
+        Pictures of an earlier report that this one does not have go away.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        write_text(folder / PAGE, self.page)
+        for name in NAMES:
+            vector, pixels = (folder / PICTURES / f"{name}.{kind}" for kind in ("svg", "png"))
+            if name not in self.pictures:
+                vector.unlink(missing_ok=True)
+                pixels.unlink(missing_ok=True)
+                continue
+            write_text(vector, plots.SVG_HEAD + self.pictures[name].svg)
+            with replacing(pixels) as temporary:
+                temporary.write_bytes(self.pictures[name].png)
+
+
+def draw_report(
     card: Card,
     faces: FaceSet,
     logits: NDArray[np.float32],
     assessment: Assessment,
     *,
     robustness: Mapping[str, Sequence[float]] | None = None,
-    features: Features | None = None,
-    maps: Sequence[Mapped] = (),
-    variation: Mapping[str, float] | None = None,
-    curves: Sequence[Mapping[str, float]] = (),
-) -> str:
-    """The page.
+    inside: Inside | None = None,
+    history: Sequence[Epoch] = (),
+    cost: Cost | None = None,
+) -> Report:
+    """Draw the report.
 
     Args:
         card: Of the checkpoint.
@@ -68,16 +117,14 @@ def report_html(
         logits: Of the network, float32 [N, C].
         assessment: What was measured.
         robustness: Accuracy by corruption and severity.
-        features: For the t-SNE.
-        maps: Where the network looks.
-        variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
-        curves: Rows of the training run's log.
+        inside: Of the network.
+        history: The epochs of its training.
+        cost: Of an answer.
     """
     answers = probabilities(logits, assessment.temperature)
-    reliability = {
-        "temperature 1": probabilities(logits),
-        "as shipped": answers,
-        "cross-fitted": cross_fitted(faces.labels, logits),
+    drawn = {
+        name: Picture(plots.svg(figure), plots.png(figure))
+        for name, figure in _figures(faces, logits, answers, assessment, robustness, inside, history).items()
     }
     environment = Environment(
         loader=PackageLoader("cmaen.evaluation", "."),
@@ -86,50 +133,50 @@ def report_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(
+    page = environment.get_template(PAGE).render(
         card=card,
         assessment=assessment,
         official=assessment.headlines[OFFICIAL].metrics,
-        confusion=_svg(plots.confusion(assessment.headlines[OFFICIAL].metrics.confusion, faces.classes)),
-        roc=_svg(plots.roc(faces.labels, answers, faces.classes)),
-        precision_recall=_svg(plots.precision_recall(faces.labels, answers, faces.classes)),
-        reliability=_svg(plots.reliability_diagram(faces.labels, reliability)),
+        pictures={name: Markup(picture.svg) for name, picture in drawn.items()},
         robustness=robustness,
-        robustness_curves=_svg(plots.robustness_curves(robustness)) if robustness else None,
-        training_curves=_svg(plots.training_curves(curves)) if curves else None,
-        scatter=_svg(plots.scatter(_embedded(features.vectors), features.labels, faces.classes)) if features else None,
-        maps=[(caption, {name: _png(p) for name, p in pictures.items()}) for caption, pictures in maps],
-        variation=variation,
-        mistakes=_mistakes(faces, answers),
+        maps=list(inside.maps[0].pictures) if inside else [],
+        variation=inside.variation if inside else {},
+        cost=cost,
     )
+    return Report(page, drawn)
 
 
-def training_log(checkpoint: Path) -> list[dict[str, float]]:
-    """The epochs of the run that a checkpoint lies in, over all its CSV logs; nothing where there are none."""
-    epochs: dict[float, dict[str, float]] = {}
-    logs = checkpoint.parent.glob("logs/version_*/metrics.csv")
-    for log in sorted(logs, key=lambda log: (len(log.parent.name), log.parent.name)):  # version_10 after version_2
-        with log.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                with suppress(KeyError, TypeError, ValueError):  # the last row of a run that was killed
-                    values = {key: float(value) for key, value in row.items() if value}
-                    epochs.setdefault(values["epoch"], {}).update(values)
-    return [epochs[epoch] for epoch in sorted(epochs)]
-
-
-def _mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> list[Thumbnail]:
-    """The most confident wrong answers, the worst first."""
-    confidence = answers.max(axis=1)
-    predictions = answers.argmax(axis=1)
-    wrong = np.flatnonzero(predictions != faces.labels)
-    worst = wrong[np.argsort(-confidence[wrong])][:MISTAKES]
-    return [
-        Thumbnail(
-            _png(cv2.resize(faces.images[i], (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_LINEAR)),
-            f"{faces.classes[predictions[i]]} {confidence[i]:.0%}, labelled {faces.classes[faces.labels[i]]}",
-        )
-        for i in worst
-    ]
+def _figures(
+    faces: FaceSet,
+    logits: NDArray[np.float32],
+    answers: NDArray[np.float64],
+    assessment: Assessment,
+    robustness: Mapping[str, Sequence[float]] | None,
+    inside: Inside | None,
+    history: Sequence[Epoch],
+) -> dict[str, Figure]:
+    """All pictures that there is something for, by :data:`NAMES`."""
+    classes = faces.classes
+    honest = {
+        "temperature 1": probabilities(logits),
+        "as shipped": answers,
+        "cross-fitted": cross_fitted(faces.labels, logits),
+    }
+    figures: dict[str, Figure | None] = {
+        "confusion": plots.confusion(assessment.headlines[OFFICIAL].metrics.confusion, classes),
+        "roc": plots.roc(faces.labels, answers, classes),
+        "precision-recall": plots.precision_recall(faces.labels, answers, classes),
+        "reliability": plots.reliability_diagram(faces.labels, honest),
+        "robustness": plots.robustness_curves(robustness) if robustness else None,
+        "training-curves": plots.training_curves(history) if history else None,
+        "samples": gallery.samples(faces, answers, np.random.default_rng(0)),
+        "mistakes": gallery.mistakes(faces, answers),
+        "scatter": plots.scatter(_embedded(inside.features.vectors), inside.features.labels, classes)
+        if inside
+        else None,
+        "maps": gallery.maps(inside.maps) if inside else None,
+    }
+    return {name: figure for name in NAMES if (figure := figures[name]) is not None}
 
 
 def _embedded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,13 +185,3 @@ def _embedded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     return np.asarray(TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors), np.float32)
-
-
-def _svg(figure: Figure) -> Markup:
-    return Markup(plots.svg(figure))
-
-
-def _png(picture: NDArray[np.uint8]) -> str:
-    """A grey or RGB picture as a data URL."""
-    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", bgr)[1].tobytes()).decode()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -94,11 +96,20 @@ def measure_machine(threads: int | None) -> Machine:
     return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
 
 
-def run_times(engine: Engine, spec: PreprocessSpec, batch_size: int) -> list[float]:
+def processor() -> str:
+    """The name of this machine's processor, as the system tells it."""
+    with suppress(OSError):  # Linux alone has it
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def run_times(engine: Engine, spec: PreprocessSpec, batch_size: int, runs: int = RUNS) -> list[float]:
     """Milliseconds of each run, from a batch of uint8 face crops to logits, after some that are not counted."""
     rng = np.random.default_rng(0)
     crops = list(rng.integers(0, 256, (batch_size, 112, 112, 3), dtype=np.uint8))
-    return [1000 * _seconds(lambda: engine(spec(crops))) for _ in range(WARMUP + RUNS)][WARMUP:]
+    return [1000 * _seconds(lambda: engine(spec(crops))) for _ in range(WARMUP + runs)][WARMUP:]
 
 
 def _times(engine: str, folder: Path, batch_size: int, threads: int | None) -> tuple[list[float], float | None]:

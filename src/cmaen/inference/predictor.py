@@ -246,7 +246,7 @@ class EmotionPredictor:
             image: See :meth:`predict_single`.
             detect: Likewise.
             kind: Of the map, see :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer
-                or take from it), ``cross_modal`` or ``emotion_head``.
+                or take from it), or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
 
         Raises:
             CmaenError: There is no such map, or the network has not the part that it is of.

@@ -35,6 +35,10 @@ class MultiScaleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]."""
+        return x * self.weights(x)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """In (0, 1), of every place and channel: [B, C, H, W] -> [B, C, H, W]."""
         height, width = x.shape[-2:]
         total = torch.zeros_like(x)
         for scale, gate in zip(self.scales, self.gates, strict=True):
@@ -43,7 +47,7 @@ class MultiScaleAttention(nn.Module):
             if factor > 1:
                 weight = F.interpolate(weight, size=(height, width), mode="nearest")  # -> [B, C, H, W]
             total = total + weight
-        return x * (total / len(self.scales))
+        return total / len(self.scales)
 
 
 class EmotionWeights(NamedTuple):
@@ -95,10 +99,14 @@ class EmotionAttention(nn.Module):
 
 
 class CrossModal(NamedTuple):
-    """What :class:`CrossModalAttention` gives: the map [B, D, H, W] and, if asked for, A [B, h, N, N']."""
+    """What :class:`CrossModalAttention` gives: the map [B, D, H, W] and, if asked for, A [B, h, N, N'].
+
+    Where the pathways ask each other, ``back`` is the A [B, h, N', N] of the other way.
+    """
 
     fused: Tensor
     attention: Tensor | None
+    back: Tensor | None = None
 
 
 class CrossModalAttention(nn.Module):

@@ -10,15 +10,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cmaen.card import FILES, SAFETENSORS, Card, read_card, verified
+from cmaen.card import FILES, SAFETENSORS, Card, folder_of, read_card, verified
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replacing, sha256
+from cmaen.history import Epoch, joined, read_history, write_history
 from cmaen.models.build import build_cmaen
 from cmaen.models.network import EmotionNetwork
 
 
-def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path) -> Card:
-    """Write the weights (float16) and the card of a network into a folder.
+def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path, history: Sequence[Epoch] = ()) -> Card:
+    """Write the weights (float16), the card and the history of a network into a folder.
 
     Returns:
         The card as written, with the checksum of the weights; files exported from older weights go away.
@@ -32,6 +33,7 @@ def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path) -> Card:
         save_file(state, temporary)
     for exported in (*FILES["onnx"], *FILES["openvino"]):
         (folder / exported).unlink(missing_ok=True)
+    write_history(folder, history)
     card = replace(card, sha256={SAFETENSORS: sha256(path)}, precision={})
     card.write(folder)
     return card
@@ -65,7 +67,8 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
     Args:
         checkpoints: Folders, of one architecture and one preprocessing; the first gives the card.
         weights: Of each, to be divided by their sum.
-        folder: Of the new checkpoint; its card names all parts and holds no figures, for none was measured.
+        folder: Of the new checkpoint; its card names all parts and their licences, and holds no figures, for none was
+            measured; its history is that of all parts.
 
     Raises:
         CheckpointError: One is missing or corrupt, or they are of different kinds.
@@ -94,8 +97,9 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
         for share, (_, other) in zip(shares, loaded, strict=True)
     ]
     training = {"averaged": parts, "pretraining": card.training.get("pretraining")}
-    averaged = replace(card, temperature=1.0, training=training, metrics={}, cost={})
-    return save_checkpoint(model, averaged, folder)
+    licences = dict.fromkeys(other.licence for _, other in loaded if other.licence)
+    averaged = replace(card, temperature=1.0, training=training, metrics={}, cost={}, licence="; ".join(licences))
+    return save_checkpoint(model, averaged, folder, joined([read_history(folder_of(each)) for each in checkpoints]))
 
 
 def _packed(value: torch.Tensor) -> torch.Tensor:

@@ -61,12 +61,12 @@ class CMAEN(EmotionNetwork):
         if self.ecnn is not None:
             levels = self.ecnn(x)[1:]  # x2, x3, x4
             e = self.ecnn_attention(levels[-1])
-        fused, attention = self.fusion(e, f, return_attention=return_attention)
+        fused, attention, back = self.fusion(e, f, return_attention=return_attention)
         maps = [fused] if f is None else [fused, f]
         if self.pyramid is not None:
             maps += self.pyramid(levels, fused)
         vector = torch.cat([x.mean(dim=(2, 3)) for x in maps], dim=1)  # [B, C_i, H_i, W_i] -> [B, F]
-        return Features(fused, vector, attention)
+        return Features(fused, vector, attention, back)
 
     def fold_norms(self) -> None:
         """See :class:`~cmaen.models.network.EmotionNetwork`."""

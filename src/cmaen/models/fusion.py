@@ -52,10 +52,11 @@ class CrossModalFusion(nn.Module):
 
     def forward(self, e: Tensor, f: Tensor, *, return_attention: bool = False) -> CrossModal:
         """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W]."""
-        fused, attention = self.forth(e, f, return_attention=return_attention)
+        fused, attention, back = self.forth(e, f, return_attention=return_attention)
         if self.back is not None:
-            fused = fused + resized_to(self.back(f, e).fused, like=fused)
-        return CrossModal(F.relu(self.norm(fused)), attention)
+            other, back, _ = self.back(f, e, return_attention=return_attention)
+            fused = fused + resized_to(other, like=fused)
+        return CrossModal(F.relu(self.norm(fused)), attention, back)
 
     @torch.no_grad()
     def fold_norm(self) -> None:

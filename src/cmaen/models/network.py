@@ -35,11 +35,15 @@ class EmotionOutput(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What the classifiers read: the fused map [B, D, H, W], the features [B, F] and the cross-modal maps."""
+    """What the classifiers read: the fused map [B, D, H, W] and the features [B, F]; and the cross-modal maps.
+
+    They are [B, h, N, N'], and ``back`` is of the other way where the pathways ask each other.
+    """
 
     fused: Tensor
     vector: Tensor
     attention: Tensor | None
+    back: Tensor | None = None
 
 
 class EmotionNetwork(nn.Module):

@@ -55,7 +55,7 @@ class Exchange(nn.Module):
 
     def forward(self, trunk: Tensor, side: Tensor | None, *, return_attention: bool = False) -> CrossModal:
         """Trunk [B, C, H, W] and side [B, C', H', W'] -> fused [B, D, H, W]."""
-        total, attention = self.proj(trunk), None
+        total, attention, back = self.proj(trunk), None, None
         if side is not None and self.forth is not None:
             if min(side.shape[-2:]) < LEAST_KEYS:
                 raise ConfigError(
@@ -63,12 +63,13 @@ class Exchange(nn.Module):
                     f"{side.shape[-2]} x {side.shape[-1]}; take a larger preprocess.image_size or a smaller stem stride"
                 )
             if self.back is not None:
-                side = side + self.back(side, trunk).fused
-            answer, attention = self.forth(trunk, side, return_attention=return_attention)
+                learnt, back, _ = self.back(side, trunk, return_attention=return_attention)
+                side = side + learnt
+            answer, attention, _ = self.forth(trunk, side, return_attention=return_attention)
             total = total + answer
         elif side is not None and self.side is not None:
             total = total + resized_to(self.side(side), like=total)
-        return CrossModal(F.relu(self.norm(total)), attention)
+        return CrossModal(F.relu(self.norm(total)), attention, back)
 
 
 class JoinedPyramid(nn.Module):
@@ -138,15 +139,16 @@ class ResidualCMAEN(EmotionNetwork):
         trunk = side if self.backbone is None else self.backbone(x)
         if self.backbone is None:
             side = ()
-        maps, fused, attention = [trunk[-1]], trunk[-1], None
+        maps, fused, attention, back = [trunk[-1]], trunk[-1], None, None
         if self.exchange is not None:
             asking = trunk[-1] if self.backbone is None else trunk[-2]
-            fused, attention = self.exchange(asking, side[-1] if side else None, return_attention=return_attention)
+            asked = side[-1] if side else None
+            fused, attention, back = self.exchange(asking, asked, return_attention=return_attention)
             maps.append(fused)
         if self.pyramid is not None:
             maps += self.pyramid(trunk, side)
         vector = torch.cat([x.mean(dim=(2, 3)) for x in maps], dim=1)  # [B, C_i, H_i, W_i] -> [B, F]
-        return Features(fused, vector, attention)
+        return Features(fused, vector, attention, back)
 
     def forward_head(self, features: Features) -> EmotionOutput:
         """The trunk's answer, and what the other classifiers add to it."""

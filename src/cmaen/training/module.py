@@ -59,6 +59,11 @@ class EmotionModule(LightningModule):
         self.log("train_accuracy", hits, on_step=False, on_epoch=True, sync_dist=True, batch_size=count)
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        """Note the learning rate that the epoch had in its middle."""
+        rate = self.optimisation.learning_rate * self.optimisation.schedule.factor(self.current_epoch + 0.5)
+        self.log("learning_rate", rate)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation."""
         logits = self.model(_channels_last(batch.images)).logits.float()

