@@ -34,6 +34,9 @@ Checkpoint = Annotated[
     ),
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]
+EngineDevice = Annotated[
+    str, typer.Option("--device", help="That computes: cpu, cuda, cuda:1, mps or auto; of OpenVINO gpu or npu, too.")
+]
 Data = Annotated[
     Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Data, EngineName, Verbose, bar, extra, log, progress
+from cmaen.cli.console import Checkpoint, Data, EngineDevice, EngineName, Verbose, bar, extra, log, progress
 from cmaen.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def test(
         bool, typer.Option("--robustness", help="Also measure under eight corruptions of five severities; minutes.")
     ] = False,
     engine: EngineName = "auto",
+    device: EngineDevice = "cpu",
     verbose: Verbose = False,
 ) -> None:
     """Measure a checkpoint on a split of FER2013: one crop, and what is asked for beside it."""
@@ -64,7 +65,7 @@ def test(
             from cmaen.evaluation.report import PAGE, draw_report
     folder = folder_of(checkpoint or shipped_checkpoint())
     engine = resolved(engine, folder)
-    card, network = read_card(folder), build_engine(engine, folder)
+    card, network = read_card(folder), build_engine(engine, folder, device=device)
     data = data or find_data()
     require_enhancement(data, card.enhancement)
     faces = load_for(card, data, Split.parse(split))

@@ -15,6 +15,7 @@ from cmaen.cli.console import (
     Checkpoint,
     DetectorName,
     DetectorSide,
+    EngineDevice,
     MinFace,
     MinScore,
     Verbose,
@@ -74,6 +75,7 @@ def inference(
     engine: Annotated[
         str, typer.Option(help="auto, onnx, openvino or torch; ray: ONNX Runtime in many processes, on many machines.")
     ] = "auto",
+    device: EngineDevice = "cpu",
     verbose: Verbose = False,
 ) -> None:
     """Recognise the emotions of the faces in an image, a folder of images, a video, or before the webcam."""
@@ -84,6 +86,8 @@ def inference(
     remote = directory is not None and "://" in directory
     if engine == "ray" and directory is None:
         raise CmaenError("--engine ray is for a --directory")
+    if engine == "ray" and device != "cpu":
+        raise CmaenError("--engine ray computes on the cores of its machines; leave --device out")
     if (save_video or timeline) and not moving:
         raise CmaenError("--save-video and --timeline are for --video and --real-time")
     if annotated and (moving or remote):
@@ -110,6 +114,7 @@ def inference(
         batch_size=batch_size,
         smoothing=smoothing,
         threads=None if directory is None else 1,
+        device=device,
     )
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -198,6 +203,7 @@ def _pipeline(
     batch_size: int,
     smoothing: float,
     threads: int | None,
+    device: str = "cpu",
 ) -> Pipeline:
     """Where many pictures keep all cores busy, each of them is fastest on one thread."""
     if engine == "ray":
@@ -213,7 +219,7 @@ def _pipeline(
     if threads is not None:
         cv2.setNumThreads(threads)  # of the whole process, which is the command's own
     return FacePipeline(
-        FaceClassifier(checkpoint, engine=engine, threads=threads),
+        FaceClassifier(checkpoint, engine=engine, threads=threads, device=device),
         None if detector is None else build_detector(detector, options=options, threads=threads),
         batch_size=batch_size,
         smoothing=smoothing,

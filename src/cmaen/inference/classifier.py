@@ -23,7 +23,7 @@ class FaceClassifier:
     Args:
         checkpoint: Folder of a checkpoint, or a file in it.
         engine: See :func:`cmaen.engines.build_engine`.
-        threads: Of the engine; ``None`` for all cores.
+        threads, device: Of the engine.
 
     Attributes:
         card: Of the checkpoint.
@@ -31,10 +31,12 @@ class FaceClassifier:
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
-        ConfigError: There is no such engine.
+        ConfigError: There is no such engine, or it cannot compute on the device here.
     """
 
-    def __init__(self, checkpoint: Path, *, engine: str = AUTO, threads: int | None = None) -> None:
+    def __init__(
+        self, checkpoint: Path, *, engine: str = AUTO, threads: int | None = None, device: str = "cpu"
+    ) -> None:
         self.card = read_card(checkpoint)
         self.folder = folder_of(checkpoint)
         if self.card.enhancement:
@@ -42,7 +44,7 @@ class FaceClassifier:
                 f"{checkpoint} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
         self.labels = self.card.labels
-        self._engine = build_engine(engine, checkpoint, threads=threads)
+        self._engine = build_engine(engine, checkpoint, threads=threads, device=device)
 
     def crop(self, image: Image, face: FaceBox) -> Image:
         """A face cut out and aligned, RGB uint8 [side, side, 3]."""

@@ -58,12 +58,15 @@ class EmotionPredictor:
         engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime where the checkpoint has its file, else
             PyTorch.
         threads: Of the engine and the detector; ``None`` for all cores.
+        device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
+            OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
 
     One predictor may be used by several threads at the same time.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
+        ConfigError: There is no such engine, or it cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
     """
 
@@ -75,12 +78,13 @@ class EmotionPredictor:
         options: DetectorOptions | None = None,
         engine: str = AUTO,
         threads: int | None = None,
+        device: str = "cpu",
         workers: int | None = None,
     ) -> None:
         if isinstance(detector, str):
             detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
-        classifier = FaceClassifier(folder, engine=engine, threads=threads)
+        classifier = FaceClassifier(folder, engine=engine, threads=threads, device=device)
         self.card = classifier.card
         self.pipeline = FacePipeline(classifier, detector, **({} if workers is None else {"workers": workers}))
         self._explainer: Explainer | None = None
