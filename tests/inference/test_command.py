@@ -133,6 +133,8 @@ def test_a_webcam_that_is_not_there_is_said() -> None:
         ({"video": "x", "real_time": True}, "give one of"),
         ({"image": ASTRONAUT, "engine": "ray"}, "--engine ray is for a --directory"),
         ({"video": "x.mp4", "engine": "ray"}, "--engine ray is for a --directory"),
+        ({"directory": "x", "engine": "ray", "device": "cuda"}, "leave --device out"),
+        ({"image": ASTRONAUT, "device": "quantum"}, "'quantum' is not a device of ONNX Runtime"),
         ({"image": ASTRONAUT, "save_video": Path("x.mp4")}, "--save-video and --timeline are for"),
         ({"directory": "x", "timeline": Path("x.png")}, "--save-video and --timeline are for"),
         ({"video": "x.mp4", "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
