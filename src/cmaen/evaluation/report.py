@@ -133,6 +133,7 @@ def draw_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     page = environment.get_template(PAGE).render(
         card=card,
         assessment=assessment,
