@@ -17,6 +17,7 @@ from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
 from cmaen.export import PRECISIONS, Parity, Tolerance, export  # noqa: E402
+from cmaen.history import Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -79,7 +80,10 @@ def test_the_residual_wiring_is_exported_for_any_batch(
 def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
-        export(checkpoint, tmp_path, precision="int8", **faces)
+        parity = export(checkpoint, tmp_path, precision="int8", **faces)
+    assert parity.figures is not None
+    measured = {"accuracy": parity.figures.accuracy, "macro_f1": parity.figures.macro_f1}
+    assert read_card(tmp_path).metrics == {"PublicTest, onnx in int8": measured}
     kinds = {tensor.name: tensor.data_type for tensor in onnx.load(str(tmp_path / ONNX)).graph.initializer}
     weight = "model.backbone.stages.{}.pointwise.conv.weight"
     assert kinds[weight.format(1)] == onnx.TensorProto.FLOAT  # it suffers most
@@ -87,6 +91,22 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * read_card(tmp_path).cost["parameters"]
     for file in (tmp_path / ONNX, checkpoint / ONNX):
         assert b'File "' not in file.read_bytes()
+
+
+def test_licence_and_history_travel_and_figures_of_a_file_go_with_it(
+    checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, card = load_checkpoint(checkpoint)
+    history = [Epoch("a", 1, val_accuracy=0.5)]
+    given = replace(card, licence="for research", metrics={"PublicTest": {"accuracy": 0.5, "macro_f1": 0.4}})
+    save_checkpoint(model, given, tmp_path / "given", history)
+    monkeypatch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
+    export(tmp_path / "given", tmp_path / "file", precision="int8", **faces)
+    written = read_card(tmp_path / "file")
+    assert (written.licence, read_history(tmp_path / "file")) == ("for research", history)
+    assert set(written.metrics) == {"PublicTest", "PublicTest, onnx in int8"}
+    export(tmp_path / "given", tmp_path / "file", precision="fp32")
+    assert set(read_card(tmp_path / "file").metrics) == {"PublicTest"}
 
 
 def test_an_export_that_differs_is_refused_and_what_was_there_stays(

@@ -41,9 +41,10 @@ class Card:
         enhancement: Steps that the training images went through, in order, each with its weights' SHA-256 cut short.
         labels: The seven emotions or others, in the order of the logits.
         training: Data, splits, extra labels, pretraining, seed, versions.
-        metrics: Measured figures by the name of the split.
+        metrics: Figures of the weights in float32 by the name of the split, and of each exported file that was measured
+            on all of it by :func:`figures_of`, like ``PublicTest, onnx in int8``.
         cost: Of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition are two).
-        licence: What the weights may be used for.
+        licence: What the weights may be used for; it goes on to what is trained from them, averaged or exported.
         precision: That an engine's files were exported in, by the name of the engine.
         sha256: Of each weights file beside the card, by file name.
         format: Version of this layout.
@@ -127,6 +128,24 @@ def verified(checkpoint: Path, engine: str) -> Path:
                 f"{folder / name} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}"
             )
     return folder / FILES[engine][0]
+
+
+def figures_of(split: str, engine: str, precision: str) -> str:
+    """The key of an exported file's figures in a card's metrics."""
+    return f"{split}, {engine} in {precision}"
+
+
+def described(name: str, training: Mapping[str, Any]) -> str:
+    """A network by its name and what tells it from others of that name, or by its parts where it is an average.
+
+    Args:
+        name: In its card.
+        training: The same.
+    """
+    if parts := training.get("averaged"):
+        return " + ".join(f"{part['share']:.3g} × {described(part['name'], part['training'])}" for part in parts)
+    told = [f"{key} {str(training[key])[:7]}" for key in ("seed", "revision") if training.get(key) is not None]
+    return f"{name} ({', '.join(told)})" if told else name
 
 
 def folder_of(checkpoint: Path) -> Path:

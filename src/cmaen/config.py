@@ -189,6 +189,9 @@ class Config(Section):
     """A whole run."""
 
     name: str = Field("cmaen", description="of the network, for its card")
+    licence: str = Field(
+        "", description="what the weights may be used for, for the card; none: that of initial_weights"
+    )
     seed: int = Field(42, ge=0, description="of all randomness")
     backbone_weights: str | None = Field(None, description="published name or file that the backbone starts from")
     initial_weights: Path | None = Field(

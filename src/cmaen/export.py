@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -19,10 +19,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, folder_of, read_card
+from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, figures_of, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import FEATURES, LOGITS, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
+from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import BATCH_SIZE, logits_of
 from cmaen.files import replacing, sha256
 from cmaen.history import read_history, write_history
@@ -48,12 +49,14 @@ class Parity(NamedTuple):
         difference: Largest difference of a probability.
         agreement: Part of equal answers.
         accuracy_loss: What is lost of the accuracy, as a fraction; 0 where noise was compared, which has no labels.
+        figures: Of the exported network; ``None`` where noise was compared.
     """
 
     faces: int
     difference: float
     agreement: float
     accuracy_loss: float
+    figures: Metrics | None = None
 
 
 class Tolerance(NamedTuple):
@@ -130,6 +133,7 @@ def export(
             cost=_cost(model, card.preprocess.image_size),
             sha256={**kept.sha256, **sums},
             precision={**kept.precision, engine: precision},
+            metrics=_without_file({**kept.metrics, **card.metrics}, engine),
         )
         card.write(draft)
         if validation is not None and precision != "int8":
@@ -137,7 +141,13 @@ def export(
         parity = _compare(checkpoint, draft, engine, validation)
         allowed = TOLERANCES[precision]
         if not allowed.allows(parity):
-            raise ExportError(f"not written, for it does not compute what PyTorch does: {parity}; allowed: {allowed}")
+            found = parity._replace(figures=None)
+            raise ExportError(f"not written, for it does not compute what PyTorch does: {found}; allowed: {allowed}")
+        if parity.figures is not None and precision == "int8":  # which alone is compared on all faces
+            key = figures_of(Split.VALIDATION.value, engine, precision)
+            measured = {"accuracy": parity.figures.accuracy, "macro_f1": parity.figures.macro_f1}
+            card = replace(card, metrics={**card.metrics, key: measured})
+            card.write(draft)
         write_history(output, read_history(folder_of(checkpoint)))
         for file in (*FILES[engine], CARD):
             with replacing(output / file) as temporary:
@@ -150,9 +160,16 @@ def _beside(output: Path, card: Card) -> Card:
     if not (output / CARD).is_file():
         return replace(card, sha256={}, precision={})
     there = read_card(output)
-    if replace(there, sha256={}, precision={}, cost={}) != replace(card, sha256={}, precision={}, cost={}):
+    of_files: dict[str, Any] = {"sha256": {}, "precision": {}, "cost": {}, "metrics": {}}
+    if replace(there, **of_files) != replace(card, **of_files):
         raise ConfigError(f"{output} holds another network; choose another folder")
     return there
+
+
+def _without_file(metrics: dict[str, Any], engine: str) -> dict[str, Any]:
+    """Without the figures of an engine's file that is written anew."""
+    of_file = figures_of(Split.VALIDATION.value, engine, "")
+    return {key: value for key, value in metrics.items() if not key.startswith(of_file)}
 
 
 def _write(
@@ -302,8 +319,8 @@ def _compare(checkpoint: Path, draft: Path, engine: str, faces: FaceSet | None) 
     else:
         original, exported = (probabilities(logits_of(faces, spec, network)) for network in networks)
     answers = original.argmax(axis=1), exported.argmax(axis=1)
-    loss = 0.0
-    if faces is not None:
-        loss = float((answers[0] == faces.labels).mean() - (answers[1] == faces.labels).mean())
-    agreement = float((answers[0] == answers[1]).mean())
-    return Parity(len(original), float(np.abs(original - exported).max()), agreement, loss)
+    agreement, difference = float((answers[0] == answers[1]).mean()), float(np.abs(original - exported).max())
+    if faces is None:
+        return Parity(len(original), difference, agreement, 0.0)
+    before, after = (measure(faces.labels, answer, faces.classes) for answer in answers)
+    return Parity(len(original), difference, agreement, before.accuracy - after.accuracy, after)

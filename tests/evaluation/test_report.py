@@ -39,7 +39,8 @@ def drawn(**more: object) -> Report:
     faces = face_set()
     logits = logits_for(faces)
     assessment = assess(faces, logits, temperature=1.0, rng=np.random.default_rng(0))
-    card = Card("<name>", {}, PreprocessSpec(), training={"seed": 0})
+    training = {"seed": 0, "pretraining": "0.6 × <a> & b"}
+    card = Card("<name>", {}, PreprocessSpec(), training=training, licence="<for research>")
     return draw_report(card, faces, logits, assessment, **more)  # type: ignore[arg-type]
 
 
@@ -66,12 +67,14 @@ def full() -> Report:
 
 
 def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
-    report = drawn()
+    report = drawn(history=[Epoch("nothing kept", 1)])
     parser = Links()
     parser.feed(report.page)
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in parser.links)
     assert "script" not in parser.tags
     assert "&lt;name&gt;" in report.page
+    assert "The licence of the weights: &lt;for research&gt;." in report.page
+    assert '"seed": 0,\n  "pretraining": "0.6 × \\u003ca\\u003e \\u0026 b"' in report.page
     assert list(report.pictures) == ["confusion", "roc", "precision-recall", "reliability", "samples", "mistakes"]
     assert report.page.count("<svg") == 6
     assert len(re.findall("labelled", report.pictures["mistakes"].svg)) > 5

@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from cmaen.card import read_card
+from cmaen.card import described, read_card
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.errors import CheckpointError, DataError, SplitError
-from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers
+from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers, teacher_described
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -94,3 +94,14 @@ def test_matching_the_prior_by_hand() -> None:
     assert np.allclose(matched.mean(axis=0), 0.5, atol=1e-4)
     odds = matched[:, 0] / matched[:, 1]
     assert odds[0] / odds[1] == pytest.approx((0.9 / 0.1) / (0.6 / 0.4))  # one factor for all
+
+
+def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+    named = Path(shutil.copytree(checkpoint, tmp_path / "named"))
+    replace(read_card(named), training={"seed": 3, "revision": "0118345" + 33 * "f"}).write(named)
+    assert teacher_described(named) == "tiny (seed 3, revision 0118345)"
+    KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), named).write(tmp_path / "kept.npz")
+    assert teacher_described(tmp_path / "kept.npz") == teacher_described(named)
+    assert teacher_described(checkpoint) == "tiny"
+    parts = [{"name": "a", "share": 0.6, "training": {"seed": 1}}, {"name": "b", "share": 0.4, "training": {}}]
+    assert described("a", {"averaged": parts}) == "0.6 × a (seed 1) + 0.4 × b"

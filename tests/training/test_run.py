@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from cmaen.card import CARD, described, read_card  # noqa: E402
 from cmaen.config import Config, DataConfig, load_config  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
@@ -137,7 +139,10 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
     before, after = weights(unbroken), weights(train(tuned))
     learnt = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
     assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in learnt)
-    assert load_checkpoint(tmp_path / "tuned" / "best")[1].training["pretraining"] == "cmaen, from None"
+    begun = load_checkpoint(unbroken)[1]
+    assert load_checkpoint(tmp_path / "tuned" / "best")[1].training["pretraining"] == (
+        f"{described('cmaen', begun.training)}, from None"
+    )
     other = tuned.model_copy(
         update={"output": tmp_path / "other", "model": tuned.model.model_copy(update={"hidden": 8})}
     )
@@ -145,6 +150,16 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
         train(other)
     with pytest.raises(ValueError, match="leave out backbone_weights"):
         Config(initial_weights=unbroken, backbone_weights="weights.pt")
+
+
+def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
+    given = Path(shutil.copytree(unbroken, tmp_path / "given"))
+    replace(read_card(given), licence="for research").write(given)
+    plan = config(fer_tree, tmp_path / "tuned", epochs=1).model_copy(update={"initial_weights": given})
+    with_a_power_cut(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}))
+    (given / CARD).unlink()  # a run goes on without what it began with
+    resumed = train(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), resume=True)
+    assert read_card(resumed).licence == "for research"
 
 
 def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:

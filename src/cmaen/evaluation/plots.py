@@ -26,8 +26,8 @@ SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 """Before the element, where it is a file of its own."""
 _DPI = 150
 _PANELS = {
-    "loss": {"train_loss": ("training", "--"), "val_loss": ("validation", ".-")},
-    "accuracy": {"train_accuracy": ("training", "--"), "val_accuracy": ("validation", ".-")},
+    "loss": {"train_loss": ("training", ".--"), "val_loss": ("validation", ".-")},
+    "accuracy": {"train_accuracy": ("training", ".--"), "val_accuracy": ("validation", ".-")},
     "macro-F1": {"val_macro_f1": ("validation", ".-")},
     "learning rate": {"learning_rate": ("middle of the epoch", ".-")},
 }

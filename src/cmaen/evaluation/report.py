@@ -133,6 +133,7 @@ def draw_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     page = environment.get_template(PAGE).render(
         card=card,
         assessment=assessment,
@@ -168,7 +169,7 @@ def _figures(
         "precision-recall": plots.precision_recall(faces.labels, answers, classes),
         "reliability": plots.reliability_diagram(faces.labels, honest),
         "robustness": plots.robustness_curves(robustness) if robustness else None,
-        "training-curves": plots.training_curves(history) if history else None,
+        "training-curves": plots.training_curves(history) if _says_something(history) else None,
         "samples": gallery.samples(faces, answers, np.random.default_rng(0)),
         "mistakes": gallery.mistakes(faces, answers),
         "scatter": plots.scatter(_embedded(inside.features.vectors), inside.features.labels, classes)
@@ -177,6 +178,10 @@ def _figures(
         "maps": gallery.maps(inside.maps) if inside else None,
     }
     return {name: figure for name in NAMES if (figure := figures[name]) is not None}
+
+
+def _says_something(history: Sequence[Epoch]) -> bool:
+    return any(figure is not None for _, _, *figures in history for figure in figures)
 
 
 def _embedded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, SAFETENSORS, Card, folder_of, read_card
+from cmaen.card import ONNX, SAFETENSORS, Card, described, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import build_engine, probabilities
 from cmaen.errors import DataError
@@ -101,6 +101,15 @@ def identity_of(teacher: Path) -> tuple[str, str]:
         return KeptAnswers.read(teacher).about["name"], sha256(teacher)
     card = read_card(teacher)
     return card.name, card.sha256.get(SAFETENSORS, _weights(card))
+
+
+def teacher_described(teacher: Path) -> str:
+    """A teacher for a card, see :func:`cmaen.card.described`; the arguments and errors of :func:`identity_of`."""
+    if teacher.suffix == ANSWERS:
+        about = KeptAnswers.read(teacher).about
+        return described(about["name"], about.get("training") or {})
+    card = read_card(teacher)
+    return described(card.name, card.training)
 
 
 def teacher_answers(

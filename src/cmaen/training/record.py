@@ -14,7 +14,7 @@ from cmaen.files import write_text
 
 CONFIG = "config.json"
 RECORD = "run.json"
-_PLACES = {
+_FREE = {
     "output",
     "data.path",
     "data.votes",
@@ -23,8 +23,9 @@ _PLACES = {
     "training.devices",
     "training.nodes",
     "training.device",
+    "licence",
 }
-"""Keys that say where things are, not what they are."""
+"""Keys that do not change what is learnt: where things are, and what the weights may be used for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,13 @@ class Record:
         precision: Of the arithmetic; the configuration may say ``auto``.
         pretraining: What the weights came from.
         sources: What is learnt from.
+        licence: Of the weights that it began with, where the configuration names no other.
     """
 
     precision: str
     pretraining: str | None
     sources: Sources
+    licence: str = ""
 
     def write(self, output: Path) -> None:
         """Write it into the folder of the run."""
@@ -72,7 +75,7 @@ class Record:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             sources = Sources(**{**values["sources"], "teachers": tuple(values["sources"]["teachers"])})
-            return cls(values["precision"], values["pretraining"], sources)
+            return cls(values["precision"], values["pretraining"], sources, values.get("licence", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} cannot be read, so the run cannot go on: {error!r}") from error
 
@@ -95,8 +98,8 @@ def require_same_configuration(config: Config) -> None:
     """Refuse a configuration that is not that of the run in ``config.output``.
 
     All that changes what is learnt must be the same, the number of epochs too, which the learning rate follows. What
-    may differ is where things are: the output, the data, the votes, the teachers and their cache, and the devices,
-    nodes and device.
+    may differ is where things are: the output, the data, the votes, the teachers and their cache, the devices, nodes
+    and device; and the licence, which stays as it began.
 
     Raises:
         ConfigError: Keys differ, and the message names each with both values; or the folder's configuration cannot be
@@ -107,7 +110,7 @@ def require_same_configuration(config: Config) -> None:
     differing = [
         f"  {key}: {began[key]!r} there, {asked[key]!r} here"
         for key in asked
-        if began[key] != asked[key] and key not in _PLACES
+        if began[key] != asked[key] and key not in _FREE
     ]
     if differing:
         raise ConfigError(

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmaen.card import Card, read_card
+from cmaen.card import Card, described, read_card
 from cmaen.config import Config, DataConfig
 from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
@@ -32,13 +32,14 @@ from cmaen.files import write_text
 from cmaen.history import logged
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import adapt_statistics
+from cmaen.models.backbones.sface import INSTALLED
 from cmaen.models.build import build_cmaen
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.distillation import identity_of, teacher_answers
+from cmaen.training.distillation import identity_of, teacher_answers, teacher_described
 from cmaen.training.loop import BEST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
@@ -80,7 +81,10 @@ def train(config: Config, *, resume: bool = False) -> Path:
     spec = PreprocessSpec(**config.preprocess.model_dump())
     training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
     record = Record(
-        precision, began.pretraining if began else _pretraining(config), sources_of(config, training, validation)
+        precision,
+        began.pretraining if began else _pretraining(config),
+        sources_of(config, training, validation),
+        began.licence if began else _licence(config),
     )
     if began is not None:
         began.require(record.sources, config.output)
@@ -287,6 +291,7 @@ def _keep_best(
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
         training=_history(config, record, best["epoch"] + 1, training),
         metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
+        licence=record.licence,
     )
     save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
 
@@ -312,7 +317,7 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> 
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
-        "teachers": [identity_of(teacher)[0] for teacher in config.distillation.teachers],
+        "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
         "pretraining": record.pretraining,
         "chosen_on": Split.VALIDATION.value,
         "epochs": epochs,
@@ -328,8 +333,17 @@ def _pretraining(config: Config) -> str | None:
     """What the weights come from, as far back as the cards tell."""
     if config.initial_weights is not None:
         card = read_card(config.initial_weights)
-        return f"{card.name}, from {card.training.get('pretraining')}"
+        return f"{described(card.name, card.training)}, from {card.training.get('pretraining')}"
+    if config.backbone_weights == INSTALLED:
+        return f"the weights of {config.model.backbone} that are installed with this package"
     return Path(config.backbone_weights).name if config.backbone_weights else None
+
+
+def _licence(config: Config) -> str:
+    """Of the weights: what the configuration says, or what those that the run begins with have."""
+    if config.licence or config.initial_weights is None:
+        return config.licence
+    return read_card(config.initial_weights).licence
 
 
 def _revision() -> str | None:
