@@ -176,12 +176,38 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "array",
-    [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((1, 4, 4, 3), np.uint8)],
+    ("array", "advice"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"not float32 \(0 to 1\); convert it: \(image \* 255\)\.round"),
+        (np.full((4, 4, 3), 200.0), r"not float64; convert it: image\.round\(\)\.astype"),
+        (np.full((4, 4, 3), -2.0), r"float64 \(-2 to -2\); undo its normalisation"),
+        (np.full((4, 4, 3), 65535, np.uint16), r"uint16; convert it: \(image // 257\)"),
+        (np.ones((4, 4), np.bool_), r"bool; convert it"),
+        (np.array([["a"]]), r"not <U1$"),
+        (np.zeros((6, 6, 5), np.uint8), r"not \[6, 6, 5\]$"),
+        (np.zeros((3, 5, 6), np.uint8), r"channels last: image\.transpose\(1, 2, 0\)"),
+        (np.zeros((4, 4, 1), np.uint8), r"take image\[:, :, 0\]"),
+        (np.zeros((1, 5, 6), np.uint8), r"take image\[0\]"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "several images as a list"),
+    ],
 )
-def test_arrays_of_the_wrong_kind(array: np.ndarray) -> None:
-    with pytest.raises(errors.ImageArrayError):
+def test_arrays_of_the_wrong_kind(array: np.ndarray, advice: str) -> None:
+    with pytest.raises(errors.ImageArrayError, match=advice):
         read_image(array)
+
+
+def test_the_channels_of_an_array() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    alpha = np.full((4, 5, 1), 255, np.uint8)
+    alpha[0] = 0
+    flattened = np.where(alpha > 0, rgb, 255)
+    bgr = rgb[:, :, ::-1]
+    assert np.array_equal(read_image(bgr, channels="bgr"), rgb)
+    assert read_image(bgr, channels="bgr").flags.c_contiguous
+    assert np.array_equal(read_image(np.dstack([rgb, alpha])), flattened)
+    assert np.array_equal(read_image(np.dstack([bgr, alpha]), channels="bgr"), flattened)
+    assert np.array_equal(read_image(Image.fromarray(rgb), channels="bgr"), rgb)  # which has its own order
+    assert np.array_equal(read_image(rgb[:, :, 0], channels="bgr"), np.dstack([rgb[:, :, 0]] * 3))
 
 
 def test_an_empty_array() -> None:

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from cmaen.errors import (
 )
 from cmaen.types import Image
 
+Channels = Literal["rgb", "bgr"]
+"""The order of an array's channels: that of Pillow, or that of OpenCV."""
+
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | PILImage.Image | NDArray[np.uint8]"
 
 IMAGE_SUFFIXES = frozenset(
@@ -41,12 +44,14 @@ MAX_PIXELS = 100_000_000
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image:
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: Channels = "rgb") -> Image:
     """Read one image.
 
     Args:
-        source: A path, the bytes of a file, a PIL image, or an array: RGB ``uint8`` [H, W, 3] or grey ``uint8`` [H, W].
+        source: A path, the bytes of a file, a PIL image, or an array: RGB ``uint8`` [H, W, 3], RGBA
+            ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
         max_pixels: Images with more pixels are refused before they are decoded.
+        channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
 
     Returns:
         RGB, uint8 [H, W, 3], upright, contiguous.
@@ -55,7 +60,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image:
         ImageError: One of its children, by what is wrong with the image.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        return _from_array(source, max_pixels, channels)
     if isinstance(source, PILImage.Image):
         return _to_rgb(source, "the PIL image", max_pixels)
     if isinstance(source, bytes):
@@ -138,18 +143,51 @@ def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
 
 
-def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Image:
+def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:
     if array.dtype != np.uint8:
-        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}")
+        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}{_as_uint8(array)}")
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise ImageArrayError(f"an image array is RGB [H, W, 3] or grey [H, W], not {list(array.shape)}")
+    if array.ndim != 3 or array.shape[2] not in (3, 4):
+        raise ImageArrayError(
+            f"an image array is RGB [H, W, 3], RGBA [H, W, 4] or grey [H, W], not {list(array.shape)}{_as_image(array)}"
+        )
     if array.size == 0:
         raise EmptyImageError(f"the image array has no pixels: {list(array.shape)}")
     if array.shape[0] * array.shape[1] > max_pixels:
         raise ImageTooLargeError(f"the image array {list(array.shape)} is over the limit of {max_pixels:,} pixels")
+    if channels == "bgr":
+        array = array[:, :, [2, 1, 0, 3][: array.shape[2]]]
+    if array.shape[2] == 4:
+        return _to_rgb(PILImage.fromarray(array), "the image array", max_pixels)
     return np.ascontiguousarray(array)
+
+
+def _as_uint8(array: NDArray[np.generic]) -> str:
+    """How an array of another type becomes one of bytes, where its values tell."""
+    if array.dtype == np.bool_:
+        return "; convert it: image.astype(np.uint8) * 255"
+    if array.dtype == np.uint16:
+        return "; convert it: (image // 257).astype(np.uint8)"
+    if array.dtype.kind not in "fiu" or not array.size:
+        return ""
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return " (0 to 1); convert it: (image * 255).round().astype(np.uint8)"
+    if low >= 0 and high <= 255:
+        return "; convert it: image.round().astype(np.uint8)"
+    return f" ({low:g} to {high:g}); undo its normalisation, and convert it to uint8"
+
+
+def _as_image(array: NDArray[np.generic]) -> str:
+    """How an array of another shape becomes an image, where its shape tells."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        return "; take image[:, :, 0]"
+    if array.ndim == 3 and array.shape[0] == 1:
+        return "; take image[0]"
+    if array.ndim == 3 and array.shape[0] in (3, 4):
+        return "; put the channels last: image.transpose(1, 2, 0)"
+    return "; pass several images as a list" if array.ndim == 4 else ""
 
 
 def printable(path: str | os.PathLike[str]) -> str:

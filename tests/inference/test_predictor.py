@@ -73,6 +73,38 @@ def test_every_kind_of_source_gives_the_same_answer(predictor: EmotionPredictor)
         assert other["probabilities"] == pytest.approx(first["probabilities"], abs=1e-4)
 
 
+def test_faces_in_boxes_of_ones_own(predictor: EmotionPredictor) -> None:
+    (found,) = predictor.pipeline.detect(read_image(ASTRONAUT))
+    (expected,) = predictor.predict_faces(ASTRONAUT)
+    elsewhere = (2.0, 3.0, 40.0, 50.0)
+    faces = predictor.predict_faces(ASTRONAUT, [elsewhere, found, np.array([170, 60, 100, 120])])
+    assert [face["box"] for face in faces] == [[2, 3, 40, 50], expected["box"], [170, 60, 100, 120]]
+    assert faces[1]["landmarks"] == expected["landmarks"]
+    assert faces[1]["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+    assert faces[2]["predicted_emotion"] == "happy"
+    assert faces[2]["landmarks"] == []
+    assert predictor.predict_faces(ASTRONAUT, []) == []
+    assert len(predictor.predict_faces(ASTRONAUT, [(-20, -20, 60, 60)])) == 1  # a face that is cut off
+    for box in ((600, 0, 10, 10), (0, 512, 10, 10), (-10, 0, 10, 10), FaceBox(0, -20, 10, 10)):
+        with pytest.raises(ValueError, match="box 1 lies outside the image of 512 x 512 pixels"):
+            predictor.predict_faces(ASTRONAUT, [elsewhere, box])
+    for box in ((1, 2, 3), (0, 0, 0, 10), (0, 0, float("nan"), 10), "face", 3):
+        with pytest.raises(ValueError, match="box 0 is not x, y, width, height"):
+            predictor.predict_faces(ASTRONAUT, [box])
+
+
+def test_arrays_as_opencv_reads_them(predictor: EmotionPredictor) -> None:
+    swapped = EmotionPredictor(channels="bgr", threads=1)
+    bgr = np.ascontiguousarray(read_image(ASTRONAUT)[:, :, ::-1])
+    expected = predictor.predict_single(ASTRONAUT)["probabilities"]
+    assert swapped.predict_single(bgr)["probabilities"] == pytest.approx(expected, abs=1e-4)
+    assert swapped.predict_single(ASTRONAUT)["probabilities"] == pytest.approx(expected, abs=1e-4)
+    assert swapped.predict_faces(bgr)[0]["probabilities"] == pytest.approx(expected, abs=1e-4)
+    assert np.allclose(swapped.embed([bgr]), predictor.embed([ASTRONAUT]), atol=1e-4)
+    with pytest.raises(ValueError, match=r"one of \['rgb', 'bgr'\]"):
+        EmotionPredictor(channels="gbr")
+
+
 def test_a_jpeg_in_memory(predictor: EmotionPredictor) -> None:
     buffer = io.BytesIO()
     Image.open(ASTRONAUT).convert("RGB").save(buffer, "JPEG", quality=85)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from cmaen.card import shipped_checkpoint
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
 from cmaen.hub import SHIPPED, find_checkpoint
+from cmaen.images import Channels, read_image
 from cmaen.images import ImageSource as Picture
-from cmaen.images import read_image
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
 from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
@@ -25,7 +25,7 @@ from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
 from cmaen.inference.sources import open_source
 from cmaen.inference.sources.images import ImageSource
-from cmaen.types import Image, Result
+from cmaen.types import FaceBox, Image, Result
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
@@ -61,6 +61,8 @@ class EmotionPredictor:
         device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
             OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
+        channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
+            images have their own order, and a detector always sees RGB.
 
     One predictor may be used by several threads at the same time.
 
@@ -68,6 +70,7 @@ class EmotionPredictor:
         CheckpointError: The checkpoint is missing or cannot be used.
         ConfigError: There is no such engine, or it cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
+        ValueError: There are no such channels.
     """
 
     def __init__(
@@ -80,7 +83,11 @@ class EmotionPredictor:
         threads: int | None = None,
         device: str = "cpu",
         workers: int | None = None,
+        channels: Channels = "rgb",
     ) -> None:
+        if channels not in get_args(Channels):
+            raise ValueError(f"channels must be one of {list(get_args(Channels))}, not {channels!r}")
+        self._channels = channels
         if isinstance(detector, str):
             detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
@@ -121,7 +128,8 @@ class EmotionPredictor:
         """The emotions of one image.
 
         Args:
-            image: A path, bytes, a PIL image, or an array: RGB uint8 [H, W, 3] or grey uint8 [H, W].
+            image: A path, bytes, a PIL image, or an array of uint8: RGB [H, W, 3], RGBA [H, W, 4] (see the
+                predictor's ``channels``) or grey [H, W].
             detect: Find, align and crop the faces first; ``False`` says that the image is a face crop already.
 
         Returns:
@@ -146,7 +154,7 @@ class EmotionPredictor:
             TypeError: ``images`` is a single path or the bytes of a single image.
             ValueError: ``batch_size`` is below 1.
         """
-        return self._pipeline(detect, batch_size).results(ImageSource(_several(images)))
+        return self._pipeline(detect, batch_size).results(self._source(_several(images)))
 
     def embed(
         self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
@@ -169,15 +177,29 @@ class EmotionPredictor:
         pipeline = self._pipeline(detect, batch_size)
         classifier = pipeline.classifier
         none = classifier.features(classifier.inputs([]))  # [0, F]
-        return np.concatenate([none, *pipeline.features(ImageSource(_several(images)))])
+        return np.concatenate([none, *pipeline.features(self._source(_several(images)))])
 
-    def predict_faces(self, image: Picture) -> list[dict[str, Any]]:
-        """The faces of one image, the largest first.
+    def predict_faces(
+        self, image: Picture, boxes: Sequence[FaceBox | Sequence[float]] | None = None
+    ) -> list[dict[str, Any]]:
+        """The faces of one image: those that are found, the largest first, or those of your own boxes, in their order.
+
+        Args:
+            image: See :meth:`predict_single`.
+            boxes: Where the faces are, in pixels: ``(x, y, width, height)``, or
+                :class:`~cmaen.types.FaceBox`, which may have landmarks to turn the face by. They are cut out as found
+                faces are. ``None`` to find them.
 
         Raises:
             ImageError: The image cannot be used.
+            ValueError: A box is not one, or lies outside the image; the message says which.
         """
-        return [face.as_dict() for face in self._answer(image, detect=True).faces]
+        pixels = self._read(image)
+        pipeline = self._pipeline(detect=True)
+        if boxes is not None:
+            faces = [_given(number, box, pixels) for number, box in enumerate(boxes)]
+            pipeline = replace(pipeline, detector=lambda _: faces)
+        return [face.as_dict() for face in _answer(pixels, pipeline).faces]
 
     def get_top_k_predictions(self, image: Picture, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
@@ -189,7 +211,7 @@ class EmotionPredictor:
         labels = self.card.labels
         if not 1 <= k <= len(labels):
             raise ValueError(f"k must be 1 to {len(labels)}, not {k}")
-        faces = self._answer(image, detect).faces
+        faces = _answer(self._read(image), self._pipeline(detect)).faces
         if not faces:
             return []
         return sorted(zip(labels, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
@@ -265,7 +287,7 @@ class EmotionPredictor:
             raise MissingExtraError("explaining", "report") from error
         if kind not in MAPS:
             raise CmaenError(f"{kind!r} is no map of an explanation; choose from {list(MAPS)}")
-        pixels = read_image(image)
+        pixels = self._read(image)
         pipeline = self._pipeline(detect)
         faces = pipeline.detect(pixels)
         if not faces:
@@ -282,12 +304,36 @@ class EmotionPredictor:
         detector = self.pipeline.detector if detect else None
         return replace(self.pipeline, detector=detector, batch_size=batch_size)
 
-    def _answer(self, image: Picture, detect: bool) -> Result:
-        """The result of one image; what is wrong with it is raised."""
-        result = next(self._pipeline(detect).results(ImageSource([read_image(image)])))
-        if result.error is not None:
-            raise CmaenError(result.error)
-        return result
+    def _read(self, image: Picture) -> Image:
+        return read_image(image, channels=self._channels)
+
+    def _source(self, images: Iterable[Picture]) -> ImageSource:
+        return ImageSource(images, channels=self._channels)
+
+
+def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
+    """The result of one image; what is wrong with it is raised."""
+    result = next(pipeline.results(ImageSource([pixels])))
+    if result.error is not None:
+        raise CmaenError(result.error)
+    return result
+
+
+def _given(number: int, box: FaceBox | Sequence[float], image: Image) -> FaceBox:
+    """A box of the caller's, which has to touch the image."""
+    if not isinstance(box, FaceBox):
+        try:
+            x, y, width, height = map(float, box)
+            box = FaceBox(x, y, width, height)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"box {number} is not x, y, width, height: {box!r} ({error})") from error
+    height, width = image.shape[:2]
+    if box.x >= width or box.y >= height or box.x + box.width <= 0 or box.y + box.height <= 0:
+        raise ValueError(
+            f"box {number} lies outside the image of {width} x {height} pixels: x {box.x:g}, y {box.y:g}, "
+            f"width {box.width:g}, height {box.height:g}"
+        )
+    return box
 
 
 def _several(images: Iterable[Picture]) -> Iterable[Picture]:

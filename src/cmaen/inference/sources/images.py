@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cmaen.errors import CmaenError, ImageError
-from cmaen.images import MAX_PIXELS, is_image_name, printable, read_image
+from cmaen.images import MAX_PIXELS, Channels, is_image_name, printable, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.sources import Pending
 from cmaen.types import Frame
@@ -18,18 +18,24 @@ log = logging.getLogger(__name__)
 
 
 class ImageSource:
-    """Pictures that the caller has: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`."""
+    """Pictures that the caller has: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
+
+    Args:
+        images: The pictures.
+        channels: The order of those of arrays.
+    """
 
     moving = False
     live = False
 
-    def __init__(self, images: Iterable[Picture]) -> None:
+    def __init__(self, images: Iterable[Picture], *, channels: Channels = "rgb") -> None:
         self._images = images
+        self._channels = channels
 
     def __iter__(self) -> Iterator[Pending]:
         for index, image in enumerate(self._images):
             name = printable(image) if isinstance(image, str | os.PathLike) else ""
-            yield partial(read_frame, index, name, partial(_same, image))
+            yield partial(read_frame, index, name, partial(_same, image), channels=self._channels)
 
     def count(self) -> int | None:
         """As many as there are in a list; not known of an iterator."""
@@ -75,10 +81,17 @@ class FolderSource:
         """Nothing is open."""
 
 
-def read_frame(index: int, name: str, fetch: Callable[[], Picture], *, max_pixels: int = MAX_PIXELS) -> Frame:
+def read_frame(
+    index: int,
+    name: str,
+    fetch: Callable[[], Picture],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    channels: Channels = "rgb",
+) -> Frame:
     """A frame with its pixels, or with what is wrong with them."""
     try:
-        return Frame(index, name, read_image(fetch(), max_pixels=max_pixels))
+        return Frame(index, name, read_image(fetch(), max_pixels=max_pixels, channels=channels))
     except ImageError as error:
         return Frame(index, name, error=f"{type(error).__name__}: {error}")
 
