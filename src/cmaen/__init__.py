@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.predictor import EmotionPredictor
+    from cmaen.inference.tables import to_arrow, to_pandas
     from cmaen.models.build import build_cmaen
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
     from cmaen.models.cmaen import CMAEN
@@ -30,6 +31,8 @@ _HOMES = {
     "load_checkpoint": "cmaen.models.checkpoint",
     "read_image": "cmaen.images",
     "save_checkpoint": "cmaen.models.checkpoint",
+    "to_arrow": "cmaen.inference.tables",
+    "to_pandas": "cmaen.inference.tables",
 }
 
 __all__ = [
@@ -42,6 +45,8 @@ __all__ = [
     "load_checkpoint",
     "read_image",
     "save_checkpoint",
+    "to_arrow",
+    "to_pandas",
 ]
 
 

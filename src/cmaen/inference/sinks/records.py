@@ -23,7 +23,7 @@ COLUMNS = (
 """Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
 _OF_FRAMES = ("path", "frame", "time", "status", "error")
 _TEXTS = ("path", "status", "error", "predicted_emotion")
-_NUMBERS = ("frame", "face", "identity")
+_NUMBERS = ("image", "frame", "face", "identity")
 _ROW_GROUP = 10_000
 
 Records = Iterable[dict[str, Any]]
@@ -167,6 +167,18 @@ def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**common, "face": number, **box, **own, **face["probabilities"]}
 
 
+def kind_of(column: str) -> str:
+    """What a column holds: ``string``, ``int64`` or ``float64``."""
+    return "string" if column in _TEXTS else "int64" if column in _NUMBERS else "float64"
+
+
+def arrow_schema(columns: Sequence[str]) -> Any:
+    """The schema of Arrow for a table with these columns; needs PyArrow."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.type_for_alias(kind_of(name))) for name in columns])
+
+
 def _check(path: Path) -> None:
     if path.suffix.lower() not in WRITERS:
         raise OutputError(f"{path}: the results can be written as {', '.join(WRITERS)}")
@@ -211,8 +223,7 @@ def _write_parquet(path: Path, records: Records, columns: Sequence[str]) -> None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.int64())
-    schema = pa.schema([(name, types.get(name, pa.float64())) for name in columns])
+    schema = arrow_schema(columns)
     everything = (row for record in records for row in rows(record))
     with pq.ParquetWriter(path, schema) as writer:
         while group := list(islice(everything, _ROW_GROUP)):
