@@ -144,7 +144,10 @@ def described(name: str, training: Mapping[str, Any]) -> str:
     """
     if parts := training.get("averaged"):
         return " + ".join(f"{part['share']:.3g} × {described(part['name'], part['training'])}" for part in parts)
-    told = [f"{key} {str(training[key])[:7]}" for key in ("seed", "revision") if training.get(key) is not None]
+    told = [f"seed {training['seed']}"] if training.get("seed") is not None else []
+    if revision := training.get("revision"):
+        commit, *changed = revision.split("-")
+        told.append(f"revision {'-'.join([commit[:7], *changed])}")
     return f"{name} ({', '.join(told)})" if told else name
 
 

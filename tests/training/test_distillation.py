@@ -103,5 +103,8 @@ def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp
     KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), named).write(tmp_path / "kept.npz")
     assert teacher_described(tmp_path / "kept.npz") == teacher_described(named)
     assert teacher_described(checkpoint) == "tiny"
+    assert (
+        described("a", {"seed": 1, "revision": "0118345" + 33 * "f" + "-dirty"}) == "a (seed 1, revision 0118345-dirty)"
+    )
     parts = [{"name": "a", "share": 0.6, "training": {"seed": 1}}, {"name": "b", "share": 0.4, "training": {}}]
     assert described("a", {"averaged": parts}) == "0.6 × a (seed 1) + 0.4 × b"

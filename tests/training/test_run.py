@@ -157,6 +157,7 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
     replace(read_card(given), licence="for research").write(given)
     plan = config(fer_tree, tmp_path / "tuned", epochs=1).model_copy(update={"initial_weights": given})
     with_a_power_cut(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}))
+    assert run._licence(plan.model_copy(update={"licence": "for all"})) == "for all"
     (given / CARD).unlink()  # a run goes on without what it began with
     resumed = train(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), resume=True)
     assert read_card(resumed).licence == "for research"
