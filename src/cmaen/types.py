@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """The seven emotions in the one order that every array, file and checkpoint of this project uses."""
 
+UNCERTAIN = "uncertain"
+"""The answer where the most probable emotion is not probable enough, see :attr:`FaceEmotion.threshold`."""
+
 COLOURS = {
     "angry": (214, 39, 40),
     "disgust": (140, 86, 75),
@@ -25,6 +28,8 @@ COLOURS = {
 }
 """The emotions' colours in pictures and plots, RGB."""
 
+_GREY = (64, 64, 64)
+
 _PALETTE = ((31, 119, 180), (230, 120, 0), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (23, 150, 170))
 
 Image = NDArray[np.uint8]
@@ -35,6 +40,8 @@ Status = Literal["ok", "no_face", "error"]
 
 def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
     """The colour of a class in pictures and plots, RGB; that of an emotion is always the same."""
+    if name == UNCERTAIN and name not in classes:
+        return _GREY
     return COLOURS[name] if name in COLOURS else _PALETTE[classes.index(name) % len(_PALETTE)]
 
 
@@ -89,6 +96,7 @@ class FaceEmotion:
         face: Where the face is.
         identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
         classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
+        threshold: The confidence below which the answer is :data:`UNCERTAIN`; 0 for never.
 
     Raises:
         ValueError: A probability is not finite, like those of a network that has overflowed.
@@ -98,6 +106,7 @@ class FaceEmotion:
     face: FaceBox
     identity: int | None = None
     classes: tuple[str, ...] = EMOTIONS
+    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.probabilities)):
@@ -105,12 +114,14 @@ class FaceEmotion:
 
     @property
     def emotion(self) -> str:
-        """The most probable emotion."""
+        """The most probable emotion, or :data:`UNCERTAIN`."""
+        if self.confidence < self.threshold:
+            return UNCERTAIN
         return self.classes[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:
-        """The probability of :attr:`emotion`."""
+        """The probability of the most probable emotion."""
         return max(self.probabilities)
 
     def classification(self) -> dict[str, Any]:
@@ -138,7 +149,8 @@ class FaceEmotion:
         x, y, width, height = values["box"]
         face = FaceBox(x, y, width, height, landmarks=landmarks)
         answers = values["probabilities"]
-        return cls(tuple(answers.values()), face, values.get("identity"), tuple(answers))
+        uncertain = values["predicted_emotion"] == UNCERTAIN and UNCERTAIN not in answers
+        return cls(tuple(answers.values()), face, values.get("identity"), tuple(answers), 1.0 if uncertain else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

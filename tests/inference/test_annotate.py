@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cmaen import annotate
-from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion
+from cmaen.inference.annotate import _said
+from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion, colour_of
 
 
 def face(emotion: str, box: tuple[float, float, float, float], identity: int | None = None) -> dict[str, object]:
@@ -73,3 +74,14 @@ def test_a_large_picture_has_lines_that_can_be_seen() -> None:
         return int(near(drawn[side // 2 : side // 2 + 1, : side // 2], COLOURS["sad"]).sum())
 
     assert 2 <= thickness(100) < thickness(2400)
+
+
+def test_an_uncertain_answer_is_drawn_as_the_page_says_it() -> None:
+    picture = np.zeros((200, 300, 3), np.uint8)
+    probabilities = {"angry": 0.1, "sad": 0.4, "fear": 0.3, "happy": 0.2}
+    unsure = {"box": [40, 80, 100, 80], "predicted_emotion": "uncertain", "confidence": 0.4}
+    drawn = annotate(picture, [{**unsure, "probabilities": probabilities}])
+    assert tuple(drawn[159, 90]) == colour_of("uncertain", EMOTIONS)
+    assert _said({**unsure, "probabilities": probabilities}) == "unsure: maybe sad or fear"
+    assert _said(unsure) == "uncertain 40%"
+    assert _said({**unsure, "probabilities": {"uncertain": 0.4, "sure": 0.3, "both": 0.3}}) == "uncertain 40%"

@@ -124,6 +124,12 @@ def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
     assert "cannot be read" in cmaen("inference", "--directory", "s4://x", "--engine", "ray", code=2)
 
 
+@pytest.mark.usefixtures("cluster")
+def test_the_threshold_reaches_the_workers(faces: Path) -> None:
+    results = clustered(FolderSource(faces), threshold=1.0)
+    assert {face.emotion for result in results for face in result.faces} == {"uncertain"}
+
+
 def test_nothing_is_left_to_do(faces: Path) -> None:
     every = list(map(str, faces.iterdir()))
     source = FolderSource(faces, without=[os.fsencode(name).decode("utf-8", "backslashreplace") for name in every])

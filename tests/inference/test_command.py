@@ -245,6 +245,31 @@ def test_options_reach_the_detector_and_the_pipeline(output: Path, film: Path, m
     assert (second.batch_size, second.smoothing) == (pipeline.BATCH_SIZE, pipeline.SMOOTHING)
 
 
+def test_below_a_confidence_the_answer_is_uncertain(film: Path, output: Path) -> None:
+    text = cmaen(
+        "inference", "--image", ASTRONAUT, "--uncertain-below", 1, "--output", output / "r.csv",
+        "--annotated", output / "drawn.png",
+    )  # fmt: skip
+    assert "uncertain" in text
+    with (output / "r.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["predicted_emotion"] == "uncertain"
+    assert row["confidence"] == row["happy"]
+    inference(video=str(film), output=output / "film.json", timeline=output / "film.svg", uncertain_below=1.0)
+    assert {face["predicted_emotion"] for record in read(output / "film.json") for face in record["faces"]} == {
+        "uncertain"
+    }
+    assert (output / "film.svg").exists()
+
+
+def test_a_run_is_not_gone_on_with_under_another_threshold(pictures: Path, output: Path) -> None:
+    with pytest.raises(SystemExit), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cmaen.inference.run._Sinks.finish", lambda _: sys.exit(3))
+        inference(directory=str(pictures), output=output / "r.json", uncertain_below=0.5)
+    with pytest.raises(OutputError, match=r"uncertain_below was 0\.5 and is None"):
+        inference(directory=str(pictures), output=output / "r.json", resume=True)
+
+
 def test_the_checkpoint_and_the_engine_are_those_that_are_named(
     tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

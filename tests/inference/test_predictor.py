@@ -105,6 +105,20 @@ def test_arrays_as_opencv_reads_them(predictor: EmotionPredictor) -> None:
         EmotionPredictor(channels="gbr")
 
 
+def test_below_a_confidence_the_answer_is_uncertain(predictor: EmotionPredictor) -> None:
+    expected = predictor.predict_single(ASTRONAUT)
+    unsure = EmotionPredictor(threshold=1.0, threads=1).predict_single(ASTRONAUT)
+    assert unsure["predicted_emotion"] == unsure["faces"][0]["predicted_emotion"] == "uncertain"
+    assert unsure["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+    assert unsure["confidence"] == max(unsure["probabilities"].values())
+    sure = EmotionPredictor(threshold=0.5, threads=1)
+    assert sure.predict_single(ASTRONAUT)["predicted_emotion"] == "happy"
+    assert sure.get_top_k_predictions(ASTRONAUT, 1)[0][0] == "happy"
+    for threshold in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="confidence from 0 to 1"):
+            EmotionPredictor(threshold=threshold)
+
+
 def test_a_jpeg_in_memory(predictor: EmotionPredictor) -> None:
     buffer = io.BytesIO()
     Image.open(ASTRONAUT).convert("RGB").save(buffer, "JPEG", quality=85)

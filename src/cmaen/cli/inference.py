@@ -7,7 +7,7 @@ import time
 from collections.abc import Container
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -70,6 +70,9 @@ def inference(
     ] = None,
     display: Annotated[bool, typer.Option(help="Show the webcam in a window.")] = True,
     smoothing: Annotated[float, typer.Option(min=0, help="Seconds of a video over which answers are smoothed.")] = 0.4,
+    uncertain_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Answer 'uncertain' where the confidence is lower; 0: never.")
+    ] = 0.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
     checkpoint: Checkpoint = None,
     engine: Annotated[
@@ -113,6 +116,7 @@ def inference(
         options,
         batch_size=batch_size,
         smoothing=smoothing,
+        threshold=uncertain_below,
         threads=None if directory is None else 1,
         device=device,
     )
@@ -122,7 +126,9 @@ def inference(
         if output is not None:
             found_by = f"{detector}, {options}" if detect else None
             card = read_card(folder)
-            settings = {"weights": card.sha256, "engine": engine, "detector": found_by}
+            settings: dict[str, Any] = {"weights": card.sha256, "engine": engine, "detector": found_by}
+            if uncertain_below:
+                settings["uncertain_below"] = uncertain_below
             records = RecordSink(output, classes=card.labels, settings=settings, resume=resume)
             sinks.append(records)
             without = records.done
@@ -185,7 +191,7 @@ def crop(
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(min_score=min_score, min_face=min_face)
-    pipeline = _pipeline("auto", folder, detector, options, batch_size=32, smoothing=0.0, threads=1)
+    pipeline = _pipeline("auto", folder, detector, options, batch_size=32, smoothing=0.0, threshold=0.0, threads=1)
     crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
     with closing(open_source("folder", str(input_dir))) as source:
         total = source.count() if sys.stderr.isatty() else None
@@ -202,6 +208,7 @@ def _pipeline(
     *,
     batch_size: int,
     smoothing: float,
+    threshold: float,
     threads: int | None,
     device: str = "cpu",
 ) -> Pipeline:
@@ -209,7 +216,7 @@ def _pipeline(
     if engine == "ray":
         with extra("the engine ray", "scale"):
             from cmaen.inference.cluster import RayPipeline
-        return RayPipeline(checkpoint, detector=detector, options=options, batch_size=batch_size)
+        return RayPipeline(checkpoint, detector=detector, options=options, batch_size=batch_size, threshold=threshold)
     import cv2
 
     from cmaen.inference.classifier import FaceClassifier
@@ -223,6 +230,7 @@ def _pipeline(
         None if detector is None else build_detector(detector, options=options, threads=threads),
         batch_size=batch_size,
         smoothing=smoothing,
+        threshold=threshold,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from cmaen.types import Image, colour_of
+from cmaen.types import UNCERTAIN, Image, colour_of
 
 
 def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
@@ -34,13 +34,22 @@ def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
         cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
         who = f"{face['identity']}: " if "identity" in face else ""
         size = round(min(max(11.0, across / 6), 32.0))
-        label = _label(f"{who}{face['predicted_emotion']} {face['confidence']:.0%}", size, colour, 2 * line)
+        label = _label(f"{who}{_said(face)}", size, colour, 2 * line)
         label_height, label_width = label.shape[:2]
         column = min(max(0, left), max(0, width - label_width))
         row = max(0, top - label_height if top >= label_height else min(bottom, height - label_height))
         part = picture[row : row + label_height, column : column + label_width]
         part[:] = label[: part.shape[0], : part.shape[1]]
     return picture
+
+
+def _said(face: dict[str, Any]) -> str:
+    """The answer in words: one emotion, or two where the network is uncertain, as the page says it."""
+    answers = face.get("probabilities", {})
+    if face["predicted_emotion"] != UNCERTAIN or UNCERTAIN in answers or len(answers) < 2:
+        return f"{face['predicted_emotion']} {face['confidence']:.0%}"
+    first, second, *_ = sorted(answers, key=answers.__getitem__, reverse=True)
+    return f"unsure: maybe {first} or {second}"
 
 
 @lru_cache(maxsize=256)

@@ -39,6 +39,7 @@ class RayPipeline:
         checkpoint: Folder of a checkpoint with an ONNX file.
         detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
         batch_size: Images that a worker takes at a time.
+        threshold: The confidence below which an answer is "uncertain".
         workers: Processes of one core each; ``None`` for one a core.
     """
 
@@ -49,11 +50,17 @@ class RayPipeline:
         detector: str | None,
         options: DetectorOptions,
         batch_size: int = BATCH_SIZE,
+        threshold: float = 0.0,
         workers: int | None = None,
     ) -> None:
         self.batch_size = batch_size
         self.workers = workers
-        self._of_worker = {"checkpoint": checkpoint.absolute(), "detector": detector, "options": options}
+        self._of_worker = {
+            "checkpoint": checkpoint.absolute(),
+            "detector": detector,
+            "options": options,
+            "threshold": threshold,
+        }
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here.
@@ -101,10 +108,10 @@ class RayPipeline:
 class _Worker:
     """What each process of the pool holds: a pipeline on one thread."""
 
-    def __init__(self, *, checkpoint: Path, detector: str | None, options: DetectorOptions) -> None:
+    def __init__(self, *, checkpoint: Path, detector: str | None, options: DetectorOptions, threshold: float) -> None:
         cv2.setNumThreads(1)
         finder = None if detector is None else build_detector(detector, options=options, threads=1)
-        self._pipeline = FacePipeline(FaceClassifier(checkpoint, threads=1), finder, workers=1)
+        self._pipeline = FacePipeline(FaceClassifier(checkpoint, threads=1), finder, workers=1, threshold=threshold)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))

@@ -56,6 +56,7 @@ class FacePipeline:
         workers: Threads that read still pictures and find their faces at the same time.
         batch_size: Still pictures whose faces are classified together.
         smoothing: Of a video: seconds after which an old answer counts 1/e; 0 switches the smoothing off.
+        threshold: The confidence below which an answer is "uncertain", in [0, 1]; 0 for never.
         detect_every: Of a video: frames from one search for faces to the next; between them the optical flow follows.
         classify_every: Of a video: frames from one answer of the network to the next, for each face.
     """
@@ -65,6 +66,7 @@ class FacePipeline:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     batch_size: int = BATCH_SIZE
     smoothing: float = SMOOTHING
+    threshold: float = 0.0
     detect_every: int = 6
     classify_every: int = 2
 
@@ -74,6 +76,8 @@ class FacePipeline:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.smoothing >= 0:
             raise ValueError(f"smoothing must be 0 seconds or more, not {self.smoothing}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is a confidence from 0 to 1, not {self.threshold}")
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`Pipeline`."""
@@ -173,15 +177,17 @@ class FacePipeline:
 
     def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
         """The result of a picture; an error where the network has overflowed."""
-        classes = self.classifier.labels
         try:
-            return Result(frame, tuple(FaceEmotion(*answer, classes=classes) for answer in answers), error)
+            return Result(frame, tuple(self._emotion(*answer) for answer in answers), error)
         except ValueError as problem:
             return Result(frame, error=describe(problem))
 
     def _emotion_of(self, track: Track) -> FaceEmotion:
         assert track.probabilities is not None
-        return FaceEmotion(tuple(track.probabilities.tolist()), track.face, track.number, self.classifier.labels)
+        return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number)
+
+    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> FaceEmotion:
+        return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold)
 
 
 def describe(error: Exception) -> str:

@@ -61,6 +61,8 @@ class EmotionPredictor:
         device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
             OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
+        threshold: The confidence below which the ``predicted_emotion`` of a face is "uncertain", in [0, 1]; 0 for
+            never. Its confidence and probabilities stay.
         channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
             images have their own order, and a detector always sees RGB.
 
@@ -70,7 +72,7 @@ class EmotionPredictor:
         CheckpointError: The checkpoint is missing or cannot be used.
         ConfigError: There is no such engine, or it cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
-        ValueError: There are no such channels.
+        ValueError: There are no such channels, or no such threshold.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class EmotionPredictor:
         threads: int | None = None,
         device: str = "cpu",
         workers: int | None = None,
+        threshold: float = 0.0,
         channels: Channels = "rgb",
     ) -> None:
         if channels not in get_args(Channels):
@@ -93,7 +96,8 @@ class EmotionPredictor:
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
         classifier = FaceClassifier(folder, engine=engine, threads=threads, device=device)
         self.card = classifier.card
-        self.pipeline = FacePipeline(classifier, detector, **({} if workers is None else {"workers": workers}))
+        pipeline = FacePipeline(classifier, detector, threshold=threshold)
+        self.pipeline = pipeline if workers is None else replace(pipeline, workers=workers)
         self._explainer: Explainer | None = None
 
     @classmethod
