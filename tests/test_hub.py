@@ -141,7 +141,7 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(repository: str, **options) -> str:
         asked.append((repository, options["revision"], set(options["allow_patterns"])))
         if repository == "owner/offline":
-            raise RuntimeError("no connection")
+            raise RuntimeError("no\n connection")
         return str(tmp_path)
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=download))

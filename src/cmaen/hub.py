@@ -217,8 +217,9 @@ def _from_hugging_face(repository: str, revision: str | None) -> Path:
     try:
         folder = Path(download(repository, revision=revision, allow_patterns=list(WANTED)))
     except Exception as error:  # those of the connection share no public base
+        reason = " ".join(str(error).split())  # which may have several lines
         raise CheckpointError(
-            f"{repository} is no folder here and cannot be fetched from Hugging Face: {error}; look at the name, the "
+            f"{repository} is no folder here and cannot be fetched from Hugging Face: {reason}; look at the name, the "
             "revision and the connection (offline, only what was fetched before is there), or fetch the checkpoint by "
             "hand and name its folder"
         ) from error
