@@ -61,7 +61,6 @@ def extra(feature: str, extra: str) -> Iterator[None]:
 
 def log(verbose: bool) -> None:
     """Say warnings, and with ``verbose`` more, on the standard error; nothing twice."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     said: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:
@@ -69,8 +68,9 @@ def log(verbose: bool) -> None:
         said.add(record.getMessage())
         return len(said) > before
 
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(is_new)
+    handler = logging.StreamHandler()
+    handler.addFilter(is_new)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
