@@ -179,8 +179,7 @@ class FaceBatches(Dataset[Batch]):
         self.device = device
 
     def __getitem__(self, picks: Picks) -> Batch:
-        if self.faces.images.device != self.device:
-            self.faces = self.faces.each(lambda part: part.to(self.device))
+        self.faces = self.faces.each(lambda part: part.to(self.device))  # nothing where they are there already
         indices = picks.indices.to(self.device)
         images, labels, targets, answers = self.faces.each(lambda part: part[indices])
         if self.regime is None or not self.regime.augmented:
