@@ -18,7 +18,6 @@ from typer import Exit
 from cmaen.card import shipped_checkpoint
 from cmaen.cli.inference import inference
 from cmaen.errors import CheckpointError, CmaenError, ConfigError, DetectorError, OutputError, VideoError
-from cmaen.images import read_image
 from cmaen.inference import pipeline
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import RED, TIMES, plain
@@ -390,18 +389,3 @@ def test_ctrl_c_over_a_folder_leaves_the_part_and_over_a_video_the_file(
     pytest.importorskip("av")
     inference(video=str(film), output=output / "film.json")
     assert len(read(output / "film.json")) == 1
-
-
-def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
-    pytest.importorskip("captum")
-    photo = EXAMPLES / "astronaut.png"
-    maps = {}
-    for kind in ("gradient", "emotion_head"):
-        cmaen("inference", "--image", photo, "--explain", tmp_path / f"{kind}.png", "--explain-map", kind)
-        maps[kind] = read_image(tmp_path / f"{kind}.png")
-    assert maps["gradient"].shape == (128, 128, 3)
-    assert (maps["gradient"] != maps["emotion_head"]).any()
-    arguments = ("inference", "--image", photo, "--explain", tmp_path / "x.png", "--explain-map")
-    assert "has no cross modal to explain with" in cmaen(*arguments, "cross_modal", code=2)
-    assert "no map of an explanation" in cmaen(*arguments, "astrology", code=2)
-    assert "is for an --image" in cmaen("inference", "--directory", tmp_path, "--explain", tmp_path / "x.png", code=2)
