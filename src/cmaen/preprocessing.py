@@ -91,8 +91,8 @@ class PreprocessSpec:
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What grey levels are multiplied by and what is added then, float32 [3, 1, 1] each."""
-        mean, std = (np.array(values).reshape(3, 1, 1) for values in (self.mean, self.std))
-        return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))
+        return np.asarray(1 / (255 * std), np.float32), np.asarray(-mean / std, np.float32)
 
     def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
