@@ -31,7 +31,7 @@ from cmaen.evaluation.run import logits_of
 from cmaen.files import write_text
 from cmaen.history import logged
 from cmaen.losses import LossWeights, soft_targets
-from cmaen.models.backbones import adapt_statistics
+from cmaen.models.backbones import StagedBackbone, adapt_statistics
 from cmaen.models.backbones.sface import INSTALLED
 from cmaen.models.build import build_cmaen
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
@@ -94,6 +94,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
     model = _initial_model(config, training, spec, resume=resume)
+    _freeze(model, settings.frozen_stages)
     module = EmotionModule(
         model,
         loss_weights=_loss_weights(config),
@@ -272,6 +273,16 @@ def _adapt(model: EmotionNetwork, training: FaceSet, spec: PreprocessSpec, seed:
     batch = FaceBatches(training, spec)[Picks(torch.from_numpy(some), seed)]
     adapt_statistics(model.backbone.eval(), batch.images)
     model.backbone.train()
+
+
+def _freeze(model: EmotionNetwork, stages: int) -> None:
+    if not stages:
+        return
+    if not isinstance(model.backbone, StagedBackbone):
+        raise ConfigError("training.frozen_stages: the network has no backbone of stages that could be frozen")
+    if stages > (there := len(model.backbone.stages)):
+        raise ConfigError(f"training.frozen_stages is {stages}; the backbone has {there} stages")
+    model.backbone.freeze(stages)
 
 
 def _keep_best(

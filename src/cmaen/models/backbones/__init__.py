@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmaen.errors import ConfigError
-from cmaen.models.backbones.base import Backbone, adapt_statistics
+from cmaen.models.backbones.base import Backbone, StagedBackbone, adapt_statistics
 from cmaen.models.backbones.efficientnet import efficientnet_v2_s
 from cmaen.models.backbones.mobilenet import mobilenet_v1
 from cmaen.models.backbones.resnet import resnet18
@@ -39,4 +39,4 @@ def build_backbone(name: str, weights: str | Path | None = None) -> Backbone:
     return BACKBONES[name](weights)
 
 
-__all__ = ["BACKBONES", "Backbone", "adapt_statistics", "build_backbone"]
+__all__ = ["BACKBONES", "Backbone", "StagedBackbone", "adapt_statistics", "build_backbone"]

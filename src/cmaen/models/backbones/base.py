@@ -38,6 +38,19 @@ class StagedBackbone(Backbone):
         self.stages = stages
         self.levels = levels
         self.channels = channels
+        self.frozen = 0
+
+    def freeze(self, stages: int) -> None:
+        """Let so many of the first stages learn no more, the statistics of their BatchNorm included."""
+        self.frozen = stages
+        self.stages[:stages].requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> StagedBackbone:
+        """As for every module, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        self.stages[: self.frozen].eval()
+        return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`Backbone`."""
