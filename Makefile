@@ -32,7 +32,7 @@ check: lint test
 weights: runs/averaged/card.json
 
 runs/averaged/card.json: $(SEEDS:%=runs/shipped-%/best/card.json)
-	.venv/bin/cmaen average $(^:%/card.json=--checkpoint %) --output $(@D)
+	.venv/bin/cmaen average $(^:%/card.json=--checkpoint %) --output $(@D) --data $(DATA)
 	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA)
 	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA)
 

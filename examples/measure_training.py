@@ -44,6 +44,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "without the E-CNN": {"ecnn": False},
     "the bare backbone": {key.removeprefix("model."): off for key, off in VARIANTS["the bare backbone"].items()},
 }
+FROZEN = (2, 4, 6)
 KINDS = {
     "convolution_backward": "convolutions, backward",
     "convolution": "convolutions, forward",
@@ -120,6 +121,10 @@ def show_networks() -> None:
         model = network(**changes)
         parameters = sum(value.numel() for value in model.parameters()) / 1e6
         print(f"{name:34}{parameters:6.2f} M{rate(model, CHOSEN):8.0f} images/s")
+    for stages in FROZEN:
+        model = network(ecnn=False)
+        model.backbone.freeze(stages)
+        print(f"{f'that, {stages} stages of the backbone frozen':44}{rate(model, CHOSEN):8.0f} images/s")
 
 
 def show_kinds(step) -> None:

@@ -152,6 +152,20 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
         Config(initial_weights=unbroken, backbone_weights="weights.pt")
 
 
+def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
+    frozen = config(fer_tree, tmp_path / "frozen", epochs=1, frozen_stages=3)
+    tuned = frozen.model_copy(update={"initial_weights": unbroken})
+    before, after = weights(unbroken), weights(train(tuned))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [name for name in changed if name.startswith(tuple(f"backbone.stages.{stage}." for stage in range(3)))]
+    assert {name for name in before if name.startswith("backbone.stages.3.")} <= changed
+    with pytest.raises(ConfigError, match="frozen_stages is 99"):
+        train(config(fer_tree, tmp_path / "all", frozen_stages=99))
+    bare = frozen.model.model_copy(update={"backbone": None})
+    with pytest.raises(ConfigError, match="no backbone"):
+        train(frozen.model_copy(update={"model": bare, "output": tmp_path / "none"}))
+
+
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     given = Path(shutil.copytree(unbroken, tmp_path / "given"))
     replace(read_card(given), licence="for research").write(given)

@@ -160,14 +160,23 @@ def average(
     weights: Annotated[
         list[float] | None, typer.Option("--weight", help="Of each checkpoint, in their order; default: all the same.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="FER2013, to measure the average on its validation split, for its card.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Average the weights of networks that went on from the same one: often better than either, and one network."""
     log(verbose)
     with extra("averaging", "train"):
+        from cmaen.data.faces import load_for
+        from cmaen.data.splits import Split
+        from cmaen.evaluation.run import validate
         from cmaen.models.checkpoint import average_checkpoints
-    average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
+    card = average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
     typer.echo(f"averaged checkpoint: {output}")
+    if data is not None:
+        figures = validate(output, load_for(card, data, Split.VALIDATION))
+        typer.echo(f"{Split.VALIDATION.value}: accuracy {figures.accuracy:.2%}, macro-F1 {figures.macro_f1:.4f}")
 
 
 def export(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.data.splits import FaceSet
+from cmaen.card import read_card
+from cmaen.data.splits import FaceSet, Split
+from cmaen.engines import build_engine
+from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.preprocessing import PreprocessSpec
 
 BATCH_SIZE = 64
@@ -35,3 +40,23 @@ def logits_of(
         engine(spec(list(images[start : start + BATCH_SIZE]))) for start in progress(range(0, len(faces), BATCH_SIZE))
     ]
     return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)
+
+
+def validate(checkpoint: Path, faces: FaceSet) -> Metrics:
+    """Measure the weights of a checkpoint in float32, and keep accuracy and macro-F1 in its card.
+
+    Args:
+        checkpoint: Folder with a ``model.safetensors``.
+        faces: Of the validation split.
+
+    Raises:
+        CheckpointError: The weights cannot be used.
+        SplitError: The faces are of another split.
+    """
+    faces.require(Split.VALIDATION, "validation")
+    card = read_card(checkpoint)
+    logits = logits_of(faces, card.preprocess, build_engine("torch", checkpoint))
+    figures = measure(faces.labels, logits.argmax(axis=1), faces.classes)
+    kept = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+    replace(card, metrics={**card.metrics, faces.split.value: kept}).write(checkpoint)
+    return figures

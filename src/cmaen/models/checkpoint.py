@@ -68,7 +68,7 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
         checkpoints: Folders, of one architecture and one preprocessing; the first gives the card.
         weights: Of each, to be divided by their sum.
         folder: Of the new checkpoint; its card names all parts and their licences, and holds no figures, for none was
-            measured; its history is that of all parts.
+            measured yet; its history is that of all parts.
 
     Raises:
         CheckpointError: One is missing or corrupt, or they are of different kinds.

@@ -14,7 +14,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cmaen.card import Card, described, read_card
@@ -26,8 +25,7 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
 from cmaen.devices import torch_device
 from cmaen.errors import ConfigError, DataError
-from cmaen.evaluation.metrics import Metrics, measure
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import validate
 from cmaen.files import write_text
 from cmaen.history import logged
 from cmaen.losses import LossWeights, soft_targets
@@ -293,7 +291,6 @@ def _keep_best(
     prefix = "model."
     state = {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
     model.load_state_dict(state)
-    figures = _validate(model.eval(), spec, validation)
     card = Card(
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
@@ -301,20 +298,10 @@ def _keep_best(
         labels=training.classes,
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
         training=_history(config, record, best["epoch"] + 1, training),
-        metrics={Split.VALIDATION.value: {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}},
         licence=record.licence,
     )
     save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
-
-
-@torch.inference_mode()
-def _validate(model: EmotionNetwork, spec: PreprocessSpec, validation: FaceSet) -> Metrics:
-    """The figures in float32, as ``cmaen test`` gives them."""
-
-    def engine(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model(torch.from_numpy(batch)).logits.numpy(), np.float32)
-
-    return measure(validation.labels, logits_of(validation, spec, engine).argmax(axis=1), validation.classes)
+    validate(config.output / BEST, validation)
 
 
 def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> dict[str, Any]:
