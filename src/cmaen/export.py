@@ -143,8 +143,9 @@ def export(
         if not allowed.allows(parity):
             found = parity._replace(figures=None)
             raise ExportError(f"not written, for it does not compute what PyTorch does: {found}; allowed: {allowed}")
-        if parity.figures is not None and precision == "int8":  # which alone is compared on all faces
-            key = figures_of(Split.VALIDATION.value, engine, precision)
+        if validation is not None and precision == "int8":  # which alone is compared on all faces
+            assert parity.figures is not None
+            key = figures_of(validation.title, engine, precision)
             measured = {"accuracy": parity.figures.accuracy, "macro_f1": parity.figures.macro_f1}
             card = replace(card, metrics={**card.metrics, key: measured})
             card.write(draft)
@@ -168,8 +169,8 @@ def _beside(output: Path, card: Card) -> Card:
 
 def _without_file(metrics: dict[str, Any], engine: str) -> dict[str, Any]:
     """Without the figures of an engine's file that is written anew."""
-    of_file = figures_of(Split.VALIDATION.value, engine, "")
-    return {key: value for key, value in metrics.items() if not key.startswith(of_file)}
+    of_file = figures_of("", engine, "")
+    return {key: value for key, value in metrics.items() if of_file not in key}
 
 
 def _write(

@@ -115,7 +115,7 @@ def test_the_command_writes_a_tree_to_train_on(method: str, fer_tree: Path, tmp_
     with_something = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", code=2)
     assert "is not empty" in with_something
     refused = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "c", "--split", "validation", code=2)
-    assert "only Training may be used for balancing" in refused
+    assert "only train may be used for balancing" in refused
 
 
 def test_weights_need_no_new_faces(fer_tree: Path, tmp_path: Path) -> None:

@@ -151,5 +151,5 @@ def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="column"):
             by_column(faces, where, column)
     report = cmaen("test", "--data", path, "--split", "validation", "--by", "age")
-    assert "PublicTest, age old" in report
+    assert "validation, age old" in report
     assert "ECE" in report

@@ -53,7 +53,7 @@ def test(
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities, resolved
-    from cmaen.evaluation.assessment import assess, measure_robustness, metrics_csv, predictions_csv
+    from cmaen.evaluation.assessment import ALL_FACES, assess, measure_robustness, metrics_csv, predictions_csv
     from cmaen.evaluation.run import logits_of
     from cmaen.files import write_text
 
@@ -84,7 +84,7 @@ def test(
     logits = logits_of(faces, card.preprocess, network, progress=bar("batches"))
     assessment = assess(faces, logits, temperature=card.temperature, rng=np.random.default_rng(0), subsets=subsets)
     for name, headline in assessment.headlines.items():
-        show_headline(f"{faces.split.value}, {name}", headline)
+        show_headline(f"{faces.title}, {name}", headline)
     show_calibration(assessment)
     figures: dict[str, Any] = {"checkpoint": card.name, "engine": engine, **assessment.as_dict()}
     if tta:
@@ -92,7 +92,7 @@ def test(
         both = assess(
             faces, (logits + mirrored) * np.float32(0.5), temperature=card.temperature, rng=np.random.default_rng(0)
         )
-        show_headline(f"{faces.split.value}, with test-time augmentation", both.headlines["official"])
+        show_headline(f"{faces.title}, with test-time augmentation", both.headlines[ALL_FACES])
         figures["with_test_time_augmentation"] = both.as_dict()
     if robustness:
         rng = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def calibrate(
     temperature = fit_temperature(faces.labels, logits)
     figures = {"faces": len(faces), "copies": copies, "before": before.as_dict(), "cross_fitted": after.as_dict()}
     replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures}).write(folder)
-    typer.echo(f"temperature {temperature:.4f}, fitted on {len(faces)} faces of {faces.split.value} {copies} copies")
+    typer.echo(f"temperature {temperature:.4f}, fitted on {len(faces)} faces of {faces.title} {copies} copies")
     typer.echo(f"ECE, equal mass: {before.ece_equal_mass:.4f} before, {after.ece_equal_mass:.4f} cross-fitted")
 
 
@@ -183,10 +183,10 @@ def leaks(
     copies = find_copies(one, other)
     for kind, count in sorted(Counter(copy.kind for copy in copies).items()):
         images = len({copy.second for copy in copies if copy.kind == kind})
-        typer.echo(f"{kind}: {count} pairs, {images} images of {other.split.value}")
+        typer.echo(f"{kind}: {count} pairs, {images} images of {other.title}")
     affected = len({copy.second for copy in copies})
     conflicts = sum(one.labels[copy.first] != other.labels[copy.second] for copy in copies)
-    typer.echo(f"together: {affected} of {len(other)} images of {other.split.value}; {conflicts} pairs differ in label")
+    typer.echo(f"together: {affected} of {len(other)} images of {other.title}; {conflicts} pairs differ in label")
     if output is not None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, ("kind", "first", "first_label", "second", "second_label", "correlation"))
@@ -260,5 +260,5 @@ def _without_copies(faces: FaceSet, card: Card, data: Path) -> dict[str, FaceSet
         for kind in ("exact", "near")
     }
     if not all(map(len, subsets.values())):
-        raise SplitError(f"every face of {faces.split.value} has a copy in {training.split.value}")
+        raise SplitError(f"every face of {faces.title} has a copy in {training.title}")
     return subsets

@@ -175,8 +175,9 @@ def average(
     card = average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
     typer.echo(f"averaged checkpoint: {output}")
     if data is not None:
-        figures = validate(output, load_for(card, data, Split.VALIDATION))
-        typer.echo(f"{Split.VALIDATION.value}: accuracy {figures.accuracy:.2%}, macro-F1 {figures.macro_f1:.4f}")
+        validation = load_for(card, data, Split.VALIDATION)
+        figures = validate(output, validation)
+        typer.echo(f"{validation.title}: accuracy {figures.accuracy:.2%}, macro-F1 {figures.macro_f1:.4f}")
 
 
 def export(

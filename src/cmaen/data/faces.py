@@ -107,7 +107,7 @@ def load_faces(
     else:
         raise DataError(f"{path} is neither a folder, a zip nor a CSV")
     if not len(faces):
-        raise SplitError(f"{path} holds no readable image of the split {split.folder} ({split.value})")
+        raise SplitError(f"{path} holds no readable image of the split {split.folder}")
     if colour and (faces.images == faces.images[..., :1]).all():
         raise DataError(
             f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"

@@ -59,7 +59,9 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
             mixed, images = True, [resize(before, side) for before in images]
         image = resize(image, side) if mixed else image
         if (len(images) + 1) * image.size > MAX_TOTAL:
-            raise DataError(f"the faces of {split.value} take more than {MAX_TOTAL:,} bytes of memory; scale them down")
+            raise DataError(
+                f"the faces of the split {split.folder} take more than {MAX_TOTAL:,} bytes of memory; scale them down"
+            )
         images.append(image)
         labels.append(label)
         names.append(name)

@@ -81,6 +81,14 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def title(self) -> str:
+        """What their split is called: by FER2013's word if their files bear it, else by the folder's name."""
+        first = self.names[0].rpartition("/")[2] if self.names else ""
+        if first.startswith(tuple(f"{split.value}_" for split in Split)):
+            return self.split.value
+        return "validation and test" if self.split is Split.BOTH else self.split.folder
+
     def require(self, split: Split, purpose: str) -> None:
         """Refuse to go on with the faces of any other split.
 
@@ -88,7 +96,7 @@ class FaceSet:
             SplitError: These are not the faces of ``split``.
         """
         if self.split is not split:
-            raise SplitError(f"only {split.value} may be used for {purpose}, and these faces are of {self.split.value}")
+            raise SplitError(f"only {split.folder} may be used for {purpose}, and these faces are of {self.title}")
 
     def select(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
         """The faces at a mask or at indices, still of the same split."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.ferplus import vote_distribution
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.splits import FaceSet
 from cmaen.engines import Engine, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import Agreement, agreement
@@ -24,7 +24,7 @@ from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
-OFFICIAL = "official"
+ALL_FACES = "all faces"
 
 
 class Headline(NamedTuple):
@@ -41,8 +41,8 @@ class Assessment:
     """What was measured of a network on a split.
 
     Attributes:
-        split: Which.
-        headlines: By the name of the set: all faces (``official``), those without a copy in Training.
+        split: Its name, see :attr:`cmaen.data.splits.FaceSet.title`.
+        headlines: By the name of the set: :data:`ALL_FACES`, those without a copy in Training.
         auc, average_precision: Of all faces.
         auc_by_emotion, average_precision_by_emotion: One emotion against the rest; without those that have no faces.
         temperature: Of the checkpoint.
@@ -52,7 +52,7 @@ class Assessment:
         agreement: With the annotators of FER+, where their votes were given.
     """
 
-    split: Split
+    split: str
     headlines: Mapping[str, Headline]
     auc: Summary
     average_precision: Summary
@@ -66,7 +66,6 @@ class Assessment:
     def as_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         values = asdict(self)
-        values["split"] = self.split.value
         values["headlines"] = {
             name: {
                 **headline.metrics.as_dict(),
@@ -106,7 +105,7 @@ def assess(
         raise DataError(f"all faces are labelled {classes[faces.labels[0]]}; measuring needs two classes at least")
     labels, answers = faces.labels, probabilities(logits, temperature)
     row_of = {name: row for row, name in enumerate(faces.names)}
-    headlines = {OFFICIAL: _headline(labels, answers, classes, rng)}
+    headlines = {ALL_FACES: _headline(labels, answers, classes, rng)}
     for name, subset in (subsets or {}).items():
         rows = np.array([row_of[key] for key in subset.names])
         headlines[name] = _headline(labels[rows], answers[rows], classes, rng)
@@ -117,7 +116,7 @@ def assess(
         voted = faces.votes.sum(axis=1) > 0
         annotators = agreement(labels, answers, vote_distribution(faces), voted)
     return Assessment(
-        split=faces.split,
+        split=faces.title,
         headlines=headlines,
         auc=auc(labels, answers),
         average_precision=average_precision(labels, answers),

@@ -16,7 +16,7 @@ from cmaen.card import Card
 from cmaen.data.splits import FaceSet
 from cmaen.engines import probabilities
 from cmaen.evaluation import gallery, plots
-from cmaen.evaluation.assessment import OFFICIAL, Assessment
+from cmaen.evaluation.assessment import ALL_FACES, Assessment
 from cmaen.evaluation.calibration import cross_fitted
 from cmaen.evaluation.cost import Cost
 from cmaen.files import replacing, write_text
@@ -137,7 +137,7 @@ def draw_report(
     page = environment.get_template(PAGE).render(
         card=card,
         assessment=assessment,
-        official=assessment.headlines[OFFICIAL].metrics,
+        whole=assessment.headlines[ALL_FACES],
         pictures={name: Markup(picture.svg) for name, picture in drawn.items()},
         robustness=robustness,
         maps=list(inside.maps[0].pictures) if inside else [],
@@ -164,7 +164,7 @@ def _figures(
         "cross-fitted": cross_fitted(faces.labels, logits),
     }
     figures: dict[str, Figure | None] = {
-        "confusion": plots.confusion(assessment.headlines[OFFICIAL].metrics.confusion, classes),
+        "confusion": plots.confusion(assessment.headlines[ALL_FACES].metrics.confusion, classes),
         "roc": plots.roc(faces.labels, answers, classes),
         "precision-recall": plots.precision_recall(faces.labels, answers, classes),
         "reliability": plots.reliability_diagram(faces.labels, honest),

@@ -58,5 +58,5 @@ def validate(checkpoint: Path, faces: FaceSet) -> Metrics:
     logits = logits_of(faces, card.preprocess, build_engine("torch", checkpoint))
     figures = measure(faces.labels, logits.argmax(axis=1), faces.classes)
     kept = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
-    replace(card, metrics={**card.metrics, faces.split.value: kept}).write(checkpoint)
+    replace(card, metrics={**card.metrics, faces.title: kept}).write(checkpoint)
     return figures

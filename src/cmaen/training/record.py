@@ -85,7 +85,12 @@ class Record:
         Raises:
             ConfigError: Faces, votes or teachers differ; the message names which.
         """
-        names = {"training": "Training", "validation": "PublicTest", "votes": "votes", "teachers": "teachers"}
+        names = {
+            "training": "training faces",
+            "validation": "validation faces",
+            "votes": "votes",
+            "teachers": "teachers",
+        }
         differing = [name for part, name in names.items() if getattr(self.sources, part) != getattr(sources, part)]
         if differing:
             raise ConfigError(

@@ -297,19 +297,19 @@ def _keep_best(
         preprocess=spec,
         labels=training.classes,
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
-        training=_history(config, record, best["epoch"] + 1, training),
+        training=_history(config, record, best["epoch"] + 1, training, validation),
         licence=record.licence,
     )
     save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
     validate(config.output / BEST, validation)
 
 
-def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> dict[str, Any]:
+def _history(config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet) -> dict[str, Any]:
     """What a card says of the training; paths are cut to their names, for a card travels."""
     assert config.data.path is not None
     return {
         "data": config.data.path.name,
-        "split": Split.TRAIN.value,
+        "split": training.title,
         "images": len(training),
         "sha256": record.sources.training,
         "images_by_emotion": training.counts(),
@@ -317,7 +317,7 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet) -> 
         "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
         "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
         "pretraining": record.pretraining,
-        "chosen_on": Split.VALIDATION.value,
+        "chosen_on": validation.title,
         "epochs": epochs,
         "seed": config.seed,
         "loss": config.loss.model_dump(mode="json"),
