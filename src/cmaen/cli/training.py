@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.card import read_card, shipped_checkpoint
-from cmaen.cli.console import Data, Verbose, bar, extra, log
+from cmaen.cli.console import Data, Device, Verbose, bar, extra, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 
@@ -137,6 +137,7 @@ def answers(
     checkpoint: Annotated[Path, typer.Option(help="Folder of the teacher.")],
     output: Annotated[Path, typer.Option(help="File, ending in .npz, for distillation.teachers.")],
     data: Data = None,
+    device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
     """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
@@ -149,7 +150,7 @@ def answers(
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
     faces = load_for(read_card(checkpoint), data or find_data(), Split.TRAIN)
-    kept = KeptAnswers.ask(faces, checkpoint, bar("batches"))
+    kept = KeptAnswers.ask(faces, checkpoint, bar("batches"), device=device)
     kept.write(output)
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 

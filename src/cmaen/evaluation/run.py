@@ -42,12 +42,13 @@ def logits_of(
     return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)
 
 
-def validate(checkpoint: Path, faces: FaceSet) -> Metrics:
+def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> Metrics:
     """Measure the weights of a checkpoint in float32, and keep accuracy and macro-F1 in its card.
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
         faces: Of the validation split.
+        device: That computes, see :func:`cmaen.devices.torch_device`.
 
     Raises:
         CheckpointError: The weights cannot be used.
@@ -55,7 +56,7 @@ def validate(checkpoint: Path, faces: FaceSet) -> Metrics:
     """
     faces.require(Split.VALIDATION, "validation")
     card = read_card(checkpoint)
-    logits = logits_of(faces, card.preprocess, build_engine("torch", checkpoint))
+    logits = logits_of(faces, card.preprocess, build_engine("torch", checkpoint, device=device))
     figures = measure(faces.labels, logits.argmax(axis=1), faces.classes)
     kept = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
     replace(card, metrics={**card.metrics, faces.title: kept}).write(checkpoint)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cmaen.card import ONNX, SAFETENSORS, Card, described, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
+from cmaen.devices import torch_device
 from cmaen.engines import build_engine, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.run import logits_of
@@ -42,8 +43,15 @@ class KeptAnswers(NamedTuple):
     about: dict[str, Any]
 
     @classmethod
-    def ask(cls, faces: FaceSet, teacher: Path, progress: Progress = iter) -> KeptAnswers:
+    def ask(cls, faces: FaceSet, teacher: Path, progress: Progress = iter, *, device: str = "cpu") -> KeptAnswers:
         """Ask a checkpoint.
+
+        Args:
+            faces: Of Training.
+            teacher: Its folder.
+            progress: Wraps the loop over the batches, to show how far it is.
+            device: That computes, see :func:`cmaen.devices.torch_device`. The CPU asks the network that predicts, where
+                there is one; a GPU asks the trained weights.
 
         Raises:
             CheckpointError: It is missing or corrupt.
@@ -58,7 +66,7 @@ class KeptAnswers(NamedTuple):
             "training": card.training,
             "metrics": card.metrics,
         }
-        return cls(_asked(faces, teacher, card, progress).astype(np.float16), about)
+        return cls(_asked(faces, teacher, card, progress, device).astype(np.float16), about)
 
     @classmethod
     def read(cls, path: Path) -> KeptAnswers:
@@ -113,7 +121,13 @@ def teacher_described(teacher: Path) -> str:
 
 
 def teacher_answers(
-    faces: FaceSet, teachers: Sequence[Path], *, temperature: float, cache: Path, shares: Sequence[float] = ()
+    faces: FaceSet,
+    teachers: Sequence[Path],
+    *,
+    temperature: float,
+    cache: Path,
+    shares: Sequence[float] = (),
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """The mean answer of the teachers to each face and its mirror image, float32 [N, 7], rows summing to 1.
 
@@ -126,6 +140,7 @@ def teacher_answers(
         temperature: Divides the logits; above 1 the answers are softer.
         cache: Folder where the logits are kept, by the weights and the faces that they come from.
         shares: Of each teacher in the mean; none: all the same.
+        device: That computes, see :meth:`KeptAnswers.ask`.
 
     Raises:
         CheckpointError: A teacher is missing or corrupt.
@@ -133,7 +148,7 @@ def teacher_answers(
         SplitError: The faces are of another split.
     """
     faces.require(Split.TRAIN, "distillation")
-    answers = [probabilities(_logits(faces, teacher, cache), temperature).mean(axis=0) for teacher in teachers]
+    answers = [probabilities(_logits(faces, teacher, cache, device), temperature).mean(axis=0) for teacher in teachers]
     return match_prior(np.average(answers, axis=0, weights=shares or None), faces.labels).astype(np.float32)
 
 
@@ -149,7 +164,7 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     return answers
 
 
-def _logits(faces: FaceSet, teacher: Path, cache: Path) -> NDArray[np.float32]:
+def _logits(faces: FaceSet, teacher: Path, cache: Path, device: str) -> NDArray[np.float32]:
     """float32 [2, N, 7]: of the faces and of their mirror images."""
     if teacher.suffix == ANSWERS:
         return KeptAnswers.read(teacher).to(faces, teacher)
@@ -161,15 +176,18 @@ def _logits(faces: FaceSet, teacher: Path, cache: Path) -> NDArray[np.float32]:
             return np.asarray(np.load(path), np.float32)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path} is damaged; delete it to have it made again: {error}") from error
-    logits = _asked(faces, teacher, card)
+    logits = _asked(faces, teacher, card, iter, device)
     with replacing(path) as temporary:
         np.save(temporary, logits)
     return logits
 
 
-def _asked(faces: FaceSet, teacher: Path, card: Card, progress: Progress = iter) -> NDArray[np.float32]:
+def _asked(faces: FaceSet, teacher: Path, card: Card, progress: Progress, device: str) -> NDArray[np.float32]:
     log.info("asking the teacher %s about %d faces", card.name, len(faces))
-    engine = build_engine("onnx" if (folder_of(teacher) / ONNX).is_file() else "torch", teacher)
+    if torch_device(device).type == "cpu" and (folder_of(teacher) / ONNX).is_file():
+        engine = build_engine("onnx", teacher)
+    else:
+        engine = build_engine("torch", teacher, device=device)
     return np.stack(
         [logits_of(faces, card.preprocess, engine, mirrored=mirrored, progress=progress) for mirrored in (False, True)]
     )

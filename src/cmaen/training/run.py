@@ -206,6 +206,7 @@ def _answers(training: FaceSet, config: Config) -> Tensor | None:
             temperature=distillation.temperature,
             cache=distillation.cache,
             shares=distillation.shares,
+            device=config.training.device,
         )
     )
 
@@ -301,7 +302,7 @@ def _keep_best(
         licence=record.licence,
     )
     save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
-    validate(config.output / BEST, validation)
+    validate(config.output / BEST, validation, device=config.training.device)
 
 
 def _history(config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet) -> dict[str, Any]:

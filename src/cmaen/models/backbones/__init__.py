@@ -11,11 +11,13 @@ from pathlib import Path
 from cmaen.errors import ConfigError
 from cmaen.models.backbones.base import Backbone, StagedBackbone, adapt_statistics
 from cmaen.models.backbones.efficientnet import efficientnet_v2_s
+from cmaen.models.backbones.efficientnet_lite import efficientnet_lite2
 from cmaen.models.backbones.mobilenet import mobilenet_v1
 from cmaen.models.backbones.resnet import resnet18
 from cmaen.models.backbones.sface import sface
 
 BACKBONES: dict[str, Callable[[str | Path | None], Backbone]] = {
+    "efficientnet_lite2": efficientnet_lite2,
     "efficientnet_v2_s": efficientnet_v2_s,
     "mobilenet_v1": mobilenet_v1,
     "resnet18": resnet18,

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
 
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
 
 class Backbone(nn.Module):
     """Gives the maps at strides 8, 16 and 32.
@@ -61,6 +64,27 @@ class StagedBackbone(Backbone):
                 maps.append(x)
         low, middle, high = maps
         return low, middle, high
+
+
+class Rescaled(nn.Module):
+    """The project's input, RGB less ImageNet's mean and divided by its deviation, in the units of another network.
+
+    Args:
+        less, by: Its units are RGB from 0 to 255, less the one and divided by the other.
+    """
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self, *, less: float, by: float) -> None:
+        super().__init__()
+        mean, deviation = (255 * torch.tensor(value).view(1, 3, 1, 1) for value in (_MEAN, _STD))
+        self.register_buffer("gain", deviation / by, persistent=False)
+        self.register_buffer("shift", (mean - less) / by, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] -> the same shape."""
+        return x * self.gain + self.shift
 
 
 def load_torchvision(network: nn.Module, weights: str | Path | None, published: type) -> None:

@@ -30,7 +30,7 @@ def _relu6(x: Tensor) -> Tensor:
 
 
 class ConvNorm(nn.Module):
-    """A 3x3 or 1x1 convolution, BatchNorm and an activation.
+    """A convolution with an odd kernel, BatchNorm and an activation.
 
     Args:
         channels_in, channels, kernel, stride, groups: Of the convolution.
@@ -60,15 +60,16 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H / stride, W / stride]; H and W are even where the stride is 2."""
         weight, groups = self.conv.weight, self.conv.groups
+        reach = weight.shape[-1] // 2
         if self.stride == 1:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
+            x = F.conv2d(x, weight, padding=reach, groups=groups)
         elif groups > 1 and self.training and x.is_cpu and x.dtype == torch.bfloat16:
             first = 0 if self.centred else 1
-            x = F.conv2d(x, weight, padding=1, groups=groups)[:, :, first::2, first::2]
+            x = F.conv2d(x, weight, padding=reach, groups=groups)[:, :, first::2, first::2]
             x = x.contiguous(memory_format=torch.channels_last)
         else:
-            before = 1 if self.centred else 0
-            x = F.conv2d(F.pad(x, (before, 1, before, 1)), weight, stride=2, groups=groups)
+            before = reach if self.centred else reach - 1
+            x = F.conv2d(F.pad(x, (before, reach, before, reach)), weight, stride=2, groups=groups)
         return self.activation(self.norm(x))
 
 

