@@ -128,6 +128,24 @@ def test_sface_is_restored_from_its_own_weights_and_from_no_others(tmp_path: Pat
             build_backbone("sface", tmp_path / name)
 
 
+def test_the_published_efficientnet_lite2_is_taken_without_its_classifier_and_nothing_else_is(tmp_path: Path) -> None:
+    original = build_backbone("efficientnet_lite2").eval()
+    layers = list(original.state_dict().values())
+    published = {"_conv_stem.weight": layers[0]} | {f"_blocks.{i}": layer for i, layer in enumerate(layers[1:])}
+    classifier = {"_fc.weight": torch.zeros(1000, 1280), "_fc.bias": torch.zeros(1000)}
+    torch.save(published | classifier, tmp_path / "published.pth")
+    torch.save(original.state_dict(), tmp_path / "own.pt")
+    images = torch.randn(2, 3, 64, 64)
+    for name in ("published.pth", "own.pt"):
+        restored = build_backbone("efficientnet_lite2", tmp_path / name).eval()
+        assert torch.equal(original(images)[-1], restored(images)[-1])
+    torch.save(dict(list(published.items())[:-6]), tmp_path / "short.pth")
+    torch.save(build_backbone("mobilenet_v1").state_dict(), tmp_path / "other.pt")
+    for name in ("short.pth", "other.pt"):
+        with pytest.raises(CheckpointError, match="EfficientNet-lite2"):
+            build_backbone("efficientnet_lite2", tmp_path / name)
+
+
 def faceres_like(folder: Path, rng: np.random.Generator) -> Path:
     """A TensorFlow.js model with the names and shapes of faceres-deep and random values."""
     tensors = {"conv1/convolution/merged_input": (3, 3, 3, 32), "conv1_bn/batchnorm_1/sub": (32,)}

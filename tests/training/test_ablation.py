@@ -44,7 +44,7 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert rows[1].difference is not None
     assert rows[1].difference[0] == pytest.approx(rows[1].accuracy - rows[0].accuracy)
     budget = budget_of(plan, [0, 1])
-    assert "32 images of Training, 1 epochs, 64 pixels" in budget
+    assert "32 training images, 1 epochs, 64 pixels" in budget
     assert markdown(rows, budget).count("\n|") == 3
     assert json.loads(as_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from cmaen.card import described, read_card
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
+from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, DataError, SplitError
 from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers, teacher_described
 
@@ -70,6 +71,25 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
         teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):
         KeptAnswers.ask(load_faces(fer_tree, Split.VALIDATION), checkpoint)
+
+
+@pytest.mark.parametrize(("device", "engine"), [("cpu", "onnx"), ("cuda", "torch")])
+def test_a_gpu_asks_the_trained_weights(
+    device: str, engine: str, fer_tree: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    built = []
+
+    def noted(name: str, folder: Path, **options: str) -> object:
+        built.append((name, options.get("device", "cpu")))
+        return build_engine(name, folder)
+
+    monkeypatch.setattr("cmaen.training.distillation.build_engine", noted)
+    monkeypatch.setattr("cmaen.training.distillation.torch_device", torch.device)
+    answers = KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), checkpoint, device=device)
+    assert built == [(engine, device)]
+    assert np.isfinite(answers.logits).all()
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04"])

@@ -268,7 +268,7 @@ def test_what_is_never_learnt_is_said_and_one_class_refused(
         run.read_data(DataConfig(path=root), colour=False, side=48)
 
     read("happy", "sad")
-    assert "no face of Training is angry or disgust or fear or neutral or surprise" in caplog.text
+    assert "no training face is angry or disgust or fear or neutral or surprise" in caplog.text
     with pytest.raises(DataError, match=r"one class alone, .*: happy \(8\)"):
         read("happy")
 

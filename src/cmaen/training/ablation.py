@@ -167,11 +167,11 @@ def as_json(rows: Sequence[Row], budget: str) -> str:
 
 def budget_of(config: Config, seeds: Sequence[int]) -> str:
     """What each run was given, in a sentence."""
-    images = "all images" if config.data.limit is None else f"{config.data.limit:,} images"
+    images = "all" if config.data.limit is None else f"{config.data.limit:,}"
     return (
-        f"Each run: {images} of Training, {config.training.epochs} epochs, {config.preprocess.image_size} pixels, "
-        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch chosen on PublicTest, "
-        "which the figures are of; one crop, no test-time augmentation."
+        f"Each run: {images} training images, {config.training.epochs} epochs, {config.preprocess.image_size} pixels, "
+        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch chosen on the "
+        "validation split, which the figures are of; one crop, no test-time augmentation."
     )
 
 

@@ -163,7 +163,7 @@ def _require_classes(training: FaceSet) -> None:
     if len(there) < 2:
         raise DataError(f"there is one class alone, and two are needed to tell apart: {there[0]}")
     if missing := [name for name, count in counts.items() if not count]:
-        log.warning("no face of Training is %s: that will never be answered", " or ".join(missing))
+        log.warning("no training face is %s: that will never be answered", " or ".join(missing))
 
 
 def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Sources:
