@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.cli.console import Checkpoint, Data, EngineDevice, EngineName, Verbose, bar, extra, log, progress
+from cmaen.cli.console import (
+    Checkpoint,
+    Data,
+    EngineDevice,
+    EngineName,
+    Verbose,
+    bar,
+    extra,
+    keep_freed_memory,
+    log,
+    progress,
+)
 from cmaen.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
@@ -44,6 +55,7 @@ def test(
 ) -> None:
     """Measure a checkpoint on a split of FER2013: one crop, and what is asked for beside it."""
     log(verbose)
+    keep_freed_memory()
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
@@ -130,6 +142,7 @@ def calibrate(
 ) -> None:
     """Fit a checkpoint's temperature on the validation split, so that "0.8" means 80 %, and keep it in the card."""
     log(verbose)
+    keep_freed_memory()
     from dataclasses import replace
 
     from cmaen.card import folder_of, read_card

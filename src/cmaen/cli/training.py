@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.card import read_card, shipped_checkpoint
-from cmaen.cli.console import Data, Device, Verbose, bar, extra, log
+from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 
@@ -47,7 +47,7 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
-    _log(verbose)
+    _begin(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
@@ -83,7 +83,7 @@ def train_enhancer(
     verbose: Verbose = False,
 ) -> None:
     """Train a light network of super-resolution or colour, for cmaen enhance."""
-    _log(verbose)
+    _begin(verbose)
     with extra("training an enhancer", "enhance"):
         from cmaen.config import load_enhancer_config, parse_overrides
         from cmaen.training.enhancers import train_enhancer as run
@@ -112,7 +112,7 @@ def ablate(
     verbose: Verbose = False,
 ) -> None:
     """Train the network again with one thing changed after the other, and tabulate; called again, it goes on."""
-    _log(verbose)
+    _begin(verbose)
     with extra("the ablation study", "report"):
         from cmaen.config import load_config, parse_overrides, read_variants
         from cmaen.evaluation import plots
@@ -142,6 +142,7 @@ def answers(
 ) -> None:
     """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
     log(verbose)
+    keep_freed_memory()
     with extra("distillation", "train"):
         from cmaen.data.faces import find_data, load_for
         from cmaen.data.splits import Split
@@ -168,6 +169,7 @@ def average(
 ) -> None:
     """Average the weights of networks that went on from the same one: often better than either, and one network."""
     log(verbose)
+    keep_freed_memory()
     with extra("averaging", "train"):
         from cmaen.data.faces import load_for
         from cmaen.data.splits import Split
@@ -195,6 +197,7 @@ def export(
 ) -> None:
     """Write the file that predicting needs, if it computes what the trained network does."""
     log(verbose)
+    keep_freed_memory()
     with extra("exporting", "train"):
         from cmaen.data.faces import load_for
         from cmaen.data.splits import Split
@@ -208,8 +211,9 @@ def export(
     )
 
 
-def _log(verbose: bool) -> None:
-    """The epochs on the log where no progress bar shows them, and always what a run computes in."""
+def _begin(verbose: bool) -> None:
+    """The epochs on the log where no progress bar shows them, and always what a run computes in; memory that is kept."""
+    keep_freed_memory()
     log(verbose or not sys.stderr.isatty())
     logging.getLogger("cmaen.training.precision").setLevel(logging.INFO)
 
