@@ -212,7 +212,7 @@ def export(
 
 
 def _begin(verbose: bool) -> None:
-    """The epochs on the log where no progress bar shows them, and always what a run computes in; memory that is kept."""
+    """Keep memory, and log the epochs where no progress bar shows them, and always what a run computes in."""
     keep_freed_memory()
     log(verbose or not sys.stderr.isatty())
     logging.getLogger("cmaen.training.precision").setLevel(logging.INFO)
