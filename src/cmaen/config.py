@@ -180,6 +180,7 @@ class TrainingConfig(LoopConfig):
     weighted: bool = Field(False, description="draw every emotion as often, see cmaen balance --method weighted")
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     frozen_stages: int = Field(0, ge=0, description="the first so many of the backbone learn no more")
+    sharpness: float = Field(0.0, ge=0, description="radius of sharpness-aware minimisation; 0 is off")
     operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")

@@ -99,6 +99,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         optimisation=optimisation_of(settings),
         seed=config.seed,
         classes=len(training.classes),
+        sharpness=settings.sharpness,
     )
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
