@@ -13,8 +13,8 @@ PYTHON ?= python3
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 
-SEEDS = 21 22
-SECOND_GENERATION = ba9f32e
+SEEDS = 71 72
+THIRD_GENERATION = ccc62a2
 
 TEACHERS = faceres-5 faceres-6 sface-9
 PROCESSES = 1
@@ -47,13 +47,13 @@ runs/averaged/card.json: $(SEEDS:%=runs/shipped-%/best/card.json)
 	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA)
 	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA)
 
-runs/shipped-%/best/card.json: runs/second-generation/card.json .venv/ready
+runs/shipped-%/best/card.json: runs/third-generation/card.json .venv/ready
 	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) --votes $(VOTES) --seed $* \
 	    --output runs/shipped-$* $(if $(wildcard runs/shipped-$*/last.ckpt),--resume)
 
-runs/second-generation/card.json:
+runs/third-generation/card.json:
 	mkdir -p $(@D)
-	git archive $(SECOND_GENERATION) src/cmaen/weights | tar x -m -C $(@D) --strip-components 3
+	git archive $(THIRD_GENERATION) src/cmaen/weights | tar x -m -C $(@D) --strip-components 3
 
 teachers: $(TEACHERS:%=teachers/%.npz)
 

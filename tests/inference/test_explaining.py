@@ -19,7 +19,7 @@ def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
     for kind in ("gradient", "emotion_head"):
         cmaen("inference", "--image", photo, "--explain", tmp_path / f"{kind}.png", "--explain-map", kind)
         maps[kind] = read_image(tmp_path / f"{kind}.png")
-    assert maps["gradient"].shape == (128, 128, 3)
+    assert maps["gradient"].shape == (160, 160, 3)
     assert (maps["gradient"] != maps["emotion_head"]).any()
     arguments = ("inference", "--image", photo, "--explain", tmp_path / "x.png", "--explain-map")
     assert "has no cross modal to explain with" in cmaen(*arguments, "cross_modal", code=2)

@@ -90,7 +90,7 @@ def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portr
     answers = client.post("/v1/predict?explain=true", files=files(portrait, picture(), b"text")).json()
     kind, _, content = answers[0]["faces"][0]["explanation"].partition(",")
     assert kind == "data:image/png;base64"
-    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (128, 128)
+    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (160, 160)
     assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
 
 

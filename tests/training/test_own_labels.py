@@ -48,7 +48,7 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path) -> N
     assert "1 unreadable images left out" in said
     card = read_card(run / "best")
     assert card.labels == SHAPES
-    assert card.preprocess.image_size == 128
+    assert card.preprocess.image_size == 160
     assert card.metrics["validation"]["accuracy"] > 0.6
     report = tmp_path / "report"
     text = cmaen("test", "--checkpoint", run / "best", "--data", data, "--output", report)
