@@ -74,19 +74,16 @@ class PreprocessSpec:
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Face crops, uint8 [h, w, 3] RGB or [h, w] grey of any size, to float32 [B, 3, image_size, image_size]."""
         inputs = np.empty((len(crops), 3, self.image_size, self.image_size), np.float32)
+        scale, shift = self.scale_and_shift
         for face, crop in zip(inputs, crops, strict=True):
-            face[:] = self.normalise(self._resized(crop))
+            np.multiply(self._resized(crop), scale, out=face)
+            face += shift
         return inputs
 
     @property
     def side(self) -> int:
         """Pixels of a face that carry detail: more of them are taken from no crop."""
         return self.source_size or self.image_size
-
-    def normalise(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [..., 3 or 1, H, W] on the scale 0 to 255 -> [..., 3, H, W] of about mean 0 and deviation 1."""
-        scale, shift = self.scale_and_shift
-        return faces * scale + shift
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

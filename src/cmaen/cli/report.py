@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCATTERED = 1500
 MAPPED = 2
 """Faces of each label whose maps are shown."""
-RUNS = {1: 200, 64: 40}
+RUNS = {1: 100, 64: 20}
 """Of the timing, by the size of the batch."""
 
 
