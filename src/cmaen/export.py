@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,20 +21,18 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import FEATURES, LOGITS, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import Metrics, measure
-from cmaen.evaluation.run import BATCH_SIZE, logits_of
+from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing, sha256
 from cmaen.history import read_history, write_history
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
+from cmaen.quantisation import quantise
 
 PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf16", "int8")}
 OPSET = 20
 _PARITY_FACES = 500
 _CALIBRATION_FACES = 512
-_SENSITIVE = re.compile(r"model\.backbone\.stages\.[01]\.")
-"""Weights of the backbone's first two stages: in 8 bits they cost a point of accuracy, and are a small part of the time
-(docs/experiments.md)."""
 _NOISE = 64
 
 
@@ -179,7 +174,7 @@ def _write(
     plain = folder / "plain.onnx"
     _write_onnx(model, spec.image_size, plain)
     if precision == "int8" and training is not None:
-        _quantise(plain, spec, training)
+        quantise(plain, spec, _some(training, _CALIBRATION_FACES))
     if engine == "openvino":
         _write_openvino(plain, folder / OPENVINO, half=precision in ("fp16", "bf16"))
     else:
@@ -225,43 +220,6 @@ def _write_openvino(source: Path, path: Path, *, half: bool) -> None:
     except ImportError as error:
         raise MissingExtraError("the format openvino", "fast") from error
     openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=half)
-
-
-def _quantise(path: Path, spec: PreprocessSpec, training: FaceSet) -> None:
-    """Weights and activations to 8 bits, in place; the scales from what training faces excite."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    training.require(Split.TRAIN, "calibrating int8")
-    some = _some(training, _CALIBRATION_FACES)
-
-    class Faces(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.batches: Iterator[dict[str, NDArray[np.float32]]] = (
-                {"images": spec(list(some.images[start : start + BATCH_SIZE]))}
-                for start in range(0, len(some), BATCH_SIZE)
-            )
-
-        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            return next(self.batches, None)
-
-    quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
-    in_float = [
-        node.name
-        for node in onnx.load(str(path)).graph.node
-        if node.op_type == "LayerNormalization" or any(_SENSITIVE.match(name) for name in node.input)
-    ]
-    quantize_static(
-        str(path),
-        str(path),
-        Faces(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,  # 7-bit weights: processors without VNNI add pairs of products in 16 bits
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=in_float,
-    )
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -8,7 +8,9 @@ import pytest
 
 pytest.importorskip("captum")
 
+from cmaen.card import read_card
 from cmaen.images import read_image
+from cmaen.inference.predictor import shipped_checkpoint
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 
@@ -19,7 +21,8 @@ def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
     for kind in ("gradient", "emotion_head"):
         cmaen("inference", "--image", photo, "--explain", tmp_path / f"{kind}.png", "--explain-map", kind)
         maps[kind] = read_image(tmp_path / f"{kind}.png")
-    assert maps["gradient"].shape == (160, 160, 3)
+    side = read_card(shipped_checkpoint()).preprocess.image_size
+    assert maps["gradient"].shape == (side, side, 3)
     assert (maps["gradient"] != maps["emotion_head"]).any()
     arguments = ("inference", "--image", photo, "--explain", tmp_path / "x.png", "--explain-map")
     assert "has no cross modal to explain with" in cmaen(*arguments, "cross_modal", code=2)

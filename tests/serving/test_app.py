@@ -15,6 +15,8 @@ from httpx import ASGITransport, AsyncClient, Response
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
+from cmaen.card import read_card
+from cmaen.inference.predictor import shipped_checkpoint
 from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains
@@ -90,7 +92,8 @@ def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portr
     answers = client.post("/v1/predict?explain=true", files=files(portrait, picture(), b"text")).json()
     kind, _, content = answers[0]["faces"][0]["explanation"].partition(",")
     assert kind == "data:image/png;base64"
-    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (160, 160)
+    side = read_card(shipped_checkpoint()).preprocess.image_size
+    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (side, side)
     assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
 
 

@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 
 from cmaen import EmotionPredictor
 from cmaen.card import read_card
+from cmaen.inference.predictor import shipped_checkpoint
 from tests.test_cli import cmaen
 
 SHAPES = ("circle", "cross", "stripes")
@@ -48,7 +49,7 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path) -> N
     assert "1 unreadable images left out" in said
     card = read_card(run / "best")
     assert card.labels == SHAPES
-    assert card.preprocess.image_size == 160
+    assert card.preprocess == read_card(shipped_checkpoint()).preprocess
     assert card.metrics["validation"]["accuracy"] > 0.6
     report = tmp_path / "report"
     text = cmaen("test", "--checkpoint", run / "best", "--data", data, "--output", report)
