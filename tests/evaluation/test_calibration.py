@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from cmaen.engines import probabilities
-from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature, reliability
+from cmaen.evaluation.calibration import (
+    calibration,
+    calibration_by_chance,
+    cross_fitted,
+    fit_temperature,
+    reliability,
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,16 @@ def test_cross_fitting_mends_what_did_not_fit_it(honest: tuple[np.ndarray, np.nd
     assert before.ece_equal_mass > 0.1
     assert after.ece_equal_mass < 0.02
     assert np.array_equal(cross_fitted(labels, overconfident).argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_exact_probabilities_show_what_chance_makes_and_others_more(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, logits = honest
+    chance = calibration_by_chance(probabilities(logits), np.random.default_rng(1))
+    exact = calibration(labels, probabilities(logits))
+    assert chance.ece_equal_mass == pytest.approx(np.sqrt(2 / np.pi * 0.24 * 15 / 6000), abs=0.003)  # 400 faces a bin
+    assert exact.ece_equal_mass == pytest.approx(chance.ece_equal_mass, abs=0.01)
+    assert exact.nll == pytest.approx(chance.nll, abs=0.03)
+    assert exact.mean_confidence == pytest.approx(chance.mean_confidence)
+    assert calibration(labels, probabilities(logits, 0.7)).ece_equal_mass > 3 * chance.ece_equal_mass
+    few = calibration_by_chance(probabilities(logits)[:300], np.random.default_rng(1))
+    assert few.ece_equal_mass > 3 * chance.ece_equal_mass

@@ -16,7 +16,13 @@ from cmaen.data.splits import FaceSet
 from cmaen.engines import Engine, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import Agreement, agreement
-from cmaen.evaluation.calibration import Calibration, calibration, cross_fitted, fit_temperature
+from cmaen.evaluation.calibration import (
+    Calibration,
+    calibration,
+    calibration_by_chance,
+    cross_fitted,
+    fit_temperature,
+)
 from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from cmaen.evaluation.curves import Summary, auc, average_precision, one_hot, precision_recall_curve, roc_curve
 from cmaen.evaluation.intervals import Interval, bootstrap
@@ -46,8 +52,9 @@ class Assessment:
         auc, average_precision: Of all faces.
         auc_by_emotion, average_precision_by_emotion: One emotion against the rest; without those that have no faces.
         temperature: Of the checkpoint.
-        calibration: At ``temperature 1``; ``as shipped``, at the checkpoint's temperature; and ``cross-fitted``, each
-            face at the temperature that fits the other folds.
+        calibration: At ``temperature 1``; ``as shipped``, at the checkpoint's temperature; ``cross-fitted``, each
+            face at the temperature that fits the other folds; and ``chance alone``, if the shipped probabilities were
+            exactly right.
         fitted_temperature: The one that fits all faces; only ever from the validation split does it go into a card.
         agreement: With the annotators of FER+, where their votes were given.
     """
@@ -129,6 +136,7 @@ def assess(
             "temperature 1": calibration(labels, probabilities(logits)),
             "as shipped": calibration(labels, answers),
             "cross-fitted": calibration(labels, cross_fitted(labels, logits)),
+            "chance alone": calibration_by_chance(answers, rng.spawn(1)[0]),
         },
         fitted_temperature=fit_temperature(labels, logits),
         agreement=annotators,

@@ -5,7 +5,7 @@ Guo et al., "On calibration of modern neural networks", ICML 2017.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from cmaen.engines import probabilities
 BINS = 15
 FOLDS = 5
 MAX_TEMPERATURE = 20.0
+_DRAWS = 200
 
 Binning = Literal["equal_width", "equal_mass"]
 
@@ -93,6 +94,17 @@ def calibration(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Cali
         float(-np.log(np.maximum(answers[rows, labels], 1e-12)).mean()),
         float(answers.max(axis=1).mean()),
     )
+
+
+def calibration_by_chance(answers: NDArray[np.float64], rng: np.random.Generator) -> Calibration:
+    """What a network would show on average if its probabilities float64 [N, E] were exactly right.
+
+    Not 0: in bins of so few faces accuracy differs from confidence by chance alone. Found with labels that are drawn
+    from the probabilities.
+    """
+    below = answers.cumsum(axis=1)
+    draws = [(below > rng.random((len(answers), 1))).argmax(axis=1) for _ in range(_DRAWS)]
+    return Calibration(*np.mean([astuple(calibration(labels, answers)) for labels in draws], axis=0).tolist())
 
 
 def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
