@@ -75,12 +75,12 @@ $(FACERES):
 
 .venv-demo/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet --no-compile $(PIP_ARGS) .
+	.venv-demo/bin/python -m pip install --quiet $(PIP_ARGS) .
 	touch $@
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --no-compile $(PIP_ARGS) -e ".[dev]"
+	.venv/bin/python -m pip install --quiet $(PIP_ARGS) -e ".[dev]"
 	touch $@
 
 clean:
