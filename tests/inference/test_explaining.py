@@ -8,9 +8,8 @@ import pytest
 
 pytest.importorskip("captum")
 
-from cmaen.card import read_card
+from cmaen.card import read_card, shipped_checkpoint
 from cmaen.images import read_image
-from cmaen.inference.predictor import shipped_checkpoint
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 

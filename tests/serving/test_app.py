@@ -15,8 +15,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
-from cmaen.card import read_card
-from cmaen.inference.predictor import shipped_checkpoint
+from cmaen.card import read_card, shipped_checkpoint
 from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains

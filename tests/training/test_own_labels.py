@@ -13,8 +13,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("matplotlib")
 
 from cmaen import EmotionPredictor
-from cmaen.card import read_card
-from cmaen.inference.predictor import shipped_checkpoint
+from cmaen.card import read_card, shipped_checkpoint
 from tests.test_cli import cmaen
 
 SHAPES = ("circle", "cross", "stripes")
