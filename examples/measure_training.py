@@ -8,6 +8,7 @@ are measured, and the parts of a step in the one that training takes here by its
 
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -115,6 +116,21 @@ def gradient(stride: int, dtype: torch.dtype) -> float:
     return milliseconds(lambda: torch.autograd.grad(out, maps, incoming, retain_graph=True), steps)
 
 
+def show_small_maps() -> None:
+    """The time of the weight gradient of a depthwise convolution of small maps, padded by itself and beforehand."""
+    for size in (2, 3):
+        maps = channels_last(BATCH, 1536, size, size)
+        padded = F.pad(maps, (1, 1, 1, 1))
+        weight = torch.randn(1536, 1, 3, 3, requires_grad=True)
+        times = []
+        for given, padding in ((maps, 1), (padded, 0)):
+            out = F.conv2d(given, weight, padding=padding, groups=1536)
+            incoming = torch.randn_like(out)
+            times.append(milliseconds(partial(torch.autograd.grad, out, weight, incoming, retain_graph=True)))
+        alone, beforehand = times
+        print(f"depthwise weight gradient of {size} x {size}: {alone:.1f} ms, padded beforehand {beforehand:.1f} ms")
+
+
 def show_networks() -> None:
     """Parameters, and steps of each network: the two wirings, and what is left without some parts."""
     for name, changes in NETWORKS.items():
@@ -184,6 +200,7 @@ if __name__ == "__main__":
     for name, dtype in TYPES.items():
         strides = " and ".join(f"{gradient(stride, dtype):.1f}" for stride in (1, 2))
         print(f"{name}: {rate(model, dtype):.0f} images/s; depthwise data gradient, stride 1 and 2: {strides} ms")
+    show_small_maps()
     step = step_of(model, BATCH)
     whole = milliseconds(step)
     print(f"\na step of training in {CHOICE.precision}: {whole:.0f} ms, {BATCH / whole * 1000:.0f} images/s\n")

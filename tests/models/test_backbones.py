@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 from cmaen.models.backbones import BACKBONES, adapt_statistics, build_backbone  # noqa: E402
+from cmaen.models.backbones.efficientnet import DepthwiseConv  # noqa: E402
 from cmaen.models.backbones.mobilenet import ConvNorm  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 
@@ -86,6 +87,33 @@ def test_depthwise_convolutions_are_subsampled_only_where_it_is_faster(
         backbone(torch.randn(2, 3, 64, 64))
     reduced = [stride for number, stride in enumerate(seen) if number in (1, 3, 5, 11)]
     assert reduced == strides
+
+
+def test_in_training_small_maps_are_padded_before_a_depthwise_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, slow = torch.nn.functional.conv2d, []
+
+    def noted(x, weight, bias, stride, padding=0, dilation=1, groups=1) -> torch.Tensor:
+        if groups > 1 and min(x.shape[-2:]) < 3 and padding != 0:
+            slow.append(x.shape)
+        return original(x, weight, bias, stride, padding, dilation, groups)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    backbone = build_backbone("efficientnet_v2_s").train()
+    backbone(torch.randn(2, 3, 64, 64))
+    assert not slow
+    backbone.eval()(torch.randn(2, 3, 64, 64))
+    assert slow  # there are such maps, and what is exported is as it was
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_padded_depthwise_convolution_is_the_other(stride: int) -> None:
+    layer = DepthwiseConv(8, 8, 3, stride=stride, padding=1, groups=8)
+    x = torch.randn(4, 8, 2, 2, requires_grad=True)
+    results = []
+    for training in (True, False):
+        out = layer.train(training)(x)
+        results.append((out, *torch.autograd.grad(out.square().sum(), (x, layer.weight, layer.bias))))
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*results, strict=True))
 
 
 def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
@@ -65,22 +64,6 @@ class StagedBackbone(Backbone):
                 maps.append(x)
         low, middle, high = maps
         return low, middle, high
-
-
-class DepthwiseConv(nn.Conv2d):
-    """A depthwise convolution whose maps, where they are smaller than its kernel, are padded before it in training.
-
-    The numbers are the same, and oneDNN's weight gradient of the one that pads by itself is 50 times slower (65 ms
-    against 1 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores, see ``examples/measure_training.py``).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See :class:`torch.nn.Conv2d`."""
-        if not (self.training and min(x.shape[-2:]) < min(self.kernel_size)):
-            return super().forward(x)
-        down, across = self.padding
-        x = F.pad(x, (across, across, down, down))
-        return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
 
 
 class Rescaled(nn.Module):
