@@ -15,8 +15,8 @@ from cmaen.models.backbones.base import StagedBackbone, load_torchvision
 class DepthwiseConv(nn.Conv2d):
     """A depthwise convolution of 3x3 that in training pads maps smaller than its kernel before, not while it computes.
 
-    The numbers are the same, and oneDNN's weight gradient of the one that pads by itself is 50 times slower (65 ms
-    against 1 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores, see ``examples/measure_training.py``).
+    The numbers are the same, and oneDNN's weight gradient of the one that pads by itself is 25 to 60 times slower (39
+    against 1.5 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores, see ``examples/measure_training.py``).
     """
 
     def forward(self, x: Tensor) -> Tensor:
