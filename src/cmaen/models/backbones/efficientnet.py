@@ -31,6 +31,6 @@ def efficientnet_v2_s(weights: str | Path | None) -> StagedBackbone:
     network = torchvision_efficientnet_v2_s()
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
-            module.__class__ = DepthwiseConv
+            module.__class__ = DepthwiseConv  # with the weights that torchvision has drawn
     load_torchvision(network, weights, EfficientNet_V2_S_Weights)
     return StagedBackbone(network.features, levels=(3, 5, 7), channels=(64, 160, 1280))
