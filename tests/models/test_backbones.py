@@ -116,6 +116,25 @@ def test_the_padded_depthwise_convolution_is_the_other(stride: int) -> None:
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*results, strict=True))
 
 
+@pytest.mark.parametrize("side", [2, 5, 12])
+def test_in_training_in_bfloat16_a_depthwise_convolution_is_subsampled(
+    side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = DepthwiseConv(8, 8, 3, stride=2, padding=1, groups=8).bfloat16()
+    x = torch.randn(4, 8, side, side, dtype=torch.bfloat16)
+    strided = layer.eval()(x)
+    original, strides = torch.nn.functional.conv2d, []
+
+    def noted(x, weight, bias, stride, *args, **kwargs) -> torch.Tensor:
+        strides.append(stride)
+        return original(x, weight, bias, stride, *args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    assert torch.equal(layer.train()(x), strided)
+    layer.float()(x.float())
+    assert strides == [1, (2, 2)]
+
+
 def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:
     backbone = build_backbone("mobilenet_v1").eval()
     images = torch.randn(8, 3, 64, 64)

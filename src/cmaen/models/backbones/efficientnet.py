@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import EfficientNet_V2_S_Weights
@@ -13,17 +14,25 @@ from cmaen.models.backbones.base import StagedBackbone, load_torchvision
 
 
 class DepthwiseConv(nn.Conv2d):
-    """A depthwise convolution of 3x3 that in training pads maps smaller than its kernel before, not while it computes.
+    """A depthwise convolution of 3x3 that trains without two slow gradients of oneDNN; the numbers are the same.
 
-    The numbers are the same, and oneDNN's weight gradient of the one that pads by itself is 25 to 60 times slower (39
-    against 1.5 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores, see ``examples/measure_training.py``).
+    Maps smaller than its kernel are padded before, not while it computes: the weight gradient of the one that pads by
+    itself is 25 to 60 times slower (39 against 1.5 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores). In bfloat16
+    stride 2 is stride 1, subsampled, as in :mod:`cmaen.models.backbones.mobilenet`. ``examples/measure_training.py``
+    measures both.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H / stride, W / stride]."""
-        if self.training and min(x.shape[-2:]) < 3:
-            return F.conv2d(F.pad(x, (1, 1, 1, 1)), self.weight, self.bias, self.stride, groups=self.groups)
-        return super().forward(x)
+        if not self.training:
+            return super().forward(x)
+        padding = 1
+        if min(x.shape[-2:]) < 3:
+            x, padding = F.pad(x, (1, 1, 1, 1)), 0
+        if self.stride == (2, 2) and x.is_cpu and x.dtype == torch.bfloat16:
+            x = F.conv2d(x, self.weight, self.bias, 1, padding, groups=self.groups)[:, :, ::2, ::2]
+            return x.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 def efficientnet_v2_s(weights: str | Path | None) -> StagedBackbone:
