@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cmaen.errors import CheckpointError
+from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import sha256, write_text
 from cmaen.preprocessing import CropSpec, PreprocessSpec
-from cmaen.types import EMOTIONS
+from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED
 
 CARD = "card.json"
 ONNX = "model.onnx"
@@ -25,7 +25,26 @@ OPENVINO = "model.xml"
 SAFETENSORS = "model.safetensors"
 FILES = {"onnx": (ONNX,), "openvino": (OPENVINO, "model.bin"), "torch": (SAFETENSORS,)}
 """The files that each engine reads."""
-FORMAT = 1
+FORMAT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One label scheme of a network: what its answers mean.
+
+    Attributes:
+        labels: In the order of the logits.
+        temperature: The logits are divided by it before the softmax; above 0.
+    """
+
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels) or not all(map(_is_name, self.labels)):
+            raise ValueError(f"the labels are {self.labels}; they must be two or more different names")
+        if not self.temperature > 0:
+            raise ValueError(f"the temperature is {self.temperature}; it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -37,9 +56,9 @@ class Card:
         architecture: Arguments of :func:`cmaen.models.build.build_cmaen`.
         preprocess: From a face crop to the input.
         crop: From a detected face to the crop.
-        temperature: The logits are divided by it before the softmax.
+        schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first is that of the data set's labels;
+            ``perceived`` may follow.
         enhancement: Steps that the training images went through, in order, each with its weights' SHA-256 cut short.
-        labels: The seven emotions or others, in the order of the logits.
         training: Data, splits, extra labels, pretraining, seed, versions.
         metrics: Figures of the weights in float32 by the name of the split, and of each exported file that was measured
             on all of it by :func:`figures_of`, like ``PublicTest, onnx in int8``.
@@ -54,9 +73,8 @@ class Card:
     architecture: dict[str, Any]
     preprocess: PreprocessSpec
     crop: CropSpec = field(default_factory=CropSpec)
-    temperature: float = 1.0
+    schemes: dict[str, Scheme] = field(default_factory=lambda: {FER2013: Scheme(EMOTIONS)})
     enhancement: tuple[str, ...] = ()
-    labels: tuple[str, ...] = EMOTIONS
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
@@ -64,6 +82,41 @@ class Card:
     precision: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the first scheme, which the data set's labels are compared with."""
+        return next(iter(self.schemes.values())).labels
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """How many logits each scheme has, as arguments of :func:`cmaen.models.build.build_cmaen`."""
+        perceived = self.schemes.get(PERCEIVED)
+        return {"classes": len(self.labels), "perceived": len(perceived.labels) if perceived else 0}
+
+    def resolve_scheme(self, name: str | None) -> str:
+        """The scheme to answer with.
+
+        Args:
+            name: The one that is asked for; ``None``: ``perceived`` where the checkpoint has it, else its only one.
+
+        Raises:
+            ConfigError: The checkpoint does not have it.
+        """
+        if name is None:
+            return list(self.schemes)[-1]
+        if name not in self.schemes:
+            raise ConfigError(f"{self.name} has no label scheme {name!r}; it has {' and '.join(self.schemes)}")
+        return name
+
+    def with_temperature(self, scheme: str, temperature: float) -> Card:
+        """The same card with another temperature for one of its schemes."""
+        changed = replace(self.schemes[scheme], temperature=temperature)
+        return replace(self, schemes={**self.schemes, scheme: changed})
+
+    def uncalibrated(self) -> Card:
+        """The same card with all temperatures at 1."""
+        return replace(self, schemes={name: Scheme(scheme.labels) for name, scheme in self.schemes.items()})
 
     def differing(self, architecture: Mapping[str, Any]) -> list[str]:
         """The keys that another architecture has otherwise; what this card is too old to name is not compared."""
@@ -92,17 +145,22 @@ def read_card(checkpoint: Path) -> Card:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     try:
-        if values["format"] != FORMAT:
+        if values["format"] not in (1, FORMAT):
             raise CheckpointError(f"{path} has format {values['format']}, this version reads {FORMAT}; update cmaen")
+        if values["format"] == 1:  # one scheme, written without its name
+            labels, temperature = values.pop("labels"), values.pop("temperature")
+            name = FER2013 if tuple(labels) == EMOTIONS else OWN
+            values |= {"format": FORMAT, "schemes": {name: {"labels": labels, "temperature": temperature}}}
         values["preprocess"] = PreprocessSpec.from_dict(values["preprocess"])
         values["crop"] = CropSpec.from_dict(values["crop"])
-        card = Card(**{**values, "enhancement": tuple(values["enhancement"]), "labels": tuple(values["labels"])})
-    except (KeyError, TypeError, ValueError) as error:
+        values["schemes"] = {
+            name: Scheme(tuple(scheme["labels"]), float(scheme["temperature"]))
+            for name, scheme in values["schemes"].items()
+        }
+        card = Card(**{**values, "enhancement": tuple(values["enhancement"])})
+        card.labels  # noqa: B018 - there is at least one scheme
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise CheckpointError(f"{path} is not a card of this project: {error!r}") from error
-    if len(card.labels) < 2 or len(set(card.labels)) < len(card.labels) or not all(map(_is_name, card.labels)):
-        raise CheckpointError(f"{path} has the labels {card.labels}; they must be two or more different names")
-    if card.temperature <= 0:
-        raise CheckpointError(f"{path} has the temperature {card.temperature}; it must be above 0")
     return card
 
 

@@ -35,6 +35,11 @@ class DataConfig(Section):
     leave_out: Literal["nothing", "exact", "near"] = Field(
         "nothing", description="training images to leave out because validation holds a copy of them"
     )
+    inner_validation: bool = Field(
+        False,
+        description="validate on a tenth of Training, copies kept together, in place of the validation split, which "
+        "then remains unseen and can judge",
+    )
     limit: int | None = Field(None, ge=1, description="train on so many images only, always the same ones")
 
 
@@ -99,6 +104,12 @@ class LossConfig(Section):
         "labels", description="the annotators' own distribution, or what their votes say about FER2013's label"
     )
 
+    perceived: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the scheme perceived, learnt from the FER+ votes; 0: the labels' scheme alone",
+    )
+
     @model_validator(mode="after")
     def _smooth_once(self) -> LossConfig:
         if self.vote_weight and self.label_smoothing:
@@ -158,6 +169,9 @@ class LoopConfig(Section):
     t_0: int = Field(30, ge=1, description="epochs of the first cycle of warm restarts")
     t_mult: int = Field(2, ge=1, description="each cycle is so many times as long as the one before")
     eta_min: float = Field(1e-6, ge=0, description="learning rate at the end of a cycle")
+    keep: Literal["best", "last"] = Field(
+        "best", description="epoch whose weights are kept: the best on validation, or the last, so that nothing chooses"
+    )
     patience: int = Field(15, ge=1, description="epochs without a better validation accuracy before the end")
     devices: int = Field(1, ge=1, description="processes on each machine: GPUs, or parts of its CPU cores")
     nodes: int = Field(1, ge=1, description="machines; torchrun knows better than both")
@@ -212,8 +226,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        if self.loss.vote_weight and self.data.votes is None:
-            raise ValueError("loss.vote_weight needs data.votes, the CSV of the FER+ votes")
+        if (self.loss.vote_weight or self.loss.perceived) and self.data.votes is None:
+            raise ValueError("loss.vote_weight and loss.perceived need data.votes, the CSV of the FER+ votes")
         if self.initial_weights and self.backbone_weights:
             raise ValueError("initial_weights hold a backbone already: leave out backbone_weights")
         if self.loss.vote_weight + self.distillation.share > 1:

@@ -26,6 +26,7 @@ class LossWeights:
         focal_alpha, focal_gamma: Of the focal loss.
         distillation: Part of each cross-entropy that goes to the teachers' answers, where there are any.
         temperature: Divides the student's logits before they are held against the teachers' answers.
+        perceived: Weight of the cross-entropy of the second label scheme.
     """
 
     focal: float = 0.3
@@ -36,6 +37,7 @@ class LossWeights:
     focal_gamma: float = 2.0
     distillation: float = 0.0
     temperature: float = 1.0
+    perceived: float = 0.0
 
 
 def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float = 0.0) -> Tensor:
@@ -65,7 +67,23 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: fl
     return alpha * (targets * modulated).sum(dim=1).mean()
 
 
-def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights, answers: Tensor | None = None) -> Tensor:
+def perceived_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy with what annotators saw, averaged over the faces that have a target.
+
+    Args:
+        logits: [B, P].
+        targets: [B, P], rows summing to 1, or to 0 where nothing is to be learnt.
+    """
+    return -(targets * F.log_softmax(logits, dim=1)).sum() / targets.sum().clamp_min(1)
+
+
+def cmaen_loss(
+    output: EmotionOutput,
+    targets: Tensor,
+    weights: LossWeights,
+    answers: Tensor | None = None,
+    perceived: Tensor | None = None,
+) -> Tensor:
     """Label-smoothed cross-entropy + focal loss of the final logits + cross-entropy of each classifier, weighted.
 
     With teachers every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as Hinton et
@@ -76,6 +94,7 @@ def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights, ans
         targets: [B, E], rows summing to 1.
         weights: Of the terms.
         answers: The teachers', [B, E], rows summing to 1, softened by the same temperature.
+        perceived: The targets of the second label scheme, see :func:`perceived_loss`.
     """
 
     def cross_entropy(logits: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -94,4 +113,6 @@ def cmaen_loss(output: EmotionOutput, targets: Tensor, weights: LossWeights, ans
         loss = loss + weights.emotion * cross_entropy(output.emotion_logits.float())
     if output.fusion_logits is not None:
         loss = loss + weights.fusion * cross_entropy(output.fusion_logits.float())
+    if output.perceived_logits is not None and perceived is not None:
+        loss = loss + weights.perceived * perceived_loss(output.perceived_logits.float(), perceived)
     return torch.as_tensor(loss)

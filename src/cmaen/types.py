@@ -14,6 +14,16 @@ from numpy.typing import NDArray
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """The seven emotions in the one order that every array, file and checkpoint of this project uses."""
 
+CONTEMPT = "contempt"
+"""The eighth emotion of FER+."""
+
+FER2013, PERCEIVED, OWN = "fer2013", "perceived", "own"
+"""The label schemes. ``fer2013``: what the label in FER2013 would be. ``perceived``: the share of annotators who would
+see each emotion, learnt from the votes of FER+. ``own``: labels of your own, alone in their checkpoint."""
+
+PERCEIVED_LABELS: tuple[str, ...] = (*EMOTIONS, CONTEMPT)
+"""What the network answers under ``perceived``; contempt is left out of the answers unless it is asked for."""
+
 UNCERTAIN = "uncertain"
 """The answer where the most probable emotion is not probable enough, see :attr:`FaceEmotion.threshold`."""
 

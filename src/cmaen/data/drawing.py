@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.leakage import find_copies
-from cmaen.data.splits import FaceSet
+from cmaen.data.splits import FaceSet, Split
 
 PART = 10
 """One of so many faces validates."""
@@ -46,6 +47,17 @@ def drawn(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
         _, fold = next(folds.split(validated, faces.labels[validated], together[validated]))
         chosen[validated[fold]] = True
     return chosen
+
+
+def inner_split(training: FaceSet) -> tuple[FaceSet, FaceSet]:
+    """Training without a tenth of it, and that tenth, which validates in place of a validation split that is worn out.
+
+    Raises:
+        SplitError: These are not the faces of Training.
+    """
+    training.require(Split.TRAIN, "the inner split")
+    validates = drawn(training, [None] * len(training))
+    return training.select(~validates), replace(training.select(validates), split=Split.VALIDATION)
 
 
 def _joined(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:

@@ -21,6 +21,9 @@ _EMOTION_COLUMNS = [
 ]
 
 
+_PERCEIVED_COLUMNS = [*_EMOTION_COLUMNS, CATEGORIES.index("contempt")]
+
+
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     """The same faces with their votes.
 
@@ -63,6 +66,47 @@ def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
     votes = faces.votes[:, _EMOTION_COLUMNS].astype(np.float32)
     total = votes.sum(axis=1, keepdims=True)
     return np.where(total > 0, votes / np.maximum(total, 1), labels).astype(np.float32)
+
+
+def perceived_distribution(faces: FaceSet) -> NDArray[np.float32]:
+    """What the annotators saw, over the seven emotions and contempt: the target of the scheme ``perceived``.
+
+    Args:
+        faces: With votes.
+
+    Returns:
+        float32 [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`. Rows sum to 1, or to 0 where nothing is to
+        be learnt: the face has no votes, or most annotators saw no face or could not tell.
+    """
+    assert faces.votes is not None
+    votes = faces.votes[:, _PERCEIVED_COLUMNS].astype(np.float32)
+    votes[majority(faces) < 0] = 0
+    return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+
+
+def majority(faces: FaceSet) -> NDArray[np.int64]:
+    """What most annotators saw, by the majority protocol of FER+ (Barsoum et al., 2016).
+
+    Args:
+        faces: With votes.
+
+    Returns:
+        int64 [N], indices into :data:`cmaen.types.PERCEIVED_LABELS`; -1 where the face has no votes, or where more
+        annotators saw no face, or could not tell, than saw any one emotion. Of emotions with equally many votes the
+        one that FER+ lists first is taken, as in its own code.
+    """
+    assert faces.votes is not None
+    most = faces.votes.argmax(axis=1)
+    places = {column: place for place, column in enumerate(_PERCEIVED_COLUMNS)}
+    found = np.array([places.get(column, -1) for column in range(len(CATEGORIES))], np.int64)[most]
+    return np.where(faces.votes.any(axis=1), found, -1)
+
+
+def agreed(faces: FaceSet) -> NDArray[np.bool_]:
+    """Whether more than half of all annotators of a face saw its majority, bool [N]."""
+    assert faces.votes is not None
+    total = faces.votes.sum(axis=1, dtype=np.int64)
+    return np.asarray((majority(faces) >= 0) & (2 * faces.votes.max(axis=1).astype(np.int64) > total))
 
 
 def label_distribution(faces: FaceSet) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,19 +11,17 @@ from torch import Tensor
 
 
 class Mixed(NamedTuple):
-    """Images float32 [B, C, H, W], their targets float32 [B, E] and their teachers' answers, rows summing to 1."""
+    """Images float32 [B, C, H, W], and what is learnt of them, float32 [B, E] each or ``None``."""
 
     images: Tensor
-    targets: Tensor
-    answers: Tensor | None
+    targets: Sequence[Tensor | None]
 
 
 def mix(
     images: Tensor,
-    targets: Tensor,
+    targets: Sequence[Tensor | None],
     rng: np.random.Generator,
     *,
-    answers: Tensor | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
 ) -> Mixed:
@@ -30,17 +29,16 @@ def mix(
 
     Args:
         images: float32 [B, C, H, W].
-        targets: float32 [B, E], rows summing to 1.
+        targets: What is learnt of them, distributions float32 [B, E] each; ``None`` for what there is not.
         rng: The source of all randomness.
-        answers: The teachers', float32 [B, E], rows summing to 1; ``None`` where there are none.
         mixup: Alpha of the Beta distribution that the share of the other face is drawn from; 0 to switch it off.
         cutmix: The same for cutting a rectangle out of the other face. With both on, each batch takes one of them.
 
     Returns:
-        New tensors; targets and answers are mixed by the share of the pixels.
+        New tensors; the targets are mixed by the share of the pixels.
     """
     if mixup <= 0 and cutmix <= 0:
-        return Mixed(images, targets, answers)
+        return Mixed(images, targets)
     cuts = cutmix > 0 and (mixup <= 0 or rng.random() < 0.5)
     alpha = cutmix if cuts else mixup
     share = float(rng.beta(alpha, alpha))
@@ -53,9 +51,8 @@ def mix(
         images = images.clone()
         images[:, :, rows, columns] = images[other][:, :, rows, columns]
         share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    if answers is not None:
-        answers = torch.lerp(answers, answers[other], share)
-    return Mixed(images, torch.lerp(targets, targets[other], share), answers)
+    mixed = (None if target is None else torch.lerp(target, target[other], share) for target in targets)
+    return Mixed(images, tuple(mixed))
 
 
 def _span(side: int, part: float, rng: np.random.Generator) -> slice:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from cmaen.errors import DataError, SplitError
 from cmaen.types import EMOTIONS
 
+INNER = "a tenth of Training"
+"""The title of the inner split, see :func:`cmaen.data.drawing.inner_split`."""
+
 
 class Split(str, Enum):
     """The three splits of FER2013 under the names used here; the values name the official ones.
@@ -85,6 +88,8 @@ class FaceSet:
     def title(self) -> str:
         """What their split is called: by FER2013's word if their files bear it, else by the folder's name."""
         first = self.names[0].rpartition("/")[2] if self.names else ""
+        if self.split is Split.VALIDATION and first.startswith(f"{Split.TRAIN.value}_"):
+            return INNER
         if first.startswith(tuple(f"{split.value}_" for split in Split)):
             return self.split.value
         return "validation and test" if self.split is Split.BOTH else self.split.folder

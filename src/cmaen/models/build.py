@@ -34,6 +34,7 @@ class _Plan(NamedTuple):
     hidden: int
     dropout: float
     classes: int
+    perceived: int
 
 
 def build_cmaen(
@@ -59,6 +60,7 @@ def build_cmaen(
     dropout: float = 0.5,
     stochastic_depth: float = 0.0,
     classes: int = len(EMOTIONS),
+    perceived: int = 0,
 ) -> EmotionNetwork:
     """A CMAEN by its architecture; the defaults are the paper's, and every switch of its ablation is an argument.
 
@@ -79,7 +81,8 @@ def build_cmaen(
         hidden: Width of the fusion classifier.
         dropout: Of the E-CNN's last map and of the classifiers' inputs.
         stochastic_depth: See :class:`cmaen.models.ecnn.ECNN`.
-        classes: Of the answers; the labels in a card, not its architecture, tell how many.
+        classes: Of the answers; the label schemes in a card, not its architecture, tell how many.
+        perceived: Labels of the second scheme, which gets a classifier of its own; 0 for one scheme alone.
 
     Raises:
         ConfigError: Both pathways are switched off, or the backbone is unknown.
@@ -107,6 +110,7 @@ def build_cmaen(
         hidden=hidden,
         dropout=dropout,
         classes=classes,
+        perceived=perceived,
     )
     return (_paper if wiring == "paper" else _residual)(texture, semantic, plan)
 
@@ -149,6 +153,7 @@ def _paper(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> CMAE
         else None,
         fusion_classifier=FusionClassifier(features, hidden=plan.hidden, emotions=emotions, dropout=plan.dropout),
         ensemble=AdaptiveEnsemble(features) if plan.emotion_heads and plan.adaptive_ensemble else None,
+        perceived_classifier=_perceived(features, plan),
     )
 
 
@@ -190,4 +195,11 @@ def _residual(texture: ECNN | None, semantic: Backbone | None, plan: _Plan) -> R
         ensemble=AddingEnsemble(sum(sources), members=members, adaptive=plan.adaptive_ensemble, emotions=emotions)
         if members
         else None,
+        perceived_classifier=_perceived(sources, plan),
     )
+
+
+def _perceived(features: int | list[int], plan: _Plan) -> FusionClassifier | None:
+    if not plan.perceived:
+        return None
+    return FusionClassifier(features, hidden=plan.hidden, emotions=plan.perceived, dropout=plan.dropout)

@@ -51,7 +51,7 @@ def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
     card = read_card(checkpoint)
     path = verified(checkpoint, "torch")
     try:
-        model = build_cmaen(**card.architecture, classes=len(card.labels))
+        model = build_cmaen(**{**card.architecture, **card.outputs})
         state = load_file(path)
         model.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
@@ -80,7 +80,8 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
     loaded = [load_checkpoint(checkpoint) for checkpoint in checkpoints]
     model, card = loaded[0]
     for checkpoint, (_, other) in zip(checkpoints, loaded, strict=True):
-        if card.differing(other.architecture) or (other.preprocess, other.labels) != (card.preprocess, card.labels):
+        differs = card.differing(other.architecture) or other.preprocess != card.preprocess
+        if differs or other.uncalibrated().schemes != card.uncalibrated().schemes:
             raise CheckpointError(f"{checkpoint} and {checkpoints[0]} differ in architecture, preprocessing or labels")
     states = [network.state_dict() for network, _ in loaded]
     shares = [weight / sum(weights) for weight in weights]
@@ -98,7 +99,7 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
     ]
     training = {"averaged": parts, "pretraining": card.training.get("pretraining")}
     licences = dict.fromkeys(other.licence for _, other in loaded if other.licence)
-    averaged = replace(card, temperature=1.0, training=training, metrics={}, cost={}, licence="; ".join(licences))
+    averaged = replace(card.uncalibrated(), training=training, metrics={}, cost={}, licence="; ".join(licences))
     return save_checkpoint(model, averaged, folder, joined([read_history(folder_of(each)) for each in checkpoints]))
 
 

@@ -39,6 +39,7 @@ class CMAEN(EmotionNetwork):
         emotion_heads: EmotionHeads | None,
         fusion_classifier: FusionClassifier,
         ensemble: AdaptiveEnsemble | None,
+        perceived_classifier: FusionClassifier | None = None,
     ) -> None:
         super().__init__()
         self.ecnn = ecnn
@@ -50,6 +51,7 @@ class CMAEN(EmotionNetwork):
         self.emotion_heads = emotion_heads
         self.fusion_classifier = fusion_classifier
         self.ensemble = ensemble
+        self.perceived_classifier = perceived_classifier
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
         """Stages 1 and 2: both pathways, their fusion, the pyramid, and everything pooled into one vector."""

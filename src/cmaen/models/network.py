@@ -1,6 +1,7 @@
 """What every network of the emotions is and gives, whatever its wiring.
 
-Shape legend: B batch, E emotions (7), D channels of the fused map, F length of the feature vector.
+Shape legend: B batch, E emotions (7), P perceived emotions (8, with contempt), D channels of the fused map, F length of
+the feature vector.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cmaen.models.backbones import Backbone
-from cmaen.models.heads import EmotionHeads
+from cmaen.models.heads import EmotionHeads, FusionClassifier
 
 
 class EmotionOutput(NamedTuple):
@@ -24,6 +25,7 @@ class EmotionOutput(NamedTuple):
             where there is nothing to weigh.
         features: The penultimate features, [B, F].
         attention: The cross-modal maps A [B, h, N, N'] where they were asked for and there are any.
+        perceived_logits: What annotators would see, [B, P]; ``None`` where the network has one label scheme.
     """
 
     logits: Tensor
@@ -32,6 +34,7 @@ class EmotionOutput(NamedTuple):
     gate: Tensor | None
     features: Tensor
     attention: Tensor | None = None
+    perceived_logits: Tensor | None = None
 
 
 class Features(NamedTuple):
@@ -52,21 +55,27 @@ class EmotionNetwork(nn.Module):
     Attributes:
         backbone: The pretrained pathway; ``None`` where it is switched off.
         emotion_heads: The emotion-specific heads; ``None`` where they are switched off.
+        perceived_classifier: The classifier of the second label scheme; ``None`` where there is one scheme.
     """
 
     backbone: Backbone | None
     emotion_heads: EmotionHeads | None
+    perceived_classifier: FusionClassifier | None
 
     def forward(self, x: Tensor, *, return_attention: bool = False) -> EmotionOutput:
         """Images float32 [B, 3, H, W], normalised by the PreprocessSpec of the checkpoint -> :class:`EmotionOutput`."""
-        return self.forward_head(self.forward_features(x, return_attention=return_attention))
+        features = self.forward_features(x, return_attention=return_attention)
+        output = self.forward_head(features)
+        if self.perceived_classifier is None:
+            return output
+        return output._replace(perceived_logits=self.perceived_classifier(features.vector))
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
         """Everything up to what the classifiers read."""
         raise NotImplementedError
 
     def forward_head(self, features: Features) -> EmotionOutput:
-        """The classifiers."""
+        """The classifiers of the labels' own scheme."""
         raise NotImplementedError
 
     def fold_norms(self) -> None:

@@ -118,6 +118,7 @@ class ResidualCMAEN(EmotionNetwork):
         emotion_heads: EmotionHeads | None,
         fusion_classifier: FusionClassifier | None,
         ensemble: AddingEnsemble | None,
+        perceived_classifier: FusionClassifier | None = None,
     ) -> None:
         super().__init__()
         self.ecnn = ecnn
@@ -129,6 +130,7 @@ class ResidualCMAEN(EmotionNetwork):
         self.emotion_heads = emotion_heads
         self.fusion_classifier = fusion_classifier
         self.ensemble = ensemble
+        self.perceived_classifier = perceived_classifier
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
         """The trunk, what the E-CNN has to say to it, the pyramid, and everything pooled into one vector."""

@@ -29,17 +29,18 @@ class Batch(NamedTuple):
         labels: int64 [B].
         targets: float32 [B, E], rows summing to 1: the labels, with the votes mixed in.
         answers: The same shape, the teachers'; ``None`` where there are none.
+        perceived: What annotators saw, float32 [B, P], see :func:`cmaen.losses.perceived_loss`; ``None`` without votes.
     """
 
     images: Tensor
     labels: Tensor
     targets: Tensor
     answers: Tensor | None = None
+    perceived: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same change of every part that there is."""
-        answers = None if self.answers is None else change(self.answers)
-        return Batch(change(self.images), change(self.labels), change(self.targets), answers)
+        return Batch(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class FaceBatches(Dataset[Batch]):
         spec: Of the network.
         targets: Of all faces, see :class:`Batch`; default: the labels.
         answers: The teachers', if there are any.
+        perceived: See :class:`Batch`.
         regime: For Training only; ``None`` leaves the faces as they are.
         device: Where the faces are kept, as uint8, and augmented. The first batch puts them there, in the process that
             trains and on its GPU.
@@ -163,6 +165,7 @@ class FaceBatches(Dataset[Batch]):
         *,
         targets: Tensor | None = None,
         answers: Tensor | None = None,
+        perceived: Tensor | None = None,
         regime: Regime | None = None,
         device: torch.device = _CPU,
     ) -> None:
@@ -173,7 +176,7 @@ class FaceBatches(Dataset[Batch]):
             images = np.stack([resize(image, spec.source_size) for image in images])  # as the predictor does
         labels = torch.from_numpy(faces.labels)
         targets = soft_targets(labels, len(faces.classes)) if targets is None else targets
-        self.faces = Batch(torch.from_numpy(images), labels, targets, answers)
+        self.faces = Batch(torch.from_numpy(images), labels, targets, answers, perceived)
         self.spec = spec
         self.regime = regime
         self.device = device
@@ -181,7 +184,7 @@ class FaceBatches(Dataset[Batch]):
     def __getitem__(self, picks: Picks) -> Batch:
         self.faces = self.faces.each(lambda part: part.to(self.device))  # nothing where they are there already
         indices = picks.indices.to(self.device)
-        images, labels, targets, answers = self.faces.each(lambda part: part[indices])
+        images, labels, *learnt = self.faces.each(lambda part: part[indices])
         if self.regime is None or not self.regime.augmented:
             pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
@@ -192,10 +195,8 @@ class FaceBatches(Dataset[Batch]):
             pixels = pixels * scale + shift
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
-            pixels, targets, answers = mix(
-                pixels, targets, rng, answers=answers, mixup=self.regime.mixup, cutmix=self.regime.cutmix
-            )
-        return Batch(pixels, labels, targets, answers)
+            pixels, learnt = mix(pixels, learnt, rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix)
+        return Batch(pixels, labels, *learnt)  # type: ignore[arg-type]
 
 
 def train_loader(
@@ -208,6 +209,7 @@ def train_loader(
     weighted: bool = False,
     targets: Tensor | None = None,
     answers: Tensor | None = None,
+    perceived: Tensor | None = None,
     device: torch.device = _CPU,
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
@@ -220,15 +222,20 @@ def train_loader(
     """
     weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if weighted else None
     picks = ShuffledPicks(len(faces), batch_size, seed, weights)
-    batches = FaceBatches(faces, spec, targets=targets, answers=answers, regime=regime, device=device)
+    batches = FaceBatches(
+        faces, spec, targets=targets, answers=answers, perceived=perceived, regime=regime, device=device
+    )
     return DataLoader(batches, sampler=picks, batch_size=None)
 
 
-def validation_loader(faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256) -> DataLoader[Batch]:
+def validation_loader(
+    faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256, perceived: Tensor | None = None
+) -> DataLoader[Batch]:
     """Batches of the validation split, as they are.
 
     Raises:
         SplitError: The faces are of another split.
     """
     faces.require(Split.VALIDATION, "validation")
-    return DataLoader(FaceBatches(faces, spec), sampler=InOrder(len(faces), batch_size), batch_size=None)
+    batches = FaceBatches(faces, spec, perceived=perceived)
+    return DataLoader(batches, sampler=InOrder(len(faces), batch_size), batch_size=None)

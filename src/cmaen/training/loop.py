@@ -119,11 +119,12 @@ def _callbacks(settings: LoopConfig, monitored: str, output: Path) -> list[Callb
     callbacks: list[Callback] = [
         ModelCheckpoint(output, filename=BEST, monitor=monitored, mode="max", enable_version_counter=False),
         ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
-        EarlyStopping(monitored, mode="max", patience=settings.patience),
         LearningRateMonitor("epoch"),
         Pace(settings.batch_size),
         EpochLog(),
     ]
+    if settings.keep == "best":
+        callbacks.append(EarlyStopping(monitored, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
         callbacks.append(WeightAveraging(use_buffers=True, multi_avg_fn=warm_average(settings.ema_decay)))
     if sys.stderr.isatty():

@@ -60,7 +60,7 @@ class EmotionModule(LightningModule):
         if self.climbing and len(batch.labels) >= 4 * PART:
             batch = batch.each(lambda part: part[::PART])
         output = self.model(_channels_last(batch.images))
-        loss = cmaen_loss(output, batch.targets, self.loss_weights, batch.answers)
+        loss = cmaen_loss(output, batch.targets, self.loss_weights, batch.answers, batch.perceived)
         if self.climbing:
             return loss
         count = len(batch.labels)
@@ -75,14 +75,24 @@ class EmotionModule(LightningModule):
         self.log("learning_rate", rate)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation."""
-        logits = self.model(_channels_last(batch.images)).logits.float()
+        """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation.
+
+        With votes also ``val_perceived``, the part of the faces whose perceived emotion is that of most annotators.
+        """
+        output = self.model(_channels_last(batch.images))
+        logits = output.logits.float()
         self.accuracy(logits, batch.labels)
         self.macro_f1(logits, batch.labels)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
         self.log("val_loss", loss, sync_dist=True, batch_size=len(batch.labels))
         self.log("val_accuracy", self.accuracy, prog_bar=True)
         self.log("val_macro_f1", self.macro_f1)
+        if output.perceived_logits is None or batch.perceived is None:
+            return
+        seen = batch.perceived.sum(dim=1) > 0
+        if seen.any():
+            agrees = (output.perceived_logits.argmax(dim=1) == batch.perceived.argmax(dim=1))[seen].float().mean()
+            self.log("val_perceived", agrees, sync_dist=True, batch_size=int(seen.sum()))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """See :class:`Optimisation`."""

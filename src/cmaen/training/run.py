@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+from torch.nn import functional as F
 
-from cmaen.card import Card, described, read_card
+from cmaen.card import Card, Scheme, described, read_card
 from cmaen.config import Config, DataConfig
+from cmaen.data.drawing import inner_split
 from cmaen.data.faces import load_faces
-from cmaen.data.ferplus import join_votes, label_distribution, vote_distribution
+from cmaen.data.ferplus import join_votes, label_distribution, majority, perceived_distribution, vote_distribution
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
@@ -38,10 +40,11 @@ from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
 from cmaen.training.checkpoints import read_run_state
 from cmaen.training.distillation import identity_of, teacher_answers, teacher_described
-from cmaen.training.loop import BEST, check_run, fit, optimisation_of
+from cmaen.training.loop import BEST, LAST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
+from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
 
 _REGULARISATION = {"dropout", "stochastic_depth"}
 _OF_ECNN = {"ecnn", "ecnn_widths", "ecnn_stem", "ecnn_stem_stride", "multi_scale_attention", "scales"}
@@ -114,8 +117,9 @@ def train(config: Config, *, resume: bool = False) -> Path:
             device=device,
             targets=_targets(training, config),
             answers=_answers(training, config),
+            perceived=torch.from_numpy(perceived_distribution(training)) if config.loss.perceived else None,
         ),
-        validation_loader(validation, spec),
+        validation_loader(validation, spec, perceived=_seen(validation) if config.loss.perceived else None),
         settings,
         monitored="val_accuracy",
         precision=precision,
@@ -141,10 +145,11 @@ def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, Fa
     """
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training, validation = (
-        load_faces(data.path, split, colour=colour, labels=data.labels, side=side)
-        for split in (Split.TRAIN, Split.VALIDATION)
-    )
+    training = load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side)
+    if data.inner_validation:
+        training, validation = inner_split(training)
+    else:
+        validation = load_faces(data.path, Split.VALIDATION, colour=colour, labels=data.labels, side=side)
     _require_classes(training)
     if data.leave_out != "nothing":
         before = len(training)
@@ -153,7 +158,7 @@ def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, Fa
     if data.limit is not None and data.limit < len(training):
         training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
     if data.votes is not None:
-        training = join_votes(training, data.votes)
+        training, validation = (join_votes(faces, data.votes) for faces in (training, validation))
     return training, validation
 
 
@@ -195,6 +200,12 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
+def _seen(validation: FaceSet) -> Tensor:
+    """The majority of the annotators, one-hot float32 [N, P]; rows of 0 where there is none."""
+    seen = torch.from_numpy(majority(validation))
+    return F.one_hot(seen.clamp_min(0), len(PERCEIVED_LABELS)).float() * (seen >= 0)[:, None]
+
+
 def _answers(training: FaceSet, config: Config) -> Tensor | None:
     """The teachers', float32 [N, E]; ``None`` where nothing is learnt from them."""
     distillation = config.distillation
@@ -223,13 +234,19 @@ def _loss_weights(config: Config) -> LossWeights:
         focal_gamma=loss.focal_gamma,
         distillation=distillation.share,
         temperature=distillation.temperature,
+        perceived=loss.perceived,
     )
 
 
 def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec, *, resume: bool) -> EmotionNetwork:
     """The network that a run begins with; what is resumed gets all of its weights later."""
     weights = None if resume or config.initial_weights is not None else config.backbone_weights
-    model = build_cmaen(**config.model.model_dump(), backbone_weights=weights, classes=len(training.classes))
+    model = build_cmaen(
+        **config.model.model_dump(),
+        backbone_weights=weights,
+        classes=len(training.classes),
+        perceived=len(PERCEIVED_LABELS) if config.loss.perceived else 0,
+    )
     if resume:
         return model
     if config.initial_weights is not None:
@@ -255,16 +272,21 @@ def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...])
             f"{config.initial_weights} is of another architecture; these keys differ: {sorted(differing)}"
         )
     if config.initial_parts == "pathways":
-        taken = [*(["backbone"] if model.backbone else []), *(["ecnn", "ecnn_attention"] if model.ecnn else [])]
-        for part in taken:
+        pathways = [*(["backbone"] if model.backbone else []), *(["ecnn", "ecnn_attention"] if model.ecnn else [])]
+        for part in pathways:
             getattr(model, part).load_state_dict(getattr(given, part).state_dict())
-    elif card.labels == classes:
-        model.load_state_dict(given.state_dict())
-    else:
-        log.info("labels %s in place of %s: what answers is learnt anew", ", ".join(classes), ", ".join(card.labels))
+        return
+    taken = given.state_dict()
+    if card.labels != classes:
+        log.info(
+            "labels %s in place of %s: the classifiers are trained from scratch",
+            ", ".join(classes),
+            ", ".join(card.labels),
+        )
         wider = build_cmaen(**config.model.model_dump(), classes=len(card.labels) + 1).state_dict()
-        body = {name: value for name, value in given.state_dict().items() if wider[name].shape == value.shape}
-        model.load_state_dict(model.state_dict() | body)
+        taken = {name: value for name, value in taken.items() if name in wider and wider[name].shape == value.shape}
+    own = model.state_dict()
+    model.load_state_dict(own | {name: value for name, value in taken.items() if name in own})
 
 
 def _adapt(model: EmotionNetwork, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
@@ -289,7 +311,7 @@ def _keep_best(
     model: EmotionNetwork, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
 ) -> None:
     """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
-    best = read_run_state(config.output / f"{BEST}.ckpt")
+    best = read_run_state(config.output / (f"{BEST}.ckpt" if config.training.keep == "best" else LAST))
     prefix = "model."
     state = {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
     model.load_state_dict(state)
@@ -297,13 +319,18 @@ def _keep_best(
         name=config.name,
         architecture=config.model.model_dump(mode="json"),
         preprocess=spec,
-        labels=training.classes,
+        schemes=_schemes(training, config),
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
         training=_history(config, record, best["epoch"] + 1, training, validation),
         licence=record.licence,
     )
     save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
     validate(config.output / BEST, validation, device=config.training.device)
+
+
+def _schemes(training: FaceSet, config: Config) -> dict[str, Scheme]:
+    schemes = {FER2013 if training.classes == EMOTIONS else OWN: Scheme(training.classes)}
+    return schemes | ({PERCEIVED: Scheme(PERCEIVED_LABELS)} if config.loss.perceived else {})
 
 
 def _history(config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet) -> dict[str, Any]:
@@ -316,10 +343,12 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet, val
         "sha256": record.sources.training,
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
-        "extra_labels": config.data.votes.name if config.data.votes and config.loss.vote_weight else None,
+        "extra_labels": config.data.votes.name
+        if config.data.votes and (config.loss.vote_weight or config.loss.perceived)
+        else None,
         "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
         "pretraining": record.pretraining,
-        "chosen_on": validation.title,
+        "chosen_on": validation.title if config.training.keep == "best" else None,
         "epochs": epochs,
         "seed": config.seed,
         "loss": config.loss.model_dump(mode="json"),
