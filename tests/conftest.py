@@ -101,17 +101,20 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
-    """The folder of an untrained tiny network, exported for every engine that is installed."""
+    """The folder of an untrained tiny network with both label schemes, exported for every engine that is installed."""
     torch = pytest.importorskip("torch")
-    from cmaen.card import Card
+    from cmaen.card import Card, Scheme
     from cmaen.export import export
     from cmaen.models.build import build_cmaen
     from cmaen.models.checkpoint import save_checkpoint
     from cmaen.preprocessing import PreprocessSpec
+    from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
-    save_checkpoint(build_cmaen(**TINY), Card("tiny", TINY, PreprocessSpec(image_size=64)), folder)
+    schemes = {FER2013: Scheme(EMOTIONS), PERCEIVED: Scheme(PERCEIVED_LABELS)}
+    network = build_cmaen(**TINY, perceived=len(PERCEIVED_LABELS))
+    save_checkpoint(network, Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes), folder)
     export(folder)
     if importlib.util.find_spec("openvino") is not None:
         export(folder, engine="openvino", precision="fp32")

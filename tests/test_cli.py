@@ -131,7 +131,7 @@ def test_everything_that_can_be_measured_is_reported(fer_tree: Path, tmp_path: P
     assert figures["headlines"]["all faces"]["count"] == 21
     assert figures["headlines"]["without exact copies"]["count"] <= 21
     assert figures["with_test_time_augmentation"]["headlines"]["all faces"]["count"] == 21
-    assert len(figures["robustness"]) == 8
+    assert len(figures["robustness"]["fer2013"]["accuracy"]) == 8
     assert len(list(csv.DictReader((output / "predictions.csv").open()))) == 21
     assert "Where it looks" in (output / "report.html").read_text()
 
@@ -150,8 +150,8 @@ def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkp
     shutil.copytree(checkpoint, folder)
     assert "cross-fitted" in cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder)
     card = json.loads((folder / "card.json").read_text())
-    assert card["temperature"] != 1.0
-    assert card["metrics"]["calibration"]["faces"] <= 21
+    assert card["schemes"]["fer2013"]["temperature"] != 1.0
+    assert card["metrics"]["calibration"]["fer2013"]["faces"] <= 21
     assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", folder)
 
 

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 
 from cmaen.card import FILES
-from cmaen.engines import ENGINES, OnnxEngine, build_engine, probabilities
+from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, probabilities
 from cmaen.errors import CheckpointError, ConfigError
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
@@ -39,13 +39,16 @@ def test_all_engines_compute_the_same(engine: str, checkpoint: Path) -> None:
     assert np.allclose(again, result[:2], atol=1e-3)
 
 
-def test_features_are_those_of_pytorch(engine: str, checkpoint: Path) -> None:
+def test_every_output_is_that_of_pytorch(engine: str, checkpoint: Path) -> None:
     load_checkpoint = pytest.importorskip("cmaen.models.checkpoint").load_checkpoint
     torch = pytest.importorskip("torch")
     network = build_engine(engine, checkpoint)
-    logits, features = network(batch()), network.features(batch())
+    logits, features, perceived = (network(batch(), output) for output in OUTPUTS)
     with torch.inference_mode():
         expected = load_checkpoint(checkpoint)[0](torch.from_numpy(batch()))
+    assert perceived.shape == (len(batch()), 8)
+    assert np.allclose(perceived, expected.perceived_logits.numpy(), atol=2e-2)
+    assert np.array_equal(answering(network, "perceived")(batch()), perceived)
     assert features.dtype == np.float32
     assert np.allclose(features, expected.features.numpy(), atol=2e-2)
     assert np.array_equal(network(batch()), logits)

@@ -13,6 +13,7 @@ from cmaen.card import read_card
 from cmaen.engines import build_engine
 from cmaen.history import read_history
 from cmaen.inference.predictor import shipped_checkpoint
+from cmaen.types import FER2013
 from tests.conftest import EXAMPLES
 
 
@@ -71,7 +72,7 @@ def logits(engine: str) -> dict[str, np.ndarray]:
 
 def softmax(rows: dict[str, tuple[float, ...]]) -> np.ndarray:
     """float64 [N, 7], at the temperature of the card."""
-    powers = np.exp(np.array(list(rows.values()), float) / read_card(shipped_checkpoint()).temperature)
+    powers = np.exp(np.array(list(rows.values()), float) / read_card(shipped_checkpoint()).schemes[FER2013].temperature)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import sha256, write_text
 from cmaen.preprocessing import CropSpec, PreprocessSpec
-from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED
+from cmaen.types import CONTEMPT, EMOTIONS, FER2013, OWN, PERCEIVED
 
 CARD = "card.json"
 ONNX = "model.onnx"
@@ -108,6 +108,21 @@ class Card:
         if name not in self.schemes:
             raise ConfigError(f"{self.name} has no label scheme {name!r}; it has {' and '.join(self.schemes)}")
         return name
+
+    def answered(self, scheme: str, contempt: bool = False) -> Scheme:
+        """What is answered under a scheme: all of its labels, or those of ``perceived`` without contempt.
+
+        Args:
+            scheme: That the checkpoint has.
+            contempt: Keep contempt among the answers.
+
+        Raises:
+            ConfigError: Contempt is asked for, and the scheme does not know it.
+        """
+        whole = self.schemes[scheme]
+        if contempt and CONTEMPT not in whole.labels:
+            raise ConfigError(f"the label scheme {scheme} has no contempt; {PERCEIVED} has, where a checkpoint has it")
+        return whole if contempt or scheme != PERCEIVED else replace(whole, labels=whole.labels[: len(EMOTIONS)])
 
     def with_temperature(self, scheme: str, temperature: float) -> Card:
         """The same card with another temperature for one of its schemes."""

@@ -58,13 +58,14 @@ class EmotionClient:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._timeout, self._retries, self._sleep = timeout, retries, sleep
 
-    def labels(self) -> list[str]:
-        """The emotions, in the order of every answer.
+    def labels(self, scheme: str | None = None) -> list[str]:
+        """The emotions of a label scheme, in the order of every answer; ``None``: the server's own scheme.
 
         Raises:
             ServiceError: There is no answer.
         """
-        return list(self._ask(Request(f"{self._address}/v1/labels", headers=self._headers))["labels"])
+        query = "" if scheme is None else f"?{urlencode({'scheme': scheme})}"
+        return list(self._ask(Request(f"{self._address}/v1/labels{query}", headers=self._headers))["labels"])
 
     def predict(
         self,
@@ -73,6 +74,8 @@ class EmotionClient:
         top_k: int | None = None,
         *,
         explain: bool = False,
+        scheme: str | None = None,
+        contempt: bool = False,
         batch_size: int = 16,
     ) -> list[dict[str, Any]]:
         """One dict for each image, in order, as :meth:`cmaen.EmotionPredictor.predict_single` gives it.
@@ -82,6 +85,8 @@ class EmotionClient:
             detect: Find the faces first; ``False`` says that each image is a face crop already.
             top_k: Add ``top``, the most probable emotions of the largest face, 1 to 7 of them.
             explain: Add ``explanation`` to the largest face, a PNG as a data URI.
+            scheme: Label scheme: ``perceived`` (what people see) or ``fer2013``; ``None``: the server's own.
+            contempt: Under ``perceived``, answer contempt as an eighth emotion.
             batch_size: Images of one request, at most.
 
         Raises:
@@ -91,6 +96,10 @@ class EmotionClient:
         query: dict[str, Any] = {"detect": str(detect).lower(), "explain": str(explain).lower()}
         if top_k is not None:
             query["top_k"] = top_k
+        if scheme is not None:
+            query["scheme"] = scheme
+        if contempt:
+            query["contempt"] = "true"
         return self._post("predict", query, images, batch_size)
 
     def embed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,27 +16,42 @@ from numpy.typing import NDArray
 from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
 from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
+from cmaen.types import PERCEIVED
 
 LOGITS, FEATURES = "logits", "features"
-"""What a network gives, in the order of an exported file's results."""
+OUTPUTS = (LOGITS, FEATURES, PERCEIVED)
+"""What a network gives, in the order of an exported file's results: the logits of the first label scheme, the
+penultimate features, and the logits of ``perceived`` where the network has it."""
 
 log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """Computes logits."""
+    """Computes what a network gives."""
 
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it -> logits float32 [B, C]."""
-        ...
+    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
+        """One of :data:`OUTPUTS` for a batch.
 
-    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same -> the penultimate features, float32 [B, F].
+        Args:
+            batch: float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it.
+            output: By default the logits of the first label scheme.
+
+        Returns:
+            Logits float32 [B, C], or features float32 [B, F].
 
         Raises:
-            CheckpointError: The file of the engine does not give them.
+            CheckpointError: The network, or the file of the engine, does not give that output.
         """
         ...
+
+
+Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From a batch float32 [B, 3, H, W] to the logits float32 [B, C] of one label scheme."""
+
+
+def answering(engine: Engine, scheme: str) -> Logits:
+    """An engine that gives the logits of a label scheme."""
+    return partial(engine, output=PERCEIVED if scheme == PERCEIVED else LOGITS)
 
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
@@ -102,15 +118,13 @@ class OnnxEngine:
         self._input = self._session.get_inputs()[0].name
         _require_classes(self._session.get_outputs()[0].shape[-1], checkpoint, path)
 
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        return np.asarray(self._session.run([LOGITS], {self._input: batch})[0], np.float32)
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
         """See :class:`Engine`."""
-        if FEATURES not in [output.name for output in self._session.get_outputs()]:
-            raise _without_features(self._path)
-        return np.asarray(self._session.run([FEATURES], {self._input: batch})[0], np.float32)
+        if output not in self._outputs:
+            raise _without(output, self._path)
+        return np.asarray(self._session.run([output], {self._input: batch})[0], np.float32)
 
 
 class OpenVinoEngine:
@@ -151,17 +165,11 @@ class OpenVinoEngine:
         _require_classes(self._network.output(0).partial_shape[1], checkpoint, path)
         self._of_thread = threading.local()
 
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
         """See :class:`Engine`."""
-        return self._result(batch, 0)
-
-    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        if len(self._network.outputs) < 2:
-            raise _without_features(self._path)
-        return self._result(batch, 1)
-
-    def _result(self, batch: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        number = OUTPUTS.index(output)
+        if number >= len(self._network.outputs):
+            raise _without(output, self._path)
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._network.create_infer_request()  # serves one thread at a time
         return np.array(self._of_thread.request.infer([batch])[number], np.float32)
@@ -191,22 +199,19 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         self._torch = torch
+        self._path = checkpoint
         self._model, _ = load_checkpoint(checkpoint)
         self._device = torch_device(device)
         self._model = self._model.to(self._device).to(memory_format=torch.channels_last)
 
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
         """See :class:`Engine`."""
-        return self._output(batch, LOGITS)
-
-    def features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        return self._output(batch, FEATURES)
-
-    def _output(self, batch: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         with self._torch.inference_mode():
             images = self._torch.from_numpy(batch).to(self._device, memory_format=self._torch.channels_last)
-            return np.asarray(getattr(self._model(images), name).cpu().numpy(), np.float32)
+            found = getattr(self._model(images), "perceived_logits" if output == PERCEIVED else output)
+        if found is None:
+            raise _without(output, self._path)
+        return np.asarray(found.cpu().numpy(), np.float32)
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
@@ -251,10 +256,8 @@ def _require_classes(logits: Any, checkpoint: Path, path: Path) -> None:
         raise CheckpointError(f"{path} does not give {labels} logits; it is another kind of network")
 
 
-def _without_features(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path} gives no features: it was exported by an earlier version; cmaen export makes it anew"
-    )
+def _without(output: str, path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} gives no {output}; if its weights have them, cmaen export writes it anew")
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:

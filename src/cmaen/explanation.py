@@ -19,6 +19,8 @@ from torch import Tensor
 
 from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
+from cmaen.models.network import Features
+from cmaen.types import EMOTIONS, PERCEIVED
 
 Map = NDArray[np.float32]
 MAPS = ("gradient", "cross_modal", "cross_modal_back", "multi_scale", "multi_scale_backbone", "emotion_head")
@@ -95,20 +97,22 @@ class Explainer:
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
+        scheme: Label scheme whose answers are explained; ``None``: the first.
 
     Raises:
         CheckpointError: The file is missing, corrupt or of another architecture.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, *, scheme: str | None = None) -> None:
         self.model, card = load_checkpoint(checkpoint)
         self.spec = card.preprocess
+        self._perceived = scheme == PERCEIVED
 
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
         emotions, attention = self._attended(images)
-        integrated = IntegratedGradients(lambda x: self.model(x).logits)
+        integrated = IntegratedGradients(self._logits)
         effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
         gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
         return [
@@ -133,7 +137,7 @@ class Explainer:
         maps: dict[str, Tensor] = {}
         with self._weighing(maps):
             features = self.model.forward_features(images, return_attention=True)
-        emotions = self.model.forward_head(features).logits.argmax(dim=1)
+        emotions = self._logits_of(features).argmax(dim=1)
         for name, asked in (("cross_modal", features.attention), ("cross_modal_back", features.back)):
             if asked is not None:
                 maps[name] = _square(asked.mean(dim=(1, 2)))  # [B, h, N, N'] -> [B, N'] -> [B, H', W']
@@ -141,6 +145,16 @@ class Explainer:
             spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
             maps["emotion_head"] = spatial[torch.arange(len(images)), emotions]
         return Attended(emotions, {name: maps[name] for name in MAPS if name in maps})
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return self._logits_of(self.model.forward_features(images))
+
+    def _logits_of(self, features: Features) -> Tensor:
+        """[B, E] of the scheme; of ``perceived`` without contempt, which has no attention of its own."""
+        if self._perceived and self.model.perceived_classifier is not None:
+            perceived: Tensor = self.model.perceived_classifier(features.vector)[:, : len(EMOTIONS)]
+            return perceived
+        return self.model.forward_head(features).logits
 
     @contextmanager
     def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:

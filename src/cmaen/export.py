@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, figures_of, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import FEATURES, LOGITS, build_engine, probabilities
+from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.evaluation.run import logits_of
@@ -183,15 +183,16 @@ def _write(
 
 
 class _Answers(nn.Module):
-    """The network with two tensors for a result: logits and the penultimate features."""
+    """The network with plain tensors for a result, those of :data:`cmaen.engines.OUTPUTS` that it has."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         output = self.model(images)
-        return output.logits, output.features
+        perceived = () if output.perceived_logits is None else (output.perceived_logits,)
+        return output.logits, output.features, *perceived
 
 
 def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
@@ -204,7 +205,7 @@ def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
             (torch.zeros(2, 3, size, size),),
             str(path),
             input_names=["images"],
-            output_names=[LOGITS, FEATURES],
+            output_names=list(OUTPUTS if model.perceived_classifier is not None else OUTPUTS[:2]),
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             external_data=False,
@@ -269,17 +270,29 @@ def _some(faces: FaceSet, count: int) -> FaceSet:
 
 
 def _compare(checkpoint: Path, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
-    spec = read_card(draft).preprocess
+    """The worst over the label schemes; the accuracy is that of the first one, which the faces have labels of."""
+    card = read_card(draft)
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
+    compared = []
+    for scheme in card.schemes:
+        original, exported = (answering(network, scheme) for network in networks)
+        compared.append(_compare_outputs(original, exported, card.preprocess, faces))
+    return compared[0]._replace(
+        difference=max(parity.difference for parity in compared),
+        agreement=min(parity.agreement for parity in compared),
+    )
+
+
+def _compare_outputs(original: Logits, exported: Logits, spec: PreprocessSpec, faces: FaceSet | None) -> Parity:
     if faces is None:
         shape = (_NOISE, 3, spec.image_size, spec.image_size)
         noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        original, exported = (probabilities(network(noise)) for network in networks)
+        before, after = (probabilities(network(noise)) for network in (original, exported))
     else:
-        original, exported = (probabilities(logits_of(faces, spec, network)) for network in networks)
-    answers = original.argmax(axis=1), exported.argmax(axis=1)
-    agreement, difference = float((answers[0] == answers[1]).mean()), float(np.abs(original - exported).max())
-    if faces is None:
-        return Parity(len(original), difference, agreement, 0.0)
-    before, after = (measure(faces.labels, answer, faces.classes) for answer in answers)
-    return Parity(len(original), difference, agreement, before.accuracy - after.accuracy, after)
+        before, after = (probabilities(logits_of(faces, spec, network)) for network in (original, exported))
+    answers = before.argmax(axis=1), after.argmax(axis=1)
+    agreement, difference = float((answers[0] == answers[1]).mean()), float(np.abs(before - after).max())
+    if faces is None or before.shape[1] != len(faces.classes):
+        return Parity(len(before), difference, agreement, 0.0)
+    whole, rounded = (measure(faces.labels, answer, faces.classes) for answer in answers)
+    return Parity(len(before), difference, agreement, whole.accuracy - rounded.accuracy, rounded)

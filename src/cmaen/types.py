@@ -35,6 +35,7 @@ COLOURS = {
     "neutral": (90, 100, 115),
     "sad": (31, 119, 180),
     "surprise": (230, 120, 0),
+    CONTEMPT: (23, 150, 170),
 }
 """The emotions' colours in pictures and plots, RGB."""
 
@@ -184,11 +185,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in one frame: faces from the largest to the smallest, or why there is no answer."""
+    """What was found in one frame: faces from the largest to the smallest, or why there is no answer.
+
+    ``scheme`` names the label scheme of the answers, see :data:`FER2013`; ``None`` in records of earlier versions.
+    """
 
     frame: Frame
     faces: tuple[FaceEmotion, ...] = ()
     error: str | None = None
+    scheme: str | None = None
 
     @property
     def status(self) -> Status:
@@ -203,6 +208,7 @@ class Result:
         return {
             "status": self.status,
             "error": self.error,
+            "scheme": self.scheme,
             **(self.faces[0].classification() if self.faces else nothing),
             "faces": [face.as_dict() for face in self.faces],
         }
@@ -217,4 +223,5 @@ class Result:
     def from_record(cls, record: dict[str, Any]) -> Result:
         """The result that :meth:`as_record` wrote, without its pixels."""
         frame = Frame(record.get("frame", 0), record["path"], time=record.get("time"))
-        return cls(frame, tuple(map(FaceEmotion.from_dict, record["faces"])), record["error"])
+        faces = tuple(map(FaceEmotion.from_dict, record["faces"]))
+        return cls(frame, faces, record["error"], record.get("scheme"))

@@ -23,24 +23,28 @@ def level(targets: torch.Tensor) -> torch.Tensor:
 def test_targets_are_mixed_by_the_share_of_the_pixels(alphas: dict[str, float], seed: int) -> None:
     images, targets = batch()
     before = images.clone()
-    mixed = mix(images, targets, np.random.default_rng(seed), answers=targets.flip(1), **alphas)
-    assert torch.allclose(mixed.targets.sum(dim=1), torch.ones(8))
-    assert torch.allclose(mixed.images.mean(dim=(1, 2, 3)), level(mixed.targets), atol=1e-5)
-    assert mixed.answers is not None
-    assert torch.allclose(mixed.answers, mixed.targets.flip(1))
+    perceived = torch.cat([targets, torch.zeros(8, 1)], dim=1)
+    mixed = mix(images, (targets, targets.flip(1), perceived), np.random.default_rng(seed), **alphas)
+    own, answers, seen = mixed.targets
+    assert torch.allclose(own.sum(dim=1), torch.ones(8))
+    assert torch.allclose(mixed.images.mean(dim=(1, 2, 3)), level(own), atol=1e-5)
+    assert answers is not None
+    assert torch.allclose(answers, own.flip(1))
+    assert seen is not None
+    assert torch.allclose(seen[:, :7], own)
     assert torch.equal(images, before)
 
 
 def test_cutting_keeps_pixels_and_blending_does_not() -> None:
     images, targets = batch()
-    cut = mix(images, targets, np.random.default_rng(1), cutmix=1.0).images
+    cut = mix(images, (targets, None, None), np.random.default_rng(1), cutmix=1.0).images
     assert set(cut.unique().tolist()) <= set(range(7))
-    blended = mix(images, targets, np.random.default_rng(1), mixup=1.0).images
+    blended = mix(images, (targets, None, None), np.random.default_rng(1), mixup=1.0).images
     assert not set(blended.unique().tolist()) <= set(range(7))
 
 
 def test_switched_off_nothing_changes_and_one_seed_gives_one_result() -> None:
     images, targets = batch()
-    assert mix(images, targets, np.random.default_rng(0)).images is images
-    one, other = (mix(images, targets, np.random.default_rng(3), mixup=0.4, cutmix=1.0) for _ in range(2))
+    assert mix(images, (targets, None, None), np.random.default_rng(0)).images is images
+    one, other = (mix(images, (targets, None, None), np.random.default_rng(3), mixup=0.4, cutmix=1.0) for _ in range(2))
     assert torch.equal(one.images, other.images)

@@ -81,9 +81,24 @@ def test_robustness_begins_with_the_faces_as_they_are() -> None:
         return (np.eye(7)[faces.labels] * np.where(bright, 1, -1)[:, None]).astype(np.float32)
 
     found = measure_robustness(faces, PreprocessSpec(image_size=48), right_by_day, np.random.default_rng(0))
-    assert all(len(curve) == 6 and curve[0] == 1 for curve in found.values())
-    assert found["blur"][-1] == 1
-    assert found["low light"][-1] == 0
+    assert all(len(curve) == 6 and curve[0] == 1 for curve in found["accuracy"].values())
+    assert found["accuracy"]["blur"][-1] == 1
+    assert found["accuracy"]["low light"][-1] == 0
+    confidence = np.e / (np.e + 6)
+    assert found["ece"]["blur"][-1] == pytest.approx(1 - confidence)
+
+
+def test_robustness_leaves_out_faces_without_an_answer() -> None:
+    faces = face_set(21)
+    seen = np.where(np.arange(21) < 7, -1, 3)
+
+    def happy(batch: np.ndarray) -> np.ndarray:
+        assert len(batch) == 14
+        return np.tile(np.eye(8)[3], (len(batch), 1)).astype(np.float32)
+
+    spec = PreprocessSpec(image_size=48)
+    found = measure_robustness(faces, spec, happy, np.random.default_rng(0), labels=seen)
+    assert found["accuracy"]["blur"] == [1.0] * 6
 
 
 def test_faces_of_one_emotion_measure_nothing() -> None:

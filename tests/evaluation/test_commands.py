@@ -51,7 +51,7 @@ def test_a_temperature_can_be_fitted_without_training(
     said = capsys.readouterr()
     assert "copies are not left out" in said.err
     assert "21 faces of PublicTest with copies" in said.out
-    assert read_card(folder).metrics["calibration"]["copies"] == "with"
+    assert read_card(folder).metrics["calibration"]["fer2013"]["copies"] == "with"
 
 
 def test_a_split_of_copies_alone(

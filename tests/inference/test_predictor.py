@@ -318,7 +318,7 @@ def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:
 
 def test_a_checkpoint_is_named_by_its_folder_or_by_a_file_in_it(copy: Path, predictor: EmotionPredictor) -> None:
     card = read_card(copy)
-    replace(card, name="mine", temperature=100 * card.temperature).write(copy)
+    replace(card.with_temperature(predictor.scheme, 100.0), name="mine").write(copy)
     for checkpoint in (copy, str(copy), copy / "model.onnx"):
         mine = EmotionPredictor(checkpoint)
         assert mine.card.name == "mine"

@@ -8,12 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cmaen.card import CARD, ONNX, SAFETENSORS, Card, read_card, verified  # noqa: E402
+from cmaen.card import CARD, ONNX, SAFETENSORS, Card, Scheme, read_card, verified  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 from cmaen.history import HISTORY, Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.types import EMOTIONS, FER2013, OWN  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 
@@ -29,13 +30,24 @@ def edit(folder: Path, **changes: object) -> None:
 
 def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
     model = build_cmaen(**TINY).eval()
-    card = Card("tiny", TINY, PreprocessSpec(image_size=64), temperature=1.3, training={"seed": 0})
+    schemes = {FER2013: Scheme(EMOTIONS, 1.3)}
+    card = Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes, training={"seed": 0})
     written = save_checkpoint(model, card, tmp_path)
     loaded, read = load_checkpoint(tmp_path / CARD)
     assert read == written
     images = torch.randn(3, 3, 64, 64)
     assert torch.allclose(model(images).logits, loaded(images).logits, atol=2e-2)  # stored as float16
     assert not loaded.training
+
+
+def test_cards_of_one_scheme_without_a_name_are_read(copy: Path) -> None:
+    card = json.loads((copy / CARD).read_text())
+    del card["schemes"]
+    old = {"format": 1, "temperature": 1.5}
+    for labels, name in ((EMOTIONS, FER2013), (("bored", "engaged"), OWN)):
+        (copy / CARD).write_text(json.dumps(card | old | {"labels": labels}))
+        assert read_card(copy).schemes == {name: Scheme(tuple(labels), 1.5)}
+        assert read_card(copy).resolve_scheme(None) == name
 
 
 def test_new_weights_drop_the_history_of_the_old_ones(copy: Path) -> None:
@@ -103,9 +115,13 @@ def test_weights_of_another_architecture(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": ["happy", "happy"]}, "labels"),
-        ({"labels": ["happy"]}, "two or more"),
-        ({"temperature": 0}, "temperature"),
+        ({"schemes": {"own": {"labels": ["happy", "happy"], "temperature": 1}}}, "labels"),
+        ({"schemes": {"own": {"labels": ["happy"], "temperature": 1}}}, "two or more"),
+        ({"schemes": {"own": {"labels": ["happy", "sad"], "temperature": 0}}}, "temperature"),
+        ({"schemes": {"own": {"labels": ["happy", "sad"]}}}, "not a card"),
+        ({"schemes": {"own": []}}, "not a card"),
+        ({"schemes": {}}, "not a card"),
+        ({"schemes": None}, "not a card"),
         ({"format": 99}, "update cmaen"),
         ({"surprise": 1}, "not a card"),
         ({"preprocess": {"image_size": -1}}, "not a card"),

@@ -41,6 +41,17 @@ Data = Annotated[
     Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; auto: a GPU if any.")]
+SchemeName = Annotated[
+    str | None,
+    typer.Option(
+        "--scheme",
+        help="Label scheme: perceived (what people see) or fer2013 (what FER2013's label would be). "
+        "Default: perceived where the checkpoint has it.",
+    ),
+]
+Contempt = Annotated[
+    bool, typer.Option("--contempt", help="With the scheme perceived: answer contempt as an eighth emotion.")
+]
 DetectorName = Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")]
 DetectorSide = Annotated[
     int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")

@@ -13,11 +13,13 @@ import typer
 
 from cmaen.cli.console import (
     Checkpoint,
+    Contempt,
     DetectorName,
     DetectorSide,
     EngineDevice,
     MinFace,
     MinScore,
+    SchemeName,
     Verbose,
     extra,
     log,
@@ -73,6 +75,8 @@ def inference(
     uncertain_below: Annotated[
         float, typer.Option(min=0, max=1, help="Answer 'uncertain' where the confidence is lower; 0: never.")
     ] = 0.0,
+    scheme: SchemeName = None,
+    contempt: Contempt = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
     checkpoint: Checkpoint = None,
     engine: Annotated[
@@ -81,7 +85,7 @@ def inference(
     device: EngineDevice = "cpu",
     verbose: Verbose = False,
 ) -> None:
-    """Recognise the emotions of the faces in an image, a folder of images, a video, or before the webcam."""
+    """Recognise facial emotions in an image, a folder, a video or a webcam."""
     log(verbose)
     if sum((image is not None, directory is not None, video is not None, real_time)) != 1:
         raise CmaenError("give one of --image, --directory, --video and --real-time")
@@ -109,6 +113,9 @@ def inference(
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
+    card = read_card(folder)
+    scheme = card.resolve_scheme(scheme)
+    classes = card.answered(scheme, contempt).labels
     pipeline = _pipeline(
         engine,
         folder,
@@ -119,17 +126,23 @@ def inference(
         threshold=uncertain_below,
         threads=None if directory is None else 1,
         device=device,
+        scheme=scheme,
+        contempt=contempt,
     )
     with ExitStack() as stack:
         sinks: list[Sink] = []
         without: Container[str] = ()
         if output is not None:
             found_by = f"{detector}, {options}" if detect else None
-            card = read_card(folder)
-            settings: dict[str, Any] = {"weights": card.sha256, "engine": engine, "detector": found_by}
+            settings: dict[str, Any] = {
+                "weights": card.sha256,
+                "engine": engine,
+                "detector": found_by,
+                "scheme": f"{scheme} with contempt" if contempt else scheme,
+            }
             if uncertain_below:
                 settings["uncertain_below"] = uncertain_below
-            records = RecordSink(output, classes=card.labels, settings=settings, resume=resume)
+            records = RecordSink(output, classes=classes, settings=settings, resume=resume)
             sinks.append(records)
             without = records.done
         if image is not None:
@@ -154,18 +167,18 @@ def inference(
         unit = "frames" if moving else "images"
         summary = run(source, pipeline, sinks, progress=lambda results: progress(results, unit, total))
     if explain is not None and image is not None and summary.faces:
-        _explain(folder, image, explain, detector if detect else None, map_kind)
+        _explain(folder, image, explain, detector if detect else None, map_kind, scheme)
     typer.echo(_counted(summary, time.perf_counter() - started) if moving else _tallied(summary))
     if summary.errors == summary.frames > 0:
         raise typer.Exit(1)
 
 
-def _explain(checkpoint: Path, image: Path, target: Path, detector: str | None, kind: str) -> None:
+def _explain(checkpoint: Path, image: Path, target: Path, detector: str | None, kind: str, scheme: str) -> None:
     from cmaen.data.tree import png
     from cmaen.files import replacing
     from cmaen.inference.predictor import EmotionPredictor
 
-    predictor = EmotionPredictor(checkpoint, detector=detector or "yunet")
+    predictor = EmotionPredictor(checkpoint, detector=detector or "yunet", scheme=scheme)
     picture = predictor.explain(image, detect=detector is not None, kind=kind)
     with replacing(target) as temporary:
         temporary.write_bytes(png(picture))
@@ -211,12 +224,22 @@ def _pipeline(
     threshold: float,
     threads: int | None,
     device: str = "cpu",
+    scheme: str | None = None,
+    contempt: bool = False,
 ) -> Pipeline:
     """Where many pictures keep all cores busy, each of them is fastest on one thread."""
     if engine == "ray":
         with extra("the engine ray", "scale"):
             from cmaen.inference.cluster import RayPipeline
-        return RayPipeline(checkpoint, detector=detector, options=options, batch_size=batch_size, threshold=threshold)
+        return RayPipeline(
+            checkpoint,
+            detector=detector,
+            options=options,
+            batch_size=batch_size,
+            threshold=threshold,
+            scheme=scheme,
+            contempt=contempt,
+        )
     import cv2
 
     from cmaen.inference.classifier import FaceClassifier
@@ -226,7 +249,7 @@ def _pipeline(
     if threads is not None:
         cv2.setNumThreads(threads)  # of the whole process, which is the command's own
     return FacePipeline(
-        FaceClassifier(checkpoint, engine=engine, threads=threads, device=device),
+        FaceClassifier(checkpoint, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt),
         None if detector is None else build_detector(detector, options=options, threads=threads),
         batch_size=batch_size,
         smoothing=smoothing,

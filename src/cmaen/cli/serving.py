@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Checkpoint, DetectorName, DetectorSide, MinFace, MinScore, Verbose, extra, log
+from cmaen.cli.console import (
+    Checkpoint,
+    DetectorName,
+    DetectorSide,
+    MinFace,
+    MinScore,
+    SchemeName,
+    Verbose,
+    extra,
+    log,
+)
 
 _MIB = 2**20
 
@@ -20,6 +30,7 @@ def serve(
     engine: Annotated[
         str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.")
     ] = "onnx",
+    scheme: SchemeName = None,
     detector: DetectorName = "yunet",
     detector_side: DetectorSide = None,
     min_score: MinScore = None,
@@ -72,6 +83,7 @@ def serve(
         detector=detector,
         options=DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face),
         engine="onnx" if engine == "ray" else engine,
+        scheme=scheme,
         cores=max(1, (os.cpu_count() or 1) // workers),
         api_key=api_key,
         origins=tuple(origin or ()),

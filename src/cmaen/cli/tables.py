@@ -9,6 +9,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from cmaen.evaluation.assessment import Assessment, Headline
+    from cmaen.evaluation.perceived import PerceivedAssessment
+    from cmaen.evaluation.photographs import PhotographFigures
 
 
 def show_headline(title: str, headline: Headline) -> None:
@@ -37,9 +39,44 @@ def show_calibration(assessment: Assessment) -> None:
     Console().print(table)
 
 
-def show_robustness(accuracies: dict[str, list[float]]) -> None:
-    """Accuracy by corruption and severity."""
-    table = Table("corruption", "as it is", *"12345", title="accuracy by severity")
-    for name, curve in accuracies.items():
-        table.add_row(name, *(f"{value:.1%}" for value in curve))
-    Console().print(table)
+def show_robustness(title: str, curves: dict[str, dict[str, list[float]]]) -> None:
+    """Accuracy and calibration error by corruption and severity."""
+    for figure, form in (("accuracy", "{:.1%}"), ("ece", "{:.3f}")):
+        table = Table("corruption", "as it is", *"12345", title=f"{figure.replace('ece', 'ECE')} by severity, {title}")
+        for name, curve in curves[figure].items():
+            table.add_row(name, *(form.format(value) for value in curve))
+        Console().print(table)
+
+
+def show_perceived(title: str, found: PerceivedAssessment) -> None:
+    """How often the answer is what most annotators saw, and whether the shares are theirs."""
+    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
+    for emotion, figures in found.majority.by_emotion.items():
+        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
+        table.add_row(emotion, *shares, str(figures.support))
+    console = Console()
+    console.print(table)
+    low, high = found.accuracy_interval
+    console.print(
+        f"FER+ majority {found.majority.accuracy:.2%} ({low:.1%} to {high:.1%}) of {found.majority.count} faces   "
+        f"more than half agree: {found.agreed_accuracy:.2%} of {found.agreed_count}   "
+        f"macro-F1 {found.majority.macro_f1:.4f}\n"
+        f"ECE against the majority {found.calibration.ece_equal_mass:.4f}   error of the shares "
+        f"{found.shares.error:.4f}   Jensen-Shannon divergence {found.divergence:.3f} bits",
+        highlight=False,
+    )
+
+
+def show_photographs(title: str, figures: PhotographFigures) -> None:
+    """Recall by emotion, and together."""
+    table = Table("emotion", "recall", "photographs", title=title)
+    for emotion, recall in figures.recall.items():
+        table.add_row(emotion, f"{recall:.3f}", str(figures.support[emotion]))
+    console = Console()
+    console.print(table)
+    low, high = figures.accuracy_interval
+    console.print(
+        f"accuracy {figures.accuracy:.2%} ({low:.1%} to {high:.1%})   mean recall {figures.mean_recall:.3f}   "
+        f"{figures.count} photographs, {figures.without_face} without an answer",
+        highlight=False,
+    )

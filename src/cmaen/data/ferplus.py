@@ -81,7 +81,7 @@ def perceived_distribution(faces: FaceSet) -> NDArray[np.float32]:
     assert faces.votes is not None
     votes = faces.votes[:, _PERCEIVED_COLUMNS].astype(np.float32)
     votes[majority(faces) < 0] = 0
-    return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    return np.asarray(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1), np.float32)
 
 
 def majority(faces: FaceSet) -> NDArray[np.int64]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Targets = tuple[Tensor, Tensor | None, Tensor | None]
+"""Distributions float32 [B, E] each: targets, teachers' answers, what annotators saw; ``None`` where there are none."""
+
 
 class Mixed(NamedTuple):
-    """Images float32 [B, C, H, W], and what is learnt of them, float32 [B, E] each or ``None``."""
+    """Images float32 [B, C, H, W], and what is learnt of them, see :func:`mix`."""
 
     images: Tensor
-    targets: Sequence[Tensor | None]
+    targets: Targets
 
 
 def mix(
     images: Tensor,
-    targets: Sequence[Tensor | None],
+    targets: Targets,
     rng: np.random.Generator,
     *,
     mixup: float = 0.0,
@@ -29,7 +31,7 @@ def mix(
 
     Args:
         images: float32 [B, C, H, W].
-        targets: What is learnt of them, distributions float32 [B, E] each; ``None`` for what there is not.
+        targets: What is learnt of them.
         rng: The source of all randomness.
         mixup: Alpha of the Beta distribution that the share of the other face is drawn from; 0 to switch it off.
         cutmix: The same for cutting a rectangle out of the other face. With both on, each batch takes one of them.
@@ -51,8 +53,13 @@ def mix(
         images = images.clone()
         images[:, :, rows, columns] = images[other][:, :, rows, columns]
         share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    mixed = (None if target is None else torch.lerp(target, target[other], share) for target in targets)
-    return Mixed(images, tuple(mixed))
+
+    def mixed(target: Tensor) -> Tensor:
+        return torch.lerp(target, target[other], share)
+
+    first, *rest = targets
+    answers, perceived = (None if target is None else mixed(target) for target in rest)
+    return Mixed(images, (mixed(first), answers, perceived))
 
 
 def _span(side: int, part: float, rng: np.random.Generator) -> slice:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cmaen.data.ferplus import vote_distribution
 from cmaen.data.splits import FaceSet
-from cmaen.engines import Engine, probabilities
+from cmaen.engines import Logits, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import Agreement, agreement
 from cmaen.evaluation.calibration import (
@@ -22,6 +22,7 @@ from cmaen.evaluation.calibration import (
     calibration_by_chance,
     cross_fitted,
     fit_temperature,
+    reliability,
 )
 from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from cmaen.evaluation.curves import Summary, auc, average_precision, one_hot, precision_recall_curve, roc_curve
@@ -31,6 +32,9 @@ from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
+
+Robustness = dict[str, dict[str, list[float]]]
+"""Figures by their name, then by corruption: a list that begins with the faces as they are, then severities 1 to 5."""
 
 
 class Headline(NamedTuple):
@@ -146,20 +150,43 @@ def assess(
 def measure_robustness(
     faces: FaceSet,
     spec: PreprocessSpec,
-    engine: Engine,
+    engine: Logits,
     rng: np.random.Generator,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-) -> dict[str, list[float]]:
-    """Accuracy by corruption: a list that begins with the faces as they are and goes on with severities 1 to 5."""
-    labels = faces.labels
+    *,
+    labels: NDArray[np.int64] | None = None,
+    temperature: float = 1.0,
+) -> Robustness:
+    """Accuracy and calibration error by corruption.
 
-    def accuracy(images: NDArray[np.uint8]) -> float:
-        return float((logits_of(faces.with_images(images), spec, engine).argmax(axis=1) == labels).mean())
+    Args:
+        faces: Of one split.
+        spec: Of the checkpoint.
+        engine: float32 [B, 3, H, W] -> logits [B, C].
+        rng: The source of all randomness.
+        progress: Wraps the loop over the corruptions, to show how far it is.
+        labels: What is right, int64 [N]; faces with a negative one are left out; ``None``: the faces' labels.
+        temperature: Of the logits.
 
-    clean = accuracy(faces.images)
-    return {
-        name: [clean, *(accuracy(CORRUPTIONS[name](faces.images, severity, rng)) for severity in SEVERITIES)]
+    Returns:
+        ``accuracy``, and ``ece`` in bins of equal mass.
+    """
+    right = faces.labels if labels is None else labels
+    faces, right = faces.select(right >= 0), right[right >= 0]
+
+    def figures(images: NDArray[np.uint8]) -> tuple[float, float]:
+        answers = probabilities(logits_of(faces.with_images(images), spec, engine), temperature)
+        error = reliability(right, answers, "equal_mass").expected_error
+        return float((answers.argmax(axis=1) == right).mean()), error
+
+    clean = figures(faces.images)
+    curves = {
+        name: [clean, *(figures(CORRUPTIONS[name](faces.images, severity, rng)) for severity in SEVERITIES)]
         for name in progress(list(CORRUPTIONS))
+    }
+    return {
+        figure: {name: [found[place] for found in curve] for name, curve in curves.items()}
+        for place, figure in enumerate(("accuracy", "ece"))
     }
 
 

@@ -107,13 +107,20 @@ def calibration_by_chance(answers: NDArray[np.float64], rng: np.random.Generator
     return Calibration(*np.mean([astuple(calibration(labels, answers)) for labels in draws], axis=0).tolist())
 
 
-def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    """The temperature, between 0.05 and 20, at which the labels are likeliest.
+def fit_temperature(targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """The temperature, between 0.05 and 20, at which the targets are likeliest.
 
     By Newton's method on its inverse, in which the negative log-likelihood is convex.
+
+    Args:
+        targets: Labels int64 [N], or distributions float32 [N, E], rows summing to 1.
+        logits: float32 [N, E].
     """
     inverse = 1.0
-    right = logits[np.arange(len(labels)), labels]
+    if targets.ndim == 1:
+        right = logits[np.arange(len(targets)), targets.astype(np.int64)]
+    else:
+        right = (targets * logits).sum(axis=1)
     for _ in range(100):
         answers = probabilities(logits, 1 / inverse)
         mean = (answers * logits).sum(axis=1)
@@ -126,11 +133,13 @@ def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> f
     return 1 / inverse
 
 
-def cross_fitted(labels: NDArray[np.int64], logits: NDArray[np.float32], folds: int = FOLDS) -> NDArray[np.float64]:
+def cross_fitted(
+    targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32], folds: int = FOLDS
+) -> NDArray[np.float64]:
     """Probabilities [N, E] of each face at the temperature that fits the other folds: none judged by its own fit."""
     answers = np.empty(logits.shape, np.float64)
-    fold_of = np.arange(len(labels)) % folds
-    for fold in range(min(folds, len(labels))):
+    fold_of = np.arange(len(targets)) % folds
+    for fold in range(min(folds, len(targets))):
         here, others = fold_of == fold, fold_of != fold
-        answers[here] = probabilities(logits[here], fit_temperature(labels[others], logits[others]))
+        answers[here] = probabilities(logits[here], fit_temperature(targets[others], logits[others]))
     return answers

@@ -19,6 +19,7 @@ from cmaen.evaluation.curves import (
     precision_recall_curve,
     roc_curve,
 )
+from cmaen.evaluation.perceived import Shares
 from cmaen.history import Epoch
 from cmaen.types import EMOTIONS, hex_of
 
@@ -107,6 +108,16 @@ def reliability_diagram(labels: NDArray[np.int64], answers: Mapping[str, NDArray
         diagram = reliability(labels, probabilities, "equal_mass")
         label = f"{name}, ECE {diagram.expected_error:.3f}"
         axes.plot(diagram.confidence, diagram.accuracy, marker="o", markersize=4, color=colour, label=label)
+    axes.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def shares(found: Shares) -> Figure:
+    """Observed by predicted share of the annotators; on the diagonal, "30 %" means 30 % of them."""
+    figure, axes = _square("predicted share", "share of annotators")
+    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
+    label = f"all emotions, error {found.error:.3f}"
+    axes.plot(found.predicted, found.observed, marker="o", markersize=4, color="#1f5fa8", label=label)
     axes.legend(loc="upper left", fontsize=8)
     return figure
 

@@ -19,13 +19,17 @@ from cmaen.evaluation import gallery, plots
 from cmaen.evaluation.assessment import ALL_FACES, Assessment
 from cmaen.evaluation.calibration import cross_fitted
 from cmaen.evaluation.cost import Cost
+from cmaen.evaluation.perceived import PerceivedAssessment
 from cmaen.files import replacing, write_text
 from cmaen.history import Epoch
+from cmaen.types import PERCEIVED_LABELS
 
 PAGE = "report.html"
 PICTURES = "pictures"
 NAMES = (
     "confusion",
+    "perceived-confusion",
+    "perceived-shares",
     "roc",
     "precision-recall",
     "reliability",
@@ -104,6 +108,7 @@ def draw_report(
     logits: NDArray[np.float32],
     assessment: Assessment,
     *,
+    perceived: PerceivedAssessment | None = None,
     robustness: Mapping[str, Sequence[float]] | None = None,
     inside: Inside | None = None,
     history: Sequence[Epoch] = (),
@@ -116,6 +121,7 @@ def draw_report(
         faces: Of the split, in the order of the logits.
         logits: Of the network, float32 [N, C].
         assessment: What was measured.
+        perceived: What was measured against the annotators' votes, of the scheme ``perceived``.
         robustness: Accuracy by corruption and severity.
         inside: Of the network.
         history: The epochs of its training.
@@ -124,7 +130,7 @@ def draw_report(
     answers = probabilities(logits, assessment.temperature)
     drawn = {
         name: Picture(plots.svg(figure), plots.png(figure))
-        for name, figure in _figures(faces, logits, answers, assessment, robustness, inside, history).items()
+        for name, figure in _figures(faces, logits, answers, assessment, perceived, robustness, inside, history).items()
     }
     environment = Environment(
         loader=PackageLoader("cmaen.evaluation", "."),
@@ -139,6 +145,7 @@ def draw_report(
         assessment=assessment,
         whole=assessment.headlines[ALL_FACES],
         pictures={name: Markup(picture.svg) for name, picture in drawn.items()},
+        perceived=perceived,
         robustness=robustness,
         maps=list(inside.maps[0].pictures) if inside else [],
         variation=inside.variation if inside else {},
@@ -152,6 +159,7 @@ def _figures(
     logits: NDArray[np.float32],
     answers: NDArray[np.float64],
     assessment: Assessment,
+    perceived: PerceivedAssessment | None,
     robustness: Mapping[str, Sequence[float]] | None,
     inside: Inside | None,
     history: Sequence[Epoch],
@@ -165,6 +173,8 @@ def _figures(
     }
     figures: dict[str, Figure | None] = {
         "confusion": plots.confusion(assessment.headlines[ALL_FACES].metrics.confusion, classes),
+        "perceived-confusion": plots.confusion(perceived.majority.confusion, PERCEIVED_LABELS) if perceived else None,
+        "perceived-shares": plots.shares(perceived.shares) if perceived else None,
         "roc": plots.roc(faces.labels, answers, classes),
         "precision-recall": plots.precision_recall(faces.labels, answers, classes),
         "reliability": plots.reliability_diagram(faces.labels, honest),

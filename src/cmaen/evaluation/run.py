@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import read_card
+from cmaen.card import folder_of, read_card
+from cmaen.data.ferplus import majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import build_engine
+from cmaen.engines import AUTO, Logits, answering, build_engine, probabilities
+from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
 from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.evaluation.perceived import compare_shares
 from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 BATCH_SIZE = 64
 
@@ -21,7 +26,7 @@ BATCH_SIZE = 64
 def logits_of(
     faces: FaceSet,
     spec: PreprocessSpec,
-    engine: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    engine: Logits,
     *,
     mirrored: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -42,8 +47,75 @@ def logits_of(
     return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)
 
 
+class Fitted(NamedTuple):
+    """The temperature that was fitted for a label scheme.
+
+    Attributes:
+        temperature: The logits are divided by it.
+        faces: How many it was fitted on.
+        error: The name of the error: ECE in bins of equal mass, or for ``perceived`` the error of the shares.
+        before, cross_fitted: That error at temperature 1, and with each face at the temperature that fits the others.
+    """
+
+    temperature: float
+    faces: int
+    error: str
+    before: float
+    cross_fitted: float
+
+
+def calibrate(
+    checkpoint: Path,
+    faces: FaceSet,
+    *,
+    engine: str = AUTO,
+    copies: str = "with",
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> dict[str, Fitted]:
+    """Fit the temperature of each label scheme, and keep it in the card: of ``perceived`` where the faces have votes.
+
+    Args:
+        checkpoint: Folder of a checkpoint.
+        faces: Of the validation split.
+        engine: See :func:`cmaen.engines.build_engine`.
+        copies: Whether the faces are ``with`` or ``without`` those that have copies in Training, for the card.
+        progress: Wraps the loop over the batches, to show how far it is.
+
+    Returns:
+        By scheme.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be used.
+        SplitError: The faces are of another split.
+    """
+    faces.require(Split.VALIDATION, "calibration")
+    card, network = read_card(checkpoint), build_engine(engine, checkpoint)
+    found: dict[str, Fitted] = {}
+    for scheme in card.schemes:
+        if scheme == PERCEIVED and faces.votes is None:
+            continue
+        some = faces.select(majority(faces) >= 0) if scheme == PERCEIVED else faces
+        targets = perceived_distribution(some) if scheme == PERCEIVED else some.labels
+        logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
+        measured = [_error(targets, answers) for answers in (probabilities(logits), cross_fitted(targets, logits))]
+        name = "error of the shares" if scheme == PERCEIVED else "ECE, equal mass"
+        found[scheme] = Fitted(fit_temperature(targets, logits), len(some), name, *measured)
+        card = card.with_temperature(scheme, found[scheme].temperature)
+    kept = {scheme: {**fitted._asdict(), "copies": copies} for scheme, fitted in found.items()}
+    replace(card, metrics={**card.metrics, "calibration": kept}).write(folder_of(checkpoint))
+    return found
+
+
+def _error(targets: NDArray[np.int64] | NDArray[np.float32], answers: NDArray[np.float64]) -> float:
+    if targets.ndim == 2:
+        return compare_shares(answers, targets.astype(np.float64)).error
+    return calibration(targets.astype(np.int64), answers).ece_equal_mass
+
+
 def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> Metrics:
     """Measure the weights of a checkpoint in float32, and keep accuracy and macro-F1 in its card.
+
+    Where it has the scheme ``perceived`` and the faces have votes, its accuracy against their majority is kept as well.
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
@@ -55,9 +127,14 @@ def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> Metric
         SplitError: The faces are of another split.
     """
     faces.require(Split.VALIDATION, "validation")
-    card = read_card(checkpoint)
-    logits = logits_of(faces, card.preprocess, build_engine("torch", checkpoint, device=device))
+    card, engine = read_card(checkpoint), build_engine("torch", checkpoint, device=device)
+    logits = logits_of(faces, card.preprocess, engine)
     figures = measure(faces.labels, logits.argmax(axis=1), faces.classes)
-    kept = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+    kept: dict[str, Any] = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+    if PERCEIVED in card.schemes and faces.votes is not None and (majority(faces) >= 0).any():
+        seen = majority(faces)
+        answers = logits_of(faces, card.preprocess, answering(engine, PERCEIVED)).argmax(axis=1)
+        found = measure(seen[seen >= 0], answers[seen >= 0], PERCEIVED_LABELS)
+        kept[PERCEIVED] = {"accuracy": found.accuracy, "macro_f1": found.macro_f1}
     replace(card, metrics={**card.metrics, faces.title: kept}).write(checkpoint)
     return figures

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import folder_of, read_card
-from cmaen.engines import AUTO, build_engine, probabilities
+from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
@@ -24,18 +25,29 @@ class FaceClassifier:
         checkpoint: Folder of a checkpoint, or a file in it.
         engine: See :func:`cmaen.engines.build_engine`.
         threads, device: Of the engine.
+        scheme: Label scheme to answer with; ``None``: ``perceived`` where the checkpoint has it, else its only one.
+        contempt: Answer contempt as well, which ``perceived`` knows.
 
     Attributes:
         card: Of the checkpoint.
         folder: Of the checkpoint.
+        scheme: The name of the label scheme.
+        labels: Of the answers.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
-        ConfigError: There is no such engine, or it cannot compute on the device here.
+        ConfigError: There is no such engine or scheme, or the engine cannot compute on the device here.
     """
 
     def __init__(
-        self, checkpoint: Path, *, engine: str = AUTO, threads: int | None = None, device: str = "cpu"
+        self,
+        checkpoint: Path,
+        *,
+        engine: str = AUTO,
+        threads: int | None = None,
+        device: str = "cpu",
+        scheme: str | None = None,
+        contempt: bool = False,
     ) -> None:
         self.card = read_card(checkpoint)
         self.folder = folder_of(checkpoint)
@@ -43,8 +55,26 @@ class FaceClassifier:
             raise CmaenError(
                 f"{checkpoint} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
-        self.labels = self.card.labels
+        self.scheme = self.card.resolve_scheme(scheme)
+        self.card.answered(self.scheme, contempt)  # what is wrong with the scheme is said before anything is loaded
         self._engine = build_engine(engine, checkpoint, threads=threads, device=device)
+        self._answer_with(self.scheme, contempt)
+
+    def under(self, scheme: str | None, *, contempt: bool = False) -> FaceClassifier:
+        """The same classifier, with the same engine, under another label scheme.
+
+        Raises:
+            ConfigError: The checkpoint does not have it.
+        """
+        other = copy(self)
+        other._answer_with(scheme, contempt)
+        return other
+
+    def _answer_with(self, scheme: str | None, contempt: bool) -> None:
+        self.scheme = self.card.resolve_scheme(scheme)
+        answered = self.card.answered(self.scheme, contempt)
+        self.labels, self._temperature = answered.labels, answered.temperature
+        self._logits = answering(self._engine, self.scheme)
 
     def crop(self, image: Image, face: FaceBox) -> Image:
         """A face cut out and aligned, RGB uint8 [side, side, 3]."""
@@ -58,7 +88,8 @@ class FaceClassifier:
         """float32 [N, 3, S, S] -> probabilities float64 [N, C], rows summing to 1."""
         if not len(inputs):
             return np.empty((0, len(self.labels)))
-        return probabilities(np.concatenate([self._engine(part) for part in _parts(inputs)]), self.card.temperature)
+        logits = np.concatenate([self._logits(part) for part in _parts(inputs)])
+        return probabilities(logits[:, : len(self.labels)], self._temperature)
 
     def features(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [N, 3, S, S] -> the penultimate features float32 [N, F]; F is there for no input, too.
@@ -68,7 +99,7 @@ class FaceClassifier:
         """
         side = self.card.preprocess.image_size
         parts = _parts(inputs) if len(inputs) else [np.zeros((1, 3, side, side), np.float32)]
-        return np.concatenate([self._engine.features(part) for part in parts])[: len(inputs)]
+        return np.concatenate([self._engine(part, FEATURES) for part in parts])[: len(inputs)]
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Face crops, RGB uint8 [h, w, 3] or grey [h, w] of any size -> probabilities float64 [N, C]."""

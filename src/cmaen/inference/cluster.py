@@ -40,6 +40,7 @@ class RayPipeline:
         detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
         batch_size: Images that a worker takes at a time.
         threshold: The confidence below which an answer is "uncertain".
+        scheme, contempt: See :class:`~cmaen.inference.classifier.FaceClassifier`.
         workers: Processes of one core each; ``None`` for one a core.
     """
 
@@ -51,6 +52,8 @@ class RayPipeline:
         options: DetectorOptions,
         batch_size: int = BATCH_SIZE,
         threshold: float = 0.0,
+        scheme: str | None = None,
+        contempt: bool = False,
         workers: int | None = None,
     ) -> None:
         self.batch_size = batch_size
@@ -60,6 +63,8 @@ class RayPipeline:
             "detector": detector,
             "options": options,
             "threshold": threshold,
+            "scheme": scheme,
+            "contempt": contempt,
         }
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
@@ -108,10 +113,20 @@ class RayPipeline:
 class _Worker:
     """What each process of the pool holds: a pipeline on one thread."""
 
-    def __init__(self, *, checkpoint: Path, detector: str | None, options: DetectorOptions, threshold: float) -> None:
+    def __init__(
+        self,
+        *,
+        checkpoint: Path,
+        detector: str | None,
+        options: DetectorOptions,
+        threshold: float,
+        scheme: str | None,
+        contempt: bool,
+    ) -> None:
         cv2.setNumThreads(1)
         finder = None if detector is None else build_detector(detector, options=options, threads=1)
-        self._pipeline = FacePipeline(FaceClassifier(checkpoint, threads=1), finder, workers=1, threshold=threshold)
+        classifier = FaceClassifier(checkpoint, threads=1, scheme=scheme, contempt=contempt)
+        self._pipeline = FacePipeline(classifier, finder, workers=1, threshold=threshold)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))

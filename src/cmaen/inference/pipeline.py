@@ -83,6 +83,10 @@ class FacePipeline:
         """See :class:`Pipeline`."""
         return self._moving(source) if source.moving else self._still(source, keep_images)
 
+    def under(self, scheme: str | None, *, contempt: bool = False) -> FacePipeline:
+        """The same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
+        return replace(self, classifier=self.classifier.under(scheme, contempt=contempt))
+
     def detect(self, image: Image) -> list[FaceBox]:
         """The faces of a picture, the largest first; the whole picture where there is no detector."""
         if self.detector is not None:
@@ -156,12 +160,12 @@ class FacePipeline:
     def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
         """The result of the next frame of a video."""
         if frame.image is None:
-            return Result(frame, error=frame.error)
+            return self._answer(frame, error=frame.error)
         try:
             tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
-            return Result(frame, tuple(map(self._emotion_of, tracks)))
+            return self._answer(frame, tuple(map(self._emotion_of, tracks)))
         except _BAD_PICTURE as problem:
-            return Result(frame, error=describe(problem))
+            return self._answer(frame, error=describe(problem))
 
     def _tracked(self, tracker: FaceTracker, number: int, image: Image, time: float) -> list[Track]:
         """The faces of the next frame, each with an answer of the network."""
@@ -178,9 +182,12 @@ class FacePipeline:
     def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
         """The result of a picture; an error where the network has overflowed."""
         try:
-            return Result(frame, tuple(self._emotion(*answer) for answer in answers), error)
+            return self._answer(frame, tuple(self._emotion(*answer) for answer in answers), error)
         except ValueError as problem:
-            return Result(frame, error=describe(problem))
+            return self._answer(frame, error=describe(problem))
+
+    def _answer(self, frame: Frame, faces: tuple[FaceEmotion, ...] = (), error: str | None = None) -> Result:
+        return Result(frame, faces, error, self.classifier.scheme)
 
     def _emotion_of(self, track: Track) -> FaceEmotion:
         assert track.probabilities is not None

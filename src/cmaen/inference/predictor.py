@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -63,6 +64,9 @@ class EmotionPredictor:
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
         threshold: The confidence below which the ``predicted_emotion`` of a face is "uncertain", in [0, 1]; 0 for
             never. Its confidence and probabilities stay.
+        scheme: Label scheme to answer with: ``perceived``, what people would see in the face, or ``fer2013``, what its
+            label in FER2013 would be. ``None``: ``perceived`` where the checkpoint has it, else its only scheme.
+        contempt: Under ``perceived``, answer contempt as an eighth emotion.
         channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
             images have their own order, and a detector always sees RGB.
 
@@ -70,9 +74,14 @@ class EmotionPredictor:
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
-        ConfigError: There is no such engine, or it cannot compute on the device here.
+        ConfigError: There is no such engine or label scheme, or the engine cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
         ValueError: There are no such channels, or no such threshold.
+
+    Attributes:
+        card: Of the checkpoint.
+        scheme: The name of the label scheme.
+        labels: Of the answers, in the order of their probabilities.
     """
 
     def __init__(
@@ -86,6 +95,8 @@ class EmotionPredictor:
         device: str = "cpu",
         workers: int | None = None,
         threshold: float = 0.0,
+        scheme: str | None = None,
+        contempt: bool = False,
         channels: Channels = "rgb",
     ) -> None:
         if channels not in get_args(Channels):
@@ -94,8 +105,10 @@ class EmotionPredictor:
         if isinstance(detector, str):
             detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
-        classifier = FaceClassifier(folder, engine=engine, threads=threads, device=device)
-        self.card = classifier.card
+        classifier = FaceClassifier(
+            folder, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt
+        )
+        self.card, self.scheme, self.labels = classifier.card, classifier.scheme, classifier.labels
         pipeline = FacePipeline(classifier, detector, threshold=threshold)
         self.pipeline = pipeline if workers is None else replace(pipeline, workers=workers)
         self._explainer: Explainer | None = None
@@ -128,6 +141,21 @@ class EmotionPredictor:
         """
         return cls(find_checkpoint(name, sha256=sha256, revision=revision), **options)
 
+    def under(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
+        """The same predictor under another label scheme; both share the networks.
+
+        Args:
+            scheme, contempt: See the predictor's own.
+
+        Raises:
+            ConfigError: The checkpoint does not have the scheme.
+        """
+        other = copy(self)
+        other.pipeline = self.pipeline.under(scheme, contempt=contempt)
+        other.scheme, other.labels = other.pipeline.classifier.scheme, other.pipeline.classifier.labels
+        other._explainer = None
+        return other
+
     def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
@@ -137,7 +165,7 @@ class EmotionPredictor:
             detect: Find, align and crop the faces first; ``False`` says that the image is a face crop already.
 
         Returns:
-            ``status`` ("ok", "no_face" or "error") and ``error``; ``predicted_emotion``, ``confidence`` and
+            ``status`` ("ok", "no_face" or "error") and ``error``; ``scheme``; ``predicted_emotion``, ``confidence`` and
             ``probabilities`` of the largest face; and all ``faces``, the largest first. A bad image is a status, not an
             exception.
         """
@@ -210,9 +238,9 @@ class EmotionPredictor:
 
         Raises:
             ImageError: The image cannot be used.
-            ValueError: ``k`` is not 1 to 7.
+            ValueError: ``k`` is not 1 to 7, or to the number of labels.
         """
-        labels = self.card.labels
+        labels = self.labels
         if not 1 <= k <= len(labels):
             raise ValueError(f"k must be 1 to {len(labels)}, not {k}")
         faces = _answer(self._read(image), self._pipeline(detect)).faces
@@ -297,7 +325,7 @@ class EmotionPredictor:
         if not faces:
             raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
         if self._explainer is None:
-            self._explainer = Explainer(pipeline.classifier.folder)
+            self._explainer = Explainer(pipeline.classifier.folder, scheme=self.scheme)
         crop = pipeline.crop(pixels, faces[0])
         heat = getattr(self._explainer.explain([crop])[0], kind)
         if heat is None:

@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
 from cmaen.card import read_card, shipped_checkpoint
-from cmaen.errors import CheckpointError
+from cmaen.errors import CheckpointError, ConfigError
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
@@ -35,12 +35,14 @@ from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.site import read_page
 from cmaen.serving.uploads import Asked, read_request
-from cmaen.types import EMOTIONS, Result, hex_of
+from cmaen.types import EMOTIONS, FER2013, Result, hex_of
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure."""
 
 _DETECT = Query(description="Find the faces first; false: each image is a face crop.")
+_SCHEME = Query(description="Label scheme: perceived (what people see) or fer2013; default: the server's.")
+_CONTEMPT = Query(description="Under perceived: answer contempt as an eighth emotion.")
 _DESCRIPTION = "Finds the faces in images and tells their emotions, with probabilities that can be believed."
 
 
@@ -51,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: Its model, limits and key; ``None`` for the defaults.
     """
     settings = settings or Settings()
-    labels = _labels(settings)
+    known = _known(settings)
     metrics = Metrics()
     service = Service(settings, metrics)
     gate = Gate(settings)
@@ -78,9 +80,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics, app.state.service = metrics, service
     add_handlers(app)
     told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
-    app.include_router(_predicting(service, settings.limits, labels), dependencies=[Depends(gate.check), *told])
+    app.include_router(_predicting(service, settings.limits, known), dependencies=[Depends(gate.check), *told])
     app.include_router(_watching(service, metrics))
-    app.include_router(_page(settings, labels))
+    app.include_router(_page(settings, known))
     live = Live(service=service, gate=gate, limits=settings.limits, metrics=metrics)
 
     @app.websocket("/v1/live")
@@ -100,10 +102,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _predicting(service: Service, limits: Limits, labels: Sequence[str]) -> APIRouter:
+def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     """What costs something, and may need a key."""
     router = APIRouter(prefix="/v1")
-    most = Query(None, ge=1, le=len(labels), description="Add the most probable.")
+    count = known.most
+    most = Query(None, ge=1, le=count, description="Add the most probable.")
     held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
     refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
 
@@ -121,27 +124,34 @@ def _predicting(service: Service, limits: Limits, labels: Sequence[str]) -> APIR
         "/predict",
         response_model=list[Answer],
         responses=refusals,
-        openapi_extra=request_body(PredictBody, limits.images, len(labels)),
+        openapi_extra=request_body(PredictBody, limits.images, count),
     )
     async def predict(
         request: Request,
         detect: Annotated[bool, _DETECT] = True,
         explain: Annotated[bool, Query(description="Add what the largest face's answer depends on.")] = False,
         top_k: int | None = most,
+        scheme: Annotated[str | None, _SCHEME] = None,
+        contempt: Annotated[bool, _CONTEMPT] = False,
     ) -> Response:
         """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
-        async with read(request, PredictBody, detect=detect, explain=explain, top_k=top_k) as asked:
-            if asked.top_k is not None and asked.top_k > len(labels):
-                raise Problem(422, f"top_k must be 1 to {len(labels)}, not {asked.top_k}")
-            results = await service.predict(asked.uploads, detect=asked.detect)
-            maps = await service.explain(asked.uploads, results, detect=asked.detect) if asked.explain else []
+        query = {"explain": explain, "top_k": top_k, "scheme": scheme, "contempt": contempt}
+        async with read(request, PredictBody, detect=detect, **query) as asked:
+            if asked.top_k is not None and asked.top_k > count:
+                raise Problem(422, f"top_k must be 1 to {count}, not {asked.top_k}")
+            results = await service.predict(
+                asked.uploads, detect=asked.detect, scheme=asked.scheme, contempt=asked.contempt
+            )
+            maps: list[str | None] = []
+            if asked.explain:
+                maps = await service.explain(asked.uploads, results, detect=asked.detect, scheme=asked.scheme)
         return json_response(_answers(results, asked, maps))
 
     @router.post(
         "/embed",
         response_model=list[Embedding],
         responses=refusals,
-        openapi_extra=request_body(EmbedBody, limits.images, len(labels)),
+        openapi_extra=request_body(EmbedBody, limits.images, count),
     )
     async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
         """The penultimate features of each image's largest face, in order, for classifiers of your own."""
@@ -149,10 +159,14 @@ def _predicting(service: Service, limits: Limits, labels: Sequence[str]) -> APIR
             embedded = await service.embed(asked.uploads, detect=asked.detect)
         return json_response([_embedding(*one) for one in embedded])
 
-    @router.get("/labels", response_model=Labels, responses=problems(401, 429))
-    async def known() -> Response:
-        """The emotions, in the order of every answer, and the colours of their boxes."""
-        return json_response({"labels": labels, "colours": _colours(labels)})
+    @router.get("/labels", response_model=Labels, responses=problems(401, 422, 429))
+    async def labels(scheme: Annotated[str | None, _SCHEME] = None) -> Response:
+        """The emotions of a label scheme, in the order of every answer, and the colours of their boxes."""
+        if scheme is not None and scheme not in known.labels:
+            raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(known.labels)}")
+        found = known.labels[scheme or known.scheme]
+        schemes = {"scheme": scheme or known.scheme, "schemes": list(known.labels)}
+        return json_response({"labels": found, "colours": _colours(found), **schemes})
 
     return router
 
@@ -181,14 +195,16 @@ def _watching(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _page(settings: Settings, labels: Sequence[str]) -> APIRouter:
+def _page(settings: Settings, known: _Known) -> APIRouter:
     """The page and what it needs to know."""
     router = APIRouter(include_in_schema=False)
     page = read_page()
     config = {
         "mode": "server",
-        "labels": labels,
-        "colours": _colours(labels),
+        "labels": known.labels[known.scheme],
+        "colours": _colours(known.labels[known.scheme]),
+        "scheme": known.scheme,
+        "schemes": list(known.labels),
         "unsure_below": UNSURE_BELOW,
         "max_images": settings.limits.images,
         "max_bytes": settings.limits.body_bytes,
@@ -253,12 +269,29 @@ def _within(seconds: float, problem: Problem) -> Iterator[None]:
         raise problem from error
 
 
-def _labels(settings: Settings) -> tuple[str, ...]:
-    """Of the checkpoint; one that cannot be read is said where it is loaded."""
+class _Known(NamedTuple):
+    """What is known of the model before it is loaded.
+
+    Attributes:
+        scheme: Of answers to requests that name none.
+        labels: Of the answers under each scheme, without contempt.
+        most: Labels of any answer.
+    """
+
+    scheme: str
+    labels: dict[str, tuple[str, ...]]
+    most: int
+
+
+def _known(settings: Settings) -> _Known:
+    """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
-        return read_card(settings.checkpoint or shipped_checkpoint()).labels
-    except CheckpointError:
-        return EMOTIONS
+        card = read_card(settings.checkpoint or shipped_checkpoint())
+        scheme = card.resolve_scheme(settings.scheme)
+    except (CheckpointError, ConfigError):
+        return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS))
+    labels = {name: card.answered(name).labels for name in card.schemes}
+    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()))
 
 
 def _colours(labels: Sequence[str]) -> dict[str, str]:

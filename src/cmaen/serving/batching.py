@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
 from cmaen.serving.metrics import Metrics
@@ -31,13 +32,13 @@ class _Job:
     Attributes:
         read: Decodes it.
         pipeline: Finds its faces.
-        embeds: Whether features are asked for, and not an emotion.
+        classifier: Answers, under the label scheme that is asked for; ``None`` where features are asked for.
         answer: What the client waits for; cancelled where it no longer does.
     """
 
     read: Pending
     pipeline: FacePipeline
-    embeds: bool
+    classifier: FaceClassifier | None
     answer: Future[Any]
 
 
@@ -70,28 +71,33 @@ class Batcher:
         self._network = Thread(target=self._classify, name="classify", daemon=True)
         self._network.start()
 
-    def submit(self, pictures: Sequence[Pending], *, detect: bool) -> list[Future[Result]]:
+    def submit(
+        self, pictures: Sequence[Pending], *, detect: bool, classifier: FaceClassifier | None = None
+    ) -> list[Future[Result]]:
         """Take all pictures of a request or none; one answer for each, in order, which may be cancelled.
 
         Args:
             pictures: Decoded by the threads.
             detect: Find the faces first; else each picture is a face crop.
+            classifier: The pipeline's under another label scheme; ``None``: the pipeline's.
 
         Raises:
             Problem: The queue has no room for them.
         """
-        return self._submit(pictures, detect, embeds=False)
+        return self._submit(pictures, detect, classifier or self._pipeline.classifier)
 
     def embed(self, pictures: Sequence[Pending], *, detect: bool) -> list[Future[Embedded]]:
         """The same for the features of the pictures' largest faces."""
-        return self._submit(pictures, detect, embeds=True)
+        return self._submit(pictures, detect, None)
 
-    def _submit(self, pictures: Sequence[Pending], detect: bool, *, embeds: bool) -> list[Future[Any]]:
+    def _submit(
+        self, pictures: Sequence[Pending], detect: bool, classifier: FaceClassifier | None
+    ) -> list[Future[Any]]:
         self.check_room()
         self._room.enter(len(pictures))
         self._metrics.queued.inc(len(pictures))
         pipeline = self._pipeline if detect else self._crops
-        jobs = [_Job(read, pipeline, embeds, Future()) for read in pictures]
+        jobs = [_Job(read, pipeline, classifier, Future()) for read in pictures]
         for job in jobs:
             self._threads.submit(self._locate, job)
         return [job.answer for job in jobs]
@@ -135,9 +141,16 @@ class Batcher:
             batch = self._batch(first)
             self._metrics.batch_images.observe(len(batch))
             self._metrics.batch_faces.observe(sum(len(located.inputs) for _, located in batch))
-            for embeds, compute in ((False, self._pipeline.classified), (True, self._embedded)):
-                if some := [entry for entry in batch if entry[0].embeds == embeds]:
-                    self._answer(some, compute)
+            asked: dict[object, list[tuple[_Job, Located]]] = {}
+            for entry in batch:
+                classifier = entry[0].classifier
+                asked.setdefault(classifier and (classifier.scheme, classifier.labels), []).append(entry)
+            for some in asked.values():
+                classifier = some[0][0].classifier
+                if classifier is None:
+                    self._answer(some, self._embedded)
+                else:
+                    self._answer(some, replace(self._pipeline, classifier=classifier).classified)
 
     def _answer(
         self, batch: list[tuple[_Job, Located]], compute: Callable[[Sequence[Located]], Iterable[Result | Embedded]]

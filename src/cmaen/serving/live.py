@@ -1,9 +1,10 @@
 """``/v1/live``: a client's camera over a WebSocket; what is late is dropped instead of lagging.
 
-The client sends binary messages, each a JPEG or PNG. The server answers each frame that it processes, in order, with
-JSON: ``frame`` (its index as received, from 0), ``dropped`` (how many were left out so far), ``status``, ``error`` and
-``faces``, each with its ``identity``. Where the server has an API key, it comes in one of the headers of a request, or,
-since browsers cannot set them, as two subprotocols: ``cmaen``, and ``bearer.KEY`` with the key percent-encoded.
+The query may name a label ``scheme``. The client sends binary messages, each a JPEG or PNG. The server answers each
+frame that it processes, in order, with JSON: ``frame`` (its index as received, from 0), ``dropped`` (how many were left
+out so far), ``status``, ``error``, ``scheme`` and ``faces``, each with its ``identity``. Where the server has an API
+key, it comes in one of the headers of a request, or, since browsers cannot set them, as two subprotocols: ``cmaen``,
+and ``bearer.KEY`` with the key percent-encoded.
 
 The server closes the socket with 1003 (text where a frame is due), 1008 (the key is wrong, or nothing came for too
 long), 1009 (a frame has too many bytes), 1012 (the server stops) or 1013 (too many sockets, or no model yet). A page of
@@ -143,9 +144,10 @@ class Live:
     async def _followed(self, websocket: WebSocket) -> _Close | None:
         if not self._gate.knows(_key_of(websocket)):
             return _Close(1008, "the API key is missing or wrong")
+        predictor = self._service.predictor(websocket.query_params.get("scheme"))
         with self._room.taken():
             source = LiveSource(max_pixels=self._limits.frame_pixels)
-            results = self._service.pipeline.results(source)
+            results = predictor.pipeline.results(source)
             self._metrics.live_sockets.inc()
             receiver = asyncio.create_task(self._receive(websocket, source))
             threads = anyio.CapacityLimiter(1)  # its own: waiting for a frame must not keep others from theirs
@@ -192,4 +194,4 @@ def _key_of(websocket: WebSocket) -> str | None:
 def _answer(result: Result, dropped: int) -> str:
     faces = [face.as_dict() for face in result.faces]
     answer = {"frame": result.frame.index, "dropped": dropped, "status": result.status, "error": result.error}
-    return json.dumps({**answer, "faces": faces})
+    return json.dumps({**answer, "scheme": result.scheme, "faces": faces})

@@ -30,6 +30,8 @@ class PredictBody(EmbedBody):
     top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None, ge=1, description="Add the most probable emotions of the largest face."
     )
+    scheme: str | None = Field(None, description="Label scheme: perceived or fer2013; default: the server's.")
+    contempt: bool | None = Field(None, description="Under perceived: answer contempt as an eighth emotion.")
 
 
 class Face(BaseModel):
@@ -49,6 +51,7 @@ class Answer(BaseModel):
     path: str = Field(description="The file's name, as the client gave it.")
     status: Literal["ok", "no_face", "error"]
     error: str | None = Field(description="Why there is no answer.")
+    scheme: str | None = Field(description="Label scheme of the answer: perceived, fer2013 or own.")
     predicted_emotion: str | None
     confidence: float | None
     probabilities: dict[str, float] | None
@@ -70,6 +73,8 @@ class Labels(BaseModel):
 
     labels: list[str]
     colours: dict[str, str] = Field(description="#rrggbb")
+    scheme: str | None = Field(description="Label scheme of answers to requests that name none.")
+    schemes: list[str] = Field(description="Label schemes that the model has.")
 
 
 class ProblemDetail(BaseModel):

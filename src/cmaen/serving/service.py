@@ -18,9 +18,8 @@ import cv2
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.errors import CheckpointError, MissingExtraError
+from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.images import read_image
-from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
 from cmaen.serving.batching import Batcher, Embedded
@@ -53,6 +52,7 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
         detector=settings.detector,
         options=settings.options,
         engine=settings.engine,
+        scheme=settings.scheme,
         threads=max(1, cores // 4),  # finding faces takes most of the time
         workers=cores,
     )
@@ -75,6 +75,7 @@ class Service:
         self._settings = settings
         self._metrics = metrics
         self._predictor: EmotionPredictor | None = None
+        self._predictors: dict[tuple[str, bool], EmotionPredictor] = {}
         self._batcher: Batcher | None = None
         self._room = Room(settings.limits.explanations, "explanations", "too many images wait to be explained")
         self._explainer = ThreadPoolExecutor(1, "explain")
@@ -100,14 +101,20 @@ class Service:
             self._batcher.close()
         self._explainer.shutdown()
 
-    @property
-    def pipeline(self) -> FacePipeline:
-        """The way of every picture.
+    def predictor(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
+        """The model under a label scheme; ``None``: that of the server.
 
         Raises:
-            Problem: It is not ready.
+            Problem: It is not ready, or does not have the scheme.
         """
-        return self._ready()[0].pipeline
+        predictor, _ = self._ready()
+        asked = scheme or predictor.scheme, contempt
+        if asked not in self._predictors:
+            try:
+                self._predictors[asked] = predictor.under(asked[0], contempt=contempt)
+            except ConfigError as error:
+                raise Problem(422, str(error)) from error
+        return self._predictors[asked]
 
     def check_room(self) -> None:
         """Refuse a request before its body is read, where it has no hope.
@@ -117,15 +124,18 @@ class Service:
         """
         self._ready()[1].check_room()
 
-    async def predict(self, uploads: list[Upload], *, detect: bool) -> list[Result]:
+    async def predict(
+        self, uploads: list[Upload], *, detect: bool, scheme: str | None = None, contempt: bool = False
+    ) -> list[Result]:
         """One result for each upload, in order.
 
         Raises:
-            Problem: There is no room for them, or no model.
+            Problem: There is no room for them, no model, or it does not have the label scheme.
         """
         _, batcher = self._ready()
-        answers = batcher.submit([self._reader(*numbered) for numbered in enumerate(uploads)], detect=detect)
-        return await _all(answers)
+        classifier = self.predictor(scheme, contempt=contempt).pipeline.classifier
+        pictures = [self._reader(*numbered) for numbered in enumerate(uploads)]
+        return await _all(batcher.submit(pictures, detect=detect, classifier=classifier))
 
     async def embed(self, uploads: list[Upload], *, detect: bool) -> list[Embedded]:
         """The features of each upload's largest face, in order.
@@ -140,13 +150,15 @@ class Service:
         except CheckpointError as error:
             raise Problem(501, f"this server cannot embed: {error}") from error
 
-    async def explain(self, uploads: list[Upload], results: list[Result], *, detect: bool) -> list[str | None]:
+    async def explain(
+        self, uploads: list[Upload], results: list[Result], *, detect: bool, scheme: str | None = None
+    ) -> list[str | None]:
         """A map over the largest face of each upload as the data URI of a PNG; ``None`` where no face was found.
 
         Raises:
             Problem: There is no room for them, or what explains is not installed.
         """
-        predictor, _ = self._ready()
+        predictor = self.predictor(scheme)
         if len(uploads) > self._room.places:
             raise Problem(422, f"at most {self._room.places} images of a request are explained, not {len(uploads)}")
         with self._room.taken(len(uploads)):

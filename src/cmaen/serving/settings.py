@@ -73,6 +73,7 @@ class Settings:
     Attributes:
         checkpoint: Folder of a checkpoint; ``None`` for the shipped weights.
         detector, options, engine: See :class:`~cmaen.inference.predictor.EmotionPredictor`.
+        scheme: Label scheme of requests that name none; ``None``: ``perceived`` where the checkpoint has it.
         cores: That one process of the server uses; ``None`` for all.
         api_key: That clients must know; ``None`` lets everybody in.
         origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``.
@@ -86,6 +87,7 @@ class Settings:
     detector: str = DEFAULT
     options: DetectorOptions = field(default_factory=DetectorOptions)
     engine: str = "onnx"
+    scheme: str | None = None
     cores: int | None = None
     api_key: str | None = None
     origins: tuple[str, ...] = ()

@@ -62,6 +62,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     """
     checkpoint = shipped_checkpoint()
     card = read_card(checkpoint)
+    scheme, answered = card.resolve_scheme(None), {name: card.answered(name) for name in card.schemes}
     copies = {f"page/{path.name}": path for path in sorted(_PAGE.iterdir()) if path.is_file()}
     index = copies.pop("page/index.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -71,15 +72,17 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     detector = resizable(packaged_model().read_bytes())
     config = {
         "mode": "browser",
-        "labels": card.labels,
-        "colours": {name: hex_of(name, card.labels) for name in card.labels},
+        "labels": answered[scheme].labels,
+        "colours": {name: hex_of(name, answered[scheme].labels) for name in answered[scheme].labels},
+        "scheme": scheme,
+        "schemes": list(answered),
         "unsure_below": UNSURE_BELOW,
         "explain": False,
         "key_required": False,
         "version": importlib.metadata.version("cmaen"),
         "preprocess": asdict(card.preprocess),
         "crop": asdict(card.crop),
-        "temperature": card.temperature,
+        "temperatures": {name: found.temperature for name, found in answered.items()},
     }
     for name, source in copies.items():
         with replacing(output / name) as temporary:

@@ -45,6 +45,8 @@ class Asked:
     detect: bool
     explain: bool
     top_k: int | None
+    scheme: str | None = None
+    contempt: bool = False
 
 
 async def read_request(
@@ -55,6 +57,8 @@ async def read_request(
     detect: bool,
     explain: bool = False,
     top_k: int | None = None,
+    scheme: str | None = None,
+    contempt: bool = False,
 ) -> Asked:
     """Read a request's body, never more of it than the limit.
 
@@ -62,12 +66,18 @@ async def read_request(
         request: Its body is a form with the field ``images``, or JSON.
         limits: Of the body and the number of images.
         schema: Of the JSON.
-        detect, explain, top_k: Of the query; what stands in a JSON body counts instead.
+        detect, explain, top_k, scheme, contempt: Of the query; what stands in a JSON body counts instead.
 
     Raises:
         Problem: The body is too large, of another type, or not what it should be.
     """
-    query: dict[str, Any] = {"detect": detect, "explain": explain, "top_k": top_k}
+    query: dict[str, Any] = {
+        "detect": detect,
+        "explain": explain,
+        "top_k": top_k,
+        "scheme": scheme,
+        "contempt": contempt,
+    }
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = _limited(request, limits.body_bytes)
     if kind == "multipart/form-data":

@@ -184,7 +184,7 @@ class FaceBatches(Dataset[Batch]):
     def __getitem__(self, picks: Picks) -> Batch:
         self.faces = self.faces.each(lambda part: part.to(self.device))  # nothing where they are there already
         indices = picks.indices.to(self.device)
-        images, labels, *learnt = self.faces.each(lambda part: part[indices])
+        images, labels, targets, answers, perceived = self.faces.each(lambda part: part[indices])
         if self.regime is None or not self.regime.augmented:
             pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
@@ -195,8 +195,10 @@ class FaceBatches(Dataset[Batch]):
             pixels = pixels * scale + shift
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
-            pixels, learnt = mix(pixels, learnt, rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix)
-        return Batch(pixels, labels, *learnt)  # type: ignore[arg-type]
+            pixels, (targets, answers, perceived) = mix(
+                pixels, (targets, answers, perceived), rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix
+            )
+        return Batch(pixels, labels, targets, answers, perceived)
 
 
 def train_loader(

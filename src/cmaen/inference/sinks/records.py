@@ -17,12 +17,12 @@ from cmaen.files import check_place, replacing, unwritable
 from cmaen.types import EMOTIONS, Image, Result
 
 COLUMNS = (
-    "path", "frame", "time", "status", "error", "face", "identity", "x", "y", "width", "height",
+    "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
     "predicted_emotion", "confidence",
 )  # fmt: skip
 """Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
-_OF_FRAMES = ("path", "frame", "time", "status", "error")
-_TEXTS = ("path", "status", "error", "predicted_emotion")
+_OF_FRAMES = ("path", "frame", "time", "status", "error", "scheme")
+_TEXTS = ("path", "status", "error", "scheme", "predicted_emotion")
 _NUMBERS = ("image", "frame", "face", "identity")
 _ROW_GROUP = 10_000
 

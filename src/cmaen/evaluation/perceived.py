@@ -1,0 +1,121 @@
+"""Whether a network sees what people see: its answers against the votes of FER+ (Barsoum et al., 2016).
+
+The majority protocol counts a face as right where the answer, one of eight emotions, is what most annotators chose. The
+shares ask for more: where the network says 30 % sad, do 30 % of the annotators say so?
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmaen.data.ferplus import agreed, majority, perceived_distribution
+from cmaen.data.splits import FaceSet
+from cmaen.errors import DataError
+from cmaen.evaluation.agreement import jensen_shannon
+from cmaen.evaluation.calibration import BINS, Calibration, calibration
+from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.types import PERCEIVED_LABELS
+
+
+class Shares(NamedTuple):
+    """Pairs of a face and an emotion in bins by the predicted share; float64 [bins] each, empty bins left out.
+
+    Attributes:
+        predicted: Mean of the bin.
+        observed: Mean share of annotators who saw that emotion in that face.
+        weight: Part of all predicted mass that lies in the bin; they sum to 1.
+    """
+
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Mean distance of the two over the predicted mass, in [0, 1]."""
+        return float(np.sum(self.weight * np.abs(self.predicted - self.observed)))
+
+
+@dataclass(frozen=True)
+class PerceivedAssessment:
+    """A network against the annotators of FER+.
+
+    Attributes:
+        majority: By the majority protocol, eight classes.
+        accuracy_interval: 95 % bootstrap interval of its accuracy.
+        calibration: Of the answers against the majority. A network that gives the annotators' shares is less confident
+            than it is right, for most faces have a few dissenting votes.
+        agreed_count, agreed_accuracy: Faces on which more than half of the annotators agree.
+        shares: The whole distribution against the annotators' own.
+        divergence: Mean Jensen-Shannon divergence from the annotators' distribution, in bits, in [0, 1].
+    """
+
+    majority: Metrics
+    accuracy_interval: Interval
+    calibration: Calibration
+    agreed_count: int
+    agreed_accuracy: float
+    shares: Shares
+    divergence: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return {
+            **asdict(self),
+            "accuracy_interval": list(self.accuracy_interval),
+            "shares": {name: values.tolist() for name, values in self.shares._asdict().items()},
+            "share_error": self.shares.error,
+        }
+
+
+def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator) -> PerceivedAssessment:
+    """Measure answers against the votes.
+
+    Args:
+        faces: With votes; those without a majority are left out.
+        answers: Probabilities [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a network that
+            never answers contempt.
+        rng: Draws the bootstrap samples.
+
+    Raises:
+        DataError: No face has a majority.
+    """
+    seen = majority(faces)
+    usable = seen >= 0
+    if not usable.any():
+        raise DataError("no face has FER+ votes with a majority, so there is nothing to compare the answers with")
+    missing = len(PERCEIVED_LABELS) - answers.shape[1]
+    answers = np.pad(answers, ((0, 0), (0, missing)))[usable]
+    seen, people = seen[usable], perceived_distribution(faces)[usable].astype(np.float64)
+    chosen = answers.argmax(axis=1)
+    clear = agreed(faces)[usable]
+    return PerceivedAssessment(
+        majority=measure(seen, chosen, PERCEIVED_LABELS),
+        accuracy_interval=bootstrap(lambda rows: float((seen == chosen)[rows].mean()), len(seen), rng),
+        calibration=calibration(seen, answers),
+        agreed_count=int(clear.sum()),
+        agreed_accuracy=float((seen == chosen)[clear].mean()) if clear.any() else 0.0,
+        shares=compare_shares(answers, people),
+        divergence=float(jensen_shannon(answers, people).mean()),
+    )
+
+
+def compare_shares(answers: NDArray[np.float64], people: NDArray[np.float64], bins: int = BINS) -> Shares:
+    """The reliability of whole distributions, [N, E] each: observed shares by predicted shares, in bins of equal width.
+
+    Each pair counts by its predicted share, so that the many that are almost 0 do not hide the rest.
+    """
+    predicted, observed = answers.ravel(), people.ravel()
+    bin_of = np.clip(np.ceil(predicted * bins).astype(int) - 1, 0, bins - 1)
+    mass = np.bincount(bin_of, predicted, minlength=bins)
+    there = mass > 0
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(bin_of, values * predicted, minlength=bins)[there] / mass[there])
+
+    return Shares(mean(predicted), mean(observed), mass[there] / mass.sum())
