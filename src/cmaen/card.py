@@ -89,6 +89,23 @@ class Card:
         return next(iter(self.schemes.values())).labels
 
     @property
+    def accuracies(self) -> dict[str, float]:
+        """By scheme: how often it is right on the validation split, as ``metrics`` has it.
+
+        The figures of the ONNX file, which predicts, come before those of the trained weights.
+        """
+        found: dict[str, float] = {}
+        for key in sorted(self.metrics, key=lambda key: ", onnx in " not in key):
+            figures = self.metrics[key]
+            if "accuracy" not in figures:
+                continue  # not of a split
+            for scheme in self.schemes:
+                of_scheme = figures.get(PERCEIVED, {}) if scheme == PERCEIVED else figures
+                if "accuracy" in of_scheme:
+                    found.setdefault(scheme, of_scheme["accuracy"])
+        return found
+
+    @property
     def outputs(self) -> dict[str, int]:
         """How many logits each scheme has, as arguments of :func:`cmaen.models.build.build_cmaen`."""
         perceived = self.schemes.get(PERCEIVED)

@@ -86,7 +86,7 @@ class EmotionClient:
             top_k: Add ``top``, the most probable emotions of the largest face, 1 to 7 of them.
             explain: Add ``explanation`` to the largest face, a PNG as a data URI.
             scheme: Label scheme: ``perceived`` (what people see) or ``fer2013``; ``None``: the server's own.
-            contempt: Under ``perceived``, answer contempt as an eighth emotion.
+            contempt: Answer contempt as an eighth emotion, which ``perceived`` alone knows.
             batch_size: Images of one request, at most.
 
         Raises:

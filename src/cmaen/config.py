@@ -40,6 +40,9 @@ class DataConfig(Section):
         description="validate on a tenth of Training, copies kept together, in place of the validation split, which "
         "then remains unseen and can judge",
     )
+    unlabelled: Path | None = Field(
+        None, description="folder of face crops without labels, sharper than the data set's, that a teacher answers"
+    )
     limit: int | None = Field(None, ge=1, description="train on so many images only, always the same ones")
 
 
@@ -134,6 +137,10 @@ class DistillationConfig(Section):
         (), description="of each teacher in their average; none: all the same"
     )
     weight: float = Field(0.5, ge=0, le=1, description="part of the target that the teachers give")
+    perceived: float = Field(
+        0.0, ge=0, le=1, description="part of the target of the scheme perceived that those teachers give that have it"
+    )
+    unlabelled: Path | None = Field(None, description="checkpoint that answers the faces of data.unlabelled")
     temperature: float = Field(
         1.0, gt=0, description="of the teachers' answers and of the student's; above 1 is softer"
     )
@@ -197,6 +204,9 @@ class TrainingConfig(LoopConfig):
     sharpness: float = Field(0.0, ge=0, description="radius of sharpness-aware minimisation; 0 is off")
     operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
+    source_sides: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] = Field(
+        (32, 112), description="unlabelled faces are reduced to a random side between these, and enlarged again"
+    )
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is off; with both on, each batch takes one")
 
@@ -228,6 +238,10 @@ class Config(Section):
     def _consistent(self) -> Config:
         if (self.loss.vote_weight or self.loss.perceived) and self.data.votes is None:
             raise ValueError("loss.vote_weight and loss.perceived need data.votes, the CSV of the FER+ votes")
+        if (self.data.unlabelled is None) != (self.distillation.unlabelled is None):
+            raise ValueError("data.unlabelled needs distillation.unlabelled, the checkpoint that answers it; set both")
+        if self.training.source_sides[0] > self.training.source_sides[1]:
+            raise ValueError("training.source_sides must rise, like [32, 112]")
         if self.initial_weights and self.backbone_weights:
             raise ValueError("initial_weights hold a backbone already: leave out backbone_weights")
         if self.loss.vote_weight + self.distillation.share > 1:

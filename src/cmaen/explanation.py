@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.models.network import Features
+from cmaen.models.network import EmotionOutput
 from cmaen.types import EMOTIONS, PERCEIVED
 
 Map = NDArray[np.float32]
@@ -137,7 +137,7 @@ class Explainer:
         maps: dict[str, Tensor] = {}
         with self._weighing(maps):
             features = self.model.forward_features(images, return_attention=True)
-        emotions = self._logits_of(features).argmax(dim=1)
+        emotions = self._of_scheme(self.model.answer(features)).argmax(dim=1)
         for name, asked in (("cross_modal", features.attention), ("cross_modal_back", features.back)):
             if asked is not None:
                 maps[name] = _square(asked.mean(dim=(1, 2)))  # [B, h, N, N'] -> [B, N'] -> [B, H', W']
@@ -147,14 +147,13 @@ class Explainer:
         return Attended(emotions, {name: maps[name] for name in MAPS if name in maps})
 
     def _logits(self, images: Tensor) -> Tensor:
-        return self._logits_of(self.model.forward_features(images))
+        return self._of_scheme(self.model(images))
 
-    def _logits_of(self, features: Features) -> Tensor:
+    def _of_scheme(self, output: EmotionOutput) -> Tensor:
         """[B, E] of the scheme; of ``perceived`` without contempt, which has no attention of its own."""
-        if self._perceived and self.model.perceived_classifier is not None:
-            perceived: Tensor = self.model.perceived_classifier(features.vector)[:, : len(EMOTIONS)]
-            return perceived
-        return self.model.forward_head(features).logits
+        if self._perceived and output.perceived_logits is not None:
+            return output.perceived_logits[:, : len(EMOTIONS)]
+        return output.logits
 
     @contextmanager
     def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:

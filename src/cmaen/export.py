@@ -20,8 +20,8 @@ from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, figures_of, folder_of,
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
-from cmaen.evaluation.metrics import Metrics, measure
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.metrics import measure
+from cmaen.evaluation.run import logits_of, score
 from cmaen.files import replacing, sha256
 from cmaen.history import read_history, write_history
 from cmaen.models.checkpoint import load_checkpoint
@@ -44,14 +44,12 @@ class Parity(NamedTuple):
         difference: Largest difference of a probability.
         agreement: Part of equal answers.
         accuracy_loss: What is lost of the accuracy, as a fraction; 0 where noise was compared, which has no labels.
-        figures: Of the exported network; ``None`` where noise was compared.
     """
 
     faces: int
     difference: float
     agreement: float
     accuracy_loss: float
-    figures: Metrics | None = None
 
 
 class Tolerance(NamedTuple):
@@ -136,13 +134,10 @@ def export(
         parity = _compare(checkpoint, draft, engine, validation)
         allowed = TOLERANCES[precision]
         if not allowed.allows(parity):
-            found = parity._replace(figures=None)
-            raise ExportError(f"not written, for it does not compute what PyTorch does: {found}; allowed: {allowed}")
+            raise ExportError(f"not written, because it differs from PyTorch: {parity}; allowed: {allowed}")
         if validation is not None and precision == "int8":  # which alone is compared on all faces
-            assert parity.figures is not None
             key = figures_of(validation.title, engine, precision)
-            measured = {"accuracy": parity.figures.accuracy, "macro_f1": parity.figures.macro_f1}
-            card = replace(card, metrics={**card.metrics, key: measured})
+            card = replace(card, metrics={**card.metrics, key: score(validation, card, build_engine(engine, draft))})
             card.write(draft)
         write_history(output, read_history(folder_of(checkpoint)))
         for file in (*FILES[engine], CARD):
@@ -295,4 +290,4 @@ def _compare_outputs(original: Logits, exported: Logits, spec: PreprocessSpec, f
     if faces is None or before.shape[1] != len(faces.classes):
         return Parity(len(before), difference, agreement, 0.0)
     whole, rounded = (measure(faces.labels, answer, faces.classes) for answer in answers)
-    return Parity(len(before), difference, agreement, whole.accuracy - rounded.accuracy, rounded)
+    return Parity(len(before), difference, agreement, whole.accuracy - rounded.accuracy)

@@ -16,6 +16,7 @@ from cmaen.errors import OutputError
 from cmaen.evaluation.assessment import assess
 from cmaen.evaluation.cost import Cost, Latency
 from cmaen.evaluation.gallery import Mapped
+from cmaen.evaluation.perceived import assess_perceived
 from cmaen.evaluation.report import NAMES, Features, Inside, Report, draw_report
 from cmaen.history import Epoch
 from cmaen.preprocessing import PreprocessSpec
@@ -48,6 +49,7 @@ def everything() -> dict[str, object]:
     rng = np.random.default_rng(0)
     face = rng.integers(0, 256, (48, 48), dtype=np.uint8)
     return {
+        "perceived": assess_perceived(face_set(), np.full((140, 8), 1 / 8), rng),
         "robustness": {name: [0.7] * 6 for name in "abcdefgh"},
         "inside": Inside(
             Features(rng.normal(size=(40, 5)).astype(np.float32), np.arange(40) % 7),

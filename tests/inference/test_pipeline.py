@@ -25,7 +25,7 @@ from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, open_source
 from cmaen.inference.sources.images import ImageSource
 from cmaen.preprocessing import CropSpec
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from cmaen.types import EMOTIONS, FER2013, FaceBox, FaceEmotion, Frame, Result
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
 FACES = [FaceBox(8, 8, 24, 24), FaceBox(40, 20, 12, 12)]
@@ -35,6 +35,7 @@ class ByColour:
     """A classifier that takes red for angry and blue for sad, and keeps the crops that it is given."""
 
     labels = EMOTIONS
+    scheme = FER2013
 
     def __init__(self) -> None:
         self.crops: list[np.ndarray] = []
@@ -214,9 +215,11 @@ def test_the_network_sees_red_before_green_before_blue(grey: bool, tmp_path: Pat
     seen = np.rint(np.repeat(colour @ [0.299, 0.587, 0.114], 3)) if grey else colour
     by_hand = np.array((seen / 255 - spec.mean) / spec.std, np.float32)
     network_input = np.broadcast_to(by_hand[None, :, None, None], (1, 3, spec.image_size, spec.image_size))
-    expected = probabilities(build_engine("onnx", folder)(np.ascontiguousarray(network_input)), card.temperature)[0]
+    logits = build_engine("onnx", folder)(np.ascontiguousarray(network_input))
+    expected = probabilities(logits, card.schemes[FER2013].temperature)[0]
     for detector in (None, Finds()):
-        (result,) = FacePipeline(FaceClassifier(folder), detector).results(ImageSource([plain(tuple(colour))]))
+        classifier = FaceClassifier(folder, scheme=FER2013)
+        (result,) = FacePipeline(classifier, detector).results(ImageSource([plain(tuple(colour))]))
         assert result.faces[0].probabilities == pytest.approx(expected, abs=1e-5)
 
 

@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 IN_THE_BROWSER = """async ([pictures, detect]) => {
     const { createEngine } = await import(new URL('page/browser.js', location.href));
-    window.engine ??= createEngine();
+    window.engine ??= createEngine(await (await fetch(new URL("page/config.json", location.href))).json());
     const answers = [];
     for (const picture of pictures) {
         const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));

@@ -22,7 +22,7 @@ def test_the_answers_are_distributions_with_the_shares_of_the_labels(
 ) -> None:
     faces = load_faces(fer_tree, Split.TRAIN)
     other = KeptAnswers.ask(faces, checkpoint)
-    KeptAnswers(other.logits[..., ::-1], other.about).write(tmp_path / "kept.npz")
+    KeptAnswers(other.logits[..., ::-1], None, other.about).write(tmp_path / "kept.npz")
     answers = teacher_answers(faces, [checkpoint, checkpoint], temperature=1.0, cache=tmp_path)
     assert answers.shape == (len(faces), 7)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
@@ -44,9 +44,9 @@ def test_a_teacher_is_asked_once(
     first = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
     monkeypatch.setattr("cmaen.training.distillation.build_engine", None)
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
-    (cached,) = tmp_path.glob("*.npy")
+    (cached,) = tmp_path.glob("*.npz")
     cached.write_bytes(cached.read_bytes()[:100])
-    with pytest.raises(DataError, match="delete it"):
+    with pytest.raises(DataError, match="cannot be read as the answers"):
         teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
 
 

@@ -127,7 +127,7 @@ def test_votes_and_teachers_are_learnt_from_and_named_in_the_card(
     settings["distillation"] |= {"teachers": [checkpoint], "weight": 0.5, "cache": tmp_path / "teachers"}
     history = load_checkpoint(train(Config(**settings)))[1].training
     assert (history["extra_labels"], history["teachers"]) == ("votes.csv", ["tiny"])
-    assert list((tmp_path / "teachers").glob("tiny-*.npy"))
+    assert list((tmp_path / "teachers").glob("tiny-*.npz"))
     settings["distillation"]["weight"] = 0.9
     with pytest.raises(ValueError, match="together are above 1"):
         Config(**settings)

@@ -84,7 +84,7 @@ def test(
     from cmaen.card import folder_of, read_card, shipped_checkpoint
     from cmaen.cli.tables import show_calibration, show_headline, show_perceived, show_robustness
     from cmaen.data.faces import by_column, find_data
-    from cmaen.data.ferplus import join_votes
+    from cmaen.data.ferplus import with_votes
     from cmaen.data.tree import require_enhancement
     from cmaen.engines import build_engine, probabilities, resolved
     from cmaen.evaluation.assessment import ALL_FACES, assess, metrics_csv, predictions_csv
@@ -111,9 +111,7 @@ def test(
             return
     data = data or find_data()
     require_enhancement(data, card.enhancement)
-    faces = _load_split(card, data, split)
-    if votes is not None:
-        faces = join_votes(faces, votes)
+    faces = with_votes(_load_split(card, data, split), votes)
     subsets: dict[str, FaceSet] = {}
     if without_copies or output is not None:
         try:
@@ -189,7 +187,7 @@ def calibrate(
     keep_freed_memory()
     from cmaen.card import folder_of, read_card
     from cmaen.data.faces import find_data, load_for
-    from cmaen.data.ferplus import join_votes
+    from cmaen.data.ferplus import with_votes
     from cmaen.data.splits import Split
     from cmaen.data.tree import require_enhancement
     from cmaen.evaluation.run import calibrate as fit
@@ -205,9 +203,8 @@ def calibrate(
     except SplitError as error:
         copies = "with"
         typer.echo(f"copies are not left out: {error}", err=True)
-    if votes is not None:
-        faces = join_votes(faces, votes)
-    elif PERCEIVED in card.schemes:
+    faces = with_votes(faces, votes)
+    if votes is None and PERCEIVED in card.schemes:
         typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
     for scheme, fitted in fit(folder, faces, engine=engine, copies=copies, progress=bar("batches")).items():
         typer.echo(

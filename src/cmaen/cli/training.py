@@ -13,6 +13,7 @@ from cmaen.card import read_card, shipped_checkpoint
 from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
+from cmaen.types import PERCEIVED
 
 if TYPE_CHECKING:
     from cmaen.config import Config
@@ -165,6 +166,7 @@ def average(
     data: Annotated[
         Path | None, typer.Option(help="FER2013, to measure the average on its validation split, for its card.")
     ] = None,
+    votes: Votes = None,
     verbose: Verbose = False,
 ) -> None:
     """Average the weights of networks that went on from the same one: often better than either, and one network."""
@@ -172,15 +174,18 @@ def average(
     keep_freed_memory()
     with extra("averaging", "train"):
         from cmaen.data.faces import load_for
+        from cmaen.data.ferplus import with_votes
         from cmaen.data.splits import Split
         from cmaen.evaluation.run import validate
         from cmaen.models.checkpoint import average_checkpoints
     card = average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
     typer.echo(f"averaged checkpoint: {output}")
     if data is not None:
-        validation = load_for(card, data, Split.VALIDATION)
+        validation = with_votes(load_for(card, data, Split.VALIDATION), votes)
         figures = validate(output, validation)
-        typer.echo(f"{validation.title}: accuracy {figures.accuracy:.2%}, macro-F1 {figures.macro_f1:.4f}")
+        typer.echo(f"{validation.title}: accuracy {figures['accuracy']:.2%}, macro-F1 {figures['macro_f1']:.4f}")
+        if PERCEIVED in figures:
+            typer.echo(f"{validation.title}: FER+ majority {figures[PERCEIVED]['accuracy']:.2%}")
 
 
 def export(
@@ -193,17 +198,20 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="FER2013, to compare the networks on its validation split; int8 needs it.")
     ] = None,
+    votes: Votes = None,
     verbose: Verbose = False,
 ) -> None:
-    """Write the file that predicting needs, if it computes what the trained network does."""
+    """Export to ONNX or OpenVINO, and check that the result matches."""
     log(verbose)
     keep_freed_memory()
     with extra("exporting", "train"):
         from cmaen.data.faces import load_for
+        from cmaen.data.ferplus import with_votes
         from cmaen.data.splits import Split
         from cmaen.export import export as run
     card = read_card(checkpoint)
-    training, validation = (load_for(card, data, split) if data else None for split in (Split.TRAIN, Split.VALIDATION))
+    training = load_for(card, data, Split.TRAIN) if data else None
+    validation = with_votes(load_for(card, data, Split.VALIDATION), votes) if data else None
     parity = run(checkpoint, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "

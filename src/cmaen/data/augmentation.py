@@ -108,6 +108,29 @@ def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, mag
     return faces
 
 
+def reduce_sources(faces: Tensor, generator: torch.Generator, sides: tuple[int, int]) -> Tensor:
+    """Each face as a camera with fewer pixels would have seen it: reduced to a random side and enlarged again.
+
+    Args:
+        faces: float32 [B, 1 or 3, S, S], on any device.
+        generator: The source of all randomness, on the CPU.
+        sides: The smallest and the largest side in pixels; those of S and more leave a face as it is.
+
+    Returns:
+        The same shape, dtype and scale.
+    """
+    side, faces = faces.shape[-1], faces.clone()
+    least, most = sides
+    drawn = torch.randint(least // 8, most // 8 + 1, (len(faces),), generator=generator) * 8
+    for source in torch.unique(drawn).tolist():
+        if source >= side:
+            continue
+        there = (drawn == source).nonzero().flatten().to(faces.device)
+        small = F.interpolate(faces[there], size=source, mode="area")
+        faces[there] = F.interpolate(small, size=side, mode="bilinear")
+    return faces
+
+
 def gamma(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Darker or lighter midtones: an exponent between 1/2 and 2 at full strength."""
     exponent = torch.exp2(strength * _sign(strength, generator))

@@ -54,6 +54,11 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     return replace(faces, votes=votes)
 
 
+def with_votes(faces: FaceSet, path: Path | None) -> FaceSet:
+    """The faces with the votes of a file, see :func:`join_votes`; as they are where there is none."""
+    return faces if path is None else join_votes(faces, path)
+
+
 def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
     """The annotators' distribution over the seven emotions, float32 [N, 7], rows summing to 1.
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import folder_of, read_card
+from cmaen.card import Card, folder_of, read_card
 from cmaen.data.ferplus import majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import AUTO, Logits, answering, build_engine, probabilities
+from cmaen.engines import AUTO, Engine, Logits, answering, build_engine, probabilities
 from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
-from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.perceived import compare_shares
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
@@ -112,10 +112,8 @@ def _error(targets: NDArray[np.int64] | NDArray[np.float32], answers: NDArray[np
     return calibration(targets.astype(np.int64), answers).ece_equal_mass
 
 
-def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> Metrics:
-    """Measure the weights of a checkpoint in float32, and keep accuracy and macro-F1 in its card.
-
-    Where it has the scheme ``perceived`` and the faces have votes, its accuracy against their majority is kept as well.
+def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> dict[str, Any]:
+    """Measure the weights of a checkpoint in float32, and keep in its card what :func:`score` finds.
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
@@ -128,13 +126,24 @@ def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> Metric
     """
     faces.require(Split.VALIDATION, "validation")
     card, engine = read_card(checkpoint), build_engine("torch", checkpoint, device=device)
-    logits = logits_of(faces, card.preprocess, engine)
-    figures = measure(faces.labels, logits.argmax(axis=1), faces.classes)
-    kept: dict[str, Any] = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
-    if PERCEIVED in card.schemes and faces.votes is not None and (majority(faces) >= 0).any():
-        seen = majority(faces)
-        answers = logits_of(faces, card.preprocess, answering(engine, PERCEIVED)).argmax(axis=1)
-        found = measure(seen[seen >= 0], answers[seen >= 0], PERCEIVED_LABELS)
-        kept[PERCEIVED] = {"accuracy": found.accuracy, "macro_f1": found.macro_f1}
-    replace(card, metrics={**card.metrics, faces.title: kept}).write(checkpoint)
+    figures = score(faces, card, engine)
+    replace(card, metrics={**card.metrics, faces.title: figures}).write(checkpoint)
     return figures
+
+
+def score(faces: FaceSet, card: Card, engine: Engine) -> dict[str, Any]:
+    """What a card keeps of a measurement on labelled faces.
+
+    Returns:
+        ``accuracy`` and ``macro_f1`` under the first label scheme; where the network has ``perceived`` and the faces
+        have votes, the same against their majority under that key.
+    """
+    plain = measure(faces.labels, logits_of(faces, card.preprocess, engine).argmax(axis=1), faces.classes)
+    kept: dict[str, Any] = {"accuracy": plain.accuracy, "macro_f1": plain.macro_f1}
+    if PERCEIVED in card.schemes and faces.votes is not None:
+        some = faces.select(majority(faces) >= 0)
+        if len(some):
+            logits = logits_of(some, card.preprocess, answering(engine, PERCEIVED))
+            seen = measure(majority(some), logits.argmax(axis=1), PERCEIVED_LABELS)
+            kept[PERCEIVED] = {"accuracy": seen.accuracy, "macro_f1": seen.macro_f1}
+    return kept

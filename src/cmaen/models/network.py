@@ -64,7 +64,10 @@ class EmotionNetwork(nn.Module):
 
     def forward(self, x: Tensor, *, return_attention: bool = False) -> EmotionOutput:
         """Images float32 [B, 3, H, W], normalised by the PreprocessSpec of the checkpoint -> :class:`EmotionOutput`."""
-        features = self.forward_features(x, return_attention=return_attention)
+        return self.answer(self.forward_features(x, return_attention=return_attention))
+
+    def answer(self, features: Features) -> EmotionOutput:
+        """What the classifiers of all label schemes say."""
         output = self.forward_head(features)
         if self.perceived_classifier is None:
             return output
@@ -75,7 +78,7 @@ class EmotionNetwork(nn.Module):
         raise NotImplementedError
 
     def forward_head(self, features: Features) -> EmotionOutput:
-        """The classifiers of the labels' own scheme."""
+        """What the classifiers of the first label scheme say."""
         raise NotImplementedError
 
     def fold_norms(self) -> None:

@@ -41,8 +41,8 @@ UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure."""
 
 _DETECT = Query(description="Find the faces first; false: each image is a face crop.")
-_SCHEME = Query(description="Label scheme: perceived (what people see) or fer2013; default: the server's.")
-_CONTEMPT = Query(description="Under perceived: answer contempt as an eighth emotion.")
+_SCHEME = "Label scheme: perceived (what people see) or fer2013 (what its label would be); default: the server's."
+_CONTEMPT = Query(description="Answer contempt as an eighth emotion, which the scheme perceived alone knows.")
 _DESCRIPTION = "Finds the faces in images and tells their emotions, with probabilities that can be believed."
 
 
@@ -106,6 +106,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     """What costs something, and may need a key."""
     router = APIRouter(prefix="/v1")
     count = known.most
+    named = Query(None, description=_SCHEME, json_schema_extra={"enum": list(known.labels)})
     most = Query(None, ge=1, le=count, description="Add the most probable.")
     held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
     refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
@@ -124,14 +125,14 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         "/predict",
         response_model=list[Answer],
         responses=refusals,
-        openapi_extra=request_body(PredictBody, limits.images, count),
+        openapi_extra=request_body(PredictBody, limits.images, count, list(known.labels)),
     )
     async def predict(
         request: Request,
         detect: Annotated[bool, _DETECT] = True,
         explain: Annotated[bool, Query(description="Add what the largest face's answer depends on.")] = False,
         top_k: int | None = most,
-        scheme: Annotated[str | None, _SCHEME] = None,
+        scheme: str | None = named,
         contempt: Annotated[bool, _CONTEMPT] = False,
     ) -> Response:
         """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
@@ -151,7 +152,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         "/embed",
         response_model=list[Embedding],
         responses=refusals,
-        openapi_extra=request_body(EmbedBody, limits.images, count),
+        openapi_extra=request_body(EmbedBody, limits.images, count, list(known.labels)),
     )
     async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
         """The penultimate features of each image's largest face, in order, for classifiers of your own."""
@@ -160,7 +161,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         return json_response([_embedding(*one) for one in embedded])
 
     @router.get("/labels", response_model=Labels, responses=problems(401, 422, 429))
-    async def labels(scheme: Annotated[str | None, _SCHEME] = None) -> Response:
+    async def labels(scheme: str | None = named) -> Response:
         """The emotions of a label scheme, in the order of every answer, and the colours of their boxes."""
         if scheme is not None and scheme not in known.labels:
             raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(known.labels)}")
@@ -205,6 +206,7 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
         "colours": _colours(known.labels[known.scheme]),
         "scheme": known.scheme,
         "schemes": list(known.labels),
+        "right": known.accuracies,
         "unsure_below": UNSURE_BELOW,
         "max_images": settings.limits.images,
         "max_bytes": settings.limits.body_bytes,
@@ -276,11 +278,13 @@ class _Known(NamedTuple):
         scheme: Of answers to requests that name none.
         labels: Of the answers under each scheme, without contempt.
         most: Labels of any answer.
+        accuracies: See :attr:`Card.accuracies`.
     """
 
     scheme: str
     labels: dict[str, tuple[str, ...]]
     most: int
+    accuracies: dict[str, float]
 
 
 def _known(settings: Settings) -> _Known:
@@ -289,9 +293,9 @@ def _known(settings: Settings) -> _Known:
         card = read_card(settings.checkpoint or shipped_checkpoint())
         scheme = card.resolve_scheme(settings.scheme)
     except (CheckpointError, ConfigError):
-        return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS))
+        return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}
-    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()))
+    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()), card.accuracies)
 
 
 def _colours(labels: Sequence[str]) -> dict[str, str]:

@@ -31,7 +31,9 @@ class PredictBody(EmbedBody):
         None, ge=1, description="Add the most probable emotions of the largest face."
     )
     scheme: str | None = Field(None, description="Label scheme: perceived or fer2013; default: the server's.")
-    contempt: bool | None = Field(None, description="Under perceived: answer contempt as an eighth emotion.")
+    contempt: bool | None = Field(
+        None, description="Answer contempt as an eighth emotion, which the scheme perceived alone knows."
+    )
 
 
 class Face(BaseModel):
@@ -107,8 +109,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REASONS[status], **_PROBLEM} for status in statuses}
 
 
-def request_body(schema: type[EmbedBody], most: int, labels: int) -> dict[str, Any]:
-    """What a route for images takes, at most so many and for so many labels; the route itself reads it."""
+def request_body(schema: type[EmbedBody], most: int, labels: int, schemes: list[str]) -> dict[str, Any]:
+    """What a route for images takes, at most so many, for so many labels and these schemes; the route reads it."""
     form = {
         "type": "object",
         "required": ["images"],
@@ -126,5 +128,6 @@ def request_body(schema: type[EmbedBody], most: int, labels: int) -> dict[str, A
     body["properties"]["images"]["maxItems"] = most
     if schema is PredictBody:
         body["properties"]["top_k"]["anyOf"][0]["maximum"] = labels
+        body["properties"]["scheme"]["anyOf"][0]["enum"] = schemes
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": body}}
     return {"requestBody": {"required": True, "content": content}}

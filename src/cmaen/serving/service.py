@@ -27,7 +27,7 @@ from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Settings
 from cmaen.serving.uploads import Upload
-from cmaen.types import Frame, Result
+from cmaen.types import PERCEIVED, Frame, Result
 
 _T = TypeVar("_T")
 log = logging.getLogger(__name__)
@@ -108,10 +108,10 @@ class Service:
             Problem: It is not ready, or does not have the scheme.
         """
         predictor, _ = self._ready()
-        asked = scheme or predictor.scheme, contempt
+        asked = scheme or predictor.scheme, contempt and (scheme or predictor.scheme) == PERCEIVED
         if asked not in self._predictors:
             try:
-                self._predictors[asked] = predictor.under(asked[0], contempt=contempt)
+                self._predictors[asked] = predictor.under(asked[0], contempt=asked[1])
             except ConfigError as error:
                 raise Problem(422, str(error)) from error
         return self._predictors[asked]

@@ -76,6 +76,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         "colours": {name: hex_of(name, answered[scheme].labels) for name in answered[scheme].labels},
         "scheme": scheme,
         "schemes": list(answered),
+        "right": card.accuracies,
         "unsure_below": UNSURE_BELOW,
         "explain": False,
         "key_required": False,

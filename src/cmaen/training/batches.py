@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cmaen.data.augmentation import augment, rand_augment
+from cmaen.data.augmentation import augment, rand_augment, reduce_sources
 from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
@@ -41,6 +41,11 @@ class Batch(NamedTuple):
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same change of every part that there is."""
         return Batch(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
+
+    def joined(self, other: Batch) -> Batch:
+        """These faces and others, of which the same is known."""
+        both = zip(self, other, strict=True)
+        return Batch(*(None if own is None else torch.cat([own, more]) for own, more in both))  # type: ignore[arg-type,list-item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +193,66 @@ class FaceBatches(Dataset[Batch]):
         if self.regime is None or not self.regime.augmented:
             pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
-            generator = torch.Generator().manual_seed(picks.seed)
-            pixels = augment(images, self.spec.image_size, generator)
-            pixels = rand_augment(pixels, generator, self.regime.operations, self.regime.magnitude)
-            scale, shift = (torch.from_numpy(values).to(self.device) for values in self.spec.scale_and_shift)
-            pixels = pixels * scale + shift
+            pixels = self.augmented(images, torch.Generator().manual_seed(picks.seed))
         if self.regime is not None:
             rng = np.random.default_rng(picks.seed)
             pixels, (targets, answers, perceived) = mix(
                 pixels, (targets, answers, perceived), rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix
             )
         return Batch(pixels, labels, targets, answers, perceived)
+
+    def augmented(self, images: Tensor, generator: torch.Generator, *, sides: tuple[int, int] | None = None) -> Tensor:
+        """Faces uint8 [B, H, W] or [B, H, W, 3] as network input, changed at random as the regime says.
+
+        Args:
+            images: On the device.
+            generator: The source of all randomness, on the CPU.
+            sides: Reduce each face to a random side between these first.
+        """
+        assert self.regime is not None
+        pixels = augment(images, self.spec.image_size, generator)
+        if sides is not None:
+            pixels = reduce_sources(pixels, generator, sides)
+        pixels = rand_augment(pixels, generator, self.regime.operations, self.regime.magnitude)
+        scale, shift = (torch.from_numpy(values).to(self.device) for values in self.spec.scale_and_shift)
+        return pixels * scale + shift
+
+
+class Unlabelled(NamedTuple):
+    """Faces that a teacher has answered in place of people.
+
+    Attributes:
+        images: uint8 [M, H, W], larger than the data set's.
+        answers: The teacher's under the first label scheme, float32 [M, E].
+        perceived: The same under ``perceived``, float32 [M, P]; ``None`` where that is not trained.
+        sides: The faces are reduced to a random side between these, see
+            :func:`cmaen.data.augmentation.reduce_sources`.
+    """
+
+    images: Tensor
+    answers: Tensor
+    perceived: Tensor | None
+    sides: tuple[int, int]
+
+
+class WithUnlabelled(Dataset[Batch]):
+    """Batches of labelled faces, each with as many unlabelled ones as the sizes of the two sets give it."""
+
+    def __init__(self, labelled: FaceBatches, unlabelled: Unlabelled) -> None:
+        images, answers, perceived, self.sides = unlabelled
+        taught = None if labelled.faces.answers is None else answers
+        self.labelled = labelled
+        self.faces = Batch(images, answers.argmax(dim=1), answers, taught, perceived)
+
+    def __getitem__(self, picks: Picks) -> Batch:
+        first = self.labelled[picks]
+        seed = derived_seed(picks.seed)
+        generator = torch.Generator().manual_seed(seed)
+        count = max(1, round(len(picks.indices) * len(self.faces.labels) / len(self.labelled.faces.labels)))
+        drawn = torch.randint(len(self.faces.labels), (count,), generator=generator)
+        some = self.faces.each(lambda part: part[drawn].to(self.labelled.device))
+        pixels = self.labelled.augmented(some.images, generator, sides=self.sides)
+        return first.joined(some._replace(images=pixels))
 
 
 def train_loader(
@@ -212,6 +266,7 @@ def train_loader(
     targets: Tensor | None = None,
     answers: Tensor | None = None,
     perceived: Tensor | None = None,
+    unlabelled: Unlabelled | None = None,
     device: torch.device = _CPU,
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
@@ -227,7 +282,8 @@ def train_loader(
     batches = FaceBatches(
         faces, spec, targets=targets, answers=answers, perceived=perceived, regime=regime, device=device
     )
-    return DataLoader(batches, sampler=picks, batch_size=None)
+    whole = batches if unlabelled is None else WithUnlabelled(batches, unlabelled)
+    return DataLoader(whole, sampler=picks, batch_size=None)
 
 
 def validation_loader(

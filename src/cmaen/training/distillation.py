@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from cmaen.card import ONNX, SAFETENSORS, Card, described, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
 from cmaen.devices import torch_device
-from cmaen.engines import build_engine, probabilities
-from cmaen.errors import DataError
+from cmaen.engines import answering, build_engine, probabilities
+from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing, sha256
+from cmaen.types import PERCEIVED
 
 ANSWERS = ".npz"
 """The ending of a file of answers."""
@@ -31,15 +32,17 @@ log = logging.getLogger(__name__)
 
 
 class KeptAnswers(NamedTuple):
-    """What a teacher says of the faces of Training, in a file under 1 MB: its weights need not be kept.
+    """What a teacher says of the faces of Training, in a file under 1.5 MB: its weights need not be kept.
 
     Attributes:
         logits: float16 [2, N, 7], of the faces and of their mirror images.
+        perceived: The same of the scheme ``perceived``, float16 [2, N, 8]; ``None`` where the teacher does not have it.
         about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, and the card's
             ``training`` and ``metrics``.
     """
 
     logits: NDArray[np.float16]
+    perceived: NDArray[np.float16] | None
     about: dict[str, Any]
 
     @classmethod
@@ -66,7 +69,19 @@ class KeptAnswers(NamedTuple):
             "training": card.training,
             "metrics": card.metrics,
         }
-        return cls(_asked(faces, teacher, card, progress, device).astype(np.float16), about)
+        log.info("asking the teacher %s about %d faces", card.name, len(faces))
+        onnx = torch_device(device).type == "cpu" and (folder_of(teacher) / ONNX).is_file()
+        engine = build_engine("onnx", teacher) if onnx else build_engine("torch", teacher, device=device)
+
+        def asked(scheme: str) -> NDArray[np.float16]:
+            both = [
+                logits_of(faces, card.preprocess, answering(engine, scheme), mirrored=mirrored, progress=progress)
+                for mirrored in (False, True)
+            ]
+            return np.stack(both).astype(np.float16)
+
+        first, *_ = card.schemes
+        return cls(asked(first), asked(PERCEIVED) if PERCEIVED in card.schemes else None, about)
 
     @classmethod
     def read(cls, path: Path) -> KeptAnswers:
@@ -78,24 +93,28 @@ class KeptAnswers(NamedTuple):
         try:
             with np.load(path) as kept:
                 about = json.loads(str(kept["about"]))
-                return cls(kept["logits"], about | {key: str(about[key]) for key in ("name", "faces")})
+                return cls(
+                    kept["logits"], kept.get("perceived"), about | {key: str(about[key]) for key in ("name", "faces")}
+                )
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise DataError(f"{path} cannot be read as the answers of a teacher: {error}") from error
 
     def write(self, path: Path) -> None:
         """Into a file, whole or not at all."""
+        arrays: dict[str, NDArray[Any]] = {"logits": self.logits, "about": np.array(json.dumps(self.about))}
+        if self.perceived is not None:
+            arrays["perceived"] = self.perceived
         with replacing(path) as temporary:
-            np.savez_compressed(temporary, logits=self.logits, about=np.array(json.dumps(self.about)))
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
-    def to(self, faces: FaceSet, path: Path) -> NDArray[np.float32]:
-        """The logits, float32 [2, N, 7].
+    def require(self, faces: FaceSet, path: Path) -> None:
+        """Refuse answers to other faces.
 
         Raises:
-            DataError: The answers are to other faces.
+            DataError: They are.
         """
         if self.about["faces"] != faces.fingerprint():
             raise DataError(f"{path} holds the answers of {self.about['name']} to other faces than these {len(faces)}")
-        return self.logits.astype(np.float32)
 
 
 def identity_of(teacher: Path) -> tuple[str, str]:
@@ -127,6 +146,7 @@ def teacher_answers(
     temperature: float,
     cache: Path,
     shares: Sequence[float] = (),
+    matched: bool = True,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
     """The mean answer of the teachers to each face and its mirror image, float32 [N, 7], rows summing to 1.
@@ -140,6 +160,7 @@ def teacher_answers(
         temperature: Divides the logits; above 1 the answers are softer.
         cache: Folder where the logits are kept, by the weights and the faces that they come from.
         shares: Of each teacher in the mean; none: all the same.
+        matched: Shift the answers, as above; not where the labels mean nothing.
         device: That computes, see :meth:`KeptAnswers.ask`.
 
     Raises:
@@ -148,8 +169,28 @@ def teacher_answers(
         SplitError: The faces are of another split.
     """
     faces.require(Split.TRAIN, "distillation")
-    answers = [probabilities(_logits(faces, teacher, cache, device), temperature).mean(axis=0) for teacher in teachers]
-    return match_prior(np.average(answers, axis=0, weights=shares or None), faces.labels).astype(np.float32)
+    asked = (_kept(faces, teacher, cache, device) for teacher in teachers)
+    answers = [probabilities(kept.logits.astype(np.float32), temperature).mean(axis=0) for kept in asked]
+    mean = np.average(answers, axis=0, weights=shares or None)
+    return (match_prior(mean, faces.labels) if matched else mean).astype(np.float32)
+
+
+def perceived_answers(
+    faces: FaceSet, teachers: Sequence[Path], *, cache: Path, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """The mean answer under ``perceived`` of the teachers that have it, float32 [N, 8], rows summing to 1.
+
+    The arguments and errors are those of :func:`teacher_answers`.
+
+    Raises:
+        ConfigError: None of the teachers has it.
+    """
+    faces.require(Split.TRAIN, "distillation")
+    asked = (_kept(faces, teacher, cache, device).perceived for teacher in teachers)
+    answers = [probabilities(logits.astype(np.float32)).mean(axis=0) for logits in asked if logits is not None]
+    if not answers:
+        raise ConfigError("none of the teachers has the label scheme perceived, which distillation.perceived asks for")
+    return np.asarray(np.mean(answers, axis=0), np.float32)
 
 
 def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -164,33 +205,18 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     return answers
 
 
-def _logits(faces: FaceSet, teacher: Path, cache: Path, device: str) -> NDArray[np.float32]:
-    """float32 [2, N, 7]: of the faces and of their mirror images."""
-    if teacher.suffix == ANSWERS:
-        return KeptAnswers.read(teacher).to(faces, teacher)
-    card = _card(teacher, faces)
-    name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
-    path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}.npy"
-    if path.is_file():
-        try:
-            return np.asarray(np.load(path), np.float32)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path} is damaged; delete it to have it made again: {error}") from error
-    logits = _asked(faces, teacher, card, iter, device)
-    with replacing(path) as temporary:
-        np.save(temporary, logits)
-    return logits
-
-
-def _asked(faces: FaceSet, teacher: Path, card: Card, progress: Progress, device: str) -> NDArray[np.float32]:
-    log.info("asking the teacher %s about %d faces", card.name, len(faces))
-    if torch_device(device).type == "cpu" and (folder_of(teacher) / ONNX).is_file():
-        engine = build_engine("onnx", teacher)
-    else:
-        engine = build_engine("torch", teacher, device=device)
-    return np.stack(
-        [logits_of(faces, card.preprocess, engine, mirrored=mirrored, progress=progress) for mirrored in (False, True)]
-    )
+def _kept(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswers:
+    """What a teacher says, from its file, from the cache, or asked now."""
+    path = teacher
+    if teacher.suffix != ANSWERS:
+        card = _card(teacher, faces)
+        name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
+        path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}{ANSWERS}"
+        if not path.is_file():
+            KeptAnswers.ask(faces, teacher, device=device).write(path)
+    kept = KeptAnswers.read(path)
+    kept.require(faces, path)
+    return kept
 
 
 def _card(teacher: Path, faces: FaceSet) -> Card:

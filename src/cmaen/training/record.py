@@ -18,7 +18,9 @@ _FREE = {
     "output",
     "data.path",
     "data.votes",
+    "data.unlabelled",
     "distillation.teachers",
+    "distillation.unlabelled",
     "distillation.cache",
     "training.devices",
     "training.nodes",
@@ -36,12 +38,14 @@ class Sources:
         training, validation: Fingerprints of the faces.
         votes: Fingerprint of the FER+ votes; ``None`` without.
         teachers: Checksums of the teachers' weights.
+        unlabelled: Fingerprint of the faces without labels; ``None`` without.
     """
 
     training: str
     validation: str
     votes: str | None
     teachers: tuple[str, ...]
+    unlabelled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Record:
             "validation": "validation faces",
             "votes": "votes",
             "teachers": "teachers",
+            "unlabelled": "unlabelled faces",
         }
         differing = [name for part, name in names.items() if getattr(self.sources, part) != getattr(sources, part)]
         if differing:

@@ -25,6 +25,7 @@ from cmaen.data.ferplus import join_votes, label_distribution, majority, perceiv
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
+from cmaen.data.unlabelled import load_unlabelled
 from cmaen.devices import torch_device
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
@@ -37,9 +38,9 @@ from cmaen.models.build import build_cmaen
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.batches import FaceBatches, Picks, Regime, train_loader, validation_loader
+from cmaen.training.batches import FaceBatches, Picks, Regime, Unlabelled, train_loader, validation_loader
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.distillation import identity_of, teacher_answers, teacher_described
+from cmaen.training.distillation import identity_of, perceived_answers, teacher_answers, teacher_described
 from cmaen.training.loop import BEST, LAST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
@@ -81,10 +82,13 @@ def train(config: Config, *, resume: bool = False) -> Path:
     precision = precision_of(settings.precision, device, began=began.precision if began else None, say=leads)
     spec = PreprocessSpec(**config.preprocess.model_dump())
     training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
+    unlabelled = None
+    if config.data.unlabelled is not None:
+        unlabelled = load_unlabelled(config.data.unlabelled, max(settings.source_sides[1], spec.side))
     record = Record(
         precision,
         began.pretraining if began else _pretraining(config),
-        sources_of(config, training, validation),
+        sources_of(config, training, validation, unlabelled),
         began.licence if began else _licence(config),
     )
     if began is not None:
@@ -117,7 +121,8 @@ def train(config: Config, *, resume: bool = False) -> Path:
             device=device,
             targets=_targets(training, config),
             answers=_answers(training, config),
-            perceived=torch.from_numpy(perceived_distribution(training)) if config.loss.perceived else None,
+            perceived=_perceived(training, config) if config.loss.perceived else None,
+            unlabelled=None if unlabelled is None else _answered(unlabelled, config),
         ),
         validation_loader(validation, spec, perceived=_seen(validation) if config.loss.perceived else None),
         settings,
@@ -158,7 +163,11 @@ def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, Fa
     if data.limit is not None and data.limit < len(training):
         training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
     if data.votes is not None:
-        training, validation = (join_votes(faces, data.votes) for faces in (training, validation))
+        training = join_votes(training, data.votes)
+        try:
+            validation = join_votes(validation, data.votes)
+        except DataError as error:
+            log.info("validation has no votes: %s", error)
     return training, validation
 
 
@@ -172,12 +181,13 @@ def _require_classes(training: FaceSet) -> None:
         log.warning("no training face is %s: that will never be answered", " or ".join(missing))
 
 
-def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Sources:
+def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None) -> Sources:
     """What the run of a configuration learns from.
 
     Args:
         config: Of the run.
         training, validation: Its faces, see :func:`read_data`.
+        unlabelled: Those without labels, if it has any.
 
     Raises:
         CheckpointError: A teacher is missing.
@@ -187,6 +197,7 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet) -> Source
         validation=validation.fingerprint(),
         votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
         teachers=tuple(identity_of(teacher)[1] for teacher in config.distillation.teachers),
+        unlabelled=None if unlabelled is None else unlabelled.fingerprint(),
     )
 
 
@@ -200,8 +211,37 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
-def _seen(validation: FaceSet) -> Tensor:
-    """The majority of the annotators, one-hot float32 [N, P]; rows of 0 where there is none."""
+def _perceived(training: FaceSet, config: Config) -> Tensor:
+    """What annotators saw, mixed with what teachers answer, float32 [N, P]; rows of 0 where nothing is learnt."""
+    votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
+    if not distillation.perceived:
+        return votes
+    answers = perceived_answers(
+        training, distillation.teachers, cache=distillation.cache, device=config.training.device
+    )
+    return torch.lerp(votes, torch.from_numpy(answers), distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
+
+
+def _answered(faces: FaceSet, config: Config) -> Unlabelled:
+    """The faces without labels, and what their teacher says of them."""
+    teacher = config.distillation.unlabelled
+    assert teacher is not None
+    how: dict[str, Any] = {"cache": config.distillation.cache, "device": config.training.device}
+    answers = teacher_answers(faces, [teacher], temperature=1.0, matched=False, **how)
+    perceived = perceived_answers(faces, [teacher], **how) if config.loss.perceived else None
+    log.info("%d unlabelled faces are answered by %s", len(faces), teacher)
+    return Unlabelled(
+        torch.from_numpy(faces.images),
+        torch.from_numpy(answers),
+        None if perceived is None else torch.from_numpy(perceived),
+        config.training.source_sides,
+    )
+
+
+def _seen(validation: FaceSet) -> Tensor | None:
+    """The majority of the annotators, one-hot float32 [N, P]; rows of 0 where there is none. ``None`` without votes."""
+    if validation.votes is None:
+        return None
     seen = torch.from_numpy(majority(validation))
     return F.one_hot(seen.clamp_min(0), len(PERCEIVED_LABELS)).float() * (seen >= 0)[:, None]
 
@@ -347,6 +387,7 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet, val
         if config.data.votes and (config.loss.vote_weight or config.loss.perceived)
         else None,
         "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
+        "unlabelled": None if config.data.unlabelled is None else config.data.unlabelled.name,
         "pretraining": record.pretraining,
         "chosen_on": validation.title if config.training.keep == "best" else None,
         "epochs": epochs,

@@ -5,20 +5,22 @@ const LIVE_SIDE = 640;
 const IN_FLIGHT = 2;
 
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
-export function createEngine() {
+export function createEngine(config) {
   const worker = new Crew();
   notice('loading', 'Fetching the networks (20 MB, once). You can choose a photo meanwhile.', 'busy');
   const loaded = worker.ask('load').then(
     () => forget('loading'),
     (error) => notice('loading', `The networks cannot be loaded: ${error.message}`, 'bad'),
   );
-  return {
+  const engine = {
     name: 'browser',
+    scheme: config.scheme,
     parallel: 1,
     loaded,
-    predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect }),
-    live: (listeners) => new LiveSession(listeners, worker),
+    predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect, scheme: engine.scheme }),
+    live: (listeners) => new LiveSession(listeners, worker, engine),
   };
+  return engine;
 }
 
 /** The worker, asked by promises. */
@@ -62,7 +64,8 @@ class LiveSession {
   #closed = false;
   #frame = 0;
 
-  constructor({ onAnswer, onProblem }, worker) {
+  constructor({ onAnswer, onProblem }, worker, engine) {
+    this.engine = engine;
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.worker = worker;
@@ -87,7 +90,7 @@ class LiveSession {
       const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / LIVE_SIDE);
       const bitmap = await createImageBitmap(video, scale === 1 ? {} : smaller(video, scale));
       this.#taking = false;
-      const answer = await this.worker.ask('frame', { bitmap, time, scale }, [bitmap]);
+      const answer = await this.worker.ask('frame', { bitmap, time, scale, scheme: this.engine.scheme }, [bitmap]);
       this.#frame += 1;
       if (!this.#closed) this.onAnswer({ frame: this.#frame, dropped: 0, ...answer });
     } catch (error) {

@@ -7,8 +7,9 @@ import { PhotoList } from './photos.js';
 import { FacePanel } from './results.js';
 import { asCsv, asJson, download } from './save.js';
 import { PhotoStage } from './stage.js';
-import { plain, summary } from './words.js';
+import { agreement, plain, summary } from './words.js';
 
+const BENCHMARK = 'fer2013';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const here = (name) => new URL(name, import.meta.url);
 
@@ -31,10 +32,22 @@ class Page {
       onClear: () => this.startAgain(),
       onNothing: (text) => notice('intake', text, 'bad'),
     });
+    byId('benchmark-choice').hidden = config.schemes.length < 2;
+    byId('benchmark').addEventListener('change', (event) => this.answerAs(event.target.checked));
+    this.answerAs(config.scheme === BENCHMARK);
     byId('stop').addEventListener('click', () => this.stopLive());
     byId('save-json').addEventListener('click', () => download(asJson(this.records), 'cmaen.json'));
     byId('save-csv').addEventListener('click', () => download(asCsv(this.records, config.labels), 'cmaen.csv'));
     byId('save-png').addEventListener('click', () => this.savePicture());
+  }
+
+  /** Answer what people see, or what the labels of FER2013 would be; pictures that are shown are asked about again. */
+  answerAs(benchmark) {
+    const other = this.config.schemes.find((scheme) => scheme !== BENCHMARK) ?? this.config.scheme;
+    this.engine.scheme = benchmark ? BENCHMARK : other;
+    byId('benchmark').checked = benchmark;
+    byId('right').textContent = agreement(this.engine.scheme, this.config.right[this.engine.scheme]);
+    this.photos.startOver();
   }
 
   /** Show the work instead of the welcome. */

@@ -58,6 +58,12 @@ export class PhotoList {
     return answer;
   }
 
+  /** Ask about all pictures again, as after a change of the engine. */
+  startOver() {
+    for (const item of this.#items) if (item.state !== 'waiting') item.state = 'waiting';
+    this.#work();
+  }
+
   /** Forget everything; what is under way is not shown any more. */
   clear() {
     this.#items = [];
@@ -97,7 +103,9 @@ export class PhotoList {
 
   async #answer(item) {
     item.said.textContent = 'looking …';
-    item.result = await this.#asked(item, { detect: item.detect });
+    const result = await this.#asked(item, { detect: item.detect });
+    if (item.state === 'waiting') return; // it is asked about again
+    item.result = result;
     item.state = 'done';
     if (!this.#items.includes(item)) return;
     this.#finish(item);

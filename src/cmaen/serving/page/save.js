@@ -6,6 +6,7 @@ const COLUMNS = [
   'time',
   'status',
   'error',
+  'scheme',
   'face',
   'identity',
   'x',
@@ -53,7 +54,7 @@ export function asCsv(records, labels) {
 }
 
 function row(record, face, index, labels) {
-  const whole = [record.path, record.frame, record.time, record.status, record.error];
+  const whole = [record.path, record.frame, record.time, record.status, record.error, record.scheme];
   if (!face) return [...whole, ...Array(COLUMNS.length - whole.length + labels.length).fill(null)];
   const shares = labels.map((label) => face.probabilities[label]);
   return [...whole, index + 1, face.identity, ...face.box, face.predicted_emotion, face.confidence, ...shares];

@@ -15,12 +15,14 @@ const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
 export function createEngine(config) {
   const key = new Key(config);
-  return {
+  const engine = {
     name: 'server',
+    scheme: config.scheme,
     parallel: 3,
-    predict: (blob, options = {}) => predict(blob, options, config, key),
-    live: (listeners) => new LiveSession(listeners, key),
+    predict: (blob, options = {}) => predict(blob, { ...options, scheme: engine.scheme }, config, key),
+    live: (listeners) => new LiveSession(listeners, key, engine),
   };
+  return engine;
 }
 
 /** The key that the server asks for: typed in once, kept in this tab. */
@@ -71,12 +73,12 @@ async function refusal(response) {
   return detail || body.title || `the server answered ${response.status} ${response.statusText}`.trim();
 }
 
-async function predict(blob, { detect = true, explain = false, name = 'picture' }, config, key) {
+async function predict(blob, { detect = true, explain = false, name = 'picture', scheme }, config, key) {
   if (config.max_bytes && blob.size > config.max_bytes) {
     const [size, most] = [blob.size, config.max_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
     throw new Error(`${size} MB is more than this server takes (${most} MB); save it smaller`);
   }
-  const url = new URL(`v1/predict?detect=${detect}&explain=${explain}`, ROOT);
+  const url = new URL(`v1/predict?detect=${detect}&explain=${explain}&scheme=${scheme}`, ROOT);
   let rejected = false;
   for (let attempt = 1; ; attempt += 1) {
     const form = new FormData();
@@ -122,6 +124,8 @@ function escaped(secret) {
 /** Frames to the server, answers back; at most two on their way, so that it never lags. */
 class LiveSession {
   #socket = null;
+  #leave = () => {};
+  #scheme = null;
   #opening = false;
   #closed = false;
   #encoding = false;
@@ -132,15 +136,17 @@ class LiveSession {
   #moments = new Map();
   #canvas = document.createElement('canvas');
 
-  constructor({ onAnswer, onProblem }, key) {
+  constructor({ onAnswer, onProblem }, key, engine) {
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.key = key;
+    this.engine = engine;
   }
 
   async #connect({ again = false } = {}) {
     this.#opening = true;
-    const url = new URL('v1/live', ROOT);
+    this.#scheme = this.engine.scheme;
+    const url = new URL(`v1/live?scheme=${this.#scheme}`, ROOT);
     url.protocol = url.protocol.replace('http', 'ws');
     const secret = await this.key.get({ again });
     if (this.#closed) return;
@@ -152,7 +158,13 @@ class LiveSession {
       this.#moments.clear();
     });
     socket.addEventListener('message', (event) => this.#take(JSON.parse(event.data)));
-    socket.addEventListener('close', (event) => this.#lost(event));
+    let left = false;
+    this.#leave = () => {
+      left = true;
+      this.#socket = null;
+      socket.close();
+    };
+    socket.addEventListener('close', (event) => left || this.#lost(event));
   }
 
   /** What the server's closing means; the next frame opens another socket, after a rest. */
@@ -177,6 +189,7 @@ class LiveSession {
 
   /** Whether another frame can be taken now. */
   get ready() {
+    if (this.#socket && this.#scheme !== this.engine.scheme) this.#leave(); // for a socket of the other scheme
     if (!this.#socket && !this.#opening && performance.now() >= this.#again) this.#connect();
     return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < IN_FLIGHT;
   }

@@ -48,6 +48,20 @@ export function summary(result, unsureBelow) {
   return faces.length === 1 ? faces[0] : `${counted(faces.length, 'face')}: ${faces.slice(0, 4).join('; ')}`;
 }
 
+/**
+ * How often it is right, in one sentence; none where nothing was measured.
+ * @param {string} scheme
+ * @param {number | undefined} share Of faces.
+ */
+export function agreement(scheme, share) {
+  if (!share) return '';
+  const whom =
+    scheme === 'perceived'
+      ? 'with most of the ten people who were asked about each photograph of FER2013'
+      : 'with the labels of the photographs of its data set';
+  return `It agrees ${whom} for ${Math.round(100 * share)} of 100.`;
+}
+
 /** An error without the name of its class. */
 export function plain(error) {
   return String(error ?? 'no answer').replace(/^[A-Za-z]+(Error|Exception): /, '');

@@ -25,7 +25,7 @@ async function load() {
   const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
   networks = { ...config, detector, network };
   await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
-  await classify([{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);
+  await classify(config.scheme, [{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);
 }
 
 /** RGB pixels of a bitmap, on white where it is transparent. */
@@ -40,8 +40,9 @@ function pixelsOf(bitmap) {
   return pixels;
 }
 
-async function classify(crops) {
-  const { preprocess, network, temperature, labels } = networks;
+/** The probabilities of face crops under a label scheme; contempt, which `perceived` ends with, is left out. */
+async function classify(scheme, crops) {
+  const { preprocess, network, temperatures, labels } = networks;
   if (!crops.length) return [];
   const size = preprocess.image_size;
   const input = new Float32Array(crops.length * 3 * size * size);
@@ -49,8 +50,10 @@ async function classify(crops) {
     writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)),
   );
   const images = new ort.Tensor('float32', input, [crops.length, 3, size, size]);
-  const { logits } = await network.run({ images }, QUIET);
-  return crops.map((_, i) => softmax(logits.data.subarray(i * labels.length, (i + 1) * labels.length), temperature));
+  const outputs = await network.run({ images }, QUIET);
+  const { data, dims } = outputs[scheme === 'perceived' ? 'perceived' : 'logits'];
+  const first = (i) => i * dims[1];
+  return crops.map((_, i) => softmax(data.subarray(first(i), first(i) + labels.length), temperatures[scheme]));
 }
 
 function detect(planes, dims) {
@@ -77,9 +80,10 @@ function answer(face, shares, { scale = 1, ...more } = {}) {
 
 const tenths = (value) => Math.round(10 * value) / 10;
 
-function result(faces) {
+function result(scheme, faces) {
   const { predicted_emotion = null, confidence = null, probabilities = null } = faces[0] ?? {};
-  return { status: faces.length ? 'ok' : 'no_face', error: null, predicted_emotion, confidence, probabilities, faces };
+  const answer = { predicted_emotion, confidence, probabilities, faces };
+  return { status: faces.length ? 'ok' : 'no_face', error: null, scheme, ...answer };
 }
 
 /** Bytes of a picture file to pixels, upright, without a change of colours. */
@@ -94,19 +98,22 @@ async function read(blob) {
 
 const JOBS = {
   load: () => {},
-  predict: async ({ blob, detect: searching }) => {
+  predict: async ({ blob, detect: searching, scheme }) => {
     const pixels = await read(blob);
     const { width, height } = pixels;
     const faces = searching ? await search(pixels, 640) : [{ x: 0, y: 0, width, height, landmarks: [] }];
     const crops = searching ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
-    const shares = await classify(crops);
-    return result(faces.map((face, i) => answer(face, shares[i])));
+    const shares = await classify(scheme, crops);
+    return result(
+      scheme,
+      faces.map((face, i) => answer(face, shares[i])),
+    );
   },
   begin: () => {
     tracker = new Tracker();
     frames = 0;
   },
-  frame: async ({ bitmap, time, scale }) => {
+  frame: async ({ bitmap, time, scale, scheme }) => {
     const pixels = pixelsOf(bitmap);
     const faces = await search(pixels, LIVE_SIDE);
     const tracks = tracker.follow(
@@ -114,11 +121,14 @@ const JOBS = {
       time,
     );
     const due = tracks.filter((track) => !track.shares || frames % CLASSIFY_EVERY === 0);
-    const shares = await classify(due.map((track) => cropFace(pixels, track.face, networks.crop)));
+    const shares = await classify(
+      scheme,
+      due.map((track) => cropFace(pixels, track.face, networks.crop)),
+    );
     due.forEach((track, i) => update(track, shares[i], time));
     frames += 1;
     const told = tracks.map(({ identity, face, shares: own }) => answer(face, own, { identity, scale }));
-    return { ...result(told), time };
+    return { ...result(scheme, told), time };
   },
 };
 

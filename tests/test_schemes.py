@@ -1,0 +1,150 @@
+"""Two label schemes in one checkpoint, wherever a scheme may be asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmaen import EmotionPredictor
+from cmaen.card import Scheme, read_card
+from cmaen.errors import CheckpointError, ConfigError
+from cmaen.inference.tables import to_pandas
+from cmaen.types import CONTEMPT, EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS, Result
+from tests.conftest import EXAMPLES
+from tests.test_cli import cmaen
+
+ASTRONAUT = EXAMPLES / "astronaut.png"
+
+
+def test_photographs_are_answered_as_people_see_them(checkpoint: Path) -> None:
+    predictor = EmotionPredictor(checkpoint, threads=1)
+    assert (predictor.scheme, predictor.labels) == (PERCEIVED, EMOTIONS)
+    seen, labelled = (predictor.under(scheme).predict_single(ASTRONAUT) for scheme in (PERCEIVED, FER2013))
+    assert predictor.predict_single(ASTRONAUT) == seen
+    assert (seen["scheme"], labelled["scheme"]) == (PERCEIVED, FER2013)
+    assert tuple(seen["probabilities"]) == tuple(labelled["probabilities"]) == EMOTIONS
+    assert seen["probabilities"] != labelled["probabilities"]
+    assert sum(seen["probabilities"].values()) == pytest.approx(1)
+    assert np.array_equal(predictor.embed([ASTRONAUT]), predictor.under(FER2013).embed([ASTRONAUT]))
+
+
+def test_contempt_is_answered_where_it_is_asked_for(checkpoint: Path) -> None:
+    predictor = EmotionPredictor(checkpoint, threads=1, contempt=True)
+    with_it, without = predictor.predict_single(ASTRONAUT), predictor.under(None).predict_single(ASTRONAUT)
+    assert tuple(with_it["probabilities"]) == PERCEIVED_LABELS
+    assert sum(with_it["probabilities"].values()) == pytest.approx(1)
+    rest = 1 - with_it["probabilities"][CONTEMPT]
+    for emotion in EMOTIONS:
+        assert with_it["probabilities"][emotion] / rest == pytest.approx(without["probabilities"][emotion])
+    assert len(predictor.get_top_k_predictions(ASTRONAUT, k=8)) == 8
+    with pytest.raises(ConfigError, match="fer2013 has no contempt"):
+        EmotionPredictor(checkpoint, scheme=FER2013, contempt=True)
+
+
+def test_a_scheme_that_is_not_there_is_named(checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no label scheme 'own'; it has fer2013 and perceived"):
+        EmotionPredictor(checkpoint, scheme=OWN)
+    with pytest.raises(ConfigError, match="no label scheme 'felt'"):
+        EmotionPredictor(checkpoint).under("felt")
+
+
+def test_a_temperature_belongs_to_its_scheme(checkpoint: Path, tmp_path: Path) -> None:
+    card = read_card(checkpoint).with_temperature(FER2013, 3.0)
+    assert (card.schemes[FER2013].temperature, card.schemes[PERCEIVED].temperature) == (3.0, 1.0)
+    assert card.uncalibrated() == read_card(checkpoint)
+    assert read_card(checkpoint).answered(PERCEIVED) == Scheme(EMOTIONS)
+    assert card.answered(PERCEIVED, contempt=True) == Scheme(PERCEIVED_LABELS)
+    card.write(tmp_path)
+    assert read_card(tmp_path) == card
+
+
+def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from cmaen.engines import build_engine
+    from cmaen.export import export
+    from cmaen.models.build import build_cmaen
+    from cmaen.models.checkpoint import save_checkpoint
+    from tests.conftest import TINY
+
+    card = replace(read_card(checkpoint), schemes={FER2013: Scheme(EMOTIONS)})
+    save_checkpoint(build_cmaen(**TINY), card, tmp_path)
+    export(tmp_path)
+    for engine in ("onnx", "torch"):
+        with pytest.raises(CheckpointError, match="gives no perceived"):
+            build_engine(engine, tmp_path)(np.zeros((1, 3, 64, 64), np.float32), PERCEIVED)
+
+
+def test_records_and_tables_name_the_scheme(checkpoint: Path, tmp_path: Path) -> None:
+    for scheme in (PERCEIVED, FER2013):
+        path = tmp_path / f"{scheme}.json"
+        cmaen("inference", "--image", ASTRONAUT, "--checkpoint", checkpoint, "--scheme", scheme, "--output", path)
+        (record,) = json.loads(path.read_text())
+        assert record["scheme"] == scheme
+        assert Result.from_record(record).as_record() == record
+        del record["scheme"]  # as earlier versions wrote them
+        assert Result.from_record(record).scheme is None
+    table = tmp_path / "contempt.csv"
+    cmaen("inference", "--image", ASTRONAUT, "--checkpoint", checkpoint, "--contempt", "--output", table)
+    assert table.read_text().splitlines()[0].endswith(",surprise,contempt")
+    pytest.importorskip("pandas")
+    frame = to_pandas(EmotionPredictor(checkpoint, threads=1).predict_batch([ASTRONAUT]))
+    assert frame["scheme"].tolist() == [PERCEIVED]
+
+
+def test_a_resumed_run_has_the_scheme_it_began_with(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(ASTRONAUT.read_bytes())
+    output = tmp_path / "answers.jsonl"
+    arguments = ("inference", "--directory", tmp_path / "photos", "--checkpoint", checkpoint, "--output", output)
+    cmaen(*arguments)
+    part = output.with_name("answers.jsonl.part")
+    settings = {"settings": {"scheme": PERCEIVED}}
+    part.write_text(json.dumps(settings) + "\n")
+    assert "scheme was 'perceived' and is 'fer2013'" in cmaen(*arguments, "--scheme", FER2013, "--resume", code=2)
+
+
+def test_the_command_measures_both_schemes(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from cmaen.data.faces import load_faces
+    from cmaen.data.ferplus import CATEGORIES
+    from cmaen.data.splits import Split
+
+    votes, output = tmp_path / "votes.csv", tmp_path / "report"
+    names = load_faces(fer_tree, Split.VALIDATION).names + load_faces(fer_tree, Split.TRAIN).names
+    rows = [f"{name},5,5,0,0,0,0,0,0,0,0" for name in names]
+    votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *rows]))
+    asked = ("--data", fer_tree, "--checkpoint", checkpoint, "--votes", votes)
+    said = cmaen("test", *asked, "--robustness", "--output", output)
+    assert "what annotators saw, scheme perceived" in said
+    figures = json.loads((output / "metrics.json").read_text())
+    assert figures["perceived"][PERCEIVED]["majority"]["count"] == 21
+    assert set(figures["robustness"]) == {FER2013, PERCEIVED}
+    assert (output / "pictures" / "perceived-confusion.svg").is_file()
+    assert "Two label schemes" in (output / "report.html").read_text()
+    alone = cmaen("test", *asked, "--scheme", FER2013)
+    assert "scheme perceived" not in alone
+    inner = cmaen("test", *asked, "--split", "inner")
+    assert "a tenth of Training" in inner
+    assert "2 with" not in cmaen("benchmark", "--checkpoint", checkpoint, "--scheme", FER2013, "--batch-size", 1)
+
+
+def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from cmaen.data.faces import load_faces
+    from cmaen.data.ferplus import CATEGORIES
+    from cmaen.data.splits import Split
+
+    folder, votes = Path(shutil.copytree(checkpoint, tmp_path / "copy")), tmp_path / "votes.csv"
+    rows = [f"{name},1,1,1,1,1,1,1,1,1,1" for name in load_faces(fer_tree, Split.VALIDATION).names]
+    votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *rows]))
+    said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder)
+    assert "perceived is not calibrated: it needs --votes" in said
+    assert read_card(folder).schemes[PERCEIVED].temperature == 1
+    said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
+    assert read_card(folder).schemes[PERCEIVED].temperature > 5  # even shares
+    assert set(read_card(folder).metrics["calibration"]) == {FER2013, PERCEIVED}
