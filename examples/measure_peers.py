@@ -1,4 +1,6 @@
-"""How often other systems are right on FER2013's validation faces: whole crops, each with its own classifier.
+"""How often other systems are right on FER2013's validation faces or on photographs, each with its own classifier.
+
+The faces of photographs are found and cropped by this package and reduced to 48 x 48 grey pixels, the same for all.
 
 Each needs its own environment, for their dependencies do not fit together; none of their detectors is used, and what
 pulls those in is left out (``--no-deps``). With this package in it (``pip install .``, and one of these):
@@ -10,6 +12,7 @@ pulls those in is left out (``--no-deps``). With this package in it (``pip insta
 
     python examples/measure_peers.py fer2013.zip --system fer      # --limit 500 for a look
     NODE_PATH=node_modules python examples/measure_peers.py fer2013.zip --system human
+    python examples/measure_peers.py lfw_expressions.csv --pictures faces_color.zip --system fer
 """
 
 import argparse
@@ -19,16 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from cmaen import EmotionPredictor
+from cmaen import EmotionPredictor, read_image
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.evaluation.metrics import measure
-from cmaen.types import EMOTIONS
+from cmaen.evaluation.photographs import read_photographs
+from cmaen.preprocessing import resize
+from cmaen.types import EMOTIONS, FER2013
 
 THEIRS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The order of the three of PyPI."""
@@ -117,14 +123,28 @@ def of_npm(system):
     return classify
 
 
-def cmaen(faces):
+def cmaen(faces, scheme=None):
     """This package, as shipped."""
-    found = EmotionPredictor().predict_batch(list(faces), detect=False)
+    found = EmotionPredictor(scheme=scheme).predict_batch(list(faces), detect=False)
     return [face["predicted_emotion"] for face in found]
+
+
+def faces_of(labels, pictures):
+    """Faces uint8 [N, 48, 48] and labels of photographs; those in which no face is found are left out."""
+    pipeline = EmotionPredictor().pipeline
+    faces, answers = [], []
+    for photograph in read_photographs(labels, pictures):
+        image = read_image(photograph.content)
+        if found := pipeline.detect(image):
+            grey = cv2.cvtColor(pipeline.crop(image, found[0]), cv2.COLOR_RGB2GRAY)
+            faces.append(resize(grey, 48))
+            answers.append(EMOTIONS.index(photograph.label))
+    return np.stack(faces), np.array(answers)
 
 
 SYSTEMS = {
     "cmaen": cmaen,
+    "cmaen-fer2013": partial(cmaen, scheme=FER2013),
     "fer": fer,
     "what-the-face-classification": what_the_face,
     "facial-emotion-recognition": facial_emotion_recognition,
@@ -136,20 +156,29 @@ SYSTEMS = {
 def main():
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="FER2013: a folder, a zip or Kaggle's CSV")
+    parser.add_argument("data", type=Path, help="FER2013 (a folder, a zip or Kaggle's CSV), or a CSV of photographs")
+    parser.add_argument("--pictures", type=Path, help="the data are photographs: folder or zip of their files")
     parser.add_argument("--system", choices=list(SYSTEMS), action="append", required=True)
     parser.add_argument("--limit", type=int, help="so many faces, drawn by chance but always the same")
     arguments = parser.parse_args()
-    faces = load_faces(arguments.data, Split.VALIDATION)
+    if arguments.pictures:
+        faces, labels = faces_of(arguments.data, arguments.pictures)
+    else:
+        validation = load_faces(arguments.data, Split.VALIDATION)
+        faces, labels = validation.images, validation.labels
     if arguments.limit:
-        faces = faces.select(np.sort(np.random.default_rng(0).permutation(len(faces))[: arguments.limit]))
+        some = np.sort(np.random.default_rng(0).permutation(len(faces))[: arguments.limit])
+        faces, labels = faces[some], labels[some]
     for system in arguments.system:
         began = time.perf_counter()
-        answers = np.array([EMOTIONS.index(name) for name in SYSTEMS[system](faces.images)])
-        figures = measure(faces.labels, answers)
+        answers = np.array([EMOTIONS.index(name) for name in SYSTEMS[system](faces)])
+        figures = measure(labels, answers)
+        recalls = {name: found.recall for name, found in figures.by_emotion.items() if found.support}
         print(
-            f"{system}: accuracy {figures.accuracy:.1%}, macro-F1 {figures.macro_f1:.1%} on {len(faces)} faces, "
-            f"{time.perf_counter() - began:.0f} s",
+            f"{system}: accuracy {figures.accuracy:.1%}, macro-F1 {figures.macro_f1:.1%}, "
+            f"mean recall {np.mean(list(recalls.values())):.3f} on {len(faces)} faces, "
+            f"{time.perf_counter() - began:.0f} s\n  recall "
+            + ", ".join(f"{name} {recall:.2f}" for name, recall in recalls.items()),
             flush=True,
         )
 

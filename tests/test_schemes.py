@@ -146,5 +146,19 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     assert "perceived is not calibrated: it needs --votes" in said
     assert read_card(folder).schemes[PERCEIVED].temperature == 1
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
-    assert read_card(folder).schemes[PERCEIVED].temperature > 5  # even shares
+    fitted = read_card(folder).schemes[PERCEIVED]
+    assert fitted.temperature > 5  # even shares
+    assert fitted.confidence_temperature is not None
+    assert fitted.sharpening == fitted.temperature / fitted.confidence_temperature
+    (face,) = EmotionPredictor(folder, threads=1).predict_faces(ASTRONAUT)
+    powers = np.array(list(face["probabilities"].values())) ** fitted.sharpening
+    assert face["confidence"] == pytest.approx(powers.max() / powers.sum())
+    record = EmotionPredictor(folder, threads=1).predict_single(ASTRONAUT) | {"path": "a"}
+    assert Result.from_record(record).as_record() == record
+    assert (
+        Result.from_record({**record, "faces": [{**face, "predicted_emotion": "uncertain"}]}).as_record()[
+            "predicted_emotion"
+        ]
+        == "uncertain"
+    )
     assert set(read_card(folder).metrics["calibration"]) == {FER2013, PERCEIVED}

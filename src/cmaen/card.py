@@ -34,17 +34,27 @@ class Scheme:
 
     Attributes:
         labels: In the order of the logits.
-        temperature: The logits are divided by it before the softmax; above 0.
+        temperature: The logits are divided by it before the softmax that gives the probabilities; above 0.
+        confidence_temperature: The same for the confidence, which says how often the answer is right; ``None``: that of
+            the probabilities. Under ``perceived`` the two differ: when 70 % of people see anger in a face, that most
+            of them do is nearly certain.
     """
 
     labels: tuple[str, ...]
     temperature: float = 1.0
+    confidence_temperature: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels) or not all(map(_is_name, self.labels)):
             raise ValueError(f"the labels are {self.labels}; they must be two or more different names")
-        if not self.temperature > 0:
-            raise ValueError(f"the temperature is {self.temperature}; it must be above 0")
+        for temperature in (self.temperature, self.confidence_temperature):
+            if temperature is not None and not temperature > 0:
+                raise ValueError(f"the temperature is {temperature}; it must be above 0")
+
+    @property
+    def sharpening(self) -> float:
+        """The power that makes probabilities ones whose largest is the confidence."""
+        return 1.0 if self.confidence_temperature is None else self.temperature / self.confidence_temperature
 
 
 @dataclass(frozen=True)
@@ -141,9 +151,9 @@ class Card:
             raise ConfigError(f"the label scheme {scheme} has no contempt; {PERCEIVED} has, where a checkpoint has it")
         return whole if contempt or scheme != PERCEIVED else replace(whole, labels=whole.labels[: len(EMOTIONS)])
 
-    def with_temperature(self, scheme: str, temperature: float) -> Card:
-        """The same card with another temperature for one of its schemes."""
-        changed = replace(self.schemes[scheme], temperature=temperature)
+    def with_temperature(self, scheme: str, temperature: float, confidence_temperature: float | None = None) -> Card:
+        """The same card with other temperatures for one of its schemes."""
+        changed = Scheme(self.schemes[scheme].labels, temperature, confidence_temperature)
         return replace(self, schemes={**self.schemes, scheme: changed})
 
     def uncalibrated(self) -> Card:
@@ -186,7 +196,7 @@ def read_card(checkpoint: Path) -> Card:
         values["preprocess"] = PreprocessSpec.from_dict(values["preprocess"])
         values["crop"] = CropSpec.from_dict(values["crop"])
         values["schemes"] = {
-            name: Scheme(tuple(scheme["labels"]), float(scheme["temperature"]))
+            name: Scheme(tuple(scheme["labels"]), scheme["temperature"], scheme.get("confidence_temperature"))
             for name, scheme in values["schemes"].items()
         }
         card = Card(**{**values, "enhancement": tuple(values["enhancement"])})

@@ -61,6 +61,17 @@ def hex_of(name: str, classes: Sequence[str]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour_of(name, classes))
 
 
+def certainty_of(probabilities: Sequence[float], sharpening: float) -> float | None:
+    """The confidence of an answer that is not its probability, see :attr:`cmaen.card.Scheme.sharpening`.
+
+    ``max(p ** s) / sum(p ** s)``; ``None`` with a power of 1, where the two are the same.
+    """
+    if sharpening == 1:
+        return None
+    powers = np.asarray(probabilities, np.float64) ** sharpening
+    return float(powers.max() / powers.sum())
+
+
 @dataclass(frozen=True, slots=True)
 class FaceBox:
     """A face in pixels of its image: the box, its five landmarks and the detector's score; every number is finite.
@@ -108,6 +119,7 @@ class FaceEmotion:
         identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
         classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
         threshold: The confidence below which the answer is :data:`UNCERTAIN`; 0 for never.
+        certainty: The confidence, see :func:`certainty_of`; ``None``: the largest probability.
 
     Raises:
         ValueError: A probability is not finite, like those of a network that has overflowed.
@@ -118,6 +130,7 @@ class FaceEmotion:
     identity: int | None = None
     classes: tuple[str, ...] = EMOTIONS
     threshold: float = 0.0
+    certainty: float | None = None
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.probabilities)):
@@ -132,8 +145,8 @@ class FaceEmotion:
 
     @property
     def confidence(self) -> float:
-        """The probability of the most probable emotion."""
-        return max(self.probabilities)
+        """How likely it is that the most probable emotion is right."""
+        return max(self.probabilities) if self.certainty is None else self.certainty
 
     def classification(self) -> dict[str, Any]:
         """Emotion, confidence and the probabilities as a plain dict."""
@@ -161,7 +174,14 @@ class FaceEmotion:
         face = FaceBox(x, y, width, height, landmarks=landmarks)
         answers = values["probabilities"]
         uncertain = values["predicted_emotion"] == UNCERTAIN and UNCERTAIN not in answers
-        return cls(tuple(answers.values()), face, values.get("identity"), tuple(answers), 1.0 if uncertain else 0.0)
+        return cls(
+            probabilities=tuple(answers.values()),
+            face=face,
+            identity=values.get("identity"),
+            classes=tuple(answers),
+            threshold=float("inf") if uncertain else 0.0,
+            certainty=values["confidence"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

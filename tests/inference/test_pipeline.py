@@ -36,6 +36,7 @@ class ByColour:
 
     labels = EMOTIONS
     scheme = FER2013
+    sharpening = 1.0
 
     def __init__(self) -> None:
         self.crops: list[np.ndarray] = []

@@ -209,8 +209,13 @@ def calibrate(
     for scheme, fitted in fit(folder, faces, engine=engine, copies=copies, progress=bar("batches")).items():
         typer.echo(
             f"{scheme}: temperature {fitted.temperature:.4f}, fitted on {fitted.faces} faces of {faces.title} {copies} "
-            f"copies; {fitted.error}: {fitted.before:.4f} before, {fitted.cross_fitted:.4f} cross-fitted"
+            f"copies; ECE, equal mass: {fitted.before:.4f} before, {fitted.cross_fitted:.4f} cross-fitted"
         )
+        if fitted.confidence_temperature is not None:
+            typer.echo(
+                f"{scheme}: temperature of the confidence {fitted.confidence_temperature:.4f}; error of the shares "
+                f"{fitted.share_error:.4f}, cross-fitted"
+            )
 
 
 def leaks(
@@ -324,7 +329,8 @@ def _measure_perceived(
     for scheme in schemes:
         logits = logits_of(faces, card.preprocess, answering(network, scheme), progress=bar("batches"))
         answers = probabilities(logits, card.schemes[scheme].temperature)
-        found[scheme] = assess_perceived(faces, answers, np.random.default_rng(0))
+        sharpening = card.schemes[scheme].sharpening
+        found[scheme] = assess_perceived(faces, answers, np.random.default_rng(0), sharpening=sharpening)
     return found
 
 
@@ -351,7 +357,7 @@ def _measure_robustness(
             np.random.default_rng(0),
             bar(f"corruptions, {scheme}"),
             labels=majority(faces) if scheme == PERCEIVED else None,
-            temperature=card.schemes[scheme].temperature,
+            temperature=card.schemes[scheme].confidence_temperature or card.schemes[scheme].temperature,
         )
     return found
 

@@ -48,8 +48,7 @@ class PerceivedAssessment:
     Attributes:
         majority: By the majority protocol, eight classes.
         accuracy_interval: 95 % bootstrap interval of its accuracy.
-        calibration: Of the answers against the majority. A network that gives the annotators' shares is less confident
-            than it is right, for most faces have a few dissenting votes.
+        calibration: Of the confidences against the majority.
         agreed_count, agreed_accuracy: Faces on which more than half of the annotators agree.
         shares: The whole distribution against the annotators' own.
         divergence: Mean Jensen-Shannon divergence from the annotators' distribution, in bits, in [0, 1].
@@ -73,7 +72,9 @@ class PerceivedAssessment:
         }
 
 
-def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator) -> PerceivedAssessment:
+def assess_perceived(
+    faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator, *, sharpening: float = 1.0
+) -> PerceivedAssessment:
     """Measure answers against the votes.
 
     Args:
@@ -81,6 +82,7 @@ def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], rng: np.rando
         answers: Probabilities [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a network that
             never answers contempt.
         rng: Draws the bootstrap samples.
+        sharpening: Of the confidences, see :attr:`cmaen.card.Scheme.sharpening`.
 
     Raises:
         DataError: No face has a majority.
@@ -94,10 +96,12 @@ def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], rng: np.rando
     seen, people = seen[usable], perceived_distribution(faces)[usable].astype(np.float64)
     chosen = answers.argmax(axis=1)
     clear = agreed(faces)[usable]
+    powers = answers**sharpening
+    confidences = powers / powers.sum(axis=1, keepdims=True)
     return PerceivedAssessment(
         majority=measure(seen, chosen, PERCEIVED_LABELS),
         accuracy_interval=bootstrap(lambda rows: float((seen == chosen)[rows].mean()), len(seen), rng),
-        calibration=calibration(seen, answers),
+        calibration=calibration(seen, confidences),
         agreed_count=int(clear.sum()),
         agreed_accuracy=float((seen == chosen)[clear].mean()) if clear.any() else 0.0,
         shares=compare_shares(answers, people),

@@ -48,20 +48,22 @@ def logits_of(
 
 
 class Fitted(NamedTuple):
-    """The temperature that was fitted for a label scheme.
+    """The temperatures that were fitted for a label scheme.
 
     Attributes:
-        temperature: The logits are divided by it.
-        faces: How many it was fitted on.
-        error: The name of the error: ECE in bins of equal mass, or for ``perceived`` the error of the shares.
-        before, cross_fitted: That error at temperature 1, and with each face at the temperature that fits the others.
+        temperature, confidence_temperature: See :class:`cmaen.card.Scheme`.
+        faces: How many they were fitted on.
+        before, cross_fitted: ECE of the confidence in bins of equal mass: at temperature 1, and with each face at the
+            temperature that fits the others.
+        share_error: Of ``perceived``, cross-fitted, see :attr:`cmaen.evaluation.perceived.Shares.error`; else ``None``.
     """
 
     temperature: float
+    confidence_temperature: float | None
     faces: int
-    error: str
     before: float
     cross_fitted: float
+    share_error: float | None
 
 
 def calibrate(
@@ -72,7 +74,10 @@ def calibrate(
     copies: str = "with",
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> dict[str, Fitted]:
-    """Fit the temperature of each label scheme, and keep it in the card: of ``perceived`` where the faces have votes.
+    """Fit the temperatures of each label scheme, and keep them in the card; those of ``perceived`` need votes.
+
+    Under ``perceived`` the probabilities fit the shares of the annotators, and the confidence fits how often the answer
+    is that of most of them.
 
     Args:
         checkpoint: Folder of a checkpoint.
@@ -92,24 +97,25 @@ def calibrate(
     card, network = read_card(checkpoint), build_engine(engine, checkpoint)
     found: dict[str, Fitted] = {}
     for scheme in card.schemes:
-        if scheme == PERCEIVED and faces.votes is None:
+        perceived = scheme == PERCEIVED
+        if perceived and faces.votes is None:
             continue
-        some = faces.select(majority(faces) >= 0) if scheme == PERCEIVED else faces
-        targets = perceived_distribution(some) if scheme == PERCEIVED else some.labels
+        some = faces.select(majority(faces) >= 0) if perceived else faces
+        right = majority(some) if perceived else some.labels
         logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
-        measured = [_error(targets, answers) for answers in (probabilities(logits), cross_fitted(targets, logits))]
-        name = "error of the shares" if scheme == PERCEIVED else "ECE, equal mass"
-        found[scheme] = Fitted(fit_temperature(targets, logits), len(some), name, *measured)
-        card = card.with_temperature(scheme, found[scheme].temperature)
+        fitted, shares, share_error = fit_temperature(right, logits), None, None
+        if perceived:
+            people = perceived_distribution(some)
+            shares = fit_temperature(people, logits)
+            share_error = compare_shares(cross_fitted(people, logits), people.astype(np.float64)).error
+        plain, crossed = probabilities(logits), cross_fitted(right, logits)
+        before, after = (calibration(right, answers).ece_equal_mass for answers in (plain, crossed))
+        temperature, of_confidence = (fitted, None) if shares is None else (shares, fitted)
+        found[scheme] = Fitted(temperature, of_confidence, len(some), before, after, share_error)
+        card = card.with_temperature(scheme, temperature, of_confidence)
     kept = {scheme: {**fitted._asdict(), "copies": copies} for scheme, fitted in found.items()}
     replace(card, metrics={**card.metrics, "calibration": kept}).write(folder_of(checkpoint))
     return found
-
-
-def _error(targets: NDArray[np.int64] | NDArray[np.float32], answers: NDArray[np.float64]) -> float:
-    if targets.ndim == 2:
-        return compare_shares(answers, targets.astype(np.float64)).error
-    return calibration(targets.astype(np.int64), answers).ece_equal_mass
 
 
 def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> dict[str, Any]:

@@ -33,6 +33,7 @@ class FaceClassifier:
         folder: Of the checkpoint.
         scheme: The name of the label scheme.
         labels: Of the answers.
+        sharpening: See :func:`cmaen.types.certainty_of`.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
@@ -73,7 +74,7 @@ class FaceClassifier:
     def _answer_with(self, scheme: str | None, contempt: bool) -> None:
         self.scheme = self.card.resolve_scheme(scheme)
         answered = self.card.answered(self.scheme, contempt)
-        self.labels, self._temperature = answered.labels, answered.temperature
+        self.labels, self._temperature, self.sharpening = answered.labels, answered.temperature, answered.sharpening
         self._logits = answering(self._engine, self.scheme)
 
     def crop(self, image: Image, face: FaceBox) -> Image:

@@ -19,7 +19,7 @@ from cmaen.inference.detectors import Detector
 from cmaen.inference.readahead import ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
-from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result
+from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
 
 BATCH_SIZE = 32
 SMOOTHING = 0.4
@@ -194,7 +194,8 @@ class FacePipeline:
         return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number)
 
     def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> FaceEmotion:
-        return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold)
+        certainty = certainty_of(probabilities, self.classifier.sharpening)
+        return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold, certainty)
 
 
 def describe(error: Exception) -> str:

@@ -42,8 +42,8 @@ class Face(BaseModel):
     box: list[float] = Field(min_length=4, max_length=4, description="x, y, width, height")
     landmarks: list[list[float]] = Field(description="Left eye, right eye, nose, left and right mouth corner: x, y.")
     predicted_emotion: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: float = Field(description="How likely it is that the answer is right: that most people would agree.")
+    probabilities: dict[str, float] = Field(description="Under perceived: the share of people who would say so.")
     explanation: str | None = Field(None, description="With explain, for the largest face: a PNG as a data URI.")
 
 

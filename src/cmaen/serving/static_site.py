@@ -84,6 +84,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         "preprocess": asdict(card.preprocess),
         "crop": asdict(card.crop),
         "temperatures": {name: found.temperature for name, found in answered.items()},
+        "sharpening": {name: found.sharpening for name, found in answered.items()},
     }
     for name, source in copies.items():
         with replacing(output / name) as temporary:

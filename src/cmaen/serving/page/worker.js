@@ -65,15 +65,16 @@ function search(pixels, most) {
 }
 
 /** A face and its probabilities as the package tells them. */
-function answer(face, shares, { scale = 1, ...more } = {}) {
-  const { labels } = networks;
+function answer(scheme, face, shares, { scale = 1, ...more } = {}) {
+  const { labels, sharpening } = networks;
   const best = shares.indexOf(Math.max(...shares));
+  const powers = shares.map((share) => share ** sharpening[scheme]);
   return {
     ...more,
     box: [face.x, face.y, face.width, face.height].map((value) => tenths(value * scale)),
     landmarks: face.landmarks.map((point) => point.map((value) => tenths(value * scale))),
     predicted_emotion: labels[best],
-    confidence: shares[best],
+    confidence: powers[best] / powers.reduce((sum, power) => sum + power, 0),
     probabilities: Object.fromEntries(labels.map((label, i) => [label, shares[i]])),
   };
 }
@@ -106,7 +107,7 @@ const JOBS = {
     const shares = await classify(scheme, crops);
     return result(
       scheme,
-      faces.map((face, i) => answer(face, shares[i])),
+      faces.map((face, i) => answer(scheme, face, shares[i])),
     );
   },
   begin: () => {
@@ -127,7 +128,7 @@ const JOBS = {
     );
     due.forEach((track, i) => update(track, shares[i], time));
     frames += 1;
-    const told = tracks.map(({ identity, face, shares: own }) => answer(face, own, { identity, scale }));
+    const told = tracks.map(({ identity, face, shares: own }) => answer(scheme, face, own, { identity, scale }));
     return { ...result(scheme, told), time };
   },
 };
