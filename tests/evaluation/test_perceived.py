@@ -35,6 +35,16 @@ def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:
     found = assess_perceived(FACES, answers, np.random.default_rng(0))
     assert found.majority.accuracy == pytest.approx(2 / 3)
     assert found.majority.by_emotion["contempt"].recall == 0
+    assert found.mistakes._asdict() == pytest.approx(  # neutral, which four of ten saw
+        {"faces": 1, "majority_share": 0.6, "answer_share": 0.4, "second_choice": 1.0, "without_vote": 0.0}
+    )
+
+
+def test_mistakes_that_nobody_shares() -> None:
+    answers = np.eye(8)[[2, 2, 2, 2]]
+    found = assess_perceived(FACES, answers, np.random.default_rng(0)).mistakes
+    assert (found.faces, found.without_vote, found.second_choice) == (3, pytest.approx(2 / 3), 0.0)
+    assert found.answer_share == pytest.approx(0.1 / 3)
 
 
 def test_without_a_majority_there_is_nothing_to_compare() -> None:

@@ -65,6 +65,14 @@ def show_perceived(title: str, found: PerceivedAssessment) -> None:
         f"{found.shares.error:.4f}   Jensen-Shannon divergence {found.divergence:.3f} bits",
         highlight=False,
     )
+    mistakes = found.mistakes
+    if mistakes.faces:
+        console.print(
+            f"of the {mistakes.faces} wrong answers {mistakes.second_choice:.0%} are the annotators' second choice and "
+            f"{mistakes.without_vote:.0%} nobody's; {mistakes.majority_share:.0%} of the annotators chose the majority "
+            f"there, {mistakes.answer_share:.0%} the answer",
+            highlight=False,
+        )
 
 
 def show_photographs(title: str, figures: PhotographFigures) -> None:

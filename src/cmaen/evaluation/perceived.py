@@ -41,6 +41,37 @@ class Shares(NamedTuple):
         return float(np.sum(self.weight * np.abs(self.predicted - self.observed)))
 
 
+class Mistakes(NamedTuple):
+    """What the annotators say about the faces whose answer is not their majority.
+
+    Attributes:
+        faces: How many.
+        majority_share: Mean share of annotators who chose the majority.
+        answer_share: Mean share of annotators who chose the network's answer.
+        second_choice: Part of the faces whose answer nobody but the majority outvotes.
+        without_vote: Part of the faces whose answer no annotator chose.
+    """
+
+    faces: int
+    majority_share: float
+    answer_share: float
+    second_choice: float
+    without_vote: float
+
+    @classmethod
+    def of(cls, people: NDArray[np.float64], seen: NDArray[np.int64], chosen: NDArray[np.int64]) -> Mistakes:
+        """Of the annotators' shares [N, E], their majorities [N] and the answers [N]; all 0 where none is wrong."""
+        wrong = np.flatnonzero(seen != chosen)
+        if not len(wrong):
+            return cls(0, 0.0, 0.0, 0.0, 0.0)
+        majority_share, answer_share = people[wrong, seen[wrong]], people[wrong, chosen[wrong]]
+        others = people[wrong].copy()
+        others[np.arange(len(wrong)), seen[wrong]] = 0
+        second = (answer_share > 0) & (answer_share >= others.max(axis=1))
+        shares = (majority_share, answer_share, second, answer_share == 0)
+        return cls(len(wrong), *(float(share.mean()) for share in shares))
+
+
 @dataclass(frozen=True)
 class PerceivedAssessment:
     """A network against the annotators of FER+.
@@ -52,6 +83,7 @@ class PerceivedAssessment:
         agreed_count, agreed_accuracy: Faces on which more than half of the annotators agree.
         shares: The whole distribution against the annotators' own.
         divergence: Mean Jensen-Shannon divergence from the annotators' distribution, in bits, in [0, 1].
+        mistakes: What the annotators say about the faces that are answered wrong.
     """
 
     majority: Metrics
@@ -61,6 +93,7 @@ class PerceivedAssessment:
     agreed_accuracy: float
     shares: Shares
     divergence: float
+    mistakes: Mistakes
 
     def as_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
@@ -69,6 +102,7 @@ class PerceivedAssessment:
             "accuracy_interval": list(self.accuracy_interval),
             "shares": {name: values.tolist() for name, values in self.shares._asdict().items()},
             "share_error": self.shares.error,
+            "mistakes": self.mistakes._asdict(),
         }
 
 
@@ -106,6 +140,7 @@ def assess_perceived(
         agreed_accuracy=float((seen == chosen)[clear].mean()) if clear.any() else 0.0,
         shares=compare_shares(answers, people),
         divergence=float(jensen_shannon(answers, people).mean()),
+        mistakes=Mistakes.of(people, seen, chosen),
     )
 
 
