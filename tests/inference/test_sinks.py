@@ -93,7 +93,7 @@ def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_pat
         assert [float(row["time"]) for row in found] == [0, 0, 0.3333, 0.6667]
         assert [int(row["frame"]) for row in found] == [0, 0, 1, 2]
     else:
-        assert [str(row["face"]) for row in found] == ["0", "None", "0", "1", "None"]
+        assert [str(row["face"]) for row in found] == ["1", "None", "1", "2", "None"]
         assert {row[name] for row in found for name in ("frame", "time", "identity")} == {None}
 
 

@@ -282,6 +282,31 @@ def test_no_barrier(open_page: Open, scheme: str, tmp_path: Path) -> None:
     assert barriers() == []
 
 
+def test_a_camera_that_is_allowed_too_late_goes_off(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            const allowed = new Promise((done) => { window.allow = done; });
+            navigator.mediaDevices.getUserMedia = async (wanted) => {
+                await allowed;
+                window.stream = await ask(wanted);
+                return window.stream;
+            };
+        }"""
+    )
+    page.click("#use-camera")
+    page.click("#clear")
+    page.evaluate(
+        """async () => {
+            window.allow();
+            const off = () => window.stream?.getTracks().every((track) => track.readyState === 'ended');
+            while (!off()) await new Promise((done) => setTimeout(done, 50));
+        }"""
+    )
+    assert page.locator("#work").is_hidden()
+
+
 def test_a_key_is_asked_for(open_page: Open) -> None:
     with serving("--api-key", "right (key)") as address:
         page = open_page(address)

@@ -161,7 +161,7 @@ def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
     if not record["faces"]:
         yield common
-    for number, face in enumerate(record["faces"]):
+    for number, face in enumerate(record["faces"], start=1):
         box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
         own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
         yield {**common, "face": number, **box, **own, **face["probabilities"]}

@@ -39,6 +39,10 @@ export class LiveView {
     this.stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
       throw new Error(REFUSALS[error.name] ?? `the camera cannot be used: ${error.message}`);
     });
+    if (this.closed) {
+      this.stop(); // closed while the browser was still asking: the camera must not stay on
+      return;
+    }
     const [track] = this.stream.getVideoTracks();
     this.mirror = track.getSettings().facingMode !== 'environment';
     track.addEventListener('ended', () => notice('live', 'The camera was taken away.', 'bad'));

@@ -94,7 +94,7 @@ class Page {
     byId('stop').hidden = false;
     try {
       await begin(live);
-      announce('The live view has started');
+      if (this.live === live) announce('The live view has started');
     } catch (error) {
       if (this.live !== live) return;
       this.startAgain();
