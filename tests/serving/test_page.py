@@ -297,11 +297,14 @@ def test_a_camera_that_is_allowed_too_late_goes_off(open_page: Open) -> None:
     )
     page.click("#use-camera")
     page.click("#clear")
-    page.evaluate(
+    assert page.evaluate(
         """async () => {
             window.allow();
-            const off = () => window.stream?.getTracks().every((track) => track.readyState === 'ended');
-            while (!off()) await new Promise((done) => setTimeout(done, 50));
+            for (let tries = 0; tries < 100; tries += 1) {
+                if (window.stream?.getTracks().every((track) => track.readyState === 'ended')) return true;
+                await new Promise((done) => setTimeout(done, 50));
+            }
+            return false;
         }"""
     )
     assert page.locator("#work").is_hidden()
