@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from cmaen.inference.detectors import Detector
 from cmaen.inference.readahead import ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
+from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
 
 BATCH_SIZE = 32
@@ -63,7 +63,7 @@ class FacePipeline:
 
     classifier: FaceClassifier
     detector: Detector | None
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=usable_cores)
     batch_size: int = BATCH_SIZE
     smoothing: float = SMOOTHING
     threshold: float = 0.0

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.errors import ConfigError, DetectorError
+from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
 
 _T = TypeVar("_T")
@@ -112,6 +113,13 @@ class ShrinkingDetector(ABC):
                 boxes[usable].tolist(), scores[usable].tolist(), landmarks[usable].tolist(), strict=True
             )
         ]
+
+
+def bound_opencv() -> None:
+    """Let OpenCV, whose threads belong to the whole process, start no more of them than there are cores to use."""
+    cores = usable_cores()
+    if cv2.getNumThreads() > cores:
+        cv2.setNumThreads(cores)
 
 
 class Pool(Generic[_T]):
