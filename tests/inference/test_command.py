@@ -178,7 +178,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
 
 def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(output: Path) -> None:
     with pytest.raises(OutputError, match="names no picture format"):
-        inference(image=ASTRONAUT, output=output / "r.json", annotated=output / "x.foo")
+        inference(image=[str(ASTRONAUT)], output=output / "r.json", annotated=output / "x.foo")
     assert list(output.iterdir()) == []
 
 
@@ -230,14 +230,15 @@ def test_values_out_of_their_range_are_refused(options: tuple[object, ...]) -> N
 def test_options_reach_the_detector_and_the_pipeline(output: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[object] = []
 
-    class Spy(pipeline.FacePipeline):
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            built.append(self)
+    results = pipeline.FacePipeline.results
 
-    monkeypatch.setattr(pipeline, "FacePipeline", Spy)
-    inference(image=ASTRONAUT, detect=False, batch_size=5, smoothing=0.7)
-    inference(image=ASTRONAUT, detector_side=77, min_score=0.25, min_face=12.5)
+    def spy(self: pipeline.FacePipeline, *arguments: object, **options: object) -> object:
+        built.append(self)
+        return results(self, *arguments, **options)
+
+    monkeypatch.setattr(pipeline.FacePipeline, "results", spy)
+    inference(image=[str(ASTRONAUT)], detect=False, batch_size=5, smoothing=0.7)
+    inference(image=[str(ASTRONAUT)], detector_side=77, min_score=0.25, min_face=12.5)
     first, second = built
     assert (first.detector, first.batch_size, first.smoothing) == (None, 5, 0.7)
     assert (second.detector.max_side, second.detector.min_score, second.detector.min_face) == (77, 0.25, 12.5)
@@ -280,7 +281,7 @@ def test_the_checkpoint_and_the_engine_are_those_that_are_named(
     for name, options in {"shipped": {}, "mine": {"checkpoint": folder}, "torch": {"engine": "torch"}}.items():
         if name == "torch":
             pytest.importorskip("torch")
-        inference(image=ASTRONAUT, output=output / f"{name}.json", **options)
+        inference(image=[str(ASTRONAUT)], output=output / f"{name}.json", **options)
         (answers[name],) = read(output / f"{name}.json")
     assert answers["mine"]["confidence"] < 0.2 < answers["shipped"]["confidence"]
     assert answers["torch"]["confidence"] == pytest.approx(answers["shipped"]["confidence"], abs=0.05)
@@ -312,7 +313,7 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_left(
 def test_a_long_name_is_shown_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "x" * 150 + "the-end.png"
     with pytest.raises(Exit):
-        inference(image=tmp_path / name)
+        inference(image=[str(tmp_path / name)])
     shown = capsys.readouterr().out
     assert "\u2026" not in shown
     assert "".join(character for character in shown if character.isalpha()).count("x") >= 300

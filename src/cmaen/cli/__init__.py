@@ -6,9 +6,11 @@ import io
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
+from cmaen import __version__
 from cmaen.cli.console import shown
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
@@ -19,7 +21,6 @@ from cmaen.cli.training import ablate, answers, average, export, train, train_en
 from cmaen.errors import CmaenError
 
 app = typer.Typer(
-    help="Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +31,21 @@ for verb in (
     benchmark,
 ):
     app.command()(verb)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cmaen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network."""
 
 
 def main() -> None:
