@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -103,9 +104,11 @@ def test_a_file_that_fails_is_a_named_error() -> None:
 
 
 def test_addresses_are_told_from_paths() -> None:
-    for address in ("https://example.org/a.jpg", "http://x/y", "s3://bucket/a.png"):
+    for address in ("https://example.org/a.jpg", "HTTP://x/y"):
         with pytest.raises(errors.ImageNotFoundError, match=r"is an address.*urlopen\(address\)\.read\(\)"):
             read_image(address)
+    with pytest.raises(errors.ImageNotFoundError, match=r"is an address.*pass its content"):
+        read_image("s3://bucket/a.png")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +184,18 @@ def test_deep_grey_keeps_its_range(kind: str, depth: int) -> None:
     values = np.array([[0, highest // 2, highest]], np.uint16)
     assert read_image(encoded(Image.fromarray(values), kind))[0, :, 0].tolist() == [0, 127, 255]
     assert read_image(Image.fromarray(values.astype(np.int32)))[0, :, 0].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_deep_colours_keep_their_range(suffix: str, depth: int) -> None:
+    highest = 2**depth - 1
+    rgb = np.zeros((4, 5, 3), np.uint16)
+    rgb[0, 0] = (highest, highest // 2, 0)
+    _, content = cv2.imencode(suffix, rgb[:, :, ::-1].copy())
+    found = read_image(content.tobytes())
+    assert np.abs(found[0, 0].astype(int) - (255, 127, 0)).max() <= 1
+    assert not found[1:].any()
 
 
 def test_eight_bits_in_sixteen_stay_as_they_are() -> None:

@@ -27,7 +27,7 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("name", ["EmotionPredictor", "annotate"])
+@pytest.mark.parametrize("name", ["EmotionPredictor", "annotate", "read_image"])
 def test_a_damaged_opencv_is_named_and_not_the_name_that_was_asked_for(kind: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "cv2").mkdir()
     (tmp_path / "cv2" / "__init__.py").write_text(BROKEN[kind])

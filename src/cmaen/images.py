@@ -20,6 +20,8 @@ from typing import IO, Any, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
+import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
@@ -56,6 +58,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """In Pillow's names; AVIF where this Pillow was built with it, HEIF with the extra ``heic``."""
+_DARK = 64  # of 255; colours of 14 bits are darker in a file of 16
 MAX_PIXELS = 150_000_000
 """By default larger pictures are refused; phones of 108 megapixels are not."""
 
@@ -174,10 +177,10 @@ def _from_text(text: str, max_pixels: int) -> Image:
         parts = urlsplit(text)
         if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
             return _from_path(url2pathname(parts.path), max_pixels)
-        raise ImageNotFoundError(
-            f"{text} is an address, and images are not fetched from addresses; fetch it first: "
-            "urllib.request.urlopen(address).read() gives its content"
-        )
+        fetching = "fetch it first, and pass its content"
+        if parts.scheme.lower() in ("http", "https", "ftp"):
+            fetching = "fetch it first: urllib.request.urlopen(address).read() gives its content"
+        raise ImageNotFoundError(f"{text} is an address, and images are not fetched from addresses; {fetching}")
     return _from_path(text, max_pixels)
 
 
@@ -228,7 +231,9 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
     try:
         with _open(file) as image:
-            return _to_rgb(image, name, max_pixels)
+            deep = image.mode == "RGB" and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+            pixels = _to_rgb(image, name, max_pixels)
+        return _from_deep_colours(file, pixels) if deep and pixels.max() < _DARK else pixels
     except UnidentifiedImageError as error:
         file.seek(0)
         raise _unidentified(file.read(32), name) from error
@@ -237,10 +242,10 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
     except ImageError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
-        pixels = _read_unended(file, name, max_pixels)
-        if pixels is None:
+        unended = _read_unended(file, name, max_pixels)
+        if unended is None:
             raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
-        return pixels
+        return unended
 
 
 def _open(file: IO[bytes]) -> PILImage.Image:
@@ -336,6 +341,23 @@ def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
         values = values * 255
     grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:
+    """Colours of 10, 12 or 14 bits in a file of 16, of which Pillow keeps the upper 8; as they are where OpenCV cannot
+    read them.
+    """
+    file.seek(0)
+    content = np.frombuffer(file.read(), np.uint8)
+    found: NDArray[np.generic] | None = None
+    with suppress(cv2.error):
+        found = cv2.imdecode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    if found is None or found.dtype != np.uint16 or found.shape != pixels.shape:
+        return pixels
+    values = found[:, :, ::-1].astype(np.float32)  # BGR -> RGB
+    highest = float(values.max())
+    scale = 1.0 if highest <= 255 else 255 / range_of(highest)
+    return np.ascontiguousarray(np.rint(values * scale).astype(np.uint8))
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:
