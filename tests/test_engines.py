@@ -105,3 +105,40 @@ def test_onnx_runtime_without_cuda(checkpoint: Path, monkeypatch: pytest.MonkeyP
         pytest.raises(ConfigError, match="are the libraries of cuda installed"),
     ):
         OnnxEngine(checkpoint, device="cuda")
+    assert OnnxEngine(checkpoint, device="auto")(batch(1)).shape == (1, 7)  # a GPU that is listed and does not work
+
+
+def test_a_provider_that_raises_leaves_auto_on_the_cpu(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = ort.InferenceSession
+
+    def broken(model: object, options: object, providers: list[tuple[str, dict[str, str]]]) -> ort.InferenceSession:
+        if providers[0][0] == "CUDAExecutionProvider":
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+        return session(model, options, providers=providers)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", broken)
+    assert OnnxEngine(checkpoint, device="auto")(batch(1)).shape == (1, 7)
+
+
+def test_openvino_without_its_file_is_told_how_to_make_it(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("model.xml"))
+    with pytest.raises(CheckpointError, match=r"cmaen export --checkpoint .* --format openvino"):
+        build_engine("openvino", folder)
+
+
+def test_no_more_threads_than_cores_that_may_be_used(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    session = ort.InferenceSession
+
+    def build(model: object, options: ort.SessionOptions, providers: object) -> ort.InferenceSession:
+        asked.append(options.intra_op_num_threads)
+        return session(model, options, providers=providers)
+
+    monkeypatch.setattr(ort, "InferenceSession", build)
+    for cores, threads, expected in ((2, None, 2), (None, None, 0), (2, 1, 1)):
+        monkeypatch.setattr("cmaen.engines.restricted_cores", lambda cores=cores: cores)
+        OnnxEngine(checkpoint, threads=threads)
+        assert asked.pop() == expected

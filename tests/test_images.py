@@ -181,7 +181,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         (np.zeros((4, 4, 3), np.float32), r"not float32 \(0 to 1\); convert it: \(image \* 255\)\.round"),
         (np.full((4, 4, 3), 200.0), r"not float64; convert it: image\.round\(\)\.astype"),
         (np.full((4, 4, 3), -2.0), r"float64 \(-2 to -2\); undo its normalisation"),
-        (np.full((4, 4, 3), 65535, np.uint16), r"uint16; convert it: \(image // 257\)"),
+        (np.full((4, 4, 3), 65535, np.uint16), r"uint16 \(65535 to 65535\); convert it: \(image / 257\)"),
         (np.ones((4, 4), np.bool_), r"bool; convert it"),
         (np.array([["a"]]), r"not <U1$"),
         (np.zeros((6, 6, 5), np.uint8), r"not \[6, 6, 5\]$"),

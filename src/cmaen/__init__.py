@@ -35,11 +35,14 @@ _HOMES = {
     "to_pandas": "cmaen.inference.tables",
 }
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CMAEN",
     "EMOTIONS",
     "CmaenError",
     "EmotionPredictor",
+    "__version__",
     "annotate",
     "build_cmaen",
     "load_checkpoint",
@@ -54,4 +57,9 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: ``import cmaen`` is fast, and predicting needs no PyTorch."""
     if name not in _HOMES:
         raise AttributeError(f"module 'cmaen' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except AttributeError as error:  # which Python would take for a name that is missing
+        from cmaen.errors import BrokenInstallationError
+
+        raise BrokenInstallationError(f"cmaen.{name} cannot be imported: {error}") from error

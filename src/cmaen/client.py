@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from cmaen.errors import ServiceError
+from cmaen.several import require_several
 
 _PASSING = (429, 500, 502, 503)
 """Refusals that pass: too much to do, and what a proxy says of a server that died."""
@@ -91,7 +92,7 @@ class EmotionClient:
 
         Raises:
             ServiceError: A file cannot be read, or there is no answer. What is wrong with an image is in its dict.
-            TypeError: ``images`` is a single path or the bytes of a single image.
+            TypeError: ``images`` is a single image.
         """
         query: dict[str, Any] = {"detect": str(detect).lower(), "explain": str(explain).lower()}
         if top_k is not None:
@@ -121,8 +122,7 @@ class EmotionClient:
         self, route: str, query: dict[str, Any], images: Sequence[str | os.PathLike[str] | bytes], batch_size: int
     ) -> list[dict[str, Any]]:
         """One answer for each image, in order, of as many requests as it takes."""
-        if isinstance(images, str | bytes | os.PathLike):
-            raise TypeError("this takes a list of images; put the one into a list")
+        require_several(images, "put it into a list")
         address = f"{self._address}/v1/{route}?{urlencode(query)}"
         answers: list[dict[str, Any]] = []
         for files in _batches(images, batch_size):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,14 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, SAFETENSORS, folder_of, read_card, verified
+from cmaen.card import ONNX, OPENVINO, SAFETENSORS, folder_of, read_card, verified
 from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
+from cmaen.resources import restricted_cores
 from cmaen.types import PERCEIVED
+
+AUTO = "auto"
+"""As an engine: ONNX Runtime where the checkpoint has its file, else PyTorch. As a device: a GPU where one works."""
 
 LOGITS, FEATURES = "logits", "features"
 OUTPUTS = (LOGITS, FEATURES, PERCEIVED)
@@ -59,7 +64,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mp
 
 
 def onnx_session(model: Path | bytes, threads: int | None = None, device: str = "cpu") -> ort.InferenceSession:
-    """A session of ONNX Runtime, for a file or its content; ``None`` threads for all cores.
+    """A session of ONNX Runtime, for a file or its content; ``None`` threads for all cores that may be used.
 
     Its threads rest between two calls. By default they spin, and take the cores from whatever comes next: decoding,
     tracking, encoding, another session (``docs/figures.md``).
@@ -67,23 +72,38 @@ def onnx_session(model: Path | bytes, threads: int | None = None, device: str = 
     Raises:
         ConfigError: ONNX Runtime cannot compute on the device here.
     """
-    providers = _providers(device)
+    source = model if isinstance(model, bytes) else str(model)
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one a physical core
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    source = model if isinstance(model, bytes) else str(model)
-    session = ort.InferenceSession(source, options, providers=providers)
-    if session.get_providers()[0] != providers[0][0]:  # without a word it has taken the CPU
-        raise ConfigError(f"ONNX Runtime cannot load {providers[0][0]}: are the libraries of {device} installed?")
+    if device == AUTO:
+        return _automatic_session(source, options)
+    provider = _provider(device)
+    session = ort.InferenceSession(source, options, providers=[provider])
+    if session.get_providers()[0] != provider[0]:  # without a word it has taken the CPU
+        raise ConfigError(f"ONNX Runtime cannot load {provider[0]}: are the libraries of {device} installed?")
     return session
 
 
-def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
+def _automatic_session(source: str | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    """A session on CUDA where it works, else on the CPU: a provider that is listed may lack its GPU."""
+    if PROVIDERS["cuda"] in ort.get_available_providers():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # ONNX Runtime warns of what is said below
+                session = ort.InferenceSession(source, options, providers=[_provider("cuda")])
+            if session.get_providers()[0] == PROVIDERS["cuda"]:
+                return session
+            log.info("CUDA is listed, but does not work here; the CPU computes")
+        except Exception as error:  # ONNX Runtime's errors share no public base
+            log.info("CUDA is listed, but does not work here (%s); the CPU computes", error)
+    return ort.InferenceSession(source, options, providers=[_provider("cpu")])
+
+
+def _provider(device: str) -> tuple[str, dict[str, str]]:
     kind, _, index = device.partition(":")
     there = ort.get_available_providers()
-    if kind == "auto":
-        kind = "cuda" if PROVIDERS["cuda"] in there else "cpu"
     if kind not in PROVIDERS:
         raise ConfigError(f"{device!r} is not a device of ONNX Runtime; choose auto, cpu, cuda, cuda:1 or mps")
     if PROVIDERS[kind] not in there:
@@ -91,7 +111,7 @@ def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
             f"this ONNX Runtime has no {PROVIDERS[kind]} for {device}, only {', '.join(there)}; cpu works, and cuda "
             "does with the package onnxruntime-gpu in place of onnxruntime"
         )
-    return [(PROVIDERS[kind], {"device_id": index} if index else {})]
+    return PROVIDERS[kind], {"device_id": index} if index else {}
 
 
 class OnnxEngine:
@@ -146,6 +166,11 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise MissingExtraError("the engine openvino", "fast") from error
+        card, folder = read_card(checkpoint), folder_of(checkpoint)
+        if not (folder / OPENVINO).is_file():
+            raise CheckpointError(
+                f"{folder} has no readable {OPENVINO}; make it: cmaen export --checkpoint {folder} --format openvino"
+            )
         self._path = path = verified(checkpoint, "openvino")
         core, name = openvino.Core(), device.upper()
         if name not in ("AUTO", *core.available_devices):
@@ -154,10 +179,10 @@ class OpenVinoEngine:
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if name == "CPU":
             capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            bfloat16 = capable and read_card(checkpoint).precision.get("openvino") == "bf16"
+            bfloat16 = capable and card.precision.get("openvino") == "bf16"
             options["INFERENCE_PRECISION_HINT"] = "bf16" if bfloat16 else "f32"
-            if threads:
-                options["INFERENCE_NUM_THREADS"] = threads
+            if cores := threads or restricted_cores():
+                options["INFERENCE_NUM_THREADS"] = cores
         try:
             self._network = core.compile_model(path, name, options)
         except RuntimeError as error:
@@ -196,8 +221,8 @@ class TorchEngine:
             from cmaen.models.checkpoint import load_checkpoint
         except ImportError as error:
             raise MissingExtraError("the engine torch", "train") from error
-        if threads:
-            torch.set_num_threads(threads)
+        if cores := threads or restricted_cores():
+            torch.set_num_threads(cores)
         self._torch = torch
         self._path = checkpoint
         self._model, _ = load_checkpoint(checkpoint)
@@ -219,10 +244,6 @@ ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVinoEngine,
     "torch": TorchEngine,
 }
-
-
-AUTO = "auto"
-"""ONNX Runtime where the checkpoint has its file, else PyTorch."""
 
 
 def build_engine(name: str, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> Engine:

@@ -2,9 +2,72 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LONGEST_LINE = 1000
+_UNSHOWABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of characters that steer a terminal, or that it has no bytes for."""
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of text."""
+
 
 class CmaenError(Exception):
-    """Base of all errors of this package: catch it to catch them all."""
+    """Base of all errors of this package: catch it to catch them all.
+
+    Its text can be shown anywhere, whatever names and values it quotes: characters that would steer a terminal are
+    escaped, and long lines are shortened.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(shorten, escape(super().__str__()).split("\n")))
+
+
+def escape(text: str) -> str:
+    r"""Text whose control characters are escaped, like ``\x1b``; line breaks and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    shown = unicodedata.category(character) not in _UNSHOWABLE and character not in _TURNING
+    if shown or character in "\n\t":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shorten(text: str, most: int = _LONGEST_LINE) -> str:
+    """Text whose middle is left out where it is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} [... {len(text):,} characters ...] {text[-most // 4 :]}"
+
+
+def describe(error: BaseException) -> str:
+    """An error as results name it: its class and its text."""
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
+    """The one way of calling what is not ours: whatever a foreign library or an object of the user's raises becomes
+    a named error of the item at hand.
+
+    Args:
+        error: The class of that error.
+        doing: What fails, as the beginning of a sentence: "the detector fails".
+
+    Raises:
+        CmaenError: One of ``error``; those that are named already pass.
+    """
+    try:
+        yield
+    except CmaenError:
+        raise
+    except Exception as problem:
+        raise error(f"{doing}: {describe(problem)}") from problem
 
 
 class ImageError(CmaenError):
@@ -72,14 +135,31 @@ class ConfigError(CmaenError):
 
 
 class DetectorError(CmaenError):
-    """A face detector that is unknown or not installed."""
+    """A face detector that is unknown, not installed, or fails on a picture."""
+
+
+class PredictionError(CmaenError):
+    """A face that cannot be cut out or classified."""
+
+
+class BrokenInstallationError(CmaenError):
+    """A package that is installed and does not work, like an OpenCV that another OpenCV has overwritten."""
 
 
 class MissingExtraError(CmaenError):
     """A feature whose optional dependencies are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs the optional dependencies: pip install 'cmaen[{extra}]'")
+        super().__init__(f"{feature} needs optional dependencies: {installing(extra)}")
+        self._arguments = feature, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._arguments
+
+
+def installing(extra: str) -> str:
+    """How the optional dependencies of an extra are installed, from an index or in a clone of the repository."""
+    return f'pip install "cmaen[{extra}]", or in a clone of the repository: pip install ".[{extra}]"'
 
 
 class ServiceError(CmaenError):

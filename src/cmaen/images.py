@@ -6,18 +6,28 @@ first frame, and a picture of too many pixels is refused before it is decoded.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 import os
+import re
 import stat
+import struct
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
+from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.request import url2pathname
 
+import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 
+from cmaen.conversion import advise_kind, advise_shape, advise_type, range_of
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -28,28 +38,48 @@ from cmaen.errors import (
     NotAFileError,
     TruncatedImageError,
     UnreadableImageError,
+    describe,
+    installing,
 )
+from cmaen.jpeg import with_endings
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
 """The order of an array's channels: that of Pillow, or that of OpenCV."""
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | PILImage.Image | NDArray[np.uint8]"
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PILImage.Image | NDArray[np.uint8]"
+)
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+    {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".j2c", ".j2k"}
+    | {".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
 )
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS = 100_000_000
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""In Pillow's names; AVIF where this Pillow was built with it, HEIF with the extra ``heic``."""
+_DARK = 64  # of 255; colours of 14 bits are darker in a file of 16
+MAX_PIXELS = 150_000_000
+"""By default larger pictures are refused; phones of 108 megapixels are not."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_SIGNATURES = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s|\0\0\0\x0cjP  |\xff\x4f\xff\x51|BM....\0\0\0\0"
+    rb"|....ftyp(?:avif|avis|" + b"|".join(_HEIF_BRANDS) + b")",
+    re.DOTALL,
+)
+_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: Channels = "rgb") -> Image:
     """Read one image.
 
     Args:
-        source: A path, the bytes of a file, a PIL image, or an array: RGB ``uint8`` [H, W, 3], RGBA
-            ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
+        source: A path; the content of a file as ``bytes``, ``bytearray``, ``memoryview``, base64 text or a data URL; a
+            file opened in binary mode, which is read from its beginning; a PIL image; or an array: RGB ``uint8``
+            [H, W, 3], RGBA ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
         max_pixels: Images with more pixels are refused before they are decoded.
         channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
 
@@ -57,22 +87,124 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: C
         RGB, uint8 [H, W, 3], upright, contiguous.
 
     Raises:
-        ImageError: One of its children, by what is wrong with the image.
+        ImageError: One of its children, by what is wrong with the image; never anything else.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels, channels)
-    if isinstance(source, PILImage.Image):
-        return _to_rgb(source, "the PIL image", max_pixels)
-    if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels)
-    if not isinstance(source, str | os.PathLike):
-        raise ImageArrayError(f"an image is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
-    return _from_path(source, max_pixels)
+    try:
+        return _read(source, max_pixels, channels)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageTooLargeError(f"there is not enough memory for {_kind(source)}") from error
+    except Exception as error:  # a PIL image that decodes late, a file object or an array that fails
+        raise TruncatedImageError(f"{_kind(source)} is cut short or damaged: {describe(error)}") from error
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
     """Whether a file's name says that it is an image of a format that :func:`read_image` knows."""
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def sniff_image(head: bytes) -> bool:
+    """Whether the first 16 bytes of a file, or more of them, are those of a format that :func:`read_image` knows."""
+    return _SIGNATURES.match(head) is not None
+
+
+def name_of(source: ImageSource) -> str:
+    """What a picture is called in results: its path as printable text, and nothing where it lies in memory."""
+    if isinstance(source, str):
+        return "" if _DATA_URL.match(source) or _base64_bytes(source) is not None else printable(source)
+    return printable(source) if isinstance(source, os.PathLike) else ""
+
+
+def _read(source: ImageSource, max_pixels: int, channels: Channels) -> Image:
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels, channels)
+    if isinstance(source, PILImage.Image):
+        return _to_rgb(source, _kind(source), max_pixels)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), _kind(source), max_pixels)
+    if isinstance(source, str):
+        return _from_text(source, max_pixels)
+    if isinstance(source, os.PathLike):
+        return _from_path(source, max_pixels)
+    if hasattr(source, "read"):
+        return _from_file(source, max_pixels)
+    raise ImageArrayError(
+        "an image is a path, the content of a file, an open file, a PIL image or a uint8 array, not "
+        f"{type(source).__name__}{advise_kind(source)}"
+    )
+
+
+def _kind(source: object) -> str:
+    """What a source is called in errors; never its content."""
+    if isinstance(source, PILImage.Image):
+        return "the PIL image"
+    if isinstance(source, np.ndarray):
+        return "the image array"
+    return "the open file" if hasattr(source, "read") else "the image data"
+
+
+def _from_bytes(content: bytes, name: str, max_pixels: int) -> Image:
+    return _decode(io.BytesIO(content), len(content), name, max_pixels)
+
+
+def _from_file(file: IO[bytes], max_pixels: int) -> Image:
+    with suppress(OSError, AttributeError, ValueError):  # a stream of the network cannot go back
+        file.seek(0)
+    try:
+        content: Any = file.read()
+    except (OSError, ValueError) as error:
+        raise UnreadableImageError(f"the open file cannot be read: {describe(error)}") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise UnreadableImageError('the file is opened as text; open it in binary mode: open(path, "rb")')
+    return _from_bytes(bytes(content), "the open file", max_pixels)
+
+
+def _from_text(text: str, max_pixels: int) -> Image:
+    """The image of a path, a data URL or base64 text."""
+    if _DATA_URL.match(text):
+        head, _, data = text.partition(",")
+        content = unquote_to_bytes(data)
+        if head.lower().endswith(";base64"):
+            decoded = _base64_bytes(content.decode("ascii", "replace"), image=False)
+            if decoded is None:
+                raise UnreadableImageError("the data URL holds no base64, though it says so; it may be cut short")
+            content = decoded
+        return _from_bytes(content, "the data URL", max_pixels)
+    if (content64 := _base64_bytes(text)) is not None:
+        return _from_bytes(content64, "the base64 text", max_pixels)
+    if _ADDRESS.match(text):
+        parts = urlsplit(text)
+        if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
+            return _from_path(url2pathname(parts.path), max_pixels)
+        fetching = "fetch it first, and pass its content"
+        if parts.scheme.lower() in ("http", "https", "ftp"):
+            fetching = "fetch it first: urllib.request.urlopen(address).read() gives its content"
+        raise ImageNotFoundError(f"{text} is an address, and images are not fetched from addresses; {fetching}")
+    return _from_path(text, max_pixels)
+
+
+def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
+    """What base64 text holds, be it broken into lines, URL-safe or unpadded; ``None`` where it is none.
+
+    Args:
+        text: Perhaps base64.
+        image: Only the content of an image counts, so that no path is taken for one.
+    """
+    if image:
+        if not _BASE64.match(text):
+            return None
+        start = "".join(text[:128].split()).translate(_STANDARD)[:24]
+        if not sniff_image(binascii.a2b_base64(start)):
+            return None
+    joined = "".join(text.split()).translate(_STANDARD).rstrip("=")
+    try:
+        return base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+_STANDARD = str.maketrans("-_", "+/")
 
 
 def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
@@ -90,27 +222,86 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
         hint = "is a broken link" if os.path.islink(path) else "does not exist; check the path"
         raise ImageNotFoundError(f"{name} {hint}") from error
     except (OSError, ValueError) as error:  # a name too long or with a NUL byte, a link to itself, a failing disk
-        raise UnreadableImageError(f"{name} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # which does not quote the name once more
+        raise UnreadableImageError(f"{name} cannot be read: {reason}") from error
 
 
 def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
     if size == 0:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
-    PILImage.init()  # Pillow knows only some formats before
     try:
-        with PILImage.open(file, formats=FORMATS) as image:
-            return _to_rgb(image, name, max_pixels)
+        with _open(file) as image:
+            deep = image.mode == "RGB" and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+            pixels = _to_rgb(image, name, max_pixels)
+        return _from_deep_colours(file, pixels) if deep and pixels.max() < _DARK else pixels
     except UnidentifiedImageError as error:
         file.seek(0)
-        if file.read(4).startswith(_SIGNATURES):
-            raise TruncatedImageError(f"{name} is cut short or damaged near its beginning") from error
-        raise UnreadableImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)})") from error
+        raise _unidentified(file.read(32), name) from error
     except (PILImage.DecompressionBombError, MemoryError) as error:
         raise ImageTooLargeError(f"{name} is far too large: {error}") from error
     except ImageError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
-        raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+        unended = _read_unended(file, name, max_pixels)
+        if unended is None:
+            raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+        return unended
+
+
+def _open(file: IO[bytes]) -> PILImage.Image:
+    """Open an image as Pillow does, but without its limit of pixels, which is above or below the caller's."""
+    learn_formats()
+    head = file.read(16)
+    for kind in FORMATS:
+        if kind not in PILImage.OPEN:
+            continue
+        build, accepts = PILImage.OPEN[kind]
+        if accepts is not None and (not (accepted := accepts(head)) or isinstance(accepted, str)):
+            continue
+        file.seek(0)
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):  # it is of another format
+            return build(file, "")
+    raise UnidentifiedImageError
+
+
+@cache
+def learn_formats() -> None:
+    """Load all formats of Pillow, which knows only some before, and HEIF where the extra ``heic`` is installed."""
+    PILImage.init()
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+def _unidentified(head: bytes, name: str) -> ImageError:
+    """Why no format took a file, by its first bytes."""
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if brand in _HEIF_BRANDS and "HEIF" not in PILImage.OPEN:
+        return UnreadableImageError(
+            f"{name} is in the format HEIC, which needs optional dependencies: {installing('heic')}"
+        )
+    if brand in (b"avif", b"avis") and "AVIF" not in PILImage.OPEN:
+        return UnreadableImageError(f"{name} is in the format AVIF, which this Pillow lacks: pip install -U pillow")
+    if sniff_image(head):
+        return TruncatedImageError(f"{name} is cut short or damaged near its beginning")
+    return UnreadableImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)})")
+
+
+def _read_unended(file: IO[bytes], name: str, max_pixels: int) -> Image | None:
+    """A JPEG that lacks nothing but its end marker, which every viewer shows; ``None`` where anything else is wrong."""
+    file.seek(0)
+    found: Image | None = None
+    for ended in with_endings(file.read()):
+        try:
+            with _open(io.BytesIO(ended)) as image:
+                pixels = _to_rgb(image, name, max_pixels)
+        except Exception:  # it lacks more
+            return None
+        if found is not None and not np.array_equal(found, pixels):
+            return None
+        found = pixels
+    return found
 
 
 def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
@@ -118,9 +309,7 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
     if width == 0 or height == 0:
         raise EmptyImageError(f"{name} has no pixels ({width} x {height})")
     if width * height > max_pixels:
-        raise ImageTooLargeError(
-            f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down"
-        )
+        raise _too_large(name, width, height, max_pixels)
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
         image = ImageOps.exif_transpose(image)
@@ -132,30 +321,60 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
     return np.ascontiguousarray(image.convert("RGB"))
 
 
+def _too_large(name: str, width: int, height: int, max_pixels: int) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down, or allow more: "
+        "EmotionPredictor(max_pixels=...), cmaen inference --max-megapixels"
+    )
+
+
 def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
-    """Grey of 16 or 32 bits, or float, to RGB: 16-bit range when the values need it, else as they are."""
+    """Grey of 16 or 32 bits, or float, to RGB.
+
+    Files of 16 bits hold 10, 12 or 14 as well (scanners, infrared, X-rays): the range is the smallest that holds all
+    values. Values up to 255 are taken as they are.
+    """
     values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     if values.max() > 255:
-        values = values / 257 if values.max() <= 65535 else values * (255 / values.max())
+        values = values * (255 / range_of(float(values.max())))
     elif pixels.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         values = values * 255
     grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
 
 
+def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:
+    """Colours of 10, 12 or 14 bits in a file of 16, of which Pillow keeps the upper 8; as they are where OpenCV cannot
+    read them.
+    """
+    file.seek(0)
+    content = np.frombuffer(file.read(), np.uint8)
+    found: NDArray[np.generic] | None = None
+    with suppress(cv2.error):
+        found = cv2.imdecode(content, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    if found is None or found.dtype != np.uint16 or found.shape != pixels.shape:
+        return pixels
+    values = found[:, :, ::-1].astype(np.float32)  # BGR -> RGB
+    highest = float(values.max())
+    scale = 1.0 if highest <= 255 else 255 / range_of(highest)
+    return np.ascontiguousarray(np.rint(values * scale).astype(np.uint8))
+
+
 def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:
     if array.dtype != np.uint8:
-        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}{_as_uint8(array)}")
+        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}{advise_type(array)}")
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] not in (3, 4):
         raise ImageArrayError(
-            f"an image array is RGB [H, W, 3], RGBA [H, W, 4] or grey [H, W], not {list(array.shape)}{_as_image(array)}"
+            "an image array is RGB [H, W, 3], RGBA [H, W, 4] or grey [H, W], "
+            f"not {list(array.shape)}{advise_shape(array)}"
         )
     if array.size == 0:
         raise EmptyImageError(f"the image array has no pixels: {list(array.shape)}")
-    if array.shape[0] * array.shape[1] > max_pixels:
-        raise ImageTooLargeError(f"the image array {list(array.shape)} is over the limit of {max_pixels:,} pixels")
+    height, width = array.shape[:2]
+    if height * width > max_pixels:
+        raise _too_large("the image array", width, height, max_pixels)
     if channels == "bgr":
         array = array[:, :, [2, 1, 0, 3][: array.shape[2]]]
     if array.shape[2] == 4:
@@ -163,33 +382,6 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -
     return np.ascontiguousarray(array)
 
 
-def _as_uint8(array: NDArray[np.generic]) -> str:
-    """How an array of another type becomes one of bytes, where its values tell."""
-    if array.dtype == np.bool_:
-        return "; convert it: image.astype(np.uint8) * 255"
-    if array.dtype == np.uint16:
-        return "; convert it: (image // 257).astype(np.uint8)"
-    if array.dtype.kind not in "fiu" or not array.size:
-        return ""
-    low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        return " (0 to 1); convert it: (image * 255).round().astype(np.uint8)"
-    if low >= 0 and high <= 255:
-        return "; convert it: image.round().astype(np.uint8)"
-    return f" ({low:g} to {high:g}); undo its normalisation, and convert it to uint8"
-
-
-def _as_image(array: NDArray[np.generic]) -> str:
-    """How an array of another shape becomes an image, where its shape tells."""
-    if array.ndim == 3 and array.shape[2] == 1:
-        return "; take image[:, :, 0]"
-    if array.ndim == 3 and array.shape[0] == 1:
-        return "; take image[0]"
-    if array.ndim == 3 and array.shape[0] in (3, 4):
-        return "; put the channels last: image.transpose(1, 2, 0)"
-    return "; pass several images as a list" if array.ndim == 4 else ""
-
-
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path as text that any terminal and JSON file can hold, also when its bytes are not UTF-8."""
+    """A path as text that any JSON file can hold, also when its bytes are not UTF-8."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")

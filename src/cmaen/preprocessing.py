@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -80,8 +80,8 @@ class FaceBox:
         x, y: Left and top edge; may lie outside the image where a face is cut off.
         width, height: Size, above 0.
         score: The detector's confidence in [0, 1].
-        landmarks: Left eye, right eye, nose, left and right mouth corner as seen in the image
-            (left = smaller x), ``(x, y)`` each; ``None`` where the detector has none.
+        landmarks: Left eye, right eye, nose, left and right mouth corner as seen in the image when the face is
+            upright (left = smaller x), ``(x, y)`` each; ``None`` where the detector has none.
 
     Raises:
         ValueError: A size is not above 0, a number is not finite, or there are not five landmarks.

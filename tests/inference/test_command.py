@@ -17,8 +17,10 @@ from typer import Exit
 
 from cmaen.card import shipped_checkpoint
 from cmaen.cli.inference import inference
+from cmaen.cli.results import TableSink
 from cmaen.errors import CheckpointError, CmaenError, ConfigError, DetectorError, OutputError, VideoError
 from cmaen.inference import pipeline
+from cmaen.inference.sinks import Needs
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import RED, TIMES, plain
 from tests.test_cli import cmaen
@@ -178,7 +180,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
 
 def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(output: Path) -> None:
     with pytest.raises(OutputError, match="names no picture format"):
-        inference(image=ASTRONAUT, output=output / "r.json", annotated=output / "x.foo")
+        inference(image=[str(ASTRONAUT)], output=output / "r.json", annotated=output / "x.foo")
     assert list(output.iterdir()) == []
 
 
@@ -230,14 +232,15 @@ def test_values_out_of_their_range_are_refused(options: tuple[object, ...]) -> N
 def test_options_reach_the_detector_and_the_pipeline(output: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[object] = []
 
-    class Spy(pipeline.FacePipeline):
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            built.append(self)
+    results = pipeline.FacePipeline.results
 
-    monkeypatch.setattr(pipeline, "FacePipeline", Spy)
-    inference(image=ASTRONAUT, detect=False, batch_size=5, smoothing=0.7)
-    inference(image=ASTRONAUT, detector_side=77, min_score=0.25, min_face=12.5)
+    def spy(self: pipeline.FacePipeline, *arguments: object, **options: object) -> object:
+        built.append(self)
+        return results(self, *arguments, **options)
+
+    monkeypatch.setattr(pipeline.FacePipeline, "results", spy)
+    inference(image=[str(ASTRONAUT)], detect=False, batch_size=5, smoothing=0.7)
+    inference(image=[str(ASTRONAUT)], detector_side=77, min_score=0.25, min_face=12.5)
     first, second = built
     assert (first.detector, first.batch_size, first.smoothing) == (None, 5, 0.7)
     assert (second.detector.max_side, second.detector.min_score, second.detector.min_face) == (77, 0.25, 12.5)
@@ -280,7 +283,7 @@ def test_the_checkpoint_and_the_engine_are_those_that_are_named(
     for name, options in {"shipped": {}, "mine": {"checkpoint": folder}, "torch": {"engine": "torch"}}.items():
         if name == "torch":
             pytest.importorskip("torch")
-        inference(image=ASTRONAUT, output=output / f"{name}.json", **options)
+        inference(image=[str(ASTRONAUT)], output=output / f"{name}.json", **options)
         (answers[name],) = read(output / f"{name}.json")
     assert answers["mine"]["confidence"] < 0.2 < answers["shipped"]["confidence"]
     assert answers["torch"]["confidence"] == pytest.approx(answers["shipped"]["confidence"], abs=0.05)
@@ -312,7 +315,7 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_left(
 def test_a_long_name_is_shown_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "x" * 150 + "the-end.png"
     with pytest.raises(Exit):
-        inference(image=tmp_path / name)
+        inference(image=[str(tmp_path / name)])
     shown = capsys.readouterr().out
     assert "\u2026" not in shown
     assert "".join(character for character in shown if character.isalpha()).count("x") >= 300
@@ -389,3 +392,49 @@ def test_ctrl_c_over_a_folder_leaves_the_part_and_over_a_video_the_file(
     pytest.importorskip("av")
     inference(video=str(film), output=output / "film.json")
     assert len(read(output / "film.json")) == 1
+
+
+def test_several_images_are_all_looked_at(pictures: Path, output: Path) -> None:
+    face, wall = pictures / "below" / "face.png", pictures / "wall.png"
+    text = cmaen("inference", "--image", face, "--image", wall, "--image", "https://example.org/a.jpg",
+                 "--output", output / "r.json")  # fmt: skip
+    assert "3 images, 1 face, 1 error" in text
+    assert [record["status"] for record in read(output / "r.json")] == ["ok", "no_face", "error"]
+    assert "https://example.org/a.jpg is an address" in str(read(output / "r.json")[2]["error"])
+    for option in ("--annotated", "--explain"):
+        said = cmaen("inference", "--image", face, "--image", wall, option, output / "x.png", code=2)
+        assert "one" in said
+    assert not (output / "x.png").exists()
+
+
+def test_the_limit_of_pixels_is_an_option(pictures: Path, output: Path) -> None:
+    said = cmaen("inference", "--image", ASTRONAUT, "--max-megapixels", 0.2, code=1)
+    assert "--max-megapixels" in "".join(said.split("\n")).replace("│", "").replace("  ", "")
+    inference(directory=str(pictures), output=output / "r.json", max_megapixels=0.2)
+    assert [record["status"] for record in read(output / "r.json")] == ["error", "error", "no_face"]
+    said = cmaen("inference", "--directory", pictures, "--engine", "ray", "--max-megapixels", 9, code=2)
+    assert "--max-megapixels" in said
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    name = "a\x1b]0;gone\x07\x1b[2J\x9b31m.png"
+    (tmp_path / name).write_text("text")
+    try:
+        Image.fromarray(plain(RED)).save(tmp_path / f"wall{name}")
+    except OSError:
+        pytest.skip("this system has no such names")
+    for arguments in (("--directory", tmp_path), ("--image", tmp_path / name), ("--image", tmp_path / f"no{name}")):
+        code = 0 if arguments[0] == "--directory" else 1
+        said = cmaen("inference", *arguments, code=code)
+        assert not {"\x1b", "\x07", "\x9b"} & set(said)
+        assert "\\x1b" in said
+    said = cmaen("inference", "--directory", tmp_path / "no\x1b[31m", code=2)
+    assert "\x1b" not in said
+    target = tmp_path / "there" / "x\x1b[31m.txt"
+    said = cmaen("inference", "--image", ASTRONAUT, "--annotated", target, code=2)
+    assert "\x1b" not in said
+
+
+def test_a_table_of_results_keeps_no_pixels() -> None:
+    table = TableSink(only_errors=False)
+    assert table.needs == Needs.RECORDS

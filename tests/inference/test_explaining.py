@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("captum")
 
@@ -27,3 +30,17 @@ def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
     assert "has no cross modal to explain with" in cmaen(*arguments, "cross_modal", code=2)
     assert "no map of an explanation" in cmaen(*arguments, "astrology", code=2)
     assert "is for an --image" in cmaen("inference", "--directory", tmp_path, "--explain", tmp_path / "x.png", code=2)
+
+
+def test_the_face_that_was_answered_is_the_one_that_is_explained(tmp_path: Path) -> None:
+    """It is too small for the detector's own options: a predictor of its own would find none."""
+    photo = read_image(EXAMPLES / "astronaut.png")
+    wide = np.full((1000, 2400, 3), 128, np.uint8)
+    wide[400:540, 1100:1240] = cv2.resize(photo, (140, 140), interpolation=cv2.INTER_AREA)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    arguments = ("inference", "--image", tmp_path / "wide.png", "--explain", tmp_path / "map.png", "--detector-side")
+    assert "1 image, 1 face" in cmaen(*arguments, 2400)
+    assert read_image(tmp_path / "map.png").ndim == 3
+    (tmp_path / "map.png").unlink()
+    assert "1 image, 0 faces" in cmaen(*arguments, 620)
+    assert not (tmp_path / "map.png").exists()

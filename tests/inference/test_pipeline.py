@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from PIL import Image
 from cmaen.card import read_card, shipped_checkpoint
 from cmaen.engines import build_engine, probabilities
 from cmaen.errors import DetectorError
+from cmaen.inference import pipeline as pipeline_module
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import build_detector
@@ -134,7 +136,7 @@ def test_a_picture_on_which_the_detector_fails_costs_none_of_the_others(batch_si
     images = [marked(number) for number in (0, 1, 2, 3, 4, 5, 9)]
     results = list(FacePipeline(ByColour(), Finds(), batch_size=batch_size).results(ImageSource([*images, b"text"])))
     assert [result.status for result in results] == ["ok", *["error"] * 4, "no_face", "ok", "error"]
-    names = ["None", "error", "DetectorError", "ValueError", "ValueError", "None", "None", "UnreadableImageError"]
+    names = ["None", *["DetectorError"] * 4, "None", "None", "UnreadableImageError"]
     assert [str(result.error).split(":")[0] for result in results] == names
     assert [len(result.faces) for result in results] == [2, 0, 0, 0, 0, 0, 2, 0]
     assert [result.frame.index for result in results] == list(range(8))
@@ -323,3 +325,76 @@ def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:
     box = FaceBox(*np.array([8, 8, 24, 24, 1], np.float32), landmarks=tuple(map(tuple, np.ones((5, 2), np.float32))))
     record = Result(Frame(0), (FaceEmotion((1 / 7,) * 7, box),)).as_record()
     assert json.loads(json.dumps(record))["faces"][0]["box"] == [8, 8, 24, 24]
+
+
+class OddError(Exception):
+    """What no library of ours raises."""
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+@pytest.mark.parametrize("part", ["detector", "crop", "inputs", "probabilities"])
+def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch_size: int) -> None:
+    """A part of the way raises, on the red picture alone, what nobody foresaw."""
+
+    def fails_on_red(pixels: np.ndarray) -> None:
+        if (pixels.reshape(-1, 3)[0] == RED).all():
+            raise OddError("odd")
+
+    class Fails(ByColour):
+        def crop(self, image: np.ndarray, face: FaceBox) -> np.ndarray:
+            if part == "crop":
+                fails_on_red(image)
+            return super().crop(image, face)
+
+        def inputs(self, crops: list[np.ndarray]) -> np.ndarray:
+            if part == "inputs":
+                for crop in crops:
+                    fails_on_red(crop)
+            return super().inputs(crops)
+
+        def probabilities(self, inputs: np.ndarray) -> np.ndarray:
+            if part == "probabilities" and any(row.reshape(3, -1)[0, 0] > 128 for row in inputs):
+                raise OddError("odd")
+            return super().probabilities(inputs)
+
+    def detector(image: np.ndarray) -> list[FaceBox]:
+        if part == "detector":
+            fails_on_red(image)
+        return [FaceBox(0, 0, 20, 20)]
+
+    colours = [BLUE, BLUE, RED, BLUE, BLUE]
+    pipeline = FacePipeline(Fails(), detector, batch_size=batch_size)
+    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    assert [result.status for result in results] == ["ok", "ok", "error", "ok", "ok"]
+    error = "DetectorError" if part == "detector" else "PredictionError"
+    assert str(results[2].error).startswith(error)
+    assert "OddError: odd" in str(results[2].error)
+
+
+@pytest.mark.parametrize("given", [None, [(1, 2, 3, 4)], ["face"], 3])
+def test_a_detector_that_gives_no_faces_is_named(given: object) -> None:
+    (result,) = FacePipeline(ByColour(), lambda image: given).results(ImageSource([plain(BLUE)]))
+    assert str(result.error).startswith("DetectorError: the detector ")
+
+
+def test_few_large_pictures_are_in_memory_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "_PIXELS_KEPT", 4 * 64 * 48)
+    monkeypatch.setattr(pipeline_module, "_PIXELS_WORKED_ON", 64 * 48)
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Decoded(Frames):
+        def __iter__(self) -> Iterator[Pending]:
+            def decode(index: int) -> Frame:
+                image = plain(BLUE)
+                alive.append(weakref.ref(image))
+                return Frame(index, image=image)
+
+            return (partial(decode, index) for index in range(60))
+
+    pipeline, most = FacePipeline(ByColour(), lambda image: [], workers=2), 0
+    for result in pipeline.results(Decoded([], moving=False), keep_images=True):
+        assert result.frame.image is not None
+        del result
+        most = max(most, sum(one() is not None for one in alive))
+    assert len(alive) == 60
+    assert most <= 14  # a batch of 4, as many that wait, those of the workers

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
+import multiprocessing
+import pickle
 import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from copy import copy as shallow_copy
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen import EMOTIONS, EmotionPredictor
+from cmaen import EMOTIONS, EmotionPredictor, annotate
 from cmaen.card import read_card, shipped_checkpoint
 from cmaen.errors import (
     CheckpointError,
@@ -23,6 +28,7 @@ from cmaen.errors import (
     ConfigError,
     DetectorError,
     ImageNotFoundError,
+    ImageTooLargeError,
     MissingExtraError,
     NoFaceError,
     VideoError,
@@ -32,6 +38,7 @@ from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import BLUE, RED, TIMES, plain
+from tests.test_several import SINGLE
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
 
@@ -191,9 +198,8 @@ def test_what_is_asked_wrongly_is_said(predictor: EmotionPredictor) -> None:
     for ask in (predictor.predict_faces, predictor.get_top_k_predictions, predictor.explain):
         with pytest.raises(ImageNotFoundError):
             ask("nothing.png")
-    for image in (ASTRONAUT, str(ASTRONAUT), b"text"):
-        with pytest.raises(TypeError, match="predict_single"):
-            predictor.predict_batch(image)
+    with pytest.raises(ValueError, match="max_pixels"):
+        EmotionPredictor(max_pixels=0)
     with pytest.raises(ValueError, match="batch_size"):
         predictor.predict_batch([ASTRONAUT], batch_size=0)
 
@@ -353,3 +359,72 @@ def test_features_that_a_file_does_not_give(predictor: EmotionPredictor, monkeyp
     monkeypatch.setattr(predictor.pipeline.classifier._engine, "_outputs", ["logits"])
     with pytest.raises(CheckpointError, match=r"model\.onnx gives no features; .*cmaen export writes it anew"):
         predictor.embed([ASTRONAUT])
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+def test_one_image_where_a_list_is_meant_is_refused_and_never_iterated(kind: str, predictor: EmotionPredictor) -> None:
+    for method in (predictor.predict_batch, predictor.predict_each, predictor.embed):
+        with pytest.raises(TypeError, match="list of images, not a single"):
+            method(SINGLE[kind], detect=False)
+
+
+def test_one_box_or_one_face_where_a_list_is_meant_is_refused(predictor: EmotionPredictor) -> None:
+    for box in ((1, 2, 3, 4), [1.0, 2.0, 3.0, 4.0], np.array([1, 2, 3, 4]), FaceBox(1, 2, 3, 4)):
+        with pytest.raises(TypeError, match="list of boxes"):
+            predictor.predict_faces(ASTRONAUT, box)
+    four = [(1, 2, 30, 40)] * 4
+    assert len(predictor.predict_faces(ASTRONAUT, four)) == 4
+    answer = predictor.predict_single(ASTRONAUT)
+    for faces in (answer, answer["faces"][0]):
+        with pytest.raises(TypeError, match="list of faces"):
+            annotate(read_image(ASTRONAUT), faces)
+
+
+def test_a_picture_of_pillow_that_decodes_late_costs_none_of_the_others(predictor: EmotionPredictor) -> None:
+    data = ASTRONAUT.read_bytes()
+    late = Image.open(io.BytesIO(data[: len(data) // 2]))
+    results = predictor.predict_batch([ASTRONAUT, late, io.BytesIO(data), bytearray(data)])
+    assert [result["status"] for result in results] == ["ok", "error", "ok", "ok"]
+    assert results[1]["error"].startswith("TruncatedImageError: the PIL image is cut short")
+
+
+def test_text_that_is_a_picture_is_read_and_never_repeated(predictor: EmotionPredictor) -> None:
+    text = base64.b64encode(ASTRONAUT.read_bytes()).decode()
+    for image in (text, f"data:image/png;base64,{text}"):
+        (result,) = predictor.predict_each([image])
+        assert (result.status, result.frame.name) == ("ok", "")
+    broken = predictor.predict_single(f"data:image/png;base64,{text[: len(text) // 2]}")
+    assert broken["status"] == "error"
+    assert len(broken["error"]) < 300
+    assert "is an address" in predictor.predict_single("https://example.org/face.jpg")["error"]
+
+
+def test_the_limit_of_pixels_can_be_set() -> None:
+    small = EmotionPredictor(max_pixels=512 * 512 - 1, threads=1)
+    assert "over the limit of 262,143" in small.predict_single(ASTRONAUT)["error"]
+    with pytest.raises(ImageTooLargeError):
+        small.predict_faces(ASTRONAUT)
+
+
+def test_a_predictor_travels_to_another_process_and_answers_the_same() -> None:
+    mine = EmotionPredictor(threshold=0.9999, scheme="fer2013", threads=1, options=DetectorOptions(min_face=20))
+    for again in (pickle.loads(pickle.dumps(mine)), deepcopy(mine)):
+        assert again.pipeline.classifier is not mine.pipeline.classifier
+        assert (again.scheme, again.labels) == (mine.scheme, mine.labels)
+        assert again.predict_single(ASTRONAUT) == mine.predict_single(ASTRONAUT)
+    assert pickle.loads(pickle.dumps(EmotionPredictor(threads=1).under("fer2013"))).scheme == "fer2013"
+    assert shallow_copy(mine).pipeline is mine.pipeline
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(mine.predict_single, str(ASTRONAUT)).result()["predicted_emotion"] == "uncertain"
+
+
+def test_one_image_starts_one_or_two_threads_whatever_the_cores() -> None:
+    seen: list[int] = []
+    before = threading.active_count()
+
+    def detector(image: np.ndarray) -> list[FaceBox]:
+        seen.append(threading.active_count() - before)
+        return [FaceBox(165, 60, 120, 120)]
+
+    EmotionPredictor(detector=detector, workers=64, threads=1).predict_single(ASTRONAUT)
+    assert seen[0] <= 2

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from cmaen.inference.readahead import ahead
+from cmaen.inference.readahead import Weight, ahead
 
 
 def double(number: int) -> int:
@@ -97,11 +98,12 @@ def test_who_leaves_early_leaves_no_thread_and_the_items_are_closed(workers: int
 
 
 def test_items_that_hang_are_left_behind_in_a_second() -> None:
-    goes_on, closed = threading.Event(), threading.Event()
+    goes_on, hangs, closed = threading.Event(), threading.Event(), threading.Event()
 
     def items() -> Iterator[int]:
         try:
             yield 0
+            hangs.set()
             goes_on.wait(20)
             yield 1
         finally:
@@ -110,6 +112,7 @@ def test_items_that_hang_are_left_behind_in_a_second() -> None:
     before = set(threading.enumerate())
     results = ahead(items(), double, workers=4)
     assert next(results) == 0
+    assert hangs.wait(5)
     started = time.monotonic()
     results.close()
     assert 0.5 < time.monotonic() - started < 3  # and not a second for each worker
@@ -117,3 +120,62 @@ def test_items_that_hang_are_left_behind_in_a_second() -> None:
     goes_on.set()
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
+
+
+def test_as_many_threads_are_started_as_there_is_work_for() -> None:
+    before = threading.active_count()
+    counts = []
+
+    def work(number: int) -> int:
+        counts.append(threading.active_count() - before)
+        return number
+
+    assert list(ahead([7], work, workers=64)) == [7]
+    assert max(counts) <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_heavy_results_that_wait_keep_the_next_from_being_begun(workers: int) -> None:
+    heaviest, waiting, lock = 0, 0, threading.Lock()
+
+    def work(number: int) -> int:
+        nonlocal heaviest, waiting
+        with lock:
+            waiting += 10
+            heaviest = max(heaviest, waiting)
+        return number
+
+    results = ahead(range(60), work, workers=workers, size=50, weigh=lambda _: Weight(10, 10), most=45)
+    for expected, result in enumerate(results):
+        assert result == expected
+        with lock:
+            waiting -= 10
+        time.sleep(0.002)
+    assert 20 <= heaviest <= 10 * (4 + workers)  # at the beginning nobody knows what they weigh
+
+
+def test_an_item_that_is_too_heavy_goes_alone() -> None:
+    assert list(ahead(range(9), double, workers=3, weigh=lambda _: Weight(10**9, 10**9), most=1)) == [
+        2 * number for number in range(9)
+    ]
+
+
+def test_who_has_taken_a_result_decides_how_long_it_lives() -> None:
+    class Heavy:
+        pass
+
+    alive: list[weakref.ref[Heavy]] = []
+
+    def work(number: int) -> Heavy:
+        heavy = Heavy()
+        alive.append(weakref.ref(heavy))
+        return heavy
+
+    number = -1
+    for heavy in ahead(range(20), work, workers=2, size=3):
+        del heavy
+        number += 1
+        deadline = time.monotonic() + 5
+        while sum(one() is not None for one in alive[: number + 1]) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert all(one() is None for one in alive[: number + 1])

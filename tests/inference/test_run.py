@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from cmaen.errors import OutputError, VideoError
 from cmaen.inference.run import Summary, run
-from cmaen.inference.sinks import Quit
+from cmaen.inference.sinks import Needs, Quit
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import RecordSink
 from cmaen.types import FaceBox, FaceEmotion, Frame, Result
@@ -53,8 +54,10 @@ class Shown:
 class Remembers:
     """A sink that keeps what comes, until it fails or has seen enough."""
 
-    def __init__(self, *, draws: bool = False, write: list[BaseException | None] = (), finish: object = None) -> None:
-        self.draws = draws
+    def __init__(
+        self, *, needs: Needs = Needs.RECORDS, write: list[BaseException | None] = (), finish: object = None
+    ) -> None:
+        self.needs = needs
         self.trouble = [*write]
         self.at_finish = finish
         self.results: list[Result] = []
@@ -77,7 +80,7 @@ class Remembers:
 
 
 def test_every_sink_takes_every_result_and_the_summary_counts_them() -> None:
-    shown, sinks = Shown(), [Remembers(), Remembers(draws=True)]
+    shown, sinks = Shown(), [Remembers(), Remembers(needs=Needs.DRAWING)]
     assert run(shown, shown, sinks) == Summary(frames=5, faces=5, people=2, errors=1, seconds=pytest.approx(0.16))
     for sink in sinks:
         assert [result.frame.index for result in sink.results] == [0, 1, 2, 3, 4]
@@ -98,7 +101,7 @@ def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkey
         return image + 1
 
     monkeypatch.setattr("cmaen.inference.run.annotate", drawing)
-    shown, sinks = Shown(), [Remembers(draws=True), Remembers(draws=True), Remembers()]
+    shown, sinks = Shown(), [Remembers(needs=Needs.DRAWING), Remembers(needs=Needs.DRAWING), Remembers()]
     run(shown, shown, sinks)
     assert len(calls) == 5
     assert shown.kept
@@ -110,10 +113,10 @@ def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkey
     assert not shown.kept
 
 
-@pytest.mark.parametrize("draws", [True, False])
-def test_a_sink_that_fails_is_left_out_and_named_and_the_others_are_whole(draws: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("needs", Needs)
+def test_a_sink_that_fails_is_left_out_and_named_and_the_others_are_whole(needs: Needs, tmp_path: Path) -> None:
     shown = Shown()
-    failing = Remembers(draws=draws, write=[None, None, OutputError("the disk is full")])
+    failing = Remembers(needs=needs, write=[None, None, OutputError("the disk is full")])
     whole, records = Remembers(), RecordSink(tmp_path / "faces.jsonl")
     with pytest.raises(OutputError, match=r"^the disk is full$"):
         run(shown, shown, [failing, whole, records])
@@ -142,9 +145,22 @@ def test_when_every_sink_has_failed_the_rest_is_not_looked_at() -> None:
     assert shown.closed
 
 
-def test_an_error_nobody_foresaw_closes_everything() -> None:
-    shown, sinks = Shown(), [Remembers(write=[ZeroDivisionError()]), Remembers()]
-    with pytest.raises(ZeroDivisionError):
+def test_whatever_a_sink_raises_costs_the_others_nothing() -> None:
+    class Stuck(Remembers):
+        def close(self) -> None:
+            raise RuntimeError("it cannot be closed")
+
+    shown, whole = Shown(), Remembers()
+    sinks = [Remembers(write=[None, ZeroDivisionError("odd")]), Stuck(write=[KeyError("k")]), whole]
+    with pytest.raises(OutputError, match=r"Stuck fails: KeyError: 'k'; Remembers fails: ZeroDivisionError: odd"):
+        run(shown, shown, sinks)
+    assert (len(whole.results), whole.finished, whole.closed) == (5, 1, 1)
+    assert shown.closed
+
+
+def test_the_end_of_the_process_closes_everything() -> None:
+    shown, sinks = Shown(), [Remembers(write=[SystemExit()]), Remembers()]
+    with pytest.raises(SystemExit):
         run(shown, shown, sinks)
     assert [(sink.finished, sink.closed) for sink in sinks] == [(0, 1), (0, 1)]
     assert shown.closed
@@ -222,3 +238,53 @@ def test_what_is_live_is_not_made_long_before_it_is_shown(live: bool, ahead: int
             assert shown.made == due
 
     assert run(shown, shown, [Slow()]).frames == 5
+
+
+def test_records_keep_no_pixels_beside_a_sink_that_draws() -> None:
+    sinks = [Remembers(), Remembers(needs=Needs.PIXELS), Remembers(needs=Needs.DRAWING)]
+    for moving in (True, False):
+        shown = Shown(moving=moving)
+        run(shown, shown, sinks)
+    records, pixels, drawing = sinks
+    assert len(records.results) == len(pixels.results) == 10
+    assert all(result.frame.image is None for result in records.results)
+    assert all(result.frame.image is not None for result in pixels.results)
+    assert all(drawn is None for drawn in (*records.drawn, *pixels.drawn))
+    assert all(drawn is not None for drawn in drawing.drawn)
+    assert [result.frame.name for result in records.results] == [result.frame.name for result in pixels.results]
+
+
+def test_pixels_are_dropped_once_every_sink_has_had_them() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Many(Shown):
+        def results(self, source: Shown, *, keep_images: bool = False) -> Iterator[Result]:
+            for number in range(40):
+                image = np.zeros((8, 8, 3), np.uint8)
+                alive.append(weakref.ref(image))
+                yield Result(Frame(number, f"{number}.png", image), (FACE,))
+
+    class Counts(Remembers):
+        most = 0
+
+        def write(self, result: Result, drawn: np.ndarray | None) -> None:
+            self.most = max(self.most, sum(one() is not None for one in alive))
+
+    many, counts = Many(moving=False), Counts(needs=Needs.DRAWING)
+    run(many, many, [counts, Remembers()])
+    assert counts.most <= 8
+
+
+def test_a_picture_that_cannot_be_drawn_costs_only_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def drawing(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+        if len(list(faces)) == 2:
+            raise OverflowError("the box is too large")
+        return image
+
+    monkeypatch.setattr("cmaen.inference.run.annotate", drawing)
+    shown, sink = Shown(), Remembers(needs=Needs.DRAWING)
+    run(shown, shown, [sink])
+    assert [drawn is None for drawn in sink.drawn] == [True, False, False, False, False]
+    assert "0.png cannot be drawn: OverflowError" in caplog.text

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from cmaen.errors import MissingExtraError, OutputError
-from cmaen.inference.sinks import SINKS, sink_class
+from cmaen.inference.sinks import SINKS, Needs, sink_class
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
 from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
@@ -230,7 +230,7 @@ def test_every_kind_of_sink_has_its_class(kind: str) -> None:
         pytest.importorskip("av" if kind == "video" else "matplotlib")
     sink = sink_class(kind)
     assert sink.__name__ == SINKS[kind].name
-    assert sink.draws in (True, False)
+    assert sink.needs in Needs
 
 
 @pytest.mark.parametrize("call", ["write", "flush"])

@@ -10,26 +10,7 @@ import warnings
 import typer
 
 from cmaen.cli.console import shown
-from cmaen.cli.data import balance, enhance
-from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
-from cmaen.cli.inference import crop, inference
-from cmaen.cli.page import page
-from cmaen.cli.serving import serve
-from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 from cmaen.errors import CmaenError
-
-app = typer.Typer(
-    help="Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for verb in (
-    *(inference, serve, page, crop, enhance, balance),
-    *(train, test, calibrate, leaks, ablate, answers, average, export, train_enhancer),
-    benchmark,
-):
-    app.command()(verb)
 
 
 def main() -> None:
@@ -39,6 +20,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is escaped
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
     try:
+        from cmaen.cli.verbs import app  # here, so that what is wrong with an installation is one line, too
+
         app()
     except CmaenError as error:
         typer.secho(shown(f"error: {error}"), fg="red", err=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cmaen.errors import MissingExtraError
+from cmaen.errors import MissingExtraError, escape
 
 _T = TypeVar("_T")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -58,6 +58,9 @@ DetectorSide = Annotated[
 ]
 MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
 MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]
+MaxMegapixels = Annotated[
+    float | None, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels; default: 150.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
 
 
@@ -79,9 +82,14 @@ def log(verbose: bool) -> None:
         said.add(record.getMessage())
         return len(said) > before
 
+    class Shown(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return shown(super().format(record))
+
     handler = logging.StreamHandler()
+    handler.setFormatter(Shown("%(message)s"))
     handler.addFilter(is_new)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
@@ -98,9 +106,9 @@ def keep_freed_memory() -> None:
 
 
 def shown(text: str) -> str:
-    """The text as the terminal can show it: what its encoding lacks is escaped."""
+    """The text as the terminal can show it: what its encoding lacks is escaped, and what would steer it."""
     encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return escape(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def progress(items: Iterable[_T], unit: str, total: int | None = None) -> Iterator[_T]:

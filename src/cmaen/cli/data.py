@@ -37,7 +37,7 @@ def enhance(
         from cmaen.devices import torch_device
         from cmaen.enhance.job import enhance_folder
         from cmaen.enhance.steps import build_chain
-        from cmaen.inference.benchmark import peak_mib
+        from cmaen.resources import peak_mib
         from cmaen.training.precision import Hardware, automatic
     keep_freed_memory()
     weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}

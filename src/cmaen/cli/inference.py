@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Container
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from cmaen.cli.console import (
     DetectorName,
     DetectorSide,
     EngineDevice,
+    MaxMegapixels,
     MinFace,
     MinScore,
     SchemeName,
@@ -24,20 +26,19 @@ from cmaen.cli.console import (
     extra,
     log,
     progress,
-    shown,
 )
 from cmaen.errors import CmaenError
 
 if TYPE_CHECKING:
-    from cmaen.inference.detectors import DetectorOptions
     from cmaen.inference.pipeline import Pipeline
+    from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.run import Summary
     from cmaen.inference.sinks import Sink
-    from cmaen.types import Image, Result
+    from cmaen.inference.sources import Source
 
 
 def inference(
-    image: Annotated[Path | None, typer.Option(help="One image.")] = None,
+    image: Annotated[list[str] | None, typer.Option(help="An image; repeat the option for more.")] = None,
     directory: Annotated[
         str | None,
         typer.Option(help="All images of a folder and the folders in it; also an address, like s3://bucket/folder."),
@@ -48,10 +49,11 @@ def inference(
         Path | None, typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.")
     ] = None,
     annotated: Annotated[
-        Path | None, typer.Option(help="Draw the faces: a picture file with --image, a folder with --directory.")
+        Path | None, typer.Option(help="Draw the faces: a picture file with one --image, a folder with --directory.")
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(help="With --image: a .png of what the largest face's answer depends on.")
+        Path | None,
+        typer.Option(help="With one --image: a .png that shows what the answer for its largest face depends on."),
     ] = None,
     map_kind: Annotated[
         str,
@@ -62,6 +64,7 @@ def inference(
     detector_side: DetectorSide = None,
     min_score: MinScore = None,
     min_face: MinFace = 0.0,
+    max_megapixels: MaxMegapixels = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images whose faces are classified together.")] = 32,
     camera_index: Annotated[int, typer.Option(min=0, help="Which webcam.")] = 0,
     save_video: Annotated[
@@ -87,7 +90,7 @@ def inference(
 ) -> None:
     """Recognise facial emotions in an image, a folder, a video or a webcam."""
     log(verbose)
-    if sum((image is not None, directory is not None, video is not None, real_time)) != 1:
+    if sum((bool(image), directory is not None, video is not None, real_time)) != 1:
         raise CmaenError("give one of --image, --directory, --video and --real-time")
     moving = video is not None or real_time
     remote = directory is not None and "://" in directory
@@ -95,40 +98,63 @@ def inference(
         raise CmaenError("--engine ray is for a --directory")
     if engine == "ray" and device != "cpu":
         raise CmaenError("--engine ray computes on the cores of its machines; leave --device out")
+    if engine == "ray" and max_megapixels is not None:
+        raise CmaenError("--engine ray has a fixed limit of pixels; leave --max-megapixels out")
     if (save_video or timeline) and not moving:
         raise CmaenError("--save-video and --timeline are for --video and --real-time")
     if annotated and (moving or remote):
         raise CmaenError("--annotated is for an --image or a --directory on this machine; a video has --save-video")
-    if explain and image is None:
-        raise CmaenError("--explain is for an --image")
+    images = image or []
+    if annotated and len(images) > 1:
+        raise CmaenError(f"--annotated is for one --image, not {len(images)}; put them into a folder for --directory")
+    if explain and len(images) != 1:
+        raise CmaenError("--explain is for an --image, and for one alone")
     if resume and (directory is None or output is None):
         raise CmaenError("--resume is for a --directory with an --output")
 
     from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.cli.results import TableSink
+    from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
     from cmaen.inference.run import run
     from cmaen.inference.sinks import sink_class
     from cmaen.inference.sinks.records import RecordSink
     from cmaen.inference.sources import open_source
+    from cmaen.inference.sources.images import FolderSource, ImageSource
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
     card = read_card(folder)
     scheme = card.resolve_scheme(scheme)
     classes = card.answered(scheme, contempt).labels
-    pipeline = _pipeline(
-        engine,
-        folder,
-        detector if detect else None,
-        options,
-        batch_size=batch_size,
-        smoothing=smoothing,
-        threshold=uncertain_below,
-        threads=None if directory is None else 1,
-        device=device,
-        scheme=scheme,
-        contempt=contempt,
-    )
+    max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
+    predictor: EmotionPredictor | None = None
+    pipeline: Pipeline
+    if engine == "ray":
+        pipeline = _ray_pipeline(
+            folder,
+            detector=detector if detect else None,
+            options=options,
+            batch_size=batch_size,
+            threshold=uncertain_below,
+            scheme=scheme,
+            contempt=contempt,
+        )
+    else:
+        predictor = _predictor(
+            folder,
+            threads=None if directory is None else 1,
+            detector=detector if detect else "yunet",
+            options=options if detect else None,
+            engine=engine,
+            threshold=uncertain_below,
+            device=device,
+            scheme=scheme,
+            contempt=contempt,
+            max_pixels=max_pixels,
+        )
+        finder = predictor.pipeline.detector if detect else None
+        pipeline = replace(predictor.pipeline, detector=finder, batch_size=batch_size, smoothing=smoothing)
     with ExitStack() as stack:
         sinks: list[Sink] = []
         without: Container[str] = ()
@@ -145,10 +171,15 @@ def inference(
             records = RecordSink(output, classes=classes, settings=settings, resume=resume)
             sinks.append(records)
             without = records.done
-        if image is not None:
-            source = open_source("image", image)
+        source: Source
+        if images:
+            source = ImageSource(images, max_pixels=max_pixels)
+        elif directory is not None and remote:
+            with extra("reading from an address", "scale"):
+                from cmaen.inference.sources.address import AddressSource
+            source = AddressSource(directory, without=without, max_pixels=max_pixels)
         elif directory is not None:
-            source = open_source("address" if remote else "folder", directory, without=without)
+            source = FolderSource(Path(directory), without=without, max_pixels=max_pixels)
         else:
             source = open_source("video", video) if video is not None else open_source("camera", str(camera_index))
         stack.enter_context(closing(source))
@@ -161,25 +192,24 @@ def inference(
         if save_video is not None:
             sinks.append(sink_class("video")(save_video, source))
         if not moving:
-            sinks.append(_Table(only_errors=output is not None and image is None))
+            sinks.append(TableSink(only_errors=output is not None and not images))
         total = source.count() if sys.stderr.isatty() else None
         started = time.perf_counter()
         unit = "frames" if moving else "images"
         summary = run(source, pipeline, sinks, progress=lambda results: progress(results, unit, total))
-    if explain is not None and image is not None and summary.faces:
-        _explain(folder, image, explain, detector if detect else None, map_kind, scheme)
+    if explain is not None and predictor is not None and summary.faces:
+        _explain(predictor, images[0], explain, detect, map_kind)
     typer.echo(_counted(summary, time.perf_counter() - started) if moving else _tallied(summary))
     if summary.errors == summary.frames > 0:
         raise typer.Exit(1)
 
 
-def _explain(checkpoint: Path, image: Path, target: Path, detector: str | None, kind: str, scheme: str) -> None:
+def _explain(predictor: EmotionPredictor, image: str, target: Path, detect: bool, kind: str) -> None:
+    """Draw what the answer depends on, by the predictor that gave it."""
     from cmaen.data.tree import png
     from cmaen.files import replacing
-    from cmaen.inference.predictor import EmotionPredictor
 
-    predictor = EmotionPredictor(checkpoint, detector=detector or "yunet", scheme=scheme)
-    picture = predictor.explain(image, detect=detector is not None, kind=kind)
+    picture = predictor.explain(image, detect=detect, kind=kind)
     with replacing(target) as temporary:
         temporary.write_bytes(png(picture))
 
@@ -189,112 +219,50 @@ def crop(
     output_dir: Annotated[Path, typer.Option(help="Folder for the faces, of the same shape.")],
     every: Annotated[bool, typer.Option("--every", help="All faces of a photograph, not the largest alone.")] = False,
     detector: DetectorName = "yunet",
+    detector_side: DetectorSide = None,
     min_score: MinScore = None,
     min_face: MinFace = 0.0,
+    max_megapixels: MaxMegapixels = None,
     checkpoint: Checkpoint = None,
     verbose: Verbose = False,
 ) -> None:
     """Find, align and cut out the faces of photographs as prediction does, to train on them."""
     log(verbose)
     from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.cli.results import TableSink
+    from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
     from cmaen.inference.run import run
     from cmaen.inference.sinks import sink_class
-    from cmaen.inference.sources import open_source
+    from cmaen.inference.sources.images import FolderSource
 
     folder = checkpoint or shipped_checkpoint()
-    options = DetectorOptions(min_score=min_score, min_face=min_face)
-    pipeline = _pipeline("auto", folder, detector, options, batch_size=32, smoothing=0.0, threshold=0.0, threads=1)
+    options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
+    max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
+    pipeline = _predictor(folder, threads=1, detector=detector, options=options).pipeline
     crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
-    with closing(open_source("folder", str(input_dir))) as source:
+    with closing(FolderSource(input_dir, max_pixels=max_pixels)) as source:
         total = source.count() if sys.stderr.isatty() else None
-        sinks = [crops, _Table(only_errors=True)]
+        sinks = [crops, TableSink(only_errors=True)]
         summary = run(source, pipeline, sinks, progress=lambda results: progress(results, "images", total))
     typer.echo(f"{_tallied(summary)}: {output_dir}")
 
 
-def _pipeline(
-    engine: str,
-    checkpoint: Path,
-    detector: str | None,
-    options: DetectorOptions,
-    *,
-    batch_size: int,
-    smoothing: float,
-    threshold: float,
-    threads: int | None,
-    device: str = "cpu",
-    scheme: str | None = None,
-    contempt: bool = False,
-) -> Pipeline:
+def _ray_pipeline(checkpoint: Path, **options: Any) -> Pipeline:
+    with extra("the engine ray", "scale"):
+        from cmaen.inference.cluster import RayPipeline
+    return RayPipeline(checkpoint, **options)
+
+
+def _predictor(checkpoint: Path, *, threads: int | None, **options: Any) -> EmotionPredictor:
     """Where many pictures keep all cores busy, each of them is fastest on one thread."""
-    if engine == "ray":
-        with extra("the engine ray", "scale"):
-            from cmaen.inference.cluster import RayPipeline
-        return RayPipeline(
-            checkpoint,
-            detector=detector,
-            options=options,
-            batch_size=batch_size,
-            threshold=threshold,
-            scheme=scheme,
-            contempt=contempt,
-        )
     import cv2
 
-    from cmaen.inference.classifier import FaceClassifier
-    from cmaen.inference.detectors import build_detector
-    from cmaen.inference.pipeline import FacePipeline
+    from cmaen.inference.predictor import EmotionPredictor
 
     if threads is not None:
         cv2.setNumThreads(threads)  # of the whole process, which is the command's own
-    return FacePipeline(
-        FaceClassifier(checkpoint, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt),
-        None if detector is None else build_detector(detector, options=options, threads=threads),
-        batch_size=batch_size,
-        smoothing=smoothing,
-        threshold=threshold,
-    )
-
-
-class _Table:
-    """A sink that shows the results at the end, or only what went wrong."""
-
-    draws = False
-
-    def __init__(self, *, only_errors: bool) -> None:
-        self._only_errors = only_errors
-        self._results: list[Result] = []
-
-    def write(self, result: Result, drawn: Image | None) -> None:
-        """Remember a result."""
-        if result.error is not None or not self._only_errors:
-            self._results.append(result)
-
-    def finish(self) -> None:
-        """Show them."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        console = Console()
-        if self._only_errors:
-            for result in self._results:
-                console.print(Text(shown(f"{result.frame.name}: {result.error}"), style="red"), soft_wrap=True)
-            return
-        table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
-        for result in self._results:
-            name = Text(shown(Path(result.frame.name).name), overflow="fold")
-            if not result.faces:
-                error = Text(shown(result.error or "no face"), style="red" if result.error else "", overflow="fold")
-                table.add_row(name, "", error)
-            for number, face in enumerate(result.faces, start=1):
-                box = ", ".join(f"{value:.0f}" for value in face.as_dict()["box"])
-                table.add_row(name, str(number), face.emotion, f"{face.confidence:.1%}", box)
-        console.print(table)
-
-    def close(self) -> None:
-        """Nothing is open."""
+    return EmotionPredictor(checkpoint, threads=threads, **options)
 
 
 def _counted(summary: Summary, seconds: float) -> str:

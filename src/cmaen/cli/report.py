@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +32,9 @@ def measure_cost(folder: Path, card: Card, engine: str) -> Cost:
     from cmaen.engines import build_engine
     from cmaen.evaluation.cost import Cost, Latency
     from cmaen.inference.benchmark import processor, run_times
+    from cmaen.resources import usable_cores
 
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = usable_cores()
     network = build_engine(engine, folder, threads=threads)
     return Cost(
         engine=engine,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -65,6 +64,7 @@ def serve(
         from cmaen.serving.service import build_predictor
         from cmaen.serving.settings import Limits, Settings
     from cmaen.inference.detectors import DetectorOptions
+    from cmaen.resources import usable_cores
 
     body_bytes = int(max_megabytes * _MIB)
     limits = Limits(
@@ -84,7 +84,7 @@ def serve(
         options=DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face),
         engine="onnx" if engine == "ray" else engine,
         scheme=scheme,
-        cores=max(1, (os.cpu_count() or 1) // workers),
+        cores=max(1, usable_cores() // workers),
         api_key=api_key,
         origins=tuple(origin or ()),
         hosts=(*(hostname or ()), *LOOPBACK) if hostname or host in LOOPBACK else (),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.images import is_image_name, printable, read_image
+from cmaen.resources import usable_cores
 
 PROGRESS = ".enhanced.jsonl"
 """What is done so far: the chain, then a line an image; the manifest at the end says it too."""
@@ -92,7 +92,7 @@ def enhance_folder(
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []
             for path, found in zip(batch, pool.map(_reader(source, target, done), batch), strict=True):

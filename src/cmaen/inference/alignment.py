@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -39,6 +40,40 @@ def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
     matrix = np.column_stack([turn, pixels / 2 - 0.5 - turn @ (center - 0.5)])
     warped = cv2.warpAffine(image, matrix, (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
+
+
+def read_boxes(boxes: Sequence[FaceBox | Sequence[float]], image: Image) -> list[FaceBox]:
+    """Boxes of the caller's, each of which has to touch the image.
+
+    Args:
+        boxes: ``(x, y, width, height)`` or :class:`~cmaen.types.FaceBox`, in pixels.
+        image: RGB uint8 [H, W, 3].
+
+    Raises:
+        TypeError: It is a single box.
+        ValueError: A box is not one, or lies outside the image; the message says which.
+    """
+    if isinstance(boxes, FaceBox) or (
+        len(boxes) == 4 and not any(hasattr(box, "__len__") or isinstance(box, FaceBox) for box in boxes)
+    ):
+        raise TypeError("this takes a list of boxes, not a single one; put it into a list")
+    return [_read_box(number, box, image) for number, box in enumerate(boxes)]
+
+
+def _read_box(number: int, box: FaceBox | Sequence[float], image: Image) -> FaceBox:
+    if not isinstance(box, FaceBox):
+        try:
+            x, y, width, height = map(float, box)
+            box = FaceBox(x, y, width, height)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"box {number} is not x, y, width, height: {box!r} ({error})") from error
+    height, width = image.shape[:2]
+    if box.x >= width or box.y >= height or box.x + box.width <= 0 or box.y + box.height <= 0:
+        raise ValueError(
+            f"box {number} lies outside the image of {width} x {height} pixels: x {box.x:g}, y {box.y:g}, "
+            f"width {box.width:g}, height {box.height:g}"
+        )
+    return box
 
 
 def _around(image: Image, center: NDArray[np.float64], *, reach: float) -> tuple[Image, NDArray[np.float64]]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
+from cmaen.several import require_several
 from cmaen.types import UNCERTAIN, Image, colour_of
 
 
@@ -23,7 +24,11 @@ def annotate(image: Image, faces: Sequence[dict[str, Any]]) -> Image:
 
     Returns:
         RGB uint8 [H, W, 3].
+
+    Raises:
+        TypeError: ``faces`` is a single face, or an answer in place of its ``faces``.
     """
+    require_several(faces, 'put it into a list, or take the ["faces"] of an answer', of="faces")
     picture: Image = image.copy()
     height, width = image.shape[:2]
     line = max(2, round(min(height, width) / 240))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import platform
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +17,7 @@ import numpy as np
 from cmaen.card import FILES, Card, read_card
 from cmaen.engines import Logits, answering, build_engine
 from cmaen.preprocessing import PreprocessSpec
+from cmaen.resources import peak_mib, usable_cores
 from cmaen.types import FER2013
 
 RUNS, WARMUP = 30, 5
@@ -91,7 +90,7 @@ def measure_machine(threads: int | None) -> Machine:
     side = 2048
     a, b = (np.random.default_rng(seed).random((side, side), np.float32) for seed in (0, 1))
     product = min(_seconds(lambda: a @ b) for _ in range(10))
-    workers = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
+    workers = threads or usable_cores()
     source = [np.ones(1 << 24, np.float32) for _ in range(workers)]
     target = [np.empty_like(part) for part in source]
     with ThreadPoolExecutor(workers) as pool:
@@ -122,19 +121,6 @@ def _times(
     network = answering(build_engine(engine, folder, threads=threads), scheme)
     times = run_times(network, read_card(folder).preprocess, batch_size)
     return times, peak_mib()
-
-
-def peak_mib() -> float | None:
-    """Most memory that this process ever held; on Linux getrusage would count that of the process it came from."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _limits(card: Card, batch_size: int, machine: Machine) -> tuple[float | None, float | None]:

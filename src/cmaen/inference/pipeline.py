@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.errors import CmaenError
+from cmaen.errors import CmaenError, DetectorError, PredictionError, describe, guard
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
-from cmaen.inference.readahead import ahead
+from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
+from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
 SMOOTHING = 0.4
 _KEPT = 8
-"""Still pictures that are held in memory at the same time for a sink that draws."""
-_BAD_PICTURE = (CmaenError, cv2.error, ValueError)
-"""What costs one picture and none of the others."""
+"""Still pictures whose pixels are kept that are classified together, at most."""
+_PIXELS_KEPT = 32_000_000
+_PIXELS_WORKED_ON = 16_000_000
+"""Pixels of still pictures in memory: so many wait with those that are kept, and so many for each worker."""
 
 
 class Pipeline(Protocol):
@@ -44,6 +46,8 @@ class Located(NamedTuple):
     faces: Sequence[FaceBox]
     inputs: NDArray[np.float32]
     error: str | None
+    pixels: int = 0
+    """How many the picture has, also where they are not kept."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class FacePipeline:
 
     classifier: FaceClassifier
     detector: Detector | None
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=usable_cores)
     batch_size: int = BATCH_SIZE
     smoothing: float = SMOOTHING
     threshold: float = 0.0
@@ -88,15 +92,31 @@ class FacePipeline:
         return replace(self, classifier=self.classifier.under(scheme, contempt=contempt))
 
     def detect(self, image: Image) -> list[FaceBox]:
-        """The faces of a picture, the largest first; the whole picture where there is no detector."""
-        if self.detector is not None:
-            return self.detector(image)
+        """The faces of a picture, the largest first; the whole picture where there is no detector.
+
+        Raises:
+            DetectorError: The detector fails on it, or gives what is no face; it may be an object of the user's.
+        """
         height, width = image.shape[:2]
-        return [FaceBox(0.0, 0.0, float(width), float(height))]
+        if self.detector is None:
+            return [FaceBox(0.0, 0.0, float(width), float(height))]
+        with guard(DetectorError, f"the detector fails on a picture of {width} x {height} pixels"):
+            faces = list(self.detector(image))
+        for face in faces:
+            if not isinstance(face, FaceBox):
+                raise DetectorError(f"the detector gives {type(face).__name__} where cmaen.types.FaceBox is meant")
+        return faces
 
     def crop(self, image: Image, face: FaceBox) -> Image:
-        """A face cut out; the whole picture where there is no detector."""
-        return image if self.detector is None else self.classifier.crop(image, face)
+        """A face cut out; the whole picture where there is no detector.
+
+        Raises:
+            PredictionError: It cannot be.
+        """
+        if self.detector is None:
+            return image
+        with guard(PredictionError, "a face cannot be cut out"):
+            return self.classifier.crop(image, face)
 
     def features(self, source: Source) -> Generator[NDArray[np.float32], None, None]:
         """The features of still pictures, float32 [B, F] a batch, see :meth:`embedded`."""
@@ -115,28 +135,55 @@ class FacePipeline:
             located = self.locate(pending())
             return located if keep_images else located._replace(frame=replace(located.frame, image=None))
 
-        with closing(ahead(source, locate, workers=self.workers, size=2 * batch_size)) as located:
-            while batch := list(islice(located, batch_size)):
-                yield batch
+        def weigh(located: Located) -> Weight:
+            return Weight(located.pixels, located.pixels if keep_images else 0)
+
+        most = _PIXELS_KEPT + _PIXELS_WORKED_ON * self.workers
+        batch, kept = list[Located](), 0
+        with closing(
+            ahead(source, locate, workers=self.workers, size=2 * batch_size, weigh=weigh, most=most)
+        ) as located:
+            for one in located:
+                batch.append(one)
+                kept += weigh(one).waiting
+                if len(batch) == batch_size or kept >= _PIXELS_KEPT:
+                    yield batch
+                    batch, kept = [], 0
+        if batch:
+            yield batch
 
     def locate(self, frame: Frame) -> Located:
         """The first half of the way of a still picture: its faces are found, cut out and made network input."""
-        faces: Sequence[FaceBox] = ()
-        error = frame.error
-        crops: list[Image] = []
-        if frame.image is not None:
-            try:
-                faces = self.detect(frame.image)
-                crops = [self.crop(frame.image, face) for face in faces]
-            except _BAD_PICTURE as problem:
-                faces, crops, error = (), [], describe(problem)
-        return Located(frame, faces, self.classifier.inputs(crops), error)
+        if frame.image is None:
+            return Located(frame, (), self.classifier.inputs([]), frame.error)
+        pixels = frame.image.shape[0] * frame.image.shape[1]
+        try:
+            faces = self.detect(frame.image)
+            crops = [self.crop(frame.image, face) for face in faces]
+            with guard(PredictionError, "a face cannot be prepared"):
+                return Located(frame, faces, self.classifier.inputs(crops), None, pixels)
+        except CmaenError as problem:
+            return Located(frame, (), self.classifier.inputs([]), describe(problem), pixels)
 
     def classified(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
-        """The second half: the results of some pictures, whose faces go through the network together."""
-        rows = iter(self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist())
-        for frame, faces, _, error in batch:
-            yield self._result(frame, [(tuple(next(rows)), face) for face in faces], error)
+        """The second half: the results of some pictures, whose faces go through the network together.
+
+        Where it fails on all of them together, each goes through it alone.
+        """
+        try:
+            with guard(PredictionError, "the network fails"):
+                rows = self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist()
+        except PredictionError as problem:
+            if len(batch) > 1:
+                for located in batch:
+                    yield from self.classified([located])
+            else:
+                yield self._answer(batch[0].frame, error=batch[0].error or describe(problem))
+            return
+        answers = iter(rows)
+        for located in batch:
+            found = [(tuple(next(answers)), face) for face in located.faces]
+            yield self._result(located.frame, found, located.error)
 
     def embedded(self, batch: Sequence[Located]) -> NDArray[np.float32]:
         """Instead of that: the penultimate features of each picture's largest face, float32 [B, F]; NaN without a face.
@@ -145,7 +192,15 @@ class FacePipeline:
             CheckpointError: The engine's file does not give them.
         """
         there = [bool(len(located.inputs)) for located in batch]
-        found = self.classifier.features(np.concatenate([located.inputs[:1] for located in batch]))
+        try:
+            with guard(PredictionError, "the network fails"):
+                found = self.classifier.features(np.concatenate([located.inputs[:1] for located in batch]))
+        except PredictionError as problem:
+            if len(batch) > 1:
+                return np.concatenate([self.embedded([located]) for located in batch])
+            log.warning("%s: no features: %s", batch[0].frame.name or f"image {batch[0].frame.index}", problem)
+            found = self.classifier.features(self.classifier.inputs([]))  # [0, F]
+            there = [False]
         features = np.full((len(batch), found.shape[1]), np.nan, np.float32)
         features[there] = found
         return features
@@ -162,9 +217,10 @@ class FacePipeline:
         if frame.image is None:
             return self._answer(frame, error=frame.error)
         try:
-            tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
-            return self._answer(frame, tuple(map(self._emotion_of, tracks)))
-        except _BAD_PICTURE as problem:
+            with guard(PredictionError, "the faces of the frame cannot be followed"):
+                tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
+                return self._answer(frame, tuple(map(self._emotion_of, tracks)))
+        except CmaenError as problem:
             return self._answer(frame, error=describe(problem))
 
     def _tracked(self, tracker: FaceTracker, number: int, image: Image, time: float) -> list[Track]:
@@ -196,8 +252,3 @@ class FacePipeline:
     def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> FaceEmotion:
         certainty = certainty_of(probabilities, self.classifier.sharpening)
         return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold, certainty)
-
-
-def describe(error: Exception) -> str:
-    """An error as the results name it."""
-    return f"{type(error).__name__}: {error}"

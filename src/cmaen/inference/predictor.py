@@ -17,8 +17,9 @@ from cmaen.card import shipped_checkpoint
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
 from cmaen.hub import SHIPPED, find_checkpoint
-from cmaen.images import Channels, read_image
+from cmaen.images import MAX_PIXELS, Channels, read_image
 from cmaen.images import ImageSource as Picture
+from cmaen.inference.alignment import read_boxes
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
 from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
@@ -26,6 +27,7 @@ from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
 from cmaen.inference.sources import open_source
 from cmaen.inference.sources.images import ImageSource
+from cmaen.several import require_several
 from cmaen.types import FaceBox, Image, Result
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class EmotionPredictor:
         options: Of a detector that is named.
         engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime where the checkpoint has its file, else
             PyTorch.
-        threads: Of the engine and the detector; ``None`` for all cores.
+        threads: Of the engine and the detector; ``None`` for all cores that may be used.
         device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
             OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
         workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
@@ -69,14 +71,16 @@ class EmotionPredictor:
         contempt: Under ``perceived``, answer contempt as an eighth emotion.
         channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
             images have their own order, and a detector always sees RGB.
+        max_pixels: Larger pictures are refused before they are decoded; 200 megapixels take about 1.5 GB.
 
-    One predictor may be used by several threads at the same time.
+    One predictor may be used by several threads at the same time. It can be pickled, for other processes: there it is
+    built anew from these arguments. A copy shares its networks.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
         ConfigError: There is no such engine or label scheme, or the engine cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
-        ValueError: There are no such channels, or no such threshold.
+        ValueError: There are no such channels, no such threshold, or ``max_pixels`` is below 1.
 
     Attributes:
         card: Of the checkpoint.
@@ -98,10 +102,27 @@ class EmotionPredictor:
         scheme: str | None = None,
         contempt: bool = False,
         channels: Channels = "rgb",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if channels not in get_args(Channels):
             raise ValueError(f"channels must be one of {list(get_args(Channels))}, not {channels!r}")
-        self._channels = channels
+        if not max_pixels >= 1:
+            raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
+        self._arguments = {
+            "checkpoint": checkpoint,
+            "detector": detector,
+            "options": options,
+            "engine": engine,
+            "threads": threads,
+            "device": device,
+            "workers": workers,
+            "threshold": threshold,
+            "scheme": scheme,
+            "contempt": contempt,
+            "channels": channels,
+            "max_pixels": max_pixels,
+        }
+        self._channels, self._max_pixels = channels, max_pixels
         if isinstance(detector, str):
             detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
         folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
@@ -151,17 +172,30 @@ class EmotionPredictor:
             ConfigError: The checkpoint does not have the scheme.
         """
         other = copy(self)
+        other._arguments = {**self._arguments, "scheme": scheme, "contempt": contempt}
         other.pipeline = self.pipeline.under(scheme, contempt=contempt)
         other.scheme, other.labels = other.pipeline.classifier.scheme, other.pipeline.classifier.labels
         other._explainer = None
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._arguments
+
+    def __setstate__(self, arguments: dict[str, Any]) -> None:
+        EmotionPredictor.__init__(self, **arguments)
+
+    def __copy__(self) -> EmotionPredictor:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         return other
 
     def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
         Args:
-            image: A path, bytes, a PIL image, or an array of uint8: RGB [H, W, 3], RGBA [H, W, 4] (see the
-                predictor's ``channels``) or grey [H, W].
+            image: A path, the content of a file (``bytes``, ``bytearray``, ``memoryview``, base64 text, a data URL), an
+                open file, a PIL image, or an array of uint8: RGB [H, W, 3], RGBA [H, W, 4] (see the predictor's
+                ``channels``) or grey [H, W].
             detect: Find, align and crop the faces first; ``False`` says that the image is a face crop already.
 
         Returns:
@@ -174,7 +208,11 @@ class EmotionPredictor:
     def predict_batch(
         self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
     ) -> list[dict[str, Any]]:
-        """One dict for each image, in their order; see :meth:`predict_single`."""
+        """One dict for each image, in their order; see :meth:`predict_single`.
+
+        Raises:
+            TypeError, ValueError: See :meth:`predict_each`.
+        """
         return [result.as_dict() for result in self.predict_each(images, detect, batch_size)]
 
     def predict_each(
@@ -183,10 +221,10 @@ class EmotionPredictor:
         """One :class:`~cmaen.types.Result` for each image, in order; ``batch_size`` images are classified together.
 
         Raises:
-            TypeError: ``images`` is a single path or the bytes of a single image.
+            TypeError: ``images`` is a single image.
             ValueError: ``batch_size`` is below 1.
         """
-        return self._pipeline(detect, batch_size).results(self._source(_several(images)))
+        return self._pipeline(detect, batch_size).results(self._source(images))
 
     def embed(
         self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
@@ -194,7 +232,7 @@ class EmotionPredictor:
         """What the network makes of the largest face of each image before it answers, for classifiers of your own.
 
         Args:
-            images: Paths, bytes, PIL images or arrays, see :meth:`predict_single`.
+            images: See :meth:`predict_single`.
             detect: Likewise.
             batch_size: Images whose faces go through the network together.
 
@@ -209,7 +247,7 @@ class EmotionPredictor:
         pipeline = self._pipeline(detect, batch_size)
         classifier = pipeline.classifier
         none = classifier.features(classifier.inputs([]))  # [0, F]
-        return np.concatenate([none, *pipeline.features(self._source(_several(images)))])
+        return np.concatenate([none, *pipeline.features(self._source(images))])
 
     def predict_faces(
         self, image: Picture, boxes: Sequence[FaceBox | Sequence[float]] | None = None
@@ -224,12 +262,13 @@ class EmotionPredictor:
 
         Raises:
             ImageError: The image cannot be used.
+            TypeError: ``boxes`` is a single box.
             ValueError: A box is not one, or lies outside the image; the message says which.
         """
         pixels = self._read(image)
         pipeline = self._pipeline(detect=True)
         if boxes is not None:
-            faces = [_given(number, box, pixels) for number, box in enumerate(boxes)]
+            faces = read_boxes(boxes, pixels)
             pipeline = replace(pipeline, detector=lambda _: faces)
         return [face.as_dict() for face in _answer(pixels, pipeline).faces]
 
@@ -337,42 +376,19 @@ class EmotionPredictor:
         return replace(self.pipeline, detector=detector, batch_size=batch_size)
 
     def _read(self, image: Picture) -> Image:
-        return read_image(image, channels=self._channels)
+        return read_image(image, channels=self._channels, max_pixels=self._max_pixels)
 
     def _source(self, images: Iterable[Picture]) -> ImageSource:
-        return ImageSource(images, channels=self._channels)
+        several = require_several(images, "for one image use predict_single")
+        return ImageSource(several, channels=self._channels, max_pixels=self._max_pixels)
 
 
 def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
     """The result of one image; what is wrong with it is raised."""
-    result = next(pipeline.results(ImageSource([pixels])))
+    result = next(pipeline.results(ImageSource([pixels], max_pixels=pixels.size)))
     if result.error is not None:
         raise CmaenError(result.error)
     return result
-
-
-def _given(number: int, box: FaceBox | Sequence[float], image: Image) -> FaceBox:
-    """A box of the caller's, which has to touch the image."""
-    if not isinstance(box, FaceBox):
-        try:
-            x, y, width, height = map(float, box)
-            box = FaceBox(x, y, width, height)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"box {number} is not x, y, width, height: {box!r} ({error})") from error
-    height, width = image.shape[:2]
-    if box.x >= width or box.y >= height or box.x + box.width <= 0 or box.y + box.height <= 0:
-        raise ValueError(
-            f"box {number} lies outside the image of {width} x {height} pixels: x {box.x:g}, y {box.y:g}, "
-            f"width {box.width:g}, height {box.height:g}"
-        )
-    return box
-
-
-def _several(images: Iterable[Picture]) -> Iterable[Picture]:
-    """The images, unless they are one."""
-    if isinstance(images, str | bytes | PathLike):
-        raise TypeError("this takes a list of images; for one image use predict_single")
-    return images
 
 
 def _analysed(result: Result) -> AnalysedFrame:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import NamedTuple
 
-from cmaen.errors import OutputError
+from cmaen.errors import OutputError, PredictionError, describe, guard
 from cmaen.inference.annotate import annotate
 from cmaen.inference.pipeline import Pipeline
-from cmaen.inference.readahead import ahead
-from cmaen.inference.sinks import Quit, Sink
+from cmaen.inference.readahead import Weight, ahead
+from cmaen.inference.sinks import Needs, Quit, Sink
 from cmaen.inference.sources import Source
 from cmaen.types import Result
 
 log = logging.getLogger(__name__)
+_PIXELS_WAITING = 32_000_000
 
 
 class Summary(NamedTuple):
@@ -63,7 +65,8 @@ def run(
     seconds = 0.0
     working = _Sinks(sinks)
     size = 1 if source.live else 4
-    results = ahead(pipeline.results(source, keep_images=working.draw), _itself, size=size)
+    made = pipeline.results(source, keep_images=working.needs >= Needs.PIXELS)
+    results = ahead(made, _itself, size=size, weigh=_weight, most=_PIXELS_WAITING)
     try:
         with closing(results):
             try:
@@ -96,16 +99,26 @@ class _Sinks:
         self._failures: list[OutputError] = []
 
     @property
-    def draw(self) -> bool:
-        """Whether one of them needs frames with their faces drawn."""
-        return any(sink.draws for sink in self._working)
+    def needs(self) -> Needs:
+        """What the most demanding of them needs."""
+        return max((sink.needs for sink in self._working), default=Needs.RECORDS)
 
     def write(self, result: Result) -> None:
-        """Hand a result to each; the faces are drawn once for all."""
+        """Hand each what it needs of a result; the faces are drawn once for all."""
         drawn = None
-        if self.draw and result.frame.image is not None:
-            drawn = annotate(result.frame.image, [face.as_dict() for face in result.faces])
-        self._each(lambda sink: sink.write(result, drawn))
+        if self.needs >= Needs.DRAWING and result.frame.image is not None:
+            try:
+                with guard(PredictionError, f"{result.frame.name} cannot be drawn"):
+                    drawn = annotate(result.frame.image, [face.as_dict() for face in result.faces])
+            except PredictionError as error:
+                log.warning("%s", error)
+        record = result if result.frame.image is None else replace(result, frame=replace(result.frame, image=None))
+
+        def write(sink: Sink) -> None:
+            shown = record if sink.needs < Needs.PIXELS else result
+            sink.write(shown, drawn if sink.needs >= Needs.DRAWING else None)
+
+        self._each(write)
         if self._failures and not self._working:
             raise self._failure()
 
@@ -118,20 +131,41 @@ class _Sinks:
     def close(self) -> None:
         """Let go of all."""
         for sink in self._all:
-            sink.close()
+            _let_go(sink)
 
     def _each(self, call: Callable[[Sink], None]) -> None:
         for sink in tuple(self._working):
             try:
                 call(sink)
-            except OutputError as error:  # noqa: PERF203 - each fails alone
+            except Quit:  # noqa: PERF203 - each fails alone
+                raise
+            except Exception as problem:
+                error = OutputError(f"{type(sink).__name__} fails: {describe(problem)}")
+                if isinstance(problem, OutputError):
+                    error = problem
                 log.warning("%s", error)
-                sink.close()
+                log.debug("%s", error, exc_info=problem)
+                _let_go(sink)
                 self._working.remove(sink)
                 self._failures.append(error)
 
     def _failure(self) -> OutputError:
         return OutputError("; ".join(map(str, self._failures)))
+
+
+def _let_go(sink: Sink) -> None:
+    """Close a sink; one that fails keeps the others from nothing."""
+    try:
+        sink.close()
+    except Exception as problem:
+        log.warning("%s cannot be closed: %s", type(sink).__name__, describe(problem))
+
+
+def _weight(result: Result) -> Weight:
+    """The pixels of a result that waits for the sinks."""
+    image = result.frame.image
+    pixels = 0 if image is None else image.shape[0] * image.shape[1]
+    return Weight(pixels, pixels)
 
 
 def _itself(result: Result) -> Result:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmaen.errors import MissingExtraError
 from cmaen.inference.sinks.records import COLUMNS, arrow_schema, kind_of, rows
+from cmaen.several import require_several
 from cmaen.types import EMOTIONS, Result
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ def _table(
     results: Iterable[Result | dict[str, Any]], classes: Sequence[str] | None
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The rows, and the columns that they may have."""
-    if isinstance(results, Result | dict):
-        raise TypeError("this takes a list of results; put the one into a list")
-    records = [result.as_record() if isinstance(result, Result) else result for result in results]
+    several = require_several(results, "put it into a list", of="results")
+    records = [result.as_record() if isinstance(result, Result) else result for result in several]
     if classes is None:
         found = (name for record in records for face in record["faces"] for name in face["probabilities"])
         classes = tuple(dict.fromkeys(found)) or EMOTIONS

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.images import read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
+from cmaen.resources import usable_cores
 from cmaen.serving.batching import Batcher, Embedded
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
@@ -46,7 +46,7 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
     Raises:
         CmaenError: The checkpoint, the detector or the engine cannot be used.
     """
-    cores = settings.cores or os.cpu_count() or 1
+    cores = settings.cores or usable_cores()
     return EmotionPredictor(
         settings.checkpoint,
         detector=settings.detector,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmaen.errors import DetectorError
-from cmaen.inference.detectors.base import OWN, Detector, DetectorOptions
+from cmaen.inference.detectors.base import OWN, Detector, DetectorOptions, bound_opencv
 from cmaen.inference.detectors.centerface import CenterFace
 from cmaen.inference.detectors.haar import Haar
 from cmaen.inference.detectors.yunet import YuNet
@@ -34,6 +34,7 @@ def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threa
     kind, _, model = name.partition(":")
     if kind not in DETECTORS:
         raise DetectorError(f"{kind!r} is not a face detector; choose from {sorted(DETECTORS)}")
+    bound_opencv()
     return DETECTORS[kind](Path(model) if model else None, options, threads)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.errors import ConfigError, DetectorError
+from cmaen.errors import ConfigError, DetectorError, guard
+from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
+from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
 
 _T = TypeVar("_T")
+_FAR, _LARGE = 10, 4
+"""How many times larger than what is searched a picture must be to be searched in tiles, too: with faces, without."""
+_TILE = 4
+"""The side of a tile over that of what is searched."""
+_BETTER = 0.03
+"""How much surer a detector must be of a face of the turned picture."""
+
+log = logging.getLogger(__name__)
 
 
 class Detector(Protocol):
@@ -78,15 +89,22 @@ class Found(NamedTuple):
 class ShrinkingDetector(ABC):
     """A :class:`Detector` that searches the picture made smaller; a subclass says how one is searched.
 
+    Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
+    landmarks of a face that is found so keep their order, and its crop is upright. A picture that is far larger than
+    what is searched, where nothing is found or its faces would be lost, is looked at again in tiles.
+
     Args:
         options: What the caller wants.
         max_side, min_score: What is taken where the options leave it open.
+        sure: The score from which a face is upright for certain; ``None`` where the detector gives no such score, or no
+            landmarks to turn a face by.
     """
 
-    def __init__(self, options: DetectorOptions, *, max_side: int, min_score: float) -> None:
+    def __init__(self, options: DetectorOptions, *, max_side: int, min_score: float, sure: float | None = None) -> None:
         self.max_side = max_side if options.max_side is None else options.max_side
         self.min_score = min_score if options.min_score is None else options.min_score
         self.min_face = options.min_face
+        self.sure = sure
 
     @abstractmethod
     def search(self, image: Image) -> Found:
@@ -94,24 +112,65 @@ class ShrinkingDetector(ABC):
 
     def __call__(self, image: Image) -> list[FaceBox]:
         """See :class:`Detector`."""
-        try:
+        with guard(DetectorError, f"{type(self).__name__} fails on a picture of shape {image.shape}"):
+            height, width = image.shape[:2]
             small = shrunk(image, self.max_side)
-            boxes, scores, landmarks = self.search(small)
-        except Exception as error:  # those of OpenCV and ONNX Runtime share no base
-            raise DetectorError(f"{type(self).__name__} fails on a picture of shape {image.shape}: {error}") from error
-        scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
+            faces = self._searched(small, width, height)
+            if self.sure is not None and max((face.score for face in faces), default=0.0) < self.sure:
+                faces = merge(faces, self._turned(small, width, height, self.sure), better_by=_BETTER)
+            if max(width, height) > self.max_side * (_FAR if faces else _LARGE):
+                faces = self._with_tiles(image, faces)
+        return sorted(
+            (face for face in faces if min(face.width, face.height) >= self.min_face), key=lambda face: -face.area
+        )
+
+    def _searched(self, small: Image, width: int, height: int) -> list[FaceBox]:
+        """The faces that are found in a small picture, in the pixels of the large one of that size."""
+        boxes, scores, landmarks = self.search(small)
+        scale = np.array([width / small.shape[1], height / small.shape[0]])
         boxes = boxes * np.tile(scale, 2)  # [N, 4]
         landmarks = np.empty((len(boxes), 0, 2)) if landmarks is None else landmarks * scale  # [N, 5 or 0, 2]
         finite = np.isfinite(boxes).all(axis=1) & np.isfinite(landmarks).all(axis=(1, 2)) & np.isfinite(scores)
-        shorter = boxes[:, 2:].min(axis=1)
-        usable = np.flatnonzero(finite & (shorter > 0) & (shorter >= self.min_face))
-        usable = usable[np.argsort(-boxes[usable, 2:].prod(axis=1), kind="stable")]
+        usable = finite & (boxes[:, 2:].min(axis=1) > 0)
         return [
-            FaceBox(x, y, width, height, score, tuple((px, py) for px, py in marks) or None)
-            for (x, y, width, height), score, marks in zip(
+            FaceBox(x, y, across, down, score, tuple((px, py) for px, py in marks) or None)
+            for (x, y, across, down), score, marks in zip(
                 boxes[usable].tolist(), scores[usable].tolist(), landmarks[usable].tolist(), strict=True
             )
         ]
+
+    def _turned(self, small: Image, width: int, height: int, sure: float) -> list[FaceBox]:
+        """The faces that are found, and for sure, where the picture is turned; in the pixels of the large one."""
+        found: list[FaceBox] = []
+        for quarters in (2, 1, 3):
+            size = (width, height) if quarters == 2 else (height, width)
+            faces = self._searched(np.ascontiguousarray(np.rot90(small, quarters)), *size)
+            found += [turn_back(face, quarters, width, height) for face in faces if face.score >= sure]
+        return found
+
+    def _with_tiles(self, image: Image, faces: list[FaceBox]) -> list[FaceBox]:
+        """The faces, and those that are found in tiles of the picture."""
+        height, width = image.shape[:2]
+        found: list[FaceBox] = []
+        for tile in cut_tiles(width, height, _TILE * self.max_side):
+            part = image[tile.top : tile.bottom, tile.left : tile.right]
+            inside = self._searched(shrunk(part, self.max_side), part.shape[1], part.shape[0])
+            found = merge(found, place(inside, tile, width, height))
+        merged = merge(faces, found)
+        if len(merged) > len(faces):
+            log.warning(
+                "a picture of %d x %d pixels is far larger than the %d that are searched, so it was searched in tiles "
+                "as well, and faces were found that would have been lost: %d in place of %d",
+                *(width, height, self.max_side, len(merged), len(faces)),
+            )
+        return merged
+
+
+def bound_opencv() -> None:
+    """Let OpenCV, whose threads belong to the whole process, start no more of them than there are cores to use."""
+    cores = usable_cores()
+    if cv2.getNumThreads() > cores:
+        cv2.setNumThreads(cores)
 
 
 class Pool(Generic[_T]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
@@ -14,17 +15,33 @@ class Quit(Exception):  # noqa: N818 - nothing is wrong
     """Somebody who watches has seen enough."""
 
 
+class Needs(IntEnum):
+    """What a sink takes of each result, each more than the one before. What no sink needs is not kept."""
+
+    RECORDS = 0
+    """The answers; such a sink may keep all results, for they come without pixels."""
+    PIXELS = 1
+    """The answers and the frame; it must let go of the frame once it is written."""
+    DRAWING = 2
+    """These, and the frame with its faces drawn."""
+
+
 class Sink(Protocol):
     """Takes results as they come. Making one checks all that can be checked before the first result.
 
     Attributes:
-        draws: Whether it needs the frames with their faces drawn.
+        needs: What it takes of each result, see :class:`Needs`.
     """
 
-    draws: bool
+    needs: Needs
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """Take one result, and the frame with its faces drawn, RGB uint8 [H, W, 3], if there is one.
+        """Take one result.
+
+        Args:
+            result: Without pixels for a sink that needs records alone.
+            drawn: The frame with its faces drawn, RGB uint8 [H, W, 3]; ``None`` for a sink that needs no drawing, and
+                where the frame could not be read.
 
         Raises:
             OutputError: It cannot be written, and nothing after it can.
@@ -77,4 +94,4 @@ def sink_class(kind: str) -> Callable[..., Sink]:
     return found
 
 
-__all__ = ["SINKS", "Quit", "Sink", "sink_class"]
+__all__ = ["SINKS", "Needs", "Quit", "Sink", "sink_class"]

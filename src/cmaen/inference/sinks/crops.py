@@ -10,6 +10,7 @@ from cmaen.errors import OutputError
 from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
+from cmaen.inference.sinks import Needs
 from cmaen.inference.sinks.pictures import path_of
 from cmaen.preprocessing import CropSpec
 from cmaen.types import Image, Result
@@ -29,7 +30,7 @@ class CropSink:
         every: All faces of a picture, or the largest alone.
     """
 
-    draws = True
+    needs = Needs.PIXELS
 
     def __init__(self, target: Path, *, root: Path, spec: CropSpec, every: bool = False) -> None:
         self._target, self._root = target, path_of(printable(root))

@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
 from cmaen.images import printable
+from cmaen.inference.sinks import Needs
 from cmaen.types import Image, Result
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class PictureSink:
         OutputError: The suffix of a picture file names no picture format, or the place cannot be written.
     """
 
-    draws = True
+    needs = Needs.DRAWING
 
     def __init__(self, target: Path, *, root: Path | None = None) -> None:
         kind = PILImage.registered_extensions().get(target.suffix.lower())

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import check_place, replacing, unwritable
+from cmaen.inference.sinks import Needs
 from cmaen.types import EMOTIONS, Image, Result
 
 COLUMNS = (
@@ -51,7 +52,7 @@ class RecordSink:
         MissingExtraError: Parquet needs an extra.
     """
 
-    draws = False
+    needs = Needs.RECORDS
 
     def __init__(
         self,

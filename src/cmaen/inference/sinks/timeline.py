@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
+from cmaen.inference.sinks import Needs
 from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
 
 BINS = 1024
@@ -29,7 +30,7 @@ class TimelineSink:
         OutputError: The suffix names no format that can be drawn, or the place cannot be written.
     """
 
-    draws = False
+    needs = Needs.RECORDS
 
     def __init__(self, path: Path) -> None:
         formats = FigureCanvasBase.get_supported_filetypes()

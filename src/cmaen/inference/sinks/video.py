@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from cmaen.errors import OutputError
 from cmaen.files import replacing, unwritable
+from cmaen.inference.sinks import Needs
 from cmaen.types import Image, Result
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
@@ -54,7 +55,7 @@ class VideoSink:
         OutputError: The suffix names no container, or the file cannot be written.
     """
 
-    draws = True
+    needs = Needs.DRAWING
 
     def __init__(self, path: Path, timing: Timing) -> None:
         if path.suffix.lower() not in CODECS:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cmaen.errors import OutputError, VideoError
-from cmaen.inference.sinks import Quit
+from cmaen.inference.sinks import Needs, Quit
 from cmaen.types import Image, Result
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on the standard output
@@ -27,7 +27,7 @@ class WindowSink:
         VideoError: There is no display.
     """
 
-    draws = True
+    needs = Needs.DRAWING
 
     def __init__(self) -> None:
         try:

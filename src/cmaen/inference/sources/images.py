@@ -8,8 +8,8 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from cmaen.errors import CmaenError, ImageError
-from cmaen.images import MAX_PIXELS, Channels, is_image_name, printable, read_image
+from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
+from cmaen.images import MAX_PIXELS, Channels, is_image_name, name_of, printable, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.sources import Pending
 from cmaen.types import Frame
@@ -23,19 +23,27 @@ class ImageSource:
     Args:
         images: The pictures.
         channels: The order of those of arrays.
+        max_pixels: Larger pictures are refused.
     """
 
     moving = False
     live = False
 
-    def __init__(self, images: Iterable[Picture], *, channels: Channels = "rgb") -> None:
+    def __init__(self, images: Iterable[Picture], *, channels: Channels = "rgb", max_pixels: int = MAX_PIXELS) -> None:
         self._images = images
+        self._max_pixels = max_pixels
         self._channels = channels
 
     def __iter__(self) -> Iterator[Pending]:
         for index, image in enumerate(self._images):
-            name = printable(image) if isinstance(image, str | os.PathLike) else ""
-            yield partial(read_frame, index, name, partial(_same, image), channels=self._channels)
+            yield partial(
+                read_frame,
+                index,
+                name_of(image),
+                partial(_same, image),
+                max_pixels=self._max_pixels,
+                channels=self._channels,
+            )
 
     def count(self) -> int | None:
         """As many as there are in a list; not known of an iterator."""
@@ -51,6 +59,7 @@ class FolderSource:
     Args:
         root: The folder.
         without: Printable paths that are left out, like those a stopped run has done.
+        max_pixels: Larger pictures are refused.
 
     Raises:
         CmaenError: The folder cannot be read, or holds no file whose name is an image's.
@@ -59,15 +68,16 @@ class FolderSource:
     moving = False
     live = False
 
-    def __init__(self, root: Path, *, without: Container[str] = ()) -> None:
+    def __init__(self, root: Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
         self.root = root
+        self._max_pixels = max_pixels
         self.without = without
         if next(images_in(root), None) is None:
             raise CmaenError(f"{root} holds no file whose name is an image's")
 
     def __iter__(self) -> Iterator[Pending]:
         for index, path in enumerate(self.names()):
-            yield partial(read_frame, index, printable(path), partial(_same, path))
+            yield partial(read_frame, index, printable(path), partial(_same, path), max_pixels=self._max_pixels)
 
     def names(self) -> Iterator[str]:
         """The paths themselves."""
@@ -91,9 +101,11 @@ def read_frame(
 ) -> Frame:
     """A frame with its pixels, or with what is wrong with them."""
     try:
-        return Frame(index, name, read_image(fetch(), max_pixels=max_pixels, channels=channels))
-    except ImageError as error:
-        return Frame(index, name, error=f"{type(error).__name__}: {error}")
+        with guard(UnreadableImageError, "the image cannot be fetched"):
+            source = fetch()
+        return Frame(index, name, read_image(source, max_pixels=max_pixels, channels=channels))
+    except CmaenError as error:
+        return Frame(index, name, error=describe(error))
 
 
 def images_in(folder: Path) -> Iterator[Path]:
