@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("imblearn")
+pytest.importorskip("sklearn")
 
 from cmaen.data.balancing import METHODS, balance, sheet
 from cmaen.data.faces import load_faces

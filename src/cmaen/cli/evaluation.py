@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 def test(
     data: Data = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="validation, test, both with a comma, or inner (the tenth of Training that data.inner_validation "
-            "holds out)."
+            "holds out). Default: validation; test where the data have a test split and no validation split."
         ),
-    ] = "validation",
+    ] = None,
     checkpoint: Checkpoint = None,
     output: Annotated[
         Path | None,
@@ -115,7 +115,7 @@ def test(
     subsets: dict[str, FaceSet] = {}
     if without_copies or output is not None:
         try:
-            subsets = _without_copies(faces, card, data)
+            subsets = _without_copies(faces, card, data, split)
         except SplitError as error:
             if without_copies:
                 raise
@@ -199,7 +199,7 @@ def calibrate(
     faces = load_for(card, data, Split.VALIDATION)
     copies = "without"
     try:
-        faces = _without_copies(faces, card, data)["without near copies"]
+        faces = _without_copies(faces, card, data, Split.VALIDATION.folder)["without near copies"]
     except SplitError as error:
         copies = "with"
         typer.echo(f"copies are not left out: {error}", err=True)
@@ -305,14 +305,24 @@ def benchmark(
         write_text(output, json.dumps(values, indent=2) + "\n")
 
 
-def _load_split(card: Card, data: Path, name: str) -> FaceSet:
+def _load_split(card: Card, data: Path, name: str | None) -> FaceSet:
+    """The faces of a split by its name on the command line; of the one that is to be measured, if there is no name."""
     from cmaen.data.drawing import inner_split
-    from cmaen.data.faces import load_for
+    from cmaen.data.faces import load_for, measured_split
     from cmaen.data.splits import Split
 
-    if name.strip().lower() == "inner":
+    if name is None:
+        split = measured_split(data)
+        if split is Split.TEST:
+            typer.echo(f"{data} has no validation split: its test split is measured", err=True)
+        return load_for(card, data, split)
+    if _is_inner(name):
         return inner_split(load_for(card, data, Split.TRAIN))[1]
     return load_for(card, data, Split.parse(name))
+
+
+def _is_inner(name: str | None) -> bool:
+    return name is not None and name.strip().lower() == "inner"
 
 
 def _measure_perceived(
@@ -388,17 +398,20 @@ def _measure_photographs(
     return found
 
 
-def _without_copies(faces: FaceSet, card: Card, data: Path) -> dict[str, FaceSet]:
+def _without_copies(faces: FaceSet, card: Card, data: Path, split: str | None) -> dict[str, FaceSet]:
     """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
 
     Raises:
         SplitError: The data hold no Training, or nothing else.
     """
+    from cmaen.data.drawing import inner_split
     from cmaen.data.faces import load_for
     from cmaen.data.leakage import without_copies
     from cmaen.data.splits import Split
 
     training = load_for(card, data, Split.TRAIN)
+    if _is_inner(split):
+        training, _ = inner_split(training)
     subsets = {
         f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
         for kind in ("exact", "near")

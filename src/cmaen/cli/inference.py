@@ -189,6 +189,7 @@ def crop(
     output_dir: Annotated[Path, typer.Option(help="Folder for the faces, of the same shape.")],
     every: Annotated[bool, typer.Option("--every", help="All faces of a photograph, not the largest alone.")] = False,
     detector: DetectorName = "yunet",
+    detector_side: DetectorSide = None,
     min_score: MinScore = None,
     min_face: MinFace = 0.0,
     checkpoint: Checkpoint = None,
@@ -203,7 +204,7 @@ def crop(
     from cmaen.inference.sources import open_source
 
     folder = checkpoint or shipped_checkpoint()
-    options = DetectorOptions(min_score=min_score, min_face=min_face)
+    options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
     pipeline = _pipeline("auto", folder, detector, options, batch_size=32, smoothing=0.0, threshold=0.0, threads=1)
     crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
     with closing(open_source("folder", str(input_dir))) as source:

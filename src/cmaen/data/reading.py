@@ -14,10 +14,10 @@ from cmaen.types import EMOTIONS
 
 SIDE = 48
 """Pixels that faces of different sizes are brought to, if nobody says otherwise: FER2013's."""
-MAX_FILE = 16 * 2**20
+MAX_FILE = 64 * 2**20
 """Bytes of an image in a zip; larger ones are left out, for a small zip can hold files of any size."""
 MAX_PIXELS = 2048 * 2048
-"""Of an image, which is a face; larger ones are left out."""
+"""Of an image that is kept as it is; a larger one, like a portrait from a camera, is reduced when it is read."""
 MAX_TOTAL = 8 * 2**30
 """Pixels of a split, which is held in memory, at a byte each."""
 MAX_UNREADABLE = 100_000
@@ -37,7 +37,7 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
         split: Of them all.
         entries: See :data:`Entries`.
         classes: That the labels are indices into.
-        side: Pixels that all faces are brought to, if they differ in size.
+        side: Pixels that all faces are brought to, if they differ in size, are not square or are photographs.
 
     Raises:
         DataError: The faces take too much memory, or too many cannot be read.
@@ -55,6 +55,8 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
             if len(unreadable) > MAX_UNREADABLE:
                 raise DataError(f"more than {MAX_UNREADABLE:,} images are unreadable, as {unreadable[0]}") from error
             continue
+        if image.shape[0] * image.shape[1] > MAX_PIXELS or image.shape[0] != image.shape[1]:
+            image = resize(image, side)
         if not mixed and images and image.shape != images[0].shape:
             mixed, images = True, [resize(before, side) for before in images]
         image = resize(image, side) if mixed else image

@@ -11,6 +11,7 @@ from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.pictures import path_of
+from cmaen.naming import Names
 from cmaen.preprocessing import CropSpec
 from cmaen.types import Image, Result
 
@@ -21,6 +22,8 @@ class CropSink:
     """Writes the faces of each picture of a folder as PNG, to the same place in another folder.
 
     ``a/photo.jpg`` becomes ``a/photo.png``; further faces, from the second largest on, ``a/photo-1.png`` and so on.
+    Where another face has the name already, like that of ``a/photo.webp``, digits are added, see
+    :class:`cmaen.naming.Names`.
 
     Args:
         target: The other folder.
@@ -34,6 +37,7 @@ class CropSink:
     def __init__(self, target: Path, *, root: Path, spec: CropSpec, every: bool = False) -> None:
         self._target, self._root = target, path_of(printable(root))
         self._spec, self._every = spec, every
+        self._names = Names()
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
@@ -41,11 +45,12 @@ class CropSink:
         image = result.frame.image
         if image is None:
             return
-        place = path_of(result.frame.name).relative_to(self._root)
+        place = Path(printable(path_of(result.frame.name).relative_to(self._root)))
         for number, face in enumerate(result.faces if self._every else result.faces[:1]):
             name = f"{place.stem}-{number}.png" if number else f"{place.stem}.png"
+            target = self._target / self._names.place((*place.parts[:-1], name), f"{number}/{place}")
             try:
-                with replacing(self._target / place.with_name(name)) as temporary:
+                with replacing(target) as temporary:
                     temporary.write_bytes(png(crop_face(image, face.face, self._spec)))
             except OutputError as error:
                 self._failures += 1
