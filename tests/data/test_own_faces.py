@@ -17,6 +17,7 @@ from cmaen.data.faces import by_column, load_faces
 from cmaen.data.labelling import ALL, Labelling
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError, SplitError
+from cmaen.preprocessing import resize
 from cmaen.types import EMOTIONS
 from tests.test_cli import cmaen
 
@@ -86,12 +87,12 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     with caplog.at_level(logging.WARNING):
         faces = load_faces(path, Split.TRAIN, colour=True)
     assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
-    assert np.array_equal(faces.images[0], picture[5:35, 10:30])
+    assert np.array_equal(faces.images[0], resize(picture[5:35, 10:30], 48))
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
     assert "1 images stand in no split" in caplog.text
     assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
     assert len(load_faces(path, Split.VALIDATION)) == 1
-    path.write_text("file,emotion\na,b\n")
+    path.write_text("where,what\na,b\n")
     with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):
         load_faces(path, Split.TRAIN)
 

@@ -10,7 +10,7 @@ from cmaen.errors import OutputError
 from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
-from cmaen.inference.sinks.pictures import path_of
+from cmaen.inference.sinks.pictures import path_of, same_file
 from cmaen.naming import Names
 from cmaen.preprocessing import CropSpec
 from cmaen.types import Image, Result
@@ -30,11 +30,16 @@ class CropSink:
         root: The folder that the pictures come from.
         spec: How large a crop is against the face's box.
         every: All faces of a picture, or the largest alone.
+
+    Raises:
+        OutputError: Both folders are the same.
     """
 
     draws = True
 
     def __init__(self, target: Path, *, root: Path, spec: CropSpec, every: bool = False) -> None:
+        if same_file(target, root):
+            raise OutputError(f"{target} is the folder of the pictures themselves; choose another folder for the faces")
         self._target, self._root = target, path_of(printable(root))
         self._spec, self._every = spec, every
         self._names = Names()

@@ -49,7 +49,7 @@ class PictureSink:
             return
         source = path_of(result.frame.name)
         target = self._target if self._root is None else self._place_of(source.relative_to(self._root))
-        if _same(target, source):
+        if same_file(target, source) or (self._root is not None and same_file(self._target, self._root)):
             log.warning("%s is the image itself; choose another place for the annotated picture", target)
             return
         try:
@@ -87,7 +87,7 @@ def path_of(name: str) -> Path:
     return Path(os.fsdecode(name.encode()))
 
 
-def _same(one: Path, other: Path) -> bool:
+def same_file(one: Path, other: Path) -> bool:
     """Whether both are there, and the same file."""
     try:
         return one.samefile(other)
