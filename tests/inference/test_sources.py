@@ -168,8 +168,12 @@ def test_an_address_of_any_storage() -> None:
     pending = list(source)
     memory.rm("/faces", recursive=True)
     assert all("ImageNotFoundError" in str(frame().error) for frame in pending)
-    with pytest.raises(CmaenError, match="holds no image"):
+    with pytest.raises(CmaenError, match="there is no such folder"):
         open_source("address", "memory://faces")
+    memory.pipe("/faces/notes.txt", b"none")
+    with pytest.raises(CmaenError, match=r"holds no image; left out: 1 other file \(\.txt\)"):
+        open_source("address", "memory://faces")
+    memory.rm("/faces", recursive=True)
     with pytest.raises(CmaenError, match="s4://faces cannot be read"):
         open_source("address", "s4://faces")
 

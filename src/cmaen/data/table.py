@@ -84,8 +84,8 @@ def rows_of(path: Path) -> list[Row]:
         whole = _WHOLE.fullmatch(values["label"])  # pandas writes 3.0 where a column of numbers has a gap
         values["label"] = whole.group(1) if whole else values["label"]
         boxed = any(values.get(key) for key in boxes)
-        name = f"{values['path']} (row {number})" if boxed else values["path"]
-        rows.append(Row(name, values, boxed))
+        name = values["path"].replace("\\", "/")  # Windows writes the one, and reads both
+        rows.append(Row(f"{name} (row {number})" if boxed else name, values, boxed))
     names = make_unique([row.name for row in rows])
     return [row._replace(name=name) for row, name in zip(rows, names, strict=True)]
 

@@ -45,13 +45,11 @@ class AddressSource:
         self._root = root
         try:
             self._system, self._folder = fsspec.core.url_to_fs(root)
-            found = self._system.exists(self._folder)
         except Exception as error:  # each storage has errors of its own
             raise CmaenError(f"{root} cannot be read: {printable(str(error))}") from error
         left_out = LeftOut()
         if next(self._addresses(left_out), None) is None:
-            missing = "" if found else "; there is no such folder"
-            raise CmaenError(f"{root} holds no image" + (f"; left out: {left_out}" if left_out else missing))
+            raise CmaenError(f"{root} holds no image" + (f"; left out: {left_out}" if left_out else ""))
 
     def __iter__(self) -> Iterator[Pending]:
         for index, address in enumerate(self.names()):
@@ -82,6 +80,8 @@ class AddressSource:
         try:
             found = sorted((str(entry["name"]).rstrip("/"), entry["type"]) for entry in self._system.ls(folder, True))
         except Exception as error:  # each storage has errors of its own
+            if not depth and isinstance(error, FileNotFoundError):
+                raise CmaenError(f"{self._root} cannot be read: there is no such folder") from error
             if not depth:
                 raise CmaenError(f"{self._root} cannot be read: {printable(str(error))}") from error
             left_out.add(CLOSED)
