@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*\x7f]')
 """What Windows takes in no name."""
@@ -29,7 +30,7 @@ class Names:
         self._files: dict[int, int] = {}  # what is at a place, by hashes of both
         self._folders: set[int] = set()
 
-    def place(self, wanted: Sequence[str], identity: str) -> PurePosixPath:
+    def place(self, wanted: Sequence[str], identity: str) -> Path:
         """A relative path that no file of another identity has, or is a folder of.
 
         Args:
@@ -49,7 +50,7 @@ class Names:
         for path in _near(place, name, _digits(identity)):
             key = _key(path)
             if key not in self._folders and self._files.setdefault(key, own) == own:
-                return path
+                return Path(os.fsdecode(str(path).encode()))  # also where file names are not UTF-8
         raise AssertionError  # there is no end of them
 
 

@@ -94,7 +94,7 @@ def enhance_folder(
     files = list(list_images(source, left_out))
     if not files:
         raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
-    places = {path: Path(names.place(*_wanted(path.relative_to(source)))) for path in files}
+    places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
