@@ -166,11 +166,11 @@ def sniff(head: bytes) -> str | None:
         return "PNG"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    if head.startswith((b"II*\0", b"MM\0*")):
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "TIFF"
     if head[:2] == b"BM" and head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS:
         return "BMP"
-    if head[:2] in (b"P5", b"P6") and head[2:3].isspace() and (head[3:4].isdigit() or head[3:4] == b"#"):
+    if head[:2] in (b"P4", b"P5", b"P6") and head[2:3].isspace() and (head[3:4].isdigit() or head[3:4] == b"#"):
         return "PPM"
     if head[:4] == b"RIFF" and len(head) >= 12:
         return {b"WEBP": "WEBP", b"AVI ": "video"}.get(head[8:12])
