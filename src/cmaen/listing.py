@@ -28,7 +28,7 @@ def _suffixes(names: str) -> frozenset[str]:
 _RUBBISH = frozenset(
     {
         *(".ds_store", "__macosx", ".appledouble", ".spotlight-v100", ".fseventsd", ".trashes", ".trash"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "@eadir"),
+        *("thumbs.db", "ehthumbs.db", "icon\r", "desktop.ini", "$recycle.bin", "system volume information", "@eadir"),
         *(".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".hg", ".cache", ".thumbnails", ".directory"),
         *(".gitignore", ".gitattributes", ".gitkeep", ".enhanced.jsonl"),
     }

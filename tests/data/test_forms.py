@@ -101,11 +101,13 @@ def test_linked_class_folders_are_read(tmp_path: Path) -> None:
     assert load_faces(root, Split.TEST).counts() | {"sad": 3, "happy": 4} == load_faces(root, Split.TEST).counts()
 
 
-def test_files_without_a_suffix_are_read(tmp_path: Path) -> None:
+def test_files_without_a_suffix_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(4):
         save(tmp_path / "test" / "sad" / f"face{number}", number)
     assert len(load_faces(tmp_path, Split.TEST)) == 4
+    write(tmp_path, {"test/sad/broken.png": b"text"})
     assert len(load_unlabelled(tmp_path, 24)) == 4
+    assert "1 unreadable images left out, the first: test/sad/broken.png" in caplog.text
     assert len(load_colour_faces([tmp_path], held_out=False)) == 4  # none of these names is held out
 
 
@@ -223,6 +225,22 @@ def test_a_csv_that_breaks_in_its_middle_is_named(content: bytes, tmp_path: Path
     path.write_bytes(content)
     with pytest.raises(DataError):
         load_faces(path, Split.TRAIN)
+
+
+def test_a_path_that_no_system_takes_costs_no_other_face(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    path = tmp_path / "faces.csv"
+    rows = [
+        "path,label,split",
+        "a.png,sad,test",
+        f"{'x' * 5000}.png,sad,test",
+        f"{'y' * 300}\\z.png,sad,test",
+        "..,sad,test",
+    ]
+    path.write_text("\n".join([*rows, ",sad,test", "data:,sad,test"]))
+    faces = load_faces(path, Split.TEST)
+    assert faces.names == ("a.png",)
+    assert len(faces.unreadable) == 5
 
 
 def test_a_split_of_which_nothing_could_be_read_says_why(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_names_and_classes() -> None:
     assert Labelling.of(["joy", "happy"], ALL).classes == ("happy", "joy")
 
 
-def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
+def test_faces_by_a_column_of_their_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "faces.csv"
     with path.open("w", newline="") as file:
@@ -147,6 +147,7 @@ def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
     faces = load_faces(path, Split.VALIDATION)
     groups = by_column(faces, path, "age")
     assert {name: len(group) for name, group in groups.items()} == {"old": 4, "young": 4}
+    assert "4 of 12 faces have no value in the column age" in caplog.text
     assert groups["old"].names == ("0.png", "3.png", "6.png", "9.png")
     for where, column in ((path, "gender"), (tmp_path, "age"), (path, "split ")):
         with pytest.raises(DataError, match="column"):

@@ -91,8 +91,6 @@ def load_faces(
         raise DataError(
             f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"
         )
-    if faces.unreadable:
-        log.warning("%d unreadable images left out, the first: %s", len(faces.unreadable), faces.unreadable[0])
     return faces
 
 
@@ -135,6 +133,8 @@ def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
         raise DataError(f"{path} has no column {column!r}; there is {', '.join(columns_of(path))}")
     values = {row.name: row.values[column] for row in rows_of(path)}
     found = np.array([values.get(name, "") for name in faces.names])
+    if lacking := int((found == "").sum()):
+        log.warning("%d of %d faces have no value in the column %s and are in no group", lacking, len(faces), column)
     groups = {value: faces.select(found == value) for value in sorted(set(found.tolist()) - {""})}
     if not groups:
         raise DataError(f"no face has a value in the column {column!r} of {path}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,8 @@ MAX_TOTAL = 8 * 2**30
 MAX_UNREADABLE = 100_000
 """Images of a split that are left out, each with its reason; a set with more is another file."""
 _LONGEST_REASON = 300
+
+log = logging.getLogger(__name__)
 
 Face = tuple[int, NDArray[np.uint8]]
 """A label and its image, uint8 [H, W], or [H, W, 3] where colour is kept."""
@@ -50,7 +54,7 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
     for name, read in entries:
         try:
             label, image = read()
-        except (CmaenError, ValueError, OverflowError) as error:
+        except (CmaenError, ValueError, OverflowError, cv2.error) as error:
             unreadable.append(f"{name}: {error}"[:_LONGEST_REASON])
             if len(unreadable) > MAX_UNREADABLE:
                 raise DataError(f"more than {MAX_UNREADABLE:,} images are unreadable, as {unreadable[0]}") from error
@@ -67,6 +71,8 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
         images.append(image)
         labels.append(label)
         names.append(name)
+    if unreadable and images:  # of none at all the caller says why
+        log.warning("%d unreadable images left out, the first: %s", len(unreadable), unreadable[0])
     pixels = np.stack(images) if images else np.empty((0, side, side), np.uint8)
     return FaceSet(
         split, pixels, np.array(labels, np.int64), tuple(names), unreadable=tuple(unreadable), classes=classes
