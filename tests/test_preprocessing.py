@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from cmaen.preprocessing import CropSpec, PreprocessSpec
+from cmaen.preprocessing import CropSpec, PreprocessSpec, to_grey
 
 
 def test_shape_dtype_and_normalisation() -> None:
@@ -70,3 +70,13 @@ def test_the_arithmetic_is_that_of_the_shipped_figures_to_the_bit() -> None:
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))
     assert np.array_equal(spec(list(faces)), faces[:, None].astype(np.float32) * (1 / (255 * std)) - mean / std)
     assert {values.dtype for values in spec.scale_and_shift} == {np.dtype(np.float32)}
+
+
+def test_grey_is_made_one_way_and_keeps_what_is_grey() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(to_grey(np.dstack([levels] * 3)), levels)
+    colour = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    spec = PreprocessSpec(image_size=64, source_size=None)
+    assert np.array_equal(spec([colour]), spec([to_grey(colour)]))
+    luma = colour @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(to_grey(colour) - luma).max() < 1

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
-GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601 luma, the one FER2013 was made with."""
-
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
@@ -95,11 +92,16 @@ class PreprocessSpec:
     def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
         if self.grey and crop.ndim == 3:
-            crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+            crop = to_grey(crop)
         if self.source_size is not None and min(crop.shape[:2]) > self.source_size:
             crop = resize(crop, self.source_size)
         pixels = resize(crop.astype(np.float32), self.image_size)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 [H, W, 3] to grey [H, W]: ITU-R BT.601 luma, the one FER2013 was made with."""
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def resize(pixels: NDArray[_Pixel], side: int) -> NDArray[_Pixel]:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
-pytest.importorskip("imblearn")
+pytest.importorskip("sklearn")
 
 from cmaen.data.balancing import METHODS, balance, sheet
 from cmaen.data.faces import load_faces
@@ -99,6 +102,51 @@ def test_the_sheet_shows_made_faces_alone() -> None:
     row = page[3 * 12 : 4 * 12]  # happy has more than enough
     assert not row.any()
     assert page[12:24, :60].any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_made_faces_take_no_more_memory_than_a_block_of_them(method: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 40)
+    images = rng.integers(0, 256, (280, 64, 64, 3), np.uint8)
+    large = FaceSet(Split.TRAIN, images, labels, tuple(f"{number}.png" for number in range(280)))
+    tracemalloc.start()
+    balanced = balance(large, target=400, method=method, seed=0)
+    count = sum(len(block) for block in balanced.blocks())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == len(balanced) == 2800
+    assert most < images.nbytes * 10  # as they are and once more in float32 it would be 50 times
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_blocks_are_the_whole(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = balance(faces(), target=25, method=method, seed=3)
+    assert np.array_equal(whole.made.block(1), whole.faces.images[len(whole.kept) :][64:128])
+    with_votes = replace(faces(), votes=np.ones((69, 10), np.uint8))
+    votes = balance(with_votes, target=12, method=method, seed=3).faces.votes
+    assert votes is not None
+    assert len(votes) == 7 * 12
+    assert (votes.sum(axis=1) == 0).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_csv_with_folders_for_each_person_loses_no_face(method: str, tmp_path: Path) -> None:
+    rows, rng = ["path;label;split"], np.random.default_rng(0)
+    for person in range(4):
+        for number, emotion in enumerate(EMOTIONS):
+            path = tmp_path / f"person{person}" / f"{number % 3}.{('png', 'bmp')[number % 2]}"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).save(path)
+            rows.append(f"person{person}\\{path.name};{emotion};{'train' if person < 3 else 'Testing'}")
+    (tmp_path / "faces.csv").write_text("\n".join(rows))
+    text = cmaen(
+        *("balance", "--input-dir", tmp_path / "faces.csv", "--output-dir", tmp_path / "b"),
+        *("--method", method, "--target", 5, "--colour"),
+    )
+    assert "35 faces" in text
+    assert len(list((tmp_path / "b" / "test").rglob("*.png"))) == 7
+    assert len(list((tmp_path / "b" / "train").rglob("*.png"))) == 35
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,6 +17,7 @@ from cmaen.data.faces import by_column, load_faces
 from cmaen.data.labelling import ALL, Labelling
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError, SplitError
+from cmaen.preprocessing import resize
 from cmaen.types import EMOTIONS
 from tests.test_cli import cmaen
 
@@ -86,12 +87,12 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     with caplog.at_level(logging.WARNING):
         faces = load_faces(path, Split.TRAIN, colour=True)
     assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
-    assert np.array_equal(faces.images[0], picture[5:35, 10:30])
+    assert np.array_equal(faces.images[0], resize(picture[5:35, 10:30], 48))
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
     assert "1 images stand in no split" in caplog.text
     assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
     assert len(load_faces(path, Split.VALIDATION)) == 1
-    path.write_text("file,emotion\na,b\n")
+    path.write_text("where,what\na,b\n")
     with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):
         load_faces(path, Split.TRAIN)
 
@@ -134,7 +135,7 @@ def test_names_and_classes() -> None:
     assert Labelling.of(["joy", "happy"], ALL).classes == ("happy", "joy")
 
 
-def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
+def test_faces_by_a_column_of_their_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "faces.csv"
     with path.open("w", newline="") as file:
@@ -146,6 +147,7 @@ def test_faces_by_a_column_of_their_csv(tmp_path: Path) -> None:
     faces = load_faces(path, Split.VALIDATION)
     groups = by_column(faces, path, "age")
     assert {name: len(group) for name, group in groups.items()} == {"old": 4, "young": 4}
+    assert "4 of 12 faces have no value in the column age" in caplog.text
     assert groups["old"].names == ("0.png", "3.png", "6.png", "9.png")
     for where, column in ((path, "gender"), (tmp_path, "age"), (path, "split ")):
         with pytest.raises(DataError, match="column"):

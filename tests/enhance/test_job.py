@@ -65,6 +65,27 @@ def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_p
     assert len(manifest["sources"]["angry/1.png"]) == 64
 
 
+class Picky(Doubles):
+    """A step that cannot take narrow pictures, as networks with padding cannot."""
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        if min(faces.shape[1:3]) < 8 or (faces == 255).all(axis=(1, 2, 3)).any():
+            raise RuntimeError("Padding size should be less than the corresponding input dimension")
+        return super().__call__(faces)
+
+
+def test_a_picture_that_fails_in_the_chain_costs_no_other(source: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 4)).save(source / "angry" / "narrow.png")
+    Image.new("RGB", (12, 12), "white").save(source / "angry" / "like_the_others.png")
+    done = enhance_folder(source, tmp_path / "out", [Picky()], batch_size=16)
+    assert done.images == 10
+    assert set(done.errors) == {"sad/cut.jpg", "angry/narrow.png", "angry/like_the_others.png"}
+    assert "48 x 4 pixels" in done.errors["angry/narrow.png"]
+    assert set(json.loads((tmp_path / "out" / MANIFEST).read_text())["errors"]) == set(done.errors)
+    again = enhance_folder(source, tmp_path / "out", [Picky()], batch_size=16)
+    assert again == Enhanced(10, 10, done.errors)
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_run_that_is_stopped_goes_on(cut: bool, source: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -99,8 +120,13 @@ def test_an_image_that_changed_is_made_again(source: Path, tmp_path: Path) -> No
 
 def test_names_that_would_meet_and_places_that_are_refused(source: Path, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((12, 12, 3), np.uint8)).save(source / "angry" / "1.png")
+    Image.fromarray(np.full((12, 12, 3), 9, np.uint8)).save(source / "angry" / "1.WEBP", lossless=True)
     done = enhance_folder(source, tmp_path / "out", [Doubles()])
-    assert "would be written over" in done.errors["angry/1.png"]
+    assert (done.images, list(done.errors)) == (12, ["sad/cut.jpg"])
+    made = {path: np.asarray(Image.open(path))[0, 0, 0] for path in (tmp_path / "out" / "angry").glob("1*.png")}
+    assert len(made) == 3
+    assert {0, 9} < set(made.values())
+    assert enhance_folder(source, tmp_path / "out", [Doubles(batches=0)]).reused == 12
     with pytest.raises(ConfigError, match="another chain or of other weights"):
         enhance_folder(source, tmp_path / "out", [Doubles("v")])
     with pytest.raises(ConfigError, match="lies in"):

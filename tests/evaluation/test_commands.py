@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
@@ -15,7 +16,10 @@ pytest.importorskip("jinja2")
 from cmaen.card import read_card
 from cmaen.cli.evaluation import calibrate
 from cmaen.cli.evaluation import test as measure
+from cmaen.cli.splits import load_split, without_copies_of
+from cmaen.data.splits import Split
 from cmaen.errors import SplitError
+from tests.test_cli import cmaen
 
 
 @pytest.fixture
@@ -64,3 +68,58 @@ def test_a_split_of_copies_alone(
         file.rename(file.with_name(file.name.replace("PublicTest", "Training")))
     calibrate(data=alone, checkpoint=folder)
     assert "every face of PublicTest has a copy in Training" in capsys.readouterr().err
+
+
+@pytest.fixture
+def plain(fer_tree: Path, tmp_path: Path) -> Path:
+    """A tree of train and test whose files have no official prefixes."""
+    for split in ("train", "test"):
+        for file in sorted((fer_tree / split).rglob("*.png")):
+            target = tmp_path / "plain" / split / file.parent.name / file.name.partition("_")[2]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    return tmp_path / "plain"
+
+
+def test_without_a_validation_split_the_test_split_is_measured(
+    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure(data=plain, checkpoint=checkpoint)
+    said = capsys.readouterr()
+    assert "no validation split: its test split is measured" in said.err
+    assert "14 faces" in said.out
+    measure(data=plain, checkpoint=checkpoint, split="validation")
+    assert "7 faces" in capsys.readouterr().out
+
+
+def test_that_validation_is_drawn_is_said_without_being_asked(plain: Path, checkpoint: Path) -> None:
+    said = cmaen("test", "--data", plain, "--checkpoint", checkpoint, "--split", "validation")
+    assert "there is no validation split: 7 of the 56 faces for training are drawn for it" in said
+
+
+def test_copies_of_the_inner_split_are_looked_for_in_the_rest_of_training(fer_tree: Path, checkpoint: Path) -> None:
+    card = read_card(checkpoint)
+    inner = load_split(card, fer_tree, " INNER ")
+    subsets = without_copies_of(inner, card, fer_tree, "inner")
+    assert {len(subset) for subset in subsets.values()} == {len(inner)}
+    assert load_split(card, fer_tree, None).split is Split.VALIDATION
+
+
+def test_faces_of_one_size_that_is_not_square_are_measured_under_corruptions(
+    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in plain.rglob("*.png"):
+        with Image.open(path) as image:
+            tall = image.resize((40, 60))
+        tall.save(path)
+    measure(data=plain, checkpoint=checkpoint, robustness=True)
+    assert "crop jitter" in capsys.readouterr().out
+
+
+def test_leaks_are_found_whatever_the_labels(tmp_path: Path, fer_tree: Path) -> None:
+    for split in ("train", "test"):
+        for name, number in (("pain", 0), ("engaged", 1)):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            shutil.copy(sorted((fer_tree / "train" / "sad").iterdir())[number], folder / "1.png")
+    assert "exact: 2 pairs" in cmaen("leaks", "--data", tmp_path, "--first", "train", "--second", "test")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,12 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor
+from cmaen.errors import OutputError
+from cmaen.inference.sinks.crops import CropSink
+from cmaen.preprocessing import CropSpec
+from cmaen.types import FaceBox, Frame, Result
 from tests.conftest import EXAMPLES
+from tests.inference.test_sinks import FACE
 from tests.test_cli import cmaen
 
 
@@ -31,5 +37,24 @@ def test_faces_are_cut_out_as_prediction_does(tmp_path: Path) -> None:
     predictor = EmotionPredictor()
     whole = predictor.predict_single(str(EXAMPLES / "astronaut.png"))
     assert predictor.predict_single(crop, detect=False)["probabilities"] == pytest.approx(whole["probabilities"])
-    cmaen("crop", "--input-dir", photos, "--output-dir", faces, "--every")
+    cmaen("crop", "--input-dir", photos, "--output-dir", faces, "--every", "--detector-side", 1000)
     assert (faces / "happy" / "two-1.png").is_file()
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_every_face_gets_a_file_of_its_own(every: bool, tmp_path: Path) -> None:
+    photos, pixels = tmp_path / "photos", np.zeros((40, 40, 3), np.uint8)
+    names = ("a.jpg", "a.png", "a.webp", "A.JPG", "a-1.png", "sub/a", "sub/a.b.c", "sub/a.b", "caf\\xe9.png", "x" * 250)
+    sink = CropSink(tmp_path / "faces", root=photos, spec=CropSpec(), every=every)
+    faces = (replace(FACE, face=FaceBox(5, 5, 20, 20)),) * 2
+    for index, name in enumerate(names):
+        sink.write(Result(Frame(index, str(photos / name), pixels), faces), None)
+    sink.finish()
+    written = [path.relative_to(tmp_path / "faces") for path in (tmp_path / "faces").rglob("*") if path.is_file()]
+    assert len({str(path).lower() for path in written}) == len(names) * (2 if every else 1)
+    assert {"a.png", "sub/a.png", "sub/a.b.png"} <= {path.as_posix() for path in written}
+
+
+def test_photographs_are_never_written_over(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="choose another folder"):
+        CropSink(tmp_path, root=tmp_path / ".", spec=CropSpec())

@@ -134,7 +134,7 @@ def test_a_folder_is_read_as_its_pictures_are_asked_for(folder: Path, monkeypatc
 
 
 def test_what_is_no_folder_of_pictures(folder: Path) -> None:
-    with pytest.raises(CmaenError, match="holds no file whose name is an image's"):
+    with pytest.raises(CmaenError, match="holds no image"):
         FolderSource(folder / "folder.png")
     with pytest.raises(CmaenError, match="is not a folder; for one image use --image"):
         FolderSource(folder / "b.png")
@@ -158,20 +158,63 @@ def test_an_address_of_any_storage() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe({"/faces/b.png": png(), "/faces/a/c.png": b"text", "/faces/notes.txt": b"none"})
     source = open_source("address", "memory://faces")
-    assert source.count() == 2
-    memory.pipe("/faces/z.png", png())
+    assert source.count() is None  # counting would list everything first
     first, second = frames_of(source)
     assert (first.name, second.name) == ("memory:///faces/a/c.png", "memory:///faces/b.png")
     assert "UnreadableImageError" in str(first.error)
     assert second.image is not None
     assert (second.image == RED).all()
     source = open_source("address", "memory://faces")
+    pending = list(source)
     memory.rm("/faces", recursive=True)
-    assert all("ImageNotFoundError" in str(frame.error) for frame in frames_of(source))
-    with pytest.raises(CmaenError, match="holds no file"):
+    assert all("ImageNotFoundError" in str(frame().error) for frame in pending)
+    with pytest.raises(CmaenError, match="there is no such folder"):
         open_source("address", "memory://faces")
+    memory.pipe("/faces/notes.txt", b"none")
+    with pytest.raises(CmaenError, match=r"holds no image; left out: 1 other file \(\.txt\)"):
+        open_source("address", "memory://faces")
+    memory.rm("/faces", recursive=True)
     with pytest.raises(CmaenError, match="s4://faces cannot be read"):
         open_source("address", "s4://faces")
+
+
+def test_the_pictures_under_an_address_are_listed_folder_by_folder(caplog: pytest.LogCaptureFixture) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    files = {f"/many/{number}/x.png": png() for number in range(20)}
+    memory.pipe(files | {"/many/0/noname": png(), "/many/0/._x.png": b"", "/many/0/.secret/x.png": png()})
+    memory.pipe({"/many/0/x.mp4": b"", "/many/0/x.bin": b"text", "/many/.ipynb_checkpoints/x.png": png()})
+    listed, ls = [], memory.ls
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(memory), "ls", lambda self, path, *rest, **more: (listed.append(path), ls(path, *rest, **more))[1]
+        )
+        source = open_source("address", "memory://many")
+        listed.clear()
+        frames = iter(source)
+        next(frames)
+        assert len(listed) == 2
+    left = [pending() for pending in frames]
+    assert len(left) == 20
+    assert left[0].name == "memory:///many/0/x.png"
+    assert "1 hidden file or folder, 1 other file (.bin), 1 video (.mp4)" in caplog.text
+    memory.rm("/many", recursive=True)
+
+
+def test_what_a_folder_leaves_out_is_said_once_at_its_end(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "film.mp4").touch()
+    source = FolderSource(folder)
+    assert source.count() == 7
+    frames_of(source)
+    assert len(caplog.records) == 1
+    assert "1 video (.mp4)" in caplog.text
+    assert "1 other file (.txt)" in caplog.text
+    for path in folder.glob("**/*.[pP][nN][gG]"):
+        if not path.is_dir():
+            path.unlink()
+    (folder / "bad.jpg").unlink()
+    with pytest.raises(CmaenError, match=r"holds no image; left out: .*1 video"):
+        FolderSource(folder)
 
 
 def test_what_is_not_installed_is_advised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

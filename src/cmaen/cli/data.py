@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log, progress
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
@@ -49,6 +49,8 @@ def enhance(
     pace, memory = (done.images - done.reused) / (time.perf_counter() - started), peak_mib()
     typer.echo(f"{done.images:,} images, {done.reused:,} of them from before, {len(done.errors)} errors: {output_dir}")
     typer.echo(f"{pace:.1f} images/s" + (f", {memory:,.0f} MiB at most" if memory else ""))
+    if not done.images:
+        raise typer.Exit(1)
 
 
 def balance(
@@ -71,8 +73,8 @@ def balance(
     import tempfile
 
     with extra("balancing", "report"):
+        from cmaen.data.balancing import BLOCK, shares, sheet
         from cmaen.data.balancing import balance as run
-        from cmaen.data.balancing import shares, sheet
         from cmaen.data.faces import find_data, load_faces
         from cmaen.data.labelling import ALL
         from cmaen.data.splits import Split
@@ -99,7 +101,7 @@ def balance(
     counts = balanced.stats()
     with tempfile.TemporaryDirectory(dir=output_dir, prefix=".balance-") as name:
         draft = Path(name)
-        write_tree(balanced.faces, draft, bar("faces"))
+        write_tree(progress(balanced.blocks(), "blocks of faces", len(balanced) // BLOCK + 1), draft)
         for other in (Split.VALIDATION, Split.TEST):
             with _said_where_missing():
                 write_tree(load_faces(input_dir, other, colour=colour, labels=labels), draft)
@@ -115,7 +117,7 @@ def balance(
     with replacing(output_dir / "synthetic.png") as temporary:
         temporary.write_bytes(png(sheet(balanced)))
     write_text(output_dir / "dataset_stats.json", json.dumps(stats | {"target": target, **counts}, indent=2) + "\n")
-    typer.echo(f"{len(balanced.faces):,} faces, {sum(made):,} of them made: {output_dir}")
+    typer.echo(f"{len(balanced):,} faces, {sum(made):,} of them made: {output_dir}")
 
 
 @contextmanager

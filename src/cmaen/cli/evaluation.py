@@ -21,6 +21,7 @@ from cmaen.cli.console import (
     log,
     progress,
 )
+from cmaen.cli.splits import load_split, without_copies_of
 from cmaen.errors import OutputError, SplitError
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 def test(
     data: Data = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="validation, test, both with a comma, or inner (the tenth of Training that data.inner_validation "
-            "holds out)."
+            "holds out). Default: validation; test where the data have a test split and no validation split."
         ),
-    ] = "validation",
+    ] = None,
     checkpoint: Checkpoint = None,
     output: Annotated[
         Path | None,
@@ -111,11 +112,11 @@ def test(
             return
     data = data or find_data()
     require_enhancement(data, card.enhancement)
-    faces = with_votes(_load_split(card, data, split), votes)
+    faces = with_votes(load_split(card, data, split), votes)
     subsets: dict[str, FaceSet] = {}
     if without_copies or output is not None:
         try:
-            subsets = _without_copies(faces, card, data)
+            subsets = without_copies_of(faces, card, data, split)
         except SplitError as error:
             if without_copies:
                 raise
@@ -199,7 +200,7 @@ def calibrate(
     faces = load_for(card, data, Split.VALIDATION)
     copies = "without"
     try:
-        faces = _without_copies(faces, card, data)["without near copies"]
+        faces = without_copies_of(faces, card, data, Split.VALIDATION.folder)["without near copies"]
     except SplitError as error:
         copies = "with"
         typer.echo(f"copies are not left out: {error}", err=True)
@@ -232,12 +233,13 @@ def leaks(
     from collections import Counter
 
     from cmaen.data.faces import find_data, load_faces
+    from cmaen.data.labelling import ALL
     from cmaen.data.leakage import find_copies
     from cmaen.data.splits import Split
     from cmaen.files import write_text
 
     data = data or find_data()
-    one, other = (load_faces(data, Split.parse(name)) for name in (first, second))
+    one, other = (load_faces(data, Split.parse(name), labels=ALL) for name in (first, second))
     copies = find_copies(one, other)
     for kind, count in sorted(Counter(copy.kind for copy in copies).items()):
         images = len({copy.second for copy in copies if copy.kind == kind})
@@ -303,16 +305,6 @@ def benchmark(
     if output is not None:
         values = {"machine": machine._asdict(), "cost": cost, "speeds": [speed.as_dict() for speed in speeds]}
         write_text(output, json.dumps(values, indent=2) + "\n")
-
-
-def _load_split(card: Card, data: Path, name: str) -> FaceSet:
-    from cmaen.data.drawing import inner_split
-    from cmaen.data.faces import load_for
-    from cmaen.data.splits import Split
-
-    if name.strip().lower() == "inner":
-        return inner_split(load_for(card, data, Split.TRAIN))[1]
-    return load_for(card, data, Split.parse(name))
 
 
 def _measure_perceived(
@@ -386,23 +378,3 @@ def _measure_photographs(
         show_photographs(f"{labels.name}, scheme {scheme}", figures)
         found[scheme] = figures.as_dict()
     return found
-
-
-def _without_copies(faces: FaceSet, card: Card, data: Path) -> dict[str, FaceSet]:
-    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
-
-    Raises:
-        SplitError: The data hold no Training, or nothing else.
-    """
-    from cmaen.data.faces import load_for
-    from cmaen.data.leakage import without_copies
-    from cmaen.data.splits import Split
-
-    training = load_for(card, data, Split.TRAIN)
-    subsets = {
-        f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
-        for kind in ("exact", "near")
-    }
-    if not all(map(len, subsets.values())):
-        raise SplitError(f"every face of {faces.title} has a copy in {training.title}")
-    return subsets

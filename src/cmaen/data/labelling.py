@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ ALIASES = {
 }
 """Usual names of the seven emotions in other data sets."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Labelling:
@@ -57,7 +60,7 @@ class Labelling:
         """
         counts = Counter(names)
         if wanted == ALL:
-            classes = tuple(sorted({plain(name) for name in counts}))
+            classes = tuple(sorted({plain(name) for name in counts} - {""}, key=_in_order))
         else:
             classes = EMOTIONS if wanted is None else tuple(plain(name) for name in wanted)
         labelling = cls(classes, {})
@@ -65,9 +68,14 @@ class Labelling:
         skipped = {name: count for name, count in sorted(counts.items()) if labelling.index(name) is None}
         there = ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items())[:20]) or "nothing"
         if not found:
+            numbers = (
+                "; numbers do not tell which emotion they mean, so write names in their place"
+                if all(name.strip().isdecimal() for name in counts if name.strip())
+                else ""
+            )
             raise DataError(
-                f"none of the classes is one of {', '.join(classes)}; there is {there}. "
-                "--set data.labels=all learns what there is"
+                f"none of the classes is one of {', '.join(classes)}; there is {there}{numbers}. "
+                "cmaen train --set data.labels=all learns what there is"
             )
         if len(classes) < 2:
             raise DataError(f"there is one class alone, and two are needed to tell apart: {there}")
@@ -80,7 +88,18 @@ class Labelling:
             name = ALIASES.get(name, name)
         return self.classes.index(name) if name in self.classes else None
 
+    def say_skipped(self) -> None:
+        """Put the classes that are left out on the log, with the number of their files."""
+        if self.skipped:
+            left = ", ".join(f"{name} ({count:,})" for name, count in self.skipped.items())
+            log.warning("classes left out: %s; --set data.labels=all learns them too", left)
+
 
 def plain(name: str) -> str:
     """A name without capitals and without space around it."""
     return name.strip().lower()
+
+
+def _in_order(name: str) -> tuple[int, str]:
+    """The order of the alphabet, and that of numbers among numbers."""
+    return (int(name) if name.isdecimal() else -1, name)

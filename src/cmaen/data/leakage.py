@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
-from cmaen.preprocessing import GREY_WEIGHTS
+from cmaen.preprocessing import to_grey
 
 HASH_SIDE = 8
 MAX_HASH_DISTANCE = 10
@@ -100,9 +100,8 @@ def _exact_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[tu
 
 def _reduced(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = (_REDUCED_SIDE, _REDUCED_SIDE)
-    if images.ndim == 4:
-        images = np.rint(images @ GREY_WEIGHTS).astype(np.uint8)  # [N, H, W, 3] -> [N, H, W]
-    small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in images]
+    greys = images if images.ndim == 3 else map(to_grey, images)  # [H, W, 3] -> [H, W] each
+    small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in greys]
     return np.asarray(small, np.float32).reshape(-1, *side)
 
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cmaen.errors import DataError, ImageError
-from cmaen.images import is_image_name, read_image
+from cmaen.images import read_image
+from cmaen.listing import LeftOut, list_images
+from cmaen.preprocessing import to_grey
 
 Faces = NDArray[np.uint8]
 """RGB, uint8 [B, S, S, 3]."""
@@ -41,17 +43,20 @@ def load_colour_faces(
     """The middle squares of colour pictures, uint8 [N, 200, 200, 3].
 
     Args:
-        folders: Of images; others than images are not looked at, and one that cannot be read is said on the log.
+        folders: Of images; what is left out, and what cannot be read, is said on the log.
         held_out: The tenth that never trains, by the hash of the name, or all others.
         progress: Wraps the list of files.
 
     Raises:
         DataError: A folder is missing, or there is no image.
     """
+    files: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder of images")
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if is_image_name(path)]
+        left_out = LeftOut()
+        files += list_images(folder, left_out)
+        left_out.say(folder)
     squares = map(_square_of, progress([path for path in files if _is_held_out(path.name) == held_out]))
     faces = [square for square in squares if square is not None]
     if not faces:
@@ -73,7 +78,7 @@ def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
         if rng is not None and rng.random() < 0.5:
             large = large[:, ::-1]
         if rng is None or rng.random() < 0.5:
-            large = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            large = np.dstack([to_grey(large)] * 3)
         inputs.append(reduced(large) if rng is None or rng.random() < 0.5 else degraded(large, rng))
         targets.append(large)
     return Pairs(*(_channels_first(np.stack(part) / np.float32(255)) for part in (inputs, targets)))

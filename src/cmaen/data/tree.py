@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cmaen.data.splits import FaceSet
 from cmaen.errors import DataError
 from cmaen.files import unwritable
+from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
 """What ``cmaen enhance`` says of a folder."""
@@ -51,18 +52,26 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])[1].tobytes()
 
 
-def write_tree(faces: FaceSet, folder: Path, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> None:
-    """Write each face to ``<folder>/<split>/<emotion>/<name>.png``.
+def write_tree(faces: FaceSet | Iterable[FaceSet], folder: Path) -> None:
+    """Write each face to ``<folder>/<split>/<emotion>/<name>.png``, its name being the last part of its own.
+
+    Where that is taken already, like by a face of another folder, some digits are added, see
+    :class:`cmaen.naming.Names`: there are as many files as faces.
+
+    Args:
+        faces: Of one split; or parts of it, with names of their own, of which one at a time is held.
+        folder: Of the tree; nothing of this split is in it yet.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
-    root = folder / faces.split.folder
-    for index in progress(range(len(faces))):
-        name = PurePosixPath(faces.names[index]).with_suffix(".png").name
-        path = root / faces.classes[faces.labels[index]] / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png(faces.images[index]))
-        except OSError as error:
-            raise unwritable(path, error) from error
+    names = Names()
+    for number, part in enumerate([faces] if isinstance(faces, FaceSet) else faces):
+        for name, label, image in zip(part.names, part.labels.tolist(), part.images, strict=True):
+            wanted = (part.split.folder, part.classes[label], f"{PurePosixPath(name).stem or '_'}.png")
+            path = folder / names.place(wanted, f"{number}/{name}")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(png(image))
+            except OSError as error:
+                raise unwritable(path, error) from error

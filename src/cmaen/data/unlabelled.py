@@ -5,34 +5,39 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from cmaen.data.reading import MAX_PIXELS, Face, collect
+from cmaen.data.reading import Face, collect
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError
-from cmaen.images import is_image_name, printable, read_image
-from cmaen.preprocessing import GREY_WEIGHTS, resize
+from cmaen.images import printable, read_image
+from cmaen.listing import LeftOut, list_images
+from cmaen.naming import make_unique
+from cmaen.preprocessing import resize, to_grey
 
 
 def load_unlabelled(folder: Path, side: int) -> FaceSet:
     """The crops of a folder and of those in it, grey; their labels mean nothing.
+
+    What is no picture is left out, counted and put on the log.
 
     Args:
         folder: Of crops as ``cmaen crop`` makes them.
         side: Pixels that they are brought to.
 
     Raises:
-        DataError: There is no readable image.
+        DataError: There is no readable image; the message says why.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder of face crops")
-    files = [path for path in sorted(folder.rglob("*")) if is_image_name(path)]
+    left_out = LeftOut()
+    files = list(list_images(folder, left_out))
+    left_out.say(folder)
 
     def read(path: Path) -> Face:
-        image = read_image(path, max_pixels=MAX_PIXELS)
-        return 0, resize(np.rint(image @ GREY_WEIGHTS).astype(np.uint8), side)
+        return 0, resize(to_grey(read_image(path)), side)
 
-    faces = collect(Split.TRAIN, [(printable(path.relative_to(folder)), partial(read, path)) for path in files])
+    names = make_unique([printable(path.relative_to(folder)) for path in files])
+    faces = collect(Split.TRAIN, [(name, partial(read, path)) for name, path in zip(names, files, strict=True)])
     if not len(faces):
-        raise DataError(f"{folder} holds no readable image of a face")
+        reason = f": {faces.unreadable[0]}" if faces.unreadable else f"; left out: {left_out}" if left_out else ""
+        raise DataError(f"{folder} holds no readable image of a face{reason}")
     return faces

@@ -17,7 +17,9 @@ from cmaen.data.tree import MANIFEST, enhancement_of, png
 from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
-from cmaen.images import is_image_name, printable, read_image
+from cmaen.images import printable, read_image
+from cmaen.listing import LeftOut, list_images
+from cmaen.naming import Names
 from cmaen.resources import usable_cores
 
 PROGRESS = ".enhanced.jsonl"
@@ -32,11 +34,13 @@ class Picture(NamedTuple):
     """A picture to be enhanced.
 
     Attributes:
+        path: Of its file.
         place: In the folder of the results.
         source: SHA-256 of its file.
         pixels: RGB uint8 [H, W, 3]; ``None`` where an earlier call has enhanced it.
     """
 
+    path: Path
     place: Path
     source: str
     pixels: Faces | None
@@ -70,7 +74,7 @@ def enhance_folder(
     An image whose content was enhanced by the same chain before is left as it is.
 
     Args:
-        source: Folder of images, at any depth; other files are not looked at.
+        source: Folder of images, at any depth, see :mod:`cmaen.listing`; what is left out is put on the log.
         target: Folder of the results, and of a ``manifest.json`` at the end: the chain with the source's own
             before it, counts, checksums, errors.
         chain: The steps, in order.
@@ -86,33 +90,34 @@ def enhance_folder(
         raise DataError(f"{source} is not a folder of images")
     if target.resolve().is_relative_to(source.resolve()):
         raise ConfigError(f"{target} lies in {source}; choose another folder")
-    files = sorted(path for path in source.rglob("*") if is_image_name(path) and path.is_file())
+    left_out, names = LeftOut(), Names()
+    files = list(list_images(source, left_out))
     if not files:
-        raise DataError(f"{source} holds no image")
+        raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
+    places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
     with ThreadPoolExecutor(usable_cores()) as pool:
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []
-            for path, found in zip(batch, pool.map(_reader(source, target, done), batch), strict=True):
-                if not isinstance(found, str) and found.place in sources:
-                    found = f"DataError: {path} would be written over: another image has its name but for the suffix"
+            for path, found in zip(batch, pool.map(_reader(places, target, done), batch), strict=True):
                 if isinstance(found, str):
                     errors[printable(path.relative_to(source))] = found
                     log.warning("left out: %s", found)
                     continue
-                sources[found.place] = found.source
                 if found.pixels is None:
                     reused += 1
+                    sources[found.place] = found.source
                 else:
                     pictures.append(found)
             for alike in _of_one_size(pictures):
-                enhanced = np.stack([np.asarray(picture.pixels) for picture in alike])
-                for step in chain:
-                    enhanced = step(enhanced)
-                list(pool.map(_write, [target / picture.place for picture in alike], enhanced))
-                _append(target / PROGRESS, [{str(picture.place): picture.source} for picture in alike])
+                made, failures = _through(chain, alike)
+                errors |= {printable(path.relative_to(source)): text for path, text in failures.items()}
+                list(pool.map(_write, [target / picture.place for picture, _ in made], [image for _, image in made]))
+                _append(target / PROGRESS, [{str(picture.place): picture.source} for picture, _ in made])
+                sources |= {picture.place: picture.source for picture, _ in made}
+    left_out.say(source)
     manifest = {
         "chain": steps,
         "images": len(sources),
@@ -152,15 +157,44 @@ def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:
         raise unwritable(path, error) from error
 
 
-def _reader(source: Path, target: Path, done: Mapping[str, str]) -> Callable[[Path], Picture | str]:
+def _wanted(path: Path) -> tuple[tuple[str, ...], str]:
+    """Where the result of a picture should lie, and what the picture is known by."""
+    return tuple(map(printable, path.with_suffix(".png").parts)), printable(path)
+
+
+def _through(chain: Sequence[Step], pictures: Sequence[Picture]) -> tuple[list[tuple[Picture, Faces]], dict[Path, str]]:
+    """What the chain makes of pictures of one size; where they fail together, each goes through it alone.
+
+    Returns:
+        The pictures with what was made of them; why the others failed, by their paths.
+    """
+    try:
+        enhanced = np.stack([np.asarray(picture.pixels) for picture in pictures])
+        for step in chain:
+            enhanced = step(enhanced)
+        return list(zip(pictures, enhanced, strict=True)), {}
+    except Exception as error:  # whatever a network does with an odd picture, like one of four pixels' width
+        if len(pictures) > 1:
+            parts = [_through(chain, [picture]) for picture in pictures]
+            return [pair for made, _ in parts for pair in made], {
+                path: text for _, failures in parts for path, text in failures.items()
+            }
+        (picture,) = pictures
+        height, width = np.asarray(picture.pixels).shape[:2]
+        text = f"{type(error).__name__}: {picture.path} ({width} x {height} pixels) cannot be enhanced: {error}"
+        log.warning("left out: %s", text)
+        return [], {picture.path: text}
+
+
+def _reader(places: Mapping[Path, Path], target: Path, done: Mapping[str, str]) -> Callable[[Path], Picture | str]:
     """What reads a file: the picture, or what is wrong with it."""
 
     def read(path: Path) -> Picture | str:
-        place = path.relative_to(source).with_suffix(".png")
+        place = places[path]
         try:
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             made = done.get(str(place)) == checksum and (target / place).is_file()
-            return Picture(place, checksum, None if made else read_image(path))
+            return Picture(path, place, checksum, None if made else read_image(path))
         except OSError as error:
             return f"DataError: {path} cannot be read: {error.strerror}"
         except CmaenError as error:

@@ -10,8 +10,9 @@ from PIL import Image as PILImage
 
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
-from cmaen.images import printable
+from cmaen.images import is_image_name, printable
 from cmaen.inference.sinks import Needs
+from cmaen.naming import Names
 from cmaen.types import Image, Result
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ class PictureSink:
     the run ends in an error.
 
     Args:
-        target: A picture file; or a folder, for pictures from a folder.
+        target: A picture file; or a folder, for pictures from a folder, which keep their places and names as far as
+            they are names on every system, see :class:`cmaen.naming.Names`.
         root: The folder that the pictures come from; ``None`` for a single picture.
 
     Raises:
@@ -39,6 +41,7 @@ class PictureSink:
             check_place(target)
         self._target = target
         self._root = None if root is None else path_of(printable(root))
+        self._names = Names()
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
@@ -46,8 +49,8 @@ class PictureSink:
         if not result.faces or drawn is None:
             return
         source = path_of(result.frame.name)
-        target = self._target if self._root is None else self._target / source.relative_to(self._root)
-        if _same(target, source):
+        target = self._target if self._root is None else self._place_of(source.relative_to(self._root))
+        if same_file(target, source) or (self._root is not None and same_file(self._target, self._root)):
             log.warning("%s is the image itself; choose another place for the annotated picture", target)
             return
         try:
@@ -58,6 +61,14 @@ class PictureSink:
             log.warning("%s", error)
         except ValueError as error:
             log.warning("%s", error)
+
+    def _place_of(self, source: Path) -> Path:
+        """The same place and format, or PNG where the picture's own format cannot be written."""
+        *folders, name = map(printable, source.parts)
+        suffix = source.suffix.lower()
+        if not is_image_name(name) or PILImage.registered_extensions().get(suffix) not in PILImage.SAVE:
+            name = f"{Path(name).stem}.png"
+        return self._target / self._names.place((*folders, name), printable(source))
 
     def finish(self) -> None:
         """Every picture that was written is whole already.
@@ -77,7 +88,7 @@ def path_of(name: str) -> Path:
     return Path(os.fsdecode(name.encode()))
 
 
-def _same(one: Path, other: Path) -> bool:
+def same_file(one: Path, other: Path) -> bool:
     """Whether both are there, and the same file."""
     try:
         return one.samefile(other)

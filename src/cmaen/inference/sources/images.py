@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
-from cmaen.images import MAX_PIXELS, Channels, is_image_name, name_of, printable, read_image
+from cmaen.images import MAX_PIXELS, Channels, name_of, printable, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.sources import Pending
+from cmaen.listing import LeftOut, list_images
 from cmaen.types import Frame
-
-log = logging.getLogger(__name__)
 
 
 class ImageSource:
@@ -56,13 +53,15 @@ class ImageSource:
 class FolderSource:
     """The images of a folder and of those in it, by their names and in order; never the list of them all.
 
+    Which files are images is told at :mod:`cmaen.listing`; what is left out is put on the log when all were given.
+
     Args:
         root: The folder.
         without: Printable paths that are left out, like those a stopped run has done.
         max_pixels: Larger pictures are refused.
 
     Raises:
-        CmaenError: The folder cannot be read, or holds no file whose name is an image's.
+        CmaenError: The folder cannot be read, or holds no image.
     """
 
     moving = False
@@ -72,20 +71,26 @@ class FolderSource:
         self.root = root
         self._max_pixels = max_pixels
         self.without = without
-        if next(images_in(root), None) is None:
-            raise CmaenError(f"{root} holds no file whose name is an image's")
+        left_out = LeftOut()
+        if next(list_images(root, left_out), None) is None:
+            raise CmaenError(f"{root} holds no image" + (f"; left out: {left_out}" if left_out else ""))
 
     def __iter__(self) -> Iterator[Pending]:
         for index, path in enumerate(self.names()):
             yield partial(read_frame, index, printable(path), partial(_same, path), max_pixels=self._max_pixels)
 
     def names(self) -> Iterator[str]:
-        """The paths themselves."""
-        return (str(path) for path in images_in(self.root) if printable(path) not in self.without)
+        """The paths themselves; at their end the log says what was left out."""
+        left_out = LeftOut()
+        yield from self._names(left_out)
+        left_out.say(self.root)
 
     def count(self) -> int | None:
         """As many as a walk through the folder finds."""
-        return sum(1 for _ in self.names())
+        return sum(1 for _ in self._names(LeftOut()))
+
+    def _names(self, left_out: LeftOut) -> Iterator[str]:
+        return (str(path) for path in list_images(self.root, left_out) if printable(path) not in self.without)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -106,30 +111,6 @@ def read_frame(
         return Frame(index, name, read_image(source, max_pixels=max_pixels, channels=channels))
     except CmaenError as error:
         return Frame(index, name, error=describe(error))
-
-
-def images_in(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of those in it whose names are images', in order.
-
-    Raises:
-        CmaenError: The folder cannot be read; one in it that cannot be is said and left out.
-    """
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except NotADirectoryError as error:
-        raise CmaenError(f"{folder} is not a folder; for one image use --image") from error
-    except OSError as error:
-        raise CmaenError(f"{folder} cannot be read: {error.strerror}") from error
-    for entry in entries:
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            try:
-                yield from images_in(path)
-            except CmaenError as error:
-                log.warning("%s; it is left out", error)
-        elif is_image_name(path) and not entry.is_dir():
-            yield path
 
 
 def _same(image: Picture) -> Picture:

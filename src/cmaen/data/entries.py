@@ -1,0 +1,168 @@
+"""What faces a data set names, before any is read: of a folder of folders, its zip, or a CSV of files."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from cmaen.data.fer2013 import official_split
+from cmaen.data.reading import MAX_FILE
+from cmaen.data.splits import Split
+from cmaen.data.table import cut, rows_of
+from cmaen.errors import DataError
+from cmaen.images import printable, read_image
+from cmaen.listing import BESIDE, HEAD, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
+from cmaen.naming import make_unique
+from cmaen.types import Image
+
+_WORDS = {
+    Split.TRAIN: {"train", "training", "trn"},
+    Split.VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev"},
+    Split.TEST: {"test", "testing", "tst"},
+}
+_FILLERS = {"set", "split", "data", "dataset", "images", "image", "imgs", "img", "faces", "pictures", "folder", "fer"}
+"""What stands beside the word for a split, as in ``test_set`` or ``train-images``."""
+
+
+class Entry(NamedTuple):
+    """A face that may be read.
+
+    Attributes:
+        name: Unique.
+        label: The name of its class.
+        split: ``None`` where nothing tells.
+        group: What it belongs to, like a person; ``None`` for nothing.
+        place: What its split would be told by: the folder of its class folder, or the value in the CSV.
+        read: Gives RGB uint8 [H, W, 3].
+    """
+
+    name: str
+    label: str
+    split: Split | None
+    group: str | None
+    place: str
+    read: Callable[[], Image]
+
+
+@contextmanager
+def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
+    """The faces of a folder, a zip or a CSV, which may be read inside of the ``with`` block, and what is left out.
+
+    Raises:
+        DataError: The path is none of these, or is damaged.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of faces, its zip, or a CSV")
+    if path.is_dir():
+        yield _of_folder(path)
+    elif zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                yield _of_zip(archive)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+            raise DataError(f"{path} is a damaged zip: {error}; fetch it again") from error
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        yield _of_csv(path), LeftOut()
+    else:
+        raise DataError(f"{path} is neither a folder, a zip nor a CSV")
+
+
+def split_of(path: PurePosixPath) -> Split | None:
+    """The split of a file ``<split>/<class>/<name>``: by the official prefix of its name, else by its folder."""
+    official = official_split(path.name)
+    if official is not None or len(path.parts) < 3:
+        return official
+    return split_named(path.parts[-3])
+
+
+def split_named(name: str) -> Split | None:
+    """The split of a folder or a CSV's value by its usual names, like ``Testing``, ``val_set`` or ``TRAIN``."""
+    plain = re.sub(r"[\W_\d]+", " ", name.lower()).split()
+    official = {split.value.lower(): split for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)}
+    if (found := official.get("".join(plain))) is not None:
+        return found
+    words = {re.sub(r"(?<=.)(set|split|data)$", "", word) for word in plain} - _FILLERS
+    return next((split for split, names in _WORDS.items() if words and words <= names), None)
+
+
+def _of_folder(root: Path) -> tuple[list[Entry], LeftOut]:
+    left_out = LeftOut()
+    files = [(PurePosixPath(file.relative_to(root).as_posix()), file) for file in list_images(root, left_out)]
+    return _of_files([(file, partial(read_image, source)) for file, source in files], left_out), left_out
+
+
+def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
+    left_out, files = LeftOut(), []
+    for member in archive.infolist():
+        if member.is_dir():
+            continue
+        file = PurePosixPath(member.filename.replace("\\", "/"))  # as some Windows programs write
+        if any(map(is_rubbish, file.parts)):
+            continue
+        if any(map(is_hidden, file.parts)):
+            left_out.add(HIDDEN, file.name)
+        elif (kind := left_out_kind(file.name, partial(_head, archive, member))) is not None:
+            left_out.add(kind, file.name)
+        else:
+            files.append((file, partial(_unpacked, archive, member)))
+    return _of_files(files, left_out), left_out
+
+
+def _of_files(files: Sequence[tuple[PurePosixPath, Callable[[], Image]]], left_out: LeftOut) -> list[Entry]:
+    """The entries of pictures by their paths in the data set; those that lie in no class folder are left out."""
+    for file, _ in files:
+        if len(file.parts) < 2:
+            left_out.add(BESIDE, file.name)
+    kept = [(file, read) for file, read in files if len(file.parts) > 1]
+    names = make_unique(
+        [printable(PurePosixPath(*file.parts[-3:])) for file, _ in kept], [printable(file) for file, _ in kept]
+    )
+    return [
+        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read)
+        for name, (file, read) in zip(names, kept, strict=True)
+    ]
+
+
+def _place_of(file: PurePosixPath) -> str:
+    above = file.parent.parent
+    return printable(above if above.parts else file.parent)
+
+
+def _of_csv(path: Path) -> list[Entry]:
+    """A face a row; its path is looked for beside the CSV."""
+    entries = []
+    for row in rows_of(path):
+        named = row.values.get("split", "")
+        split = split_named(named) if named else None
+        group = row.values.get("group") or None
+        entries.append(Entry(row.name, row.values["label"], split, group, named, partial(cut, path.parent, row)))
+    return entries
+
+
+def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The first bytes of a file of a zip; none of one that cannot be unpacked."""
+    try:
+        with archive.open(member) as file:
+            return file.read(HEAD)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError):
+        return b""
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
+    """A file of a zip, if it is small: it never takes more memory than its size says, and that is limited."""
+    if member.file_size > MAX_FILE:
+        raise DataError(f"it has {member.file_size:,} bytes, over the limit of {MAX_FILE:,}")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError("it is compressed in another way than stored or deflated")
+    try:
+        with archive.open(member) as file:
+            data = file.read(MAX_FILE)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise DataError(f"it cannot be unpacked: {error}") from error  # damaged or encrypted
+    return read_image(data)

@@ -1,0 +1,122 @@
+"""Names of output files: one function from what a file is of to where it is written, and never two to one place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*\x7f]')
+"""What Windows takes in no name."""
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")})
+_LONGEST = 200
+"""Bytes of a name in UTF-8: file systems take 255, and temporary files and endings come on top."""
+_DIGITS = 8
+
+
+class Names:
+    """Gives each output file of one folder a place of its own, always the same for the same identity.
+
+    A name stays as it is wanted where nothing speaks against it. It is altered where a file system would not take it,
+    and gets some digits of its identity's hash where another file has the place already, or has it on a file system
+    that does not tell ``A`` from ``a`` or ``é`` from ``e`` and an accent. What is kept of a file is 16 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[int, int] = {}  # what is at a place, by hashes of both
+        self._folders: set[int] = set()
+
+    def place(self, wanted: Sequence[str], identity: str) -> Path:
+        """A relative path that no file of another identity has, or is a folder of.
+
+        Args:
+            wanted: Folders and the file's name, each a part.
+            identity: What the file is of, told from everything else; it decides on the digits of a name that is taken.
+
+        Returns:
+            As many parts as are wanted, or one named ``_`` for none.
+        """
+        *folders, name = wanted or ("_",)
+        place = PurePosixPath()
+        for number, folder in enumerate(folders):
+            digits = _digits("/".join(wanted[: number + 1]))
+            place = next(path for path in _near(place, folder, digits) if _key(path) not in self._files)
+            self._folders.add(_key(place))
+        own = _hash(identity)
+        for path in _near(place, name, _digits(identity)):
+            key = _key(path)
+            if key not in self._folders and self._files.setdefault(key, own) == own:
+                return Path(os.fsdecode(str(path).encode()))  # also where file names are not UTF-8
+        raise AssertionError  # there is no end of them
+
+
+def _near(folder: PurePosixPath, name: str, digits: Iterable[str]) -> Iterator[PurePosixPath]:
+    """The name in the folder, then the name with digits, and with others."""
+    yield folder / safe_name(name)
+    for ending in digits:
+        yield folder / safe_name(name, f"-{ending}")
+
+
+def _digits(identity: str) -> Iterator[str]:
+    for attempt in count():
+        text = f"{identity}\0{attempt}" if attempt else identity
+        yield hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:_DIGITS]
+
+
+def make_unique(names: Sequence[str], longer: Sequence[str] | None = None) -> list[str]:
+    """The names, none of them twice: those that are alike become longer ones, or are numbered from the second on.
+
+    Args:
+        names: As they are wanted.
+        longer: As many, to take in place of those that are alike; ``None``: they are only numbered.
+
+    Returns:
+        As many, in their order; a name that nothing else has is as it was.
+    """
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    if longer is not None:
+        names = [long if counts[name] > 1 else name for name, long in zip(names, longer, strict=True)]
+    firsts, taken, unique = set(names), set[str](), list[str]()
+    for name in names:
+        candidate, number = name, 2
+        while candidate in taken or (candidate is not name and candidate in firsts):
+            candidate, number = f"{name} ({number})", number + 1
+        taken.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
+def safe_name(name: str, ending: str = "") -> str:
+    """A name that Linux, macOS and Windows take, and that is not hidden; one that all take already is as it was.
+
+    Args:
+        name: One part of a path.
+        ending: Goes before the suffix.
+    """
+    text = name.encode(errors="backslashreplace").decode()  # of bytes that are no text
+    text = _FORBIDDEN.sub("_", text).rstrip(". ")
+    text = f"_{text[1:]}" if text.startswith(".") else text or "_"
+    path = PurePosixPath(text)
+    suffix = path.suffix if len(path.suffix.encode()) <= _LONGEST // 4 else ""
+    stem = text[: len(text) - len(suffix)]
+    if stem.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+        stem = f"_{stem}"
+    room = _LONGEST - len(f"{ending}{suffix}".encode())
+    stem = stem.encode()[:room].decode(errors="ignore") if len(stem.encode()) > room else stem
+    return f"{stem.rstrip('. ')}{ending}{suffix}" if stem.rstrip(". ") else f"_{ending}{suffix}"
+
+
+def _key(place: PurePosixPath) -> int:
+    """What a file system goes by that knows neither capitals nor ways of writing an accent."""
+    return _hash(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", place.as_posix()).casefold()))
+
+
+def _hash(text: str) -> int:
+    digest = hashlib.blake2b(text.encode(errors="backslashreplace"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
