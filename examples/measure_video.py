@@ -59,7 +59,10 @@ def write(path, seconds, rate):
 
 def encoder(path, rate):
     """A silent video."""
-    return VideoSink(path, SimpleNamespace(rate=Fraction(rate), time_base=Fraction(1, 90000), sound=None))
+    timing = SimpleNamespace(
+        rate=Fraction(rate), time_base=Fraction(1, 90000), sound=None, begins=0.0, start=0.0, ends=None
+    )
+    return VideoSink(path, timing)
 
 
 def whole(path, pipeline, folder, *, drawn, progress=iter):

@@ -26,9 +26,11 @@ class Clock:
     rate = Fraction(25)
     time_base = Fraction(1, 1000)
     begins = 0.0
+    start = 0.0
 
-    def __init__(self, sound: Path | None = None) -> None:
+    def __init__(self, sound: Path | None = None, *, ends: float | None = None) -> None:
         self.sound = sound
+        self.ends = ends
 
 
 @pytest.fixture

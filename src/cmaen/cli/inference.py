@@ -72,6 +72,13 @@ def inference(
     ] = None,
     display: Annotated[bool, typer.Option(help="Show the webcam in a window.")] = True,
     smoothing: Annotated[float, typer.Option(min=0, help="Seconds of a video over which answers are smoothed.")] = 0.4,
+    search_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of a video from one search for faces to the next; 0: search every frame."),
+    ] = 0.2,
+    every: Annotated[int, typer.Option(min=1, help="Look at every n-th frame of a video only.")] = 1,
+    start: Annotated[float, typer.Option(min=0, help="Second of a video to start at.")] = 0.0,
+    end: Annotated[float | None, typer.Option(min=0, help="Second of a video to end at; default: its end.")] = None,
     uncertain_below: Annotated[
         float, typer.Option(min=0, max=1, help="Answer 'uncertain' where the confidence is lower; 0: never.")
     ] = 0.0,
@@ -97,6 +104,10 @@ def inference(
         raise CmaenError("--engine ray computes on the cores of its machines; leave --device out")
     if (save_video or timeline) and not moving:
         raise CmaenError("--save-video and --timeline are for --video and --real-time")
+    if (every, start, end) != (1, 0, None) and not moving:
+        raise CmaenError("--every, --start and --end are for --video and --real-time")
+    if end is not None and end <= start:
+        raise CmaenError(f"--end must be later than --start ({start:g} s), not {end:g} s")
     if annotated and (moving or remote):
         raise CmaenError("--annotated is for an --image or a --directory on this machine; a video has --save-video")
     if explain and image is None:
@@ -109,7 +120,7 @@ def inference(
     from cmaen.inference.run import run
     from cmaen.inference.sinks import sink_class
     from cmaen.inference.sinks.records import RecordSink
-    from cmaen.inference.sources import open_source
+    from cmaen.inference.sources import Excerpt, open_source
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
@@ -123,6 +134,7 @@ def inference(
         options,
         batch_size=batch_size,
         smoothing=smoothing,
+        search_every=search_every,
         threshold=uncertain_below,
         threads=None if directory is None else 1,
         device=device,
@@ -150,7 +162,8 @@ def inference(
         elif directory is not None:
             source = open_source("address" if remote else "folder", directory, without=without)
         else:
-            source = open_source("video", video) if video is not None else open_source("camera", str(camera_index))
+            kind, where = ("camera", str(camera_index)) if video is None else ("video", video)
+            source = open_source(kind, where, excerpt=Excerpt(every, start, end))
         stack.enter_context(closing(source))
         if annotated is not None:
             sinks.append(sink_class("pictures")(annotated, root=None if directory is None else Path(directory)))
@@ -223,6 +236,7 @@ def _pipeline(
     smoothing: float,
     threshold: float,
     threads: int | None,
+    search_every: float = 0.2,
     device: str = "cpu",
     scheme: str | None = None,
     contempt: bool = False,
@@ -253,6 +267,7 @@ def _pipeline(
         None if detector is None else build_detector(detector, options=options, threads=threads),
         batch_size=batch_size,
         smoothing=smoothing,
+        detect_every=search_every,
         threshold=threshold,
     )
 
