@@ -230,8 +230,10 @@ class _Sound:
         shift: int | None = None
         last = 0
         for packet in packets:
-            if packet.dts is None or packet.pts is None:  # also the last one, which holds nothing
+            if packet.pts is None or not packet.size:  # the last one holds nothing
                 continue
+            if packet.dts is None:
+                packet.dts = packet.pts
             if shift is None:
                 shift = -round(self._begins / packet.time_base)
             if packet.dts + shift < last:
@@ -258,7 +260,7 @@ def _try_sound(path: Path, container: str) -> None:
         assert stream is not None
         copy = target.add_stream_from_template(stream)
         for packet in source.demux(stream):
-            if packet.dts is not None:
+            if packet.size:
                 packet.stream = copy
                 target.mux(packet)
                 return
