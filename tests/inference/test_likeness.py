@@ -52,12 +52,13 @@ def test_drawn_faces_and_the_astronaut_are_all_unlike(likeness_in: Callable[[np.
         assert [one.agrees(other) for other in everybody] == [place == number for place in range(len(everybody))]
 
 
-def test_both_have_to_agree_and_numbers_have_to_be_finite() -> None:
+def test_all_three_have_to_agree_and_numbers_have_to_be_finite() -> None:
     one, other = np.eye(2, dtype=np.float32)
-    same = Likeness(one, one)
-    assert same.agrees(Likeness(one, one))
-    for features, look in ((one, other), (other, one), (one, one * 0), (one * np.nan, one), (one, one * np.nan)):
-        assert not same.agrees(Likeness(features, look))
+    same = Likeness(one, one, one)
+    assert same.agrees(Likeness(one, one, one))
+    for place in range(3):
+        for different in (other, one * 0, one * np.nan, -one):
+            assert not same.agrees(Likeness(*[different if place == index else one for index in range(3)]))
 
 
 def test_a_face_of_one_colour_is_like_none() -> None:

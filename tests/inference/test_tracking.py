@@ -29,7 +29,7 @@ def nobody(faces: Sequence[FaceBox]) -> list[None]:
 def people(*names: int) -> Callable[[Sequence[FaceBox]], list[Likeness]]:
     """What each of the faces that are asked about is recognised by: people are alike or have nothing in common."""
     axes = np.eye(8, dtype=np.float32)
-    return lambda faces: [Likeness(axes[name], axes[name]) for _, name in zip(faces, names, strict=True)]
+    return lambda faces: [Likeness(axes[name], axes[name], axes[name]) for _, name in zip(faces, names, strict=True)]
 
 
 def search(tracker: FaceTracker, image: np.ndarray, faces: Sequence[FaceBox], time: float, who: object) -> list[int]:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from cmaen.types import Image
 
-_SIDE = 24
-_FEATURES, _LOOK = 0.85, 0.8
-"""Two faces belong to the same person where the cosine of their features and the correlation of their looks are above
+_SIDE = 16
+_FEATURES, _SHAPE, _COLOURS = 0.85, 0.8, 0.85
+"""Two faces belong to the same person where the cosine of their features and the correlations of their looks are above
 these. The features alone do not suffice: they are made to tell emotions apart, and people who show the same emotion
-have similar ones. Of 700 photographs of different people, 0.07 % of the pairs are above both, and 0.2 % of the pairs
-with the same emotion."""
+have similar ones. Of 440 photographs of different people, 0.15 % of the pairs with the same emotion are above all
+three; of drawn faces, which differ in little but their colours, 0.5 %. One face in a film is above them after 0.25 s in
+95 % of all cases, and after 1.25 s in 61 %."""
 
 
 class Likeness(NamedTuple):
@@ -24,29 +25,35 @@ class Likeness(NamedTuple):
 
     Attributes:
         features: The penultimate features of the network, float32 [F], of length 1.
-        look: The face itself, small and grey, float32 [576], of mean 0 and length 1; 0 where it is of one colour.
+        shape: The face itself, small and grey, float32 [256], of mean 0 and length 1; 0 where it is of one grey.
+        colours: The same in colour, float32 [768].
     """
 
     features: NDArray[np.float32]
-    look: NDArray[np.float32]
+    shape: NDArray[np.float32]
+    colours: NDArray[np.float32]
 
     @classmethod
     def of(cls, crop: Image, features: NDArray[np.float32]) -> Likeness:
         """Of an aligned crop, RGB uint8 [h, w, 3], and what the network makes of it, float32 [F]."""
-        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-        return cls(_unit(np.asarray(features, np.float32)), looks(np.asarray(grey, np.uint8), _SIDE))
+        grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+        return cls(_unit(np.asarray(features, np.float32)), looks(grey, _SIDE), looks(crop, _SIDE))
 
     def agrees(self, other: Likeness) -> bool:
         """Whether both are the same person's; never where a number is not finite."""
-        return bool(self.features @ other.features > _FEATURES and self.look @ other.look > _LOOK)
+        return bool(
+            self.features @ other.features > _FEATURES
+            and self.shape @ other.shape > _SHAPE
+            and self.colours @ other.colours > _COLOURS
+        )
 
 
-def looks(grey: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """A grey picture uint8 [h, w] as float32 [side * side] of mean 0 and length 1.
+def looks(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """A picture uint8 [h, w] or [h, w, C] as float32 [side * side * C] of mean 0 and length 1.
 
-    The product of two of them is their correlation.
+    The product of two of them is their correlation, which knows colours but neither brightness nor contrast.
     """
-    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     return _unit(small - small.mean())
 
 
