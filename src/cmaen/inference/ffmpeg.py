@@ -1,7 +1,8 @@
-"""The one door to FFmpeg (by PyAV): whatever it raises becomes a named error with a plain reason, or ends a stream.
+"""The one door to FFmpeg (by PyAV): what it is asked, and what its errors mean.
 
-PyAV raises errors of many kinds, also Python's own for what it did not foresee, like an ``IndexError`` where a stream
-begins in the middle of a file.
+They are of many kinds, also Python's own for what PyAV did not foresee, like an ``IndexError`` where a stream begins in
+the middle of a file. Who calls PyAV therefore guards the call, see :mod:`cmaen.inference.guard`, and is told of any
+error that ends a stream, see :func:`packets_of`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from cmaen.errors import CmaenError, VideoError
 from cmaen.types import Image
 
 log = logging.getLogger(__name__)
@@ -35,17 +35,6 @@ _MOST_STRETCH = 8
 """Pixels are not stretched further: a container that asks for more is wrong."""
 
 
-@contextmanager
-def guarded(what: str, error: Callable[[str], CmaenError] = VideoError) -> Iterator[None]:
-    """Call FFmpeg in this block; what goes wrong is raised as ``error``, with what was tried and the reason."""
-    try:
-        yield
-    except CmaenError:
-        raise
-    except Exception as problem:
-        raise error(f"{what}: {reason(problem)}") from problem
-
-
 def reason(problem: Exception) -> str:
     """What an error of FFmpeg or PyAV means, without its number and without the name of a function."""
     if isinstance(problem, IndexError):
@@ -54,7 +43,7 @@ def reason(problem: Exception) -> str:
         return "its data are damaged, or of a format that FFmpeg does not know"
     if isinstance(problem, av.error.EOFError):
         return "it ends too early"
-    return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
 
 
 def open_input(where: str | Path, *, timeout: float | None = None) -> InputContainer:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmaen.errors import OutputError
-from cmaen.files import check_place, replacing
+from cmaen.files import check_place, replacing, unwritable
+from cmaen.inference.guard import guarded
 from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
 
 BINS = 1024
@@ -45,13 +46,8 @@ class TimelineSink:
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
-        with replacing(self.path) as temporary:
-            try:
-                self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
-            except OSError:
-                raise
-            except Exception as problem:  # of Matplotlib and what it draws with
-                raise OutputError(f"{self.path} cannot be drawn: {type(problem).__name__}: {problem}") from problem
+        with guarded(lambda problem: unwritable(self.path, problem)), replacing(self.path) as temporary:
+            self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
 
     def close(self) -> None:
         """Nothing is open."""

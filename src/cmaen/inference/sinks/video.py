@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -18,9 +18,10 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from cmaen.errors import CmaenError, OutputError
+from cmaen.errors import OutputError
 from cmaen.files import replacing, unwritable
 from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
+from cmaen.inference.guard import guarded
 from cmaen.types import Image, Result
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
@@ -81,16 +82,17 @@ class VideoSink:
         self._stack = ExitStack()
         temporary = self._stack.enter_context(replacing(path))
         try:
-            self._container: OutputContainer = av.open(str(temporary), "w")
-        except Exception as problem:
+            with guarded(lambda problem: OutputError(f"{path} cannot be written as a video: {reason(problem)}")):
+                self._container: OutputContainer = av.open(str(temporary), "w")
+        except OutputError:
             self._abandon()
-            raise OutputError(f"{path} cannot be written as a video: {reason(problem)}") from problem
+            raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         if drawn is None or result.frame.time is None:
             return
-        with self._writing():
+        with guarded(self._unwritable):
             stream = self._stream or self._begin(drawn)
             picture = av.VideoFrame.from_ndarray(_fitted(drawn, stream.width, stream.height), format="rgb24")
             self._time = result.frame.time - self._timing.start
@@ -104,11 +106,11 @@ class VideoSink:
         if self._stream is None:
             self.close()
             return
-        with self._writing():
+        with guarded(self._unwritable):
             self._container.mux(self._stream.encode())
         until, ends = self._time + 1 / float(self._timing.rate), self._timing.ends
         self._copy_sound(None if ends is not None and until > ends - self._timing.start else until)
-        with self._writing():
+        with guarded(self._unwritable):
             self._let_go()
         self._stack.close()
 
@@ -138,14 +140,8 @@ class VideoSink:
         self._stream = stream
         return stream
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except CmaenError:
-            raise
-        except Exception as problem:
-            raise unwritable(self.path, problem) from problem
+    def _unwritable(self, problem: Exception) -> OutputError:
+        return unwritable(self.path, problem)
 
     def _copy_sound(self, time: float | None) -> None:
         """Copy the sound up to a time, or to its end; the video is worth more than what is wrong with its sound."""

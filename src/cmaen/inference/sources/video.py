@@ -21,7 +21,6 @@ from cmaen.images import printable
 from cmaen.inference.ffmpeg import (
     choose_video,
     explain_unopened,
-    guarded,
     left_in,
     open_input,
     packets_of,
@@ -29,6 +28,7 @@ from cmaen.inference.ffmpeg import (
     pixels_of,
     reason,
 )
+from cmaen.inference.guard import guarded
 from cmaen.inference.sources import Pending
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
@@ -78,13 +78,15 @@ class VideoSource:
         self.broken = 0
         self._before = 0
         self._waiting = False
-        try:
-            self._container = open_input(where, timeout=PATIENCE if self.live else None)
-        except Exception as problem:
+
+        def unopened(problem: Exception) -> VideoError:
             why = explain_unopened(where, problem, live=self.live)
-            raise VideoError(f"{self.name} cannot be opened as a video: {why}") from problem
+            return VideoError(f"{self.name} cannot be opened as a video: {why}")
+
+        with guarded(unopened):
+            self._container = open_input(where, timeout=PATIENCE if self.live else None)
         try:
-            with guarded(f"{self.name} cannot be opened as a video"):
+            with guarded(unopened):
                 self._stream = self._chosen()
                 self._stream.thread_type = "AUTO"
                 rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
