@@ -200,6 +200,18 @@ def test_frames_without_pixels_are_left_out(video_sink: Callable[..., object], t
     assert len(frames_of(tmp_path / "drawn.mp4")) == 2
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+@pytest.mark.parametrize("rate", ["1000003/40001", "30000/1001", "1", "1/7"])
+def test_an_average_rate_may_be_any_fraction(
+    suffix: str, rate: str, video_sink: Callable[..., object], tmp_path: Path
+) -> None:
+    clock, path = Clock(), tmp_path / f"drawn{suffix}"
+    clock.rate = Fraction(rate)
+    times = tuple(float(number / clock.rate) for number in range(4))
+    draw(video_sink(path, clock), [picture(0)] * 4, times)
+    assert [moment for moment, _ in frames_of(path)] == pytest.approx(times, abs=2e-3)
+
+
 def test_times_that_do_not_rise_are_moved(video_sink: Callable[..., object], tmp_path: Path) -> None:
     draw(video_sink(tmp_path / "drawn.mp4", Clock()), [picture(0)] * 4, (0.0, 0.0, 0.1, 0.05))
     assert [moment for moment, _ in frames_of(tmp_path / "drawn.mp4")] == pytest.approx([0, 0.001, 0.1, 0.101])

@@ -45,13 +45,21 @@ def test_overlap_by_hand() -> None:
 
 def test_a_face_keeps_its_number_and_another_gets_its_own(photo: np.ndarray) -> None:
     tracker = FaceTracker(memory=1.0)
-    assert search(tracker, photo, [FACE], 0.0, nobody) == [1]
+    assert search(tracker, photo, [FACE], 0.0, people(0)) == [1]
     moved = FaceBox(190, 60, 88, 120)
-    assert search(tracker, photo, [OTHER, moved], 0.1, nobody) == [2, 1]
-    assert search(tracker, photo, [OTHER], 0.2, nobody) == [2]
+    assert search(tracker, photo, [OTHER, moved], 0.1, people(1)) == [2, 1]
+    assert search(tracker, photo, [OTHER], 0.2, people()) == [2]
     assert [track.number for track in tracker.follow(photo, 0.3)] == [2]  # who was not found is not shown
-    assert search(tracker, photo, [moved], 0.9, nobody) == [1]  # but remembered for a second
-    assert search(tracker, photo, [OTHER], 9.0, nobody) == [3]  # and then no longer
+    assert search(tracker, photo, [moved], 0.9, people(0)) == [1]  # but remembered for a second
+    assert search(tracker, photo, [OTHER], 9.0, people(1)) == [3]  # and then no longer
+
+
+def test_who_takes_the_place_of_one_who_was_not_found_is_somebody_else(photo: np.ndarray) -> None:
+    for after, expected in ((people(1), [2]), (people(0), [1]), (nobody, [2])):
+        tracker = FaceTracker()
+        search(tracker, photo, [FACE], 0.0, people(0))
+        search(tracker, photo, [], 0.2, nobody)
+        assert search(tracker, photo, [FACE], 0.4, after) == expected
 
 
 def test_a_face_that_is_followed_keeps_its_number_however_long_the_next_search_is_off(photo: np.ndarray) -> None:

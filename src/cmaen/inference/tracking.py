@@ -1,8 +1,9 @@
 """Faces from frame to frame: who is who, where each one went between two searches, and when to search again.
 
-An identity goes on without question only where the optical flow follows the face and the face keeps its look. Wherever
-that thread is cut, by a change of scene, by something in front of the face or by a long time between two frames, a face
-in the same place takes up the identity only if it is alike, see :mod:`cmaen.inference.likeness`.
+An identity goes on without question only where the optical flow follows the face, the face keeps its look, and every
+search finds it. Wherever that thread is cut, by a change of scene, by something in front of the face or by a long time
+between two frames, a face in the same place takes up the identity only if it is alike, see
+:mod:`cmaen.inference.likeness`.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class FaceTracker:
         """The tracks of the faces that a detector has found in the frame that was followed last, in their order.
 
         Faces take the track that they overlap most, the best pairs first: those that were followed, and then those that
-        were lost and are alike. The others get a new one.
+        were lost or not found, and are alike. The others get a new one.
 
         Args:
             faces: Where they are.
@@ -126,12 +127,13 @@ class FaceTracker:
             compare: Tells what faces are recognised by; asked where that is needed.
         """
         self._searched, self._searched_at = self._last, time
-        taken = _paired([track for track in self._tracks if not track.lost], faces, range(len(faces)))
+        shown = self._shown()
+        taken = _paired(shown, faces, range(len(faces)))
         open_ = [index for index in range(len(faces)) if index not in taken]
         due = [index for index, track in taken.items() if is_over(track.compared, time, _REFRESH)]
         asked = [*open_, *due]
         alike = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
-        again = _paired([track for track in self._tracks if track.lost], faces, open_, alike)
+        again = _paired([track for track in self._tracks if track not in shown], faces, open_, alike)
         for track in again.values():
             track.probabilities = None  # what was answered before the thread was cut is not smoothed into what comes
         taken |= again

@@ -27,6 +27,8 @@ from cmaen.types import Image, Result
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
 """By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""
 
+_MOST_TICKS = 65535
+"""Of a second in MPEG-4."""
 _PREROLL = 0.05
 """Seconds of sound before the first picture that are kept, since decoders need a little to begin with."""
 
@@ -123,14 +125,16 @@ class VideoSink:
         self._abandon()
 
     def _begin(self, image: Image) -> VideoStream:
-        codec = CODECS[self.path.suffix.lower()]
-        stream = self._container.add_stream(codec, rate=self._timing.rate)
+        codec, rate = CODECS[self.path.suffix.lower()], self._timing.rate
+        if rate.numerator > _MOST_TICKS:
+            rate = rate.limit_denominator(250)
+        stream = self._container.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = (side + side % 2 for side in image.shape[:2])
         stream.pix_fmt = "yuv420p"
         if codec == "mpeg4":
             stream.codec_context.bit_rate = 6_000_000
-            self._time_base = 1 / self._timing.rate
+            self._time_base = 1 / rate
         else:
             stream.options = {"preset": "veryfast", "crf": "20"}
         stream.codec_context.time_base = self._time_base
