@@ -58,21 +58,19 @@ def choose_video(container: InputContainer) -> VideoStream | None:
     (many containers mark the first one, even if it is a preview); of several or none, the one with the most pixels.
     """
     streams = [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & _STILL
+        stream for stream in container.streams.video if stream.codec_context is not None and not _is(stream, _STILL)
     ]
     most = max((_pixels(stream) for stream in streams), default=0)
 
     def rank(stream: VideoStream) -> tuple[bool, int]:
-        return bool(stream.disposition & _DEFAULT) and 2 * _pixels(stream) >= most, _pixels(stream)
+        return _is(stream, _DEFAULT) and 2 * _pixels(stream) >= most, _pixels(stream)
 
     return max(streams, key=rank, default=None)
 
 
 def choose_audio(container: InputContainer) -> AudioStream | None:
     """The stream to listen to: the default one, else the first."""
-    return max(container.streams.audio, key=lambda stream: bool(stream.disposition & _DEFAULT), default=None)
+    return max(container.streams.audio, key=lambda stream: _is(stream, _DEFAULT), default=None)
 
 
 def packets_of(
@@ -174,6 +172,11 @@ def explain_unopened(where: str | Path, problem: Exception, *, live: bool) -> st
             "copy or download it again"
         )
     return reason(problem)
+
+
+def _is(stream: Stream, what: int) -> bool:
+    """Whether a stream is one of some things, which are bits; PyAV's flags have not always been numbers."""
+    return bool(int(getattr(stream.disposition, "value", stream.disposition)) & what)
 
 
 def _pixels(stream: VideoStream) -> int:
