@@ -4,6 +4,7 @@ python examples/measure_video.py [detector]           the speed and its breakdow
 python examples/measure_video.py [detector] --hour    memory over a file of one hour, 5 frames a second
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -58,7 +59,10 @@ def write(path, seconds, rate):
 
 def encoder(path, rate):
     """A silent video."""
-    return VideoSink(path, SimpleNamespace(rate=Fraction(rate), time_base=Fraction(1, 90000), sound=None))
+    timing = SimpleNamespace(
+        rate=Fraction(rate), time_base=Fraction(1, 90000), sound=None, begins=0.0, start=0.0, ends=None
+    )
+    return VideoSink(path, timing)
 
 
 def whole(path, pipeline, folder, *, drawn, progress=iter):
@@ -90,8 +94,9 @@ def breakdown(path, predictor, folder):
     pictures = [frame.image for frame in frames(4, RATE)]
     locate, faces = milliseconds(pipeline.detect, pictures)
     tracker = FaceTracker()
-    tracker.detected(pictures[0], pipeline.detect(pictures[0]), 0.0)
-    follow, tracks = milliseconds(tracker.followed, pictures[1:])
+    tracker.follow(pictures[0], 0.0)
+    tracker.find(pipeline.detect(pictures[0]), 0.0, lambda faces: [None] * len(faces))
+    follow, tracks = milliseconds(lambda image: tracker.follow(image, 0.0), pictures[1:])
     crop, crops = milliseconds(lambda image: [pipeline.crop(image, face) for face in faces], pictures)
     classify, _ = milliseconds(lambda _: pipeline.classifier(crops), pictures)
     answers = predictor.predict_faces(pictures[-1])
@@ -100,13 +105,16 @@ def breakdown(path, predictor, folder):
     encode, _ = milliseconds(lambda frame: sink.write(Result(frame), frame.image), frames(4, RATE))
     sink.close()
     machine, gflop = measure_machine(None), len(crops) * predictor.card.cost["flops"] / 1e9
+    searched, classified = (
+        1 / math.ceil(every * RATE - 0.1) for every in (pipeline.detect_every, pipeline.classify_every)
+    )
     print(f"{len(faces)} faces found, {len(tracks)} followed; medians of 115 frames, milliseconds")
     for name, each, share, limit in (
         ("decode", decode, 1, None),
-        ("detect", locate, 1 / pipeline.detect_every, None),
-        ("follow", follow, 1 - 1 / pipeline.detect_every, None),
-        ("crop and align", crop, 1 / pipeline.classify_every, None),
-        ("classify", classify, 1 / pipeline.classify_every, 1000 * gflop / machine.gflops),
+        ("detect", locate, searched, None),
+        ("follow", follow, 1, None),
+        ("crop and align", crop, classified, None),
+        ("classify", classify, classified, 1000 * gflop / machine.gflops),
         ("draw", draw, 1, None),
         ("encode", encode, 1, None),
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _LONGEST_LINE = 1000
@@ -51,6 +51,17 @@ def describe(error: BaseException) -> str:
 
 
 @contextmanager
+def guarded(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
+    """Raise whatever goes wrong in this block as the error that ``name`` makes of it; this package's own stay."""
+    try:
+        yield
+    except CmaenError:
+        raise
+    except Exception as problem:
+        raise name(problem) from problem
+
+
+@contextmanager
 def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
     """The one way of calling what is not ours: whatever a foreign library or an object of the user's raises becomes
     a named error of the item at hand.
@@ -62,12 +73,8 @@ def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
     Raises:
         CmaenError: One of ``error``; those that are named already pass.
     """
-    try:
+    with guarded(lambda problem: error(f"{doing}: {describe(problem)}")):
         yield
-    except CmaenError:
-        raise
-    except Exception as problem:
-        raise error(f"{doing}: {describe(problem)}") from problem
 
 
 class ImageError(CmaenError):

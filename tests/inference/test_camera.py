@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from cmaen.errors import VideoError
-from cmaen.inference.sources import Source, open_source
+from cmaen.inference.sources import Excerpt, Source, open_source
 from cmaen.inference.sources.camera import CameraSource
 from cmaen.types import Frame
 from tests.inference.conftest import RED, picture, plain
@@ -109,6 +110,58 @@ def test_a_camera_that_hangs_is_left_and_not_pulled_from_under_its_thread(
     assert time.monotonic() - started < 5
     assert not fake.released
     fake.ticks.release()
+
+
+@pytest.mark.parametrize("wrong", ["raises", "no picture", "two channels"])
+def test_whatever_a_camera_does_nobody_waits_for_ever(
+    wrong: str,
+    camera: tuple[CameraSource, FakeCamera],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source, fake = camera
+    fake.ticks.release()
+    frames = iter(source)
+    next(frames)
+
+    def read() -> tuple[bool, np.ndarray | None]:
+        if wrong == "raises":
+            raise cv2.error("the driver is gone")
+        return True, None if wrong == "no picture" else np.zeros((4, 6, 2), np.uint8)
+
+    monkeypatch.setattr(fake, "read", read)
+    fake.ticks.release(5)
+    if wrong == "two channels":
+        assert "VideoError: it is no colour picture" in [next(frames)() for _ in range(3)][-1].error
+    else:
+        assert len(list(frames)) <= 2
+        assert "camera 0 gives no more pictures" in caplog.text
+    source.close()
+
+
+def test_a_part_of_what_a_camera_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeCamera] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda where: made.append(FakeCamera(where)) or made[0])
+    source = CameraSource(0, Excerpt(every=2, end=0.5))
+    frames = []
+    ticking = threading.Timer(0.0, lambda: [made[0].ticks.release() or time.sleep(0.02) for _ in range(60)])
+    ticking.start()
+    frames = [pending() for pending in source]
+    ticking.join()
+    assert 3 <= len(frames) <= 14
+    assert all(frame.time <= 0.5 for frame in frames)
+    assert all(other.index - one.index >= 2 for one, other in itertools.pairwise(frames))
+    made[0].ticks.release(5)
+    source.close()
+
+
+def test_a_camera_whose_driver_raises_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(_: object) -> None:
+        raise cv2.error("no backend")
+
+    monkeypatch.setattr(cv2, "VideoCapture", raising)
+    with pytest.raises(VideoError, match="camera 0 cannot be opened: no backend"):
+        CameraSource(0)
 
 
 def test_a_file_stands_in_for_a_camera(film: Path) -> None:

@@ -19,10 +19,10 @@ from cmaen.card import shipped_checkpoint
 from cmaen.cli.inference import inference
 from cmaen.cli.results import TableSink
 from cmaen.errors import CheckpointError, CmaenError, ConfigError, DetectorError, OutputError, VideoError
-from cmaen.inference import pipeline
+from cmaen.inference import pipeline, tracking
 from cmaen.inference.sinks import Needs
 from tests.conftest import EXAMPLES
-from tests.inference.conftest import RED, TIMES, plain
+from tests.inference.conftest import RED, TIMES, plain, write_film
 from tests.test_cli import cmaen
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
@@ -121,6 +121,39 @@ def test_a_webcam_without_a_window(
     assert (output / "d.mkv").stat().st_size > 1000
 
 
+def test_a_part_of_a_video_and_every_so_manyth_frame(film: Path, output: Path) -> None:
+    pytest.importorskip("av")
+    every = ("--every", 2, "--start", 0.2, "--end", 0.95, "--search-every", 0)
+    said = cmaen("inference", "--video", film, *every, "--output", output / "r.json", "--save-video", output / "d.mp4")
+    assert "4 frames (0.9 s)" in said
+    chosen = [number for number, time in enumerate(TIMES) if number % 2 == 0 and 0.2 <= time <= 0.95]
+    assert [record["frame"] for record in read(output / "r.json")] == chosen
+    assert [record["time"] for record in read(output / "r.json")] == pytest.approx(
+        [TIMES[number] for number in chosen], abs=2e-3
+    )
+    inference(video=str(film), start=0.5, timeline=output / "t.png")
+    with pytest.raises(VideoError, match=r"has no frame from 7 s: its last frame is at 1\.00 s"):
+        inference(video=str(film), start=7.0, output=output / "none.json")
+    assert not (output / "none.json").exists()
+
+
+def test_slides_of_people_one_a_second(output: Path) -> None:
+    """The same astronaut, three times in another light and place: nobody is left out, nothing crosses a cut."""
+    pytest.importorskip("av")
+    photo = np.asarray(Image.open(ASTRONAUT).convert("RGB"))
+    wall = np.full((512, 512, 3), (30, 90, 160), np.uint8)
+    other = np.ascontiguousarray(photo[:, ::-1])
+    slides = [photo, photo, wall, other, photo, wall, other]
+    path = write_film(output / "slides.mp4", slides, times=[float(second) for second in range(7)])
+    inference(video=str(path), output=output / "r.json")
+    faces = [record["faces"] for record in read(output / "r.json")]
+    assert [len(found) for found in faces] == [1, 1, 0, 1, 1, 0, 1]
+    who = [found[0]["identity"] for found in faces if found]
+    assert who[0] == who[1]
+    assert who[2] != who[0]
+    assert who[4] == who[2] or who[4] > max(who[:4])
+
+
 def test_a_webcam_that_is_not_there_is_said() -> None:
     with pytest.raises(VideoError, match=r"camera 99 cannot be opened.* try another --camera-index"):
         inference(real_time=True, camera_index=99, display=False)
@@ -138,6 +171,11 @@ def test_a_webcam_that_is_not_there_is_said() -> None:
         ({"image": ASTRONAUT, "device": "quantum"}, "'quantum' is not a device of ONNX Runtime"),
         ({"image": ASTRONAUT, "save_video": Path("x.mp4")}, "--save-video and --timeline are for"),
         ({"directory": "x", "timeline": Path("x.png")}, "--save-video and --timeline are for"),
+        ({"image": ASTRONAUT, "every": 2}, "--every, --start and --end are for --video and --real-time"),
+        ({"directory": "x", "start": 1.0}, "--every, --start and --end are for"),
+        ({"directory": "x", "end": 1.0}, "--every, --start and --end are for"),
+        ({"video": "x.mp4", "start": 2.0, "end": 1.5}, r"--end must be later than --start \(2 s\), not 1.5 s"),
+        ({"real_time": True, "end": 0.0}, "--end must be later than --start"),
         ({"video": "x.mp4", "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
         ({"real_time": True, "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
         ({"directory": "s3://x", "annotated": Path("x")}, "--annotated is for .* on this machine"),
@@ -191,7 +229,9 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(ou
         ({"directory": str(ASTRONAUT)}, CmaenError, "is not a folder"),
         ({"directory": "."}, CmaenError, "holds no image"),
         ({"directory": "s4://faces"}, CmaenError, "s4://faces cannot be read"),
-        ({"video": "nothing.mp4"}, VideoError, "cannot be opened as a video"),
+        ({"video": "nothing.mp4"}, VideoError, "cannot be opened as a video: there is no such file"),
+        ({"video": "0"}, VideoError, "a webcam is --real-time --camera-index 0"),
+        ({"video": "."}, VideoError, "are read with --directory"),
         ({"video": str(ASTRONAUT.with_suffix(".md"))}, VideoError, "cannot be opened as a video"),
         ({"image": ASTRONAUT, "checkpoint": Path()}, CheckpointError, "is no checkpoint"),
         ({"image": ASTRONAUT, "engine": "magic"}, ConfigError, "not an engine"),
@@ -240,9 +280,10 @@ def test_options_reach_the_detector_and_the_pipeline(output: Path, film: Path, m
 
     monkeypatch.setattr(pipeline.FacePipeline, "results", spy)
     inference(image=[str(ASTRONAUT)], detect=False, batch_size=5, smoothing=0.7)
-    inference(image=[str(ASTRONAUT)], detector_side=77, min_score=0.25, min_face=12.5)
+    inference(image=[str(ASTRONAUT)], detector_side=77, min_score=0.25, min_face=12.5, search_every=1.5)
     first, second = built
     assert (first.detector, first.batch_size, first.smoothing) == (None, 5, 0.7)
+    assert (first.detect_every, second.detect_every) == (tracking.SEARCH_EVERY, 1.5)
     assert (second.detector.max_side, second.detector.min_score, second.detector.min_face) == (77, 0.25, 12.5)
     assert (second.batch_size, second.smoothing) == (pipeline.BATCH_SIZE, pipeline.SMOOTHING)
 

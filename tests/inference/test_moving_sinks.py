@@ -26,9 +26,11 @@ class Clock:
     rate = Fraction(25)
     time_base = Fraction(1, 1000)
     begins = 0.0
+    start = 0.0
 
-    def __init__(self, sound: Path | None = None) -> None:
+    def __init__(self, sound: Path | None = None, *, ends: float | None = None) -> None:
         self.sound = sound
+        self.ends = ends
 
 
 @pytest.fixture
@@ -198,6 +200,18 @@ def test_frames_without_pixels_are_left_out(video_sink: Callable[..., object], t
     assert len(frames_of(tmp_path / "drawn.mp4")) == 2
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+@pytest.mark.parametrize("rate", ["1000003/40001", "30000/1001", "1", "1/7"])
+def test_an_average_rate_may_be_any_fraction(
+    suffix: str, rate: str, video_sink: Callable[..., object], tmp_path: Path
+) -> None:
+    clock, path = Clock(), tmp_path / f"drawn{suffix}"
+    clock.rate = Fraction(rate)
+    times = tuple(float(number / clock.rate) for number in range(4))
+    draw(video_sink(path, clock), [picture(0)] * 4, times)
+    assert [moment for moment, _ in frames_of(path)] == pytest.approx(times, abs=2e-3)
+
+
 def test_times_that_do_not_rise_are_moved(video_sink: Callable[..., object], tmp_path: Path) -> None:
     draw(video_sink(tmp_path / "drawn.mp4", Clock()), [picture(0)] * 4, (0.0, 0.0, 0.1, 0.05))
     assert [moment for moment, _ in frames_of(tmp_path / "drawn.mp4")] == pytest.approx([0, 0.001, 0.1, 0.101])
@@ -344,3 +358,37 @@ def test_a_timeline_ends_with_the_last_face_of_anybody_it_shows(timeline: object
     figure = line.figure()
     assert [axes.get_ylabel() for axes in figure.axes] == ["face 1", "face 2"]
     assert figure.axes[0].get_xlim()[1] == pytest.approx(10, abs=1)
+
+
+def test_a_timeline_of_a_part_begins_with_it(timeline: object) -> None:
+    line = timeline.Timeline()
+    for number in range(100):
+        line.add(3600 + number / 10, (feeling("happy"),))
+    assert line.width == 0.1  # the hour before costs nothing
+    (axes,) = line.figure().axes
+    assert axes.get_xlim() == pytest.approx((3600, 3610), abs=1)
+    assert (line._persons[1].counts > 0).sum() == 100
+
+
+def test_a_clock_that_goes_back_takes_nothing_from_a_timeline(timeline: object) -> None:
+    line = timeline.Timeline()
+    for time in (0.0, 1.0, 0.2, -5.0, 2.0, 3.0):
+        line.add(time, (feeling("happy"),))
+    line.figure()
+    assert np.isfinite(line._persons[1].sums).all()
+    assert (line._persons[1].counts[:30] > 0).all()
+
+
+def test_whatever_matplotlib_raises_is_a_named_error(
+    timeline: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = timeline.TimelineSink(tmp_path / "people.png")
+    sink.write(Result(Frame(0, "film", time=0.0), (feeling("happy"),)), None)
+
+    def odd(_: object) -> None:
+        raise LookupError("odd")
+
+    monkeypatch.setattr(timeline.Timeline, "figure", odd)
+    with pytest.raises(OutputError, match=r"people.png could not be written: odd"):
+        sink.finish()
+    assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cmaen.card import read_card, shipped_checkpoint
 from cmaen.engines import build_engine, probabilities
-from cmaen.errors import DetectorError
+from cmaen.errors import CheckpointError, DetectorError
 from cmaen.inference import pipeline as pipeline_module
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.classifier import FaceClassifier
@@ -55,6 +55,9 @@ class ByColour:
         self.batches.append(len(inputs))
         return np.eye(7)[np.where(inputs[:, 0, 0, 0] > inputs[:, 2, 0, 0], 0, 5)]
 
+    def features(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs[:, :, 0, 0]
+
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         return self.probabilities(self.inputs(crops))
 
@@ -70,7 +73,12 @@ class Fickle(ByColour):
 class Finds:
     """A detector that finds the same faces everywhere, and fails where the first pixel says so."""
 
-    FAILURES: ClassVar = {1: cv2.error("odd"), 2: DetectorError("no luck"), 3: ValueError("no number")}
+    FAILURES: ClassVar = {
+        1: cv2.error("odd"),
+        2: DetectorError("no luck"),
+        3: ValueError("no number"),
+        6: RuntimeError("out of memory"),
+    }
 
     def __init__(self, faces: Sequence[FaceBox] = FACES) -> None:
         self.faces = faces
@@ -105,8 +113,8 @@ class Frames:
         pass
 
 
-def film_of(pictures: Iterable[np.ndarray]) -> Frames:
-    return Frames(Frame(number, "film", image, number / 25) for number, image in enumerate(pictures))
+def film_of(pictures: Iterable[np.ndarray], rate: float = 25) -> Frames:
+    return Frames(Frame(number, "film", image, number / rate) for number, image in enumerate(pictures))
 
 
 def marked(number: int) -> np.ndarray:
@@ -153,7 +161,7 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
     results = list(pipeline.results(ImageSource([plain(BLUE), plain(RED), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "ok"]
     assert str(results[1].error).startswith("ValueError: the probabilities of a face must be finite, not (nan,")
-    pipeline = replace(pipeline, detect_every=1, classify_every=1)
+    pipeline = replace(pipeline, detect_every=0, classify_every=0)
     results = list(pipeline.results(film_of([plain(BLUE), plain(RED), plain(RED), plain(BLUE), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "error", "ok", "ok"]
 
@@ -202,7 +210,7 @@ def test_what_is_red_reaches_detector_and_classifier_red(
         )
     detector, classifier = Finds(), ByColour()
     with closing(source):
-        results = list(FacePipeline(classifier, detector, detect_every=1).results(source, keep_images=True))
+        results = list(FacePipeline(classifier, detector, detect_every=0).results(source, keep_images=True))
     assert emotions(results) == [[emotion, emotion]] * len(results)
     for pixels in (*detector.seen, *classifier.crops, *(result.frame.image for result in results)):
         assert np.abs(pixels.astype(int) - colour).max() < 12
@@ -242,7 +250,7 @@ def test_smoothing_is_slower_than_the_face() -> None:
     spreads = {}
     for smoothing in (0.0, 0.2, 1.0):
         detector = Finds([FaceBox(100, 50, 88, 120)])
-        pipeline = FacePipeline(Fickle(), detector, smoothing=smoothing, classify_every=1)
+        pipeline = FacePipeline(Fickle(), detector, smoothing=smoothing, classify_every=0)
         happy = [
             result.faces[0].probabilities[EMOTIONS.index("happy")] for result in pipeline.results(film_of(pictures))
         ]
@@ -251,21 +259,67 @@ def test_smoothing_is_slower_than_the_face() -> None:
     assert 0 < spreads[1.0] < spreads[0.2] < 0.7
 
 
-@pytest.mark.parametrize(("detect_every", "classify_every"), [(1, 1), (3, 2), (6, 4), (100, 100)])
-def test_faces_are_searched_and_classified_as_often_as_asked(detect_every: int, classify_every: int) -> None:
+@pytest.mark.parametrize("rate", [1, 5, 12.5, 25, 30, 60])
+@pytest.mark.parametrize(("detect_every", "classify_every"), [(0, 0), (0.2, 0.06), (0.5, 0.3), (100, 100)])
+def test_faces_are_searched_and_classified_as_often_as_asked(
+    detect_every: float, classify_every: float, rate: float
+) -> None:
     detector, classifier = Finds([FaceBox(100, 50, 88, 120)]), ByColour()
     pipeline = FacePipeline(classifier, detector, detect_every=detect_every, classify_every=classify_every)
-    results = list(pipeline.results(film_of(picture(0) for _ in range(12))))
-    assert len(results) == 12
-    assert all(len(result.faces) == 1 for result in results)
-    assert len(detector.seen) == len(range(0, 12, detect_every))
-    assert sum(classifier.batches) == len(range(0, 12, classify_every))
+    results = list(pipeline.results(film_of([picture(0)] * 40, rate)))
+    assert len(results) == 40
+    assert all([face.identity for face in result.faces] == [1] for result in results)
+
+    def frames(every: float) -> int:
+        step = next(step for step in range(1, 10**4) if step / rate > every - 0.003)
+        return len(range(0, 40, step))
+
+    assert len(detector.seen) == frames(detect_every)
+    assert sum(classifier.batches) == frames(classify_every)
+
+
+@pytest.mark.parametrize("rate", [0.1, 1, 4])
+def test_every_face_of_slides_is_found_and_everyone_is_somebody_else(rate: float) -> None:
+    """The face is always in the same place; one person is red, and the next one is blue."""
+    slides = [plain(RED if number % 2 else BLUE, 96, 128) for number in range(24)]
+    rng = np.random.default_rng(0)
+    for slide in slides:
+        slide[30:60, 50:80] += rng.integers(0, 25, (30, 30, 1), dtype=np.uint8)
+    detector = Finds([FaceBox(50, 30, 30, 30)])
+    results = list(FacePipeline(ByColour(), detector).results(film_of(slides, rate)))
+    assert [len(result.faces) for result in results] == [1] * 24
+    assert [result.faces[0].identity for result in results] == list(range(1, 25))
+    assert emotions(results) == [["angry" if number % 2 else "sad"] for number in range(24)]
+    assert all(max(result.faces[0].probabilities) == 1 for result in results)  # nothing of the one before
+
+
+def test_a_cut_ends_an_identity_and_its_smoothed_answer() -> None:
+    """Ten frames of one person and ten of another in the same place, at 25 a second."""
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(low, low + 100, (96, 128, 3), dtype=np.uint8) for low in (10, 150))
+    one[..., 0] += 60
+    detector = Finds([FaceBox(50, 30, 30, 30)])
+    results = list(FacePipeline(ByColour(), detector, smoothing=5).results(film_of([one] * 10 + [other] * 10)))
+    assert [result.faces[0].identity for result in results] == [1] * 10 + [2] * 10
+    assert results[9].faces[0].emotion == "angry"
+    assert results[10].faces[0].probabilities[EMOTIONS.index("sad")] == 1
+
+
+def test_a_network_without_features_gives_answers_all_the_same() -> None:
+    class Older(ByColour):
+        def features(self, inputs: np.ndarray) -> np.ndarray:
+            raise CheckpointError("model.onnx gives no features")
+
+    detector = Finds([FaceBox(100, 50, 88, 120)])
+    results = list(FacePipeline(Older(), detector).results(film_of([picture(0), picture(1), 255 - picture(1)])))
+    assert [result.error for result in results] == [None] * 3
+    assert [result.faces[0].identity for result in results] == [1, 1, 2]
 
 
 def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
-    frames = [Frame(number, "film", marked(2 if number == 3 else 9), number / 25) for number in range(6)]
+    frames = [Frame(number, "film", marked({3: 2, 5: 6}.get(number, 9)), number / 25) for number in range(7)]
     frames[1] = Frame(1, "film", None, 1 / 25, "VideoError: gone")
-    pipeline = FacePipeline(ByColour(), Finds(), detect_every=1)
+    pipeline = FacePipeline(ByColour(), Finds(), detect_every=0)
     results = list(pipeline.results(Frames(frames)))
     assert [result.error for result in results] == [
         None,
@@ -273,9 +327,11 @@ def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
         None,
         "DetectorError: no luck",
         None,
+        "RuntimeError: out of memory",
         None,
     ]
-    assert [[face.identity for face in result.faces] for result in results] == [[1, 2], [], [1, 2], [], [1, 2], [1, 2]]
+    found = [[face.identity for face in result.faces] for result in results]
+    assert found == [[1, 2], [], [1, 2], [], [1, 2], [], [1, 2]]
 
 
 @pytest.mark.parametrize("moving", [True, False])
@@ -309,16 +365,17 @@ def test_no_pictures_are_no_results() -> None:
     assert list(FacePipeline(ByColour(), None).results(ImageSource([]))) == []
 
 
-@pytest.mark.parametrize("name", ["workers", "batch_size", "detect_every", "classify_every"])
+@pytest.mark.parametrize("name", ["workers", "batch_size"])
 def test_what_must_be_at_least_one(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
         FacePipeline(ByColour(), None, **{name: 0})
 
 
-@pytest.mark.parametrize("smoothing", [-1.0, float("nan")])
-def test_smoothing_takes_no_time_below_zero(smoothing: float) -> None:
-    with pytest.raises(ValueError, match="smoothing must be 0 seconds or more"):
-        FacePipeline(ByColour(), None, smoothing=smoothing)
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+@pytest.mark.parametrize("name", ["smoothing", "detect_every", "classify_every"])
+def test_no_time_is_below_zero(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
+        FacePipeline(ByColour(), None, **{name: seconds})
 
 
 def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:

@@ -1,21 +1,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import pytest
 
 from cmaen.images import read_image
+from cmaen.inference.likeness import Likeness
 from cmaen.inference.tracking import FaceTracker, Track, overlap
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 
 FACE = FaceBox(180, 58, 88, 120, landmarks=((200, 100), (240, 100), (220, 125), (205, 145), (238, 145)))
+OTHER = FaceBox(300, 300, 80, 80)
 
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:
     return read_image(EXAMPLES / "astronaut.png")
+
+
+def nobody(faces: Sequence[FaceBox]) -> list[None]:
+    return [None] * len(faces)
+
+
+def people(*names: int) -> Callable[[Sequence[FaceBox]], list[Likeness]]:
+    """What each of the faces that are asked about is recognised by: people are alike or have nothing in common."""
+    axes = np.eye(8, dtype=np.float32)
+    return lambda faces: [Likeness(axes[name], axes[name], axes[name]) for _, name in zip(faces, names, strict=True)]
+
+
+def search(tracker: FaceTracker, image: np.ndarray, faces: Sequence[FaceBox], time: float, who: object) -> list[int]:
+    tracker.follow(image, time)
+    return [track.number for track in tracker.find(faces, time, who)]
 
 
 def test_overlap_by_hand() -> None:
@@ -25,29 +44,36 @@ def test_overlap_by_hand() -> None:
 
 
 def test_a_face_keeps_its_number_and_another_gets_its_own(photo: np.ndarray) -> None:
-    tracker = FaceTracker()
-    other = FaceBox(300, 300, 80, 80)
-    assert [track.number for track in tracker.detected(photo, [FACE], 0.0)] == [1]
+    tracker = FaceTracker(memory=1.0)
+    assert search(tracker, photo, [FACE], 0.0, people(0)) == [1]
     moved = FaceBox(190, 60, 88, 120)
-    assert [track.number for track in tracker.detected(photo, [other, moved], 0.1)] == [2, 1]
-    assert [track.number for track in tracker.detected(photo, [other], 0.2)] == [2]
-    assert [track.number for track in tracker.detected(photo, [moved], 0.9)] == [1]  # remembered for a second
-    assert [track.number for track in tracker.detected(photo, [other], 9.0)] == [3]  # and then no longer
+    assert search(tracker, photo, [OTHER, moved], 0.1, people(1)) == [2, 1]
+    assert search(tracker, photo, [OTHER], 0.2, people()) == [2]
+    assert [track.number for track in tracker.follow(photo, 0.3)] == [2]  # who was not found is not shown
+    assert search(tracker, photo, [moved], 0.9, people(0)) == [1]  # but remembered for a second
+    assert search(tracker, photo, [OTHER], 9.0, people(1)) == [3]  # and then no longer
+
+
+def test_who_takes_the_place_of_one_who_was_not_found_is_somebody_else(photo: np.ndarray) -> None:
+    for after, expected in ((people(1), [2]), (people(0), [1]), (nobody, [2])):
+        tracker = FaceTracker()
+        search(tracker, photo, [FACE], 0.0, people(0))
+        search(tracker, photo, [], 0.2, nobody)
+        assert search(tracker, photo, [FACE], 0.4, after) == expected
 
 
 def test_a_face_that_is_followed_keeps_its_number_however_long_the_next_search_is_off(photo: np.ndarray) -> None:
     tracker = FaceTracker()
-    tracker.detected(photo, [FACE], 0.0)
-    assert [track.number for track in tracker.followed(photo)] == [1]
-    assert [track.number for track in tracker.detected(photo, [FACE], 5.0)] == [1]  # of a film of one frame a second
+    search(tracker, photo, [FACE], 0.0, nobody)
+    assert search(tracker, photo, [FACE], 5.0, nobody) == [1]  # of a film of one frame in five seconds
 
 
 def test_the_flow_follows_a_face_that_moves(photo: np.ndarray) -> None:
     tracker = FaceTracker()
-    tracker.detected(photo, [FACE], 0.0)
+    search(tracker, photo, [FACE], 0.0, nobody)
     for step in (1, 2, 3):
         image = np.roll(photo, (3 * step, 5 * step), axis=(0, 1))
-        (track,) = tracker.followed(image)
+        (track,) = tracker.follow(image, step / 25)
     assert track.face.x == pytest.approx(FACE.x + 15, abs=1.5)
     assert track.face.y == pytest.approx(FACE.y + 9, abs=1.5)
     assert track.face.width == pytest.approx(FACE.width, rel=0.03)
@@ -57,10 +83,84 @@ def test_the_flow_follows_a_face_that_moves(photo: np.ndarray) -> None:
 
 def test_a_face_that_vanishes_is_lost(photo: np.ndarray) -> None:
     tracker = FaceTracker()
-    tracker.detected(photo, [FACE], 0.0)
+    search(tracker, photo, [FACE], 0.0, nobody)
     noise = np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)
-    assert tracker.followed(noise) == []
-    assert tracker.followed(np.zeros((10, 10, 3), np.uint8)) == []  # even if the picture changes its size
+    assert tracker.follow(noise, 0.04) == []
+    assert tracker.follow(np.zeros((10, 10, 3), np.uint8), 0.08) == []  # even if the picture changes its size
+
+
+@pytest.mark.parametrize(
+    ("other", "gap"), [("mirrored", 0.04), ("mirrored", 1.0), ("negative", 0.04), ("noise", 0.04), ("size", 0.04)]
+)
+def test_after_a_cut_only_who_is_alike_takes_up_the_identity(other: str, gap: float, photo: np.ndarray) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)
+    change = {"mirrored": photo[:, ::-1], "negative": 255 - photo, "noise": noise, "size": photo[:400]}[other]
+    change = np.ascontiguousarray(change)
+    for after, expected in ((people(1), [2]), (people(0), [1]), (nobody, [2])):
+        tracker = FaceTracker()
+        assert search(tracker, photo, [FACE], 0.0, people(0)) == [1]
+        tracker.find([FACE], 0.0, people(0))[0].update(np.eye(7)[3], 0.0, 0.4)
+        assert tracker.follow(change, gap) == []
+        assert tracker.is_due(gap)
+        (track,) = tracker.find([FACE], gap, after)
+        assert [track.number] == expected
+        assert track.probabilities is None  # nothing is smoothed over a cut
+
+
+def test_another_face_in_the_same_place_of_the_same_scene_gets_a_number_of_its_own(photo: np.ndarray) -> None:
+    """The scene is almost the same, so that this is no cut: only the face is another."""
+    small = cv2.copyMakeBorder(photo, 300, 300, 300, 300, cv2.BORDER_REPLICATE)
+    face = FaceBox(480, 358, 88, 120)
+    changed = small.copy()
+    changed[358:478, 480:568] = small[358:478, 480:568][::-1]
+    tracker = FaceTracker()
+    assert search(tracker, small, [face], 0.0, people(0)) == [1]
+    assert search(tracker, changed, [face], 0.04, people(1)) == [2]
+
+
+def test_who_was_lost_is_remembered_for_a_while(photo: np.ndarray) -> None:
+    black = np.zeros_like(photo)
+    for gap, expected in ((0.5, [1]), (60.0, [2])):
+        tracker = FaceTracker()
+        search(tracker, photo, [FACE], 0.0, people(0))
+        assert search(tracker, black, [], 0.1, nobody) == []
+        assert search(tracker, photo, [FACE], gap, people(0)) == expected
+
+
+def test_likenesses_are_asked_for_only_where_they_are_needed(photo: np.ndarray) -> None:
+    asked: list[int] = []
+
+    def counting(faces: Sequence[FaceBox]) -> list[None]:
+        asked.append(len(faces))
+        return nobody(faces)
+
+    tracker = FaceTracker()
+    for number in range(50):
+        search(tracker, photo, [FACE, OTHER], number / 25, counting)
+    assert asked == [2, 2]  # when they came, and again after a second
+
+
+def test_faces_are_searched_by_time_when_none_is_left_and_when_the_picture_has_changed(photo: np.ndarray) -> None:
+    tracker = FaceTracker(every=0.2)
+    for rate, expected in ((25, 5), (5, 1), (1, 1), (100, 20)):
+        due = []
+        tracker = FaceTracker(every=0.2)
+        for number in range(40):
+            tracker.follow(photo, number / rate)
+            if tracker.is_due(number / rate):
+                due.append(number)
+                tracker.find([FACE], number / rate, nobody)
+        assert due == list(range(0, 40, expected))
+    tracker.follow(photo, 40 / rate)
+    assert not tracker.is_due(39.01 / rate)
+    changed = photo.copy()
+    changed[300:450, 20:150] = 255 - changed[300:450, 20:150]  # somebody else comes
+    assert len(tracker.follow(changed, 40 / rate)) == 1
+    assert tracker.is_due(39.02 / rate)
+    tracker.find([], 39.02 / rate, nobody)
+    tracker.follow(changed, 39.03 / rate)
+    assert tracker.is_due(39.03 / rate)  # nobody is left
+    assert tracker.is_due(1 / rate)  # a clock that has gone back
 
 
 def test_smoothing_forgets_by_time_and_can_be_switched_off() -> None:

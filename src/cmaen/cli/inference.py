@@ -75,6 +75,13 @@ def inference(
     ] = None,
     display: Annotated[bool, typer.Option(help="Show the webcam in a window.")] = True,
     smoothing: Annotated[float, typer.Option(min=0, help="Seconds of a video over which answers are smoothed.")] = 0.4,
+    search_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of a video from one search for faces to the next; 0: search every frame."),
+    ] = 0.2,
+    every: Annotated[int, typer.Option(min=1, help="Look at every n-th frame of a video only.")] = 1,
+    start: Annotated[float, typer.Option(min=0, help="Second of a video to start at.")] = 0.0,
+    end: Annotated[float | None, typer.Option(min=0, help="Second of a video to end at; default: its end.")] = None,
     uncertain_below: Annotated[
         float, typer.Option(min=0, max=1, help="Answer 'uncertain' where the confidence is lower; 0: never.")
     ] = 0.0,
@@ -102,6 +109,10 @@ def inference(
         raise CmaenError("--engine ray has a fixed limit of pixels; leave --max-megapixels out")
     if (save_video or timeline) and not moving:
         raise CmaenError("--save-video and --timeline are for --video and --real-time")
+    if (every, start, end) != (1, 0, None) and not moving:
+        raise CmaenError("--every, --start and --end are for --video and --real-time")
+    if end is not None and end <= start:
+        raise CmaenError(f"--end must be later than --start ({start:g} s), not {end:g} s")
     if annotated and (moving or remote):
         raise CmaenError("--annotated is for an --image or a --directory on this machine; a video has --save-video")
     images = image or []
@@ -119,7 +130,7 @@ def inference(
     from cmaen.inference.run import run
     from cmaen.inference.sinks import sink_class
     from cmaen.inference.sinks.records import RecordSink
-    from cmaen.inference.sources import open_source
+    from cmaen.inference.sources import Excerpt, open_source
     from cmaen.inference.sources.images import FolderSource, ImageSource
 
     folder = checkpoint or shipped_checkpoint()
@@ -154,7 +165,13 @@ def inference(
             max_pixels=max_pixels,
         )
         finder = predictor.pipeline.detector if detect else None
-        pipeline = replace(predictor.pipeline, detector=finder, batch_size=batch_size, smoothing=smoothing)
+        pipeline = replace(
+            predictor.pipeline,
+            detector=finder,
+            batch_size=batch_size,
+            smoothing=smoothing,
+            detect_every=search_every,
+        )
     with ExitStack() as stack:
         sinks: list[Sink] = []
         without: Container[str] = ()
@@ -181,7 +198,8 @@ def inference(
         elif directory is not None:
             source = FolderSource(Path(directory), without=without, max_pixels=max_pixels)
         else:
-            source = open_source("video", video) if video is not None else open_source("camera", str(camera_index))
+            kind, where = ("camera", str(camera_index)) if video is None else ("video", video)
+            source = open_source(kind, where, excerpt=Excerpt(every, start, end))
         stack.enter_context(closing(source))
         if annotated is not None:
             sinks.append(sink_class("pictures")(annotated, root=None if directory is None else Path(directory)))

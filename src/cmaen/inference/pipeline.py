@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from cmaen.errors import CmaenError, DetectorError, PredictionError, describe, guard
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
+from cmaen.inference.likeness import Likeness, likenesses
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
-from cmaen.inference.tracking import FaceTracker, Track
+from cmaen.inference.tracking import SEARCH_EVERY, FaceTracker, Track
 from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
 
@@ -24,11 +25,14 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
 SMOOTHING = 0.4
+CLASSIFY_EVERY = 0.06
 _KEPT = 8
 """Still pictures whose pixels are kept that are classified together, at most."""
 _PIXELS_KEPT = 32_000_000
 _PIXELS_WORKED_ON = 16_000_000
 """Pixels of still pictures in memory: so many wait with those that are kept, and so many for each worker."""
+_FRAME = 1 / 25
+"""Seconds from one frame of a video to the next, where its source does not say."""
 
 
 class Pipeline(Protocol):
@@ -61,8 +65,10 @@ class FacePipeline:
         batch_size: Still pictures whose faces are classified together.
         smoothing: Of a video: seconds after which an old answer counts 1/e; 0 switches the smoothing off.
         threshold: The confidence below which an answer is "uncertain", in [0, 1]; 0 for never.
-        detect_every: Of a video: frames from one search for faces to the next; between them the optical flow follows.
-        classify_every: Of a video: frames from one answer of the network to the next, for each face.
+        detect_every: Of a video: seconds from one search for faces to the next; between them the optical flow follows.
+            Faces are searched earlier where none is left and where the picture has changed; 0 for every frame.
+        classify_every: Of a video: seconds from one answer of the network to the next, for each face; 0 for every
+            frame.
     """
 
     classifier: FaceClassifier
@@ -71,15 +77,16 @@ class FacePipeline:
     batch_size: int = BATCH_SIZE
     smoothing: float = SMOOTHING
     threshold: float = 0.0
-    detect_every: int = 6
-    classify_every: int = 2
+    detect_every: float = SEARCH_EVERY
+    classify_every: float = CLASSIFY_EVERY
 
     def __post_init__(self) -> None:
-        for name in ("workers", "batch_size", "detect_every", "classify_every"):
+        for name in ("workers", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.smoothing >= 0:
-            raise ValueError(f"smoothing must be 0 seconds or more, not {self.smoothing}")
+        for name in ("smoothing", "detect_every", "classify_every"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 seconds or more, not {getattr(self, name)}")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is a confidence from 0 to 1, not {self.threshold}")
 
@@ -206,34 +213,42 @@ class FacePipeline:
         return features
 
     def _moving(self, source: Source) -> Generator[Result, None, None]:
-        tracker = FaceTracker()
+        tracker = FaceTracker(every=self.detect_every)
         size = 1 if source.live else 4
         with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
             for number, frame in enumerate(frames):
                 yield self._followed(tracker, number, frame)
 
     def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
-        """The result of the next frame of a video."""
+        """The result of the next frame of a video; whatever goes wrong with it costs none of the others."""
         if frame.image is None:
             return self._answer(frame, error=frame.error)
+        time = number * _FRAME if frame.time is None else frame.time
         try:
             with guard(PredictionError, "the faces of the frame cannot be followed"):
-                tracks = self._tracked(tracker, number, frame.image, frame.time or 0.0)
-                return self._answer(frame, tuple(map(self._emotion_of, tracks)))
+                return self._answer(frame, tuple(map(self._emotion_of, self._tracked(tracker, frame.image, time))))
         except CmaenError as problem:
             return self._answer(frame, error=describe(problem))
 
-    def _tracked(self, tracker: FaceTracker, number: int, image: Image, time: float) -> list[Track]:
+    def _tracked(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
         """The faces of the next frame, each with an answer of the network."""
-        if number % self.detect_every == 0:
-            tracks = tracker.detected(image, self.detect(image), time)
-        else:
-            tracks = tracker.followed(image)
-        due = [track for track in tracks if track.probabilities is None or number % self.classify_every == 0]
+        tracks = tracker.follow(image, time)
+        if tracker.is_due(time):
+            tracks = tracker.find(self.detect(image), time, lambda faces: self._compared(image, faces))
+        due = [track for track in tracks if track.is_due(time, self.classify_every)]
         answers = self.classifier([self.crop(image, track.face) for track in due])
         for track, probabilities in zip(due, answers, strict=True):
             track.update(probabilities, time, self.smoothing)
         return tracks
+
+    def _compared(self, image: Image, faces: Sequence[FaceBox]) -> Sequence[Likeness | None]:
+        """What faces of a video are recognised by; nothing where the network gives no features."""
+        crops = [self.crop(image, face) for face in faces]
+        try:
+            return likenesses(crops, self.classifier.features(self.classifier.inputs(crops)))
+        except Exception as problem:  # costs identities, and no answers
+            log.debug("faces are not compared: %s", describe(problem))
+            return [None] * len(crops)
 
     def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
         """The result of a picture; an error where the network has overflowed."""

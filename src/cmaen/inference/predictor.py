@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +20,20 @@ from cmaen.hub import SHIPPED, find_checkpoint
 from cmaen.images import MAX_PIXELS, Channels, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.alignment import read_boxes
+from cmaen.inference.analysed import AnalysedFrame, analysed
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
 from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
-from cmaen.inference.sources import open_source
+from cmaen.inference.sources import Excerpt, open_source
 from cmaen.inference.sources.images import ImageSource
+from cmaen.inference.tracking import SEARCH_EVERY
 from cmaen.several import require_several
 from cmaen.types import FaceBox, Image, Result
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
-
-
-class AnalysedFrame(NamedTuple):
-    """A frame of a video and its faces as plain dicts, ready for JSON.
-
-    Attributes:
-        number: From 0.
-        time: In seconds.
-        image: RGB uint8 [H, W, 3].
-        faces: Each with its ``identity``, else as :meth:`EmotionPredictor.predict_faces` gives them.
-    """
-
-    number: int
-    time: float
-    image: Image
-    faces: list[dict[str, Any]]
 
 
 class EmotionPredictor:
@@ -295,6 +281,9 @@ class EmotionPredictor:
         *,
         display: bool = True,
         smoothing: float = SMOOTHING,
+        search_every: float = SEARCH_EVERY,
+        every: int = 1,
+        end: float | None = None,
     ) -> None:
         """Watch a webcam until q is pressed, the window is closed, Ctrl-C is pressed or the camera is gone.
 
@@ -304,21 +293,33 @@ class EmotionPredictor:
             output_path: Where to; default: ``output.avi``.
             display: Show it in a window.
             smoothing: Seconds over which answers are smoothed; 0 for none.
+            search_every, every: See :meth:`video`.
+            end: Seconds after which it ends by itself; ``None`` for never.
 
         Raises:
             VideoError: There is no such camera, or no display.
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
+            ValueError: A number is out of its range.
         """
-        with closing(open_source("camera", str(camera_index))) as camera:
+        pipeline = replace(self.pipeline, smoothing=smoothing, detect_every=search_every)
+        excerpt = Excerpt(every, end=end)
+        with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
             sinks: list[Sink] = [sink_class("window")()] if display else []
             if save_video:
                 sinks.append(sink_class("video")(Path(output_path or "output.avi"), camera))
-            run(camera, replace(self.pipeline, smoothing=smoothing), sinks)
+            run(camera, pipeline, sinks)
 
     @contextmanager
     def video(
-        self, source: int | str | Path, *, smoothing: float = SMOOTHING
+        self,
+        source: int | str | Path,
+        *,
+        smoothing: float = SMOOTHING,
+        search_every: float = SEARCH_EVERY,
+        every: int = 1,
+        start: float = 0.0,
+        end: float | None = None,
     ) -> Generator[Iterator[AnalysedFrame], None, None]:
         """The frames of a video or a camera with their faces, as they come.
 
@@ -327,14 +328,24 @@ class EmotionPredictor:
         Args:
             source: A file, an address, or the index of a camera; let go of at the end of the ``with`` block.
             smoothing: Seconds over which answers are smoothed; 0 for none.
+            search_every: Seconds from one search for faces to the next; between them, faces are followed. They are
+                searched earlier where none is left and where the picture has changed. 0: search every frame.
+            every: Look at every n-th frame only. Frames keep their numbers and times.
+            start, end: The part of the video to look at, in seconds; ``None`` for its end.
+
+        A frame that cannot be decoded is left out, with a warning. Where something else goes wrong with a frame, its
+        ``error`` says what.
 
         Raises:
             VideoError: It cannot be opened (on entering), or not one frame can be decoded.
             MissingExtraError: The extra ``video`` is not installed.
+            ValueError: A number is out of its range.
         """
-        opened = open_source("camera" if isinstance(source, int) else "video", str(source))
-        with closing(opened), closing(replace(self.pipeline, smoothing=smoothing).results(opened)) as results:
-            yield map(_analysed, results)
+        pipeline = replace(self.pipeline, smoothing=smoothing, detect_every=search_every)
+        kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
+        opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
+        with closing(opened), closing(pipeline.results(opened)) as results:
+            yield analysed(results)
 
     def explain(self, image: Picture, detect: bool = True, kind: str = "gradient") -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
@@ -389,9 +400,3 @@ def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
     if result.error is not None:
         raise CmaenError(result.error)
     return result
-
-
-def _analysed(result: Result) -> AnalysedFrame:
-    frame = result.frame
-    assert frame.image is not None
-    return AnalysedFrame(frame.index, frame.time or 0.0, frame.image, [face.as_dict() for face in result.faces])

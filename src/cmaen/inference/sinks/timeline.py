@@ -11,8 +11,8 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cmaen.errors import OutputError
-from cmaen.files import check_place, replacing
+from cmaen.errors import OutputError, guarded
+from cmaen.files import check_place, replacing, unwritable
 from cmaen.inference.sinks import Needs
 from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
 
@@ -46,7 +46,7 @@ class TimelineSink:
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
-        with replacing(self.path) as temporary:
+        with guarded(lambda problem: unwritable(self.path, problem)), replacing(self.path) as temporary:
             self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
 
     def close(self) -> None:
@@ -71,6 +71,8 @@ class _Person:
 class Timeline:
     """Means of the probabilities by identity, over bins of time that become twice as wide whenever they run out.
 
+    The first bin begins with the first frame.
+
     Args:
         width: Of a bin at first, in seconds.
         people: The identities that are seen most are drawn, at most so many.
@@ -80,14 +82,18 @@ class Timeline:
         self.width = width
         self.people = people
         self._persons: dict[int, _Person] = {}
+        self._begins: float | None = None
         self._time = 0.0
         self._classes = EMOTIONS
         self._faces: Sequence[FaceEmotion] = ()
 
     def add(self, time: float, faces: Sequence[FaceEmotion]) -> None:
-        """Take in the faces of a frame at a time in seconds; they stay until the next frame."""
+        """Take in the faces of a frame at a time in seconds, which do not fall; they stay until the next frame."""
+        if self._begins is None:
+            self._begins = time
+        time = max(time - self._begins, self._time)
         self._stay(time)
-        self._time, self._faces = max(time, 0.0), faces
+        self._time, self._faces = time, faces
 
     def _stay(self, until: float) -> None:
         """Fill the bins from the frame before up to a time."""
@@ -124,7 +130,8 @@ class Timeline:
                 out=np.full((last, len(self._classes)), np.nan),
                 where=person.counts[:last, None] > 0,
             )
-            edges, tops = np.arange(last + 1) * self.width, np.cumsum(means, axis=1)
+            edges = np.arange(last + 1) * self.width + (self._begins or 0.0)
+            tops = np.cumsum(means, axis=1)
             for emotion, top, mean in zip(self._classes, tops.T, means.T, strict=True):
                 colour = tuple(value / 255 for value in colour_of(emotion, self._classes))
                 axes.stairs(top, edges, baseline=top - mean, fill=True, color=colour, label=emotion)

@@ -11,19 +11,26 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
-from cmaen.errors import OutputError
+from cmaen.errors import OutputError, guarded
 from cmaen.files import replacing, unwritable
+from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
 from cmaen.inference.sinks import Needs
 from cmaen.types import Image, Result
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
 """By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""
+
+_MOST_TICKS = 65535
+"""Of a second in MPEG-4."""
+_PREROLL = 0.05
+"""Seconds of sound before the first picture that are kept, since decoders need a little to begin with."""
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +43,23 @@ class Timing(Protocol):
         time_base: The unit of the frames' times, in seconds.
         sound: A video whose first audio stream is copied; ``None`` for silence.
         begins: What the sound's clock shows where the frames' times are 0, in seconds.
+        start: The frames' time at which the new video begins, in seconds.
+        ends: The time of the last frame, in seconds; ``None`` before the source was read to its end.
     """
 
     rate: Fraction
     time_base: Fraction
     sound: Path | None
     begins: float
+    start: float
+    ends: float | None
 
 
 class VideoSink:
     """Writes the frames of a video with their faces drawn; the file appears at the end, whole, if there was a frame.
+
+    The sound is copied as far as there are pictures; to its end where the source was read to its own. Should it make
+    trouble, the video is written without it, or without the rest of it.
 
     Args:
         path: Its suffix names the container, one of :data:`CODECS`.
@@ -66,68 +80,84 @@ class VideoSink:
         self._stream: VideoStream | None = None
         self._sound: _Sound | None = None
         self._last = -1
+        self._time = 0.0
         self._stack = ExitStack()
         temporary = self._stack.enter_context(replacing(path))
         try:
-            self._container: OutputContainer = av.open(str(temporary), "w")
-        except (FFmpegError, OSError, ValueError) as error:
+            with guarded(lambda problem: OutputError(f"{path} cannot be written as a video: {reason(problem)}")):
+                self._container: OutputContainer = av.open(str(temporary), "w")
+        except OutputError:
             self._abandon()
-            raise OutputError(f"{path} cannot be written as a video: {error}") from error
+            raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
-        time = result.frame.time
-        if drawn is None or time is None:
+        if drawn is None or result.frame.time is None:
             return
-        try:
+        with guarded(self._unwritable):
             stream = self._stream or self._begin(drawn)
-            picture = av.VideoFrame.from_ndarray(_even(drawn), format="rgb24")
-            self._last = max(self._last + 1, round(time / self._time_base))
+            picture = av.VideoFrame.from_ndarray(_fitted(drawn, stream.width, stream.height), format="rgb24")
+            self._time = result.frame.time - self._timing.start
+            self._last = max(self._last + 1, round(self._time / self._time_base))
             picture.pts, picture.time_base = self._last, self._time_base
             self._container.mux(stream.encode(picture))
-            if self._sound is not None:
-                self._sound.copy_until(time)
-        except (FFmpegError, OSError, ValueError) as error:
-            raise unwritable(self.path, error) from error
+        self._copy_sound(self._time)
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         if self._stream is None:
             self.close()
             return
-        try:
+        with guarded(self._unwritable):
             self._container.mux(self._stream.encode())
-            if self._sound is not None:
-                self._sound.copy_until(None)
+        until, ends = self._time + 1 / float(self._timing.rate), self._timing.ends
+        self._copy_sound(None if ends is not None and until > ends - self._timing.start else until)
+        with guarded(self._unwritable):
             self._let_go()
-        except (FFmpegError, OSError) as error:
-            raise unwritable(self.path, error) from error
         self._stack.close()
 
     def close(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         try:
             self._let_go()
-        except (FFmpegError, OSError) as error:
-            log.debug("%s: %s", self.path, error)
+        except Exception as problem:
+            log.debug("%s: %s", self.path, problem)
         self._abandon()
 
     def _begin(self, image: Image) -> VideoStream:
-        codec = CODECS[self.path.suffix.lower()]
-        stream = self._container.add_stream(codec, rate=self._timing.rate)
+        codec, rate = CODECS[self.path.suffix.lower()], self._timing.rate
+        if rate.numerator > _MOST_TICKS:
+            rate = rate.limit_denominator(250)
+        stream = self._container.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = (side + side % 2 for side in image.shape[:2])
         stream.pix_fmt = "yuv420p"
         if codec == "mpeg4":
             stream.codec_context.bit_rate = 6_000_000
-            self._time_base = 1 / self._timing.rate
+            self._time_base = 1 / rate
         else:
             stream.options = {"preset": "veryfast", "crf": "20"}
         stream.codec_context.time_base = self._time_base
         if self._timing.sound is not None:
-            self._sound = _Sound.of(self._timing.sound, self._container, begins=self._timing.begins)
+            begins = self._timing.begins + self._timing.start
+            self._sound = _Sound.of(self._timing.sound, self._container, begins=begins)
         self._stream = stream
         return stream
+
+    def _unwritable(self, problem: Exception) -> OutputError:
+        return unwritable(self.path, problem)
+
+    def _copy_sound(self, time: float | None) -> None:
+        """Copy the sound up to a time, or to its end; the video is worth more than what is wrong with its sound."""
+        if self._sound is None:
+            return
+        try:
+            self._sound.copy_until(time)
+        except Exception as problem:
+            until = "" if time is None else f" from {time:.1f} s on"
+            log.warning("the sound of %s is left out%s: %s", self._timing.sound, until, reason(problem))
+            self._sound.close()
+            self._sound = None
 
     def _let_go(self) -> None:
         if self._sound is not None:
@@ -158,22 +188,24 @@ class _Sound:
     ) -> None:
         self._path, self._source, self._target, self._container = path, source, target, container
         self._begins = begins
-        self._packets = self._readable(source.demux(stream))
-        self._next: av.Packet[AudioStream] | None = None
+        self._packets = self._timed(packets_of(source, stream, early=self._ends_early))
+        self._next: Packet[AudioStream] | None = None
 
     @classmethod
     def of(cls, path: Path, container: OutputContainer, *, begins: float) -> _Sound | None:
         """``None``, with a word of warning, where there is no sound or the container cannot hold it."""
-        source = av.open(str(path))
+        source = None
         try:
-            if source.streams.audio:
+            source = open_input(path)
+            stream = choose_audio(source)
+            if stream is not None:
                 _try_sound(path, container.format.name)
-                stream = source.streams.audio[0]
                 target = container.add_stream_from_template(stream)
                 return cls(path, source, stream, target, container, begins=begins)
-        except (FFmpegError, ValueError) as error:
-            log.warning("the sound of %s is left out: %s", path, error)
-        source.close()
+        except Exception as problem:
+            log.warning("the sound of %s is left out: %s", path, reason(problem))
+        if source is not None:
+            source.close()
         return None
 
     def copy_until(self, time: float | None) -> None:
@@ -181,7 +213,7 @@ class _Sound:
         while True:
             self._next = self._next or next(self._packets, None)
             packet = self._next
-            if packet is None or packet.dts is None:  # the end
+            if packet is None:  # the end
                 return
             if time is not None and packet.pts is not None and float(packet.pts * packet.time_base) > time:
                 return
@@ -193,34 +225,61 @@ class _Sound:
         """Let go of the file that the sound comes from."""
         self._source.close()
 
-    def _readable(self, packets: Iterator[av.Packet[AudioStream]]) -> Iterator[av.Packet[AudioStream]]:
-        """The packets, at the frames' times, up to where the file is cut short, if it is."""
-        try:
-            for packet in packets:
-                if packet.dts is not None and packet.pts is not None:
-                    begins = round(self._begins / packet.time_base)
-                    packet.dts, packet.pts = packet.dts - begins, packet.pts - begins
-                yield packet
-        except FFmpegError as error:
-            log.warning("the sound of %s ends early: %s", self._path, error)
+    def _timed(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+        """The packets at the frames' times, from 0 on; a clock that is set back goes on from where it was."""
+        shift: int | None = None
+        last = 0
+        for packet in packets:
+            if packet.pts is None or not packet.size:  # the last one holds nothing
+                continue
+            if packet.dts is None:
+                packet.dts = packet.pts
+            if shift is None:
+                shift = -round(self._begins / packet.time_base)
+            if packet.dts + shift < last:
+                if packet.dts + shift < -_PREROLL / packet.time_base:
+                    continue
+                if last - packet.dts - shift > 1 / packet.time_base:
+                    shift = last - packet.dts
+            last = packet.dts + shift + (packet.duration or 0)
+            packet.dts, packet.pts = packet.dts + shift, packet.pts + shift
+            yield packet
+
+    def _ends_early(self, problem: Exception) -> None:
+        log.warning("the sound of %s ends early: %s", self._path, reason(problem))
 
 
 def _try_sound(path: Path, container: str) -> None:
     """Write the first packet of the sound to nowhere; what is wrong with it may only show when a container is closed.
 
     Raises:
-        FFmpegError, ValueError: A container of this kind cannot hold it.
+        Exception: A container of this kind cannot hold it.
     """
-    with av.open(str(path)) as source, av.open(io.BytesIO(), "w", format=container) as target:
-        stream = source.streams.audio[0]
-        packet = next(source.demux(stream))
-        packet.stream = target.add_stream_from_template(stream)
-        target.mux(packet)
+    with open_input(path) as source, av.open(io.BytesIO(), "w", format=container) as target:
+        stream = choose_audio(source)
+        assert stream is not None
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                target.mux(packet)
+                return
 
 
-def _even(image: Image) -> Image:
-    """With even sides, which the codecs need; the last row or column is repeated."""
-    height, width = image.shape[:2]
-    if height % 2 or width % 2:
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return image
+def _fitted(image: Image, width: int, height: int) -> Image:
+    """A picture of the size that the video has.
+
+    Codecs need even sides: the last row or column is repeated. A picture of quite another size, as those of a broadcast
+    may have after a while, is made to fit and stands on black.
+    """
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
+        return image
+    if 0 <= height - rows <= 1 and 0 <= width - columns <= 1:
+        return np.pad(image, ((0, height - rows), (0, width - columns), (0, 0)), mode="edge")
+    factor = min(height / rows, width / columns)
+    size = (max(1, min(width, round(columns * factor))), max(1, min(height, round(rows * factor))))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return canvas

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cmaen.errors import MissingExtraError
+from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
 
 Pending = Callable[[], Frame]
@@ -55,22 +56,22 @@ def _address(where: str | Path, without: Container[str]) -> Source:
     return AddressSource(str(where), without=without)
 
 
-def _video(where: str | Path, _: Container[str]) -> Source:
+def _video(where: str | Path, _: Container[str], excerpt: Excerpt = WHOLE) -> Source:
     try:
         from cmaen.inference.sources.video import VideoSource
     except ModuleNotFoundError as error:
         raise MissingExtraError("video", "video") from error
-    return VideoSource(where)
+    return VideoSource(where, excerpt)
 
 
-def _camera(where: str | Path, _: Container[str]) -> Source:
+def _camera(where: str | Path, _: Container[str], excerpt: Excerpt = WHOLE) -> Source:
     from cmaen.inference.sources.camera import CameraSource
 
     name = str(where)
-    return CameraSource(int(name) if name.isdecimal() else name)
+    return CameraSource(int(name) if name.isdecimal() else name, excerpt)
 
 
-SOURCES: dict[str, Callable[[str | Path, Container[str]], Source]] = {
+SOURCES: dict[str, Callable[..., Source]] = {
     "image": _image,
     "folder": _folder,
     "address": _address,
@@ -79,19 +80,22 @@ SOURCES: dict[str, Callable[[str | Path, Container[str]], Source]] = {
 }
 
 
-def open_source(kind: str, where: str | Path, *, without: Container[str] = ()) -> Source:
+def open_source(
+    kind: str, where: str | Path, *, without: Container[str] = (), excerpt: Excerpt | None = None
+) -> Source:
     """A source by its kind.
 
     Args:
         kind: One of :data:`SOURCES`.
         where: A path, an address, or the index of a camera.
         without: Names of images of a folder or an address that are left out.
+        excerpt: Of a video or a camera: the frames to look at; ``None`` for all.
 
     Raises:
         CmaenError: It cannot be opened.
         MissingExtraError: What it needs is not installed.
     """
-    return SOURCES[kind](where, without)
+    return SOURCES[kind](where, without, **({} if excerpt is None else {"excerpt": excerpt}))
 
 
-__all__ = ["SOURCES", "Pending", "Source", "open_source"]
+__all__ = ["SOURCES", "Excerpt", "Pending", "Source", "open_source"]

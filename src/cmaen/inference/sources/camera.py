@@ -15,6 +15,7 @@ import numpy as np
 
 from cmaen.errors import VideoError
 from cmaen.inference.sources import Pending
+from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame, Image
 
 log = logging.getLogger(__name__)
@@ -35,15 +36,18 @@ class CameraSource:
 
     Args:
         where: Its index, from 0; or a file or an address, which then stands in for a camera.
+        excerpt: The frames to look at, of those that are not missed.
 
     Attributes:
         rate: Nominal: the frames keep the times at which they come.
         time_base: The unit of their times, in seconds.
         sound: There is none.
         begins: From 0.
+        start: The time from which frames are looked at, in seconds.
+        ends: Nobody knows.
 
     Raises:
-        VideoError: There is no such camera, or another program has it.
+        VideoError: There is no such camera, or another program has it; while reading: it gives no picture.
     """
 
     moving = True
@@ -52,31 +56,43 @@ class CameraSource:
     time_base = Fraction(1, 1000)
     sound = None
     begins = 0.0
+    ends = None
 
-    def __init__(self, where: int | str) -> None:
+    def __init__(self, where: int | str, excerpt: Excerpt = WHOLE) -> None:
         self.name = f"camera {where}"
-        self._capture = cv2.VideoCapture(where)
-        if not self._capture.isOpened():
+        self.excerpt = excerpt
+        self.start = excerpt.start
+        try:
+            self._capture = cv2.VideoCapture(where)
+            there = self._capture.isOpened()
+        except Exception as error:  # OpenCV's backends raise what they like
+            raise VideoError(f"{self.name} cannot be opened: {error}") from error
+        if not there:
             raise VideoError(
                 f"{self.name} cannot be opened: it is not there, or another program has it; try another --camera-index"
             )
         self._changed = threading.Condition()
         self._newest: _Captured | None = None
         self._ended = False
+        self._problem = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def __iter__(self) -> Iterator[Pending]:
         self._reader.start()
-        last = -1
+        last, seen = -1, 0
         while True:
             newest = self._after(last)
             if newest is None:
-                raise VideoError(f"{self.name} gives no picture; check its cable and its permissions")
+                raise VideoError(f"{self.name} gives no picture; check its cable and its permissions{self._problem}")
             if newest.number == last:
-                log.warning("%s gives no more pictures after %d", self.name, last + 1)
+                log.warning("%s gives no more pictures after %d%s", self.name, last + 1, self._problem)
+                return
+            if self.excerpt.is_over(newest.time):
                 return
             last = newest.number
-            yield partial(self._frame, newest)
+            if self.excerpt.takes(seen, newest.time):
+                yield partial(self._frame, newest)
+            seen += 1
 
     def _after(self, number: int) -> _Captured | None:
         """Wait for a newer frame than one, or for the end."""
@@ -106,15 +122,22 @@ class CameraSource:
         started = time.monotonic()
         number = 0
         while not self._ended:
-            found, image = self._capture.read()
+            try:
+                found, image = self._capture.read()
+                captured = _Captured(number, time.monotonic() - started, np.asarray(image, np.uint8)) if found else None
+            except Exception as error:  # whoever waits would wait for ever
+                captured, self._problem = None, f" ({error})"
             with self._changed:
-                if found:
-                    self._newest = _Captured(number, time.monotonic() - started, np.asarray(image, np.uint8))
-                    number += 1
-                else:
-                    self._ended = True
+                self._newest = captured or self._newest
+                self._ended = self._ended or captured is None
                 self._changed.notify_all()
+            number += 1
 
     def _frame(self, captured: _Captured) -> Frame:
-        rgb = cv2.cvtColor(captured.image, cv2.COLOR_BGR2RGB)
+        try:
+            rgb = cv2.cvtColor(captured.image, cv2.COLOR_BGR2RGB)
+        except cv2.error as error:
+            return Frame(
+                captured.number, self.name, None, captured.time, f"VideoError: it is no colour picture: {error}"
+            )
         return Frame(captured.number, self.name, np.asarray(rgb, np.uint8), captured.time)

@@ -6,38 +6,59 @@ Any file or stream that FFmpeg opens will do, a variable frame rate is kept, and
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import av
-import numpy as np
-from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
-from cmaen.errors import VideoError
+from cmaen.errors import VideoError, guarded
 from cmaen.images import printable
+from cmaen.inference.ffmpeg import (
+    choose_video,
+    explain_unopened,
+    left_in,
+    open_input,
+    packets_of,
+    pixel_ratio,
+    pixels_of,
+    reason,
+)
 from cmaen.inference.sources import Pending
+from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
 
 PATIENCE = 10.0
 """Seconds after which a stream that sends nothing has ended."""
+_HELD = 2000
+"""Packets before the start that are held undecoded, at most; what begins with an older key frame is decoded."""
+_RESTART = 1.0
+"""Seconds by which a clock that goes back has been set anew; one that goes back less is unsteady."""
 
 log = logging.getLogger(__name__)
 
 
 class VideoSource:
-    """The frames of a video, upright, one after the other; a broken one loses only itself.
+    """The frames of a video, as a player shows them, one after the other; a broken one loses only itself.
+
+    Of several streams the best one is read, see :func:`cmaen.inference.ffmpeg.choose_video`. Frames are turned and
+    mirrored as the container says, and their pixels are made square. Their times always rise.
 
     Args:
         where: A path, or an address that FFmpeg understands.
+        excerpt: The frames to look at. They keep their numbers and times.
 
     Attributes:
-        rate: Frames a second on average.
+        rate: Frames a second on average, of those that are looked at.
         time_base: The unit of the frames' times, in seconds.
         sound: The file to copy the sound from; ``None`` of an address, which may be live: it is opened once.
         begins: What its clock shows at the beginning, in seconds; that of a broadcast has run for hours.
+        start: The time from which frames are looked at, in seconds.
+        ends: The time of the last frame, in seconds; ``None`` before the video was read to its end.
         broken: How many packets could not be decoded so far.
 
     Raises:
@@ -46,67 +67,145 @@ class VideoSource:
 
     moving = True
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, excerpt: Excerpt = WHOLE) -> None:
         self.name = printable(where)
         self.live = "://" in str(where)
         self.sound = None if self.live else Path(where)
+        self.excerpt = excerpt
+        self.start = excerpt.start
+        self.ends: float | None = None
         self.broken = 0
+        self._before = 0
         self._waiting = False
+
+        def unopened(problem: Exception) -> VideoError:
+            why = explain_unopened(where, problem, live=self.live)
+            return VideoError(f"{self.name} cannot be opened as a video: {why}")
+
+        with guarded(unopened):
+            self._container = open_input(where, timeout=PATIENCE if self.live else None)
         try:
-            self._container = av.open(str(where), timeout=PATIENCE if self.live else None)
-        except (FFmpegError, OSError, ValueError) as error:
-            raise VideoError(f"{self.name} cannot be opened as a video: {error}") from error
-        if not self._container.streams.video:
+            with guarded(unopened):
+                self._stream = self._chosen()
+                self._stream.thread_type = "AUTO"
+                rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
+                self._step = 1 / float(rate)
+                self.rate = rate / excerpt.every
+                self.time_base = Fraction(self._stream.time_base or Fraction(1, 1000))
+                self.begins = max(self._container.start_time or 0, 0) / av.time_base
+                self._ratio = pixel_ratio(self._stream)
+        except VideoError:
             self._container.close()
-            raise VideoError(f"{self.name} holds no video")
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
-        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
-        self.time_base = Fraction(self._stream.time_base or Fraction(1, 1000))
-        self.begins = max(self._container.start_time or 0, 0) / av.time_base
+            raise
 
     def __iter__(self) -> Iterator[Pending]:
-        number = 0
-        for packet in self._packets():
-            try:
-                decoded = packet.decode()
-            except FFmpegError:
-                self.broken += 1
-                continue
-            for picture in decoded:
-                assert isinstance(picture, av.VideoFrame)
-                time = number / float(self.rate) if picture.time is None else picture.time - self.begins
+        taken = 0
+        last: float | None = None
+        for number, time, picture in self._timed():
+            if self.excerpt.is_over(time):
+                break
+            last = time
+            if self.excerpt.takes(number, time):
+                taken += 1
                 yield partial(self._frame, number, time, picture)
-                number += 1
-        if number == 0:
-            raise VideoError(f"{self.name} holds no frame that can be decoded")
+        else:
+            self.ends = last
         if self.broken:
             log.warning("%s: %d broken packets were left out", self.name, self.broken)
+        if not taken:
+            raise VideoError(f"{self.name} {self._nothing(last)}")
 
     def count(self) -> int | None:
         """As many as the file says, if it does."""
-        return self._stream.frames or None
+        if self.excerpt.start or self.excerpt.end is not None:
+            return None
+        return -(-self._stream.frames // self.excerpt.every) or None
 
     def close(self) -> None:
         """Let go of the file, unless a thread still waits in it for a stream that has stalled."""
         if not self._waiting:
             self._container.close()
 
-    def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
-        turned = np.rot90(picture.to_ndarray(format="rgb24"), round(picture.rotation / 90) % 4)
-        return Frame(number, self.name, np.ascontiguousarray(turned, np.uint8), time)
+    def _chosen(self) -> VideoStream:
+        stream = choose_video(self._container)
+        if stream is None:
+            kinds = {stream.type for stream in self._container.streams}
+            there = "only pictures or a format that cannot be decoded" if "video" in kinds else "only sound"
+            raise VideoError(f"{self.name} holds no video{f', {there}' if kinds & {'video', 'audio'} else ''}")
+        return stream
 
-    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
-        packets = self._container.demux(self._stream)
+    def _nothing(self, last: float | None) -> str:
+        """Why there was no frame."""
+        if last is None:
+            return "holds no frame that can be decoded"
+        until = "" if self.excerpt.end is None else f" to {self.excerpt.end:g} s"
+        length = "" if self.ends is None else f": its last frame is at {self.ends:.2f} s"
+        return f"has no frame from {self.excerpt.start:g} s{until}{length}"
+
+    def _timed(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
+        """The frames with their numbers from 0 and times in seconds, which rise even if the container's do not."""
+        number, last, shift = 0, -math.inf, 0.0
+        for picture in self._decoded():
+            time = max(last + self._step, 0.0)
+            if picture.pts is not None:
+                shown = float(picture.pts * self.time_base) - self.begins + shift
+                if shown > last:
+                    time = max(shown, 0.0)
+                elif last - shown > _RESTART:
+                    shift += time - shown
+                else:
+                    time = last + self._step / 2
+            if last < self.start <= time:
+                number = max(number, self._before)
+            yield number, time, picture
+            number, last = number + 1, time
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """All frames, also those that the decoder still holds at an end of any kind."""
+        packets = self._packets()
+        for packet in self._from_start(packets) if self.start else packets:
+            try:
+                pictures = packet.decode()
+            except Exception:
+                self.broken += 1
+                continue
+            yield from pictures
+        yield from left_in(self._stream)
+
+    def _from_start(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+        """The packets from the last key frame before the start on; all before the start are counted."""
+        held: list[Packet[VideoStream]] = []
+        skips = True
+        for packet in packets:
+            early = packet.pts is not None and float(packet.pts * self.time_base) - self.begins < self.start
+            self._before += early
+            if packet.is_keyframe and early and skips:
+                held.clear()
+            held.append(packet)
+            if not early or len(held) > _HELD:
+                skips = False
+            if not skips:
+                yield from held
+                held.clear()
+        yield from held
+
+    def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
+        try:
+            return Frame(number, self.name, pixels_of(picture, self._ratio), time)
+        except Exception as problem:  # of a format that cannot be converted, or for want of memory
+            return Frame(number, self.name, None, time, f"VideoError: the frame cannot be converted: {reason(problem)}")
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        def ends_early(problem: Exception) -> None:
+            log.warning("%s ends early: %s", self.name, reason(problem))
+
+        packets = packets_of(self._container, self._stream, early=ends_early)
         while True:
             self._waiting = True
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (FFmpegError, OSError) as error:  # the file is cut short, or the stream has stalled
-                log.warning("%s ends early: %s", self.name, error)
-                return
+                packet = next(packets, None)
             finally:
                 self._waiting = False
+            if packet is None:
+                return
             yield packet
