@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class CmaenError(Exception):
     """Base of all errors of this package: catch it to catch them all."""
@@ -33,6 +36,10 @@ class UnreadableImageError(ImageError):
 
 class TruncatedImageError(ImageError):
     """The image is cut short or damaged: it starts well and does not decode to its end."""
+
+
+class SlowImageError(ImageError):
+    """The image takes longer to decode than the limit (a guard against files that are made to)."""
 
 
 class ImageTooLargeError(ImageError):
@@ -83,7 +90,15 @@ class MissingExtraError(CmaenError):
 
 
 class ServiceError(CmaenError):
-    """A server that cannot be reached, refuses a request, or answers what it should not."""
+    """A server that cannot be reached, refuses a request, or answers what it should not.
+
+    Attributes:
+        answers: To the images before, where there were several requests.
+    """
+
+    def __init__(self, message: str, answers: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.answers = list(answers)
 
 
 class OutputError(CmaenError):

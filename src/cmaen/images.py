@@ -11,13 +11,14 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageFile, ImageOps, UnidentifiedImageError
 
+from cmaen.deadline import GuardedFile
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -26,6 +27,7 @@ from cmaen.errors import (
     ImagePermissionError,
     ImageTooLargeError,
     NotAFileError,
+    SlowImageError,
     TruncatedImageError,
     UnreadableImageError,
 )
@@ -41,10 +43,22 @@ IMAGE_SUFFIXES = frozenset(
 )
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
+_PLAIN = (b"P1", b"P2", b"P3")
+"""Numbers as text, as Pillow reads them: in minutes where a binary file takes a moment."""
+_MOST_SCANS = 500
+"""Of a progressive JPEG; cameras and programs make a dozen. Each takes time for the whole picture, and a few bytes."""
+_BLOCK = 4096
+"""Bytes that a decoder is given at a time: it can be stopped after each."""
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: Channels = "rgb") -> Image:
+def read_image(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    channels: Channels = "rgb",
+    max_seconds: float | None = None,
+) -> Image:
     """Read one image.
 
     Args:
@@ -52,6 +66,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: C
             ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
         max_pixels: Images with more pixels are refused before they are decoded.
         channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
+        max_seconds: A file or its bytes that take longer to decode are given up; ``None`` for no limit.
 
     Returns:
         RGB, uint8 [H, W, 3], upright, contiguous.
@@ -64,10 +79,19 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: C
     if isinstance(source, PILImage.Image):
         return _to_rgb(source, "the PIL image", max_pixels)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels)
+        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels, max_seconds)
     if not isinstance(source, str | os.PathLike):
         raise ImageArrayError(f"an image is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
-    return _from_path(source, max_pixels)
+    return _from_path(source, max_pixels, max_seconds)
+
+
+def count_pixels(content: bytes) -> int:
+    """The pixels that the bytes of an image file announce, before any is decoded; 0 where they cannot be read."""
+    PILImage.init()
+    guarded = GuardedFile(io.BytesIO(content), "the image data", seconds=1)
+    with suppress(Exception), PILImage.open(cast("IO[bytes]", guarded), formats=FORMATS) as image:
+        return int(image.width) * int(image.height)
+    return 0
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
@@ -75,7 +99,7 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
+def _from_path(path: str | os.PathLike[str], max_pixels: int, max_seconds: float | None) -> Image:
     name = printable(path)
     try:
         mode = os.stat(path).st_mode
@@ -83,7 +107,7 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise NotAFileError(f"{name} is {kind}; name an image file, or pass a folder with --directory")
         with open(path, "rb") as file:
-            return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels)
+            return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels, max_seconds)
     except PermissionError as error:
         raise ImagePermissionError(f"{name} may not be read; check its permissions") from error
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -93,12 +117,14 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
         raise UnreadableImageError(f"{name} cannot be read: {error}") from error
 
 
-def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
+def _decode(file: IO[bytes], size: int, name: str, max_pixels: int, max_seconds: float | None = None) -> Image:
     if size == 0:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
     PILImage.init()  # Pillow knows only some formats before
+    guarded = GuardedFile(file, name, seconds=max_seconds)
     try:
-        with PILImage.open(file, formats=FORMATS) as image:
+        with PILImage.open(cast("IO[bytes]", guarded), formats=FORMATS) as image:
+            _check_effort(image, guarded, name)
             return _to_rgb(image, name, max_pixels)
     except UnidentifiedImageError as error:
         file.seek(0)
@@ -111,6 +137,23 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
         raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+
+
+def _check_effort(image: PILImage.Image, file: GuardedFile, name: str) -> None:
+    """Refuse, before it is decoded, what takes far longer than its size tells."""
+    file.pieces = None
+    if isinstance(image, ImageFile.ImageFile):
+        image.decodermaxblock = min(image.decodermaxblock, _BLOCK)
+    place = file.tell()
+    file.seek(0)
+    if image.format == "PPM" and file.read(2) in _PLAIN:
+        raise UnreadableImageError(f"{name} is a plain PPM, which holds numbers as text; save it as PNG or binary PPM")
+    if image.info.get("progressive"):
+        file.seek(0)
+        scans = file.read().count(b"\xff\xda")  # inside a scan these two bytes never stand together
+        if scans > _MOST_SCANS:
+            raise SlowImageError(f"{name} is a progressive JPEG of {scans:,} scans, over the limit of {_MOST_SCANS}")
+    file.seek(place)
 
 
 def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:

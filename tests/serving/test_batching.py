@@ -184,9 +184,9 @@ def test_requests_hold_no_more_bytes_than_they_may() -> None:
         begun, held = asyncio.Event(), asyncio.Event()
 
         async def body() -> AsyncIterator[bytes]:
+            yield b"--x--\r\n" + b" " * 2500  # what follows the last part counts, too
             begun.set()
             await held.wait()
-            yield b"--x--\r\n"
 
         async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
             slow = asyncio.create_task(client.post("/v1/predict", content=body(), headers=kind))

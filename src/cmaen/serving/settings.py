@@ -9,6 +9,19 @@ from cmaen.errors import ConfigError
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
 
 MIB = 2**20
+_AT_LEAST_ONE = (
+    "body_bytes",
+    "images",
+    "pixels",
+    "faces",
+    "decoding_pixels",
+    "waiting_faces",
+    "explanations",
+    "burst",
+    "frame_bytes",
+    "frame_pixels",
+    "batch_faces",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +30,13 @@ class Limits:
 
     Attributes:
         body_bytes: Of one request.
-        held_bytes: Of the bodies of all requests that are being read or answered.
+        held_bytes: Of the bodies of all requests that are being read or answered, counted as they come.
         images: Of one request.
         pixels: Of one image.
+        faces: Of one image.
+        decode_seconds: For one image to be decoded.
+        decoding_pixels: Of all images that are decoded and searched for faces at the same time; a larger one alone.
+        waiting_faces: Of all images that wait for the network.
         seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
         queue: Images that are taken and not yet answered; the next ones are refused.
         wait: Seconds; images that would wait longer for their turn are refused.
@@ -39,6 +56,10 @@ class Limits:
     held_bytes: int = 256 * MIB
     images: int = 32
     pixels: int = 50_000_000
+    faces: int = 1000
+    decode_seconds: float = 10.0
+    decoding_pixels: int = 100_000_000
+    waiting_faces: int = 2000
     seconds: float = 30.0
     queue: int = 128
     wait: float = 3.0
@@ -52,10 +73,10 @@ class Limits:
     batch_seconds: float = 0.003
 
     def __post_init__(self) -> None:
-        for name in ("body_bytes", "images", "pixels", "explanations", "burst", "frame_bytes", "batch_faces"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"the limit {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("seconds", "wait"):
+        for name in ("seconds", "decode_seconds", "wait"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
         if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:

@@ -88,10 +88,12 @@ def read_frame(
     *,
     max_pixels: int = MAX_PIXELS,
     channels: Channels = "rgb",
+    max_seconds: float | None = None,
 ) -> Frame:
     """A frame with its pixels, or with what is wrong with them."""
     try:
-        return Frame(index, name, read_image(fetch(), max_pixels=max_pixels, channels=channels))
+        pixels = read_image(fetch(), max_pixels=max_pixels, channels=channels, max_seconds=max_seconds)
+        return Frame(index, name, pixels)
     except ImageError as error:
         return Frame(index, name, error=f"{type(error).__name__}: {error}")
 
