@@ -10,7 +10,7 @@ from typing import IO
 from cmaen.errors import SlowImageError, TruncatedImageError
 
 MOST_PIECES = 100_000
-"""Pieces in which the beginning of an image is read: a photograph with all that cameras write there has some hundreds."""
+"""Pieces in which the head of an image is read: a photograph with all that cameras write there has some hundreds."""
 
 
 class GuardedFile(io.BufferedIOBase):

@@ -87,8 +87,8 @@ class PreprocessSpec:
             crop: RGB uint8 [h, w, 3] or grey uint8 [h, w], of any size.
 
         Returns:
-            uint8 [h, w] where colour is dropped, else [h, w, 3]; no larger than :attr:`side`, up to its shape. The input
-            of it is that of the crop; without ``source_size`` a large crop is rounded to whole grey levels once more.
+            uint8 [h, w] where colour is dropped, else [h, w, 3]; no larger than :attr:`side`, up to its shape. It makes
+            the same input as the crop; without ``source_size`` a large one is rounded to whole grey levels once more.
         """
         if self.grey and crop.ndim == 3:
             crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)

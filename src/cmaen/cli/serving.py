@@ -58,7 +58,7 @@ def serve(
     verbose: Verbose = False,
 ) -> None:
     """Serve predictions, and a page to try them, over HTTP."""
-    log(verbose)
+    log(verbose, lasting=True)
     with extra("serving", "serve"):
         from cmaen.serving.local import serve as serve_locally
         from cmaen.serving.safety import LOOPBACK

@@ -244,7 +244,7 @@ def _unknown() -> int:
 
 
 class Turns:
-    """So much at the same time; who finds no room waits, and nobody overtakes. What is larger than all waits to be alone.
+    """So much at the same time; who finds no room waits, and nobody overtakes. What is too large waits to be alone.
 
     Args:
         most: At the same time.

@@ -8,7 +8,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from cmaen.serving.problems import MEDIA_TYPE
 
-
 LONGEST_SCHEME = 100
 TOO_MANY = "too_long"
 """Pydantic's word for a list, or a text, with more than its limit."""
