@@ -6,14 +6,15 @@ import time
 import pytest
 
 from cmaen import deadline
-from cmaen.deadline import GuardedFile
+from cmaen.deadline import GuardedFile, time_limit
 from cmaen.errors import SlowImageError, TruncatedImageError
 
 
 def test_a_file_is_read_until_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    file = GuardedFile(io.BytesIO(b"abcdef"), "x.png", seconds=2)
+    with time_limit(2):
+        file = GuardedFile(io.BytesIO(b"abcdef"), "x.png")
     assert (file.read(2), file.tell(), file.seek(1), file.read()) == (b"ab", 2, 1, b"bcdef")
     now[0] = 2.5
     with pytest.raises(SlowImageError, match="takes longer than 2 seconds"):

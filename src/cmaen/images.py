@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
@@ -16,9 +17,9 @@ from typing import IO, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from PIL import ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
-from cmaen.deadline import GuardedFile
+from cmaen.deadline import GuardedFile, check_effort, time_limit
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -27,7 +28,6 @@ from cmaen.errors import (
     ImagePermissionError,
     ImageTooLargeError,
     NotAFileError,
-    SlowImageError,
     TruncatedImageError,
     UnreadableImageError,
 )
@@ -43,12 +43,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
-_PLAIN = (b"P1", b"P2", b"P3")
-"""Numbers as text, as Pillow reads them: in minutes where a binary file takes a moment."""
-_MOST_SCANS = 500
-"""Of a progressive JPEG; cameras and programs make a dozen. Each takes time for the whole picture, and a few bytes."""
-_BLOCK = 4096
-"""Bytes that a decoder is given at a time: it can be stopped after each."""
+_BAND_PIXELS = 1_000_000
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -66,7 +61,7 @@ def read_image(
             ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
         max_pixels: Images with more pixels are refused before they are decoded.
         channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
-        max_seconds: A file or its bytes that take longer to decode are given up; ``None`` for no limit.
+        max_seconds: A file that takes longer to decode is given up; ``None`` for no limit.
 
     Returns:
         RGB, uint8 [H, W, 3], upright, contiguous.
@@ -74,22 +69,23 @@ def read_image(
     Raises:
         ImageError: One of its children, by what is wrong with the image.
     """
+    if max_seconds is not None:
+        with time_limit(max_seconds):
+            return read_image(source, max_pixels=max_pixels, channels=channels)
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels, channels)
     if isinstance(source, PILImage.Image):
         return _to_rgb(source, "the PIL image", max_pixels)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels, max_seconds)
+        return _decode(io.BytesIO(source), len(source), "the image data", max_pixels)
     if not isinstance(source, str | os.PathLike):
         raise ImageArrayError(f"an image is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
-    return _from_path(source, max_pixels, max_seconds)
+    return _from_path(source, max_pixels)
 
 
 def count_pixels(content: bytes) -> int:
     """The pixels that the bytes of an image file announce, before any is decoded; 0 where they cannot be read."""
-    PILImage.init()
-    guarded = GuardedFile(io.BytesIO(content), "the image data", seconds=1)
-    with suppress(Exception), PILImage.open(cast("IO[bytes]", guarded), formats=FORMATS) as image:
+    with suppress(Exception), time_limit(1.0), _open(io.BytesIO(content), "the image data") as image:
         return int(image.width) * int(image.height)
     return 0
 
@@ -99,7 +95,7 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _from_path(path: str | os.PathLike[str], max_pixels: int, max_seconds: float | None) -> Image:
+def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
     name = printable(path)
     try:
         mode = os.stat(path).st_mode
@@ -107,7 +103,7 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int, max_seconds: float
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise NotAFileError(f"{name} is {kind}; name an image file, or pass a folder with --directory")
         with open(path, "rb") as file:
-            return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels, max_seconds)
+            return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels)
     except PermissionError as error:
         raise ImagePermissionError(f"{name} may not be read; check its permissions") from error
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -117,14 +113,11 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int, max_seconds: float
         raise UnreadableImageError(f"{name} cannot be read: {error}") from error
 
 
-def _decode(file: IO[bytes], size: int, name: str, max_pixels: int, max_seconds: float | None = None) -> Image:
+def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
     if size == 0:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
-    PILImage.init()  # Pillow knows only some formats before
-    guarded = GuardedFile(file, name, seconds=max_seconds)
     try:
-        with PILImage.open(cast("IO[bytes]", guarded), formats=FORMATS) as image:
-            _check_effort(image, guarded, name)
+        with _open(file, name) as image:
             return _to_rgb(image, name, max_pixels)
     except UnidentifiedImageError as error:
         file.seek(0)
@@ -139,21 +132,13 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int, max_seconds:
         raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
 
 
-def _check_effort(image: PILImage.Image, file: GuardedFile, name: str) -> None:
-    """Refuse, before it is decoded, what takes far longer than its size tells."""
-    file.pieces = None
-    if isinstance(image, ImageFile.ImageFile):
-        image.decodermaxblock = min(image.decodermaxblock, _BLOCK)
-    place = file.tell()
-    file.seek(0)
-    if image.format == "PPM" and file.read(2) in _PLAIN:
-        raise UnreadableImageError(f"{name} is a plain PPM, which holds numbers as text; save it as PNG or binary PPM")
-    if image.info.get("progressive"):
-        file.seek(0)
-        scans = file.read().count(b"\xff\xda")  # inside a scan these two bytes never stand together
-        if scans > _MOST_SCANS:
-            raise SlowImageError(f"{name} is a progressive JPEG of {scans:,} scans, over the limit of {_MOST_SCANS}")
-    file.seek(place)
+def _open(file: IO[bytes], name: str) -> PILImage.Image:
+    """Open an image, which from then on cannot be read for too long."""
+    PILImage.init()  # Pillow knows only some formats before
+    guarded = GuardedFile(file, name)
+    image = PILImage.open(cast("IO[bytes]", guarded), formats=FORMATS)
+    check_effort(image, guarded)
+    return image
 
 
 def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
@@ -169,21 +154,40 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep_grey(np.asarray(image))
-    if image.has_transparency_data:
-        canvas = PILImage.new("RGBA", image.size, "white")
-        image = PILImage.alpha_composite(canvas, image.convert("RGBA"))
-    return np.ascontiguousarray(image.convert("RGB"))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in _bands(image.height, image.width):
+        band = image.crop((0, rows.start, image.width, rows.stop))
+        if band.has_transparency_data:
+            canvas = PILImage.new("RGBA", band.size, "white")
+            band = PILImage.alpha_composite(canvas, band.convert("RGBA"))
+        pixels[rows] = np.asarray(band.convert("RGB"))
+    return pixels
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """The rows of an image in bands: what is made of one in passing takes far less memory than that of the whole."""
+    rows = max(1, _BAND_PIXELS // width)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
     """Grey of 16 or 32 bits, or float, to RGB: 16-bit range when the values need it, else as they are."""
-    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    if values.max() > 255:
-        values = values / 257 if values.max() <= 65535 else values * (255 / values.max())
-    elif pixels.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
-        values = values * 255
-    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+    bands = list(_bands(*pixels.shape))
+    low = min(float(_finite(pixels[rows]).min()) for rows in bands)
+    high = max(float(_finite(pixels[rows]).max()) for rows in bands)
+    full = 255.0
+    if high > 255:
+        full = 65535.0 if high <= 65535 else high
+    elif pixels.dtype.kind == "f" and low >= 0 and high <= 1:
+        full = 1.0
+    grey = np.empty((*pixels.shape, 3), np.uint8)
+    for rows in bands:
+        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * 255 / full), 0, 255)[:, :, None]
+    return grey
+
+
+def _finite(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:

@@ -17,7 +17,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 from PIL import Image
 
-import cmaen.images
+import cmaen.deadline
 from cmaen.errors import ImageError, SlowImageError, TruncatedImageError, UnreadableImageError
 from cmaen.images import read_image
 from cmaen.serving.problems import Problem
@@ -58,7 +58,7 @@ def test_thousands_of_scans_are_refused_before_they_are_decoded(scans: int) -> N
 
 
 def test_decoding_ends_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmaen.images, "_MOST_SCANS", 10**9)
+    monkeypatch.setattr(cmaen.deadline, "MOST_SCANS", 10**9)
     content = progressive(3000, 4000)  # takes half a minute
     started = time.monotonic()
     with pytest.raises(SlowImageError, match=r"longer than 0\.3 seconds"):
@@ -110,7 +110,7 @@ def test_pictures_cut_at_every_length_are_read_or_refused_by_name(kind: str) -> 
 
 
 def test_a_slow_picture_costs_no_other(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmaen.images, "_MOST_SCANS", 10**9)
+    monkeypatch.setattr(cmaen.deadline, "MOST_SCANS", 10**9)
     with serving(decode_seconds=0.5) as client:
         slow, good = client.post("/v1/predict", files=files(progressive(2500, 4000), portrait)).json()
     assert (slow["status"], good["status"]) == ("error", "ok")

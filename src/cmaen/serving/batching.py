@@ -22,6 +22,7 @@ from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
 from cmaen.types import Result
 
+_PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95
 """What each answer leaves of the pace before it: some twenty of them make it."""
 
@@ -75,7 +76,7 @@ class Batcher:
         self._limits = limits
         self._metrics = metrics
         self._room = Room(limits.queue, "queue", "its queue of images is full")
-        self._pixels = Turns(limits.decoding_pixels)
+        self._pixels = Turns(limits.decoding_pixels or max(limits.pixels, _PIXELS_PER_CORE * pipeline.workers))
         self._faces = Turns(limits.waiting_faces)
         self._threads = ThreadPoolExecutor(pipeline.workers, "locate")
         self._pace = _Pace()

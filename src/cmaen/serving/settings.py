@@ -22,7 +22,6 @@ _AT_LEAST_ONE = (
     "images",
     "pixels",
     "faces",
-    "decoding_pixels",
     "waiting_faces",
     "explanations",
     "burst",
@@ -44,6 +43,7 @@ class Limits:
         faces: Of one image.
         decode_seconds: For one image to be decoded.
         decoding_pixels: Of all images that are decoded and searched for faces at the same time; a larger one alone.
+            ``None``: as many as one image may have, or 12.5 million for each core. Each takes some 12 bytes.
         waiting_faces: Of all images that wait for the network.
         seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
         queue: Images that are taken and not yet answered; the next ones are refused.
@@ -66,7 +66,7 @@ class Limits:
     pixels: int = 50_000_000
     faces: int = 1000
     decode_seconds: float = 10.0
-    decoding_pixels: int = 100_000_000
+    decoding_pixels: int | None = None
     waiting_faces: int = 2000
     seconds: float = 30.0
     queue: int = 128
@@ -89,6 +89,8 @@ class Limits:
                 raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
         if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:
             raise ConfigError("rate, live_sockets and batch_seconds must be 0 or more")
+        if self.decoding_pixels is not None and self.decoding_pixels < 1:
+            raise ConfigError(f"the limit decoding_pixels must be at least 1, not {self.decoding_pixels}")
         if self.queue < self.images:
             raise ConfigError(f"a queue of {self.queue} images never has room for a request of {self.images}")
         if self.held_bytes < self.body_bytes:
