@@ -18,8 +18,12 @@ LARGE = 8_000_000
 
 
 async def app(scope, receive, send) -> None:
-    """Reads a body, and answers with what its path says."""
-    assert scope["type"] == "http"
+    """Reads a body, and answers with what its path says; closes a WebSocket as soon as it is open."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1013})
+        return
     while (message := await receive())["type"] == "http.request" and message["more_body"]:
         pass
     if message["type"] == "http.disconnect":
@@ -104,6 +108,13 @@ WAITING = {
     "an answer not taken": head("/large"),
     "pipelined and not taken": head("/large") * 20,
     "a second head": head() + b"GET /",
+    "a WebSocket that is not closed": head(
+        "/",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
+    ),
 }
 
 

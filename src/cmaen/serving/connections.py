@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -48,7 +49,15 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """From here on the connection is another protocol's."""
+        """From here on the connection is another protocol's, which closes slowly: a quarter of all may be."""
+        sockets = sum(not isinstance(one, Connection) for one in self.connections)
+        if self.limit_concurrency is not None and sockets >= max(1, self.limit_concurrency // 4):
+            headers = [(b"connection", b"close"), (b"content-length", b"0"), (b"retry-after", b"1")]
+            refusal = h11.Response(status_code=503, headers=headers, reason=b"Service Unavailable")
+            for part in (refusal, h11.EndOfMessage()):
+                self.transport.write(self.conn.send(part) or b"")
+            self.transport.close()
+            return
         self._stop_checking()
         super().handle_websocket_upgrade(event)
 
