@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
@@ -31,6 +30,7 @@ from cmaen.errors import (
     TruncatedImageError,
     UnreadableImageError,
 )
+from cmaen.pixels import flatten
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
@@ -43,7 +43,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
-_BAND_PIXELS = 1_000_000
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -152,42 +151,7 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(np.asarray(image))
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for rows in _bands(image.height, image.width):
-        band = image.crop((0, rows.start, image.width, rows.stop))
-        if band.has_transparency_data:
-            canvas = PILImage.new("RGBA", band.size, "white")
-            band = PILImage.alpha_composite(canvas, band.convert("RGBA"))
-        pixels[rows] = np.asarray(band.convert("RGB"))
-    return pixels
-
-
-def _bands(height: int, width: int) -> Iterator[slice]:
-    """The rows of an image in bands: what is made of one in passing takes far less memory than that of the whole."""
-    rows = max(1, _BAND_PIXELS // width)
-    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
-
-
-def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
-    """Grey of 16 or 32 bits, or float, to RGB: 16-bit range when the values need it, else as they are."""
-    bands = list(_bands(*pixels.shape))
-    low = min(float(_finite(pixels[rows]).min()) for rows in bands)
-    high = max(float(_finite(pixels[rows]).max()) for rows in bands)
-    full = 255.0
-    if high > 255:
-        full = 65535.0 if high <= 65535 else high
-    elif pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        full = 1.0
-    grey = np.empty((*pixels.shape, 3), np.uint8)
-    for rows in bands:
-        grey[rows] = np.clip(np.rint(_finite(pixels[rows]) * 255 / full), 0, 255)[:, :, None]
-    return grey
-
-
-def _finite(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    return flatten(image)
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:
