@@ -203,6 +203,32 @@ def test_requests_hold_no_more_bytes_than_they_may() -> None:
     assert slow.status_code == 422  # an empty form, which was read
 
 
+def test_bytes_that_are_announced_and_do_not_come_take_no_room() -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "3000"}
+
+    async def ask(app: FastAPI) -> tuple[Response, list[Response]]:
+        begun, held = asyncio.Semaphore(0), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"--x--"
+            begun.release()
+            await held.wait()
+
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+            slow = [asyncio.create_task(client.post("/v1/predict", content=body(), headers=kind)) for _ in range(8)]
+            for _ in slow:
+                await begun.acquire()
+            answered = await client.post("/v1/predict", files=files(b"text"))
+            held.set()
+            return answered, await asyncio.gather(*slow)
+
+    with serving(body_bytes=3000, held_bytes=4000) as client:
+        answered, slow = asyncio.run(ask(client.app))
+        assert answered.status_code == 200
+        assert {response.status_code for response in slow} == {422}
+        assert client.post("/v1/predict", files=files(bytes(2500))).status_code == 200  # all room is given back
+
+
 def test_clients_of_the_service_share_batches(client: TestClient) -> None:
     with ThreadPoolExecutor(4) as clients:
         ask = partial(client.post, "/v1/predict?detect=false", files=files(picture()))
