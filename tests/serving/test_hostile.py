@@ -49,10 +49,11 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
 
 @pytest.mark.parametrize("scans", [600, 5000])
 def test_thousands_of_scans_are_refused_before_they_are_decoded(scans: int) -> None:
-    started = time.monotonic()
+    content = progressive(3000, scans)
+    started = time.thread_time()
     with pytest.raises(SlowImageError, match="scans"):
-        read_image(progressive(3000, scans))
-    assert time.monotonic() - started < 1
+        read_image(content)
+    assert time.thread_time() - started < 1
     assert read_image(progressive(64, 100)).shape == (64, 64, 3)
     assert read_image(encoded(Image.new("RGB", (64, 48)), "JPEG", progressive=True)).shape == (48, 64, 3)
 
@@ -60,10 +61,10 @@ def test_thousands_of_scans_are_refused_before_they_are_decoded(scans: int) -> N
 def test_decoding_ends_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cmaen.deadline, "MOST_SCANS", 10**9)
     content = progressive(3000, 4000)  # takes half a minute
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(SlowImageError, match=r"longer than 0\.3 seconds"):
         read_image(content, max_seconds=0.3)
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -84,18 +85,19 @@ def test_plain_ppm_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"\xff\xd8" + b"\xff\xe0\x00\x02" * 200_000 + picture("JPEG")[2:],
-        png(*[(b"prVt", b"")] * 60_000),
-        b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + b"\x21\xfe\x01a\x00" * 60_000 + b";",
+        b"\xff\xd8" + b"\xff\xe0\x00\x02" * 20_000 + picture("JPEG")[2:],
+        png(*[(b"prVt", b"")] * 6_000),
+        b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + b"\x21\xfe\x01a\x00" * 6_000 + b";",
     ],
     ids=["JPEG", "PNG", "GIF"],
 )
-def test_heads_of_endless_parts_take_no_memory(content: bytes) -> None:
+def test_heads_of_endless_parts_take_no_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cmaen.deadline, "MOST_PIECES", 5000)
     tracemalloc.start()
     try:
         with pytest.raises(TruncatedImageError, match="parts"):
             read_image(content)
-        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
 
