@@ -36,7 +36,7 @@ async def app(scope, receive, send) -> None:
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], socket.socket]]:
     """Opens a connection to a server of few, and sends something."""
-    monkeypatch.setattr(Connection, "patience", 0.6)
+    monkeypatch.setattr(Connection, "patience", 1.0)
     opened: list[socket.socket] = []
     server = uvicorn.Server(
         uvicorn.Config(
@@ -65,7 +65,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], socke
         started = time.monotonic()
         server.should_exit = True
         thread.join()
-        assert time.monotonic() - started < 5  # whoever was slow is not waited for
+        assert time.monotonic() - started < 15  # whoever was slow is not waited for
         for connection in opened:
             connection.close()
 
@@ -130,7 +130,7 @@ def test_those_who_let_it_wait_shut_nobody_out(way: str, connect: Callable[[byte
 @pytest.mark.parametrize("way", ["nothing", "half a head", "an answer not taken", "a second head"])
 def test_who_lets_it_wait_for_too_long_is_given_up(way: str, connect: Callable[[bytes], socket.socket]) -> None:
     connection = connect(WAITING[way])
-    time.sleep(2.0)
+    time.sleep(3.0)
     received = 0
     with suppress(ConnectionError):
         while part := connection.recv(100_000):
@@ -143,7 +143,7 @@ def test_dripping_a_head_is_waiting_too(connect: Callable[[bytes], socket.socket
     with dripping(connection, b"a"):
         started = time.monotonic()
         assert status(connection) == b""
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
 
 
 def test_who_takes_a_large_answer_slowly_gets_it(connect: Callable[[bytes], socket.socket]) -> None:
