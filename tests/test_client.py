@@ -69,14 +69,38 @@ def test_refusals_are_said_in_the_words_of_the_server(address: str, tmp_path: Pa
         client.predict([b"x"], top_k=8)
     with pytest.raises(ServiceError, match="at most 4 images"):
         client.predict([b"x"] * 5)
-    with pytest.raises(ServiceError, match=r"limit of 3,000,000 bytes.*\(413\)"):
-        client.predict([bytes(4_000_000)])
-    with pytest.raises(ServiceError, match="cannot be read: No such file"):
-        client.predict([tmp_path / "nothing.png"])
     with pytest.raises(TypeError, match="list"):
         client.predict("photo.jpg")
     with pytest.raises(ServiceError, match="give one like"):
         EmotionClient("file:///etc/passwd")
+
+
+def test_one_bad_image_costs_no_other(address: str, tmp_path: Path) -> None:
+    client = EmotionClient(address, KEY)
+    photo, folder = EXAMPLES / "astronaut.png", tmp_path / "folder.png"
+    folder.mkdir()
+    images = [photo, tmp_path / "nothing.png", folder, "nul\0.png", None, bytes(3_500_000), bytearray(b"text"), photo]
+    answers = client.predict(images, top_k=1, batch_size=4)
+    assert [answer["status"] for answer in answers] == ["ok", *["error"] * 6, "ok"]
+    errors = [answer["error"].partition(":")[0] for answer in answers[1:5]]
+    assert errors[0] == "ImageNotFoundError"
+    assert errors[3] == "ImageArrayError"
+    assert "limit of 3,000,000 bytes" in answers[5]["error"]
+    assert answers[5]["top"] == answers[1]["top"] == []
+    assert set(answers[1]) == set(answers[6])  # as the server tells of what it cannot read
+    assert [features is None for features in client.embed(images[:2])] == [False, True]
+
+
+def test_what_was_answered_before_a_failure_is_kept(address: str) -> None:
+    def images():
+        yield (EXAMPLES / "astronaut.png").read_bytes()
+        client._headers["Authorization"] = "Bearer another"
+        yield b"text"
+
+    client = EmotionClient(address, KEY)
+    with pytest.raises(ServiceError, match="API key") as failure:
+        client.predict(images(), batch_size=1)
+    assert len(failure.value.answers) == 1
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
@@ -89,7 +113,9 @@ def test_a_server_that_is_not_there_is_said() -> None:
 class _Busy(BaseHTTPRequestHandler):
     """Refuses twice, then answers; after that it answers what is no JSON."""
 
-    answers = iter([(503, {"Retry-After": "7"}, b"{}"), (500, {}, b""), (200, {}, b"[]"), (200, {}, b"<html>")])
+    answers = iter(
+        [(503, {"Retry-After": "7"}, b"{}"), (500, {}, b""), (200, {}, b"[{}]"), (200, {}, b"<html>"), (200, {}, b"[]")]
+    )
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -109,8 +135,9 @@ def test_a_busy_server_is_asked_again_when_it_says() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         waits: list[float] = []
         client = EmotionClient(f"http://127.0.0.1:{server.server_port}", sleep=waits.append)
-        assert client.predict([b"x"]) == []
+        assert client.predict([b"x"]) == [{}]
         assert waits == [7.0, 2.0]
-        with pytest.raises(ServiceError, match="does not answer as cmaen serve does"):
-            client.predict([b"x"])
+        for _ in range(2):
+            with pytest.raises(ServiceError, match="does not answer as cmaen serve does"):
+                client.predict([b"x"])
         server.shutdown()

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
@@ -24,6 +24,14 @@ from cmaen.several import require_several
 
 _PASSING = (429, 500, 502, 503)
 """Refusals that pass: too much to do, and what a proxy says of a server that died."""
+_TOO_MUCH = (413, 504)
+"""Refusals of so many bytes, or so much work, at once."""
+_KINDS = {
+    FileNotFoundError: "ImageNotFoundError",
+    PermissionError: "ImagePermissionError",
+    IsADirectoryError: "NotAFileError",
+}
+"""What is wrong with a file, in the words of :mod:`cmaen.errors`, as the server would name it."""
 _LONGEST_WAIT = 30.0
 _BATCH_BYTES = 16 * 2**20
 
@@ -56,7 +64,7 @@ class EmotionClient:
         self._address = address.rstrip("/")
         self._headers = {"Accept": "application/json"}
         if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            self._headers["Authorization"] = f"Bearer {api_key.strip()}".encode().decode("latin-1")  # UTF-8 as it is
         self._timeout, self._retries, self._sleep = timeout, retries, sleep
 
     def labels(self, scheme: str | None = None) -> list[str]:
@@ -91,7 +99,8 @@ class EmotionClient:
             batch_size: Images of one request, at most.
 
         Raises:
-            ServiceError: A file cannot be read, or there is no answer. What is wrong with an image is in its dict.
+            ServiceError: There is no answer; those to the images before are in its ``answers``. What is wrong with an
+                image or its file, or that it alone is too large for the server, is in its dict.
             TypeError: ``images`` is a single image.
         """
         query: dict[str, Any] = {"detect": str(detect).lower(), "explain": str(explain).lower()}
@@ -101,7 +110,11 @@ class EmotionClient:
             query["scheme"] = scheme
         if contempt:
             query["contempt"] = "true"
-        return self._post("predict", query, images, batch_size)
+        answers = self._post("predict", query, images, batch_size)
+        if top_k is not None:
+            for answer in answers:
+                answer.setdefault("top", [])
+        return answers
 
     def embed(
         self, images: Sequence[str | os.PathLike[str] | bytes], detect: bool = True, *, batch_size: int = 16
@@ -116,7 +129,7 @@ class EmotionClient:
             ServiceError, TypeError: See :meth:`predict`.
         """
         answers = self._post("embed", {"detect": str(detect).lower()}, images, batch_size)
-        return [answer["features"] for answer in answers]
+        return [answer.get("features") for answer in answers]
 
     def _post(
         self, route: str, query: dict[str, Any], images: Sequence[str | os.PathLike[str] | bytes], batch_size: int
@@ -125,9 +138,31 @@ class EmotionClient:
         require_several(images, "put it into a list")
         address = f"{self._address}/v1/{route}?{urlencode(query)}"
         answers: list[dict[str, Any]] = []
-        for files in _batches(images, batch_size):
-            body, kind = _form(files)
-            answers += self._ask(Request(address, body, {**self._headers, "Content-Type": kind}))
+        try:
+            for batch in _batches(map(_read, images), batch_size):
+                answers += self._answers(address, batch)
+        except ServiceError as error:
+            raise ServiceError(str(error), answers) from error
+        return answers
+
+    def _answers(self, address: str, batch: Sequence[_File]) -> list[dict[str, Any]]:
+        """One answer for each file; those that cannot be read are not sent, and what is too much at once is parted."""
+        sent = [file for file in batch if file.error is None]
+        try:
+            given = iter(self._send(address, sent) if sent else ())
+        except _TooMuchError as error:
+            if len(sent) > 1:
+                half = len(sent) // 2
+                given = iter(self._answers(address, sent[:half]) + self._answers(address, sent[half:]))
+            else:
+                given = iter([_unanswered(sent[0].name, str(error))])
+        return [next(given) if file.error is None else _unanswered(file.name, file.error) for file in batch]
+
+    def _send(self, address: str, files: Sequence[_File]) -> list[dict[str, Any]]:
+        body, kind = _form(files)
+        answers = self._ask(Request(address, body, {**self._headers, "Content-Type": kind}))
+        if not isinstance(answers, list) or len(answers) != len(files):
+            raise ServiceError(f"{self._address} does not answer as cmaen serve does: not once for each image")
         return answers
 
     def _ask(self, request: Request) -> Any:
@@ -138,6 +173,8 @@ class EmotionClient:
                 with urlopen(request, timeout=self._timeout) as response:
                     return json.load(response)
             except HTTPError as error:
+                if error.code in _TOO_MUCH:
+                    raise _TooMuchError(f"{self._address} refuses: {_detail(error)}") from error
                 if error.code not in _PASSING or last:
                     raise ServiceError(f"{self._address} refuses: {_detail(error)}") from error
                 wait = _seconds(error.headers.get("Retry-After"), 2.0**attempt)
@@ -152,33 +189,60 @@ class EmotionClient:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _batches(images: Iterable[str | os.PathLike[str] | bytes], size: int) -> Iterator[list[tuple[str, bytes]]]:
-    """Names and contents of so many images at most, and of so few that a server takes them."""
-    batch: list[tuple[str, bytes]] = []
-    for name, content in map(_file, images):
-        if len(batch) == size or (batch and sum(len(one) for _, one in batch) + len(content) > _BATCH_BYTES):
+class _TooMuchError(ServiceError):
+    """The server might answer less at once."""
+
+
+class _File(NamedTuple):
+    """An image to send: its name and its content, or why there is none."""
+
+    name: str
+    content: bytes
+    error: str | None = None
+
+
+def _batches(files: Iterable[_File], size: int) -> Iterator[list[_File]]:
+    """So many files at most, and of so few bytes that a server takes them."""
+    batch: list[_File] = []
+    for file in files:
+        if batch and sum(len(one.content) for one in batch) + len(file.content) > _BATCH_BYTES:
             yield batch
             batch = []
-        batch.append((name, content))
+        batch.append(file)
+        if len(batch) >= size:
+            yield batch
+            batch = []
     if batch:
         yield batch
 
 
-def _file(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
+def _read(image: str | os.PathLike[str] | bytes) -> _File:
     """The name and the content of an image."""
-    if isinstance(image, bytes):
-        return "image", image
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _File("image", bytes(image))
     try:
-        return Path(image).name, Path(image).read_bytes()
-    except OSError as error:
-        raise ServiceError(f"{image} cannot be read: {error.strerror}") from error
+        path = Path(image)
+    except TypeError as error:
+        return _File("image", b"", f"ImageArrayError: a path or bytes are sent, not {type(image).__name__} ({error})")
+    name = path.name.encode("utf-8", "backslashreplace").decode()
+    try:
+        return _File(name, path.read_bytes())
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        kind = next((kind for cause, kind in _KINDS.items() if isinstance(error, cause)), "UnreadableImageError")
+        return _File(name, b"", f"{kind}: {name} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
-def _form(files: Sequence[tuple[str, bytes]]) -> tuple[bytes, str]:
+def _unanswered(name: str, error: str) -> dict[str, Any]:
+    """What stands in the place of an answer, in the form in which the server answers what it cannot read."""
+    answer = dict.fromkeys(("scheme", "predicted_emotion", "confidence", "probabilities"))
+    return {"path": name, "status": "error", "error": error, **answer, "faces": []}
+
+
+def _form(files: Sequence[_File]) -> tuple[bytes, str]:
     """A form with the field ``images``, and its media type."""
     boundary = uuid.uuid4().hex
     parts = []
-    for name, content in files:
+    for name, content, _ in files:
         safe = name.encode("utf-8", "replace").decode().translate({34: "%22", 10: "%0A", 13: "%0D"})
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="{safe}"\r\n\r\n'
         parts += [head.encode(), content, b"\r\n"]

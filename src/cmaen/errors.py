@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 _LONGEST_LINE = 1000
 _UNSHOWABLE = ("Cc", "Cs", "Zl", "Zp")
@@ -105,6 +106,10 @@ class TruncatedImageError(ImageError):
     """The image is cut short or damaged: it starts well and does not decode to its end."""
 
 
+class SlowImageError(ImageError):
+    """The image takes longer to decode than the limit (a guard against files that are made to)."""
+
+
 class ImageTooLargeError(ImageError):
     """The image has more pixels than the limit (a guard against decompression bombs)."""
 
@@ -170,7 +175,15 @@ def installing(extra: str) -> str:
 
 
 class ServiceError(CmaenError):
-    """A server that cannot be reached, refuses a request, or answers what it should not."""
+    """A server that cannot be reached, refuses a request, or answers what it should not.
+
+    Attributes:
+        answers: To the images before, where there were several requests.
+    """
+
+    def __init__(self, message: str, answers: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.answers = list(answers)
 
 
 class OutputError(CmaenError):

@@ -16,7 +16,7 @@ import struct
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
@@ -28,6 +28,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from cmaen.conversion import advise_kind, advise_shape, advise_type, range_of
+from cmaen.deadline import GuardedFile, check_effort, time_limit
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -42,6 +43,7 @@ from cmaen.errors import (
     installing,
 )
 from cmaen.jpeg import with_endings
+from cmaen.pixels import flatten
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
@@ -73,7 +75,13 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
 
 
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: Channels = "rgb") -> Image:
+def read_image(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    channels: Channels = "rgb",
+    max_seconds: float | None = None,
+) -> Image:
     """Read one image.
 
     Args:
@@ -82,6 +90,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: C
             [H, W, 3], RGBA ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
         max_pixels: Images with more pixels are refused before they are decoded.
         channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
+        max_seconds: A file that takes longer to decode is given up; ``None`` for no limit.
 
     Returns:
         RGB, uint8 [H, W, 3], upright, contiguous.
@@ -90,13 +99,23 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, channels: C
         ImageError: One of its children, by what is wrong with the image; never anything else.
     """
     try:
-        return _read(source, max_pixels, channels)
+        if max_seconds is None:
+            return _read(source, max_pixels, channels)
+        with time_limit(max_seconds):
+            return _read(source, max_pixels, channels)
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageTooLargeError(f"there is not enough memory for {_kind(source)}") from error
     except Exception as error:  # a PIL image that decodes late, a file object or an array that fails
         raise TruncatedImageError(f"{_kind(source)} is cut short or damaged: {describe(error)}") from error
+
+
+def count_pixels(content: bytes) -> int:
+    """The pixels that the bytes of an image file announce, before any is decoded; 0 where they cannot be read."""
+    with suppress(Exception), time_limit(1.0), _open(io.BytesIO(content), "the image data") as image:
+        return int(image.width) * int(image.height)
+    return 0
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
@@ -230,7 +249,7 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
     if size == 0:
         raise EmptyImageError(f"{name} is empty (0 bytes); it may be an interrupted copy")
     try:
-        with _open(file) as image:
+        with _open(file, name) as image:
             deep = image.mode == "RGB" and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
             pixels = _to_rgb(image, name, max_pixels)
         return _from_deep_colours(file, pixels) if deep and pixels.max() < _DARK else pixels
@@ -248,10 +267,14 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         return unended
 
 
-def _open(file: IO[bytes]) -> PILImage.Image:
-    """Open an image as Pillow does, but without its limit of pixels, which is above or below the caller's."""
+def _open(file: IO[bytes], name: str) -> PILImage.Image:
+    """Open an image as Pillow does, but without its limit of pixels, which is above or below the caller's.
+
+    From then on it cannot be read for too long.
+    """
     learn_formats()
     head = file.read(16)
+    guarded = GuardedFile(file, name)
     for kind in FORMATS:
         if kind not in PILImage.OPEN:
             continue
@@ -260,7 +283,9 @@ def _open(file: IO[bytes]) -> PILImage.Image:
             continue
         file.seek(0)
         with suppress(SyntaxError, IndexError, TypeError, struct.error):  # it is of another format
-            return build(file, "")
+            image = build(cast("IO[bytes]", guarded), "")
+            check_effort(image, guarded)
+            return image
     raise UnidentifiedImageError
 
 
@@ -294,7 +319,7 @@ def _read_unended(file: IO[bytes], name: str, max_pixels: int) -> Image | None:
     found: Image | None = None
     for ended in with_endings(file.read()):
         try:
-            with _open(io.BytesIO(ended)) as image:
+            with _open(io.BytesIO(ended), name) as image:
                 pixels = _to_rgb(image, name, max_pixels)
         except Exception:  # it lacks more
             return None
@@ -313,12 +338,7 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(np.asarray(image))
-    if image.has_transparency_data:
-        canvas = PILImage.new("RGBA", image.size, "white")
-        image = PILImage.alpha_composite(canvas, image.convert("RGBA"))
-    return np.ascontiguousarray(image.convert("RGB"))
+    return flatten(image)
 
 
 def _too_large(name: str, width: int, height: int, max_pixels: int) -> ImageTooLargeError:
@@ -326,21 +346,6 @@ def _too_large(name: str, width: int, height: int, max_pixels: int) -> ImageTooL
         f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down, or allow more: "
         "EmotionPredictor(max_pixels=...), cmaen inference --max-megapixels"
     )
-
-
-def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
-    """Grey of 16 or 32 bits, or float, to RGB.
-
-    Files of 16 bits hold 10, 12 or 14 as well (scanners, infrared, X-rays): the range is the smallest that holds all
-    values. Values up to 255 are taken as they are.
-    """
-    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    if values.max() > 255:
-        values = values * (255 / range_of(float(values.max())))
-    elif pixels.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
-        values = values * 255
-    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
 
 
 def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:

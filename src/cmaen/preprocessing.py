@@ -78,6 +78,20 @@ class PreprocessSpec:
             face += shift
         return inputs
 
+    def reduce(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What of a face crop the network will see, in as few bytes as hold it, to be kept until its batch is made.
+
+        Args:
+            crop: RGB uint8 [h, w, 3] or grey uint8 [h, w], of any size.
+
+        Returns:
+            uint8 [h, w] where colour is dropped, else [h, w, 3]; no larger than :attr:`side`, up to its shape. It makes
+            the same input as the crop; without ``source_size`` a large one is rounded to whole grey levels once more.
+        """
+        if self.grey and crop.ndim == 3:
+            crop = to_grey(crop)
+        return resize(crop, self.side) if min(crop.shape[:2]) > self.side else crop
+
     @property
     def side(self) -> int:
         """Pixels of a face that carry detail: more of them are taken from no crop."""
@@ -91,10 +105,10 @@ class PreprocessSpec:
 
     def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
-        if self.grey and crop.ndim == 3:
+        if self.source_size is not None:
+            crop = self.reduce(crop)
+        elif self.grey and crop.ndim == 3:
             crop = to_grey(crop)
-        if self.source_size is not None and min(crop.shape[:2]) > self.source_size:
-            crop = resize(crop, self.source_size)
         pixels = resize(crop.astype(np.float32), self.image_size)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

@@ -47,6 +47,9 @@ class ByColour:
     def crop(self, image: np.ndarray, face: FaceBox) -> np.ndarray:
         return crop_face(image, face, CropSpec(margin=1.0))
 
+    def reduce(self, crop: np.ndarray) -> np.ndarray:
+        return crop
+
     def inputs(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         self.crops += crops
         return np.array([crop.mean(axis=(0, 1)) for crop in crops], np.float32).reshape(-1, 3, 1, 1)

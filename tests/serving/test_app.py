@@ -20,7 +20,7 @@ from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains
 from cmaen.serving.settings import Settings
-from tests.serving.conftest import encoded, files, picture, serving, settings
+from tests.serving.conftest import encoded, files, picture, serving, settings, wait_until_ready
 
 
 def problem(response, status: int) -> str:
@@ -272,3 +272,17 @@ def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
     assert config["labels"] == list(EMOTIONS)
     assert (config["mode"], config["max_images"], config["key_required"]) == ("server", 4, False)
     assert (config["max_bytes"], config["unsure_below"], config["explain"]) == (1_000_000, 0.5, explains())
+
+
+@pytest.mark.skipif(not explains(), reason="needs the extra report")
+def test_a_checkpoint_without_the_weights_to_explain_with_says_so(tmp_path, portrait: bytes) -> None:
+    for name in ("card.json", "model.onnx"):
+        (tmp_path / name).write_bytes((shipped_checkpoint() / name).read_bytes())
+    given = Settings(cores=1, checkpoint=tmp_path)
+    assert explains()
+    assert not explains(given)
+    with TestClient(create_app(given), raise_server_exceptions=False) as client:
+        wait_until_ready(client)
+        assert client.get("/page/config.json").json()["explain"] is False
+        assert "model.safetensors" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
+        assert client.post("/v1/predict", files=files(portrait)).json()[0]["status"] == "ok"

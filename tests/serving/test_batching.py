@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,11 +17,11 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from cmaen import EmotionPredictor
 from cmaen.inference.pipeline import FacePipeline
-from cmaen.serving.batching import Batcher
+from cmaen.serving.batching import Batcher, Turns
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem
 from cmaen.serving.settings import Limits
-from cmaen.types import Frame, Result
+from cmaen.types import FaceBox, Frame, Result
 from tests.serving.conftest import files, picture, serving
 
 
@@ -184,9 +185,9 @@ def test_requests_hold_no_more_bytes_than_they_may() -> None:
         begun, held = asyncio.Event(), asyncio.Event()
 
         async def body() -> AsyncIterator[bytes]:
+            yield b"--x--\r\n" + b" " * 2500  # what follows the last part counts, too
             begun.set()
             await held.wait()
-            yield b"--x--\r\n"
 
         async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
             slow = asyncio.create_task(client.post("/v1/predict", content=body(), headers=kind))
@@ -202,8 +203,116 @@ def test_requests_hold_no_more_bytes_than_they_may() -> None:
     assert slow.status_code == 422  # an empty form, which was read
 
 
+def test_bytes_that_are_announced_and_do_not_come_take_no_room() -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "3000"}
+
+    async def ask(app: FastAPI) -> tuple[Response, list[Response]]:
+        begun, held = asyncio.Semaphore(0), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"--x--"
+            begun.release()
+            await held.wait()
+
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+            slow = [asyncio.create_task(client.post("/v1/predict", content=body(), headers=kind)) for _ in range(8)]
+            for _ in slow:
+                await begun.acquire()
+            answered = await client.post("/v1/predict", files=files(b"text"))
+            held.set()
+            return answered, await asyncio.gather(*slow)
+
+    with serving(body_bytes=3000, held_bytes=4000) as client:
+        answered, slow = asyncio.run(ask(client.app))
+        assert answered.status_code == 200
+        assert {response.status_code for response in slow} == {422}
+        assert client.post("/v1/predict", files=files(bytes(2500))).status_code == 200  # all room is given back
+
+
 def test_clients_of_the_service_share_batches(client: TestClient) -> None:
     with ThreadPoolExecutor(4) as clients:
         ask = partial(client.post, "/v1/predict?detect=false", files=files(picture()))
         responses = [clients.submit(ask) for _ in range(8)]
         assert {response.result().status_code for response in responses} <= {200, 503}
+
+
+def test_turns_are_taken_in_order_and_what_is_too_large_waits_to_be_alone() -> None:
+    turns, done = Turns(10), []
+
+    def work(count: int) -> None:
+        with turns.taken(count):
+            done.append(count)
+            assert turns.used <= 10 or turns.used == count
+
+    turns.enter(8)
+    with ThreadPoolExecutor(8) as workers:
+        for count in (100, 1, 2, 3, 9, 10, 1, 50):
+            workers.submit(work, count)
+            time.sleep(0.02)
+        assert done == []  # the small ones do not overtake the large one
+        turns.leave(8)
+    assert sorted(done) == [1, 1, 2, 3, 9, 10, 50, 100]
+    assert done[0] == 100
+    assert turns.used == 0
+
+
+def test_large_pictures_are_decoded_one_after_the_other(pipeline: FacePipeline) -> None:
+    busy, most = [], []
+
+    def large() -> Frame:
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.05)
+        busy.pop()
+        return frame(0)
+
+    with batching(pipeline, decoding_pixels=1000) as (batcher, _):
+        answers = batcher.submit([large] * 6, detect=False, sizes=[lambda: 800] * 6)
+        assert [answer.result(20).status for answer in answers] == ["ok"] * 6
+        assert max(most) == 1
+        for answer in batcher.submit([large] * 6, detect=False, sizes=[lambda: 500] * 6):
+            answer.result(20)
+        assert max(most) == 2
+
+
+class Crowd:
+    """Finds very many faces."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self, image: np.ndarray) -> list[FaceBox]:
+        return [FaceBox(0.0, 0.0, 48.0, 48.0)] * self.count
+
+
+def test_faces_that_wait_take_little_memory_and_are_limited(pipeline: FacePipeline) -> None:
+    crowd = replace(pipeline, detector=Crowd(50))
+    located = crowd.locate(frame(0))
+    side = pipeline.classifier.card.preprocess.side
+    assert {(crop.dtype, crop.shape) for crop in located.crops} == {(np.dtype(np.uint8), (side, side))}
+    large = Frame(0, "", np.zeros((900, 900, 3), np.uint8))
+    whole = replace(crowd, detector=lambda _: [FaceBox(0.0, 0.0, 900.0, 900.0)]).locate(large)
+    assert sum(crop.nbytes for crop in whole.crops) <= side * side * 3
+    with batching(crowd, faces=49) as (batcher, _):
+        (refused,) = batcher.submit([partial(frame, 0)], detect=True)
+        assert "50 faces, over the limit of 49" in refused.result(20).error
+    with batching(crowd, faces=50, waiting_faces=60, batch_faces=8) as (batcher, metrics):
+        answers = batcher.submit([partial(frame, number) for number in range(6)], detect=True)
+        assert [len(answer.result(60).faces) for answer in answers] == [50] * 6
+        assert batcher._faces.used == 0
+    assert value(metrics, "cmaen_queue_images") == 0
+
+
+def test_what_comes_too_late_is_not_computed(pipeline: FacePipeline) -> None:
+    def slow() -> Frame:
+        time.sleep(0.3)
+        return frame(0)
+
+    with batching(pipeline, seconds=0.2) as (batcher, metrics):
+        answers = batcher.submit([slow] * 5, detect=False)
+        for answer in answers:
+            with pytest.raises(TimeoutError):
+                answer.result(20)
+        assert value(metrics, "cmaen_queue_images") == 0
+        (late,) = batcher.submit([partial(frame, 1)], detect=False)
+        assert late.result(20).status == "ok"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
@@ -18,7 +21,9 @@ import pytest
 
 from cmaen.client import EmotionClient
 from cmaen.errors import ServiceError
+from cmaen.serving import local
 from tests.conftest import EXAMPLES, free_port
+from tests.serving.test_hostile import progressive
 from tests.test_cli import cmaen
 
 
@@ -115,6 +120,7 @@ def test_workers_add_up_and_are_started_anew() -> None:
 
 WITHOUT_PYTORCH = """
 import sys
+import tempfile
 from fastapi.testclient import TestClient
 from cmaen.serving.app import create_app
 from cmaen.serving.settings import Settings
@@ -136,3 +142,58 @@ def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
     assert "not a face detector" in cmaen("serve", "--detector", "eyes", code=2)
     assert "not an engine" in cmaen("serve", "--engine", "abacus", code=2)
     assert "never has room" in cmaen("serve", "--queue", 3, code=2)
+    assert "like https://example.org" in cmaen("serve", "--origin", "*", code=2)
+    assert "not the name of a server" in cmaen("serve", "--hostname", "http://x", code=2)
+    assert "--proxies takes addresses" in cmaen("serve", "--proxies", "10.0.0.1/8", code=2)
+
+
+def test_a_shutdown_does_not_wait_for_slow_clients_and_files() -> None:
+    content = progressive(3000, 480)  # some seconds, as far as the limit lets it
+    with server() as (process, address):
+        host, _, port = address.removeprefix("http://").partition(":")
+        slow = []
+        half = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"
+        for start in (b"", b"GET / HTTP/1.1\r\n", half):
+            slow.append(socket.create_connection((host, int(port))))
+            slow[-1].sendall(start)
+        asking = threading.Thread(target=lambda: EmotionClient(address, retries=0).predict([content]))
+        asking.start()
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(25) in (0, -signal.SIGTERM)
+        asking.join()
+        for connection in slow:
+            connection.close()
+
+
+def test_folders_of_numbers_do_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    new, old, other = (tmp_path / name for name in ("cmaen-metrics-new", "cmaen-metrics-old", "cmaen-other"))
+    for folder in (new, old, other):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    links = {"cmaen-metrics-link"} if os.name != "nt" else set()
+    for name in links:
+        (tmp_path / name).symlink_to(other, target_is_directory=True)
+    with local._metrics_folder() as first:
+        with local._metrics_folder() as second:
+            assert first.is_dir()
+            assert second.is_dir()
+        assert not second.exists()
+        assert (first / "in-use").is_file()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"cmaen-metrics-new", "cmaen-other", *links}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as on Unix")
+def test_the_folder_of_a_killed_server_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import os, signal\nfrom cmaen.serving import local\n"
+        "with local._metrics_folder(): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert len(list(tmp_path.glob("cmaen-metrics-*"))) == 1
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with local._metrics_folder() as folder:
+        assert list(tmp_path.glob("cmaen-metrics-*")) == [folder]
+    assert not list(tmp_path.glob("cmaen-metrics-*"))

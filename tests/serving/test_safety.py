@@ -118,3 +118,73 @@ def test_a_server_answers_to_its_names_alone() -> None:
 def test_limits_that_cannot_work_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Limits(**wrong)
+
+
+ORIGINS = {
+    "http://x/": "http://x",
+    "HTTPS://Example.ORG": "https://example.org",
+    "https://example.org:443/": "https://example.org",
+    "http://localhost:3000": "http://localhost:3000",
+    " https://bücher.example ": "https://xn--bcher-kva.example",
+    "http://[::1]:3000/": "http://[::1]:3000",
+    "chrome-extension://abcdef": "chrome-extension://abcdef",
+}
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_origins_are_kept_as_browsers_send_them(origin: str) -> None:
+    assert Settings(origins=(origin,)).origins == (ORIGINS[origin],)
+    assert Settings(origins=(ORIGINS[origin],)).origins == (ORIGINS[origin],)  # as the processes of a server read them
+
+
+WRONG_ORIGINS = [
+    "*", "null", "", "example.org", "localhost:3000", "//example.org", "https://", "https://example.org/page",
+    "https://example.org?x", "https://user@example.org", "https://example.org:port", "https://example.org:99999",
+    "https://exa mple.org", "https://a.org,https://b.org", "file:///page.html", "wss://example.org", "https://[::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", WRONG_ORIGINS)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"origin.*like https://example\.org"):
+        Settings(origins=(origin,))
+
+
+def test_a_page_that_is_named_with_a_slash_may_ask() -> None:
+    with serving(origins=("http://X/",), hosts=("TestServer:8000",)) as client:
+        assert client.post("/v1/predict", files=files(picture()), headers={"Origin": "http://x"}).status_code == 200
+
+
+HOSTS = {
+    "Example.org": "example.org",
+    "example.org:8000": "example.org",
+    "example.org.": "example.org",
+    "[::1]": "::1",
+    "[::1]:8000": "::1",
+    "0:0::1": "::1",
+    "127.0.0.1": "127.0.0.1",
+    "bücher.example": "xn--bcher-kva.example",
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_names_are_kept_as_they_are_compared(host: str) -> None:
+    assert Settings(hosts=(host,)).hosts == (HOSTS[host],)
+
+
+@pytest.mark.parametrize("host", ["", "*", "http://example.org", "example.org/x", "a b", "user@x", "x:port", "*.x.org"])
+def test_names_that_could_never_be_asked_for_are_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match="not the name of a server"):
+        Settings(hosts=(host,))
+
+
+def test_keys_are_those_that_a_header_can_carry() -> None:
+    assert Settings(api_key=" secret\n").api_key == "secret"
+    for key in ("  ", "a\nb", "a\0b"):
+        with pytest.raises(ConfigError, match="API key"):
+            Settings(api_key=key)
+    gate = Gate(settings(key="cœur"))
+    assert gate.knows("cœur")
+    assert gate.knows("cœur".encode().decode("latin-1"))  # how UTF-8 in a header is read
+    assert not gate.knows("c?ur")
+    assert not gate.knows("")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ import typer
 from cmaen.errors import MissingExtraError, escape
 
 _T = TypeVar("_T")
+_MOST_REMEMBERED = 1000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -73,14 +76,14 @@ def extra(feature: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(feature, extra) from error
 
 
-def log(verbose: bool) -> None:
-    """Say warnings, and with ``verbose`` more, on the standard error; nothing twice."""
-    said: set[str] = set()
+def log(verbose: bool, *, lasting: bool = False) -> None:
+    """Say warnings, and with ``verbose`` more, on the standard error, without repeating oneself.
 
-    def is_new(record: logging.LogRecord) -> bool:
-        before = len(said)
-        said.add(record.getMessage())
-        return len(said) > before
+    Args:
+        verbose: Say what is only informative, too.
+        lasting: The process runs on and on, like a server: what is repeated is said again after a minute, with how
+            often it was left out. A command says a warning once; errors and tracebacks are said each time.
+    """
 
     class Shown(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
@@ -88,9 +91,53 @@ def log(verbose: bool) -> None:
 
     handler = logging.StreamHandler()
     handler.setFormatter(Shown("%(message)s"))
-    handler.addFilter(is_new)
+    handler.addFilter(_Repeats(60.0) if lasting else _Once())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once, and every error and traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See :class:`logging.Filter`."""
+        if record.exc_info or record.levelno > logging.WARNING:
+            return True
+        before = len(self._said)
+        self._said.add(record.getMessage())
+        return len(self._said) > before
+
+
+class _Repeats(logging.Filter):
+    """Lets the same record through once in so many seconds, and then says how many like it were left out.
+
+    Records with tracebacks are the same where their messages, and the kinds and messages of their exceptions, are.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}  # when it was said, and how often not since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See :class:`logging.Filter`."""
+        message = record.getMessage()
+        key = (record.name, message, repr(record.exc_info[1])[:200] if record.exc_info else "")
+        now = time.monotonic()
+        said, left_out = self._said.get(key, (-math.inf, 0))
+        if now - said < self._seconds:
+            self._said[key] = (said, left_out + 1)
+            return False
+        if len(self._said) >= _MOST_REMEMBERED:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        if left_out:
+            record.msg, record.args = f"{message} ({left_out:,} more like this since it was last said)", ()
+        return True
 
 
 def keep_freed_memory() -> None:

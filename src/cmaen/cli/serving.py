@@ -35,17 +35,22 @@ def serve(
     min_score: MinScore = None,
     min_face: MinFace = 0.0,
     api_key: Annotated[
-        str | None, typer.Option(envvar="CMAEN_API_KEY", help="That clients must know; others may see an option.")
+        str | None,
+        typer.Option(
+            envvar="CMAEN_API_KEY", help="API key that clients must send. Prefer the variable: others can see options."
+        ),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0, help="Requests a second of one client; 0 for any number.")] = 0.0,
+    rate: Annotated[float, typer.Option(min=0, help="Requests a second allowed to each client; 0: no limit.")] = 0.0,
     origin: Annotated[
-        list[str] | None, typer.Option(help="Of pages elsewhere that may ask, like https://example.org; repeatable.")
+        list[str] | None,
+        typer.Option(help="Site whose pages may use the service, like https://example.org; repeatable."),
     ] = None,
     hostname: Annotated[
-        list[str] | None, typer.Option(help="Name under which it may be asked for; repeatable. On loopback: localhost.")
+        list[str] | None,
+        typer.Option(help="Host name that clients may use, without a port; repeatable. On loopback: localhost."),
     ] = None,
     proxies: Annotated[
-        str | None, typer.Option(help="Addresses of proxies that are believed what they say of clients, with commas.")
+        str | None, typer.Option(help="Comma-separated addresses or networks of trusted proxies.")
     ] = None,
     max_images: Annotated[int, typer.Option(min=1, help="Of a request.")] = 32,
     max_megabytes: Annotated[float, typer.Option(min=0.01, help="Of a request's body.")] = 32,
@@ -57,7 +62,7 @@ def serve(
     verbose: Verbose = False,
 ) -> None:
     """Serve predictions, and a page to try them, over HTTP."""
-    log(verbose)
+    log(verbose, lasting=True)
     with extra("serving", "serve"):
         from cmaen.serving.local import serve as serve_locally
         from cmaen.serving.safety import LOOPBACK

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
 
 _MOST_AT_ONCE = 64
+_Rows = TypeVar("_Rows", NDArray[np.float32], Sequence[NDArray[np.uint8]])
 
 
 class FaceClassifier:
@@ -92,6 +94,10 @@ class FaceClassifier:
         logits = np.concatenate([self._logits(part) for part in _parts(inputs)])
         return probabilities(logits[:, : len(self.labels)], self._temperature)
 
+    def reduce(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What of a face crop the network sees, in as few bytes as hold it, see :meth:`PreprocessSpec.reduce`."""
+        return self.card.preprocess.reduce(crop)
+
     def features(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [N, 3, S, S] -> the penultimate features float32 [N, F]; F is there for no input, too.
 
@@ -104,8 +110,17 @@ class FaceClassifier:
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Face crops, RGB uint8 [h, w, 3] or grey [h, w] of any size -> probabilities float64 [N, C]."""
-        return self.probabilities(self.inputs(crops))
+        if not len(crops):
+            return self.probabilities(self.inputs(crops))
+        return np.concatenate([self.probabilities(self.inputs(part)) for part in _parts(crops)])
+
+    def features_of(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Face crops likewise -> the penultimate features float32 [N, F], see :meth:`features`."""
+        if not len(crops):
+            return self.features(self.inputs(crops))
+        return np.concatenate([self.features(self.inputs(part)) for part in _parts(crops)])
 
 
-def _parts(inputs: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    return [inputs[start : start + _MOST_AT_ONCE] for start in range(0, len(inputs), _MOST_AT_ONCE)]
+def _parts(values: _Rows) -> list[_Rows]:
+    """Inputs or crops, so many as go through the network at once: the inputs of all would take far more memory."""
+    return [values[start : start + _MOST_AT_ONCE] for start in range(0, len(values), _MOST_AT_ONCE)]

@@ -44,11 +44,19 @@ class Pipeline(Protocol):
 
 
 class Located(NamedTuple):
-    """A frame whose faces are found: their boxes, their network inputs float32 [N, 3, S, S], or what went wrong."""
+    """A frame whose faces are found, or what went wrong.
+
+    Attributes:
+        frame: The frame.
+        faces: Their boxes, the largest first.
+        crops: What the network will see of each, uint8; its input, which takes a hundred times as much memory, is made
+            with the batch.
+        error: Why there are none.
+    """
 
     frame: Frame
     faces: Sequence[FaceBox]
-    inputs: NDArray[np.float32]
+    crops: Sequence[NDArray[np.uint8]]
     error: str | None
     pixels: int = 0
     """How many the picture has, also where they are not kept."""
@@ -160,17 +168,17 @@ class FacePipeline:
             yield batch
 
     def locate(self, frame: Frame) -> Located:
-        """The first half of the way of a still picture: its faces are found, cut out and made network input."""
+        """The first half of the way of a still picture: its faces are found, cut out and reduced."""
         if frame.image is None:
-            return Located(frame, (), self.classifier.inputs([]), frame.error)
+            return Located(frame, (), (), frame.error)
         pixels = frame.image.shape[0] * frame.image.shape[1]
         try:
             faces = self.detect(frame.image)
             crops = [self.crop(frame.image, face) for face in faces]
             with guard(PredictionError, "a face cannot be prepared"):
-                return Located(frame, faces, self.classifier.inputs(crops), None, pixels)
+                return Located(frame, faces, [self.classifier.reduce(crop) for crop in crops], None, pixels)
         except CmaenError as problem:
-            return Located(frame, (), self.classifier.inputs([]), describe(problem), pixels)
+            return Located(frame, (), (), describe(problem), pixels)
 
     def classified(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
         """The second half: the results of some pictures, whose faces go through the network together.
@@ -179,7 +187,7 @@ class FacePipeline:
         """
         try:
             with guard(PredictionError, "the network fails"):
-                rows = self.classifier.probabilities(np.concatenate([located.inputs for located in batch])).tolist()
+                rows = self.classifier([crop for located in batch for crop in located.crops]).tolist()
         except PredictionError as problem:
             if len(batch) > 1:
                 for located in batch:
@@ -198,15 +206,15 @@ class FacePipeline:
         Raises:
             CheckpointError: The engine's file does not give them.
         """
-        there = [bool(len(located.inputs)) for located in batch]
+        there = [bool(located.crops) for located in batch]
         try:
             with guard(PredictionError, "the network fails"):
-                found = self.classifier.features(np.concatenate([located.inputs[:1] for located in batch]))
+                found = self.classifier.features_of([crop for located in batch for crop in located.crops[:1]])
         except PredictionError as problem:
             if len(batch) > 1:
                 return np.concatenate([self.embedded([located]) for located in batch])
             log.warning("%s: no features: %s", batch[0].frame.name or f"image {batch[0].frame.index}", problem)
-            found = self.classifier.features(self.classifier.inputs([]))  # [0, F]
+            found = self.classifier.features_of([])  # [0, F]
             there = [False]
         features = np.full((len(batch), found.shape[1]), np.nan, np.float32)
         features[there] = found

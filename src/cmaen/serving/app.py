@@ -22,12 +22,14 @@ from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
 from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
 from cmaen.serving.schemas import (
+    LONGEST_SCHEME,
     Answer,
     EmbedBody,
     Embedding,
     Labels,
     PredictBody,
     ProblemDetail,
+    bounded,
     problems,
     request_body,
 )
@@ -106,18 +108,20 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     """What costs something, and may need a key."""
     router = APIRouter(prefix="/v1")
     count = known.most
-    named = Query(None, description=_SCHEME, json_schema_extra={"enum": list(known.labels)})
+    schemes = {"enum": list(known.labels)}
+    named = Query(None, max_length=LONGEST_SCHEME, description=_SCHEME, json_schema_extra=schemes)
     most = Query(None, ge=1, le=count, description="Add the most probable.")
     held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
+    predict_body, embed_body = (bounded(schema, limits.images) for schema in (PredictBody, EmbedBody))
     refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
 
     @asynccontextmanager
     async def read(request: Request, schema: type[EmbedBody], **query: Any) -> AsyncIterator[Asked]:
         """What a request asks, while there is room and time for it."""
         service.check_room()
-        with held.taken(_announced(request, limits)):
+        with held.growing() as take:
             with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
-                asked = await read_request(request, limits, schema, **query)
+                asked = await read_request(request, limits, schema, take=take, **query)
             with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
                 yield asked
 
@@ -125,7 +129,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         "/predict",
         response_model=list[Answer],
         responses=refusals,
-        openapi_extra=request_body(PredictBody, limits.images, count, list(known.labels)),
+        openapi_extra=request_body(predict_body, count, list(known.labels)),
     )
     async def predict(
         request: Request,
@@ -137,7 +141,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     ) -> Response:
         """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
         query = {"explain": explain, "top_k": top_k, "scheme": scheme, "contempt": contempt}
-        async with read(request, PredictBody, detect=detect, **query) as asked:
+        async with read(request, predict_body, detect=detect, **query) as asked:
             if asked.top_k is not None and asked.top_k > count:
                 raise Problem(422, f"top_k must be 1 to {count}, not {asked.top_k}")
             results = await service.predict(
@@ -152,11 +156,11 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         "/embed",
         response_model=list[Embedding],
         responses=refusals,
-        openapi_extra=request_body(EmbedBody, limits.images, count, list(known.labels)),
+        openapi_extra=request_body(embed_body, count, list(known.labels)),
     )
     async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
         """The penultimate features of each image's largest face, in order, for classifiers of your own."""
-        async with read(request, EmbedBody, detect=detect) as asked:
+        async with read(request, embed_body, detect=detect) as asked:
             embedded = await service.embed(asked.uploads, detect=asked.detect)
         return json_response([_embedding(*one) for one in embedded])
 
@@ -210,7 +214,7 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
         "unsure_below": UNSURE_BELOW,
         "max_images": settings.limits.images,
         "max_bytes": settings.limits.body_bytes,
-        "explain": explains(),
+        "explain": explains(settings),
         "key_required": settings.api_key is not None,
         "version": importlib.metadata.version("cmaen"),
     }
@@ -253,12 +257,6 @@ def _ranked(result: Result) -> list[tuple[str, float]]:
         return []
     face = result.faces[0]
     return sorted(zip(face.classes, face.probabilities, strict=True), key=lambda pair: -pair[1])
-
-
-def _announced(request: Request, limits: Limits) -> int:
-    """The bytes that a request may come to: what it says, or all that are allowed."""
-    length = request.headers.get("content-length", "")
-    return min(int(length), limits.body_bytes) if length.isdecimal() else limits.body_bytes
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Condition, Lock, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
 from cmaen.types import Result
 
+_PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95
 """What each answer leaves of the pace before it: some twenty of them make it."""
 
@@ -31,15 +33,24 @@ class _Job:
 
     Attributes:
         read: Decodes it.
+        pixels: Tells how many it will have.
         pipeline: Finds its faces.
         classifier: Answers, under the label scheme that is asked for; ``None`` where features are asked for.
         answer: What the client waits for; cancelled where it no longer does.
+        end: When nobody waits any more, on the clock ``time.monotonic``.
     """
 
     read: Pending
+    pixels: Callable[[], int]
     pipeline: FacePipeline
     classifier: FaceClassifier | None
     answer: Future[Any]
+    end: float
+
+    @property
+    def expired(self) -> bool:
+        """Whether an answer would come too late."""
+        return time.monotonic() > self.end
 
 
 class Embedded(NamedTuple):
@@ -55,7 +66,7 @@ class Batcher:
 
     Args:
         pipeline: Its ``workers`` are the threads.
-        limits: Of the queue and of a batch.
+        limits: Of the queue, of a batch, and of the pixels and faces that are held at the same time.
         metrics: Told of the queue and of every batch.
     """
 
@@ -65,6 +76,8 @@ class Batcher:
         self._limits = limits
         self._metrics = metrics
         self._room = Room(limits.queue, "queue", "its queue of images is full")
+        self._pixels = Turns(limits.decoding_pixels or max(limits.pixels, _PIXELS_PER_CORE * pipeline.workers))
+        self._faces = Turns(limits.waiting_faces)
         self._threads = ThreadPoolExecutor(pipeline.workers, "locate")
         self._pace = _Pace()
         self._ready: SimpleQueue[tuple[_Job, Located] | None] = SimpleQueue()
@@ -72,7 +85,12 @@ class Batcher:
         self._network.start()
 
     def submit(
-        self, pictures: Sequence[Pending], *, detect: bool, classifier: FaceClassifier | None = None
+        self,
+        pictures: Sequence[Pending],
+        *,
+        detect: bool,
+        classifier: FaceClassifier | None = None,
+        sizes: Sequence[Callable[[], int]] | None = None,
     ) -> list[Future[Result]]:
         """Take all pictures of a request or none; one answer for each, in order, which may be cancelled.
 
@@ -80,24 +98,35 @@ class Batcher:
             pictures: Decoded by the threads.
             detect: Find the faces first; else each picture is a face crop.
             classifier: The pipeline's under another label scheme; ``None``: the pipeline's.
+            sizes: Each tells how many pixels its picture will have, before it is decoded.
 
         Raises:
             Problem: The queue has no room for them.
         """
-        return self._submit(pictures, detect, classifier or self._pipeline.classifier)
+        return self._submit(pictures, detect, classifier or self._pipeline.classifier, sizes)
 
-    def embed(self, pictures: Sequence[Pending], *, detect: bool) -> list[Future[Embedded]]:
+    def embed(
+        self, pictures: Sequence[Pending], *, detect: bool, sizes: Sequence[Callable[[], int]] | None = None
+    ) -> list[Future[Embedded]]:
         """The same for the features of the pictures' largest faces."""
-        return self._submit(pictures, detect, None)
+        return self._submit(pictures, detect, None, sizes)
 
     def _submit(
-        self, pictures: Sequence[Pending], detect: bool, classifier: FaceClassifier | None
+        self,
+        pictures: Sequence[Pending],
+        detect: bool,
+        classifier: FaceClassifier | None,
+        sizes: Sequence[Callable[[], int]] | None,
     ) -> list[Future[Any]]:
         self.check_room()
         self._room.enter(len(pictures))
         self._metrics.queued.inc(len(pictures))
         pipeline = self._pipeline if detect else self._crops
-        jobs = [_Job(read, pipeline, classifier, Future()) for read in pictures]
+        end = time.monotonic() + self._limits.seconds
+        jobs = [
+            _Job(read, pixels, pipeline, classifier, Future(), end)
+            for read, pixels in zip(pictures, sizes or [_unknown] * len(pictures), strict=True)
+        ]
         for job in jobs:
             self._threads.submit(self._locate, job)
         return [job.answer for job in jobs]
@@ -128,21 +157,38 @@ class Batcher:
             self._leave(1)
             return
         try:
-            located = job.pipeline.locate(job.read())
+            if job.expired:
+                raise TimeoutError
+            with self._pixels.taken(job.pixels()):
+                located = self._checked(job.pipeline.locate(job.read()))
         except Exception as error:
             self._leave(1)
             job.answer.set_exception(error)
         else:
-            self._ready.put((job, located._replace(frame=replace(located.frame, image=None))))
+            self._faces.enter(len(located.crops))  # left when they are answered: the network may be slower than this
+            self._ready.put((job, located))
+
+    def _checked(self, located: Located) -> Located:
+        """What is needed further on: no pixels, and no more faces than the limit."""
+        frame, found = replace(located.frame, image=None), len(located.faces)
+        if found > self._limits.faces:
+            error = f"ImageTooLargeError: {found:,} faces, over the limit of {self._limits.faces:,}; send it in parts"
+            return Located(frame, (), (), error)
+        return located._replace(frame=frame)
 
     def _classify(self) -> None:
         """The work of the one thread of the network."""
         while (first := self._ready.get()) is not None:
             batch = self._batch(first)
+            faces = sum(len(located.crops) for _, located in batch)
             self._metrics.batch_images.observe(len(batch))
-            self._metrics.batch_faces.observe(sum(len(located.inputs) for _, located in batch))
+            self._metrics.batch_faces.observe(faces)
             asked: dict[object, list[tuple[_Job, Located]]] = {}
             for entry in batch:
+                if entry[0].expired:
+                    self._leave(1)
+                    entry[0].answer.set_exception(TimeoutError())
+                    continue
                 classifier = entry[0].classifier
                 asked.setdefault(classifier and (classifier.scheme, classifier.labels), []).append(entry)
             for some in asked.values():
@@ -151,6 +197,7 @@ class Batcher:
                     self._answer(some, self._embedded)
                 else:
                     self._answer(some, replace(self._pipeline, classifier=classifier).classified)
+            self._faces.leave(faces)
 
     def _answer(
         self, batch: list[tuple[_Job, Located]], compute: Callable[[Sequence[Located]], Iterable[Result | Embedded]]
@@ -173,7 +220,7 @@ class Batcher:
 
     def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:
         """The first picture and those that come soon after it; nobody is waited for where nobody is on the way."""
-        batch, faces = [first], len(first[1].inputs)
+        batch, faces = [first], len(first[1].crops)
         end = time.monotonic() + self._limits.batch_seconds
         while faces < self._limits.batch_faces and len(batch) < self._room.used:
             try:
@@ -184,13 +231,50 @@ class Batcher:
                 self._ready.put(None)
                 break
             batch.append(entry)
-            faces += len(entry[1].inputs)
+            faces += len(entry[1].crops)
         return batch
 
     def _leave(self, count: int) -> None:
         self._room.leave(count)
         self._pace.done(count, idle=not self._room.used)
         self._metrics.queued.dec(count)
+
+
+def _unknown() -> int:
+    return 0
+
+
+class Turns:
+    """So much at the same time; who finds no room waits, and nobody overtakes. What is too large waits to be alone.
+
+    Args:
+        most: At the same time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.used = most, 0
+        self._turn, self._changed = Lock(), Condition()
+
+    def enter(self, count: int) -> None:
+        """Wait for room, and take it until :meth:`leave`."""
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: not self.used or self.used + count <= self.most)
+            self.used += count
+
+    def leave(self, count: int) -> None:
+        """Give room back."""
+        with self._changed:
+            self.used -= count
+            self._changed.notify_all()
+
+    @contextmanager
+    def taken(self, count: int) -> Iterator[None]:
+        """Room for the time of a ``with`` block."""
+        self.enter(count)
+        try:
+            yield
+        finally:
+            self.leave(count)
 
 
 class _Pace:

@@ -61,6 +61,7 @@ class LiveSource:
 
     Args:
         max_pixels: Of a frame.
+        max_seconds: For a frame to be decoded.
 
     Attributes:
         received, dropped: Frames so far.
@@ -69,10 +70,10 @@ class LiveSource:
     moving = True
     live = True
 
-    def __init__(self, *, max_pixels: int) -> None:
+    def __init__(self, *, max_pixels: int, max_seconds: float | None = None) -> None:
         self.received = 0
         self.dropped = 0
-        self._max_pixels = max_pixels
+        self._max_pixels, self._max_seconds = max_pixels, max_seconds
         self._started = time.monotonic()
         self._changed = Condition()
         self._newest: _Received | None = None
@@ -109,7 +110,9 @@ class LiveSource:
             return None if self._ended else taken
 
     def _frame(self, taken: _Received) -> Frame:
-        frame = read_frame(taken.number, "", lambda: taken.content, max_pixels=self._max_pixels)
+        frame = read_frame(
+            taken.number, "", lambda: taken.content, max_pixels=self._max_pixels, max_seconds=self._max_seconds
+        )
         return replace(frame, time=taken.time)
 
 
@@ -146,7 +149,7 @@ class Live:
             return _Close(1008, "the API key is missing or wrong")
         predictor = self._service.predictor(websocket.query_params.get("scheme"))
         with self._room.taken():
-            source = LiveSource(max_pixels=self._limits.frame_pixels)
+            source = LiveSource(max_pixels=self._limits.frame_pixels, max_seconds=self._limits.decode_seconds)
             results = predictor.pipeline.results(source)
             self._metrics.live_sockets.inc()
             receiver = asyncio.create_task(self._receive(websocket, source))

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from ipaddress import ip_network
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+from cmaen.errors import ConfigError
 from cmaen.serving.settings import Settings
+
+if sys.platform != "win32":
+    import fcntl
 
 SETTINGS = "CMAEN_SERVE_SETTINGS"
 """Environment variable with the settings as JSON: how they come into the processes that uvicorn starts."""
 
 _MOST_CONNECTIONS = 1000
 """Of one process: more would leave none of the usual 1,024 open files for anything else."""
+
+_METRICS, _LOCK = "cmaen-metrics-", "in-use"
+_UNLOCKED_SECONDS = 3600.0
+"""After which a folder without a lock is nobody's: it is locked as soon as it is made."""
 
 _SETTINGS = TypeAdapter(Settings)
 
@@ -31,14 +46,19 @@ def serve(
         workers: Processes; one that dies is started anew.
         proxies: Addresses, with commas, of the proxies that are believed what they say of the client.
         access_log: One line a request, of its path alone.
+
+    Raises:
+        ConfigError: A proxy is no address or network, so that none would be believed.
     """
+    _check_proxies(proxies)
     os.environ[SETTINGS] = _SETTINGS.dump_json(settings).decode()
-    with tempfile.TemporaryDirectory(prefix="cmaen-metrics-") as folder:
-        if workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    with _metrics_folder() if workers > 1 else nullcontext() as folder:
+        if folder is not None:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         uvicorn.run(
             "cmaen.serving.local:build",
             factory=True,
+            http="cmaen.serving.connections:Connection",
             host=host,
             port=port,
             workers=workers,
@@ -53,6 +73,53 @@ def serve(
             ws_per_message_deflate=False,  # pictures are compressed already
             limit_concurrency=_MOST_CONNECTIONS,
         )
+
+
+def _check_proxies(proxies: str | None) -> None:
+    named = {proxy.strip() for proxy in (proxies or "").split(",")} - {"", "*"}
+    try:
+        for proxy in named:
+            ip_network(proxy)
+    except ValueError as error:
+        raise ConfigError(f"--proxies takes addresses and networks, like 10.0.0.0/8: {error}") from error
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[Path]:
+    """A folder in which processes add up their numbers, gone at the end; so are those that killed servers have left."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_METRICS}*"):
+        if _is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_METRICS))
+    lock = folder / _LOCK
+    held = lock.open("wb")
+    try:
+        if sys.platform != "win32":  # there, what is open cannot be removed
+            fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(b"in use")
+        held.flush()
+        yield folder
+    finally:
+        held.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether a folder of numbers is ours and no server uses it any more."""
+    with suppress(OSError):
+        about = folder.lstat()
+        if folder.is_symlink() or not folder.is_dir() or (hasattr(os, "getuid") and about.st_uid != os.getuid()):
+            return False
+        lock = folder / _LOCK
+        if not lock.exists() or not lock.stat().st_size:  # it is being made
+            return time.time() - about.st_mtime > _UNLOCKED_SECONDS
+        if sys.platform == "win32":
+            lock.unlink()  # refused while its server has it open
+            return True
+        with lock.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its server holds it
+            return True
+    return False
 
 
 def build() -> FastAPI:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Lock
@@ -21,6 +21,7 @@ from cmaen.errors import CmaenError
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_FINDINGS, _LONGEST_PART, _LONGEST_DETAIL = 3, 50, 1000
 _CLIENT_IS_GONE = 499  # as nginx has it; nobody reads the response
 
 
@@ -56,7 +57,8 @@ class Problem(CmaenError):  # noqa: N818 - as the RFC calls it
             title = HTTPStatus(self.status).phrase
         except ValueError:
             title = "Error"
-        content = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        detail = self.detail if len(self.detail) <= _LONGEST_DETAIL else f"{self.detail[:_LONGEST_DETAIL]}…"
+        content = {"type": "about:blank", "title": title, "status": self.status, "detail": detail}
         return json_response(content, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
@@ -99,6 +101,21 @@ class Room:
         finally:
             self.leave(count)
 
+    @contextmanager
+    def growing(self) -> Iterator[Callable[[int], None]]:
+        """A ``with`` block that may take places again and again, by the function that it is given."""
+        total = 0
+
+        def take(count: int) -> None:
+            nonlocal total
+            self.enter(count)
+            total += count
+
+        try:
+            yield take
+        finally:
+            self.leave(total)
+
 
 def json_response(
     content: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, media_type: str = "application/json"
@@ -138,6 +155,14 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unforeseen)
 
 
-def described(errors: Any) -> str:
-    """Pydantic's findings in one line, without the values that were sent."""
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
+def described(errors: Sequence[Any]) -> str:
+    """The first of Pydantic's findings in one line, without the values that were sent, and how many more there are."""
+    told = "; ".join(f"{'.'.join(map(_short, error['loc']))}: {error['msg']}" for error in errors[:_MOST_FINDINGS])
+    more = len(errors) - _MOST_FINDINGS
+    return f"{told}; and {more:,} more" if more > 0 else told
+
+
+def _short(part: object) -> str:
+    """A part of a place in a request, where the client's own names may stand."""
+    text = str(part)
+    return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}…"

@@ -75,7 +75,7 @@ class Guarded:
 def _stranger(headers: Mapping[str, str], settings: Settings, *, changes: bool) -> Problem | None:
     """Why a request is not let in: its host is not this server's, or a page of another host makes it."""
     host = headers.get("host", "")
-    name = urlsplit(f"//{host}").hostname if _is_host(host) else None
+    name = (urlsplit(f"//{host}").hostname or "").rstrip(".") if _is_host(host) else None  # a dot: a name in full
     if settings.hosts and name not in settings.hosts:
         return Problem(421, "this server does not go by that name; see cmaen serve --hostname")
     origin = headers.get("origin")
@@ -162,7 +162,10 @@ class Gate:
 
     def knows(self, key: str | None) -> bool:
         """Whether the key is right, in a time that does not tell how much of it is; or none is needed."""
-        return self._key is None or hmac.compare_digest((key or "").encode(errors="replace"), self._key.encode())
+        if self._key is None:
+            return True
+        texts = {(key or "").encode(errors="replace"), _bytes_of_header(key or "")}
+        return any(hmac.compare_digest(text, self._key.encode()) for text in texts)
 
     def count(self, client: str) -> None:
         """One more request of a client: a token bucket.
@@ -185,6 +188,11 @@ class Gate:
                 retry_after=(1 - tokens) / self._rate,
                 refused="rate",
             )
+
+
+def _bytes_of_header(text: str) -> bytes:
+    """What a client sent in a header, which is read as Latin-1 and is mostly UTF-8."""
+    return text.encode("latin-1", errors="replace")
 
 
 def given_key(headers: Mapping[str, str]) -> str | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from cmaen.serving.problems import MEDIA_TYPE
+
+LONGEST_SCHEME = 100
+TOO_MANY = "too_long"
+"""Pydantic's word for a list, or a text, with more than its limit."""
 
 
 def _whole(value: Any) -> Any:
@@ -30,10 +34,18 @@ class PredictBody(EmbedBody):
     top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None, ge=1, description="Add the most probable emotions of the largest face."
     )
-    scheme: str | None = Field(None, description="Label scheme: perceived or fer2013; default: the server's.")
+    scheme: str | None = Field(
+        None, max_length=LONGEST_SCHEME, description="Label scheme: perceived or fer2013; default: the server's."
+    )
     contempt: bool | None = Field(
         None, description="Answer contempt as an eighth emotion, which the scheme perceived alone knows."
     )
+
+
+def bounded(schema: type[EmbedBody], most: int) -> type[EmbedBody]:
+    """The schema for so many images at most; what is beyond them is not looked at."""
+    images = Field(min_length=1, max_length=most, description=schema.model_fields["images"].description)
+    return create_model(schema.__name__, __base__=schema, images=(list[str], images))
 
 
 class Face(BaseModel):
@@ -109,8 +121,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REASONS[status], **_PROBLEM} for status in statuses}
 
 
-def request_body(schema: type[EmbedBody], most: int, labels: int, schemes: list[str]) -> dict[str, Any]:
-    """What a route for images takes, at most so many, for so many labels and these schemes; the route reads it."""
+def request_body(schema: type[EmbedBody], labels: int, schemes: list[str]) -> dict[str, Any]:
+    """What a route for images takes, for so many labels and these schemes; the route reads it."""
+    body = schema.model_json_schema()
     form = {
         "type": "object",
         "required": ["images"],
@@ -118,15 +131,13 @@ def request_body(schema: type[EmbedBody], most: int, labels: int, schemes: list[
             "images": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": most,
+                "maxItems": body["properties"]["images"]["maxItems"],
                 "items": {"type": "string", "format": "binary"},
             }
         },
         "additionalProperties": False,
     }
-    body = schema.model_json_schema()
-    body["properties"]["images"]["maxItems"] = most
-    if schema is PredictBody:
+    if issubclass(schema, PredictBody):
         body["properties"]["top_k"]["anyOf"][0]["maximum"] = labels
         body["properties"]["scheme"]["anyOf"][0]["enum"] = schemes
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": body}}

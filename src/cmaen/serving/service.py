@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
-from cmaen.images import read_image
+from cmaen.card import SAFETENSORS, folder_of, shipped_checkpoint
+from cmaen.errors import CheckpointError, ConfigError, ImageError, MissingExtraError, NoFaceError
+from cmaen.images import count_pixels, read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
 from cmaen.resources import usable_cores
@@ -58,9 +59,11 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
     )
 
 
-def explains() -> bool:
-    """Whether what explanations need is installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
+def explains(settings: Settings | None = None) -> bool:
+    """Whether what explanations need is installed, and is in the checkpoint of the settings."""
+    installed = all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
+    checkpoint = settings.checkpoint if settings is not None else None
+    return installed and (folder_of(checkpoint or shipped_checkpoint()) / SAFETENSORS).is_file()
 
 
 class Service:
@@ -135,7 +138,8 @@ class Service:
         _, batcher = self._ready()
         classifier = self.predictor(scheme, contempt=contempt).pipeline.classifier
         pictures = [self._reader(*numbered) for numbered in enumerate(uploads)]
-        return await _all(batcher.submit(pictures, detect=detect, classifier=classifier))
+        sizes = [partial(self._size, upload) for upload in uploads]
+        return await _all(batcher.submit(pictures, detect=detect, classifier=classifier, sizes=sizes))
 
     async def embed(self, uploads: list[Upload], *, detect: bool) -> list[Embedded]:
         """The features of each upload's largest face, in order.
@@ -144,7 +148,9 @@ class Service:
             Problem: There is no room for them, no model, or it gives no features.
         """
         _, batcher = self._ready()
-        answers = batcher.embed([self._reader(*numbered) for numbered in enumerate(uploads)], detect=detect)
+        pictures = [self._reader(*numbered) for numbered in enumerate(uploads)]
+        sizes = [partial(self._size, upload) for upload in uploads]
+        answers = batcher.embed(pictures, detect=detect, sizes=sizes)
         try:
             return await _all(answers)
         except CheckpointError as error:
@@ -172,10 +178,15 @@ class Service:
     def _explained(self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool) -> str | None:
         if not result.faces:
             return None
+        limits = self._settings.limits
         try:
-            picture = predictor.explain(read_image(upload.content, max_pixels=self._settings.limits.pixels), detect)
-        except MissingExtraError as error:
+            pixels = read_image(upload.content, max_pixels=limits.pixels, max_seconds=limits.decode_seconds)
+            picture = predictor.explain(pixels, detect)
+        except (MissingExtraError, CheckpointError) as error:
             raise Problem(501, f"this server cannot explain: {error}") from error
+        except (ImageError, NoFaceError) as error:  # of a picture that has an answer: it was too slow this time
+            log.warning("an answer is given without its explanation: %s", error)
+            return None
         file = BytesIO()
         PILImage.fromarray(picture).save(file, "PNG")
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
@@ -183,7 +194,20 @@ class Service:
     def _reader(self, index: int, upload: Upload) -> partial[Frame]:
         if upload.error is not None:
             return partial(Frame, index, upload.name, error=upload.error)
-        return partial(read_frame, index, upload.name, lambda: upload.content, max_pixels=self._settings.limits.pixels)
+        limits = self._settings.limits
+        return partial(
+            read_frame,
+            index,
+            upload.name,
+            lambda: upload.content,
+            max_pixels=limits.pixels,
+            max_seconds=limits.decode_seconds,
+        )
+
+    def _size(self, upload: Upload) -> int:
+        """The pixels that will be decoded: none of what is over the limit."""
+        pixels = count_pixels(upload.content)
+        return pixels if pixels <= self._settings.limits.pixels else 0
 
     def _ready(self) -> tuple[EmotionPredictor, Batcher]:
         if self.state != "ready" or self._predictor is None or self._batcher is None:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cmaen.errors import ConfigError
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
 
 MIB = 2**20
+_PORTS = {"http": 80, "https": 443}
+"""The port that browsers leave out of an origin."""
+_NEVER = ("", "file", "ftp", "ws", "wss")
+"""What no page is loaded by, so that none has an origin of it; extensions of browsers have schemes of their own."""
+_AT_LEAST_ONE = (
+    "body_bytes",
+    "images",
+    "pixels",
+    "faces",
+    "waiting_faces",
+    "explanations",
+    "burst",
+    "frame_bytes",
+    "frame_pixels",
+    "batch_faces",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +37,14 @@ class Limits:
 
     Attributes:
         body_bytes: Of one request.
-        held_bytes: Of the bodies of all requests that are being read or answered.
+        held_bytes: Of the bodies of all requests that are being read or answered, counted as they come.
         images: Of one request.
         pixels: Of one image.
+        faces: Of one image.
+        decode_seconds: For one image to be decoded.
+        decoding_pixels: Of all images that are decoded and searched for faces at the same time; a larger one alone.
+            ``None``: as many as one image may have, or 12.5 million for each core. Each takes some 12 bytes.
+        waiting_faces: Of all images that wait for the network.
         seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
         queue: Images that are taken and not yet answered; the next ones are refused.
         wait: Seconds; images that would wait longer for their turn are refused.
@@ -39,6 +64,10 @@ class Limits:
     held_bytes: int = 256 * MIB
     images: int = 32
     pixels: int = 50_000_000
+    faces: int = 1000
+    decode_seconds: float = 10.0
+    decoding_pixels: int | None = None
+    waiting_faces: int = 2000
     seconds: float = 30.0
     queue: int = 128
     wait: float = 3.0
@@ -52,14 +81,16 @@ class Limits:
     batch_seconds: float = 0.003
 
     def __post_init__(self) -> None:
-        for name in ("body_bytes", "images", "pixels", "explanations", "burst", "frame_bytes", "batch_faces"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"the limit {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("seconds", "wait"):
+        for name in ("seconds", "decode_seconds", "wait"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
         if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:
             raise ConfigError("rate, live_sockets and batch_seconds must be 0 or more")
+        if self.decoding_pixels is not None and self.decoding_pixels < 1:
+            raise ConfigError(f"the limit decoding_pixels must be at least 1, not {self.decoding_pixels}")
         if self.queue < self.images:
             raise ConfigError(f"a queue of {self.queue} images never has room for a request of {self.images}")
         if self.held_bytes < self.body_bytes:
@@ -76,11 +107,15 @@ class Settings:
         scheme: Label scheme of requests that name none; ``None``: ``perceived`` where the checkpoint has it.
         cores: That one process of the server uses; ``None`` for all.
         api_key: That clients must know; ``None`` lets everybody in.
-        origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``.
+        origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``; kept as
+            browsers send them.
         hosts: Names under which this server may be asked for; empty for any. On a loopback address it should have
             them, or a page anywhere could reach it under a name of its own (DNS rebinding).
         load_first: Take no connection before the model is loaded: others take them meanwhile. Else ``/readyz`` says so.
         limits: How much it takes on.
+
+    Raises:
+        ConfigError: The key is empty, or something here could never be equal to what a client sends.
     """
 
     checkpoint: Path | None = None
@@ -96,5 +131,66 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if self.api_key is not None and not self.api_key:
-            raise ConfigError("the API key is empty; give one that cannot be guessed, or none at all")
+        if self.api_key is not None:
+            object.__setattr__(self, "api_key", self.api_key.strip())  # a header has none around it
+            if not self.api_key:
+                raise ConfigError("the API key is empty; give one that cannot be guessed, or none at all")
+            if not self.api_key.isprintable():
+                raise ConfigError(
+                    "the API key holds a line break or another control character, which no header can carry"
+                )
+        object.__setattr__(self, "origins", tuple(map(_as_browsers_send_it, self.origins)))
+        object.__setattr__(self, "hosts", tuple(map(_as_hostname, self.hosts)))
+
+
+def _as_browsers_send_it(origin: str) -> str:
+    """An origin in the form in which browsers send it, in which it is compared.
+
+    Raises:
+        ConfigError: It is none that a browser would ever send.
+    """
+    advice = "give a scheme, a name and, where it is not the usual one, a port, like https://example.org:8443"
+    try:
+        parts = urlsplit(origin.strip())
+        port, name = parts.port, _ascii_name(parts.hostname or "")
+    except ValueError as error:
+        raise ConfigError(f"{origin!r} is not the origin of a page: {error}; {advice}") from error
+    if parts.scheme in _NEVER or not name or parts.username is not None:
+        raise ConfigError(f"{origin!r} is not the origin of a page; {advice}")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ConfigError(f"{origin!r} names a page, and an origin is that of a whole site; {advice}")
+    return f"{parts.scheme}://{name}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
+
+
+def _as_hostname(host: str) -> str:
+    """A name or an address of the server as it is compared with what clients ask for: without a port, in lower case.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    advice = "give the name alone, like faces.example.org"
+    text = host.strip()
+    with suppress(ValueError):
+        return str(ip_address(text.removeprefix("[").removesuffix("]")))
+    try:
+        parts = urlsplit(f"//{text}")
+        _, name = parts.port, _ascii_name(parts.hostname or "")
+    except ValueError as error:
+        raise ConfigError(f"{host!r} is not the name of a server: {error}; {advice}") from error
+    if not name or parts.path or parts.query or parts.fragment or parts.username is not None:
+        raise ConfigError(f"{host!r} is not the name of a server; {advice}")
+    return name.strip("[]").rstrip(".")
+
+
+def _ascii_name(name: str) -> str:
+    """The name of a host in lower case, with other letters as browsers write them, and IPv6 addresses in brackets.
+
+    Raises:
+        ValueError: No host can have it.
+    """
+    if ":" in name:
+        return f"[{ip_address(name)}]"
+    ascii_name = name.encode("idna").decode("ascii").lower() if not name.isascii() else name.lower()
+    if not re.fullmatch(r"[a-z0-9_.-]*", ascii_name):
+        raise ValueError("a name holds letters, digits, dots and hyphens")
+    return ascii_name

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 from fastapi import Request
 from pydantic import ValidationError
-from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from cmaen.serving.problems import Problem, described
-from cmaen.serving.schemas import EmbedBody
+from cmaen.serving.schemas import TOO_MANY, EmbedBody
 from cmaen.serving.settings import Limits
 
+log = logging.getLogger(__name__)
+
 _LONGEST_NAME = 255
+_MOST_STRINGS = 64
+"""Beside the images of a JSON body: names of options and their values."""
+_MOST_OUTSIDE = 16_384
+"""Bytes of a JSON body that stand in no string, which each may be a value to be kept: brackets, numbers, spaces."""
+_STANDARD = str.maketrans("-_", "+/")
+"""From the alphabet of base64 for addresses to the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ async def read_request(
     limits: Limits,
     schema: type[EmbedBody],
     *,
+    take: Callable[[int], None],
     detect: bool,
     explain: bool = False,
     top_k: int | None = None,
@@ -66,6 +77,7 @@ async def read_request(
         request: Its body is a form with the field ``images``, or JSON.
         limits: Of the body and the number of images.
         schema: Of the JSON.
+        take: Is told of every byte that has come, and may refuse it.
         detect, explain, top_k, scheme, contempt: Of the query; what stands in a JSON body counts instead.
 
     Raises:
@@ -79,12 +91,12 @@ async def read_request(
         "contempt": contempt,
     }
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _limited(request, limits.body_bytes)
+    body = _limited(request, limits.body_bytes, take)
     if kind == "multipart/form-data":
         asked = Asked(await _from_form(request, body, limits), **query)
     elif kind == "application/json":
         content = b"".join([chunk async for chunk in body])
-        asked = await anyio.to_thread.run_sync(_from_json, content, schema, query)
+        asked = await anyio.to_thread.run_sync(_from_json, content, limits, schema, query)
     else:
         raise Problem(415, f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
     if not asked.uploads:
@@ -94,7 +106,7 @@ async def read_request(
     return asked
 
 
-async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _limited(request: Request, most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
     """The body as it comes, up to a number of bytes; a length that is announced is believed where it is too large."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
@@ -104,6 +116,7 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         size += len(chunk)
         if size > most:
             raise _too_large(most)
+        take(len(chunk))
         yield chunk
 
 
@@ -120,7 +133,10 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None], limits
                 422, "a form holds nothing but files, in the field images; the rest goes into the address"
             ) from error
         raise Problem(400, f"the form cannot be read: {error.message}") from error
-    except FormParserError as error:  # which older versions of Starlette let through
+    except (Problem, ClientDisconnect):  # of the body, which the parser asks for
+        raise
+    except Exception as error:  # whatever its parser and its codecs make of it: the form is wrong, not the server
+        log.info("a form could not be read", exc_info=error)
         raise Problem(400, f"the form cannot be read: {error}") from error
     try:
         return [await _of_field(field, file) for field, file in form.multi_items()]
@@ -134,22 +150,55 @@ async def _of_field(field: str, file: UploadFile | str) -> Upload:
     return Upload((file.filename or "")[:_LONGEST_NAME], await file.read())
 
 
-def _from_json(content: bytes, schema: type[EmbedBody], query: dict[str, Any]) -> Asked:
+def _from_json(content: bytes, limits: Limits, schema: type[EmbedBody], query: dict[str, Any]) -> Asked:
+    _check_shape(content, limits)
     try:
         body = schema.model_validate_json(content)
     except ValidationError as error:
-        raise Problem(422, f"the JSON is not as it should be: {described(error.errors())}") from error
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(one["type"] == TOO_MANY and one["loc"] == ("images",) for one in found):
+            raise _too_many(limits) from error
+        raise Problem(422, f"the JSON is not as it should be: {described(found)}") from error
     given = body.model_dump(exclude={"images"}, exclude_none=True)
     return Asked([_decoded(index, text) for index, text in enumerate(body.images)], **query | given)
 
 
+def _check_shape(content: bytes, limits: Limits) -> None:
+    """Refuse, before it is parsed, what holds far more than images and options: a value takes many times its bytes.
+
+    A request is a few long strings with little between them, which quotation marks tell.
+
+    Raises:
+        Problem: There are too many strings, or too much stands outside of them.
+    """
+    most = 2 * (limits.images + 1 + _MOST_STRINGS)  # one image too many has its own words
+    parts = content.split(b'"', most)
+    outside, inside = 0, False
+    for part in parts:
+        if inside:
+            inside = (len(part) - len(part.rstrip(b"\\"))) % 2 == 1  # the quotation mark after it is escaped
+        else:
+            outside += len(part)
+            inside = True
+    if len(parts) > most or outside > _MOST_OUTSIDE * (1 + limits.images // 32):
+        raise Problem(
+            422,
+            f"the JSON is not as it should be: it holds more than images, {limits.images} at most, and their options",
+        )
+
+
 def _decoded(index: int, text: str) -> Upload:
-    """An image from base64, or from a data URI, as browsers make them."""
+    """An image from base64 in any of its alphabets, with or without line breaks and padding, or from a data URI."""
     name = f"images[{index}]"
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
+    if text[:5].lower() == "data:":
+        head, _, text = text.partition(",")
+        plain = unquote_to_bytes(text)  # what it holds may be escaped, also around base64
+        if not head.rstrip().lower().endswith(";base64"):
+            return Upload(name, plain)
+        text = plain.decode("ascii", "replace")
+    text = "".join(text.split()).translate(_STANDARD).rstrip("=")
     try:
-        return Upload(name, base64.b64decode(text, validate=True))
+        return Upload(name, base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
     except (binascii.Error, ValueError) as error:
         return Upload(name, error=f"UnreadableImageError: {name} is not base64: {error}")
 

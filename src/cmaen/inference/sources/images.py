@@ -103,12 +103,14 @@ def read_frame(
     *,
     max_pixels: int = MAX_PIXELS,
     channels: Channels = "rgb",
+    max_seconds: float | None = None,
 ) -> Frame:
     """A frame with its pixels, or with what is wrong with them."""
     try:
         with guard(UnreadableImageError, "the image cannot be fetched"):
             source = fetch()
-        return Frame(index, name, read_image(source, max_pixels=max_pixels, channels=channels))
+        pixels = read_image(source, max_pixels=max_pixels, channels=channels, max_seconds=max_seconds)
+        return Frame(index, name, pixels)
     except CmaenError as error:
         return Frame(index, name, error=describe(error))
 
