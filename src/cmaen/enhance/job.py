@@ -19,6 +19,7 @@ from cmaen.enhance.steps import Faces, Step
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.images import is_image_name, printable, read_image
+from cmaen.locks import hold
 
 PROGRESS = ".enhanced.jsonl"
 """What is done so far: the chain, then a line an image; the manifest at the end says it too."""
@@ -80,7 +81,8 @@ def enhance_folder(
     Raises:
         DataError: The folder is not there, or holds no image.
         ConfigError: The target holds the results of another chain, or lies in the source.
-        OutputError: The target cannot be written, or the disk is full; what is there stays, and a later call goes on.
+        OutputError: The target cannot be written, another run writes it, or the disk is full; what is there stays, and
+            a later call goes on.
     """
     if not source.is_dir():
         raise DataError(f"{source} is not a folder of images")
@@ -90,9 +92,9 @@ def enhance_folder(
     if not files:
         raise DataError(f"{source} holds no image")
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
-    done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with hold(target), ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = _begun(target, steps)
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []
             for path, found in zip(batch, pool.map(_reader(source, target, done), batch), strict=True):
