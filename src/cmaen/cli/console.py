@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -95,6 +97,12 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 2**30)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def in_a_shell(*words: str | Path) -> str:
+    """A command as it is typed, with quotes where a name needs them."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 def shown(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +15,15 @@ from cmaen.checkpoints import keep_in_card, with_figures
 from cmaen.data.ferplus import majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import AUTO, Engine, Logits, answering, build_engine, probabilities
-from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
+from cmaen.evaluation.calibration import FEW_FACES, calibration, cross_fitted, fit_temperature
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.perceived import compare_shares
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 BATCH_SIZE = 64
+
+log = logging.getLogger(__name__)
 
 
 def logits_of(
@@ -104,6 +107,13 @@ def calibrate(
         if not len(some):
             continue
         right = majority(some) if perceived else some.labels
+        if len(some) < FEW_FACES:
+            log.warning(
+                "the temperature of %s is fitted on %d faces, so few that it is kept near 1; %d or more tell it well",
+                scheme,
+                len(some),
+                FEW_FACES,
+            )
         logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
         fitted, shares, share_error = fit_temperature(right, logits), None, None
         if perceived:

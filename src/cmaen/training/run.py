@@ -6,6 +6,7 @@ import hashlib
 import logging
 import platform
 import subprocess
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
 from cmaen.files import write_text
 from cmaen.history import logged
+from cmaen.locks import hold
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones import StagedBackbone, adapt_statistics
 from cmaen.models.backbones.sface import INSTALLED
@@ -66,10 +68,17 @@ def train(config: Config, *, resume: bool = False) -> Path:
 
     Raises:
         CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
-            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`.
+            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`. Or
+            another process trains into ``config.output``, or it cannot be written.
     """
     check_run(config.output, config.training, resume)
     leads = not rank_zero_only.rank  # type: ignore[attr-defined]
+    with hold(config.output) if leads else nullcontext():
+        return _train(config, resume=resume, leads=leads)
+
+
+def _train(config: Config, *, resume: bool, leads: bool) -> Path:
+    check_run(config.output, config.training, resume)  # for another process may just have ended
     if not leads:
         for name in ("cmaen", __name__):
             logging.getLogger(name).setLevel(logging.WARNING)  # one process speaks for all
@@ -90,6 +99,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         began.pretraining if began else _pretraining(config),
         sources_of(config, training, validation, unlabelled),
         began.licence if began else _licence(config),
+        _answering_device(config, began),
     )
     if began is not None:
         began.require(record.sources, config.output)
@@ -106,7 +116,6 @@ def train(config: Config, *, resume: bool = False) -> Path:
         optimisation=optimisation_of(settings),
         seed=config.seed,
         classes=len(training.classes),
-        sharpness=settings.sharpness,
     )
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
@@ -120,9 +129,9 @@ def train(config: Config, *, resume: bool = False) -> Path:
             weighted=settings.weighted,
             device=device,
             targets=_targets(training, config),
-            answers=_answers(training, config),
-            perceived=_perceived(training, config) if config.loss.perceived else None,
-            unlabelled=None if unlabelled is None else _answered(unlabelled, config),
+            answers=_answers(training, config, record.answered_on),
+            perceived=_perceived(training, config, record.answered_on) if config.loss.perceived else None,
+            unlabelled=None if unlabelled is None else _answered(unlabelled, config, record.answered_on),
         ),
         validation_loader(validation, spec, perceived=_seen(validation) if config.loss.perceived else None),
         settings,
@@ -130,6 +139,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         precision=precision,
         output=config.output,
         resume=resume,
+        run=_title(config),
     )
     if trainer.is_global_zero:
         _keep_best(module.model, config, record, spec, training, validation)
@@ -201,6 +211,12 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelle
     )
 
 
+def _answering_device(config: Config, began: Record | None) -> str:
+    """The kind of device that teachers answer on: that on which they did when the run began."""
+    own = torch_device(config.training.device).type
+    return own if began is None else began.answered_on or own
+
+
 def _targets(training: FaceSet, config: Config) -> Tensor:
     """The labels, mixed with the annotators' votes, float32 [N, E]."""
     labels, loss = torch.from_numpy(training.labels), config.loss
@@ -211,22 +227,20 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
-def _perceived(training: FaceSet, config: Config) -> Tensor:
+def _perceived(training: FaceSet, config: Config, device: str) -> Tensor:
     """What annotators saw, mixed with what teachers answer, float32 [N, P]; rows of 0 where nothing is learnt."""
     votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
     if not distillation.perceived:
         return votes
-    answers = perceived_answers(
-        training, distillation.teachers, cache=distillation.cache, device=config.training.device
-    )
+    answers = perceived_answers(training, distillation.teachers, cache=distillation.cache, device=device)
     return torch.lerp(votes, torch.from_numpy(answers), distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
 
 
-def _answered(faces: FaceSet, config: Config) -> Unlabelled:
+def _answered(faces: FaceSet, config: Config, device: str) -> Unlabelled:
     """The faces without labels, and what their teacher says of them."""
     teacher = config.distillation.unlabelled
     assert teacher is not None
-    how: dict[str, Any] = {"cache": config.distillation.cache, "device": config.training.device}
+    how: dict[str, Any] = {"cache": config.distillation.cache, "device": device}
     answers = teacher_answers(faces, [teacher], temperature=1.0, matched=False, **how)
     perceived = perceived_answers(faces, [teacher], **how) if config.loss.perceived else None
     log.info("%d unlabelled faces are answered by %s", len(faces), teacher)
@@ -246,7 +260,7 @@ def _seen(validation: FaceSet) -> Tensor | None:
     return F.one_hot(seen.clamp_min(0), len(PERCEIVED_LABELS)).float() * (seen >= 0)[:, None]
 
 
-def _answers(training: FaceSet, config: Config) -> Tensor | None:
+def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
     """The teachers', float32 [N, E]; ``None`` where nothing is learnt from them."""
     distillation = config.distillation
     if not distillation.share:
@@ -258,7 +272,7 @@ def _answers(training: FaceSet, config: Config) -> Tensor | None:
             temperature=distillation.temperature,
             cache=distillation.cache,
             shares=distillation.shares,
-            device=config.training.device,
+            device=device,
         )
     )
 
@@ -364,8 +378,13 @@ def _keep_best(
         training=_history(config, record, best["epoch"] + 1, training, validation),
         licence=record.licence,
     )
-    save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
+    save_checkpoint(model, card, config.output / BEST, logged(config.output, _title(config)))
     validate(config.output / BEST, validation, device=config.training.device)
+
+
+def _title(config: Config) -> str:
+    """Of the run, in its history."""
+    return f"{config.name}, seed {config.seed}"
 
 
 def _schemes(training: FaceSet, config: Config) -> dict[str, Scheme]:
