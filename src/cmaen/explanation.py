@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,11 +108,6 @@ class Explainer:
         self.model, card = load_checkpoint(checkpoint)
         self.spec = card.preprocess
         self._perceived = scheme == PERCEIVED
-        self._kept = threading.local()
-        for name, part in _GATED.items():
-            module = getattr(self.model, part, None)
-            if isinstance(module, MultiScaleAttention):
-                module.register_forward_hook(partial(self._keep, name))
 
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
@@ -164,18 +158,22 @@ class Explainer:
 
     @contextmanager
     def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:
-        """While this thread runs the network, keep what its multi-scale attentions weigh the places with."""
-        self._kept.maps = maps
-        try:
-            yield
-        finally:
-            self._kept.maps = None
+        """While this thread runs the network, keep what its multi-scale attentions weigh the places with.
 
-    def _keep(self, name: str, module: MultiScaleAttention, inputs: tuple[Tensor], _: Tensor) -> None:
-        """Called by an attention when any thread has run it."""
-        maps = getattr(self._kept, "maps", None)
-        if maps is not None:
-            maps[name] = module.weights(inputs[0]).mean(dim=1)  # [B, C, H, W] -> [B, H, W]
+        Other threads may run the same network meanwhile; what they see is none of this one's.
+        """
+        own = threading.get_ident()
+        with ExitStack() as hooks:
+            for name, part in _GATED.items():
+                module = getattr(self.model, part, None)
+                if isinstance(module, MultiScaleAttention):
+
+                    def keep(module: MultiScaleAttention, inputs: tuple[Tensor], _: Tensor, name: str = name) -> None:
+                        if threading.get_ident() == own:
+                            maps[name] = module.weights(inputs[0]).mean(dim=1)  # [B, C, H, W] -> [B, H, W]
+
+                    hooks.callback(module.register_forward_hook(keep).remove)
+            yield
 
     @torch.inference_mode()
     def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:

@@ -87,7 +87,7 @@ def _gone(committed: Path) -> list[str]:
     """The names of the files that go away."""
     try:
         names = json.loads((committed / _GONE).read_text(encoding="utf-8"))
-        return [name for name in names if isinstance(name, str) and name and Path(name).name == name]
+        return [name for name in names if name not in ("", ".", "..") and Path(name).name == name]
     except (OSError, ValueError, TypeError):
         return []
 

@@ -221,14 +221,15 @@ def export(
 
 def _say_what_is_next(best: Path, plan: Config) -> None:
     """Name the checkpoint of a run, and the commands that measure it and predict with it: by default others do."""
-    data = ["--data", plan.data.path] if plan.data.path else []
-    votes = ["--votes", plan.data.votes] if plan.data.votes else []
+    data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
+    votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
     typer.echo(f"best checkpoint: {best}\nnext:")
-    for words in (
-        ["test", "--checkpoint", best, *data, *votes],
-        ["export", "--checkpoint", best],
-        ["inference", "--checkpoint", best, "--image", "PHOTO"],
-    ):
+    commands: tuple[tuple[str | Path, ...], ...] = (
+        ("test", "--checkpoint", best, *data, *votes),
+        ("export", "--checkpoint", best),
+        ("inference", "--checkpoint", best, "--image", "PHOTO"),
+    )
+    for words in commands:
         typer.echo(f"  {in_a_shell('cmaen', *words)}")
 
 

@@ -111,16 +111,19 @@ def calibration_by_chance(answers: NDArray[np.float64], rng: np.random.Generator
     return Calibration(*np.mean([astuple(calibration(labels, answers)) for labels in draws], axis=0).tolist())
 
 
-def fit_temperature(targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+def fit_temperature(
+    targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32], *, belief: float = 0.0
+) -> float:
     """The temperature, between 0.05 and 20, at which the targets are likeliest; without any, 1.
 
-    By Newton's method on its inverse, in which the negative log-likelihood is convex. The inverse has a gamma
-    distribution beforehand, with its peak at 1 and the weight of :data:`BELIEF` faces: of thousands of faces that
-    changes nothing, and twenty right answers do not make a network certain.
+    By Newton's method on its inverse, in which the negative log-likelihood is convex.
 
     Args:
         targets: Labels int64 [N], or distributions float32 [N, E], rows summing to 1.
         logits: float32 [N, E].
+        belief: How many faces the belief weighs that the temperature is 1, a gamma distribution of the inverse with its
+            peak there: of thousands of faces :data:`BELIEF` changes nothing, and twenty right answers do not make a
+            network certain.
     """
     inverse, count = 1.0, len(targets)
     if not count:
@@ -130,8 +133,8 @@ def fit_temperature(targets: NDArray[np.int64] | NDArray[np.float32], logits: ND
     for _ in range(100):
         answers = probabilities(logits, 1 / inverse)
         mean = (answers * logits).sum(axis=1)
-        slope = (mean - right).mean() + BELIEF / count * (1 - 1 / inverse)
-        curvature = ((answers * logits**2).sum(axis=1) - mean**2).mean() + BELIEF / count / inverse**2
+        slope = (mean - right).mean() + belief / count * (1 - 1 / inverse)
+        curvature = ((answers * logits**2).sum(axis=1) - mean**2).mean() + belief / count / inverse**2
         step = np.clip(
             slope / max(curvature, 1e-12), -inverse / 2, inverse / 2
         )  # at most by half, so that it stays > 0
@@ -142,12 +145,20 @@ def fit_temperature(targets: NDArray[np.int64] | NDArray[np.float32], logits: ND
 
 
 def cross_fitted(
-    targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32], folds: int = FOLDS
+    targets: NDArray[np.int64] | NDArray[np.float32],
+    logits: NDArray[np.float32],
+    folds: int = FOLDS,
+    *,
+    belief: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Probabilities [N, E] of each face at the temperature that fits the other folds: none judged by its own fit."""
+    """Probabilities [N, E] of each face at the temperature that fits the other folds: none judged by its own fit.
+
+    The ``belief`` is that of :func:`fit_temperature`.
+    """
     answers = np.empty(logits.shape, np.float64)
     fold_of = np.arange(len(targets)) % folds
     for fold in range(min(folds, len(targets))):
         here, others = fold_of == fold, fold_of != fold
-        answers[here] = probabilities(logits[here], fit_temperature(targets[others], logits[others]))
+        temperature = fit_temperature(targets[others], logits[others], belief=belief)
+        answers[here] = probabilities(logits[here], temperature)
     return answers

@@ -15,7 +15,7 @@ from cmaen.checkpoints import keep_in_card, with_figures
 from cmaen.data.ferplus import majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import AUTO, Engine, Logits, answering, build_engine, probabilities
-from cmaen.evaluation.calibration import FEW_FACES, calibration, cross_fitted, fit_temperature
+from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fitted, fit_temperature
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.perceived import compare_shares
 from cmaen.preprocessing import PreprocessSpec
@@ -115,12 +115,12 @@ def calibrate(
                 FEW_FACES,
             )
         logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
-        fitted, shares, share_error = fit_temperature(right, logits), None, None
+        fitted, shares, share_error = fit_temperature(right, logits, belief=BELIEF), None, None
         if perceived:
             people = perceived_distribution(some)
-            shares = fit_temperature(people, logits)
-            share_error = compare_shares(cross_fitted(people, logits), people.astype(np.float64)).error
-        plain, crossed = probabilities(logits), cross_fitted(right, logits)
+            shares = fit_temperature(people, logits, belief=BELIEF)
+            share_error = compare_shares(cross_fitted(people, logits, belief=BELIEF), people.astype(np.float64)).error
+        plain, crossed = probabilities(logits), cross_fitted(right, logits, belief=BELIEF)
         before, after = (calibration(right, answers).ece_equal_mass for answers in (plain, crossed))
         temperature, of_confidence = (fitted, None) if shares is None else (shares, fitted)
         found[scheme] = Fitted(temperature, of_confidence, len(some), before, after, share_error)
