@@ -126,7 +126,7 @@ def claim(handle: int, *, wait: bool = False) -> bool | None:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         else:
             msvcrt: Any = import_module("msvcrt")
-            os.lseek(handle, 1 << 62, os.SEEK_SET)  # far behind what is read or written
+            os.lseek(handle, (1 << 31) - 2, os.SEEK_SET)  # far behind what is read; it takes no larger number
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except OSError as error:
         taken = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)

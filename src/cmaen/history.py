@@ -52,7 +52,7 @@ def read_history(folder: Path) -> list[Epoch]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [Epoch(row["run"], int(row["epoch"]), **_figures(row)) for row in csv.DictReader(file)]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(
             f"{path} cannot be read: {error!r}; without that file the checkpoint is usable"
         ) from error

@@ -30,6 +30,9 @@ def read_run_state(path: Path) -> dict[str, Any]:
     state: dict[str, Any] = read_state_dict(path)
     if missing := [part for part in _PARTS if part not in state]:
         raise CheckpointError(f"{path} is not the state of a run: it lacks {missing}")
+    callbacks = state["callbacks"]
+    if not isinstance(callbacks, dict) or not all(isinstance(name, str) for name in callbacks):
+        raise CheckpointError(f"{path} is not the state of a run: its callbacks have no names")
     return state
 
 
@@ -65,7 +68,7 @@ def _moved(state: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     place = Path(os.path.realpath(folder))
     for name, kept in state["callbacks"].items():
-        if not name.startswith("ModelCheckpoint"):
+        if not (name.startswith("ModelCheckpoint") and isinstance(kept, dict)):
             continue
         kept |= {key: here(kept[key]) for key in _PATHS if isinstance(kept.get(key), str)}
         kept |= {"dirpath": str(place), "best_k_models": {here(path): score for path, score in _scores(kept)}}

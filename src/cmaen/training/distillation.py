@@ -21,7 +21,7 @@ from cmaen.engines import answering, build_engine, probabilities
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing, sha256
-from cmaen.types import PERCEIVED
+from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 ANSWERS = ".npz"
 """The ending of a file of answers."""
@@ -109,13 +109,19 @@ class KeptAnswers(NamedTuple):
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
     def require(self, faces: FaceSet, path: Path) -> None:
-        """Refuse answers to other faces.
+        """Refuse answers to other faces, or under other labels.
 
         Raises:
             DataError: They are.
         """
         if self.about["faces"] != faces.fingerprint():
             raise DataError(f"{path} holds the answers of {self.about['name']} to other faces than these {len(faces)}")
+        shapes = [(self.logits, len(faces.classes)), (self.perceived, len(PERCEIVED_LABELS))]
+        if any(
+            logits is not None and not (logits.shape == (2, len(faces), labels) and np.isfinite(logits).all())
+            for logits, labels in shapes
+        ):
+            raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
 
 
 def identity_of(teacher: Path) -> tuple[str, str]:
