@@ -112,3 +112,13 @@ def test_every_teacher_has_a_share_or_none() -> None:
         load_config(None, teachers | {"distillation.shares": [1]})
     with pytest.raises(ConfigError, match="greater than 0"):
         load_config(None, teachers | {"distillation.shares": [1, 0]})
+
+
+def test_runs_of_before_are_read_and_sharpness_aware_steps_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    for value in ("0", "0.0"):
+        path.write_text(f'{{"training": {{"epochs": 3, "sharpness": {value}}}}}')
+        assert load_config(path, {}) == load_config(None, {"training.epochs": 3})
+    for value in (0.05, "0.05", True):
+        with pytest.raises(ConfigError, match="sharpness-aware steps were removed"):
+            load_config(None, {"training.sharpness": value})

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 
 from cmaen.card import FILES
-from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, probabilities
+from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, onnx_session, probabilities
 from cmaen.errors import CheckpointError, ConfigError
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
@@ -142,3 +142,46 @@ def test_no_more_threads_than_cores_that_may_be_used(checkpoint: Path, monkeypat
         monkeypatch.setattr("cmaen.engines.restricted_cores", lambda cores=cores: cores)
         OnnxEngine(checkpoint, threads=threads)
         assert asked.pop() == expected
+
+
+@pytest.mark.parametrize("place", ["graph", "attribute", "function of a branch"])
+@pytest.mark.parametrize("overlong", [False, True])
+def test_a_network_that_keeps_weights_elsewhere_is_refused(place: str, overlong: bool, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    (tmp_path / "secret").write_bytes(bytes(4096))
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="offset", value="0")
+    tensor.external_data.add(key="location", value="../secret")
+    given, result = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y"))
+    if place == "graph":
+        graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [given], [result], [tensor])
+    else:
+        constant = helper.make_node("Constant", [], ["w"], value=tensor)
+        nodes = [constant, helper.make_node("Add", ["x", "w"], ["y"])]
+        if place == "function of a branch":
+            branch = helper.make_graph(
+                [constant], "b", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [4])]
+            )
+            chosen = helper.make_node("If", ["c"], ["w"], then_branch=branch, else_branch=branch)
+            nodes = [helper.make_node("Constant", [], ["c"], value_int=1), chosen, nodes[1]]
+        graph = helper.make_graph(nodes, "g", [given], [result])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]).SerializeToString()
+    assert b"\x0a\x08location" in content
+    if overlong:  # a length may be written in more bytes than it needs
+        content = content.replace(b"\x0a\x08location", b"\x0a\x88\x80\x00location")
+    path = folder / "model.onnx"
+    path.write_bytes(content)
+    for model in (path, content):
+        with pytest.raises(CheckpointError, match="keeps weights in other files"):
+            onnx_session(model)
+    assert onnx.__version__
+
+
+def test_what_a_network_cannot_compute_is_named(checkpoint: Path) -> None:
+    engine = OnnxEngine(checkpoint)
+    with pytest.raises(CheckpointError, match=r"cannot compute for a batch of shape \[2, 1, 8\]"):
+        engine(np.zeros((2, 1, 8), np.float32))

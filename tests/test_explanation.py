@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,24 @@ def test_an_overlay_is_a_picture_of_the_maps_size() -> None:
         picture = overlay(crop, heat)
         assert picture.shape == (64, 64, 3)
         assert picture.dtype == np.uint8
+
+
+def test_threads_get_the_maps_of_their_own_faces(checkpoint: Path) -> None:
+    explainer = Explainer(checkpoint)
+    batches = [torch.from_numpy(explainer.spec(crops(12)[3 * number : 3 * number + 3])) for number in range(4)]
+    alone = [explainer._attended(batch).maps for batch in batches]
+    wrong = []
+
+    def work(number: int) -> None:
+        for _ in range(6):
+            maps = explainer._attended(batches[number]).maps
+            wrong.extend(
+                name for name, found in maps.items() if not torch.allclose(found, alone[number][name], atol=1e-5)
+            )
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import stat
 import sys
@@ -162,3 +163,41 @@ def test_the_cache_is_where_the_system_has_it(monkeypatch: pytest.MonkeyPatch) -
     for platform, end in (("linux", "/caches/cmaen"), ("darwin", "Library/Caches/cmaen"), ("win32", "/local/cmaen")):
         monkeypatch.setattr(sys, "platform", platform)
         assert cache_folder().as_posix().endswith(end)
+
+
+def test_what_is_damaged_in_the_cache_is_fetched_again(tmp_path: Path, web, caplog: pytest.LogCaptureFixture) -> None:
+    content = zipped({file.name: file.read_bytes() for file in shipped_checkpoint().iterdir() if file.is_file()})
+    served, options = web(content), {"sha256": digest(content), "cache": tmp_path}
+    folder = find_checkpoint(ADDRESS, **options)
+    damages = [
+        lambda: (folder / CARD).write_text("{}"),
+        lambda: (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-1]),
+        lambda: (folder / "model.safetensors").unlink(),
+        lambda: [path.unlink() for path in (tmp_path / "checksums").iterdir()],
+    ]
+    for times, damage in enumerate(damages, start=2):
+        damage()
+        assert find_checkpoint(ADDRESS, **options) == folder
+        assert served.asked == times
+        assert read_card(folder).name == SHIPPED
+    assert "is damaged" in caplog.text
+    assert list((tmp_path / "checkpoints").iterdir()) == [folder]
+
+
+def test_a_file_in_the_cache_is_taken_by_its_checksum_alone(tmp_path: Path, web) -> None:
+    served = web(b"right")
+    for found in (b"wrong", b"", b"right"):
+        (tmp_path / "file").write_bytes(found)
+        assert fetch(ADDRESS, tmp_path / "file", sha256=digest(b"right").upper()).read_bytes() == b"right"
+    assert served.asked == 2
+
+
+def test_what_a_kill_has_left_in_the_cache_goes_away(tmp_path: Path, web) -> None:
+    old, new = (tmp_path / "checkpoints" / f".fetching-{name}" for name in ("old", "new"))
+    old.mkdir(parents=True)
+    new.mkdir()
+    os.utime(old, (0, 0))
+    content = zipped({CARD: b"{}"})
+    web(content)
+    folder = find_checkpoint(ADDRESS, sha256=digest(content), cache=tmp_path)
+    assert sorted((tmp_path / "checkpoints").iterdir()) == sorted([folder, new])

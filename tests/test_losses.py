@@ -76,3 +76,13 @@ def test_the_focal_loss_rests_where_a_soft_target_is_met() -> None:
     surer = focal_loss(torch.tensor([[5.0, 0, 0, 0, 0, 0, 0]]), target)
     assert met == pytest.approx(0, abs=1e-6)
     assert surer > 0.1
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.01, 0.3, 0.5, 0.99, 1.0, 1.5, 2.0, 5.0])
+def test_the_focal_loss_has_a_gradient_for_every_gamma(gamma: float) -> None:
+    logits = torch.tensor([[200.0, 0, 0], [0, 200, 0], [1, 2, 3], [0, 0, 0]], requires_grad=True)  # two wholly certain
+    targets = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]])
+    loss = focal_loss(logits, targets, gamma=gamma)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()

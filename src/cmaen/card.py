@@ -7,6 +7,7 @@ A checkpoint is a folder: ``card.json``, and the weights as ``model.safetensors`
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -14,8 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cmaen.errors import CheckpointError, ConfigError
+from cmaen.cardvalues import require_plain, require_values
+from cmaen.errors import CheckpointError, ConfigError, OutputError
 from cmaen.files import sha256, write_text
+from cmaen.folders import settle
 from cmaen.preprocessing import CropSpec, PreprocessSpec
 from cmaen.types import CONTEMPT, EMOTIONS, FER2013, OWN, PERCEIVED
 
@@ -26,6 +29,8 @@ SAFETENSORS = "model.safetensors"
 FILES = {"onnx": (ONNX,), "openvino": (OPENVINO, "model.bin"), "torch": (SAFETENSORS,)}
 """The files that each engine reads."""
 FORMAT = 2
+_LARGEST = 1 << 22
+"""Characters of a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Card:
 
     Attributes:
         name: Of the model.
-        architecture: Arguments of :func:`cmaen.models.build.build_cmaen`.
+        architecture: Arguments of :func:`cmaen.models.build.build_cmaen`, but for files: a card never names one.
         preprocess: From a face crop to the input.
         crop: From a detected face to the crop.
         schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first is that of the data set's labels;
@@ -171,7 +176,9 @@ class Card:
 
 
 def read_card(checkpoint: Path) -> Card:
-    """The card of a checkpoint.
+    """The card of a checkpoint, after a change of the checkpoint that was interrupted is finished.
+
+    Every value is looked at: what a card of this project cannot hold is an error here, and nowhere later.
 
     Args:
         checkpoint: Its folder, or any file in it.
@@ -179,31 +186,42 @@ def read_card(checkpoint: Path) -> Card:
     Raises:
         CheckpointError: There is no card, or it cannot be used.
     """
-    path = folder_of(checkpoint) / CARD
+    folder = folder_of(checkpoint)
+    path = folder / CARD
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        settle(folder)
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path} cannot be read: it is not a file")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise CheckpointError(f"{path} is not a card of this project: it is larger than {_LARGEST:,} characters")
+        values = json.loads(text)
+        require_plain(values)
     except FileNotFoundError as error:
         raise CheckpointError(f"{checkpoint} is no checkpoint: there is no {path}") from error
-    except (OSError, ValueError) as error:
+    except OutputError as error:
+        raise CheckpointError(str(error)) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     try:
         if values["format"] not in (1, FORMAT):
             raise CheckpointError(f"{path} has format {values['format']}, this version reads {FORMAT}; update cmaen")
         if values["format"] == 1:  # one scheme, written without its name
             labels, temperature = values.pop("labels"), values.pop("temperature")
-            name = FER2013 if tuple(labels) == EMOTIONS else OWN
+            name = FER2013 if labels == list(EMOTIONS) else OWN
             values |= {"format": FORMAT, "schemes": {name: {"labels": labels, "temperature": temperature}}}
+        require_values(values)
         values["preprocess"] = PreprocessSpec.from_dict(values["preprocess"])
         values["crop"] = CropSpec.from_dict(values["crop"])
         values["schemes"] = {
             name: Scheme(tuple(scheme["labels"]), scheme["temperature"], scheme.get("confidence_temperature"))
             for name, scheme in values["schemes"].items()
         }
-        card = Card(**{**values, "enhancement": tuple(values["enhancement"])})
-        card.labels  # noqa: B018 - there is at least one scheme
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
-        raise CheckpointError(f"{path} is not a card of this project: {error!r}") from error
-    return card
+        return Card(**{**values, "enhancement": tuple(values["enhancement"])})
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise CheckpointError(f"{path} is not a card of this project: {reason}") from error
 
 
 def _is_name(label: object) -> bool:
@@ -220,6 +238,8 @@ def verified(checkpoint: Path, engine: str) -> Path:
     card = read_card(folder)
     for name in FILES[engine]:
         try:
+            if (folder / name).exists() and not (folder / name).is_file():
+                raise OSError(errno.EINVAL, "it is not a file")
             found = sha256(folder / name)
         except OSError as error:
             raise CheckpointError(f"{folder} has no readable {name}: {error.strerror}") from error

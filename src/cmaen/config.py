@@ -201,7 +201,6 @@ class TrainingConfig(LoopConfig):
     weighted: bool = Field(False, description="draw every emotion as often, see cmaen balance --method weighted")
     augment: bool = Field(True, description="mirror, turn, zoom, shift, re-light and hide parts of faces")
     frozen_stages: int = Field(0, ge=0, description="the first so many of the backbone learn no more")
-    sharpness: float = Field(0.0, ge=0, description="radius of sharpness-aware minimisation; 0 is off")
     operations: int = Field(0, ge=0, le=8, description="random photometric operations on each face, see rand_augment")
     magnitude: float = Field(0.5, gt=0, le=1, description="strength of these operations")
     source_sides: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] = Field(
@@ -209,6 +208,16 @@ class TrainingConfig(LoopConfig):
     )
     mixup: float = Field(0.0, ge=0, description="alpha of mixup; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix; 0 is off; with both on, each batch takes one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_sharpness(cls, values: Any) -> Any:
+        """Runs of before have the key, which was 0 unless steps were to be sharpness-aware; there are none any more."""
+        if not isinstance(values, dict) or "sharpness" not in values:
+            return values
+        if values["sharpness"] != 0:
+            raise ValueError("sharpness-aware steps were removed: leave out training.sharpness")
+        return {key: value for key, value in values.items() if key != "sharpness"}
 
 
 class Config(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,8 @@ LOGITS, FEATURES = "logits", "features"
 OUTPUTS = (LOGITS, FEATURES, PERCEIVED)
 """What a network gives, in the order of an exported file's results: the logits of the first label scheme, the
 penultimate features, and the logits of ``perceived`` where the network has it."""
+
+_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +74,15 @@ def onnx_session(model: Path | bytes, threads: int | None = None, device: str = 
 
     Raises:
         ConfigError: ONNX Runtime cannot compute on the device here.
+        CheckpointError: The network keeps weights in other files, which are not read.
     """
+    _require_one_file(model)
     source = model if isinstance(model, bytes) else str(model)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one a physical core
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format has not been looked at
     if device == AUTO:
         return _automatic_session(source, options)
     provider = _provider(device)
@@ -84,6 +90,23 @@ def onnx_session(model: Path | bytes, threads: int | None = None, device: str = 
     if session.get_providers()[0] != provider[0]:  # without a word it has taken the CPU
         raise ConfigError(f"ONNX Runtime cannot load {provider[0]}: are the libraries of {device} installed?")
     return session
+
+
+def _require_one_file(model: Path | bytes) -> None:
+    """Refuse a network that names other files: ONNX Runtime would read them, wherever on the machine they are.
+
+    In the file that is a message whose first field is the text ``location``, whatever way its length is written.
+
+    Raises:
+        CheckpointError: It does.
+        OSError: The file cannot be read.
+    """
+    content = model if isinstance(model, bytes) else model.read_bytes()
+    if _EXTERNAL.search(content):
+        name = "the network" if isinstance(model, bytes) else model
+        raise CheckpointError(
+            f"{name} keeps weights in other files (external data of ONNX), which are not read: save it as one file"
+        )
 
 
 def _automatic_session(source: str | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
@@ -131,20 +154,27 @@ class OnnxEngine:
         self._path = path = verified(checkpoint, "onnx")
         try:
             self._session = onnx_session(path, threads, device)
-        except ConfigError:
+        except (ConfigError, CheckpointError):
             raise
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-        self._input = self._session.get_inputs()[0].name
-        _require_classes(self._session.get_outputs()[0].shape[-1], checkpoint, path)
-
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if not (len(inputs) == 1 and outputs and outputs[0].shape):
+            raise CheckpointError(f"{path} has {len(inputs)} inputs; it is another kind of network")
+        self._input = inputs[0].name
+        _require_classes(outputs[0].shape[-1], checkpoint, path)
+        self._outputs = [output.name for output in outputs]
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         if output not in self._outputs:
             raise _without(output, self._path)
-        return np.asarray(self._session.run([output], {self._input: batch})[0], np.float32)
+        try:
+            return np.asarray(self._session.run([output], {self._input: batch})[0], np.float32)
+        except Exception as error:  # ONNX Runtime's errors share no public base
+            raise CheckpointError(
+                f"{self._path} cannot compute for a batch of shape {list(batch.shape)}: {error}"
+            ) from error
 
 
 class OpenVinoEngine:

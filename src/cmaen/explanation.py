@@ -5,6 +5,7 @@ The maps show what an answer depends on in this network; they do not prove why a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -93,7 +94,7 @@ class Attended(NamedTuple):
 
 
 class Explainer:
-    """Explains the answers of a checkpoint.
+    """Explains the answers of a checkpoint; several threads may ask it at once.
 
     Args:
         checkpoint: Folder with a ``model.safetensors``.
@@ -157,14 +158,19 @@ class Explainer:
 
     @contextmanager
     def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:
-        """While the network runs, keep what its multi-scale attentions weigh the places with."""
+        """While this thread runs the network, keep what its multi-scale attentions weigh the places with.
+
+        Other threads may run the same network meanwhile; what they see is none of this one's.
+        """
+        own = threading.get_ident()
         with ExitStack() as hooks:
             for name, part in _GATED.items():
                 module = getattr(self.model, part, None)
                 if isinstance(module, MultiScaleAttention):
 
                     def keep(module: MultiScaleAttention, inputs: tuple[Tensor], _: Tensor, name: str = name) -> None:
-                        maps[name] = module.weights(inputs[0]).mean(dim=1)  # [B, C, H, W] -> [B, H, W]
+                        if threading.get_ident() == own:
+                            maps[name] = module.weights(inputs[0]).mean(dim=1)  # [B, C, H, W] -> [B, H, W]
 
                     hooks.callback(module.register_forward_hook(keep).remove)
             yield

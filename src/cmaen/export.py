@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +16,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, figures_of, folder_of, read_card
+from cmaen.checkpoints import complete
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of, score
-from cmaen.files import replacing, sha256
-from cmaen.history import read_history, write_history
+from cmaen.files import sha256
+from cmaen.folders import changing
+from cmaen.history import read_history
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
@@ -34,6 +35,7 @@ OPSET = 20
 _PARITY_FACES = 500
 _CALIBRATION_FACES = 512
 _NOISE = 64
+_PLAIN = "plain.onnx"
 
 
 class Parity(NamedTuple):
@@ -115,10 +117,8 @@ def export(
         validation.require(Split.VALIDATION, "judging an export")
     output = output or folder_of(checkpoint)
     model, card = load_checkpoint(checkpoint)
-    kept = _beside(output, card)
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export-") as name:
-        draft = Path(name)
+    with changing(output) as draft:
+        kept = _beside(output, card)
         _write(model, card.preprocess, draft, engine, precision, training)
         sums = {file: sha256(draft / file) for file in FILES[engine]}
         card = replace(
@@ -138,11 +138,8 @@ def export(
         if validation is not None and precision == "int8":  # which alone is compared on all faces
             key = figures_of(validation.title, engine, precision)
             card = replace(card, metrics={**card.metrics, key: score(validation, card, build_engine(engine, draft))})
-            card.write(draft)
-        write_history(output, read_history(folder_of(checkpoint)))
-        for file in (*FILES[engine], CARD):
-            with replacing(output / file) as temporary:
-                (draft / file).replace(temporary)
+        (draft / _PLAIN).unlink()
+        complete(draft, card, FILES[engine], history=read_history(folder_of(checkpoint)), kept=kept.sha256)
     return parity
 
 
@@ -166,7 +163,7 @@ def _without_file(metrics: dict[str, Any], engine: str) -> dict[str, Any]:
 def _write(
     model: EmotionNetwork, spec: PreprocessSpec, folder: Path, engine: str, precision: str, training: FaceSet | None
 ) -> None:
-    plain = folder / "plain.onnx"
+    plain = folder / _PLAIN
     _write_onnx(model, spec.image_size, plain)
     if precision == "int8" and training is not None:
         quantise(plain, spec, _some(training, _CALIBRATION_FACES))

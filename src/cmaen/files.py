@@ -5,40 +5,54 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import secrets
+import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from cmaen.errors import OutputError
 
+try:
+    fcntl: Any = import_module("fcntl")
+except ImportError:  # Windows
+    fcntl = None
+
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_TEMPORARY = re.compile(r"\.cmaen-[0-9a-f]{16}-")
+_FORGOTTEN = 24 * 3600.0
+"""Seconds after which a temporary file is taken for one that a killed process has left, where files have no locks."""
+_PATIENCE = 5.0
+"""Seconds to wait for somebody who reads from a pipe."""
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place when the block ends well, and goes away when it does not.
+def replacing(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
+    """A temporary file that takes the place of ``path`` when the block ends well, and goes away when it does not.
+
+    A link stays a link, and what it leads to is replaced. A file that is replaced keeps its permissions and, where that
+    is allowed, its owner. To a pipe or a character device, like ``/dev/null``, the content is written at the end.
+
+    Args:
+        path: Where the content goes; its folder is made.
+        foreign: What the libraries that write in the block raise when they cannot, besides ``OSError``.
 
     Raises:
         OutputError: The file cannot be written; ``path`` is as it was.
     """
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with (_passing_on if _takes_a_stream(path) else _renaming)(path) as temporary:
+            yield temporary
     except OSError as error:
         raise unwritable(path, error) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
+    except foreign as error:
+        raise unwritable(path, error) from error
 
 
 def check_place(path: Path) -> None:
@@ -47,12 +61,18 @@ def check_place(path: Path) -> None:
     Raises:
         OutputError: It cannot.
     """
+    place = _place_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}; choose another place") from error
+        raise OutputError(f"{place.parent} cannot be made: {error.strerror}; choose another place") from error
     try:
-        usable = os.access(path.parent, os.W_OK) and not path.is_dir()
+        if _takes_a_stream(path):
+            usable = os.access(path, os.W_OK)
+        else:
+            usable = os.access(place.parent, os.W_OK) and (not place.exists() or os.access(place, os.W_OK))
+    except IsADirectoryError:
+        usable = False
     except OSError as error:  # like a name that is too long
         raise unwritable(path, error) from error
     if not usable:
@@ -60,9 +80,10 @@ def check_place(path: Path) -> None:
 
 
 def unwritable(path: Path, error: Exception) -> OutputError:
-    """What to say when a file cannot be written, and what to do about it; FFmpeg's errors are no ``OSError``."""
-    advice = "free some space" if getattr(error, "errno", None) in _FULL else "choose another place"
-    return OutputError(f"{path} could not be written: {getattr(error, 'strerror', None) or error}; {advice}")
+    """What to say when a file cannot be written, and what to do about it; not every library raises ``OSError``."""
+    number, said = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
+    full = number in _FULL or os.strerror(errno.ENOSPC) in said or (number is None and _is_full(path))
+    return OutputError(f"{path} could not be written: {said}; {'free some space' if full else 'choose another place'}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,7 +101,173 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def sweep(folder: Path, stem: str = "") -> None:
+    """Remove the temporary files of :func:`replacing` that killed processes have left; those in use stay.
+
+    Args:
+        folder: Where they lie.
+        stem: Only those of files with this stem.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.match(entry.name)
+            if found and entry.name[found.end() :].startswith(stem[:40]) and entry.is_file(follow_symlinks=False):
+                _remove_forgotten(Path(entry.path))
+
+
+def claim(handle: int, *, wait: bool = False) -> bool | None:
+    """Lock an open file for this process until it is closed, also by a kill.
+
+    Returns:
+        Whether it worked; ``False`` where another process has the lock, ``None`` where the file system has no locks.
+    """
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        else:
+            msvcrt: Any = import_module("msvcrt")
+            os.lseek(handle, (1 << 31) - 2, os.SEEK_SET)  # far behind what is read; it takes no larger number
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        taken = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+        return False if taken else None
+    return True
+
+
+def unclaim(handle: int) -> None:
+    """Let go of a lock before its file is closed."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def is_same_file(path: Path, handle: int) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def _takes_a_stream(path: Path) -> bool:
+    """Whether a path is no file but something that content is poured into, through links.
+
+    Raises:
+        OSError: It is a folder, a disk or a socket, or its links lead nowhere.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return not stat.S_ISREG(mode)
+
+
+def _place_of(path: Path) -> Path:
+    """Where a file lies that may be a link."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - also names that are too long
+
+
+@contextmanager
+def _renaming(path: Path) -> Iterator[Path]:
+    """A temporary file beside a file, which is renamed to it at the end."""
+    place = _place_of(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    before = place.stat() if place.exists() else None
+    if before is not None and not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    temporary, handle = _created(place, before)
+    try:
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        if fcntl is None:  # Windows renames no open file
+            os.close(handle)
+        yield temporary
+        with temporary.open("ab") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(mode)  # where the block has put another file there
+        temporary.replace(place)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+        if fcntl is not None:
+            os.close(handle)
+
+
+def _created(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
+    """A new file beside another, with its permissions and its owner, open and locked until it is closed."""
+    suffix = place.suffix if len(place.suffix) < 20 else ""
+    mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o777
+    while True:
+        temporary = place.with_name(f".cmaen-{secrets.token_hex(8)}-{place.stem[:40]}{suffix}")
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        if fcntl is not None:
+            claim(handle, wait=True)
+            if not is_same_file(temporary, handle):  # a sweep has taken it for a forgotten one
+                os.close(handle)
+                continue
+        if before is not None and hasattr(os, "fchmod"):
+            own = os.fstat(handle)
+            if (own.st_uid, own.st_gid) != (before.st_uid, before.st_gid):
+                with suppress(OSError):
+                    os.fchown(handle, before.st_uid, before.st_gid)
+            os.fchmod(handle, mode)
+        return temporary, handle
+
+
+@contextmanager
+def _passing_on(path: Path) -> Iterator[Path]:
+    """A temporary file whose content is written to a pipe or a device at the end."""
+    with tempfile.TemporaryDirectory(prefix="cmaen-", ignore_cleanup_errors=True) as folder:
+        temporary = Path(folder) / f"output{path.suffix}"
+        temporary.touch()
+        yield temporary
+        with temporary.open("rb") as source, os.fdopen(_opened(path), "wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def _opened(path: Path) -> int:
+    """A pipe or a device, open to be written to; a pipe that nobody reads from is an error, not a wait without end."""
+    deadline = time.monotonic() + _PATIENCE
+    while (handle := _opened_at_once(path)) is None:
+        if time.monotonic() > deadline:
+            raise OSError(errno.ENXIO, "nothing reads from the pipe")
+        time.sleep(0.05)
+    return handle
+
+
+def _opened_at_once(path: Path) -> int | None:
+    """The same; ``None`` where nobody reads."""
+    try:
+        handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return None
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(handle, True)
+    return handle
+
+
+def _remove_forgotten(path: Path) -> None:
+    """Remove a temporary file unless the process that writes it may still live."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDWR)
+        try:
+            free = claim(handle) if fcntl is not None else None
+            if free or (free is None and time.time() - path.stat().st_mtime > _FORGOTTEN):
+                if fcntl is None:
+                    os.close(handle)
+                path.unlink()
+        finally:
+            with suppress(OSError):
+                os.close(handle)
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk of a file has no room left; of a folder that is not there, nothing is known."""
+    try:
+        return shutil.disk_usage(path.parent).free < 1 << 20
+    except OSError:
+        return False

@@ -52,7 +52,7 @@ def read_history(folder: Path) -> list[Epoch]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [Epoch(row["run"], int(row["epoch"]), **_figures(row)) for row in csv.DictReader(file)]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(
             f"{path} cannot be read: {error!r}; without that file the checkpoint is usable"
         ) from error
@@ -86,7 +86,7 @@ def joined(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
 
 
 def logged(output: Path, run: str) -> list[Epoch]:
-    """The epochs of the run in a folder, over all its CSV logs; none where there are no logs.
+    """The epochs of the run in a folder, over all its CSV logs and its own ``history.csv``; none where there are none.
 
     Args:
         output: The folder of the run.
@@ -100,6 +100,12 @@ def logged(output: Path, run: str) -> list[Epoch]:
                 with suppress(KeyError, ValueError):  # rows of no epoch, and the last one of a run that was killed
                     figures = _figures(row)
                     epochs.setdefault(int(row["epoch"]) + 1, {}).update(figures)
+    with suppress(CheckpointError):
+        for epoch in read_history(output):
+            known = {name: value for name, value in epoch._asdict().items() if value is not None}
+            epochs.setdefault(epoch.epoch, {}).update(
+                {name: known[name] for name in Epoch._fields[2:] if name in known}
+            )
     return [Epoch(run, number, **epochs[number]) for number in sorted(epochs)]
 
 

@@ -7,10 +7,14 @@ only :data:`WANTED` is taken; nothing is unpickled, and nothing in them is run.
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,7 +26,8 @@ from urllib.request import Request, urlopen
 
 from cmaen.card import CARD, FILES, shipped_checkpoint
 from cmaen.errors import CheckpointError, MissingExtraError
-from cmaen.files import replacing, unwritable
+from cmaen.files import replacing, unwritable, write_text
+from cmaen.files import sha256 as _sha256
 
 SHIPPED = "cmaen-m"
 """The name of the weights that come with the package."""
@@ -31,8 +36,13 @@ WANTED = (CARD, *(name for names in FILES.values() for name in names))
 LARGEST = 2 * 2**30
 """Bytes that are fetched, and bytes that are unpacked, at most."""
 _SECONDS = 30.0
+_DRAFT = ".fetching-"
+_FORGOTTEN = 24 * 3600.0
+"""Seconds after which a draft is taken for one that a killed process has left."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+log = logging.getLogger(__name__)
 
 
 def find_checkpoint(
@@ -93,7 +103,7 @@ def cache_folder() -> Path:
 
 
 def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> Path:
-    """Fetch a file, once: what stands at ``place`` is taken as it is.
+    """Fetch a file, once: what stands at ``place`` is taken if its checksum is right, and fetched again if not.
 
     Args:
         address: Of https, also after every redirection.
@@ -106,7 +116,12 @@ def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> 
         OutputError: ``place`` cannot be written.
     """
     if place.is_file():
-        return place
+        try:
+            if _sha256(place) == sha256.lower():
+                return place
+        except OSError as error:
+            raise CheckpointError(f"{place} cannot be read: {error.strerror}; delete it, to fetch it again") from error
+        log.warning("%s is damaged, and is fetched again", place)
     if urlsplit(address).scheme != "https":
         raise CheckpointError(f"{address} is not an address of https, and nothing else is fetched")
     with replacing(place) as temporary:
@@ -146,13 +161,20 @@ def _from_address(address: str, sha256: str, cache: Path) -> Path:
     if not _SHA256.fullmatch(digest):
         raise CheckpointError(f"{address} needs the SHA-256 of its zip, 64 hex digits: sha256=…, or …#sha256=…")
     folder = cache / "checkpoints" / digest
-    if folder.is_dir():
+    sums = cache / "checksums" / f"{digest}.json"
+    if _is_whole(folder, sums):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-", ignore_cleanup_errors=True) as name:
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_DRAFT, ignore_cleanup_errors=True) as name:
             archive = fetch(address, Path(name) / "archive.zip", sha256=digest)
             draft = _unpacked(archive, Path(name) / "checkpoint", address)
+            content = {path.name: _sha256(path) for path in draft.iterdir()}
+            write_text(sums, json.dumps(content, indent=2) + "\n")
+            if folder.is_dir() and not _is_whole(folder, sums):
+                log.warning("%s is damaged, and is replaced", folder)
+                folder.rename(Path(name) / "damaged")
             try:
                 draft.rename(folder)
             except OSError:
@@ -161,6 +183,26 @@ def _from_address(address: str, sha256: str, cache: Path) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
+
+
+def _is_whole(folder: Path, sums: Path) -> bool:
+    """Whether a fetched checkpoint is there as it was unpacked, by the SHA-256 of each of its files in another file."""
+    try:
+        content = json.loads(sums.read_text(encoding="utf-8"))
+        return CARD in content and all(_sha256(folder / name) == digest for name, digest in content.items())
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes have left of what they were fetching."""
+    for draft in folder.glob(f"{_DRAFT}*"):
+        try:
+            forgotten = time.time() - draft.stat().st_mtime > _FORGOTTEN
+        except OSError:  # its process has just ended well
+            continue
+        if forgotten:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _unpacked(archive: Path, folder: Path, address: str) -> Path:

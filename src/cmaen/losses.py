@@ -13,6 +13,9 @@ from torch import Tensor
 
 from cmaen.models.network import EmotionOutput
 
+_NEAREST = 1e-6
+"""Where an answer is the target, a root has no gradient: nearer than this it has that of no distance, 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
@@ -63,7 +66,10 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: fl
     in the quality focal loss (Li et al., 2020), and does not push the answer beyond it.
     """
     log_p = F.log_softmax(logits, dim=1)
-    modulated = (targets - log_p.exp()).abs().pow(gamma) * -log_p
+    distance = (targets - log_p.exp()).abs()
+    if 0 < gamma < 1:
+        distance = distance.clamp_min(_NEAREST)
+    modulated = distance.pow(gamma) * -log_p
     return alpha * (targets * modulated).sum(dim=1).mean()
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from cmaen.data.augmentation import OPERATIONS, augment, rand_augment  # noqa: E402
+from cmaen.data import augmentation  # noqa: E402
+from cmaen.data.augmentation import OPERATIONS, augment, average_areas, rand_augment  # noqa: E402
 
 
 def faces(count: int = 16) -> torch.Tensor:
@@ -117,3 +119,24 @@ def test_nothing_random_is_drawn_on_a_device_or_waits_for_it(colour: bool) -> No
     assert result.device.type == "meta"
     assert result.shape == (16, 3 if colour else 1, 64, 64)
     assert torch.equal(here.get_state(), away.get_state())
+
+
+@pytest.mark.parametrize("side", [97, 130, 192, 300])
+def test_larger_faces_lose_the_noise_that_prediction_loses(side: int) -> None:
+    cv2 = pytest.importorskip("cv2")
+    rng = np.random.default_rng(0)
+    noisy = np.clip(rng.normal(128, 40, (8, side, side)), 0, 255).astype(np.uint8)
+    still = {"rotation": 0, "zoom": (1, 1), "shift": 0, "contrast": 0, "brightness": 0, "erase": 0}
+    given = augment(torch.from_numpy(noisy), 96, torch.Generator().manual_seed(0), **still)[:, 0].numpy()
+    predicted = np.stack(
+        [cv2.resize(face.astype(np.float32), (96, 96), interpolation=cv2.INTER_AREA) for face in noisy]
+    )
+    assert given.std() == pytest.approx(predicted.std(), rel=0.02)
+    reduced = average_areas(torch.from_numpy(noisy).float()[:, None], 96)[:, 0].numpy()
+    assert np.abs(reduced - predicted).max() < 0.01
+
+
+def test_faces_that_are_not_larger_are_sampled_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "average_areas", None)
+    for size in (48, 64, 160):
+        augment(faces(), size, torch.Generator().manual_seed(0))

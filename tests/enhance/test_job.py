@@ -15,6 +15,7 @@ pytest.importorskip("spandrel")
 from cmaen.data.tree import MANIFEST, enhancement_of
 from cmaen.enhance.job import PROGRESS, Enhanced, enhance_folder
 from cmaen.errors import ConfigError, DataError, OutputError
+from cmaen.locks import hold
 from tests.enhance.test_steps import swinir
 from tests.test_cli import cmaen
 
@@ -168,3 +169,11 @@ def test_a_full_disk_or_one_that_may_not_be_written_is_named_and_costs_nothing(
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path in before} == before
     assert not list((tmp_path / "out").rglob("*new*"))
     assert enhance_folder(source, tmp_path / "out", [Doubles()]).reused == 10
+
+
+def test_two_runs_do_not_enhance_into_one_folder(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with hold(target), pytest.raises(OutputError, match="out is being written by another run"):
+        enhance_folder(source, target, [Doubles()])
+    assert list(target.iterdir()) == []
+    assert enhance_folder(source, target, [Doubles()]).images == 10

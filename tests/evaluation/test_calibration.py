@@ -5,6 +5,7 @@ import pytest
 
 from cmaen.engines import probabilities
 from cmaen.evaluation.calibration import (
+    BELIEF,
     calibration,
     calibration_by_chance,
     cross_fitted,
@@ -99,3 +100,23 @@ def test_exact_probabilities_show_what_chance_makes_and_others_more(honest: tupl
     assert calibration(labels, probabilities(logits, 0.7)).ece_equal_mass > 3 * chance.ece_equal_mass
     few = calibration_by_chance(probabilities(logits)[:300], np.random.default_rng(1))
     assert few.ece_equal_mass > 3 * chance.ece_equal_mass
+
+
+@pytest.mark.parametrize("count", [1, 5, 20, 60])
+def test_a_few_right_answers_make_no_network_certain(count: int) -> None:
+    logits = np.random.default_rng(0).normal(0, 1, (count, 7)).astype(np.float32)
+    right = logits.argmax(axis=1)
+    assert fit_temperature(right, logits) == pytest.approx(1 / 20, rel=1e-2)
+    fitted = fit_temperature(right, logits, belief=BELIEF)
+    assert 0.15 < fitted < 1
+    assert fit_temperature(right, logits[:, ::-1], belief=BELIEF) < 20
+    assert fit_temperature(right[:0], logits[:0]) == 1
+
+
+def test_of_thousands_of_faces_the_belief_changes_nothing(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, logits = honest
+    for factor in (0.3, 1.0, 4.0):
+        scaled = logits * np.float32(factor)
+        assert fit_temperature(labels, scaled, belief=BELIEF) == pytest.approx(
+            fit_temperature(labels, scaled), rel=0.01
+        )

@@ -123,3 +123,23 @@ def test_leaks_are_found_whatever_the_labels(tmp_path: Path, fer_tree: Path) -> 
             folder.mkdir(parents=True)
             shutil.copy(sorted((fer_tree / "train" / "sad").iterdir())[number], folder / "1.png")
     assert "exact: 2 pairs" in cmaen("leaks", "--data", tmp_path, "--first", "train", "--second", "test")
+
+
+def test_every_result_names_its_checkpoint(
+    alone: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    measure(data=alone, checkpoint=checkpoint)
+    assert f"checkpoint: tiny, {checkpoint}\n" in capsys.readouterr().out
+    measure(data=alone)
+    assert "checkpoint: 0.5 × cmaen-m" in (said := capsys.readouterr().out)
+    assert "comes with this package; --checkpoint names another" in said
+
+
+def test_a_calibration_on_few_faces_is_near_one_and_says_so(
+    alone: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    calibrate(data=alone, checkpoint=folder)
+    assert "is fitted on 21 faces, so few that it is kept near 1" in caplog.text
+    assert 0.3 < read_card(folder).schemes["fer2013"].temperature < 3

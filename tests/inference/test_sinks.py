@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -367,3 +368,38 @@ def test_a_picture_that_can_never_be_written_is_refused_before_the_run(name: str
     photo(tmp_path)
     with pytest.raises(OutputError, match=message):
         PictureSink(tmp_path / name)
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    first, second = RecordSink(path), RecordSink(path)
+    write(first, PICTURES[:2])
+    with pytest.raises(OutputError, match=r"results.jsonl is being written by another run"):
+        write(second, PICTURES[:1])
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="another run"):
+            RecordSink(path, resume=resume)
+    second.close()
+    write(first, PICTURES[2:])
+    first.finish()
+    assert len(read(path)) == len(PICTURES)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert read(written(path, PICTURES[:1]))[0]["path"] == "a.png"  # and then it is free
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_results_go_to_a_link_and_into_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("old")
+    (tmp_path / "there.jsonl").chmod(0o600)
+    (tmp_path / "link.jsonl").symlink_to("there.jsonl")
+    written(tmp_path / "link.jsonl", PICTURES)
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(read(tmp_path / "there.jsonl")) == len(PICTURES)
+    assert (tmp_path / "there.jsonl").stat().st_mode & 0o777 == 0o600
+    pipe, found = tmp_path / "pipe.jsonl", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.extend(pipe.read_text().splitlines()))
+    reader.start()
+    written(pipe, PICTURES)
+    reader.join(10)
+    assert len(found) == len(PICTURES)

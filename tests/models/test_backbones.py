@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -238,4 +239,35 @@ def test_a_broken_faceres_is_named(tmp_path: Path) -> None:
         build_backbone("mobilenet_v1", path)
     path.write_text(json.dumps({"weightsManifest": []}))
     with pytest.raises(CheckpointError, match="not faceres-deep"):
+        build_backbone("mobilenet_v1", path)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_v2_s"])
+@pytest.mark.parametrize(
+    "error", [OSError("no route"), URLError("no\n name"), RuntimeError("invalid hash value"), EOFError("cut off")]
+)
+def test_published_weights_without_a_connection_are_one_line(
+    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.models import WeightsEnum
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", fail)
+    with pytest.raises(CheckpointError, match=r"IMAGENET1K_V1 cannot be fetched from https://.*by hand") as caught:
+        build_backbone(name, "IMAGENET1K_V1")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
+    for number, state in enumerate(({"a": 1}, {1: torch.zeros(1)}, {})):
+        path = tmp_path / f"{number}.pt"
+        torch.save(state, path)
+        with pytest.raises(CheckpointError, match="does not fit"):
+            build_backbone("mobilenet_v1", path)
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"weightsManifest": [{"paths": ["../secret"], "weights": []}]}))
+    (tmp_path.parent / "secret").touch()
+    with pytest.raises(CheckpointError, match="not a file beside it"):
         build_backbone("mobilenet_v1", path)

@@ -8,8 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors import SafetensorError  # noqa: E402
+
 from cmaen.card import CARD, ONNX, SAFETENSORS, Card, Scheme, read_card, verified  # noqa: E402
-from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
+from cmaen.errors import CheckpointError, ConfigError, OutputError  # noqa: E402
 from cmaen.history import HISTORY, Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
@@ -137,3 +139,55 @@ def test_a_card_that_is_no_json(copy: Path) -> None:
     (copy / CARD).write_text("{")
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_card(copy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden": 10**12},
+        {"hidden": 16384},
+        {"hidden": "8"},
+        {"hidden": True},
+        {"dropout": float(10**9)},
+        {"scales": [10**6]},
+        {"scales": []},
+        {"ecnn_widths": [8, 8, 16]},
+        {"ecnn_widths": [16384] * 4},
+        {"fused_channels": 17},
+        {"attention_heads": 0},
+        {"backbone": "__class__"},
+        {"backbone": None, "ecnn": False},
+        {"backbone": []},
+        {"wiring": ["paper"]},
+        {"ecnn_stem_stride": -1},
+        {"__init__": 1},
+        {"classes": 7},
+        {"backbone_weights": "IMAGENET1K_V1"},
+    ],
+    ids=str,
+)
+def test_an_architecture_that_cannot_be_built_is_named(copy: Path, changes: dict[str, object]) -> None:
+    edit(copy, architecture={**TINY, **changes})
+    with pytest.raises(CheckpointError):
+        load_checkpoint(copy)
+
+
+def test_an_average_is_not_written_over_a_part(copy: Path, checkpoint: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    for output in (copy, copy / ".." / copy.name):
+        with pytest.raises(ConfigError, match="choose another folder for the average"):
+            average_checkpoints([checkpoint, copy / CARD], [1, 1], output)
+    with pytest.raises(ConfigError, match="above 0"):
+        average_checkpoints([checkpoint, copy], [1, float("nan")], copy)
+    assert before == {path.name: path.read_bytes() for path in copy.iterdir()}
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_stays(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("cmaen.models.checkpoint.save_file", full)
+    with pytest.raises(OutputError, match="free some space"):
+        save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+    load_checkpoint(copy)
+    verified(copy, "onnx")

@@ -118,3 +118,13 @@ def test_the_figures_of_a_row_by_hand() -> None:
     assert row.difference is not None
     assert row.difference[0] == -0.5
     assert row.difference[1] == (-1, 0)  # the same for every face, and not for every seed
+
+
+@pytest.mark.parametrize("count", [2, 7, 8, 12])
+def test_any_number_of_labels_is_measured(count: int) -> None:
+    labels = np.arange(count).repeat(4)
+    classes = tuple(f"label {number}" for number in range(count))
+    outcome = Outcome(np.stack([labels, np.roll(labels, 1)]), labels, 5, classes)
+    row = ablation._row("any", outcome, outcome)
+    assert row.accuracies == (1.0, 0.75)
+    assert row.macro_f1s[0] == 1

@@ -13,7 +13,7 @@ from cmaen.card import described, read_card
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
-from cmaen.errors import CheckpointError, DataError, SplitError
+from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
 from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers, teacher_described
 
 
@@ -128,3 +128,21 @@ def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp
     )
     parts = [{"name": "a", "share": 0.6, "training": {"seed": 1}}, {"name": "b", "share": 0.4, "training": {}}]
     assert described("a", {"averaged": parts}) == "0.6 × a (seed 1) + 0.4 × b"
+
+
+def test_answers_of_another_device_are_others(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = load_faces(fer_tree, Split.TRAIN)
+    own = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="auto")
+    (cached,) = tmp_path.glob("*.npz")
+    kept = KeptAnswers.read(cached)
+    assert kept.about["device"] in cached.stem or kept.about["device"] == "cpu"
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: False)
+        with pytest.raises(ConfigError, match="answers of tiny on cuda, where the run began: bring it along"):
+            teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="cuda")
+        other = KeptAnswers(kept.logits[:, ::-1], kept.perceived, kept.about | {"device": "cuda"})
+        other.write(cached.with_stem(cached.stem.removesuffix("-cuda") + "-cuda"))
+        of_gpu = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="cuda")
+    assert not np.allclose(own, of_gpu)

@@ -46,7 +46,10 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path) -> N
     settings = ("--set", "data.labels=all", "--set", "training.precision=32-true", "--batch-size", 16)
     said = cmaen("train", "--initial-weights", "shipped", "--data", data, "--output", run, "--epochs", 12, *settings)
     assert "1 unreadable images left out" in said
-    card = read_card(run / "best")
+    best = run / "best"
+    for command in (f"test --checkpoint {best} --data {data}", f"export --checkpoint {best}", "inference --checkpoint"):
+        assert f"  cmaen {command}" in said
+    card = read_card(best)
     assert card.labels == SHAPES
     assert card.preprocess == read_card(shipped_checkpoint()).preprocess
     assert card.metrics["validation"]["accuracy"] > 0.6

@@ -166,18 +166,6 @@ def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path, unbroken
         train(frozen.model_copy(update={"model": bare, "output": tmp_path / "none"}))
 
 
-def test_a_sharpness_aware_run_learns_other_weights_and_goes_on_after_a_power_cut(
-    fer_tree: Path, tmp_path: Path, unbroken: Path
-) -> None:
-    whole = weights(train(config(fer_tree, tmp_path / "whole", sharpness=0.1)))
-    cut = config(fer_tree, tmp_path / "cut", sharpness=0.1)
-    with_a_power_cut(cut)
-    resumed = weights(train(cut, resume=True))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    plain = weights(unbroken)
-    assert any(not torch.equal(plain[name], whole[name]) for name in whole)
-
-
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     given = Path(shutil.copytree(unbroken, tmp_path / "given"))
     replace(read_card(given), licence="for research").write(given)

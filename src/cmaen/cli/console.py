@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -150,6 +152,12 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 2**30)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def in_a_shell(*words: str | Path) -> str:
+    """A command as it is typed, with quotes where a name needs them."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 def shown(text: str) -> str:

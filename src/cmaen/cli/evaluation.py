@@ -83,7 +83,7 @@ def test(
     import numpy as np
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
-    from cmaen.cli.tables import show_calibration, show_headline, show_perceived, show_robustness
+    from cmaen.cli.tables import show_calibration, show_checkpoint, show_headline, show_perceived, show_robustness
     from cmaen.data.faces import by_column, find_data
     from cmaen.data.ferplus import with_votes
     from cmaen.data.tree import require_enhancement
@@ -102,6 +102,7 @@ def test(
     folder = folder_of(checkpoint or shipped_checkpoint())
     engine = resolved(engine, folder)
     card = read_card(folder)
+    show_checkpoint(card, folder, is_default=checkpoint is None)
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
     figures: dict[str, Any] = {"checkpoint": card.name, "engine": engine}
     if photographs is not None:
@@ -268,10 +269,12 @@ def benchmark(
     from rich.table import Table
 
     from cmaen.card import folder_of, read_card, shipped_checkpoint
+    from cmaen.cli.tables import show_checkpoint
     from cmaen.files import write_text
     from cmaen.inference.benchmark import measure_machine, measure_speed
 
     folder = folder_of(checkpoint or shipped_checkpoint())
+    show_checkpoint(read_card(folder), folder, is_default=checkpoint is None)
     scheme = read_card(folder).resolve_scheme(scheme)
     machine = measure_machine(threads)
     pairs = [(name, size) for name in engines or ["onnx"] for size in batch_sizes or [1, 64]]

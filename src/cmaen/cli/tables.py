@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from cmaen.card import described
+from cmaen.cli.console import shown
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cmaen.card import Card
     from cmaen.evaluation.assessment import Assessment, Headline
     from cmaen.evaluation.perceived import PerceivedAssessment
     from cmaen.evaluation.photographs import PhotographFigures
+
+
+def show_checkpoint(card: Card, folder: Path, *, is_default: bool) -> None:
+    """Whose figures follow."""
+    place = "which comes with this package; --checkpoint names another" if is_default else str(folder)
+    typer.echo(shown(f"checkpoint: {described(card.name, card.training)}, {place}"))
 
 
 def show_headline(title: str, headline: Headline) -> None:

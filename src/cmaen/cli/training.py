@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.card import read_card, shipped_checkpoint
-from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Verbose, bar, extra, in_a_shell, keep_freed_memory, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 from cmaen.types import PERCEIVED
@@ -72,7 +72,7 @@ def train(
         plan = _with_data(changed(fine_tuning(begins), overrides))
     else:
         plan = _with_data(load_config(config, overrides))
-    rank_zero_only(typer.echo)(f"best checkpoint: {run(plan, resume=resume)}")
+    rank_zero_only(_say_what_is_next)(run(plan, resume=resume), plan)
 
 
 def train_enhancer(
@@ -217,6 +217,20 @@ def export(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
         f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"
     )
+
+
+def _say_what_is_next(best: Path, plan: Config) -> None:
+    """Name the checkpoint of a run, and the commands that measure it and predict with it: by default others do."""
+    data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
+    votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
+    typer.echo(f"best checkpoint: {best}\nnext:")
+    commands: tuple[tuple[str | Path, ...], ...] = (
+        ("test", "--checkpoint", best, *data, *votes),
+        ("export", "--checkpoint", best),
+        ("inference", "--checkpoint", best, "--image", "PHOTO"),
+    )
+    for words in commands:
+        typer.echo(f"  {in_a_shell('cmaen', *words)}")
 
 
 def _begin(verbose: bool) -> None:

@@ -30,6 +30,9 @@ def augment(
 ) -> Tensor:
     """Mirror, rotate, zoom, shift, re-light and partly hide a batch, resampled once, straight to the network's size.
 
+    Faces larger than that are reduced by area first, as prediction reduces them: picking single pixels out of them
+    would keep all of their noise.
+
     Args:
         images: uint8 [B, H, W], grey, or [B, H, W, 3], on any device.
         size: Side of the result.
@@ -60,13 +63,33 @@ def augment(
     places = torch.stack(rows, dim=1).to(images.device)  # [B, 2, 3]
     grid = F.affine_grid(places, [count, 1, size, size], align_corners=False)
     channels_first = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    faces = F.grid_sample(channels_first.float(), grid, padding_mode="border", align_corners=False)
+    pixels = channels_first.float()
+    if min(pixels.shape[-2:]) > size:
+        pixels = average_areas(pixels, size)
+    faces = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
     mean = faces.mean(dim=(1, 2, 3), keepdim=True)
     light = torch.stack([uniform(1 - contrast, 1 + contrast), uniform(-brightness, brightness)])
     gain, offset = light.to(images.device).view(2, -1, 1, 1, 1)  # [B, 1, 1, 1] each
     faces = (faces - mean) * gain + mean + offset
     return _erase(faces.clamp_(0, 255), generator, erase)
+
+
+def average_areas(faces: Tensor, size: int) -> Tensor:
+    """Reduce faces float32 [B, C, H, W] to [B, C, size, size]: each pixel is the mean of the area that it covers.
+
+    What ``cv2.INTER_AREA`` does, also where a side is no multiple of the size.
+    """
+    down, across = (_areas(side, size).to(faces.device) for side in faces.shape[-2:])
+    return down @ faces @ across.T  # [size, H] @ [B, C, H, W] @ [W, size]
+
+
+def _areas(side: int, size: int) -> Tensor:
+    """The share of each of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing to 1."""
+    edges = torch.arange(size + 1, dtype=torch.float64) * side / size
+    places = torch.arange(side, dtype=torch.float64)
+    covered = torch.minimum(edges[1:, None], places + 1) - torch.maximum(edges[:-1, None], places)
+    return (covered.clamp_min(0) * size / side).float()
 
 
 def _erase(faces: Tensor, generator: torch.Generator, probability: float) -> Tensor:

@@ -19,6 +19,7 @@ from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.images import printable, read_image
 from cmaen.listing import LeftOut, list_images
+from cmaen.locks import hold
 from cmaen.naming import Names
 from cmaen.resources import usable_cores
 
@@ -84,7 +85,8 @@ def enhance_folder(
     Raises:
         DataError: The folder is not there, or holds no image.
         ConfigError: The target holds the results of another chain, or lies in the source.
-        OutputError: The target cannot be written, or the disk is full; what is there stays, and a later call goes on.
+        OutputError: The target cannot be written, another run writes it, or the disk is full; what is there stays, and
+            a later call goes on.
     """
     if not source.is_dir():
         raise DataError(f"{source} is not a folder of images")
@@ -96,9 +98,9 @@ def enhance_folder(
         raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
     places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
-    done = _begun(target, steps)
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with hold(target), ThreadPoolExecutor(usable_cores()) as pool:
+        done = _begun(target, steps)
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []
             for path, found in zip(batch, pool.map(_reader(places, target, done), batch), strict=True):

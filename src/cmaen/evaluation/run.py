@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import Card, folder_of, read_card
+from cmaen.card import Card, read_card
+from cmaen.checkpoints import keep_in_card, with_figures
 from cmaen.data.ferplus import majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import AUTO, Engine, Logits, answering, build_engine, probabilities
-from cmaen.evaluation.calibration import calibration, cross_fitted, fit_temperature
+from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fitted, fit_temperature
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.perceived import compare_shares
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 BATCH_SIZE = 64
+
+log = logging.getLogger(__name__)
 
 
 def logits_of(
@@ -101,20 +104,34 @@ def calibrate(
         if perceived and faces.votes is None:
             continue
         some = faces.select(majority(faces) >= 0) if perceived else faces
+        if not len(some):
+            continue
         right = majority(some) if perceived else some.labels
+        if len(some) < FEW_FACES:
+            log.warning(
+                "the temperature of %s is fitted on %d faces, so few that it is kept near 1; %d or more tell it well",
+                scheme,
+                len(some),
+                FEW_FACES,
+            )
         logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
-        fitted, shares, share_error = fit_temperature(right, logits), None, None
+        fitted, shares, share_error = fit_temperature(right, logits, belief=BELIEF), None, None
         if perceived:
             people = perceived_distribution(some)
-            shares = fit_temperature(people, logits)
-            share_error = compare_shares(cross_fitted(people, logits), people.astype(np.float64)).error
-        plain, crossed = probabilities(logits), cross_fitted(right, logits)
+            shares = fit_temperature(people, logits, belief=BELIEF)
+            share_error = compare_shares(cross_fitted(people, logits, belief=BELIEF), people.astype(np.float64)).error
+        plain, crossed = probabilities(logits), cross_fitted(right, logits, belief=BELIEF)
         before, after = (calibration(right, answers).ece_equal_mass for answers in (plain, crossed))
         temperature, of_confidence = (fitted, None) if shares is None else (shares, fitted)
         found[scheme] = Fitted(temperature, of_confidence, len(some), before, after, share_error)
-        card = card.with_temperature(scheme, temperature, of_confidence)
     kept = {scheme: {**fitted._asdict(), "copies": copies} for scheme, fitted in found.items()}
-    replace(card, metrics={**card.metrics, "calibration": kept}).write(folder_of(checkpoint))
+
+    def calibrated(card: Card) -> Card:
+        for scheme, fitted in found.items():
+            card = card.with_temperature(scheme, fitted.temperature, fitted.confidence_temperature)
+        return with_figures(card, {"calibration": kept})
+
+    keep_in_card(checkpoint, calibrated)
     return found
 
 
@@ -133,7 +150,7 @@ def validate(checkpoint: Path, faces: FaceSet, *, device: str = "cpu") -> dict[s
     faces.require(Split.VALIDATION, "validation")
     card, engine = read_card(checkpoint), build_engine("torch", checkpoint, device=device)
     figures = score(faces, card, engine)
-    replace(card, metrics={**card.metrics, faces.title: figures}).write(checkpoint)
+    keep_in_card(checkpoint, lambda card: with_figures(card, {faces.title: figures}))
     return figures
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from torch import nn
 
 from cmaen.errors import ConfigError
 from cmaen.models.attention import MultiScaleAttention
-from cmaen.models.backbones import Backbone, build_backbone
+from cmaen.models.backbones import BACKBONES, Backbone, build_backbone
 from cmaen.models.cmaen import CMAEN
 from cmaen.models.ecnn import ECNN, Stem
 from cmaen.models.fusion import AdditiveFusion, CrossModalFusion, FeaturePyramid
@@ -113,6 +114,63 @@ def build_cmaen(
         perceived=perceived,
     )
     return (_paper if wiring == "paper" else _residual)(texture, semantic, plan)
+
+
+def check_architecture(architecture: Mapping[str, Any]) -> None:
+    """Refuse what :func:`build_cmaen` would fail on in its own way, or build without an end.
+
+    Args:
+        architecture: Of a card; what it leaves out is as it is by default.
+
+    Raises:
+        ConfigError: A key is unknown, or its value is none that can be built; the message names it.
+    """
+    for key, value in architecture.items():
+        if key not in _ARCHITECTURE:
+            raise ConfigError(f"{key!r} is no part of an architecture; there are {', '.join(_ARCHITECTURE)}")
+        if not _ARCHITECTURE[key](value):
+            raise ConfigError(f"{key} is {repr(value)[:80]}, which cannot be built")
+    width, heads = architecture.get("fused_channels", 256), architecture.get("attention_heads", 8)
+    if width % heads:
+        raise ConfigError(f"fused_channels is {width}, which is no multiple of the {heads} attention_heads")
+
+
+def _is_whole(value: object, low: int = 1, high: int = 16384) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+_ARCHITECTURE: dict[str, Callable[[Any], bool]] = {
+    "wiring": get_args(Wiring).__contains__,
+    "backbone": lambda value: value is None or (isinstance(value, str) and value in BACKBONES),
+    "ecnn": _is_switch,
+    "ecnn_widths": lambda value: isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_whole, value)),
+    "ecnn_stem": get_args(Stem).__contains__,
+    "ecnn_stem_stride": lambda value: _is_whole(value, high=2),
+    "multi_scale_attention": _is_switch,
+    "scales": lambda value: (
+        isinstance(value, list | tuple) and 0 < len(value) <= 16 and all(_is_whole(side, high=64) for side in value)
+    ),
+    "cross_modal_attention": _is_switch,
+    "bidirectional": _is_switch,
+    "fused_channels": _is_whole,
+    "attention_heads": _is_whole,
+    "feature_pyramid": _is_switch,
+    "pyramid_channels": _is_whole,
+    "emotion_heads": _is_switch,
+    "adaptive_ensemble": _is_switch,
+    "hidden": _is_whole,
+    "dropout": _is_share,
+    "stochastic_depth": _is_share,
+}
+"""What each key of an architecture may be; files are none of them."""
 
 
 def _over_scales(pathway: ECNN | Backbone | None, scales: tuple[int, ...] | None) -> nn.Module:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,33 +11,31 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cmaen.card import FILES, SAFETENSORS, Card, folder_of, read_card, verified
+from cmaen.card import SAFETENSORS, Card, folder_of, read_card, verified
+from cmaen.checkpoints import write_checkpoint
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.files import replacing, sha256
-from cmaen.history import Epoch, joined, read_history, write_history
-from cmaen.models.build import build_cmaen
+from cmaen.files import replacing
+from cmaen.history import Epoch, joined, read_history
+from cmaen.models.build import build_cmaen, check_architecture
 from cmaen.models.network import EmotionNetwork
 
 
 def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path, history: Sequence[Epoch] = ()) -> Card:
-    """Write the weights (float16), the card and the history of a network into a folder.
+    """Write the weights (float16), the card and the history of a network into a folder, all of them or none.
 
     Returns:
         The card as written, with the checksum of the weights; files exported from older weights go away.
 
     Raises:
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written; it is as it was.
     """
     state = {name: _packed(value) for name, value in model.state_dict().items()}
-    path = folder / SAFETENSORS
-    with replacing(path) as temporary:
-        save_file(state, temporary)
-    for exported in (*FILES["onnx"], *FILES["openvino"]):
-        (folder / exported).unlink(missing_ok=True)
-    write_history(folder, history)
-    card = replace(card, sha256={SAFETENSORS: sha256(path)}, precision={})
-    card.write(folder)
-    return card
+
+    def write(path: Path) -> None:
+        with replacing(path, foreign=(SafetensorError,)) as temporary:
+            save_file(state, temporary)
+
+    return write_checkpoint(folder, replace(card, precision={}), {SAFETENSORS: write}, history=history)
 
 
 def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
@@ -51,14 +50,25 @@ def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
     card = read_card(checkpoint)
     path = verified(checkpoint, "torch")
     try:
-        model = build_cmaen(**{**card.architecture, **card.outputs})
+        check_architecture(card.architecture)
         state = load_file(path)
+        with torch.device("meta"):  # without memory: a card may name any size
+            _require_fit(build_cmaen(**{**card.architecture, **card.outputs}), state)
+        model = build_cmaen(**{**card.architecture, **card.outputs})
         model.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
         )
-    except (SafetensorError, RuntimeError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"the weights of {path} do not fit the architecture in the card: {error}") from error
     return model.eval(), card
+
+
+def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that are not those of a network, of which the shapes alone are needed."""
+    for name, value in network.state_dict().items():
+        if name not in state or state[name].shape != value.shape:
+            there = list(state[name].shape) if name in state else "missing"
+            raise ValueError(f"{name} is {there} and should be {list(value.shape)}")
 
 
 def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], folder: Path) -> Card:
@@ -72,11 +82,13 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
 
     Raises:
         CheckpointError: One is missing or corrupt, or they are of different kinds.
-        ConfigError: There is not one weight above 0 a checkpoint.
+        ConfigError: There is not one weight above 0 a checkpoint, or the folder is that of a part.
         OutputError: The folder cannot be written.
     """
-    if len(weights) != len(checkpoints) or not checkpoints or min(weights) <= 0:
+    if len(weights) != len(checkpoints) or not checkpoints or not all(0 < weight < math.inf for weight in weights):
         raise ConfigError("an average needs a weight above 0 for every checkpoint")
+    if any(folder.resolve() == folder_of(checkpoint).resolve() for checkpoint in checkpoints):
+        raise ConfigError(f"{folder} is one of the checkpoints to be averaged; choose another folder for the average")
     loaded = [load_checkpoint(checkpoint) for checkpoint in checkpoints]
     model, card = loaded[0]
     for checkpoint, (_, other) in zip(checkpoints, loaded, strict=True):

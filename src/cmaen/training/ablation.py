@@ -28,6 +28,7 @@ from cmaen.training.loop import BEST, LAST
 from cmaen.training.precision import Hardware, choose
 from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
 from cmaen.training.run import read_data, sources_of, train
+from cmaen.types import EMOTIONS
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -79,11 +80,12 @@ class Row:
 
 
 class Outcome(NamedTuple):
-    """What a variant answers: predictions int64 [seeds, N], the right answers [N], and its parameters."""
+    """What a variant answers: predictions int64 [seeds, N], the right answers [N], its parameters, and the labels."""
 
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
     parameters: int
+    classes: tuple[str, ...] = EMOTIONS
 
 
 def ablate(
@@ -120,7 +122,7 @@ def ablate(
     }
     first, *_ = outcomes.values()
     for name, outcome in outcomes.items():
-        if not np.array_equal(outcome.labels, first.labels):
+        if outcome.classes != first.classes or not np.array_equal(outcome.labels, first.labels):
             raise ConfigError(f"{name} is measured on other faces of validation than {next(iter(outcomes))}")
     return [_row(name, outcome, first) for name, outcome in outcomes.items()]
 
@@ -207,13 +209,13 @@ def _outcome(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> Out
                 np.save(temporary, logits.argmax(axis=1))
         predictions.append(np.load(path))
     parameters = sum(value.numel() for value in load_checkpoint(folders[0])[0].parameters())
-    return Outcome(np.stack(predictions), validation.labels, parameters)
+    return Outcome(np.stack(predictions), validation.labels, parameters, validation.classes)
 
 
 def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
     labels = outcome.labels
     hits, first_hits = (outcome.predictions == labels, first.predictions == labels)  # [seeds, N]
-    figures = [measure(labels, predictions) for predictions in outcome.predictions]
+    figures = [measure(labels, predictions, outcome.classes) for predictions in outcome.predictions]
     gain = hits.astype(np.float64) - first_hits
     difference = None
     if outcome is not first:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from cmaen.history import Epoch, read_history, write_history
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,27 @@ class Pace(Callback):
         seconds = self.left - self.started
         pl_module.log("images_per_second", trainer.num_training_batches * self.batch_size / seconds)
         pl_module.log("loader_share", self.waited / seconds)
+
+
+class Figures(Checkpoint):
+    """Keeps the figures of every epoch in the run's ``history.csv``, before its checkpoint is written.
+
+    Lightning's own logs get an epoch's last figures after that, so that a kill in between would lose them. Among its
+    callbacks those of this kind run last, and in their order.
+    """
+
+    def __init__(self, output: Path, run: str) -> None:
+        self.output = output
+        self.run = run
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch, or write it anew where a run goes on that was stopped after this."""
+        if not trainer.is_global_zero:
+            return
+        metrics, number = trainer.callback_metrics, trainer.current_epoch + 1
+        figures = {name: float(metrics[name]) for name in Epoch._fields[2:] if name in metrics}
+        before = [epoch for epoch in read_history(self.output) if epoch.epoch < number]
+        write_history(self.output, [*before, Epoch(self.run, number, **figures)])
 
 
 class EpochLog(Callback):

@@ -21,7 +21,7 @@ from cmaen.engines import answering, build_engine, probabilities
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing, sha256
-from cmaen.types import PERCEIVED
+from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 ANSWERS = ".npz"
 """The ending of a file of answers."""
@@ -37,8 +37,8 @@ class KeptAnswers(NamedTuple):
     Attributes:
         logits: float16 [2, N, 7], of the faces and of their mirror images.
         perceived: The same of the scheme ``perceived``, float16 [2, N, 8]; ``None`` where the teacher does not have it.
-        about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, and the card's
-            ``training`` and ``metrics``.
+        about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, the kind of
+            ``device`` that computed, and the card's ``training`` and ``metrics``.
     """
 
     logits: NDArray[np.float16]
@@ -66,6 +66,7 @@ class KeptAnswers(NamedTuple):
             "name": card.name,
             "weights": _weights(card),
             "faces": faces.fingerprint(),
+            "device": torch_device(device).type,
             "training": card.training,
             "metrics": card.metrics,
         }
@@ -108,13 +109,19 @@ class KeptAnswers(NamedTuple):
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
     def require(self, faces: FaceSet, path: Path) -> None:
-        """Refuse answers to other faces.
+        """Refuse answers to other faces, or under other labels.
 
         Raises:
             DataError: They are.
         """
         if self.about["faces"] != faces.fingerprint():
             raise DataError(f"{path} holds the answers of {self.about['name']} to other faces than these {len(faces)}")
+        shapes = [(self.logits, len(faces.classes)), (self.perceived, len(PERCEIVED_LABELS))]
+        if any(
+            logits is not None and not (logits.shape == (2, len(faces), labels) and np.isfinite(logits).all())
+            for logits, labels in shapes
+        ):
+            raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
 
 
 def identity_of(teacher: Path) -> tuple[str, str]:
@@ -158,7 +165,7 @@ def teacher_answers(
         faces: Of Training.
         teachers: Folders of checkpoints, or files of :class:`KeptAnswers`.
         temperature: Divides the logits; above 1 the answers are softer.
-        cache: Folder where the logits are kept, by the weights and the faces that they come from.
+        cache: Folder where the logits are kept, by the weights, the faces and the kind of device that they come from.
         shares: Of each teacher in the mean; none: all the same.
         matched: Shift the answers, as above; not where the labels mean nothing.
         device: That computes, see :meth:`KeptAnswers.ask`.
@@ -211,8 +218,18 @@ def _kept(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswer
     if teacher.suffix != ANSWERS:
         card = _card(teacher, faces)
         name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
-        path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}{ANSWERS}"
+        kind = device.partition(":")[0]
+        kind = torch_device(device).type if kind == "auto" else kind
+        of_device = "" if kind == "cpu" else f"-{kind}"  # a GPU answers a little otherwise
+        path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}{of_device}{ANSWERS}"
         if not path.is_file():
+            try:
+                torch_device(device)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{path} is missing, the answers of {card.name} on {kind}, where the run began: bring it along, or "
+                    f"go on where there is such a device; {error}"
+                ) from error
             KeptAnswers.ask(faces, teacher, device=device).write(path)
     kept = KeptAnswers.read(path)
     kept.require(faces, path)

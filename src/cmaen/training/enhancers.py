@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +14,21 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from cmaen.config import EnhancerConfig
+from cmaen.config import EnhancerConfig, load_enhancer_config
 from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
 from cmaen.devices import torch_device
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
 from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
+from cmaen.locks import hold
 from cmaen.training.batches import InOrder, Picks, ShuffledPicks
 from cmaen.training.checkpoints import read_run_state
 from cmaen.training.loop import BEST, check_run, fit, optimisation_of
@@ -141,11 +145,18 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
     Raises:
         CmaenError: The faces cannot be read, there is nothing to resume, or ``config.output`` holds another run.
     """
+    check_run(config.output, config.training, resume)
+    leads = not rank_zero_only.rank  # type: ignore[attr-defined]
+    with hold(config.output) if leads else nullcontext():
+        return _train(config, resume=resume)
+
+
+def _train(config: EnhancerConfig, *, resume: bool) -> Path:
     settings, lesson = config.training, LESSONS[config.step]
-    check_run(config.output, settings, resume)
+    check_run(config.output, settings, resume)  # for another process may just have ended
     precision = precision_of(settings.precision, torch_device(settings.device))
     stated = config.output / _CONFIG
-    if resume and EnhancerConfig.model_validate_json(stated.read_text(encoding="utf-8")) != config:
+    if resume and load_enhancer_config(stated, {}) != config:
         raise ConfigError(f"{config.output} holds a run of another configuration; choose another folder")
     write_text(stated, config.model_dump_json(indent=2))
     pl.seed_everything(config.seed, verbose=False)
@@ -170,7 +181,7 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
         if name.startswith(prefix)
     }
     path = config.output / f"{config.step}.safetensors"
-    with replacing(path) as temporary:
+    with replacing(path, foreign=(SafetensorError,)) as temporary:
         save_file(state, temporary)
     about = {
         "step": config.step,

@@ -27,14 +27,17 @@ from torch.utils.data import DataLoader
 from cmaen.config import LoopConfig
 from cmaen.devices import torch_device
 from cmaen.errors import CheckpointError, ConfigError
+from cmaen.files import unwritable
 from cmaen.training.averaging import warm_average
-from cmaen.training.callbacks import EpochLog, Pace
+from cmaen.training.callbacks import EpochLog, Figures, Pace
 from cmaen.training.checkpoints import PlainCheckpoints
 from cmaen.training.optimisation import Optimisation
 from cmaen.training.schedule import Schedule
 
 LAST = "last.ckpt"
 BEST = "best"
+
+log = logging.getLogger(__name__)
 
 
 def check_run(output: Path, settings: LoopConfig, resume: bool) -> None:
@@ -62,6 +65,7 @@ def fit(
     precision: str,
     output: Path,
     resume: bool,
+    run: str | None = None,
 ) -> pl.Trainer:
     """Train; ``output`` gets logs, the best checkpoint by a figure of validation, and the last one.
 
@@ -73,17 +77,19 @@ def fit(
         precision: By Lightning's name for it.
         output: Folder of the run.
         resume: Go on from the last checkpoint in it.
+        run: What to call it in its history; ``None``: none is kept.
 
     Raises:
         CheckpointError: That checkpoint is damaged, or holds more than plain data.
+        OutputError: The folder cannot be written; the last whole epoch can be gone on from.
     """
-    with _quiet_lightning():
+    with _quiet_lightning(), _said_where_unwritable(output):
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             precision=precision,  # type: ignore[arg-type]
             plugins=[PlainCheckpoints()],
             default_root_dir=output,
-            callbacks=_callbacks(settings, monitored, output),
+            callbacks=_callbacks(settings, monitored, output, run),
             logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -93,6 +99,14 @@ def fit(
             **_processes(settings),
         )
         trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
+    if trainer.is_global_zero and trainer.current_epoch < settings.epochs:
+        log.warning(
+            "the run ended early, after epoch %d of %d: %s was no better over %d epochs (training.patience)",
+            trainer.current_epoch,
+            settings.epochs,
+            monitored,
+            settings.patience,
+        )
     return trainer
 
 
@@ -115,8 +129,9 @@ def optimisation_of(settings: LoopConfig) -> Optimisation:
     )
 
 
-def _callbacks(settings: LoopConfig, monitored: str, output: Path) -> list[Callback]:
+def _callbacks(settings: LoopConfig, monitored: str, output: Path, run: str | None) -> list[Callback]:
     callbacks: list[Callback] = [
+        *([] if run is None else [Figures(output, run)]),
         ModelCheckpoint(output, filename=BEST, monitor=monitored, mode="max", enable_version_counter=False),
         ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
         LearningRateMonitor("epoch"),
@@ -153,6 +168,15 @@ def _processes(settings: LoopConfig) -> dict[str, Any]:
         "num_nodes": nodes,
         "strategy": "ddp" if devices * nodes > 1 else "auto",
     }
+
+
+@contextmanager
+def _said_where_unwritable(output: Path) -> Iterator[None]:
+    """Name what a full disk or a folder that has gone does to logs; while it trains, a run reads nothing."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(Path(error.filename or output), error) from error
 
 
 @contextmanager

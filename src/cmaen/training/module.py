@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +14,6 @@ from cmaen.losses import LossWeights, cmaen_loss
 from cmaen.models.network import EmotionNetwork
 from cmaen.training.batches import Batch, derived_seed
 from cmaen.training.optimisation import Optimisation
-from cmaen.training.sharpness import PART, worst_weights
 from cmaen.types import EMOTIONS
 
 
@@ -28,7 +26,6 @@ class EmotionModule(LightningModule):
         optimisation: Of its parameters.
         seed: Of what is random in the network, like dropout.
         classes: Of its answers.
-        sharpness: Radius of sharpness-aware minimisation; 0 is off.
     """
 
     def __init__(
@@ -39,15 +36,12 @@ class EmotionModule(LightningModule):
         optimisation: Optimisation,
         seed: int,
         classes: int = len(EMOTIONS),
-        sharpness: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.loss_weights = loss_weights
         self.optimisation = optimisation
         self.seed = seed
-        self.sharpness = sharpness
-        self.climbing = False
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
@@ -56,13 +50,9 @@ class EmotionModule(LightningModule):
         torch.manual_seed(derived_seed(self.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch; of a part of it, and not noted, while the way to the worst weights is looked for."""
-        if self.climbing and len(batch.labels) >= 4 * PART:
-            batch = batch.each(lambda part: part[::PART])
+        """The loss of one batch."""
         output = self.model(_channels_last(batch.images))
         loss = cmaen_loss(output, batch.targets, self.loss_weights, batch.answers, batch.perceived)
-        if self.climbing:
-            return loss
         count = len(batch.labels)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=count)
@@ -97,22 +87,6 @@ class EmotionModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """See :class:`Optimisation`."""
         return self.optimisation.optimizers(self)
-
-    def optimizer_step(
-        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
-    ) -> None:
-        """Where ``sharpness`` asks for it, by the gradient at the worst weights nearby."""
-        gradient = optimizer_closure
-
-        def gradient_at_worst() -> Any:
-            assert gradient is not None
-            self.climbing = True
-            gradient()
-            self.climbing = False
-            with worst_weights(self.model, self.sharpness):
-                return gradient()
-
-        super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_worst if self.sharpness else gradient)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """See :class:`Optimisation`."""

@@ -27,7 +27,8 @@ _FREE = {
     "training.device",
     "licence",
 }
-"""Keys that do not change what is learnt: where things are, and what the weights may be used for."""
+"""Keys that do not change what is learnt: where things are, and what the weights may be used for. The device rounds in
+its own way; what teachers answer on it is kept as it began, see :attr:`Record.answered_on`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,15 @@ class Record:
         pretraining: What the weights came from.
         sources: What is learnt from.
         licence: Of the weights that it began with, where the configuration names no other.
+        answered_on: The kind of device that the teachers answered on, for they answer a little otherwise on another;
+            empty in runs of before.
     """
 
     precision: str
     pretraining: str | None
     sources: Sources
     licence: str = ""
+    answered_on: str = ""
 
     def write(self, output: Path) -> None:
         """Write it into the folder of the run."""
@@ -79,7 +83,13 @@ class Record:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             sources = Sources(**{**values["sources"], "teachers": tuple(values["sources"]["teachers"])})
-            return cls(values["precision"], values["pretraining"], sources, values.get("licence", ""))
+            return cls(
+                values["precision"],
+                values["pretraining"],
+                sources,
+                values.get("licence", ""),
+                values.get("answered_on", ""),
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} cannot be read, so the run cannot go on: {error!r}") from error
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import platform
 import subprocess
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
 from cmaen.files import write_text
 from cmaen.history import logged
+from cmaen.locks import hold
 from cmaen.losses import LossWeights, soft_targets
-from cmaen.models.backbones import StagedBackbone, adapt_statistics
 from cmaen.models.backbones.sface import INSTALLED
-from cmaen.models.build import build_cmaen
-from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
+from cmaen.models.checkpoint import save_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.batches import FaceBatches, Picks, Regime, Unlabelled, train_loader, validation_loader
+from cmaen.training.batches import Regime, Unlabelled, train_loader, validation_loader
+from cmaen.training.beginning import freeze, initial_model
 from cmaen.training.checkpoints import read_run_state
 from cmaen.training.distillation import identity_of, perceived_answers, teacher_answers, teacher_described
 from cmaen.training.loop import BEST, LAST, check_run, fit, optimisation_of
@@ -46,10 +47,6 @@ from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
 from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
-
-_REGULARISATION = {"dropout", "stochastic_depth"}
-_OF_ECNN = {"ecnn", "ecnn_widths", "ecnn_stem", "ecnn_stem_stride", "multi_scale_attention", "scales"}
-_ADAPTATION_IMAGES = 1024
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +63,17 @@ def train(config: Config, *, resume: bool = False) -> Path:
 
     Raises:
         CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
-            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`.
+            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`. Or
+            another process trains into ``config.output``, or it cannot be written.
     """
     check_run(config.output, config.training, resume)
     leads = not rank_zero_only.rank  # type: ignore[attr-defined]
+    with hold(config.output) if leads else nullcontext():
+        return _train(config, resume=resume, leads=leads)
+
+
+def _train(config: Config, *, resume: bool, leads: bool) -> Path:
+    check_run(config.output, config.training, resume)  # for another process may just have ended
     if not leads:
         for name in ("cmaen", __name__):
             logging.getLogger(name).setLevel(logging.WARNING)  # one process speaks for all
@@ -90,6 +94,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         began.pretraining if began else _pretraining(config),
         sources_of(config, training, validation, unlabelled),
         began.licence if began else _licence(config),
+        _answering_device(config, began),
     )
     if began is not None:
         began.require(record.sources, config.output)
@@ -98,15 +103,14 @@ def train(config: Config, *, resume: bool = False) -> Path:
         write_text(config.output / "revision.txt", f"{_revision()}\n")
         record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
-    model = _initial_model(config, training, spec, resume=resume)
-    _freeze(model, settings.frozen_stages)
+    model = initial_model(config, training, spec, resume=resume)
+    freeze(model, settings.frozen_stages)
     module = EmotionModule(
         model,
         loss_weights=_loss_weights(config),
         optimisation=optimisation_of(settings),
         seed=config.seed,
         classes=len(training.classes),
-        sharpness=settings.sharpness,
     )
     regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
@@ -120,9 +124,9 @@ def train(config: Config, *, resume: bool = False) -> Path:
             weighted=settings.weighted,
             device=device,
             targets=_targets(training, config),
-            answers=_answers(training, config),
-            perceived=_perceived(training, config) if config.loss.perceived else None,
-            unlabelled=None if unlabelled is None else _answered(unlabelled, config),
+            answers=_answers(training, config, record.answered_on),
+            perceived=_perceived(training, config, record.answered_on) if config.loss.perceived else None,
+            unlabelled=None if unlabelled is None else _answered(unlabelled, config, record.answered_on),
         ),
         validation_loader(validation, spec, perceived=_seen(validation) if config.loss.perceived else None),
         settings,
@@ -130,6 +134,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         precision=precision,
         output=config.output,
         resume=resume,
+        run=_title(config),
     )
     if trainer.is_global_zero:
         _keep_best(module.model, config, record, spec, training, validation)
@@ -201,6 +206,12 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelle
     )
 
 
+def _answering_device(config: Config, began: Record | None) -> str:
+    """The kind of device that teachers answer on: that on which they did when the run began."""
+    own = torch_device(config.training.device).type
+    return own if began is None else began.answered_on or own
+
+
 def _targets(training: FaceSet, config: Config) -> Tensor:
     """The labels, mixed with the annotators' votes, float32 [N, E]."""
     labels, loss = torch.from_numpy(training.labels), config.loss
@@ -211,22 +222,20 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
-def _perceived(training: FaceSet, config: Config) -> Tensor:
+def _perceived(training: FaceSet, config: Config, device: str) -> Tensor:
     """What annotators saw, mixed with what teachers answer, float32 [N, P]; rows of 0 where nothing is learnt."""
     votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
     if not distillation.perceived:
         return votes
-    answers = perceived_answers(
-        training, distillation.teachers, cache=distillation.cache, device=config.training.device
-    )
+    answers = perceived_answers(training, distillation.teachers, cache=distillation.cache, device=device)
     return torch.lerp(votes, torch.from_numpy(answers), distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
 
 
-def _answered(faces: FaceSet, config: Config) -> Unlabelled:
+def _answered(faces: FaceSet, config: Config, device: str) -> Unlabelled:
     """The faces without labels, and what their teacher says of them."""
     teacher = config.distillation.unlabelled
     assert teacher is not None
-    how: dict[str, Any] = {"cache": config.distillation.cache, "device": config.training.device}
+    how: dict[str, Any] = {"cache": config.distillation.cache, "device": device}
     answers = teacher_answers(faces, [teacher], temperature=1.0, matched=False, **how)
     perceived = perceived_answers(faces, [teacher], **how) if config.loss.perceived else None
     log.info("%d unlabelled faces are answered by %s", len(faces), teacher)
@@ -246,7 +255,7 @@ def _seen(validation: FaceSet) -> Tensor | None:
     return F.one_hot(seen.clamp_min(0), len(PERCEIVED_LABELS)).float() * (seen >= 0)[:, None]
 
 
-def _answers(training: FaceSet, config: Config) -> Tensor | None:
+def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
     """The teachers', float32 [N, E]; ``None`` where nothing is learnt from them."""
     distillation = config.distillation
     if not distillation.share:
@@ -258,7 +267,7 @@ def _answers(training: FaceSet, config: Config) -> Tensor | None:
             temperature=distillation.temperature,
             cache=distillation.cache,
             shares=distillation.shares,
-            device=config.training.device,
+            device=device,
         )
     )
 
@@ -278,75 +287,6 @@ def _loss_weights(config: Config) -> LossWeights:
     )
 
 
-def _initial_model(config: Config, training: FaceSet, spec: PreprocessSpec, *, resume: bool) -> EmotionNetwork:
-    """The network that a run begins with; what is resumed gets all of its weights later."""
-    weights = None if resume or config.initial_weights is not None else config.backbone_weights
-    model = build_cmaen(
-        **config.model.model_dump(),
-        backbone_weights=weights,
-        classes=len(training.classes),
-        perceived=len(PERCEIVED_LABELS) if config.loss.perceived else 0,
-    )
-    if resume:
-        return model
-    if config.initial_weights is not None:
-        _begin_with(model, config, training.classes)
-    elif weights and model.backbone is not None:
-        _adapt(model, training, spec, config.seed)
-    elif model.backbone is not None:
-        log.warning(
-            "the backbone %s begins from nothing: --backbone-weights names pretrained ones", config.model.backbone
-        )
-    return model
-
-
-def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...]) -> None:
-    """Give a network the weights of a checkpoint: all, those of its pathways, or for other labels the body's."""
-    assert config.initial_weights is not None
-    given, card = load_checkpoint(config.initial_weights)
-    differing = set(card.differing(config.model.model_dump(mode="json"))) - _REGULARISATION
-    if config.initial_parts == "pathways":
-        differing &= {"backbone"} | (_OF_ECNN if config.model.ecnn else set())
-    if differing:
-        raise ConfigError(
-            f"{config.initial_weights} is of another architecture; these keys differ: {sorted(differing)}"
-        )
-    if config.initial_parts == "pathways":
-        pathways = [*(["backbone"] if model.backbone else []), *(["ecnn", "ecnn_attention"] if model.ecnn else [])]
-        for part in pathways:
-            getattr(model, part).load_state_dict(getattr(given, part).state_dict())
-        return
-    taken = given.state_dict()
-    if card.labels != classes:
-        log.info(
-            "labels %s in place of %s: the classifiers are trained from scratch",
-            ", ".join(classes),
-            ", ".join(card.labels),
-        )
-        wider = build_cmaen(**config.model.model_dump(), classes=len(card.labels) + 1).state_dict()
-        taken = {name: value for name, value in taken.items() if name in wider and wider[name].shape == value.shape}
-    own = model.state_dict()
-    model.load_state_dict(own | {name: value for name, value in taken.items() if name in own})
-
-
-def _adapt(model: EmotionNetwork, training: FaceSet, spec: PreprocessSpec, seed: int) -> None:
-    assert model.backbone is not None
-    some = np.random.default_rng(seed).permutation(len(training))[:_ADAPTATION_IMAGES]
-    batch = FaceBatches(training, spec)[Picks(torch.from_numpy(some), seed)]
-    adapt_statistics(model.backbone.eval(), batch.images)
-    model.backbone.train()
-
-
-def _freeze(model: EmotionNetwork, stages: int) -> None:
-    if not stages:
-        return
-    if not isinstance(model.backbone, StagedBackbone):
-        raise ConfigError("training.frozen_stages: the network has no backbone of stages that could be frozen")
-    if stages > (there := len(model.backbone.stages)):
-        raise ConfigError(f"training.frozen_stages is {stages}; the backbone has {there} stages")
-    model.backbone.freeze(stages)
-
-
 def _keep_best(
     model: EmotionNetwork, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
 ) -> None:
@@ -364,8 +304,13 @@ def _keep_best(
         training=_history(config, record, best["epoch"] + 1, training, validation),
         licence=record.licence,
     )
-    save_checkpoint(model, card, config.output / BEST, logged(config.output, f"{config.name}, seed {config.seed}"))
+    save_checkpoint(model, card, config.output / BEST, logged(config.output, _title(config)))
     validate(config.output / BEST, validation, device=config.training.device)
+
+
+def _title(config: Config) -> str:
+    """Of the run, in its history."""
+    return f"{config.name}, seed {config.seed}"
 
 
 def _schemes(training: FaceSet, config: Config) -> dict[str, Scheme]:

@@ -6,15 +6,16 @@ import csv
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
-from cmaen.files import check_place, replacing, unwritable
+from cmaen.files import check_place, is_same_file, replacing, sweep, unwritable
 from cmaen.inference.sinks import Needs
+from cmaen.locks import held, let_go, remove_held
 from cmaen.types import EMOTIONS, Image, Result
 
 COLUMNS = (
@@ -47,8 +48,8 @@ class RecordSink:
         done: The names that such a run has written.
 
     Raises:
-        OutputError: The suffix names no format, or the place cannot be written; or there is the part of an unfinished
-            run, and ``resume`` is not set, or its settings were others.
+        OutputError: The suffix names no format, or the place cannot be written, or another run writes it; or there is
+            the part of an unfinished run, and ``resume`` is not set, or its settings were others.
         MissingExtraError: Parquet needs an extra.
     """
 
@@ -67,25 +68,22 @@ class RecordSink:
         self._columns = (*COLUMNS, *classes)
         self.done = Names()
         self._part = path.with_name(path.name + ".part")
-        header = {"settings": settings or {}}
-        if self._part.exists() and not resume:
-            raise OutputError(
-                f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's"
-            )
-        try:
-            begins = not self._part.exists() or _drop_broken_end(self._part) == 0
-            if not begins:
-                self._read_part(header)
-        except OSError as error:
-            raise unwritable(self._part, error) from error
-        self._header = json.dumps(header) + "\n" if begins else ""
+        self._header = json.dumps({"settings": settings or {}}) + "\n"
         self._file: TextIO | None = None
+        sweep(path.parent, path.stem)
+        if self._part.exists():
+            self._file = self._claim_part()
+            try:
+                self._go_on(settings or {}, resume=resume)
+            except BaseException:
+                self._file.close()
+                raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`; what was written before is kept when the disk is full."""
         line = json.dumps(result.as_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            file = self._file or self._begin()
+            file = self._begun()
             file.write(line)
             file.flush()
         except OSError as error:
@@ -94,33 +92,62 @@ class RecordSink:
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.Sink`."""
         try:
-            self._file = self._file or self._begin()
+            file = self._begun()
+            file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
-        self.close()
         records = self._lines()
         next(records)
         with replacing(self.path) as temporary:
             WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
-        self._part.unlink()
+        remove_held(self._part, file)
 
     def close(self) -> None:
         """Let go of the part, which stays for ``resume``."""
         if self._file is not None:
-            with suppress(OSError):  # what a full disk has refused is refused again
-                self._file.close()
+            let_go(self._file)
 
-    def _begin(self) -> TextIO:
-        """Open the part, which is not there before the first result."""
-        self._file = self._part.open("a", encoding="utf-8", newline="\n")
-        self._file.write(self._header)
+    def _begun(self) -> TextIO:
+        """The part, open and begun; it is not there before the first result."""
+        if self._file is None:
+            self._file = self._claim_part()
+            if os.fstat(self._file.fileno()).st_size:  # of a run that began and ended since this one looked
+                raise self._unfinished()
+        if self._header:
+            self._file.write(self._header)
+            self._header = ""
         return self._file
 
-    def _read_part(self, header: dict[str, Any]) -> None:
+    def _claim_part(self) -> TextIO:
+        """Open the part, to which no other run may write meanwhile."""
+        try:
+            while True:
+                file = held(self._part.open("a", encoding="utf-8", newline="\n"), self.path)
+                if is_same_file(self._part, file.fileno()):
+                    return file
+                file.close()  # the run that held it is done with it
+        except OSError as error:
+            raise unwritable(self._part, error) from error
+
+    def _go_on(self, settings: dict[str, Any], *, resume: bool) -> None:
+        """Look at the part of a run that was stopped, so that this one goes on with it."""
+        if not resume:
+            raise self._unfinished()
+        try:
+            if _drop_broken_end(self._part):
+                self._read_part(settings)
+                self._header = ""
+        except OSError as error:
+            raise unwritable(self._part, error) from error
+
+    def _unfinished(self) -> OutputError:
+        return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's")
+
+    def _read_part(self, now: dict[str, Any]) -> None:
         """Look what a run that was stopped has done, and whether its answers depended on the same."""
         lines = self._lines()
         try:
-            before, now = next(lines)["settings"], header["settings"]
+            before = next(lines)["settings"]
             for record in lines:
                 self.done.add(record["path"])
         except (ValueError, LookupError, TypeError) as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -97,18 +100,31 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
 
     Raises:
         ConfigError: ``weights`` is neither a published name nor a file.
-        CheckpointError: The file is no state dict of this network.
+        CheckpointError: The file is no state dict of this network, or the published one cannot be fetched.
     """
     if weights is None:
         return
     names = list(published.__members__)  # type: ignore[attr-defined]
     if str(weights) in names:
-        state = published[str(weights)].get_state_dict(progress=True, check_hash=True)  # type: ignore[index]
+        state = _fetched(published[str(weights)])  # type: ignore[index]
     elif Path(weights).is_file():
         state = read_state_dict(Path(weights))
     else:
         raise ConfigError(f"backbone weights {str(weights)!r} are neither a file nor one of {names}")
     fill(network, state, type(network).__name__, weights)
+
+
+def _fetched(weights: Any) -> dict[str, Tensor]:
+    """The state dict of published weights of torchvision, from its cache or its address."""
+    try:
+        found: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        raise CheckpointError(
+            f"the published backbone weights {weights.name} cannot be fetched from {weights.url}: {reason}; look at "
+            "the connection, or fetch that file by hand and name it with --backbone-weights"
+        ) from error
+    return found
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | Path) -> None:
@@ -119,7 +135,7 @@ def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | 
     """
     try:
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:  # the latter two: it holds other things than tensors
         raise CheckpointError(f"{source} does not fit {name}: {error}") from error
 
 

@@ -157,6 +157,8 @@ def _read_tfjs(path: Path) -> dict[str, np.ndarray]:
     tensors = {}
     try:
         for group in json.loads(path.read_text(encoding="utf-8"))["weightsManifest"]:
+            if stray := [name for name in group["paths"] if Path(name).name != name]:
+                raise ValueError(f"{stray[0]!r} is not a file beside it")
             raw = b"".join((path.parent / name).read_bytes() for name in group["paths"])
             offset = 0
             for entry in group["weights"]:

@@ -128,7 +128,9 @@ def _read_onnx(path: Path) -> dict[str, NDArray[np.generic]]:
     from onnx.numpy_helper import to_array
 
     try:
-        graph = onnx.load(str(path)).graph
+        graph = onnx.load(str(path), load_external_data=False).graph
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+            raise ValueError("it keeps weights in other files, which are not read")
         tensors = {tensor.name: to_array(tensor) for tensor in graph.initializer}
         for name in [name.removesuffix("_quantized") for name in tensors if name.endswith("_quantized")]:
             values = tensors[f"{name}_quantized"].astype(np.float32)
