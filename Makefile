@@ -2,8 +2,8 @@
 # make test    set up everything, and run the tests
 # make lint    format, lint, types and the import rule
 # make check   lint and test: what must pass before a commit
-# make -j2 weights DATA=fer2013.zip VOTES=ferplus_votes.csv
-#              train the shipped weights again, into runs/averaged: a thread for each of the two seeds; called again, it goes on
+# make weights DATA=fer2013.zip VOTES=ferplus_votes.csv
+#              train the shipped weights again, into runs/shipped/best; called again, it goes on
 # make teachers TEACHERS="faceres-5 sface-9" DATA=fer2013.zip VOTES=ferplus_votes.csv
 #              train a queue of teachers, each named by its configuration and its seed, and keep their answers in teachers/; called
 #              again, it goes on. On a GPU where there is one, -j4 four of them at a time; else PROCESSES=2 gives two cores to each
@@ -13,8 +13,7 @@ PYTHON ?= python3
 #   make test PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 
-SEEDS = 71 72
-THIRD_GENERATION = ccc62a2
+FOURTH_GENERATION = 3d30473
 
 TEACHERS = faceres-5 faceres-6 sface-9
 PROCESSES = 1
@@ -40,20 +39,19 @@ lint: .venv/ready
 
 check: lint test
 
-weights: runs/averaged/card.json
+weights: runs/shipped/best/model.onnx
 
-runs/averaged/card.json: $(SEEDS:%=runs/shipped-%/best/card.json)
-	.venv/bin/cmaen average $(^:%/card.json=--checkpoint %) --output $(@D) --data $(DATA)
-	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA)
-	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA)
+runs/shipped/best/model.onnx: runs/shipped/best/card.json
+	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA) --votes $(VOTES)
+	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA) --votes $(VOTES)
 
-runs/shipped-%/best/card.json: runs/third-generation/card.json .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) --votes $(VOTES) --seed $* \
-	    --output runs/shipped-$* $(if $(wildcard runs/shipped-$*/last.ckpt),--resume)
+runs/shipped/best/card.json: runs/fourth-generation/card.json .venv/ready
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) --votes $(VOTES) \
+	    --output runs/shipped $(if $(wildcard runs/shipped/last.ckpt),--resume)
 
-runs/third-generation/card.json:
+runs/fourth-generation/card.json:
 	mkdir -p $(@D)
-	git archive $(THIRD_GENERATION) src/cmaen/weights | tar x -m -C $(@D) --strip-components 3
+	git archive $(FOURTH_GENERATION) src/cmaen/weights | tar x -m -C $(@D) --strip-components 3
 
 teachers: $(TEACHERS:%=teachers/%.npz)
 

@@ -171,7 +171,9 @@ def _write(
         _write_openvino(plain, folder / OPENVINO, half=precision in ("fp16", "bf16"))
     else:
         exported = onnx.load(str(plain))
-        onnx.save(with_half_weights(exported) if precision == "fp16" else exported, str(folder / ONNX))
+        if precision in ("fp16", "int8"):
+            exported = with_half_weights(exported, matrices_alone=precision == "int8")
+        onnx.save(exported, str(folder / ONNX))
 
 
 class _Answers(nn.Module):
@@ -224,8 +226,14 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store the large float32 weights as float16, each behind a cast that ONNX Runtime folds away when it loads."""
+def with_half_weights(model: onnx.ModelProto, *, matrices_alone: bool = False) -> onnx.ModelProto:
+    """Store the large float32 weights as float16, each behind a cast that ONNX Runtime folds away when it loads.
+
+    Args:
+        model: Changed in place.
+        matrices_alone: Of linear layers; in a network of 8 bits the other large tensors are scales, which have to be
+            plain for its layers to be fused.
+    """
     graph = model.graph
     casts = []
     for tensor in graph.initializer:
@@ -233,6 +241,7 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         if (
             tensor.data_type != TensorProto.FLOAT
             or values.size < 64
+            or (matrices_alone and values.ndim != 2)
             or np.abs(values).max() >= np.finfo(np.float16).max
         ):
             continue
