@@ -13,7 +13,7 @@ from cmaen import EmotionPredictor, read_image
 from cmaen.images import is_image_name
 from cmaen.types import FER2013, PERCEIVED, hex_of
 
-APART = 0.6
+APART = 0.24
 """Seconds between two faces of one film."""
 SIDE, COLUMNS = 180, 4
 
