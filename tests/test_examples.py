@@ -57,7 +57,7 @@ def test_peers_are_asked_for_the_same_faces(
     monkeypatch.setitem(measure_peers.SYSTEMS, "fer", lambda faces: ["happy"] * len(faces))
     monkeypatch.setattr(sys, "argv", ["measure_peers.py", str(fer_tree), "--system", "fer", "--system", "cmaen"])
     measure_peers.main()
-    assert "fer: accuracy 14.3%, macro-F1 3.6% on 21 faces" in capsys.readouterr().out
+    assert "fer: accuracy 14.3%, macro-F1 3.6%, mean recall 0.143 on 21 faces" in capsys.readouterr().out
     assert measure_peers.named(np.eye(7)[[6, 4]]) == ["neutral", "sad"]
     with pytest.raises(SystemExit, match="no_such_peer is not installed"):
         measure_peers.folder("no_such_peer")

@@ -319,7 +319,8 @@ def test_a_frame_that_fails_costs_none_of_the_others(
     assert [frame.number for frame in seen] == [number for number in range(12) if number != 4]
     assert "frame 4 of" in caplog.text
     assert [frame.number for frame in seen if frame.error] == [1]
-    assert str(seen[1].error) == "RuntimeError: out of luck"
+    assert str(seen[1].error).startswith("DetectorError: the detector fails on a picture of ")
+    assert str(seen[1].error).endswith("RuntimeError: out of luck")
 
 
 def test_a_webcam_is_watched_and_its_video_kept(
