@@ -149,10 +149,7 @@ class EmotionPredictor:
         return cls(find_checkpoint(name, sha256=sha256, revision=revision), **options)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
-        """The same predictor under another label scheme; both share the networks.
-
-        Args:
-            scheme, contempt: See the predictor's own.
+        """The same predictor, with the same networks, under another ``scheme``; see the predictor's arguments.
 
         Raises:
             ConfigError: The checkpoint does not have the scheme.
