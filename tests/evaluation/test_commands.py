@@ -131,7 +131,7 @@ def test_every_result_names_its_checkpoint(
     measure(data=alone, checkpoint=checkpoint)
     assert f"checkpoint: tiny, {checkpoint}\n" in capsys.readouterr().out
     measure(data=alone)
-    assert "checkpoint: 0.5 × cmaen-m" in (said := capsys.readouterr().out)
+    assert "checkpoint: cmaen-m" in (said := capsys.readouterr().out)
     assert "comes with this package; --checkpoint names another" in said
 
 

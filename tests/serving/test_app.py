@@ -82,7 +82,7 @@ def test_parameters(client: TestClient, portrait: bytes) -> None:
     text = base64.b64encode(portrait).decode()
     (inside,) = client.post("/v1/predict?detect=true", json={"images": [text], "detect": False}).json()
     assert inside["faces"][0]["box"] == [0.0, 0.0, 322.0, 302.0]
-    for wrong in ("top_k=0", "top_k=8", "top_k=x", "detect=perhaps", "explain=2"):
+    for wrong in ("top_k=0", "top_k=9", "top_k=x", "detect=perhaps", "explain=2"):
         assert wrong.split("=")[0] in problem(client.post(f"/v1/predict?{wrong}", files=files(portrait)), 422)
 
 

@@ -289,7 +289,7 @@ def test_faces_that_wait_take_little_memory_and_are_limited(pipeline: FacePipeli
     crowd = replace(pipeline, detector=Crowd(50))
     located = crowd.locate(frame(0))
     side = pipeline.classifier.card.preprocess.side
-    assert {(crop.dtype, crop.shape) for crop in located.crops} == {(np.dtype(np.uint8), (side, side))}
+    assert all(crop.dtype == np.uint8 and crop.ndim == 2 and max(crop.shape) <= side for crop in located.crops)
     large = Frame(0, "", np.zeros((900, 900, 3), np.uint8))
     whole = replace(crowd, detector=lambda _: [FaceBox(0.0, 0.0, 900.0, 900.0)]).locate(large)
     assert sum(crop.nbytes for crop in whole.crops) <= side * side * 3

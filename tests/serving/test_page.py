@@ -34,7 +34,7 @@ def test_a_photo_with_one_click(open_page: Open) -> None:
     page = open_page()
     page.click("#try-example")
     outline = page.wait_for_selector(".outline")
-    assert outline.get_attribute("aria-label").startswith("Face 1: happy 9")
+    assert outline.get_attribute("aria-label").startswith(("Face 1: happy 9", "Face 1: happy 100"))
     assert page.locator(".bars li").count() == len(EMOTIONS)
     assert page.inner_text(".bars .most .name") == "happy"
     assert "happy" in page.inner_text("#announce")
@@ -72,7 +72,7 @@ def test_a_bad_file_costs_no_other(open_page: Open, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(cv2.imencode(".jpg", astronaut)[1].tobytes()[:2000])
     (tmp_path / "notes.png").write_text("no picture")
     covered = astronaut[:260, 90:350].copy()
-    covered[135:] = 90
+    covered[140:] = 30
     cv2.imwrite(str(tmp_path / "covered.png"), covered)
     names = ("broken.jpg", "wall.png", "notes.png", "covered.png")
     page = open_page()

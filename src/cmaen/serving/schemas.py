@@ -70,7 +70,7 @@ class Answer(BaseModel):
     confidence: float | None
     probabilities: dict[str, float] | None
     faces: list[Face]
-    top: list[tuple[str, float]] | None = Field(None, description="With top_k: emotion and confidence.")
+    top: list[tuple[str, float]] | None = Field(None, description="With top_k: emotion and probability.")
 
 
 class Embedding(BaseModel):
