@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cmaen.card import Card
     from cmaen.evaluation.assessment import Assessment, Headline
+    from cmaen.evaluation.metrics import Metrics
     from cmaen.evaluation.perceived import PerceivedAssessment
     from cmaen.evaluation.photographs import PhotographFigures
 
@@ -29,18 +30,22 @@ def show_checkpoint(card: Card, folder: Path, *, is_default: bool) -> None:
 def show_headline(title: str, headline: Headline) -> None:
     """The figures of a set of faces, by emotion and together."""
     metrics = headline.metrics
-    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
-    for emotion, figures in metrics.by_emotion.items():
-        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
-        table.add_row(emotion, *shares, str(figures.support))
     console = Console()
-    console.print(table)
+    console.print(_by_emotion(title, metrics))
     low, high = headline.accuracy_interval
     console.print(
         f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   "
         f"ECE {headline.calibration.ece_equal_mass:.4f}   {metrics.count} faces",
         highlight=False,
     )
+
+
+def _by_emotion(title: str, metrics: Metrics) -> Table:
+    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
+    for emotion, figures in metrics.by_emotion.items():
+        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
+        table.add_row(emotion, *shares, str(figures.support))
+    return table
 
 
 def show_calibration(assessment: Assessment) -> None:
@@ -63,12 +68,8 @@ def show_robustness(title: str, curves: dict[str, dict[str, list[float]]]) -> No
 
 def show_perceived(title: str, found: PerceivedAssessment) -> None:
     """How often the answer is what most annotators saw, and whether the shares are theirs."""
-    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
-    for emotion, figures in found.majority.by_emotion.items():
-        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
-        table.add_row(emotion, *shares, str(figures.support))
     console = Console()
-    console.print(table)
+    console.print(_by_emotion(title, found.majority))
     low, high = found.accuracy_interval
     console.print(
         f"FER+ majority {found.majority.accuracy:.2%} ({low:.1%} to {high:.1%}) of {found.majority.count} faces   "
