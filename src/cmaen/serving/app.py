@@ -19,7 +19,7 @@ from cmaen.card import read_card, shipped_checkpoint
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
-from cmaen.serving.problems import Problem, Room, add_handlers, json_response
+from cmaen.serving.problems import Answered, Problem, Room, add_handlers, json_response
 from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
 from cmaen.serving.schemas import (
     LONGEST_SCHEME,
@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def follow(websocket: WebSocket) -> None:
         await live(websocket)
 
+    app.add_middleware(Answered)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
