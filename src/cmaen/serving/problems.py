@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FINDINGS, _LONGEST_PART, _LONGEST_DETAIL = 3, 50, 1000
+_LONGEST_REASON = 123  # bytes, RFC 6455
 _CLIENT_IS_GONE = 499  # as nginx has it; nobody reads the response
 
 
@@ -181,7 +182,12 @@ class Answered:
                 await problem.response()(scope, receive, send)
             else:
                 with suppress(RuntimeError):  # it is closed already
-                    await send({"type": "websocket.close", "code": 1011, "reason": problem.detail})
+                    await send({"type": "websocket.close", "code": 1011, "reason": closing(problem.detail)})
+
+
+def closing(reason: str) -> str:
+    """A reason to close a WebSocket, as long as its frame can carry it."""
+    return reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
 
 
 def _route(scope: Scope) -> str:
