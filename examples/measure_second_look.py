@@ -3,8 +3,8 @@
 python examples/measure_second_look.py faces_color.zip
 
 The zip holds portraits, LFW's in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py reads it. Without a
-face are scenes, corners of portraits, portraits whose face is painted out, textures made by code, and mosaics of scenes,
-which are so large that they are searched in tiles.
+face are scenes, corners of portraits, portraits whose face is painted out, textures made by code, and mosaics of
+scenes, which are so large that they are searched in tiles.
 """
 
 import sys

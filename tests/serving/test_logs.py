@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from cmaen.serving.app import create_app
 from cmaen.serving.logs import Repeats, identify, log_config
 from cmaen.serving.service import Service
-from tests.serving.conftest import files, picture, serving
+from tests.serving.conftest import files, picture, serving, settings
 from tests.serving.test_app import problem
 
 
@@ -100,3 +102,15 @@ def test_names_in_the_log_steer_no_terminal(capsys: pytest.CaptureFixture[str]) 
     with configured():
         logging.getLogger("uvicorn.error").warning("a name: \x1b[31m")
     assert "\\x1b[31m" in capsys.readouterr().err
+
+
+def test_what_fails_before_the_routes_is_answered_alike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("of our own making")
+
+    monkeypatch.setattr("cmaen.serving.safety._stranger", fail)
+    with configured(), TestClient(create_app(settings()), raise_server_exceptions=False) as client:
+        told = problem(client.get("/healthz"), 500)
+    assert told.rpartition(" ")[2] in capsys.readouterr().err

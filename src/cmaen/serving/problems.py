@@ -147,6 +147,10 @@ def add_handlers(app: FastAPI) -> None:
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_IS_GONE)
 
+    async def unforeseen(request: Request, error: Exception) -> Response:  # of what stands before the routes
+        return _failure(request.scope, error).response()
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(Problem, refused)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(RequestValidationError, parameters)
@@ -173,16 +177,21 @@ class Answered:
         except Exception as error:
             if scope["type"] not in ("http", "websocket"):
                 raise
-            number = identify(error)
-            log.error("%s %s failed (%s)", scope.get("method", "WebSocket"), _route(scope), number, exc_info=error)
+            problem = _failure(scope, error)
             if begun:
                 raise
-            problem = Problem(500, f"the server failed on this request; its log says why under {number}")
             if scope["type"] == "http":
                 await problem.response()(scope, receive, send)
             else:
                 with suppress(RuntimeError):  # it is closed already
                     await send({"type": "websocket.close", "code": 1011, "reason": closing(problem.detail)})
+
+
+def _failure(scope: Scope, error: Exception) -> Problem:
+    """What the client is told of an unforeseen error, which is logged."""
+    number = identify(error)
+    log.error("%s %s failed (%s)", scope.get("method", "WebSocket"), _route(scope), number, exc_info=error)
+    return Problem(500, f"the server failed on this request; its log says why under {number}")
 
 
 def closing(reason: str) -> str:
