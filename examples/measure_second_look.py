@@ -66,7 +66,7 @@ def main(path):
     once, twice = build_detector(), build_detector()
     once.sure = None
     pictures = read(path)
-    every = len(pictures["lfw"]) // 300
+    every = max(1, len(pictures["lfw"]) // 300)
     portraits, scenes = pictures["lfw"][::every][:300], pictures["scenes"]
     enlarged = (cv2.resize(scene, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC) for scene in scenes[:300])
     print("pictures without a face: how many, and with a face that is found at once, and after looking again")
