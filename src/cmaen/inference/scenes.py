@@ -45,13 +45,10 @@ class Glance(NamedTuple):
         scale = min(1.0, SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-        rows, columns = (np.linspace(0, side - 1, _SAMPLES).round().astype(int) for side in (height, width))
-        sample = image[rows[:, None], columns]  # [64, 64, 3]
-        side = _SAMPLES // BLOCKS
-        blocks = sample.reshape(BLOCKS, side, BLOCKS, side, 3).mean(axis=(1, 3), dtype=np.float32)  # -> [16, 16, 3]
-        bins = sample.astype(np.int64) * _LEVELS // 256 @ (_LEVELS**2, _LEVELS, 1)  # [64, 64, 3] -> [64, 64]
-        counts = np.bincount(bins.ravel(), minlength=_LEVELS**3)
-        return cls(np.asarray(grey, np.uint8), scale, blocks, (counts / counts.sum()).astype(np.float32))
+        sample = cv2.resize(image, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_NEAREST)  # [64, 64, 3]
+        blocks = cv2.resize(sample.astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        counts = cv2.calcHist([sample], [0, 1, 2], None, [_LEVELS] * 3, [0, 256] * 3).ravel() / _SAMPLES**2
+        return cls(np.asarray(grey, np.uint8), scale, np.asarray(blocks, np.float32), np.asarray(counts, np.float32))
 
     def is_cut_from(self, before: Glance) -> bool:
         """Whether this picture begins another scene: it has other colours, and has them in other places.
