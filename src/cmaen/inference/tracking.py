@@ -54,6 +54,7 @@ class Track:
         face: Where it is now.
         seen: When it was last detected, in seconds.
         lost: Whether the flow has lost it, or the scene has changed, since; its place is then the last one known.
+        parted: Whether the scene has changed since.
         hidden: Whether the last search did not find it.
         probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first classified.
         updated: When they were last updated, in seconds.
@@ -65,6 +66,7 @@ class Track:
     face: FaceBox
     seen: float
     lost: bool = False
+    parted: bool = False
     hidden: bool = False
     probabilities: NDArray[np.float64] | None = None
     updated: float = -math.inf
@@ -119,8 +121,8 @@ class FaceTracker:
         going = [track for track in self._tracks if not track.lost]
         if before is None or self._cut:
             self._scenes.clear()
-            for track in going:
-                track.lost = True
+            for track in self._tracks:
+                track.lost = track.parted = True
         else:
             for track, moved in zip(going, _move([track.face for track in going], before, after), strict=True):
                 track.lost = moved is None
@@ -170,15 +172,13 @@ class FaceTracker:
             taken = {index: track for index, track in taken.items() if track.alike(looks[index]) >= CONTINUED}
         lost = [track for track in self._tracks if track not in taken.values()]
         left = [index for index in range(len(faces)) if index not in taken]
-        again = _pair(
-            lost, left, lambda track, index: _is_near(track.face, faces[index]) * track.alike(looks[index]), ALIKE
-        )
+        again = _pair(lost, left, lambda track, index: _resume(track, faces[index], looks[index]), CONTINUED)
         for track in again.values():
             track.probabilities = None  # what was answered before the thread was cut is not smoothed into what comes
         found = []
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
-            track.face, track.seen, track.lost = face, time, False
+            track.face, track.seen, track.lost, track.parted = face, time, False, False
             since = _LONGEST if slowly and index in taken else 0.0
             if index in looks and is_over(track.compared, time, since):
                 track.likeness, track.compared = looks[index], time
@@ -222,6 +222,12 @@ def overlap(first: FaceBox, second: FaceBox) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / (first.area + second.area - width * height)
+
+
+def _resume(track: Track, face: FaceBox, look: Likeness | None) -> float:
+    """How alike a lost face and one that is found are; 0 where that is too little for what has come between them."""
+    alike = track.alike(look) if _is_near(track.face, face) else 0.0
+    return alike if alike >= (ALIKE if track.parted else CONTINUED) else 0.0
 
 
 def _is_near(before: FaceBox, now: FaceBox) -> bool:
