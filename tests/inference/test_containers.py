@@ -167,7 +167,7 @@ class Shown:
     """A decoded picture with a time in units of 1/1000 s."""
 
     side_data: dict[str, bytes] = {}  # noqa: RUF012
-    width, height = 96, 64
+    width, height, rotation = 96, 64, 0
 
     def __init__(self, pts: int | None) -> None:
         self.pts = pts

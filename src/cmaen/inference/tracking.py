@@ -34,6 +34,8 @@ SLOWLY = 2.0
 """Seconds over which a change of scene is noticed that no two neighbouring frames show."""
 _REFRESH, _LONGEST = 0.5, 4.0
 """Seconds after which a look at a face is taken anew; while the scene changes slowly, the look of before counts."""
+_AGAIN = 0.4
+"""Seconds for which every frame is searched after the last face has gone."""
 _GRID = 5
 _MIN_INLIERS = 0.5
 _MIN_SIMILAR = 0.75
@@ -134,12 +136,13 @@ class FaceTracker:
     def is_due(self, time: float) -> bool:
         """Whether to search the frame that was followed last.
 
-        That is so when ``every`` seconds have passed, at a cut, when of the faces that were found none is left, and
-        when the picture has changed, for which it is searched once in ``every`` seconds at most.
+        That is so when ``every`` seconds have passed, at a cut, when of the faces that were just there none is left,
+        and when the picture has changed, for which it is searched once in ``every`` seconds at most.
         """
         if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
             return True
-        if self._found and not self._shown():
+        recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
+        if recent and not self._shown():
             return True
         return is_over(self._early_at, time, self.every) and self._last.differs_from(self._searched)
 
