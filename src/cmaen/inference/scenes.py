@@ -17,7 +17,7 @@ SIDE = 320
 BLOCKS = 16
 _SAMPLES = 64
 _LEVELS = 6
-_CUT_COLOURS, _CUT_BLOCKS = 0.2, 15.0
+CUT_COLOURS, CUT_BLOCKS = 0.2, 15.0
 """Of two films with people who talk and move, neighbouring frames stay below 0.09 and 6, and frames 0.2 s apart below
 0.16 and 21; of 450 pairs of unlike photographs all lie above 0.2 and 27."""
 _CHANGED_LEVELS, _CHANGED_SHARE = 32.0, 6 / BLOCKS**2
@@ -58,7 +58,7 @@ class Glance(NamedTuple):
         if self.grey.shape != before.grey.shape:
             return True
         colours = float(np.abs(self.colours - before.colours).sum()) / 2
-        return colours > _CUT_COLOURS and float(np.abs(self.blocks - before.blocks).mean()) > _CUT_BLOCKS
+        return colours > CUT_COLOURS and float(np.abs(self.blocks - before.blocks).mean()) > CUT_BLOCKS
 
     def differs_from(self, before: Glance) -> bool:
         """Whether so much of the picture has changed that a face may have come or gone."""

@@ -32,7 +32,7 @@ GAP = 0.4
 """Seconds between two frames beyond which the flow alone proves nothing."""
 SLOWLY = 2.0
 """Seconds over which a change of scene is noticed that no two neighbouring frames show."""
-_REFRESH, _LONGEST = 0.5, 4.0
+REFRESH, LONGEST = 0.5, 4.0
 """Seconds after which a look at a face is taken anew; while the scene changes slowly, the look of before counts."""
 _AGAIN = 0.4
 """Seconds for which every frame is searched after the last face has gone."""
@@ -168,7 +168,7 @@ class FaceTracker:
         asked = [
             index
             for index in range(len(faces))
-            if index not in taken or doubt or is_over(taken[index].compared, time, _REFRESH)
+            if index not in taken or doubt or is_over(taken[index].compared, time, REFRESH)
         ]
         looks = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
         if doubt:
@@ -182,7 +182,7 @@ class FaceTracker:
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
             track.face, track.seen, track.lost, track.parted = face, time, False, False
-            since = _LONGEST if slowly and index in taken else 0.0
+            since = LONGEST if slowly and index in taken else 0.0
             if index in looks and is_over(track.compared, time, since):
                 track.likeness, track.compared = looks[index], time
             found.append(track)
