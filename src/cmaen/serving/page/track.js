@@ -1,6 +1,6 @@
 /**
  * Who is who from frame to frame, and answers that do not flicker: the rules and numbers of scenes.py, likeness.py and
- * tracking.py, but for the optical flow, in place of which every frame is searched.
+ * tracking.py, but for the optical flow, in place of which every frame is searched and every face compared.
  */
 import { grey, rint, shrink, stretch } from './pixels.js';
 
@@ -159,7 +159,7 @@ export class Tracker {
    * @param {{box: number[]}[]} faces
    * @param {object} now What glanceAt gives of the frame.
    * @param {number} time In seconds.
-   * @param {(face: object) => object} lookAt What likenessOf gives of a face; asked where that is needed.
+   * @param {(face: object) => object} lookAt What likenessOf gives of a face; asked once at most.
    */
   follow(faces, now, time, lookAt) {
     const { rules } = this;
@@ -179,8 +179,7 @@ export class Tracker {
     const shown = this.#tracks.filter(({ lost }) => !lost);
     const taken = pair(shown, faces, (track, face) => overlap(track.face.box, face.box), rules.min_overlap);
     for (const [face, track] of [...taken]) {
-      const doubt = slowly || !steady || isOver(track.compared, time, rules.refresh);
-      if (doubt && likeness(track, face) < rules.continued) taken.delete(face);
+      if (likeness(track, face) < rules.continued) taken.delete(face);
     }
     const used = new Set(taken.values());
     const again = pair(
