@@ -7,7 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cmaen.card import read_card, shipped_checkpoint
 from cmaen.images import read_image
+from cmaen.inference.alignment import crop_face
+from cmaen.inference.detectors import build_detector
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.tracking import FaceTracker, Track, overlap
 from cmaen.types import FaceBox
@@ -229,6 +232,24 @@ def test_a_face_that_is_alike_is_known_again_where_it_may_have_gone(photo: np.nd
         tracker = FaceTracker()
         search(tracker, photo, [FACE], 0.0, people(0))
         assert search(tracker, noise, [place], 1.0, people(0)) == expected
+
+
+@pytest.mark.parametrize("rate", [1, 2, 5])
+def test_somebody_who_moves_keeps_the_number_at_a_few_frames_a_second(rate: float, photo: np.ndarray) -> None:
+    """The flow cannot follow such steps; the face is found in another place and at another angle each time."""
+    detector, spec = build_detector("yunet", threads=1), read_card(shipped_checkpoint()).crop
+    tracker, numbers = FaceTracker(), []
+    for number in range(12):
+        matrix = cv2.getRotationMatrix2D((224, 118), 9 * math.sin(2.1 * number), 1 + 0.12 * math.sin(1.3 * number))
+        matrix[:, 2] += 50 * math.sin(1.7 * number), 25 * math.cos(2.3 * number)
+        image = cv2.warpAffine(photo, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+        faces = detector(image)[:1]
+
+        def compare(faces: Sequence[FaceBox], image: np.ndarray = image) -> list[Likeness]:
+            return [Likeness.of(crop_face(image, face, spec)) for face in faces]
+
+        numbers.append(search(tracker, image, faces, number / rate, compare))
+    assert numbers == [[1]] * 12
 
 
 def test_two_who_change_places_at_a_cut_keep_their_numbers(photo: np.ndarray) -> None:
