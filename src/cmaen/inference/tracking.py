@@ -137,14 +137,15 @@ class FaceTracker:
         """Whether to search the frame that was followed last.
 
         That is so when ``every`` seconds have passed, at a cut, when of the faces that were just there none is left,
-        and when the picture has changed, for which it is searched once in ``every`` seconds at most.
+        and when the picture has changed beside them, for which it is searched once in ``every`` seconds at most.
         """
         if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
             return True
+        shown = [track.face for track in self._shown()]
         recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
-        if recent and not self._shown():
+        if recent and not shown:
             return True
-        return is_over(self._early_at, time, self.every) and self._last.differs_from(self._searched)
+        return is_over(self._early_at, time, self.every) and self._last.differs_from(self._searched, shown)
 
     def find(self, faces: Sequence[FaceBox], time: float, compare: Compare) -> list[Track]:
         """The tracks of the faces that a detector has found in the frame that was followed last, in their order.
