@@ -11,11 +11,31 @@ from pathlib import Path
 from cmaen.card import read_card, shipped_checkpoint, verified
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.files import replacing, write_text
+from cmaen.inference import likeness, pipeline, scenes, tracking
 from cmaen.inference.detectors.yunet import YuNet, packaged_model
 from cmaen.types import hex_of
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure, as that of ``cmaen serve``."""
+
+TRACKING = {
+    "search_every": tracking.SEARCH_EVERY,
+    "memory": tracking.MEMORY,
+    "min_overlap": tracking.MIN_OVERLAP,
+    "reach": tracking.REACH,
+    "growth": tracking.GROWTH,
+    "gap": tracking.GAP,
+    "slowly": tracking.SLOWLY,
+    "refresh": tracking.REFRESH,
+    "longest": tracking.LONGEST,
+    "alike": likeness.ALIKE,
+    "continued": likeness.CONTINUED,
+    "cut_colours": scenes.CUT_COLOURS,
+    "cut_blocks": scenes.CUT_BLOCKS,
+    "smoothing": pipeline.SMOOTHING,
+    "classify_every": pipeline.CLASSIFY_EVERY,
+}
+"""The numbers by which the page follows faces: those of the package."""
 
 _PAGE = Path(__file__).parent / "page"
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
@@ -83,6 +103,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         "version": importlib.metadata.version("cmaen"),
         "preprocess": asdict(card.preprocess),
         "crop": asdict(card.crop),
+        "tracking": TRACKING,
         "temperatures": {name: found.temperature for name, found in answered.items()},
         "sharpening": {name: found.sharpening for name, found in answered.items()},
     }
