@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cmaen.errors import ConfigError
+from cmaen.resources import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -33,3 +36,26 @@ def torch_device(name: str) -> torch.device:
     if device.index and device.index >= torch.cuda.device_count():
         raise ConfigError(f"there is no {name}: PyTorch finds {torch.cuda.device_count()} GPU(s), cuda:0 the first")
     return device
+
+
+@contextmanager
+def torch_threads(threads: int | None = None) -> Iterator[None]:
+    """Let PyTorch compute on so many threads in this block, and as before after it.
+
+    Their number belongs to the process, and sums round by it: who sets it and leaves it changes what is trained later.
+
+    Args:
+        threads: ``None`` for those that PyTorch has, or as many as the cores that may be used where they are fewer.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    wanted = threads or min(before, usable_cores())
+    if wanted == before:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
