@@ -271,14 +271,19 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         file.seek(0)
         raise _unidentified(file.read(HEAD), name) from error
     except (PILImage.DecompressionBombError, MemoryError) as error:
-        raise ImageTooLargeError(f"{name} is far too large: {error}") from error
+        raise ImageTooLargeError(f"{name} is far too large: {_said(error)}") from error
     except ImageError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
         unended = _read_unended(file, name, max_pixels)
         if unended is None:
-            raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+            raise TruncatedImageError(f"{name} is cut short or damaged: {_said(error)}") from error
         return unended
+
+
+def _said(error: Exception) -> str:
+    """What a library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(file: IO[bytes], name: str) -> PILImage.Image:
