@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ ray = pytest.importorskip("ray")
 
 from cmaen.card import shipped_checkpoint  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
+from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
 from cmaen.inference.cluster import RayPipeline, join_cluster  # noqa: E402
 from cmaen.inference.detectors import DetectorOptions  # noqa: E402
@@ -92,10 +92,8 @@ def same(one: Sequence[Result], other: Sequence[Result]) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_two_workers_give_what_one_process_gives_though_one_is_killed(faces: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*ray_remote_args")
-        results = clustered(FolderSource(faces), batch_size=2, workers=2)
-        found = [next(results)]
+    results = clustered(FolderSource(faces), batch_size=2, workers=2)
+    found = [next(results)]
     workers = [
         process
         for process in psutil.Process().children(recursive=True)
@@ -159,6 +157,24 @@ def test_nothing_is_left_to_do(faces: Path) -> None:
     assert list(clustered(source)) == []
 
 
+@pytest.mark.usefixtures("cluster")
+def test_the_first_answers_come_before_the_last_names(faces: Path) -> None:
+    source, asked = FolderSource(faces), []
+
+    def names() -> Iterator[str]:
+        for name in FolderSource(faces).names():
+            asked.append(name)
+            yield name
+
+    source.names = names  # type: ignore[method-assign]
+    with closing(clustered(source, batch_size=2, workers=1)) as results:
+        first = next(results)
+        assert 0 < len(asked) <= 2 * cluster_module._PARTS_AHEAD
+        rest = list(results)
+    assert len(asked) == 1 + len(rest) == 42
+    same([first, *rest], alone(FolderSource(faces)))
+
+
 @pytest.mark.parametrize("keep_images", [True, False])
 def test_a_folder_that_grows_mixes_up_no_names(
     keep_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,14 +183,15 @@ def test_a_folder_that_grows_mixes_up_no_names(
     for name in ("a.png", "below/c.png"):
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name)
 
-    def records(self: RayPipeline, names: Sequence[str]) -> Iterator[dict[str, object]]:
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
-        for name in names:
+    def answered(self: RayPipeline, parts: Iterator[list[tuple[int, str]]]) -> Iterator[tuple[object, object]]:
+        for part in parts:
+            Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
             face = FaceEmotion((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
-            yield Result(Frame(0, name), (face,)).as_record()
+            yield part, [Result(Frame(0, name), (face,)).as_record() for _, name in part]
 
-    monkeypatch.setattr(RayPipeline, "_records", records)
+    monkeypatch.setattr(RayPipeline, "_answered", answered)
     with closing(clustered(FolderSource(tmp_path), keep_images=keep_images)) as results:
         found = list(results)
     assert [Path(result.frame.name).name for result in found] == ["a.png", "c.png"]
+    assert [result.frame.index for result in found] == [0, 1]
     assert [result.frame.image is not None for result in found] == [keep_images] * 2

@@ -188,6 +188,10 @@ def inference(
             records = RecordSink(output, classes=classes, settings=settings, resume=resume)
             sinks.append(records)
             without = records.done
+        if annotated is not None:
+            pictures = sink_class("pictures")(annotated, root=None if directory is None else Path(directory))
+            stack.callback(pictures.close)
+            sinks.append(pictures)
         source: Source
         if images:
             source = ImageSource(images, max_pixels=max_pixels)
@@ -201,8 +205,6 @@ def inference(
             kind, where = ("camera", str(camera_index)) if video is None else ("video", video)
             source = open_source(kind, where, excerpt=Excerpt(every, start, end))
         stack.enter_context(closing(source))
-        if annotated is not None:
-            sinks.append(sink_class("pictures")(annotated, root=None if directory is None else Path(directory)))
         if timeline is not None:
             sinks.append(sink_class("timeline")(timeline))
         if real_time and display:
@@ -258,8 +260,10 @@ def crop(
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
     max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
     pipeline = _predictor(folder, threads=1, detector=detector, options=options).pipeline
-    crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
-    with closing(FolderSource(input_dir, max_pixels=max_pixels)) as source:
+    with ExitStack() as stack:
+        crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
+        stack.callback(crops.close)
+        source = stack.enter_context(closing(FolderSource(input_dir, max_pixels=max_pixels)))
         total = source.count() if sys.stderr.isatty() else None
         sinks = [crops, TableSink(only_errors=True)]
         summary = run(source, pipeline, sinks, progress=lambda results: progress(results, "images", total))

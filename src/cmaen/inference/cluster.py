@@ -1,22 +1,22 @@
-"""The same pipeline on many machines: Ray Data with one worker a core, the results those of one machine."""
+"""The same pipeline on many machines: Ray with one worker a core, the results those of one machine."""
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import os
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cv2
 import ray
-from ray.data import ActorPoolStrategy, DataContext
 
-from cmaen.errors import CmaenError
+from cmaen.errors import CmaenError, PredictionError, describe
 from cmaen.images import printable
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DetectorOptions, build_detector
@@ -27,7 +27,12 @@ from cmaen.inference.sources.images import FolderSource, read_frame
 from cmaen.resources import usable_cores
 from cmaen.types import Frame, Result
 
-_MOST_BLOCKS = 10_000
+_PARTS_AHEAD = 3
+"""For each worker: one that it answers, one that waits, and one whose answer does."""
+_RETRIES = 2
+"""Of a part of the images whose worker has died."""
+_Names = list[tuple[int, str]]
+"""Paths or addresses of images, with the numbers that these have among all."""
 
 
 class RayPipeline:
@@ -59,7 +64,7 @@ class RayPipeline:
     ) -> None:
         self.batch_size = batch_size
         self.workers = workers
-        self._of_worker = {
+        self._of_worker: dict[str, Any] = {
             "checkpoint": checkpoint.absolute(),
             "detector": detector,
             "options": options,
@@ -76,37 +81,70 @@ class RayPipeline:
         """
         if not isinstance(source, FolderSource | AddressSource):
             raise CmaenError("a cluster takes the images of a folder or of an address")
-        names = list(source.names())  # once: the folder may grow
-        frames: Iterator[Frame] = (
-            (pending() for pending in _Part(names))
-            if keep_images
-            else (Frame(index, printable(name)) for index, name in enumerate(names))
-        )
-        for frame, record in zip(frames, self._records(names), strict=True):
-            yield replace(Result.from_record(record), frame=frame)
+        for names, records in self._answered(_parts(source.names(), self.batch_size)):
+            pending = list(_Part([name for _, name in names])) if keep_images else []
+            for number, ((index, name), record) in enumerate(zip(names, records, strict=True)):
+                frame = pending[number]() if keep_images else Frame(index, printable(name))
+                yield replace(Result.from_record(record), frame=replace(frame, index=index))
 
-    def _records(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """One record for each image, in order."""
-        if not names:
-            return
+    def _answered(self, parts: Iterator[_Names]) -> Generator[tuple[_Names, list[dict[str, Any]]], None, None]:
+        """Parts of the images with their records, in order; never more of them at a time than keep the workers busy."""
+        waiting: deque[tuple[_Names, Any, Any]] = deque()
+        workers: list[Any] = []
+        try:
+            for number, part in enumerate(parts):
+                if not workers:
+                    most = self._workers()
+                if len(workers) < most:
+                    workers.append(self._started())
+                worker = workers[number % len(workers)]
+                waiting.append((part, worker, _asked(worker, part)))
+                if len(waiting) >= _PARTS_AHEAD * most:
+                    yield waiting[0][0], self._taken(*waiting.popleft())
+            while waiting:
+                yield waiting[0][0], self._taken(*waiting.popleft())
+        finally:
+            for worker in workers:
+                ray.kill(worker)
+
+    def _taken(self, part: _Names, worker: Any, answer: Any) -> list[dict[str, Any]]:
+        """The records of a part once they are there; where it kills each worker, its images are tried one by one.
+
+        Raises:
+            PredictionError: No worker can be started.
+        """
+        try:
+            return [json.loads(record) for record in ray.get(answer)]
+        except ray.exceptions.ActorDiedError as problem:
+            raise PredictionError(f"the workers cannot be started: {describe(problem)}") from problem
+        except ray.exceptions.RayError as problem:
+            if len(part) > 1:
+                return [record for one in part for record in self._taken([one], worker, _asked(worker, [one]))]
+            ((index, name),) = part
+            error = describe(PredictionError(f"the worker fails: {describe(problem)}"))
+            return [Result(Frame(index, printable(name)), error=error, scheme=self._of_worker["scheme"]).as_record()]
+
+    def _workers(self) -> int:
+        """How many processes there may be; the cluster is there from now on."""
         join_cluster()
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
-        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there is no bar
-        context = DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
-        workers = self.workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
-        workers = max(1, min(workers, len(names) // self.batch_size))
-        blocks = min(math.ceil(len(names) / self.batch_size), _MOST_BLOCKS)
-        done = ray.data.from_items([{"image": _absolute(name)} for name in names], override_num_blocks=blocks)
-        for row in done.map_batches(
-            _Worker,
-            batch_size=self.batch_size,
-            compute=ActorPoolStrategy(size=workers),
-            num_cpus=1,
-            fn_constructor_kwargs=self._of_worker,
-        ).iter_rows():
-            yield json.loads(row["record"])
+        return max(1, self.workers or int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+    def _started(self) -> Any:
+        """A worker; one that dies is started again, maybe elsewhere, and does what it had to do."""
+        worker = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
+        return worker.remote(**self._of_worker)
+
+
+def _asked(worker: Any, part: _Names) -> Any:
+    """The answer of a worker that is still to come."""
+    return worker.answer.remote([_absolute(name) for _, name in part])
+
+
+def _parts(names: Iterator[str], size: int) -> Iterator[_Names]:
+    """Names with their numbers, so many at a time."""
+    numbered = enumerate(names)
+    while part := list(islice(numbered, size)):
+        yield part
 
 
 def join_cluster() -> None:
@@ -142,9 +180,10 @@ class _Worker:
         classifier = FaceClassifier(checkpoint, threads=1, scheme=scheme, contempt=contempt)
         self._pipeline = FacePipeline(classifier, finder, workers=1, threshold=threshold)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))
-        return {"record": [json.dumps(result.as_record()) for result in results]}
+    def answer(self, names: Sequence[bytes]) -> list[str]:
+        """The records of some images, as JSON."""
+        results = self._pipeline.results(_Part(list(map(os.fsdecode, names))))
+        return [json.dumps(result.as_record()) for result in results]
 
 
 class _Part:
