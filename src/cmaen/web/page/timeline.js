@@ -2,9 +2,11 @@
 import { element, tint } from './dom.js';
 import { percent } from './words.js';
 
-const SECONDS = 60;
 const GAP = 1;
 const LANE = 30;
+
+/** What is shown and kept. */
+export const SECONDS = 60;
 
 /** The key of the face that leads. */
 export const LEADING = 'leading';

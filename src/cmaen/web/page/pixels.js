@@ -85,8 +85,8 @@ function halved({ width, height, channels, data }) {
 }
 
 /**
- * A smaller picture: each pixel is the average of the area that it covers (cv2.INTER_AREA).
- * @param {Pixels} pixels Whole numbers.
+ * A smaller picture: each pixel is the average of the area that it covers (cv2.INTER_AREA); whole numbers stay whole.
+ * @param {Pixels} pixels
  * @param {number} w
  * @param {number} h
  * @returns {Pixels}
@@ -94,10 +94,11 @@ function halved({ width, height, channels, data }) {
 export function shrink(pixels, w, h) {
   const { width, height, channels, data } = pixels;
   if (width === w && height === h) return pixels;
-  if (width === 2 * w && height === 2 * h) return halved(pixels);
+  const whole = data instanceof Uint8Array;
+  if (whole && width === 2 * w && height === 2 * h) return halved(pixels);
   const across = areaTable(width, w);
   const down = areaTable(height, h);
-  const out = new Uint8Array(w * h * channels);
+  const out = whole ? new Uint8Array(w * h * channels) : new Float32Array(w * h * channels);
   const line = new Float32Array(w * channels);
   const sum = new Float32Array(w * channels);
   for (let y = 0; y < h; y += 1) {
@@ -113,20 +114,21 @@ export function shrink(pixels, w, h) {
       }
       for (let i = 0; i < sum.length; i += 1) sum[i] += line[i] * down.share[j];
     }
-    for (let i = 0; i < sum.length; i += 1) out[y * sum.length + i] = rint(sum[i]);
+    for (let i = 0; i < sum.length; i += 1) out[y * sum.length + i] = whole ? rint(sum[i]) : sum[i];
   }
   return { width: w, height: h, channels, data: out };
 }
 
-/** Left neighbour and the share of the right one for every output pixel. */
-function linearTable(from, to) {
+/** Left neighbour and the share of the right one for every output pixel; as cv2.INTER_AREA enlarges, if that is asked. */
+function linearTable(from, to, asArea) {
   const left = new Int32Array(to);
   const share = new Float32Array(to);
   for (let at = 0; at < to; at += 1) {
     const place = (at + 0.5) * (from / to) - 0.5;
-    const low = Math.floor(place);
+    const low = Math.floor(asArea ? at * (from / to) : place);
+    const right = asArea ? Math.max(at + 1 - (low + 1) * (to / from), 0) % 1 : place - low;
     left[at] = Math.min(Math.max(low, 0), from - 1);
-    share[at] = low < 0 || low >= from - 1 ? 0 : place - low;
+    share[at] = low < 0 || low >= from - 1 ? 0 : right;
   }
   return { left, share };
 }
@@ -136,11 +138,12 @@ function linearTable(from, to) {
  * @param {Pixels} pixels
  * @param {number} w
  * @param {number} h
+ * @param {{asArea?: boolean}} how As cv2.INTER_AREA does it where a side does not become smaller.
  * @returns {Pixels}
  */
-export function stretch({ width, height, channels, data }, w, h) {
-  const across = linearTable(width, w);
-  const down = linearTable(height, h);
+export function stretch({ width, height, channels, data }, w, h, { asArea = false } = {}) {
+  const across = linearTable(width, w, asArea);
+  const down = linearTable(height, h, asArea);
   const out = new Float32Array(w * h * channels);
   for (let y = 0, to = 0; y < h; y += 1) {
     const top = down.left[y] * width;

@@ -1,22 +1,5 @@
 /** Results as files: the same records and columns as `cmaen inference --output`. */
 
-const COLUMNS = [
-  'path',
-  'frame',
-  'time',
-  'status',
-  'error',
-  'scheme',
-  'face',
-  'identity',
-  'x',
-  'y',
-  'width',
-  'height',
-  'predicted_emotion',
-  'confidence',
-];
-
 /** Offer a file to save. */
 export function download(blob, name) {
   const link = document.createElement('a');
@@ -41,29 +24,35 @@ export function asJson(records) {
 /**
  * Results as CSV: a row for each face, and one for a picture without any.
  * @param {object[]} records
- * @param {string[]} labels
+ * @param {{columns: string[], labels: string[]}} names The package's columns, and the labels of the answers.
  */
-export function asCsv(records, labels) {
-  const columns = [...COLUMNS, ...labels];
-  const lines = [columns.join(',')];
+export function asCsv(records, { columns, labels }) {
+  const all = [...columns, ...labels];
+  const lines = [all.map(quoted).join(',')];
   for (const record of records) {
-    const faces = record.faces.length ? record.faces : [null];
-    faces.forEach((face, index) => lines.push(row(record, face, index, labels).map(cell).join(',')));
+    for (const row of rows(record)) lines.push(all.map((column) => cell(row[column])).join(','));
   }
   return new Blob([`${lines.join('\n')}\n`], { type: 'text/csv' });
 }
 
-function row(record, face, index, labels) {
-  const whole = [record.path, record.frame, record.time, record.status, record.error, record.scheme];
-  if (!face) return [...whole, ...Array(COLUMNS.length - whole.length + labels.length).fill(null)];
-  const shares = labels.map((label) => face.probabilities[label]);
-  return [...whole, index + 1, face.identity, ...face.box, face.predicted_emotion, face.confidence, ...shares];
+/** The rows of a record, by column; what does not apply is left out. */
+function rows({ path, frame, time, status, error, scheme, faces }) {
+  const common = { path, frame, time, status, error, scheme };
+  if (!faces.length) return [common];
+  return faces.map(({ box: [x, y, width, height], identity, predicted_emotion, confidence, probabilities }, index) => ({
+    ...common,
+    ...{ face: index + 1, x, y, width, height, identity, predicted_emotion, confidence },
+    ...probabilities,
+  }));
 }
 
 /** A value as CSV has it; a text that a spreadsheet would take for a formula is disarmed. */
 function cell(value) {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number') return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return quoted(/^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value));
+}
+
+function quoted(text) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -16,9 +16,9 @@ import pytest
 
 from cmaen.errors import CmaenError
 from cmaen.inference.predictor import EmotionPredictor
-from cmaen.serving.static_site import UNSURE_BELOW, resizable, write_site
 from cmaen.types import EMOTIONS
-from tests.serving.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page
+from cmaen.web.site import resizable, write_site
+from tests.web.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page
 
 __all__ = ["camera", "chromium", "open_page"]  # fixtures
 
@@ -30,11 +30,6 @@ def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
         write_site(tmp_path, tmp_path)
     with pytest.raises(CmaenError, match="not the packaged one"):
         resizable(b"another model")
-
-
-def test_both_pages_are_unsure_alike() -> None:
-    app = pytest.importorskip("cmaen.serving.app")
-    assert app.UNSURE_BELOW == UNSURE_BELOW
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 /** The engine that needs no server: both networks run in this browser, in a worker. */
 import { forget, notice } from './dom.js';
 
-const LIVE_SIDE = 640;
-const IN_FLIGHT = 2;
-
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
 export function createEngine(config) {
   const worker = new Crew();
@@ -18,7 +15,7 @@ export function createEngine(config) {
     parallel: 1,
     loaded,
     predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect, scheme: engine.scheme }),
-    live: (listeners) => new LiveSession(listeners, worker, engine),
+    live: (listeners) => new LiveSession(listeners, worker, engine, config.live),
   };
   return engine;
 }
@@ -64,7 +61,8 @@ class LiveSession {
   #closed = false;
   #frame = 0;
 
-  constructor({ onAnswer, onProblem }, worker, engine) {
+  constructor({ onAnswer, onProblem }, worker, engine, limits) {
+    this.limits = limits;
     this.engine = engine;
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
@@ -79,7 +77,7 @@ class LiveSession {
 
   /** Whether another frame can be taken now. */
   get ready() {
-    return !this.#taking && this.#under < IN_FLIGHT && !this.#closed;
+    return !this.#taking && this.#under < this.limits.under_way && !this.#closed;
   }
 
   /** Look at what a video shows now. */
@@ -87,12 +85,13 @@ class LiveSession {
     this.#under += 1;
     this.#taking = true;
     try {
-      const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / LIVE_SIDE);
+      const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / this.limits.side);
       const bitmap = await createImageBitmap(video, scale === 1 ? {} : smaller(video, scale));
       this.#taking = false;
       const answer = await this.worker.ask('frame', { bitmap, time, scale, scheme: this.engine.scheme }, [bitmap]);
+      const frame = this.#frame;
       this.#frame += 1;
-      if (!this.#closed) this.onAnswer({ frame: this.#frame, dropped: 0, ...answer });
+      if (!this.#closed) this.onAnswer({ frame, dropped: 0, ...answer });
     } catch (error) {
       if (!this.#closed) this.onProblem(error.message);
     } finally {

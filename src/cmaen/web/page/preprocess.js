@@ -7,20 +7,19 @@
  */
 import { grey, rint, shrink, stretch, warp } from './pixels.js';
 
-const MAX_SIDE = 4096;
-
 /**
  * A face cut out: a square around the middle of its box, turned so that the eyes are level.
  * @param {Pixels} pixels RGB.
  * @param {Face} face
- * @param {{landmark_margin: number}} spec The crop's side over the longer side of the box.
+ * @param {{margin: number, landmark_margin: number, max_side: number}} spec The crop's side over the longer side of the
+ *     box, without landmarks and with them, and the most pixels that it may have.
  * @returns {Pixels}
  */
 export function cropFace(pixels, face, spec) {
-  const [[leftX, leftY], [rightX, rightY]] = face.landmarks;
-  const angle = Math.atan2(rightY - leftY, rightX - leftX);
-  const wanted = Math.max(face.width, face.height) * spec.landmark_margin;
-  const side = Math.min(Math.max(rint(wanted), 1), MAX_SIDE);
+  const [left, right] = face.landmarks;
+  const angle = left ? Math.atan2(right[1] - left[1], right[0] - left[0]) : 0;
+  const wanted = Math.max(face.width, face.height) * (left ? spec.landmark_margin : spec.margin);
+  const side = Math.min(Math.max(rint(wanted), 1), spec.max_side);
   const scale = side / Math.max(wanted, 1);
   const [cos, sin] = [Math.cos(angle) * scale, Math.sin(angle) * scale];
   const x = face.x + face.width / 2 - 0.5;
@@ -45,7 +44,7 @@ export function writeInput(crop, spec, out) {
   let pixels = spec.grey ? grey(crop) : crop;
   const small = spec.source_size;
   if (small !== null && Math.min(pixels.width, pixels.height) > small) pixels = shrink(pixels, small, small);
-  pixels = square(pixels, spec.image_size);
+  pixels = square({ ...pixels, data: Float32Array.from(pixels.data) }, spec.image_size); // rounded no more
   const area = spec.image_size ** 2;
   for (let channel = 0; channel < 3; channel += 1) {
     const scale = 1 / (255 * spec.std[channel]);

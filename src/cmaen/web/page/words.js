@@ -50,15 +50,14 @@ export function summary(result, unsureBelow) {
 
 /**
  * How often it is right, in one sentence; none where nothing was measured.
- * @param {string} scheme
  * @param {number | undefined} share Of faces.
+ * @param {{perceived: boolean}} how Whether that is what people see in a face.
  */
-export function agreement(scheme, share) {
+export function agreement(share, { perceived }) {
   if (!share) return '';
-  const whom =
-    scheme === 'perceived'
-      ? 'with most of the ten people who were asked about each photograph of FER2013'
-      : 'with the labels of the photographs of its data set';
+  const whom = perceived
+    ? 'with most of the ten people who were asked about each photograph of FER2013'
+    : 'with the labels of the photographs of its data set';
   return `It agrees ${whom} for ${Math.round(100 * share)} of 100.`;
 }
 

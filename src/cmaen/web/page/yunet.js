@@ -3,13 +3,10 @@
  *
  * @typedef {import('./pixels.js').Pixels} Pixels
  * @typedef {import('./preprocess.js').Face} Face
+ * @typedef {{strides: number[], least_side: number, max_side: number, min_score: number, overlap: number}} Rules The
+ *     numbers of the package, see the page's config.json.
  */
 import { rint, shrink } from './pixels.js';
-
-const STRIDES = [8, 16, 32];
-const LEAST_SIDE = 64;
-const MIN_SCORE = 0.7;
-const MAX_OVERLAP = 0.3;
 
 /** The picture with its longer side at most `most`: halved as often as possible, as the package does it. */
 function shrunk(pixels, most) {
@@ -33,9 +30,9 @@ function cut({ width, height, channels, data }, w, h) {
 }
 
 /** BGR planes with black to the right and below, up to whole multiples of the largest stride. */
-function planes({ width, height, data }) {
-  const w = Math.ceil(Math.max(width, LEAST_SIDE) / 32) * 32;
-  const h = Math.ceil(Math.max(height, LEAST_SIDE) / 32) * 32;
+function planes({ width, height, data }, { strides, least_side: least }) {
+  const largest = Math.max(...strides);
+  const [w, h] = [width, height].map((side) => Math.ceil(Math.max(side, least) / largest) * largest);
   const out = new Float32Array(3 * w * h);
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
@@ -50,13 +47,13 @@ function planes({ width, height, data }) {
 }
 
 /** What one stride of the network found, in pixels of its input. */
-function decode(outputs, stride, columns, rows, found) {
+function decode(outputs, stride, columns, rows, least, found) {
   const [cls, obj, box, kps] = ['cls', 'obj', 'bbox', 'kps'].map((name) => outputs[`${name}_${stride}`].data);
   const unit = (value) => Math.min(Math.max(value, 0), 1);
   for (let row = 0, at = 0; row < rows; row += 1) {
     for (let column = 0; column < columns; column += 1, at += 1) {
       const score = Math.sqrt(unit(cls[at]) * unit(obj[at]));
-      if (score <= MIN_SCORE) continue;
+      if (!(score > least)) continue; // nor what is not a number
       const width = Math.exp(box[4 * at + 2]) * stride;
       const height = Math.exp(box[4 * at + 3]) * stride;
       const x = (column + box[4 * at]) * stride - width / 2;
@@ -65,7 +62,7 @@ function decode(outputs, stride, columns, rows, found) {
         (kps[10 * at + 2 * point] + column) * stride,
         (kps[10 * at + 2 * point + 1] + row) * stride,
       ]);
-      found.push({ x, y, width, height, score, landmarks });
+      if ([x, y, width, height].every(Number.isFinite)) found.push({ x, y, width, height, score, landmarks });
     }
   }
 }
@@ -81,10 +78,10 @@ function overlap(first, second) {
 }
 
 /** The surest faces, without those that overlap a surer one. */
-function thinned(found) {
+function thinned(found, most) {
   const kept = [];
   for (const face of [...found].sort((one, other) => other.score - one.score)) {
-    if (kept.every((other) => overlap(face, other) <= MAX_OVERLAP)) kept.push(face);
+    if (kept.every((other) => overlap(face, other) <= most)) kept.push(face);
   }
   return kept;
 }
@@ -93,17 +90,18 @@ function thinned(found) {
  * The faces of a picture, the largest first.
  * @param {Pixels} pixels RGB.
  * @param {(planes: Float32Array, dims: number[]) => Promise<object>} run The network.
+ * @param {Rules} rules
  * @param {number} most Longer side, in pixels, of what is searched.
  * @returns {Promise<Face[]>}
  */
-export async function findFaces(pixels, run, most = 640) {
+export async function findFaces(pixels, run, rules, most = rules.max_side) {
   const small = shrunk(pixels, most);
-  const { w, h, out } = planes(small);
+  const { w, h, out } = planes(small, rules);
   const outputs = await run(out, [1, 3, h, w]);
   const found = [];
-  for (const stride of STRIDES) decode(outputs, stride, w / stride, h / stride, found);
+  for (const stride of rules.strides) decode(outputs, stride, w / stride, h / stride, rules.min_score, found);
   const [sx, sy] = [pixels.width / small.width, pixels.height / small.height];
-  return thinned(found)
+  return thinned(found, rules.overlap)
     .map((face) => ({
       x: face.x * sx,
       y: face.y * sy,
@@ -112,6 +110,6 @@ export async function findFaces(pixels, run, most = 640) {
       score: face.score,
       landmarks: face.landmarks.map(([x, y]) => [x * sx, y * sy]),
     }))
-    .filter((face) => face.width > 0 && face.height > 0)
+    .filter((face) => face.width > 0 && face.height > 0 && face.landmarks.flat().every(Number.isFinite))
     .sort((one, other) => other.width * other.height - one.width * one.height);
 }

@@ -14,7 +14,7 @@ import pytest
 from cmaen.images import read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
-from tests.serving.browsing import (
+from tests.web.browsing import (
     ASTRONAUT,
     AXE,
     LIVE_SECONDS,

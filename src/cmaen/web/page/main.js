@@ -9,7 +9,6 @@ import { asCsv, asJson, download } from './save.js';
 import { PhotoStage } from './stage.js';
 import { agreement, plain, summary } from './words.js';
 
-const BENCHMARK = 'fer2013';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const here = (name) => new URL(name, import.meta.url);
 
@@ -34,19 +33,20 @@ class Page {
     });
     byId('benchmark-choice').hidden = config.schemes.length < 2;
     byId('benchmark').addEventListener('change', (event) => this.answerAs(event.target.checked));
-    this.answerAs(config.scheme === BENCHMARK);
+    this.answerAs(config.scheme === config.benchmark);
     byId('stop').addEventListener('click', () => this.stopLive());
     byId('save-json').addEventListener('click', () => download(asJson(this.records), 'cmaen.json'));
-    byId('save-csv').addEventListener('click', () => download(asCsv(this.records, config.labels), 'cmaen.csv'));
+    byId('save-csv').addEventListener('click', () => download(asCsv(this.records, config), 'cmaen.csv'));
     byId('save-png').addEventListener('click', () => this.savePicture());
   }
 
-  /** Answer what people see, or what the labels of FER2013 would be; pictures that are shown are asked about again. */
+  /** Answer what people see, or what the labels of the data set would be; pictures that are shown are asked about again. */
   answerAs(benchmark) {
-    const other = this.config.schemes.find((scheme) => scheme !== BENCHMARK) ?? this.config.scheme;
-    this.engine.scheme = benchmark ? BENCHMARK : other;
+    const { schemes, scheme, benchmark: asLabelled, perceived, right } = this.config;
+    const chosen = benchmark ? asLabelled : (schemes.find((one) => one !== asLabelled) ?? scheme);
+    this.engine.scheme = chosen;
     byId('benchmark').checked = benchmark;
-    byId('right').textContent = agreement(this.engine.scheme, this.config.right[this.engine.scheme]);
+    byId('right').textContent = agreement(right[chosen], { perceived: chosen === perceived });
     this.photos.startOver();
   }
 

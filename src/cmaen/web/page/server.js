@@ -1,15 +1,13 @@
 /** The engine that asks the server: REST for pictures, a WebSocket for live frames. */
+import { tenths } from './answers.js';
 import { byId, forget, notice } from './dom.js';
 
 const ROOT = new URL('../', import.meta.url);
 const TRIES = 12;
 const LONGEST_WAIT = 30;
-const LIVE_SIDE = 640;
-const IN_FLIGHT = 2;
 const KEY = 'cmaen-key';
 const HINT = 'Whoever runs it can give you one. It is kept until you close this tab.';
 
-const tenths = (value) => Math.round(10 * value) / 10;
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
@@ -20,7 +18,7 @@ export function createEngine(config) {
     scheme: config.scheme,
     parallel: 3,
     predict: (blob, options = {}) => predict(blob, { ...options, scheme: engine.scheme }, config, key),
-    live: (listeners) => new LiveSession(listeners, key, engine),
+    live: (listeners) => new LiveSession(listeners, key, engine, config.live),
   };
   return engine;
 }
@@ -136,7 +134,8 @@ class LiveSession {
   #moments = new Map();
   #canvas = document.createElement('canvas');
 
-  constructor({ onAnswer, onProblem }, key, engine) {
+  constructor({ onAnswer, onProblem }, key, engine, limits) {
+    this.limits = limits;
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.key = key;
@@ -191,13 +190,13 @@ class LiveSession {
   get ready() {
     if (this.#socket && this.#scheme !== this.engine.scheme) this.#leave(); // for a socket of the other scheme
     if (!this.#socket && !this.#opening && performance.now() >= this.#again) this.#connect();
-    return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < IN_FLIGHT;
+    return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < this.limits.under_way;
   }
 
   /** Send what a video shows now. */
   send(video, time) {
     const { videoWidth: width, videoHeight: height } = video;
-    const scale = Math.min(1, LIVE_SIDE / Math.max(width, height));
+    const scale = Math.min(1, this.limits.side / Math.max(width, height));
     const canvas = this.#canvas;
     canvas.width = Math.max(1, Math.round(width * scale));
     canvas.height = Math.max(1, Math.round(height * scale));

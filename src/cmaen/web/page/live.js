@@ -1,10 +1,10 @@
 /** The camera, or a video as it plays: frames to an engine, outlines over the picture, the last minute below. */
+import { rounded } from './answers.js';
 import { announce, byId, element, notice } from './dom.js';
 import { drawFaces } from './draw.js';
-import { LEADING, Timeline } from './timeline.js';
+import { LEADING, SECONDS, Timeline } from './timeline.js';
 import { counted, plain, summary } from './words.js';
 
-const KEPT_SECONDS = 60;
 const PANEL_EVERY = 120; // milliseconds: nobody reads faster, and the cores have better to do
 
 export class LiveView {
@@ -143,8 +143,8 @@ export class LiveView {
   #keep({ frame, dropped: _, ...answer }) {
     const time = answer.time;
     if (this.#records.length && time < this.#records[this.#records.length - 1].time) this.#records = [];
-    this.#records.push({ path: this.name, frame, ...answer, time: Math.round(1000 * time) / 1000 });
-    while (time - this.#records[0].time > KEPT_SECONDS) this.#records.shift();
+    this.#records.push({ path: this.name, frame, ...answer, time: rounded(time, 4) });
+    while (time - this.#records[0].time > SECONDS) this.#records.shift();
   }
 
   #draw(time) {
