@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
 
 _T = TypeVar("_T")
+_D = TypeVar("_D", bound="ShrinkingDetector")
 _FAR, _LARGE = 10, 4
 """How many times larger than what is searched a picture must be to be searched in tiles, too: with faces, without."""
 _TILE = 4
@@ -89,6 +91,8 @@ class Found(NamedTuple):
 class ShrinkingDetector(ABC):
     """A :class:`Detector` that searches the picture made smaller; a subclass says how one is searched.
 
+    It can be pickled, for other processes: there it is built again, with the same arguments.
+
     Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
     landmarks of a face that is found so keep their order, and its crop is upright. A picture that is far larger than
     what is searched, where nothing is found or its faces would be lost, is looked at again in tiles.
@@ -100,11 +104,22 @@ class ShrinkingDetector(ABC):
             landmarks to turn a face by.
     """
 
+    def __new__(cls: type[_D], *arguments: Any, **options: Any) -> _D:
+        """Note what it is built with."""
+        detector = super().__new__(cls)
+        detector._built_with = partial(cls, *arguments, **options)
+        return detector
+
+    def __reduce__(self) -> tuple[Callable[[], ShrinkingDetector], tuple[()]]:
+        return self._built_with, ()
+
     def __init__(self, options: DetectorOptions, *, max_side: int, min_score: float, sure: float | None = None) -> None:
         self.max_side = max_side if options.max_side is None else options.max_side
         self.min_score = min_score if options.min_score is None else options.min_score
         self.min_face = options.min_face
         self.sure = sure
+
+    _built_with: Callable[[], ShrinkingDetector]
 
     @abstractmethod
     def search(self, image: Image) -> Found:
