@@ -9,7 +9,6 @@ const LIVE_SIDE = 320; // of what is searched for faces in a live frame
 const CLASSIFY_EVERY = 2; // frames, for each face
 const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
 const SESSION = { executionProviders: ['wasm'], ...QUIET };
-const MULTIPLIED_OUT = { ...SESSION, extra: { session: { disable_quant_qdq: '1' } } }; // as `onnx_session` does it
 const here = (name) => new URL(name, import.meta.url).href;
 
 let networks;
@@ -22,7 +21,7 @@ async function load() {
   ort.env.wasm.wasmPaths = { wasm: here('./ort-wasm-simd-threaded.wasm') };
   ort.env.logLevel = 'error';
   const config = await (await fetch(here('./config.json'))).json();
-  const detector = await ort.InferenceSession.create(here('./yunet.onnx'), MULTIPLIED_OUT);
+  const detector = await ort.InferenceSession.create(here('./yunet.onnx'), SESSION);
   const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
   networks = { ...config, detector, network };
   await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
