@@ -148,12 +148,13 @@ def test_large_pictures_are_shrunk_and_faces_come_back_at_their_size() -> None:
     assert Given(given((0, 0, 5, 5)))(np.zeros((60, 70, 3), np.uint8))[0].width == 5
 
 
+@pytest.mark.parametrize("quickly", [False, True])
 @pytest.mark.parametrize("shape", [(1500, 1001), (640, 700), (479, 640), (9, 5000), (1, 5000)])
-def test_a_picture_is_shrunk_as_a_whole(shape: tuple[int, int]) -> None:
+def test_a_picture_is_shrunk_as_a_whole(shape: tuple[int, int], quickly: bool) -> None:
     """What is bright stays where it was, to within a pixel, also where it is halved on the way."""
     picture = np.zeros((*shape, 3), np.uint8)
     picture[shape[0] // 4 :, shape[1] // 3 :] = 255
-    small = shrunk(picture, 640)
+    small = shrunk(picture, 640, quickly=quickly)
     assert max(small.shape[:2]) == min(640, max(shape))
     assert small.dtype == np.uint8
     scale = np.array(small.shape[:2]) / shape

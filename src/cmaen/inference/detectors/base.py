@@ -27,6 +27,10 @@ _TILE = 4
 """The side of a tile over that of what is searched."""
 _BETTER = 0.03
 """How much surer a detector must be of a face of the turned picture."""
+_CLOSER_FROM = 1.5
+"""How many times larger than what is searched a still picture must be to be looked at more closely."""
+_CLOSER_SCORE = 0.05
+"""How much surer a detector must be of a face there: four times as many places may be taken for one."""
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +98,14 @@ class ShrinkingDetector(ABC):
     It can be pickled, for other processes: there it is built again, with the same arguments.
 
     Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
-    landmarks of a face that is found so keep their order, and its crop is upright. A picture that is far larger than
+    landmarks of a face that is found so keep their order, and its crop is upright. A still picture is looked at more
+    closely, too, for its small faces; large ones are found in the first look alone. A picture that is far larger than
     what is searched, where nothing is found or its faces would be lost, is looked at again in tiles.
 
     Args:
         options: What the caller wants.
         max_side, min_score: What is taken where the options leave it open.
+        closer: The longer side in the second look; ``None`` for none, as where the options have a ``max_side``.
         sure: The score from which a face is upright for certain; ``None`` where the detector gives no such score, or no
             landmarks to turn a face by.
     """
@@ -113,10 +119,19 @@ class ShrinkingDetector(ABC):
     def __reduce__(self) -> tuple[Callable[[], ShrinkingDetector], tuple[()]]:
         return self._built_with, ()
 
-    def __init__(self, options: DetectorOptions, *, max_side: int, min_score: float, sure: float | None = None) -> None:
+    def __init__(
+        self,
+        options: DetectorOptions,
+        *,
+        max_side: int,
+        min_score: float,
+        closer: int | None = None,
+        sure: float | None = None,
+    ) -> None:
         self.max_side = max_side if options.max_side is None else options.max_side
         self.min_score = min_score if options.min_score is None else options.min_score
         self.min_face = options.min_face
+        self.closer = closer if options.max_side is None else None
         self.sure = sure
 
     _built_with: Callable[[], ShrinkingDetector]
@@ -127,12 +142,26 @@ class ShrinkingDetector(ABC):
 
     def __call__(self, image: Image) -> list[FaceBox]:
         """See :class:`Detector`."""
+        return self._found(image, self.closer)
+
+    def glance(self, image: Image) -> list[FaceBox]:
+        """The same of a frame of a video, which is soon followed by the next, without the second look.
+
+        Raises:
+            DetectorError: See :class:`Detector`.
+        """
+        return self._found(image, None)
+
+    def _found(self, image: Image, closer: int | None) -> list[FaceBox]:
         with guard(DetectorError, f"{type(self).__name__} fails on a picture of shape {image.shape}"):
             height, width = image.shape[:2]
             small = shrunk(image, self.max_side)
             faces = self._searched(small, width, height)
             if self.sure is not None and max((face.score for face in faces), default=0.0) < self.sure:
                 faces = merge(faces, self._turned(small, width, height, self.sure), better_by=_BETTER)
+            if closer is not None and max(width, height) >= self.max_side * _CLOSER_FROM:
+                more = self._searched(shrunk(image, closer, quickly=True), width, height)
+                faces = merge(faces, [face for face in more if face.score >= self.min_score + _CLOSER_SCORE])
             if max(width, height) > self.max_side * (_FAR if faces else _LARGE):
                 faces = self._with_tiles(image, faces)
         return sorted(
@@ -208,15 +237,24 @@ class Pool(Generic[_T]):
             self._free.append(one)
 
 
-def shrunk(image: Image, max_side: int) -> Image:
-    """The image with its longer side at most ``max_side``, to within a pixel of the result, and no side below one."""
+def shrunk(image: Image, max_side: int, *, quickly: bool = False) -> Image:
+    """The image with its longer side at most ``max_side``, to within a pixel of the result, and no side below one.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        max_side: In pixels.
+        quickly: After all halving, what is left is interpolated and not averaged, in a seventh of the time.
+    """
     while max(image.shape[:2]) >= 2 * max_side and min(image.shape[:2]) > 1:  # halving is much faster than the rest
         height, width = image.shape[0] // 2, image.shape[1] // 2
-        image = _averaged(image[: 2 * height, : 2 * width], width, height)
+        image = _resized(image[: 2 * height, : 2 * width], width, height, cv2.INTER_AREA)
     height, width = image.shape[:2]
     factor = max_side / max(height, width)
-    return image if factor >= 1 else _averaged(image, round(width * factor), round(height * factor))
+    if factor >= 1:
+        return image
+    by = cv2.INTER_LINEAR if quickly and factor > 1 / 2 else cv2.INTER_AREA
+    return _resized(image, round(width * factor), round(height * factor), by)
 
 
-def _averaged(image: Image, width: int, height: int) -> Image:
-    return np.asarray(cv2.resize(image, (max(1, width), max(1, height)), interpolation=cv2.INTER_AREA), np.uint8)
+def _resized(image: Image, width: int, height: int, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, (max(1, width), max(1, height)), interpolation=interpolation), np.uint8)

@@ -42,7 +42,7 @@ class YuNet(ShrinkingDetector):
     Args:
         model: Another ``face_detection_yunet_2023mar*.onnx``; ``None`` takes the one that is installed with this
             package.
-        options: Its own: pictures of 640 pixels, scores from 0.7 (``docs/figures.md``).
+        options: Its own: pictures of 640 pixels, and still ones of 1,280, too; scores from 0.7 (``docs/figures.md``).
         threads: Of the engine; ``None`` for all cores.
 
     Raises:
@@ -52,7 +52,7 @@ class YuNet(ShrinkingDetector):
     def __init__(
         self, model: Path | None = None, *, options: DetectorOptions = OWN, threads: int | None = None
     ) -> None:
-        super().__init__(options, max_side=640, min_score=0.7, sure=_SURE)
+        super().__init__(options, max_side=640, min_score=0.7, closer=1280, sure=_SURE)
         path = model or packaged_model()
         try:
             content = path.read_bytes()
