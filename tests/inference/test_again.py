@@ -73,6 +73,25 @@ def test_of_the_same_faces_the_surer_one_stays() -> None:
     assert merge([], [small, same]) == [same]
 
 
+PLACES = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 12), st.integers(1, 12))
+FACES = st.lists(st.builds(lambda place, score: FaceBox(*place, score), PLACES, st.sampled_from([0.7, 0.8, 0.9])))
+
+
+@given(FACES, FACES, st.sampled_from([0.0, 0.15]))
+def test_any_faces_are_merged(faces: list[FaceBox], more: list[FaceBox], better_by: float) -> None:
+    def are_same(one: FaceBox, other: FaceBox) -> bool:
+        across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+        down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+        return across > 0 and down > 0 and across * down > 0.6 * min(one.area, other.area)
+
+    expected = list(faces)
+    for face in sorted(more, key=lambda face: -face.score):
+        same = [other for other in expected if are_same(face, other)]
+        if all(face.score >= other.score + better_by for other in same):
+            expected = [other for other in expected if not are_same(face, other)] + [face]
+    assert merge(faces, more, better_by=better_by) == expected
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turned_portrait_is_answered_as_the_upright_one(quarters: int) -> None:
     predictor = EmotionPredictor(threads=1)

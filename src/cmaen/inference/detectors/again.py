@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.types import FaceBox
 
@@ -86,19 +90,26 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
         better_by: How much surer one of those must be to replace one of ``faces``.
     """
     kept = list(faces)
+    boxes, scores = _boxes(kept), np.array([face.score for face in kept])
     for face in sorted(more, key=lambda face: -face.score):
-        same = [other for other in kept if _shared(face, other) > _SAME]
-        if all(face.score >= other.score + better_by for other in same):
-            kept = [other for other in kept if other not in same]
-            kept.append(face)
+        box = _boxes([face])
+        same = _shared(box, boxes) > _SAME  # [kept]
+        if (face.score >= scores[same] + better_by).all():
+            kept = [*compress(kept, ~same), face]
+            boxes, scores = np.concatenate([boxes[~same], box]), np.append(scores[~same], face.score)
     return kept
 
 
-def _shared(one: FaceBox, other: FaceBox) -> float:
-    """How much of the smaller box lies in the other."""
-    across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    return max(0.0, across) * max(0.0, down) / min(one.area, other.area)
+def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
+    """x, y, width and height, [N, 4]."""
+    return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
+
+
+def _shared(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of the smaller box lies in the other, [1, 4] and [N, 4] -> [N]."""
+    sides = np.minimum(one[:, :2] + one[:, 2:], others[:, :2] + others[:, 2:]) - np.maximum(one[:, :2], others[:, :2])
+    smaller = np.minimum(one[:, 2:].prod(axis=1), others[:, 2:].prod(axis=1))
+    return np.asarray(np.clip(sides, 0, None).prod(axis=1) / smaller)
 
 
 def _mapped(face: FaceBox, move: Callable[[float, float], Point]) -> FaceBox:

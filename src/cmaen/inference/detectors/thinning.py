@@ -21,14 +21,14 @@ def thin_out(
         Their numbers [M], the surest first; of equals the one that came first.
     """
     order = np.argsort(-scores, kind="stable")[:most]
-    low, size = boxes[order, :2].astype(np.float64), boxes[order, 2:].astype(np.float64)
-    high, area = low + size, size.prod(axis=1)
-    left = np.arange(len(order))  # those that nothing surer lies over
-    kept = []
-    while len(left):
-        first, left = left[0], left[1:]
-        kept.append(order[first])
-        sides = np.minimum(high[first], high[left]) - np.maximum(low[first], low[left])  # [n, 2]
-        shared = np.clip(sides, 0, None).prod(axis=1)
-        left = left[shared <= overlap * (area[first] + area[left] - shared)]
-    return np.array(kept, np.intp)
+    left, top, width, height = boxes[order].astype(np.float64).T  # [n] each
+    right, bottom, area = left + width, top + height, width * height
+    free = np.ones(len(order), bool)  # those that nothing surer lies over
+    for one in range(len(order)):
+        if free[one]:
+            rest = slice(one + 1, None)
+            across = np.minimum(right[one], right[rest]) - np.maximum(left[one], left[rest])
+            down = np.minimum(bottom[one], bottom[rest]) - np.maximum(top[one], top[rest])
+            shared = np.maximum(across, 0) * np.maximum(down, 0)
+            free[rest] &= shared <= overlap * (area[one] + area[rest] - shared)
+    return order[free]
