@@ -194,6 +194,12 @@ def test_the_closer_look_must_be_a_little_surer(score: float, faces: int) -> Non
     assert len(Looking(score=score)(np.zeros((60, 120, 3), np.uint8))) == faces
 
 
+def test_what_the_first_look_finds_stays_as_it_is() -> None:
+    picture = cv2.resize(read_image(ASTRONAUT), (1500, 1300))
+    detector = build_detector(threads=1)
+    assert detector(picture) == detector.glance(picture)  # type: ignore[attr-defined]
+
+
 def test_small_faces_and_close_ups_of_a_photograph_are_found() -> None:
     astronaut = read_image(ASTRONAUT)
     photo = np.full((960, 1280, 3), 128, np.uint8)

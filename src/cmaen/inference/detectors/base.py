@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ class ShrinkingDetector(ABC):
 
     Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
     landmarks of a face that is found so keep their order, and its crop is upright. A still picture is looked at more
-    closely, too, for its small faces; large ones are found in the first look alone. A picture that is far larger than
+    closely, too, for the small faces that the first look misses. A picture that is far larger than
     what is searched, where nothing is found or its faces would be lost, is looked at again in tiles.
 
     Args:
@@ -161,7 +162,8 @@ class ShrinkingDetector(ABC):
                 faces = merge(faces, self._turned(small, width, height, self.sure), better_by=_BETTER)
             if closer is not None and max(width, height) >= self.max_side * _CLOSER_FROM:
                 more = self._searched(shrunk(image, closer, quickly=True), width, height)
-                faces = merge(faces, [face for face in more if face.score >= self.min_score + _CLOSER_SCORE])
+                sure = (face for face in more if face.score >= self.min_score + _CLOSER_SCORE)
+                faces = merge(faces, sure, better_by=math.inf)  # what is found already stays as it is
             if max(width, height) > self.max_side * (_FAR if faces else _LARGE):
                 faces = self._with_tiles(image, faces)
         return sorted(
