@@ -189,6 +189,21 @@ def test_a_still_picture_that_is_larger_by_half_is_looked_at_more_closely(width:
     assert bound.sides == [min(width, 80)]
 
 
+class Blank(Looking):
+    """Finds nothing."""
+
+    def search(self, image: np.ndarray) -> Found:
+        self.sides.append(max(image.shape[:2]))
+        return Found(np.empty((0, 4)), np.empty(0))
+
+
+@pytest.mark.parametrize(("width", "tiles"), [(300, 0), (512, 0), (513, 3)])
+def test_tiles_that_are_no_closer_than_the_closer_look_are_not_searched(width: int, tiles: int) -> None:
+    detector = Blank()
+    assert detector(np.zeros((60, width, 3), np.uint8)) == []
+    assert detector.sides == [64, 128, *[64] * tiles]
+
+
 @pytest.mark.parametrize(("score", "faces"), [(0.54, 1), (0.56, 2)])
 def test_the_closer_look_must_be_a_little_surer(score: float, faces: int) -> None:
     assert len(Looking(score=score)(np.zeros((60, 120, 3), np.uint8))) == faces

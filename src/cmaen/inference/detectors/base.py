@@ -100,13 +100,13 @@ class ShrinkingDetector(ABC):
 
     Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
     landmarks of a face that is found so keep their order, and its crop is upright. A still picture is looked at more
-    closely, too, for the small faces that the first look misses. A picture that is far larger than
-    what is searched, where nothing is found or its faces would be lost, is looked at again in tiles.
+    closely, too, for the small faces that the first look misses. A picture that is far larger than what is searched,
+    where nothing is found or its faces would be lost, is looked at again in tiles.
 
     Args:
         options: What the caller wants.
         max_side, min_score: What is taken where the options leave it open.
-        closer: The longer side in the second look; ``None`` for none, as where the options have a ``max_side``.
+        closer: The longer side in the closer look; ``None`` for none, as where the options have a ``max_side``.
         sure: The score from which a face is upright for certain; ``None`` where the detector gives no such score, or no
             landmarks to turn a face by.
     """
@@ -139,14 +139,14 @@ class ShrinkingDetector(ABC):
 
     @abstractmethod
     def search(self, image: Image) -> Found:
-        """RGB uint8 [h, w, 3], neither side above ``max_side`` -> the faces in it, in any order."""
+        """RGB uint8 [h, w, 3], neither side above ``max_side`` or ``closer`` -> the faces in it, in any order."""
 
     def __call__(self, image: Image) -> list[FaceBox]:
         """See :class:`Detector`."""
         return self._found(image, self.closer)
 
     def glance(self, image: Image) -> list[FaceBox]:
-        """The same of a frame of a video, which is soon followed by the next, without the second look.
+        """The same of a frame of a video, which is soon followed by the next: without the closer look.
 
         Raises:
             DetectorError: See :class:`Detector`.
@@ -160,11 +160,13 @@ class ShrinkingDetector(ABC):
             faces = self._searched(small, width, height)
             if self.sure is not None and max((face.score for face in faces), default=0.0) < self.sure:
                 faces = merge(faces, self._turned(small, width, height, self.sure), better_by=_BETTER)
+            far = self.max_side * (_FAR if faces else _LARGE)
             if closer is not None and max(width, height) >= self.max_side * _CLOSER_FROM:
                 more = self._searched(shrunk(image, closer, quickly=True), width, height)
-                sure = (face for face in more if face.score >= self.min_score + _CLOSER_SCORE)
-                faces = merge(faces, sure, better_by=math.inf)  # what is found already stays as it is
-            if max(width, height) > self.max_side * (_FAR if faces else _LARGE):
+                surer = [face for face in more if face.score >= self.min_score + _CLOSER_SCORE]
+                faces = merge(faces, surer, better_by=math.inf)  # what is found already stays as it is
+                far = max(far, closer * _TILE)  # below, that was as close as the tiles are
+            if max(width, height) > far:
                 faces = self._with_tiles(image, faces)
         return sorted(
             (face for face in faces if min(face.width, face.height) >= self.min_face), key=lambda face: -face.area
