@@ -54,7 +54,7 @@ class DetectorOptions:
 
     Attributes:
         max_side: The longer side, in pixels, to which larger pictures are shrunk before they are searched, from 32 up:
-            more finds smaller faces and takes longer. ``None`` for the detector's own.
+            more finds smaller faces and takes longer. Then there is no closer look. ``None`` for the detector's own.
         min_score: Faces that it is less sure of are dropped, 0 to 1. ``None`` for the detector's own.
         min_face: Faces whose shorter side is below are dropped, in pixels of the picture itself.
 
