@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -90,13 +89,14 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
         better_by: How much surer one of those must be to replace one of ``faces``.
     """
     kept = list(faces)
-    boxes, scores = _boxes(kept), np.array([face.score for face in kept])
+    boxes = _boxes(kept)
     for face in sorted(more, key=lambda face: -face.score):
-        box = _boxes([face])
-        same = _shared(box, boxes) > _SAME  # [kept]
-        if (face.score >= scores[same] + better_by).all():
-            kept = [*compress(kept, ~same), face]
-            boxes, scores = np.concatenate([boxes[~same], box]), np.append(scores[~same], face.score)
+        same = np.flatnonzero(_shared(face, boxes) > _SAME)
+        if all(face.score >= kept[place].score + better_by for place in same):
+            for place in reversed(same):
+                del kept[place]
+            kept.append(face)
+            boxes = np.concatenate([np.delete(boxes, same, axis=0), _boxes([face])])
     return kept
 
 
@@ -105,11 +105,12 @@ def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
     return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
 
 
-def _shared(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of the smaller box lies in the other, [1, 4] and [N, 4] -> [N]."""
-    sides = np.minimum(one[:, :2] + one[:, 2:], others[:, :2] + others[:, 2:]) - np.maximum(one[:, :2], others[:, :2])
-    smaller = np.minimum(one[:, 2:].prod(axis=1), others[:, 2:].prod(axis=1))
-    return np.asarray(np.clip(sides, 0, None).prod(axis=1) / smaller)
+def _shared(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of the smaller box lies in the other, for a face and each of the boxes [N, 4]: [N]."""
+    x, y, width, height = boxes.T
+    across = np.minimum(face.x + face.width, x + width) - np.maximum(face.x, x)
+    down = np.minimum(face.y + face.height, y + height) - np.maximum(face.y, y)
+    return np.asarray(np.maximum(across, 0) * np.maximum(down, 0) / np.minimum(face.area, width * height))
 
 
 def _mapped(face: FaceBox, move: Callable[[float, float], Point]) -> FaceBox:
