@@ -9,7 +9,6 @@ import time
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import psutil
 
 from cmaen import EmotionPredictor
@@ -49,7 +48,6 @@ def main(folder):
     predictor = EmotionPredictor()
     predictor.predict_single(paths[0])
     one = timed("image by image", (next(predictor.predict_each([path])) for path in paths))
-    cv2.setNumThreads(1)
     pipeline = EmotionPredictor(threads=1).pipeline
     many = [timed("as a folder", pipeline.results(ImageSource(paths))) for _ in range(3)]
     ray = timed("on Ray, its start included", on_ray(source))

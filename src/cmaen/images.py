@@ -23,8 +23,8 @@ import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PILImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from cmaen.conversion import advise_kind, advise_shape, advise_type, range_of
 from cmaen.deadline import GuardedFile, check_effort, time_limit
@@ -361,7 +361,8 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
         raise _too_large(name, width, height, max_pixels)
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
-        image = ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, at half the time of JPEG
+            image = ImageOps.exif_transpose(image)
     return flatten(image)
 
 

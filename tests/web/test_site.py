@@ -17,7 +17,7 @@ import pytest
 from cmaen.errors import CmaenError
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
-from cmaen.web.site import resizable, write_site
+from cmaen.web.site import write_site
 from tests.web.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page
 
 __all__ = ["camera", "chromium", "open_page"]  # fixtures
@@ -28,8 +28,6 @@ def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
         write_site(tmp_path, None)
     with pytest.raises(CmaenError, match=r"does not hold ort\.wasm\.bundle\.min\.mjs"):
         write_site(tmp_path, tmp_path)
-    with pytest.raises(CmaenError, match="not the packaged one"):
-        resizable(b"another model")
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,8 @@ def test_scenes_and_faces_are_compared_as_in_the_package() -> None:
         for other in range(len(seen)):
             gaps.append(abs(found["alike"][one][other] - looks[one].to(looks[other])))
             assert found["cuts"][one][other] == glances[one].is_cut_from(glances[other]), (one, other)
-    assert max(gaps) < 0.003
+
+    assert max(gaps) < 1e-4
 
 
 def track_in_the_package(

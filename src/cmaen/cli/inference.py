@@ -278,12 +278,8 @@ def _ray_pipeline(checkpoint: Path, **options: Any) -> Pipeline:
 
 def _predictor(checkpoint: Path, *, threads: int | None, **options: Any) -> EmotionPredictor:
     """Where many pictures keep all cores busy, each of them is fastest on one thread."""
-    import cv2
-
     from cmaen.inference.predictor import EmotionPredictor
 
-    if threads is not None:
-        cv2.setNumThreads(threads)  # of the whole process, which is the command's own
     return EmotionPredictor(checkpoint, threads=threads, **options)
 
 

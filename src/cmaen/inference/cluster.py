@@ -175,7 +175,7 @@ class _Worker:
         scheme: str | None,
         contempt: bool,
     ) -> None:
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(1)  # of this process: OpenCV knows nothing of those beside it
         finder = None if detector is None else build_detector(detector, options=options, threads=1)
         classifier = FaceClassifier(checkpoint, threads=1, scheme=scheme, contempt=contempt)
         self._pipeline = FacePipeline(classifier, finder, workers=1, threshold=threshold)

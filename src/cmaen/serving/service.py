@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def prepare_process() -> None:
     """What a process of the server sets for all of itself."""
-    cv2.setNumThreads(1)  # many pictures at the same time keep the cores busy
+    cv2.setNumThreads(1)  # many pictures at the same time keep the cores busy, and so may other replicas
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form, and the client is told
 

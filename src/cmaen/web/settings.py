@@ -10,7 +10,7 @@ from typing import Any
 from cmaen.card import Card
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, likeness, pipeline, scenes, tracking
-from cmaen.inference.detectors import yunet
+from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.sinks.records import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, hex_of
 
@@ -27,6 +27,21 @@ DETECTOR = {
     "max_side": yunet.MAX_SIDE,
     "min_score": yunet.MIN_SCORE,
     "overlap": yunet.OVERLAP,
+    "most": thinning.MOST,
+    "sure": yunet.SURE,
+    "better": base.BETTER,
+    "same": again.SAME,
+    "closer": yunet.CLOSER,
+    "closer_from": base.CLOSER_FROM,
+    "closer_score": base.CLOSER_SCORE,
+    "tiles": {
+        "far": base.FAR,
+        "large": base.LARGE,
+        "side": base.TILE,
+        "overlap": again.OVERLAP,
+        "most": again.MOST_TILES,
+        "at_border": again.AT_BORDER,
+    },
 }
 """The numbers by which a browser finds faces."""
 

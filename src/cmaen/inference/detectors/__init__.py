@@ -14,7 +14,7 @@ from cmaen.inference.detectors.yunet import YuNet
 DETECTORS: dict[str, Callable[[Path | None, DetectorOptions, int | None], Detector]] = {
     "centerface": lambda model, options, threads: CenterFace(model, options=options, threads=threads),
     "haar": lambda _, options, __: Haar(options=options),
-    "yunet": lambda model, options, _: YuNet(model, options=options),
+    "yunet": lambda model, options, threads: YuNet(model, options=options, threads=threads),
 }
 DEFAULT = "yunet"
 
@@ -26,7 +26,8 @@ def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threa
         name: One of :data:`DETECTORS`, with a model file where it needs one (``centerface:centerface.onnx``) or where
             it shall not be its own (``yunet:face_detection_yunet.onnx``).
         options: Sizes and scores; the detector's own where they are left open.
-        threads: Of a detector on ONNX Runtime, ``None`` for all cores; those on OpenCV take the process's threads.
+        threads: Of a detector on ONNX Runtime (``yunet``, ``centerface``), ``None`` for all cores; what OpenCV does,
+            like all of ``haar``, takes the process's threads.
 
     Raises:
         DetectorError: There is no such detector, its model file is missing or cannot be read, or it lacks an option.

@@ -134,7 +134,7 @@ function linearTable(from, to, asArea) {
 }
 
 /**
- * Another size between neighbouring pixels (cv2.INTER_LINEAR), in floating point.
+ * Another size between neighbouring pixels (cv2.INTER_LINEAR); whole numbers stay whole.
  * @param {Pixels} pixels
  * @param {number} w
  * @param {number} h
@@ -144,23 +144,41 @@ function linearTable(from, to, asArea) {
 export function stretch({ width, height, channels, data }, w, h, { asArea = false } = {}) {
   const across = linearTable(width, w, asArea);
   const down = linearTable(height, h, asArea);
-  const out = new Float32Array(w * h * channels);
+  const whole = data instanceof Uint8Array;
+  const out = whole ? new Uint8Array(w * h * channels) : new Float32Array(w * h * channels);
+  const between = whole ? fixedBetween : exactBetween;
   for (let y = 0, to = 0; y < h; y += 1) {
     const top = down.left[y] * width;
     const bottom = Math.min(down.left[y] + 1, height - 1) * width;
     for (let x = 0; x < w; x += 1) {
       const left = across.left[x];
       const right = Math.min(left + 1, width - 1);
-      for (let c = 0; c < channels; c += 1, to += 1) {
-        const a = data[(top + left) * channels + c];
-        const b = data[(bottom + left) * channels + c];
-        const upper = a + (data[(top + right) * channels + c] - a) * across.share[x];
-        const lower = b + (data[(bottom + right) * channels + c] - b) * across.share[x];
-        out[to] = upper + (lower - upper) * down.share[y];
+      for (let k = 0; k < channels; k += 1, to += 1) {
+        const a = data[(top + left) * channels + k];
+        const b = data[(top + right) * channels + k];
+        const c = data[(bottom + left) * channels + k];
+        const d = data[(bottom + right) * channels + k];
+        out[to] = between(a, b, c, d, across.share[x], down.share[y]);
       }
     }
   }
   return { width: w, height: h, channels, data: out };
+}
+
+/** A value between four others: the upper two, and the lower two. */
+function exactBetween(a, b, c, d, x, y) {
+  const upper = a + (b - a) * x;
+  const lower = c + (d - c) * x;
+  return upper + (lower - upper) * y;
+}
+
+/** The same of whole numbers, in the fixed point of OpenCV: shares in 1/2048. */
+function fixedBetween(a, b, c, d, x, y) {
+  const right = rint(2048 * x);
+  const below = rint(2048 * y);
+  const upper = a * (2048 - right) + b * right;
+  const lower = c * (2048 - right) + d * right;
+  return ((((2048 - below) * (upper >> 4)) >> 16) + ((below * (lower >> 4)) >> 16) + 2) >> 2;
 }
 
 /**

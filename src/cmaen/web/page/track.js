@@ -78,7 +78,7 @@ function distance(one, other) {
 
 function squared(crop, side) {
   if (Math.min(crop.width, crop.height) >= side) return shrink(crop, side, side).data;
-  return Uint8Array.from(stretch(crop, side, side, { asArea: true }).data, rint);
+  return stretch(crop, side, side, { asArea: true }).data;
 }
 
 /** The best correlation of the middle of one small face with a part of the other; 0 where one is of one grey. */

@@ -4,7 +4,7 @@ import * as ort from './ort.js';
 import { fromImageData } from './pixels.js';
 import { cropFace, softmax, writeInput } from './preprocess.js';
 import { glanceAt, isDue, likenessOf, Tracker, update } from './track.js';
-import { findFaces } from './yunet.js';
+import { findFaces, glimpseFaces } from './yunet.js';
 
 const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
 const SESSION = { executionProviders: ['wasm'], ...QUIET };
@@ -58,10 +58,6 @@ function detect(planes, dims) {
   return networks.searcher.run({ input: new ort.Tensor('float32', planes, dims) }, QUIET);
 }
 
-function search(pixels, most) {
-  return findFaces(pixels, detect, networks.detector, most);
-}
-
 /** A face and its probabilities as the package tells them. */
 function answer(scheme, face, shares, more = {}) {
   const { labels, sharpening } = networks;
@@ -84,7 +80,7 @@ const JOBS = {
     const pixels = await read(blob);
     const { width, height } = pixels;
     const whole = { x: 0, y: 0, width, height, landmarks: [] };
-    const faces = searching ? await search(pixels, networks.detector.max_side) : [whole];
+    const faces = searching ? await findFaces(pixels, detect, networks.detector) : [whole];
     const crops = searching ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
     const shares = await classify(scheme, crops);
     return resultOf(
@@ -97,7 +93,7 @@ const JOBS = {
   },
   frame: async ({ bitmap, time, scale, scheme }) => {
     const pixels = pixelsOf(bitmap);
-    const faces = await search(pixels, networks.live.searched);
+    const faces = await glimpseFaces(pixels, detect, networks.detector, networks.live.searched);
     const crops = new Map();
     const crop = (face) => {
       if (!crops.has(face)) crops.set(face, cropFace(pixels, face, networks.crop));

@@ -1,30 +1,36 @@
 /**
- * YuNet as OpenCV's FaceDetectorYN runs it: the picture made small, padded, searched; boxes decoded and thinned out.
+ * YuNet as the package runs it: the picture made small, padded, searched; boxes decoded and thinned out; and looked at
+ * again where that may find more.
  *
  * @typedef {import('./pixels.js').Pixels} Pixels
  * @typedef {import('./preprocess.js').Face} Face
- * @typedef {{strides: number[], least_side: number, max_side: number, min_score: number, overlap: number}} Rules The
- *     numbers of the package, see the page's config.json.
+ * @typedef {(planes: Float32Array, dims: number[]) => Promise<object>} Run The network.
+ * @typedef {object} Rules The numbers of the package, see `detector` in the page's config.json.
  */
-import { rint, shrink } from './pixels.js';
+import { cutTiles, merge, place, turn, turnBack } from './again.js';
+import { rint, shrink, stretch } from './pixels.js';
 
-/** The picture with its longer side at most `most`: halved as often as possible, as the package does it. */
-function shrunk(pixels, most) {
+/** The picture with its longer side at most `most`: halved as often as possible, then averaged, or interpolated. */
+function shrunk(pixels, most, { quickly = false } = {}) {
   let small = pixels;
   while (Math.max(small.width, small.height) >= 2 * most && Math.min(small.width, small.height) > 1) {
     const [width, height] = [small.width >> 1, small.height >> 1];
-    small = shrink(cut(small, 2 * width, 2 * height), width, height);
+    small = shrink(cut(small, { right: 2 * width, bottom: 2 * height }), width, height);
   }
   const factor = most / Math.max(small.width, small.height);
   if (factor >= 1) return small;
-  return shrink(small, Math.max(1, rint(small.width * factor)), Math.max(1, rint(small.height * factor)));
+  const [width, height] = [small.width, small.height].map((side) => Math.max(1, rint(side * factor)));
+  return quickly && factor > 1 / 2 ? stretch(small, width, height) : shrink(small, width, height);
 }
 
-function cut({ width, height, channels, data }, w, h) {
-  if (width === w && height === h) return { width, height, channels, data };
+/** A part of a picture. */
+function cut({ width, height, channels, data }, { left = 0, top = 0, right, bottom }) {
+  if (right - left === width && bottom - top === height) return { width, height, channels, data };
+  const [w, h] = [right - left, bottom - top];
   const out = new Uint8Array(w * h * channels);
   for (let y = 0; y < h; y += 1) {
-    out.set(data.subarray(y * width * channels, (y * width + w) * channels), y * w * channels);
+    const from = ((top + y) * width + left) * channels;
+    out.set(data.subarray(from, from + w * channels), y * w * channels);
   }
   return { width: w, height: h, channels, data: out };
 }
@@ -52,10 +58,10 @@ function decode(outputs, stride, columns, rows, least, found) {
   const unit = (value) => Math.min(Math.max(value, 0), 1);
   for (let row = 0, at = 0; row < rows; row += 1) {
     for (let column = 0; column < columns; column += 1, at += 1) {
-      const score = Math.sqrt(unit(cls[at]) * unit(obj[at]));
-      if (!(score > least)) continue; // nor what is not a number
-      const width = Math.exp(box[4 * at + 2]) * stride;
-      const height = Math.exp(box[4 * at + 3]) * stride;
+      const score = Math.fround(Math.sqrt(Math.fround(unit(cls[at]) * unit(obj[at]))));
+      if (!(score > Math.fround(least))) continue; // nor what is not a number
+      const width = Math.fround(Math.exp(box[4 * at + 2])) * stride;
+      const height = Math.fround(Math.exp(box[4 * at + 3])) * stride;
       const x = (column + box[4 * at]) * stride - width / 2;
       const y = (row + box[4 * at + 1]) * stride - height / 2;
       const landmarks = [0, 1, 2, 3, 4].map((point) => [
@@ -67,41 +73,33 @@ function decode(outputs, stride, columns, rows, least, found) {
   }
 }
 
-/** Intersection over union of two boxes in whole pixels, which OpenCV compares. */
-function overlap(first, second) {
+/** Whether two boxes lie over each other too far, in whole pixels, by intersection over union. */
+function overlaps(first, second, most) {
   const [ax, ay, aw, ah, bx, by, bw, bh] = [first, second].flatMap((face) =>
     [face.x, face.y, face.width, face.height].map(Math.trunc),
   );
   const width = Math.max(0, Math.min(ax + aw, bx + bw) - Math.max(ax, bx));
   const height = Math.max(0, Math.min(ay + ah, by + bh) - Math.max(ay, by));
-  return (width * height) / (aw * ah + bw * bh - width * height);
+  return width * height > most * (aw * ah + bw * bh - width * height);
 }
 
 /** The surest faces, without those that overlap a surer one. */
-function thinned(found, most) {
+function thinned(found, { overlap, most }) {
   const kept = [];
-  for (const face of [...found].sort((one, other) => other.score - one.score)) {
-    if (kept.every((other) => overlap(face, other) <= most)) kept.push(face);
+  for (const face of [...found].sort((one, other) => other.score - one.score).slice(0, most)) {
+    if (!kept.some((other) => overlaps(face, other, overlap))) kept.push(face);
   }
   return kept;
 }
 
-/**
- * The faces of a picture, the largest first.
- * @param {Pixels} pixels RGB.
- * @param {(planes: Float32Array, dims: number[]) => Promise<object>} run The network.
- * @param {Rules} rules
- * @param {number} most Longer side, in pixels, of what is searched.
- * @returns {Promise<Face[]>}
- */
-export async function findFaces(pixels, run, rules, most = rules.max_side) {
-  const small = shrunk(pixels, most);
+/** The faces that are found in a small picture, in the pixels of the large one of that size. */
+async function searched(small, width, height, run, rules) {
   const { w, h, out } = planes(small, rules);
   const outputs = await run(out, [1, 3, h, w]);
   const found = [];
   for (const stride of rules.strides) decode(outputs, stride, w / stride, h / stride, rules.min_score, found);
-  const [sx, sy] = [pixels.width / small.width, pixels.height / small.height];
-  return thinned(found, rules.overlap)
+  const [sx, sy] = [width / small.width, height / small.height];
+  return thinned(found, rules)
     .map((face) => ({
       x: face.x * sx,
       y: face.y * sy,
@@ -110,6 +108,70 @@ export async function findFaces(pixels, run, rules, most = rules.max_side) {
       score: face.score,
       landmarks: face.landmarks.map(([x, y]) => [x * sx, y * sy]),
     }))
-    .filter((face) => face.width > 0 && face.height > 0 && face.landmarks.flat().every(Number.isFinite))
-    .sort((one, other) => other.width * other.height - one.width * one.height);
+    .filter((face) => face.width > 0 && face.height > 0 && face.landmarks.flat().every(Number.isFinite));
+}
+
+/** The faces that are found, and for sure, where the picture is turned. */
+async function searchedTurned(small, width, height, run, rules) {
+  const found = [];
+  for (const quarters of [2, 1, 3]) {
+    const size = quarters === 2 ? [width, height] : [height, width];
+    const faces = await searched(turn(small, quarters), ...size, run, rules);
+    const sure = faces.filter((face) => face.score >= rules.sure);
+    found.push(...sure.map((face) => turnBack(face, quarters, width, height)));
+  }
+  return found;
+}
+
+/** The faces that are found in tiles of a picture. */
+async function searchedInTiles(pixels, run, rules) {
+  const { width, height } = pixels;
+  let found = [];
+  for (const tile of cutTiles(width, height, rules.tiles.side * rules.max_side, rules.tiles)) {
+    const part = cut(pixels, tile);
+    const inside = await searched(shrunk(part, rules.max_side), part.width, part.height, run, rules);
+    found = merge(found, place(inside, tile, width, height, rules.tiles), rules);
+  }
+  return found;
+}
+
+const byArea = (one, other) => other.width * other.height - one.width * one.height;
+
+/**
+ * The faces of a still picture, the largest first; it is looked at again as the package does it.
+ * @param {Pixels} pixels RGB.
+ * @param {Run} run
+ * @param {Rules} rules
+ * @returns {Promise<Face[]>}
+ */
+export async function findFaces(pixels, run, rules) {
+  const { width, height } = pixels;
+  const longer = Math.max(width, height);
+  const small = shrunk(pixels, rules.max_side);
+  let faces = await searched(small, width, height, run, rules);
+  if (!faces.some((face) => face.score >= rules.sure)) {
+    faces = merge(faces, await searchedTurned(small, width, height, run, rules), rules, rules.better);
+  }
+  let far = rules.max_side * (faces.length ? rules.tiles.far : rules.tiles.large);
+  if (longer >= rules.max_side * rules.closer_from) {
+    const more = await searched(shrunk(pixels, rules.closer, { quickly: true }), width, height, run, rules);
+    const surer = more.filter((face) => face.score >= rules.min_score + rules.closer_score);
+    faces = merge(faces, surer, rules, Infinity); // what is found already stays as it is
+    far = Math.max(far, rules.closer * rules.tiles.side);
+  }
+  if (longer > far) faces = merge(faces, await searchedInTiles(pixels, run, rules), rules);
+  return [...faces].sort(byArea);
+}
+
+/**
+ * The faces of a live frame, the largest first: one look, since the next frame comes soon.
+ * @param {Pixels} pixels RGB.
+ * @param {Run} run
+ * @param {Rules} rules
+ * @param {number} most Longer side, in pixels, of what is searched.
+ * @returns {Promise<Face[]>}
+ */
+export async function glimpseFaces(pixels, run, rules, most) {
+  const faces = await searched(shrunk(pixels, most), pixels.width, pixels.height, run, rules);
+  return faces.sort(byArea);
 }
