@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from cmaen.card import FILES
+from cmaen.checkpoints import FILES
 from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, onnx_session, probabilities
 from cmaen.errors import CheckpointError, ConfigError
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.card import shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.images import read_image
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import build_detector
@@ -18,7 +18,7 @@ PHOTO = read_image(EXAMPLES / "astronaut.png")
 
 @pytest.fixture(scope="module")
 def likeness_in() -> Callable[[np.ndarray], Likeness]:
-    classifier, detector = FaceClassifier(shipped_checkpoint(), threads=1), build_detector("yunet", threads=1)
+    classifier, detector = FaceClassifier(Checkpoint.open().folder, threads=1), build_detector("yunet", threads=1)
 
     def of(image: np.ndarray) -> Likeness:
         crops = [classifier.crop(image, detector(image)[0])]
@@ -44,7 +44,7 @@ def test_the_same_face_is_alike(change: str, likeness_in: Callable[[np.ndarray],
 
 
 def test_drawn_faces_and_the_astronaut_are_all_unlike(likeness_in: Callable[[np.ndarray], Likeness]) -> None:
-    classifier = FaceClassifier(shipped_checkpoint(), threads=1)
+    classifier = FaceClassifier(Checkpoint.open().folder, threads=1)
     rng = np.random.default_rng(0)
     drawn = [np.repeat(drawn_face(emotion, rng)[:, :, None], 3, axis=2) for emotion in range(7)]
     everybody = [likeness_in(PHOTO), *likenesses(drawn, classifier.features(classifier.inputs(drawn)))]

@@ -9,13 +9,13 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from cmaen.checkpoints import SHIPPED, Checkpoint, Where
 from cmaen.errors import CmaenError
 from cmaen.images import printable
 from cmaen.inference.classifier import FaceClassifier
@@ -36,7 +36,7 @@ class RayPipeline:
     the same paths; without it, this machine. The images of a worker that dies are given to another.
 
     Args:
-        checkpoint: Folder of a checkpoint with an ONNX file.
+        checkpoint: With an ONNX file, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
         batch_size: Images that a worker takes at a time.
         threshold: The confidence below which an answer is "uncertain".
@@ -46,7 +46,7 @@ class RayPipeline:
 
     def __init__(
         self,
-        checkpoint: Path,
+        checkpoint: Where = None,
         *,
         detector: str | None,
         options: DetectorOptions,
@@ -58,8 +58,9 @@ class RayPipeline:
     ) -> None:
         self.batch_size = batch_size
         self.workers = workers
+        opened = Checkpoint.open(checkpoint)
         self._of_worker = {
-            "checkpoint": checkpoint.absolute(),
+            "checkpoint": SHIPPED if opened.is_shipped else opened.folder.absolute(),  # a package may lie elsewhere
             "detector": detector,
             "options": options,
             "threshold": threshold,
@@ -116,7 +117,7 @@ class _Worker:
     def __init__(
         self,
         *,
-        checkpoint: Path,
+        checkpoint: Where,
         detector: str | None,
         options: DetectorOptions,
         threshold: float,
