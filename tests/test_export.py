@@ -119,7 +119,7 @@ def test_licence_and_history_travel_and_figures_of_a_file_go_with_it(
     model, card = load_checkpoint(checkpoint)
     history = [Epoch("a", 1, val_accuracy=0.5)]
     given, plain = replace(card, licence="for research"), Measured("fp32", {FER2013: Figures(0.5, 0.4)})
-    metrics = Metrics().measured("PublicTest", "torch", plain)
+    metrics = Metrics().add("PublicTest", "torch", plain)
     save_checkpoint(model, given, tmp_path / "given", history, metrics=metrics)
     monkeypatch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
     export(tmp_path / "given", tmp_path / "file", precision="int8", **faces)

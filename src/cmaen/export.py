@@ -140,7 +140,7 @@ def export(
             raise ExportError(f"not written, because it differs from PyTorch: {parity}; allowed: {allowed}")
         if validation is not None and precision == "int8":  # which alone is compared on all faces
             measured = score(validation, card, build_engine(engine, draft), precision=precision)
-            documents = replace(documents, metrics=metrics.measured(validation.title, engine, measured))
+            documents = replace(documents, metrics=metrics.add(validation.title, engine, measured))
         (draft / _PLAIN).unlink()
         write_documents(draft, documents, weights=FILES[engine], kept=there.card.sha256)
     return parity

@@ -49,7 +49,7 @@ def documents(number: int) -> Documents:
     return Documents(
         Card(f"{number}", {}, PreprocessSpec()),
         Provenance(seed=number),
-        Metrics().measured(f"split {number}", "torch", Measured("fp32", {FER2013: Figures(0.5)})),
+        Metrics().add(f"split {number}", "torch", Measured("fp32", {FER2013: Figures(0.5)})),
         tuple(Epoch("a", epoch) for epoch in range(1, number + 2)),
     )
 
@@ -64,7 +64,7 @@ def export(folder: Path) -> None:
     with Checkpoint.stage(folder) as draft:
         now = Checkpoint(folder).documents
         (draft / ONNX).write_text(f"{now.card.name} exported")
-        metrics = now.metrics.measured(f"split {now.card.name}", "onnx", Measured("int8", {FER2013: Figures(0.4)}))
+        metrics = now.metrics.add(f"split {now.card.name}", "onnx", Measured("int8", {FER2013: Figures(0.4)}))
         card = replace(now.card, precision={"onnx": "int8"})
         write_documents(draft, replace(now, card=card, metrics=metrics), weights=(ONNX,), kept=now.card.sha256)
 
@@ -75,7 +75,7 @@ def calibrate(folder: Path) -> None:
         lambda now: replace(
             now,
             card=now.card.with_temperature(FER2013, 2.0),
-            metrics=now.metrics.measured("temperature", "torch", Measured("fp32", {FER2013: Figures(0.3)})),
+            metrics=now.metrics.add("temperature", "torch", Measured("fp32", {FER2013: Figures(0.3)})),
         )
     )
 

@@ -88,11 +88,11 @@ def test_a_damaged_document_is_named_and_a_missing_one_costs_nothing_else(name: 
 
 def test_the_file_that_predicts_comes_first() -> None:
     whole = Measured("fp32", {FER2013: Figures(0.7), PERCEIVED: Figures(0.8)})
-    metrics = Metrics().measured("PublicTest", "torch", whole)
-    metrics = metrics.measured("PublicTest", "onnx", Measured("int8", {FER2013: Figures(0.71)}))
+    metrics = Metrics().add("PublicTest", "torch", whole)
+    metrics = metrics.add("PublicTest", "onnx", Measured("int8", {FER2013: Figures(0.71)}))
     assert metrics.accuracies([FER2013, PERCEIVED]) == {FER2013: 0.71, PERCEIVED: 0.8}
     assert metrics.accuracies([PERCEIVED]) == {PERCEIVED: 0.8}
-    assert metrics.without_engine("onnx") == Metrics().measured("PublicTest", "torch", whole)
+    assert metrics.without_engine("onnx") == Metrics().add("PublicTest", "torch", whole)
     assert not metrics.without_engine("onnx").without_engine("torch")
 
 

@@ -124,14 +124,14 @@ def _upgrade_metrics(values: Mapping[str, Any], card: Card) -> Metrics:
     metrics = Metrics()
     for key, figures in values.items():
         if key == "calibration":
-            metrics = metrics.calibrated(_upgrade_calibration(figures, card))
+            metrics = metrics.with_calibration(_upgrade_calibration(figures, card))
         elif "accuracy" in figures:
             of_file = _OF_FILE.fullmatch(key)
             split, engine, precision = of_file.groups() if of_file else (key, "torch", "fp32")
             first, *_ = card.schemes
             schemes = {first: figures} | ({PERCEIVED: figures[PERCEIVED]} if PERCEIVED in figures else {})
             measured = Measured(precision, {name: Figures.from_dict(part) for name, part in schemes.items()})
-            metrics = metrics.measured(split, engine, measured)
+            metrics = metrics.add(split, engine, measured)
     return metrics
 
 

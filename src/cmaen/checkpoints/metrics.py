@@ -166,11 +166,11 @@ class Metrics:
         """A plain dict, ready for JSON; what was not measured is left out."""
         return {key: value for key, value in asdict(self).items() if value}
 
-    def measured(self, split: str, engine: str, figures: Measured) -> Metrics:
+    def add(self, split: str, engine: str, figures: Measured) -> Metrics:
         """The same with the figures of an engine on a split, in place of older ones."""
         return self.merge(Metrics(splits={split: {engine: figures}}))
 
-    def calibrated(self, fits: Mapping[str, TemperatureFit]) -> Metrics:
+    def with_calibration(self, fits: Mapping[str, TemperatureFit]) -> Metrics:
         """The same with how temperatures were fitted, in place of all that was known of it."""
         return replace(self, calibration=dict(fits))
 

@@ -159,7 +159,7 @@ def fit_temperatures(
         card = documents.card
         for scheme, fit in found.items():
             card = card.with_temperature(scheme, fit.temperature, fit.confidence_temperature)
-        return replace(documents, card=card, metrics=documents.metrics.calibrated(found))
+        return replace(documents, card=card, metrics=documents.metrics.with_calibration(found))
 
     opened.amend(keep)
     return found

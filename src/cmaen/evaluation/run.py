@@ -58,7 +58,7 @@ def validate(checkpoint: Where, faces: FaceSet, *, device: str = "cpu") -> Measu
     faces.require(Split.VALIDATION, "validation")
     opened = Checkpoint.open(checkpoint)
     measured = score(faces, opened.card, build_engine("torch", opened, device=device))
-    opened.amend(lambda now: replace(now, metrics=now.metrics.measured(faces.title, "torch", measured)))
+    opened.amend(lambda now: replace(now, metrics=now.metrics.add(faces.title, "torch", measured)))
     return measured
 
 
