@@ -15,6 +15,7 @@ from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
 from cmaen.training.distillation import KeptAnswers, describe_teacher, identity_of, match_prior, teacher_answers
+from tests.conftest import change_card
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -53,7 +54,7 @@ def test_a_teacher_is_asked_once(
 def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
     teacher, cache = tmp_path / "teacher", tmp_path / "cache"
     shutil.copytree(checkpoint, teacher)
-    replace(Checkpoint.open(teacher).card, name='../a:b? "c"').write(teacher)
+    change_card(teacher, name='../a:b? "c"')
     faces = load_faces(fer_tree, Split.TRAIN)
     teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
     (cached,) = cache.iterdir()
