@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 
 from cmaen import EmotionPredictor
-from cmaen.card import shipped_checkpoint
 from cmaen.inference.cluster import RayPipeline
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
 from cmaen.inference.sources.images import FolderSource, ImageSource
@@ -32,7 +31,7 @@ def timed(name, results):
 
 def on_ray(source):
     """The results of two workers; one is killed when the first batches are there."""
-    pipeline = RayPipeline(shipped_checkpoint(), detector=DEFAULT, options=DetectorOptions(), workers=2)
+    pipeline = RayPipeline(detector=DEFAULT, options=DetectorOptions(), workers=2)
     results = pipeline.results(source)
     yield from islice(results, 2 * BATCH_SIZE)
     workers = [p for p in psutil.Process().children(recursive=True) if any("_Worker" in part for part in p.cmdline())]

@@ -12,7 +12,6 @@ from cmaen import EmotionPredictor, annotate
 from cmaen.engines import build_engine, probabilities
 from cmaen.images import read_image
 from cmaen.inference.alignment import crop_face
-from cmaen.inference.predictor import shipped_checkpoint
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import COLOURS, EMOTIONS, FER2013, FaceBox
 from tests.conftest import EXAMPLES
@@ -73,7 +72,10 @@ def two_coloured() -> tuple[np.ndarray, np.ndarray]:
 def test_the_answer_for_a_coloured_face_is_that_for_its_luma(tmp_path: Path) -> None:
     """Through the whole predictor; the expected answer is made without it."""
     grey, coloured = two_coloured()
-    engine, predictor = build_engine("onnx", shipped_checkpoint()), EmotionPredictor(detector="haar", scheme=FER2013)
+    engine, predictor = (
+        build_engine("onnx"),
+        EmotionPredictor(detector="haar", scheme=FER2013),
+    )
     spec, temperature = predictor.card.preprocess, predictor.card.schemes[FER2013].temperature
 
     def expected(crop: np.ndarray) -> np.ndarray:

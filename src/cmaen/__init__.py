@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cmaen.checkpoints import Checkpoint, list_models
     from cmaen.errors import CmaenError
+    from cmaen.evaluation.calibrate import calibrate
+    from cmaen.evaluation.evaluate import evaluate
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.predictor import EmotionPredictor
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CMAEN": "cmaen.models.cmaen",
+    "Checkpoint": "cmaen.checkpoints",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
     "EmotionPredictor": "cmaen.inference.predictor",
     "annotate": "cmaen.inference.annotate",
     "build_cmaen": "cmaen.models.build",
+    "calibrate": "cmaen.evaluation.calibrate",
+    "evaluate": "cmaen.evaluation.evaluate",
+    "list_models": "cmaen.checkpoints",
     "load_checkpoint": "cmaen.models.checkpoint",
     "read_image": "cmaen.images",
     "save_checkpoint": "cmaen.models.checkpoint",
@@ -40,11 +47,15 @@ __version__ = "0.1.0"
 __all__ = [
     "CMAEN",
     "EMOTIONS",
+    "Checkpoint",
     "CmaenError",
     "EmotionPredictor",
     "__version__",
     "annotate",
     "build_cmaen",
+    "calibrate",
+    "evaluate",
+    "list_models",
     "load_checkpoint",
     "read_image",
     "save_checkpoint",

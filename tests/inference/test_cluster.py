@@ -14,7 +14,7 @@ from PIL import Image
 
 ray = pytest.importorskip("ray")
 
-from cmaen.card import shipped_checkpoint  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
 from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
@@ -72,12 +72,12 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
-    pipeline = RayPipeline(shipped_checkpoint(), **{"detector": None, "options": DetectorOptions(), **options})
+    pipeline = RayPipeline(Checkpoint.open().folder, **{"detector": None, "options": DetectorOptions(), **options})
     return pipeline.results(source, keep_images=keep_images)
 
 
 def alone(source: Source) -> list[Result]:
-    return list(FacePipeline(FaceClassifier(shipped_checkpoint()), None).results(source))
+    return list(FacePipeline(FaceClassifier(Checkpoint.open().folder), None).results(source))
 
 
 def same(one: Sequence[Result], other: Sequence[Result]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.errors import ConfigError
 from cmaen.inference import tracking
 from cmaen.inference.sinks.records import COLUMNS
@@ -22,9 +22,10 @@ TERMS = ServerTerms(max_images=4, max_bytes=1000, explain=True, key_required=Tru
 
 
 def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
-    card = read_card(shipped_checkpoint())
-    alone = describe_page(card, accuracies=card.accuracies)
-    served = describe_page(card, accuracies=card.accuracies, server=TERMS)
+    shipped = Checkpoint.open()
+    card = shipped.card
+    alone = describe_page(card, accuracies=shipped.accuracies)
+    served = describe_page(card, accuracies=shipped.accuracies, server=TERMS)
     differing = {name for name in alone.keys() | served.keys() if alone.get(name) != served.get(name)}
     assert differing == {"mode", "max_images", "max_bytes", "explain", "key_required"}
     assert (alone["mode"], served["mode"]) == ("browser", "server")
@@ -33,18 +34,19 @@ def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
     assert (alone["scheme"], alone["benchmark"]) == (PERCEIVED, FER2013)
     assert alone["colours"] == {name: hex_of(name, EMOTIONS) for name in EMOTIONS}
     assert alone["preprocess"]["image_size"] == card.preprocess.image_size
+    assert 0.5 < alone["right"][PERCEIVED] < 1
     assert set(alone["temperatures"]) == set(alone["outputs"]) == set(alone["schemes"]) == set(card.schemes)
 
 
 def test_a_scheme_is_chosen_and_an_unknown_one_is_named() -> None:
-    card = read_card(shipped_checkpoint())
+    card = Checkpoint.open().card
     assert describe_page(card, scheme=FER2013)["scheme"] == FER2013
     with pytest.raises(ConfigError, match="nobody"):
         describe_page(card, scheme="nobody")
 
 
 def test_labels_of_ones_own_have_colours() -> None:
-    card = read_card(shipped_checkpoint())
+    card = Checkpoint.open().card
     own = replace(card, schemes={"own": replace(card.schemes[FER2013], labels=("calm", "happy"))})
     told = describe_page(own)
     assert (told["labels"], told["schemes"], told["outputs"]) == (("calm", "happy"), ["own"], {"own": "logits"})
@@ -66,7 +68,7 @@ def test_the_page_reads_nothing_that_it_is_not_told(mode: str) -> None:
     for script in scripts:
         for names in re.findall(r"\{([^{}]*)\} = (?:config|networks|this\.config);", script):
             read |= {name.partition(":")[0].strip() for name in names.split(",")}
-    card = read_card(shipped_checkpoint())
+    card = Checkpoint.open().card
     told = describe_page(card, server=TERMS if mode == "server" else None)
     assert len(read) > 8
     assert read - told.keys() == ({"json", "searcher", "network"} if mode == "browser" else {"json"})  # no settings

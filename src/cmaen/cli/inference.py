@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.cli.console import (
-    Checkpoint,
+    CheckpointName,
     Contempt,
     DetectorName,
     DetectorSide,
@@ -30,6 +30,7 @@ from cmaen.cli.console import (
 from cmaen.errors import CmaenError
 
 if TYPE_CHECKING:
+    from cmaen.checkpoints import Checkpoint
     from cmaen.inference.pipeline import Pipeline
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.run import Summary
@@ -88,7 +89,7 @@ def inference(
     scheme: SchemeName = None,
     contempt: Contempt = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run into OUTPUT that was stopped.")] = False,
-    checkpoint: Checkpoint = None,
+    checkpoint: CheckpointName = None,
     engine: Annotated[
         str, typer.Option(help="auto, onnx, openvino or torch; ray: ONNX Runtime in many processes, on many machines.")
     ] = "auto",
@@ -123,7 +124,7 @@ def inference(
     if resume and (directory is None or output is None):
         raise CmaenError("--resume is for a --directory with an --output")
 
-    from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.checkpoints import Checkpoint
     from cmaen.cli.results import TableSink
     from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
@@ -133,9 +134,9 @@ def inference(
     from cmaen.inference.sources import Excerpt, open_source
     from cmaen.inference.sources.images import FolderSource, ImageSource
 
-    folder = checkpoint or shipped_checkpoint()
+    opened = Checkpoint.open(checkpoint)
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
-    card = read_card(folder)
+    card = opened.card
     scheme = card.resolve_scheme(scheme)
     classes = card.answered(scheme, contempt).labels
     max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
@@ -143,7 +144,7 @@ def inference(
     pipeline: Pipeline
     if engine == "ray":
         pipeline = _ray_pipeline(
-            folder,
+            opened,
             detector=detector if detect else None,
             options=options,
             batch_size=batch_size,
@@ -153,7 +154,7 @@ def inference(
         )
     else:
         predictor = _predictor(
-            folder,
+            opened,
             threads=None if directory is None else 1,
             detector=detector if detect else "yunet",
             options=options if detect else None,
@@ -243,12 +244,12 @@ def crop(
     min_score: MinScore = None,
     min_face: MinFace = 0.0,
     max_megapixels: MaxMegapixels = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: CheckpointName = None,
     verbose: Verbose = False,
 ) -> None:
     """Find, align and cut out the faces of photographs as prediction does, to train on them."""
     log(verbose)
-    from cmaen.card import read_card, shipped_checkpoint
+    from cmaen.checkpoints import Checkpoint
     from cmaen.cli.results import TableSink
     from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
@@ -256,12 +257,12 @@ def crop(
     from cmaen.inference.sinks import sink_class
     from cmaen.inference.sources.images import FolderSource
 
-    folder = checkpoint or shipped_checkpoint()
+    opened = Checkpoint.open(checkpoint)
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
     max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
-    pipeline = _predictor(folder, threads=1, detector=detector, options=options).pipeline
+    pipeline = _predictor(opened, threads=1, detector=detector, options=options).pipeline
     with ExitStack() as stack:
-        crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
+        crops = sink_class("crops")(output_dir, root=input_dir, spec=opened.card.crop, every=every)
         stack.callback(crops.close)
         source = stack.enter_context(closing(FolderSource(input_dir, max_pixels=max_pixels)))
         total = source.count() if sys.stderr.isatty() else None
@@ -270,13 +271,13 @@ def crop(
     typer.echo(f"{_tallied(summary)}: {output_dir}")
 
 
-def _ray_pipeline(checkpoint: Path, **options: Any) -> Pipeline:
+def _ray_pipeline(checkpoint: Checkpoint, **options: Any) -> Pipeline:
     with extra("the engine ray", "scale"):
         from cmaen.inference.cluster import RayPipeline
     return RayPipeline(checkpoint, **options)
 
 
-def _predictor(checkpoint: Path, *, threads: int | None, **options: Any) -> EmotionPredictor:
+def _predictor(checkpoint: Checkpoint, *, threads: int | None, **options: Any) -> EmotionPredictor:
     """Where many pictures keep all cores busy, each of them is fastest on one thread."""
     from cmaen.inference.predictor import EmotionPredictor
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cmaen.cli.console import (
-    Checkpoint,
+    CheckpointName,
     DetectorName,
     DetectorSide,
     MinFace,
@@ -25,7 +25,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model; with ray: replicas.")] = 1,
-    checkpoint: Checkpoint = None,
+    checkpoint: CheckpointName = None,
     engine: Annotated[
         str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.")
     ] = "onnx",
@@ -68,6 +68,7 @@ def serve(
         from cmaen.serving.safety import LOOPBACK
         from cmaen.serving.service import build_predictor
         from cmaen.serving.settings import Limits, Settings
+    from cmaen.checkpoints import Checkpoint
     from cmaen.inference.detectors import DetectorOptions
     from cmaen.resources import usable_cores
 
@@ -83,8 +84,9 @@ def serve(
         rate=rate,
         live_sockets=live,
     )
+    opened = Checkpoint.open(checkpoint)
     settings = Settings(
-        checkpoint=checkpoint,
+        checkpoint=None if opened.is_shipped else opened.folder,  # fetched once, for all processes
         detector=detector,
         options=DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face),
         engine="onnx" if engine == "ray" else engine,

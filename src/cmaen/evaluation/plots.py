@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from cmaen.checkpoints import Epoch
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import (
     macro_precision_recall_curve,
@@ -20,7 +21,6 @@ from cmaen.evaluation.curves import (
     roc_curve,
 )
 from cmaen.evaluation.perceived import Shares
-from cmaen.history import Epoch
 from cmaen.types import EMOTIONS, hex_of
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'

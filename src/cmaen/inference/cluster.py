@@ -10,12 +10,12 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import cv2
 import ray
 
+from cmaen.checkpoints import SHIPPED, Checkpoint, Where
 from cmaen.errors import CmaenError, PredictionError, describe
 from cmaen.images import printable
 from cmaen.inference.classifier import FaceClassifier
@@ -42,7 +42,7 @@ class RayPipeline:
     the same paths; without it, this machine. The images of a worker that dies are given to another.
 
     Args:
-        checkpoint: Folder of a checkpoint with an ONNX file.
+        checkpoint: With an ONNX file, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
         batch_size: Images that a worker takes at a time.
         threshold: The confidence below which an answer is "uncertain".
@@ -52,7 +52,7 @@ class RayPipeline:
 
     def __init__(
         self,
-        checkpoint: Path,
+        checkpoint: Where = None,
         *,
         detector: str | None,
         options: DetectorOptions,
@@ -64,8 +64,9 @@ class RayPipeline:
     ) -> None:
         self.batch_size = batch_size
         self.workers = workers
+        opened = Checkpoint.open(checkpoint)
         self._of_worker: dict[str, Any] = {
-            "checkpoint": checkpoint.absolute(),
+            "checkpoint": SHIPPED if opened.is_shipped else opened.folder.absolute(),  # a package may lie elsewhere
             "detector": detector,
             "options": options,
             "threshold": threshold,
@@ -168,7 +169,7 @@ class _Worker:
     def __init__(
         self,
         *,
-        checkpoint: Path,
+        checkpoint: Where,
         detector: str | None,
         options: DetectorOptions,
         threshold: float,

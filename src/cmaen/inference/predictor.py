@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import shipped_checkpoint
+from cmaen.checkpoints import SHIPPED, Checkpoint, Where
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
-from cmaen.hub import SHIPPED, find_checkpoint
 from cmaen.images import MAX_PIXELS, Channels, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.alignment import read_boxes
@@ -40,7 +39,9 @@ class EmotionPredictor:
     """Recognises the emotions of the faces in images.
 
     Args:
-        checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
+        checkpoint: ``cmaen-m`` or ``None`` for the weights that come with the package; a folder; the https address of a
+            zip, with ``#sha256=…`` behind it; or a repository of Hugging Face. See
+            :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
             with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
         options: Of a detector that is named.
@@ -76,7 +77,7 @@ class EmotionPredictor:
 
     def __init__(
         self,
-        checkpoint: str | PathLike[str] | None = None,
+        checkpoint: Where = None,
         *,
         detector: str | Detector = DEFAULT,
         options: DetectorOptions | None = None,
@@ -111,9 +112,8 @@ class EmotionPredictor:
         self._channels, self._max_pixels = channels, max_pixels
         if isinstance(detector, str):
             detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
-        folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
         classifier = FaceClassifier(
-            folder, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt
+            checkpoint, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt
         )
         self.card, self.scheme, self.labels = classifier.card, classifier.scheme, classifier.labels
         pipeline = FacePipeline(classifier, detector, threshold=threshold)
@@ -135,7 +135,7 @@ class EmotionPredictor:
 
         Args:
             name: ``cmaen-m``, which comes with the package; a folder; the https address of a zip; or a repository of
-                Hugging Face. See :func:`cmaen.hub.find_checkpoint`.
+                Hugging Face. See :meth:`cmaen.checkpoints.Checkpoint.open`.
             sha256: Of the zip, in hex; an address must have it.
             revision: Of the repository.
             **options: Of the predictor, like ``engine`` and ``detector``.
@@ -146,7 +146,7 @@ class EmotionPredictor:
             OutputError: The cache cannot be written.
             DetectorError: The detector is unknown or cannot be loaded.
         """
-        return cls(find_checkpoint(name, sha256=sha256, revision=revision), **options)
+        return cls(Checkpoint.open(name, sha256=sha256, revision=revision), **options)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
         """The same predictor, with the same networks, under another ``scheme``; see the predictor's arguments.

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
-from cmaen.card import Card, read_card, shipped_checkpoint
+from cmaen.checkpoints import Card, Checkpoint
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
@@ -277,7 +277,7 @@ class _Known(NamedTuple):
         scheme: Of answers to requests that name none.
         labels: Of the answers under each scheme, without contempt.
         most: Labels of any answer.
-        accuracies: See :attr:`Card.accuracies`.
+        accuracies: See :attr:`Checkpoint.accuracies`.
     """
 
     card: Card | None
@@ -290,10 +290,11 @@ class _Known(NamedTuple):
 def _known(settings: Settings) -> _Known:
     """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
-        card = read_card(settings.checkpoint or shipped_checkpoint())
+        checkpoint = Checkpoint.open(settings.checkpoint)
+        card, accuracies = checkpoint.card, checkpoint.accuracies
         scheme = card.resolve_scheme(settings.scheme)
     except (CheckpointError, ConfigError):
         return _Known(None, FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}
     most = max(len(whole.labels) for whole in card.schemes.values())
-    return _Known(card, scheme, labels, most, card.accuracies)
+    return _Known(card, scheme, labels, most, accuracies)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.card import SAFETENSORS, folder_of, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.errors import CheckpointError, ConfigError, ImageError, MissingExtraError, NoFaceError
 from cmaen.images import count_pixels, read_image
 from cmaen.inference.predictor import EmotionPredictor
@@ -63,7 +63,7 @@ def explains(settings: Settings | None = None) -> bool:
     """Whether what explanations need is installed, and is in the checkpoint of the settings."""
     installed = all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
     checkpoint = settings.checkpoint if settings is not None else None
-    return installed and (folder_of(checkpoint or shipped_checkpoint()) / SAFETENSORS).is_file()
+    return installed and Checkpoint.open(checkpoint).has("torch")
 
 
 class Service:

@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from cmaen.checkpoints import Where
 from cmaen.errors import ConfigError
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
 
@@ -102,7 +102,7 @@ class Settings:
     """A server.
 
     Attributes:
-        checkpoint: Folder of a checkpoint; ``None`` for the shipped weights.
+        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`; ``None`` for the shipped weights.
         detector, options, engine: See :class:`~cmaen.inference.predictor.EmotionPredictor`.
         scheme: Label scheme of requests that name none; ``None``: ``perceived`` where the checkpoint has it.
         cores: That one process of the server uses; ``None`` for all.
@@ -118,7 +118,7 @@ class Settings:
         ConfigError: The key is empty, or something here could never be equal to what a client sends.
     """
 
-    checkpoint: Path | None = None
+    checkpoint: Where = None
     detector: str = DEFAULT
     options: DetectorOptions = field(default_factory=DetectorOptions)
     engine: str = "onnx"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cmaen.card import Card
+from cmaen.checkpoints import Card
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, likeness, pipeline, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from cmaen.card import read_card, shipped_checkpoint, verified
+from cmaen.checkpoints import Checkpoint
 from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
 from cmaen.inference.detectors.yunet import YuNet, packaged_model, resizable
@@ -48,16 +48,15 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         CheckpointError: The shipped weights are damaged.
         OutputError: The folder cannot be written.
     """
-    checkpoint = shipped_checkpoint()
-    card = read_card(checkpoint)
+    checkpoint = Checkpoint.open()
     copies = {f"page/{name}": PAGE / name for name in read_page()}
     index = copies.pop("page/index.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    copies["page/model.onnx"] = verified(checkpoint, "onnx")
+    copies["page/model.onnx"] = checkpoint.weights("onnx")
     copies |= {f"page/{name}": path for name, path in _runtime_files(runtime).items()}
     YuNet()  # says so if its model is not the right one
     detector = resizable(packaged_model().read_bytes())
-    config = describe_page(card, accuracies=card.accuracies)
+    config = describe_page(checkpoint.card, accuracies=checkpoint.accuracies)
     for name, source in copies.items():
         with replacing(output / name) as temporary:
             shutil.copyfile(source, temporary)
