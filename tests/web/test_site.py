@@ -65,8 +65,9 @@ def test_the_browser_answers_as_the_package(open_page: Open, site: str, capsys: 
     astronaut = cv2.imread(str(ASTRONAUT))
     turned = cv2.warpAffine(astronaut, cv2.getRotationMatrix2D((256.0, 256.0), 25, 1), (512, 480))
     large = cv2.resize(astronaut, (1700, 1500))
+    upside_down = cv2.rotate(astronaut, cv2.ROTATE_180)
     two = np.hstack([astronaut, cv2.resize(astronaut, (300, 512))])
-    photos = [cv2.imencode(".jpg", image)[1].tobytes() for image in (astronaut, turned, large, two)]
+    photos = [cv2.imencode(".jpg", image)[1].tobytes() for image in (astronaut, turned, large, two, upside_down)]
     crops = [cv2.imencode(".png", astronaut[50:180, 160:290])[1].tobytes()]
     crops.append(cv2.imencode(".png", cv2.resize(astronaut[50:180, 160:290], (40, 44)))[1].tobytes())
     page = open_page(site)
