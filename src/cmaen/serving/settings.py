@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from cmaen.checkpoints import Where
 from cmaen.errors import ConfigError
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
 
@@ -118,7 +118,7 @@ class Settings:
         ConfigError: The key is empty, or something here could never be equal to what a client sends.
     """
 
-    checkpoint: Where = None
+    checkpoint: str | Path | None = None
     detector: str = DEFAULT
     options: DetectorOptions = field(default_factory=DetectorOptions)
     engine: str = "onnx"
