@@ -25,8 +25,8 @@ from cmaen.evaluation.run import logits_of, score
 from cmaen.files import sha256
 from cmaen.folders import changing
 from cmaen.history import read_history
+from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.quantisation import quantise
 

@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 
 pytest.importorskip("lightning")
 
-from cmaen.config import Config, ModelConfig, changed, load_config, read_variants
 from cmaen.errors import ConfigError
 from cmaen.training import ablation, precision
 from cmaen.training.ablation import FULL, VARIANTS, Outcome, ablate, as_json, budget_of, chosen, markdown, variant_of
+from cmaen.training.config import Config, changed, load_config, read_variants
 from tests.conftest import TINY
 
 HEADS = "without emotion heads"
@@ -26,7 +26,7 @@ def config(data: Path, output: Path) -> Config:
         "data.limit": 32,
         "output": str(output),
         "preprocess.image_size": 64,
-        "model": dict(TINY),
+        "model": TINY | {"wiring": "residual"},
         "training.epochs": 1,
         "training.batch_size": 16,
     }
@@ -74,13 +74,14 @@ def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_differs_by_its_switch_alone(name: str, tmp_path: Path) -> None:
-    full = Config(output=tmp_path, backbone_weights="w.pt", model=ModelConfig(wiring="residual"))
+    full = Config(output=tmp_path, trunk_weights="w.pt", side_weights="e.pt")
     variant = variant_of(full, name, VARIANTS[name], 7)
     values, expected = variant.model_dump(), full.model_dump()
     differing = {f"model.{key}" for key in values["model"] if values["model"][key] != expected["model"][key]}
-    assert differing == set(VARIANTS[name]) - {"backbone_weights"}
+    assert differing == {key for key in VARIANTS[name] if key.startswith("model.")}
     assert (variant.seed, variant.name, variant.output.parent) == (7, name, tmp_path)
-    assert variant.backbone_weights == (None if variant.model.backbone is None else "w.pt")
+    assert variant.trunk_weights == (None if variant.model.trunk == "ecnn" else "w.pt")
+    assert variant.side_weights == (None if variant.model.side is None else "e.pt")
 
 
 def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> None:
@@ -91,10 +92,10 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
         red.save(path)
     file = tmp_path / "variants.yaml"
     file.write_text(
-        "plain: {}\nweighted: {training.weighted: true}\n"
+        "plain: {}\nweighted: {augment.weighted: true}\n"
         f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
     )
-    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.backbone": None})
+    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.trunk": "ecnn", "model.side": None})
     rows = ablate(plan, [0], variants=read_variants(file))
     assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
     assert rows[1].difference is not None

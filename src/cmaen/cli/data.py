@@ -58,7 +58,7 @@ def balance(
     input_dir: Data = None,
     method: Annotated[
         str,
-        typer.Option(help="borderline-smote or augment; weighted makes no faces, see training.weighted."),
+        typer.Option(help="borderline-smote or augment; weighted makes no faces, see augment.weighted."),
     ] = "borderline-smote",
     target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
     colour: Annotated[bool, typer.Option("--colour", help="Keep it, where the faces have it.")] = False,
@@ -95,7 +95,7 @@ def balance(
             output_dir / "dataset_stats.json",
             json.dumps(stats | {"before": faces.counts(), "weights": weights}, indent=2) + "\n",
         )
-        typer.echo("no faces were made: train with --set training.weighted=true, which draws every emotion as often")
+        typer.echo("no faces were made: train with --set augment.weighted=true, which draws every emotion as often")
         return
     balanced = run(faces, target=target, method=method, seed=seed)
     counts = balanced.stats()

@@ -16,12 +16,20 @@ from cmaen.files import check_place
 from cmaen.types import PERCEIVED
 
 if TYPE_CHECKING:
-    from cmaen.config import Config
+    from cmaen.training.config import Config
 
 Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
-BackboneWeights = Annotated[str | None, typer.Option(help="Published name or file that the backbone starts from.")]
+TrunkWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--trunk-weights",
+        "--backbone-weights",
+        help="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint.",
+    ),
+]
+SideWeights = Annotated[str | None, typer.Option(help="The same for the side.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.ecnn=false")
+    list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.side=null")
 ]
 
 
@@ -29,7 +37,8 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML file of the run; default: the paper's settings.")] = None,
     data: Data = None,
     votes: Votes = None,
-    backbone_weights: BackboneWeights = None,
+    trunk_weights: TrunkWeights = None,
+    side_weights: SideWeights = None,
     initial_weights: Annotated[
         str | None,
         typer.Option(
@@ -41,7 +50,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.")] = None,
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
@@ -52,18 +61,19 @@ def train(
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.config import changed, fine_tuning, load_config, parse_overrides
+        from cmaen.training.config import changed, fine_tuning, load_config, parse_overrides
         from cmaen.training.run import train as run
     begins = shipped_checkpoint() if initial_weights == "shipped" else initial_weights and Path(initial_weights)
     options = {
         "data.path": data,
         "data.votes": votes,
-        "backbone_weights": backbone_weights,
+        "trunk_weights": trunk_weights,
+        "side_weights": side_weights,
         "initial_weights": begins,
         "output": output,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
-        "training.learning_rate": learning_rate,
+        "optimiser.learning_rate": learning_rate,
         "training.device": device,
         "seed": seed,
     }
@@ -86,7 +96,7 @@ def train_enhancer(
     """Train a light network of super-resolution or colour, for cmaen enhance."""
     _begin(verbose)
     with extra("training an enhancer", "enhance"):
-        from cmaen.config import load_enhancer_config, parse_overrides
+        from cmaen.training.config import load_enhancer_config, parse_overrides
         from cmaen.training.enhancers import train_enhancer as run
     options = {"data": data, "output": output}
     overrides = _given(options) | parse_overrides(settings or [])
@@ -97,7 +107,8 @@ def ablate(
     config: Annotated[Path, typer.Option(help="YAML file of the run that the variants change.")],
     data: Data = None,
     votes: Votes = None,
-    backbone_weights: BackboneWeights = None,
+    trunk_weights: TrunkWeights = None,
+    side_weights: SideWeights = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
@@ -115,11 +126,17 @@ def ablate(
     """Train the network again with one thing changed after the other, and tabulate; called again, it goes on."""
     _begin(verbose)
     with extra("the ablation study", "report"):
-        from cmaen.config import load_config, parse_overrides, read_variants
         from cmaen.evaluation import plots
         from cmaen.files import write_text
         from cmaen.training import ablation
-    options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
+        from cmaen.training.config import load_config, parse_overrides, read_variants
+    options = {
+        "data.path": data,
+        "data.votes": votes,
+        "trunk_weights": trunk_weights,
+        "side_weights": side_weights,
+        "output": output,
+    }
     run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.chosen(variants or list(known), known)
@@ -242,8 +259,8 @@ def _begin(verbose: bool) -> None:
 
 def _with_data(config: Config) -> Config:
     """The configuration with the data that lie where they are looked for, if it names none."""
-    from cmaen.config import changed
     from cmaen.data.faces import find_data
+    from cmaen.training.config import changed
 
     return config if config.data.path else changed(config, {"data.path": find_data()})
 

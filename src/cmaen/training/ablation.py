@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.card import CARD, read_card
-from cmaen.config import Config, changed
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
 from cmaen.engines import build_engine
@@ -24,29 +23,32 @@ from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing
 from cmaen.models.checkpoint import load_checkpoint
+from cmaen.training.config import Config, changed
+from cmaen.training.data import read_data
 from cmaen.training.loop import BEST, LAST
 from cmaen.training.precision import Hardware, choose
 from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
-from cmaen.training.run import read_data, sources_of, train
+from cmaen.training.run import sources_of, train
 from cmaen.types import EMOTIONS
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
-    "the bare backbone": {
-        "model.ecnn": False,
-        "model.multi_scale_attention": False,
-        "model.feature_pyramid": False,
+    "the bare trunk": {
+        "model.side": None,
+        "side_weights": None,
+        "model.scales": None,
+        "model.pyramid_channels": None,
         "model.emotion_heads": False,
     },
-    "added in place of attention": {"model.cross_modal_attention": False},
-    "attention both ways": {"model.bidirectional": True},
+    "added in place of attention": {"model.attention": "none"},
+    "attention both ways": {"model.attention": "both_ways"},
     "without emotion heads": {"model.emotion_heads": False},
-    "without multi-scale attention": {"model.multi_scale_attention": False},
-    "without the feature pyramid": {"model.feature_pyramid": False},
+    "without multi-scale attention": {"model.scales": None},
+    "without the feature pyramid": {"model.pyramid_channels": None},
     "without the adaptive ensemble": {"model.adaptive_ensemble": False},
-    "without the E-CNN": {"model.ecnn": False},
-    "the E-CNN alone": {"model.backbone": None, "backbone_weights": None},
+    "without the side": {"model.side": None, "side_weights": None},
+    "the E-CNN alone": {"model.trunk": "ecnn", "model.side": None, "trunk_weights": None, "side_weights": None},
     "the paper's wiring": {"model.wiring": "paper"},
 }
 """What is changed in the configuration, by dotted key, by the name of the variant; all are held against the first."""
