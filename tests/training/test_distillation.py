@@ -14,7 +14,7 @@ from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
-from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers, teacher_described
+from cmaen.training.distillation import KeptAnswers, describe_teacher, identify_teacher, match_prior, teacher_answers
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -66,7 +66,7 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
     asked = teacher_answers(faces, [checkpoint], temperature=2.0, cache=tmp_path)
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
     assert np.allclose(asked, kept, atol=1e-3)
-    assert identity_of(tmp_path / "kept.npz")[0] == identity_of(checkpoint)[0] == "tiny"
+    assert identify_teacher(tmp_path / "kept.npz")[0] == identify_teacher(checkpoint)[0] == "tiny"
     with pytest.raises(DataError, match="other faces"):
         teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):
@@ -119,10 +119,10 @@ def test_matching_the_prior_by_hand() -> None:
 def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
     named = Path(shutil.copytree(checkpoint, tmp_path / "named"))
     replace(read_card(named), training={"seed": 3, "revision": "0118345" + 33 * "f"}).write(named)
-    assert teacher_described(named) == "tiny (seed 3, revision 0118345)"
+    assert describe_teacher(named) == "tiny (seed 3, revision 0118345)"
     KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), named).write(tmp_path / "kept.npz")
-    assert teacher_described(tmp_path / "kept.npz") == teacher_described(named)
-    assert teacher_described(checkpoint) == "tiny"
+    assert describe_teacher(tmp_path / "kept.npz") == describe_teacher(named)
+    assert describe_teacher(checkpoint) == "tiny"
     assert (
         described("a", {"seed": 1, "revision": "0118345" + 33 * "f" + "-dirty"}) == "a (seed 1, revision 0118345-dirty)"
     )

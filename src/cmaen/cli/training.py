@@ -27,9 +27,11 @@ TrunkWeights = Annotated[
         help="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint.",
     ),
 ]
-SideWeights = Annotated[str | None, typer.Option(help="The same for the side.")]
+SideWeights = Annotated[
+    str | None, typer.Option(help="Weights that the side starts from, named like those of the trunk.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.side=null")
+    list[str] | None, typer.Option("--set", help="Any other key of the configuration, like model.side=null.")
 ]
 
 
@@ -53,7 +55,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.")] = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
@@ -90,7 +92,7 @@ def train_enhancer(
     data: Annotated[list[Path] | None, typer.Option(help="Folder of colour faces; once for each.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a light network of super-resolution or colour, for cmaen enhance."""
@@ -111,7 +113,10 @@ def ablate(
     side_weights: SideWeights = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
+        list[int] | None,
+        typer.Option(
+            "--seed", help="Random seed, once for each; every variant is trained with each of them. Default: 0."
+        ),
     ] = None,
     variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
     variants_of: Annotated[
@@ -139,13 +144,13 @@ def ablate(
     }
     run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
-    chosen = ablation.chosen(variants or list(known), known)
+    chosen = ablation.choose_variants(variants or list(known), known)
     rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
-    budget = ablation.budget_of(run, seeds or [0])
-    table = ablation.markdown(rows, budget)
+    budget = ablation.describe_budget(run, seeds or [0])
+    table = ablation.format_table(rows, budget)
     differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
     write_text(run.output / "ablation.md", table)
-    write_text(run.output / "ablation.json", ablation.as_json(rows, budget))
+    write_text(run.output / "ablation.json", ablation.format_json(rows, budget))
     if differences:
         write_text(run.output / "ablation.svg", plots.svg(plots.compared(*zip(*differences, strict=True))))
     typer.echo(table)
@@ -178,7 +183,8 @@ def average(
     checkpoints: Annotated[list[Path], typer.Option("--checkpoint", help="Folder; once for each.")],
     output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
     weights: Annotated[
-        list[float] | None, typer.Option("--weight", help="Of each checkpoint, in their order; default: all the same.")
+        list[float] | None,
+        typer.Option("--weight", help="Weight of each checkpoint, in the same order; default: all alike."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="FER2013, to measure the average on its validation split, for its card.")

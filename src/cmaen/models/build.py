@@ -9,7 +9,7 @@ import torch
 
 from cmaen.errors import ConfigError, guard
 from cmaen.models.backbones import Backbone, build_backbone
-from cmaen.models.backbones.base import existing_file, fill, read_state_dict
+from cmaen.models.backbones.base import fill, find_weights, read_state_dict
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.network import JoinedNetwork
 from cmaen.models.paper import CMAEN
@@ -75,6 +75,6 @@ def _build_pathway(name: str, spec: ModelSpec, weights: str | Path | None) -> Ba
         widths=spec.ecnn_widths, stem=spec.ecnn_stem, stem_stride=spec.ecnn_stem_stride, dropout=spec.dropout
     )
     if weights is not None:
-        path = existing_file(weights)
+        path = find_weights(weights)
         fill(pathway, read_state_dict(path), "the E-CNN", path)
     return pathway

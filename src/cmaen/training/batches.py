@@ -71,7 +71,7 @@ class Place(NamedTuple):
         return indices[self.rank :: self.processes]
 
 
-def derived_seed(*parts: int) -> int:
+def derive_seed(*parts: int) -> int:
     """A seed that only depends on these numbers, like the run's seed and the epoch."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 2)
 
@@ -104,13 +104,13 @@ class ShuffledPicks(Sampler[Picks]):
 
     def __iter__(self) -> Iterator[Picks]:
         place = Place.here()
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         if self.weights is None:
             order = torch.randperm(self.count, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
         for number, indices in enumerate(torch.split(order, self.batch_size)[: len(self)]):
-            yield Picks(place.share(indices), derived_seed(self.seed, self.epoch, number, place.rank))
+            yield Picks(place.share(indices), derive_seed(self.seed, self.epoch, number, place.rank))
 
 
 class InOrder(Sampler[Picks]):
@@ -232,7 +232,7 @@ class WithUnlabelled(Dataset[Batch]):
 
     def __getitem__(self, picks: Picks) -> Batch:
         first = self.labelled[picks]
-        seed = derived_seed(picks.seed)
+        seed = derive_seed(picks.seed)
         generator = torch.Generator().manual_seed(seed)
         count = max(1, round(len(picks.indices) * len(self.faces.labels) / len(self.labelled.faces.labels)))
         drawn = torch.randint(len(self.faces.labels), (count,), generator=generator)

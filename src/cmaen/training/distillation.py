@@ -160,7 +160,7 @@ class KeptAnswers(NamedTuple):
             raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
 
 
-def identity_of(teacher: Path) -> tuple[str, str]:
+def identify_teacher(teacher: Path) -> tuple[str, str]:
     """The name of a teacher, and a digest of what is learnt from it.
 
     Raises:
@@ -173,8 +173,8 @@ def identity_of(teacher: Path) -> tuple[str, str]:
     return card.name, card.sha256.get(SAFETENSORS, _weights(card))
 
 
-def teacher_described(teacher: Path) -> str:
-    """A teacher for a card, see :func:`cmaen.card.described`; the arguments and errors of :func:`identity_of`."""
+def describe_teacher(teacher: Path) -> str:
+    """A teacher for a card, see :func:`cmaen.card.described`; the arguments and errors of :func:`identify_teacher`."""
     if teacher.suffix == ANSWERS:
         about = KeptAnswers.read(teacher).about
         return described(about["name"], about.get("training") or {})

@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from cmaen.losses import Lesson, LossSpec, cmaen_loss
 from cmaen.models.base import EmotionNetwork
-from cmaen.training.batches import Batch, derived_seed
+from cmaen.training.batches import Batch, derive_seed
 from cmaen.training.distillation import DistillationSpec
 from cmaen.training.optimisation import OptimiserSpec, build_optimisers, clip_gradient
 from cmaen.types import EMOTIONS
@@ -51,7 +51,7 @@ class EmotionModule(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Every step has its own randomness, so a resumed run goes on alike."""
-        torch.manual_seed(derived_seed(self.seed, self.global_step, self.global_rank))
+        torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""

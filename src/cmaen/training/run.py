@@ -35,7 +35,7 @@ from cmaen.training.beginning import build_initial, describe_beginning, find_lic
 from cmaen.training.checkpoints import read_run_state
 from cmaen.training.config import Config
 from cmaen.training.data import read_data
-from cmaen.training.distillation import identity_of, perceived_answers, teacher_answers, teacher_described
+from cmaen.training.distillation import describe_teacher, identify_teacher, perceived_answers, teacher_answers
 from cmaen.training.loop import BEST, LAST, check_run, fit
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
@@ -86,7 +86,7 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
     record = Record(
         precision,
         began.pretraining if began else describe_beginning(config),
-        sources_of(config, training, validation, unlabelled),
+        fingerprint_sources(config, training, validation, unlabelled),
         began.licence if began else find_licence(config),
         _answering_device(config, began),
     )
@@ -134,8 +134,10 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
     return config.output / BEST
 
 
-def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None) -> Sources:
-    """What the run of a configuration learns from.
+def fingerprint_sources(
+    config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None
+) -> Sources:
+    """Fingerprint what the run of a configuration learns from.
 
     Args:
         config: Of the run.
@@ -149,7 +151,7 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelle
         training=training.fingerprint(),
         validation=validation.fingerprint(),
         votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
-        teachers=tuple(identity_of(teacher)[1] for teacher in config.distillation.teachers),
+        teachers=tuple(identify_teacher(teacher)[1] for teacher in config.distillation.teachers),
         unlabelled=None if unlabelled is None else unlabelled.fingerprint(),
     )
 
@@ -262,7 +264,7 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet, val
         "extra_labels": config.data.votes.name
         if config.data.votes and (config.loss.vote_weight or config.loss.perceived)
         else None,
-        "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
+        "teachers": [describe_teacher(teacher) for teacher in config.distillation.teachers],
         "unlabelled": None if config.data.unlabelled is None else config.data.unlabelled.name,
         "pretraining": record.pretraining,
         "chosen_on": validation.title if config.training.keep == "best" else None,

@@ -153,14 +153,12 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
     if weights is None:
         return
     names = list(published.__members__)  # type: ignore[attr-defined]
-    if str(weights) in names:
-        state = _fetched(published[str(weights)])  # type: ignore[index]
-    else:
-        state = read_state_dict(existing_file(weights, names))
+    known = str(weights) in names
+    state = _fetch(published[str(weights)]) if known else read_state_dict(find_weights(weights, names))  # type: ignore[index]
     fill(network, state, type(network).__name__, weights)
 
 
-def _fetched(weights: Any) -> dict[str, Tensor]:
+def _fetch(weights: Any) -> dict[str, Tensor]:
     """The state dict of published weights of torchvision, from its cache or its address."""
     try:
         found: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
@@ -173,8 +171,8 @@ def _fetched(weights: Any) -> dict[str, Tensor]:
     return found
 
 
-def existing_file(weights: str | Path, names: Sequence[str] = ()) -> Path:
-    """The path of weights that are named by a file.
+def find_weights(weights: str | Path, names: Sequence[str] = ()) -> Path:
+    """Find weights that are named by a file.
 
     Args:
         weights: The file.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError
-from cmaen.models.backbones.base import ConvNorm, StagedBackbone, existing_file, fill, read_state_dict
+from cmaen.models.backbones.base import ConvNorm, StagedBackbone, fill, find_weights, read_state_dict
 from cmaen.preprocessing import IMAGENET_STD
 
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
@@ -51,7 +51,7 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
         channels_in = channels
     backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
     if weights is not None:
-        path = existing_file(weights)
+        path = find_weights(weights)
         if path.suffix == ".json":
             _load_faceres(backbone, path)
         else:

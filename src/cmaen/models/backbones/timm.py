@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError, guard
-from cmaen.models.backbones.base import Backbone, existing_file, fill, read_state_dict
+from cmaen.models.backbones.base import Backbone, fill, find_weights, read_state_dict
 from cmaen.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 PREFIX = "timm/"
@@ -46,7 +46,7 @@ class TimmBackbone(Backbone):
         super().__init__()
         levels = _find_levels(name)
         self.channels = levels.channels
-        state = None if weights in (None, PRETRAINED) else read_state_dict(existing_file(weights, [PRETRAINED]))
+        state = None if weights in (None, PRETRAINED) else read_state_dict(find_weights(weights, [PRETRAINED]))
         own = state is not None and any(str(key).startswith("network.") for key in state)
         if weights == PRETRAINED:
             self.network = _fetch(name, levels)
