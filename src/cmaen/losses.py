@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from cmaen.models.base import EmotionOutput
@@ -45,11 +45,12 @@ class LossSpec(Spec):
         description="Weight of the scheme perceived, which is learnt from the FER+ votes; 0: the labels' scheme alone.",
     )
 
-    @model_validator(mode="after")
-    def _smooths_once(self) -> LossSpec:
-        if self.vote_weight and self.label_smoothing:
+    @field_validator("vote_weight")
+    @classmethod
+    def _smooths_once(cls, weight: float, info: ValidationInfo) -> float:
+        if weight and info.data.get("label_smoothing"):
             raise ValueError("vote_weight and label_smoothing both soften the labels: leave one of them out")
-        return self
+        return weight
 
     @property
     def smoothing(self) -> float:

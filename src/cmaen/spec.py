@@ -11,9 +11,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Spec(BaseModel):
-    """The settings of one part: immutable and hashable; an unknown key is a mistake, and so is an infinite number."""
+    """The settings of one part: immutable and hashable; an unknown key is a mistake, and so is an infinite number.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    What concerns several keys is checked by a validator of the last of them, as soon as those before it are right: so
+    one mistake does not hide another.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=()
+    )
 
 
 def require_none(mistakes: Iterable[str]) -> None:

@@ -168,10 +168,13 @@ def test_what_does_not_fit_together_is_said_before_data_are_read(overrides: dict
 
 
 def test_mistakes_across_sections_are_said_together() -> None:
-    wrong = {"loss.vote_weight": 0.9, "model.attention_heads": 7, "preprocess.image_size": 33, "augment.mixup": -1}
-    with pytest.raises(ConfigError, match=r"4 mistake\(s\)") as caught:
-        load_config(None, wrong)
-    for key in ("data.votes", "attention_heads", "image_size", "augment.mixup"):
+    wrong = {"loss.vote_weight": 0.9, "loss.focal": -1, "distillation.shares": [1], "preprocess.image_size": 33}
+    wrong |= {"model.attention_heads": 7, "model.dropout": 2, "model.ecnn_widths": [8, 8, 8, 9]}
+    wrong |= {"model.attention": "both_ways", "augment.mixup": -1, "training.batch_size": 9, "training.devices": 2}
+    with pytest.raises(ConfigError, match=r"9 mistake\(s\)") as caught:
+        load_config(None, wrong | {"training.epochs": 0})
+    keys = ("loss.focal", "shares", "image_size", "attention_heads", "model.dropout", "ecnn_widths", "augment.mixup")
+    for key in (*keys, "batch of 9", "training.epochs"):
         assert key in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from cmaen.spec import Spec
@@ -40,11 +40,12 @@ class AugmentSpec(Spec):
     )
     weighted: bool = Field(False, description="Draw every emotion equally often, like cmaen balance --method weighted.")
 
-    @model_validator(mode="after")
-    def _rises(self) -> AugmentSpec:
-        if self.source_sides[0] > self.source_sides[1]:
-            raise ValueError("source_sides must rise, like [32, 112]")
-        return self
+    @field_validator("source_sides")
+    @classmethod
+    def _rise(cls, sides: tuple[int, int]) -> tuple[int, int]:
+        if sides[0] > sides[1]:
+            raise ValueError("the two sides must rise, like [32, 112]")
+        return sides
 
 
 def augment(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cmaen.errors import ConfigError
 from cmaen.models.backbones import require_backbone
@@ -82,29 +82,23 @@ class ModelSpec(Spec):
                 raise ValueError(str(error)) from error
         return name
 
-    @model_validator(mode="after")
-    def _fits(self) -> ModelSpec:
-        require_none(self._find_mistakes())
-        return self
+    @field_validator("side")
+    @classmethod
+    def _can_be_joined(cls, side: str | None, info: ValidationInfo) -> str | None:
+        wiring, trunk = info.data.get("wiring"), info.data.get("trunk", "")
+        if wiring == "paper" and side is not None and (trunk == ECNN_NAME or side != ECNN_NAME):
+            raise ValueError(
+                f"the paper's wiring joins a backbone with the E-CNN: it cannot join trunk {trunk} with side {side}; "
+                "set trunk to a backbone and side to ecnn or null, or wiring to residual"
+            )
+        return side
 
-    def _find_mistakes(self) -> Iterator[str]:
-        if self.wiring == "paper" and self.side is not None and (self.trunk == ECNN_NAME or self.side != ECNN_NAME):
-            yield (
-                f"the paper's wiring joins a backbone with the E-CNN: it cannot join trunk {self.trunk} with side "
-                f"{self.side}; set trunk to a backbone and side to ecnn or null, or wiring to residual"
-            )
-        if self.side is None or self.attention == "none":
-            return
-        if self.fused_channels % self.attention_heads:
-            yield (
-                f"fused_channels is {self.fused_channels}, which is no multiple of the {self.attention_heads} "
-                "attention_heads"
-            )
-        if self.wiring == "residual":
-            if self.fused_channels % 4:
-                yield f"fused_channels is {self.fused_channels}; attention in the residual wiring needs a multiple of 4"
-            if self.attention == "both_ways" and self.side == ECNN_NAME:
-                yield from find_misfits(self.ecnn_widths[-1], self.attention_heads, "the last of ecnn_widths")
+    @field_validator("fused_channels")
+    @classmethod
+    def _can_attend(cls, channels: int, info: ValidationInfo) -> int:
+        if {"wiring", "side", "ecnn_widths", "attention", "attention_heads"} <= info.data.keys():
+            require_none(_find_misfits(channels, info.data))
+        return channels
 
     def described(self) -> dict[str, Any]:
         """What a card keeps: the keys of the parts that the network has, as plain JSON values.
@@ -146,6 +140,19 @@ class ModelSpec(Spec):
             raise ConfigError(f"the architecture cannot be built:\n{lines}") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"the architecture cannot be built: {error}") from error
+
+
+def _find_misfits(fused_channels: int, spec: Mapping[str, Any]) -> Iterator[str]:
+    side, attention, heads = spec["side"], spec["attention"], spec["attention_heads"]
+    if side is None or attention == "none":
+        return
+    if fused_channels % heads:
+        yield f"it is {fused_channels}, which is no multiple of the {heads} attention_heads"
+    if spec["wiring"] == "residual":
+        if fused_channels % 4:
+            yield f"it is {fused_channels}; attention in the residual wiring needs a multiple of 4"
+        if attention == "both_ways" and side == ECNN_NAME:
+            yield from find_misfits(spec["ecnn_widths"][-1], heads, "the last of ecnn_widths")
 
 
 def find_misfits(channels: int, heads: int, name: str) -> Iterator[str]:

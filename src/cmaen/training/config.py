@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cmaen.card import folder_of, read_card
 from cmaen.data.augmentation import AugmentSpec
@@ -28,12 +28,7 @@ _Run = TypeVar("_Run", bound=Spec)
 
 
 class Config(Spec):
-    """A whole run.
-
-    What is to be checked across the sections is checked at the last of them, as soon as those before it are right.
-    """
-
-    model_config = ConfigDict(validate_default=True)
+    """A whole run."""
 
     name: str = Field("cmaen", description="Name of the network, for its card.")
     licence: str = Field(

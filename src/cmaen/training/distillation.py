@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from cmaen.card import ONNX, SAFETENSORS, Card, described, folder_of, read_card
 from cmaen.data.splits import FaceSet, Split
@@ -55,11 +55,12 @@ class DistillationSpec(Spec):
     )
     cache: Path = Field(Path("runs/teachers"), description="Folder where the teachers' logits are kept.")
 
-    @model_validator(mode="after")
-    def _has_one_share_each(self) -> DistillationSpec:
-        if self.shares and len(self.shares) != len(self.teachers):
+    @field_validator("shares")
+    @classmethod
+    def _are_one_each(cls, shares: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if shares and "teachers" in info.data and len(shares) != len(info.data["teachers"]):
             raise ValueError("shares must be one for each of the teachers")
-        return self
+        return shares
 
     @property
     def share(self) -> float:

@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch.utils.data import DataLoader
 
 from cmaen.devices import DEVICES, torch_device
@@ -70,11 +70,14 @@ class LoopSpec(Spec):
     )
     frozen_stages: int = Field(0, ge=0, description="So many of the trunk's first stages are not trained.")
 
-    @model_validator(mode="after")
-    def _can_be_shared_out(self) -> LoopSpec:
-        if not torch.distributed.is_torchelastic_launched():
-            require_none(find_misshares(self.batch_size, self.device, self.devices, self.devices * self.nodes))
-        return self
+    @field_validator("device")
+    @classmethod
+    def _can_be_shared_out(cls, device: str, info: ValidationInfo) -> str:
+        given = info.data
+        if {"batch_size", "devices", "nodes"} <= given.keys() and not torch.distributed.is_torchelastic_launched():
+            processes = given["devices"] * given["nodes"]
+            require_none(find_misshares(given["batch_size"], device, given["devices"], processes))
+        return device
 
 
 def find_misshares(batch_size: int, device: str, devices: int, processes: int) -> Iterator[str]:
