@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from cmaen.inference.annotate import annotate
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.tables import to_arrow, to_pandas
-    from cmaen.models.build import build_cmaen
+    from cmaen.models.build import build_network
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
-    from cmaen.models.cmaen import CMAEN
+    from cmaen.models.paper import CMAEN
+    from cmaen.models.spec import ModelSpec
     from cmaen.types import EMOTIONS
 
 _HOMES = {
-    "CMAEN": "cmaen.models.cmaen",
+    "CMAEN": "cmaen.models.paper",
     "Checkpoint": "cmaen.checkpoints",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
     "EmotionPredictor": "cmaen.inference.predictor",
+    "ModelSpec": "cmaen.models.spec",
     "annotate": "cmaen.inference.annotate",
-    "build_cmaen": "cmaen.models.build",
+    "build_network": "cmaen.models.build",
     "calibrate": "cmaen.evaluation.calibrate",
     "evaluate": "cmaen.evaluation.evaluate",
     "list_models": "cmaen.checkpoints",
@@ -50,9 +52,10 @@ __all__ = [
     "Checkpoint",
     "CmaenError",
     "EmotionPredictor",
+    "ModelSpec",
     "__version__",
     "annotate",
-    "build_cmaen",
+    "build_network",
     "calibrate",
     "evaluate",
     "list_models",

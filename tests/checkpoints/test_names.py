@@ -58,7 +58,7 @@ def load(where: Where) -> str:
 
 def go_on(where: Where) -> str:
     pytest.importorskip("pydantic")
-    from cmaen.config import fine_tuning
+    from cmaen.training.config import fine_tuning
 
     return fine_tuning(where).name.removesuffix("-fine-tuned")
 

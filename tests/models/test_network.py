@@ -6,35 +6,38 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+
 from cmaen.errors import ConfigError  # noqa: E402
-from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
-from cmaen.models.attention import ExchangeAttention, places  # noqa: E402
-from cmaen.models.build import build_cmaen  # noqa: E402
-from cmaen.models.residual import ResidualCMAEN  # noqa: E402
+from cmaen.losses import LossSpec, cmaen_loss  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
+from cmaen.models.network import ExchangeAttention, JoinedNetwork, encode_places  # noqa: E402
+from cmaen.models.spec import ModelSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 PARTS: dict[str, dict[str, Any]] = {
     "whole": {},
-    "both directions": {"bidirectional": True},
-    "without cross-modal attention": {"cross_modal_attention": False},
+    "attention both ways": {"attention": "both_ways"},
+    "without attention": {"attention": "none"},
     "without emotion heads": {"emotion_heads": False},
-    "without multi-scale attention": {"multi_scale_attention": False},
-    "without the pyramid": {"feature_pyramid": False},
+    "without multi-scale attention": {"scales": None},
+    "without the pyramid": {"pyramid_channels": None},
     "without the adaptive ensemble": {"adaptive_ensemble": False},
-    "without the E-CNN": {"ecnn": False},
-    "without a backbone": {"backbone": None},
-    "bare": {"ecnn": False, "feature_pyramid": False, "emotion_heads": False},
+    "without a side": {"side": None},
+    "the E-CNN alone": {"trunk": "ecnn", "side": None},
+    "the E-CNN first": {"trunk": "ecnn", "side": "mobilenet_v1"},
+    "two backbones": {"side": "timm/test_efficientnet", "attention": "both_ways", "scales": None},
+    "bare": {"side": None, "pyramid_channels": None, "emotion_heads": False},
 }
 
 
-def network(**changes: Any) -> ResidualCMAEN:
+def network(**changes: Any) -> JoinedNetwork:
     torch.manual_seed(0)
-    built = build_cmaen(**(TINY | {"wiring": "residual"} | changes))
-    assert isinstance(built, ResidualCMAEN)
+    built = build_network(ModelSpec(**(TINY | {"wiring": "residual"} | changes)))
+    assert isinstance(built, JoinedNetwork)
     return built
 
 
-def images(count: int = 4, side: int = 96) -> Any:
+def images(count: int = 4, side: int = 128) -> Any:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
@@ -54,22 +57,22 @@ def test_it_begins_as_its_trunk_and_all_of_it_learns(part: str) -> None:
     output = model(images())
     if model.ensemble is not None:
         assert not torch.allclose(output.logits, model.trunk_classifier(output.features))
-    cmaen_loss(output, torch.eye(7)[:4], LossWeights()).backward()
+    cmaen_loss(output, torch.eye(7)[:4], LossSpec(focal=0.3)).backward()
     still = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     assert not still
 
 
 def test_what_is_switched_off_is_not_there() -> None:
     bare = network(**PARTS["bare"])
-    backbone = sum(value.numel() for value in bare.backbone.parameters()) if bare.backbone else 0
-    assert sum(value.numel() for value in bare.parameters()) == backbone + 7 * 1024 + 7
+    trunk = sum(value.numel() for value in bare.trunk.parameters())
+    assert sum(value.numel() for value in bare.parameters()) == trunk + 7 * 1024 + 7
     assert bare(images()).emotion_logits is None
     assert bare(images()).fusion_logits is None
     assert network(emotion_heads=False).emotion_heads is None
 
 
 def test_attention_is_over_many_keys_or_refused() -> None:
-    maps = network()(images(side=96), return_attention=True).attention
+    maps = network().forward_features(images(side=96), return_attention=True).attention
     assert maps.shape[-1] >= 16
     assert torch.allclose(maps.sum(dim=-1), torch.ones(()))
     with pytest.raises(ConfigError, match="at least 4 x 4 keys"):
@@ -88,8 +91,8 @@ def test_attention_differs_from_face_to_face_and_from_place_to_place() -> None:
 
 
 def test_places_are_told_apart_and_are_those_of_the_face_at_every_size() -> None:
-    small = places(torch.zeros(1, 1, 4, 4), 32)[0]
+    small = encode_places(torch.zeros(1, 1, 4, 4), 32)[0]
     assert torch.cdist(small, small).fill_diagonal_(1).min() > 0.1
-    large = places(torch.zeros(1, 1, 12, 12), 32)[0].reshape(12, 12, 32)
+    large = encode_places(torch.zeros(1, 1, 12, 12), 32)[0].reshape(12, 12, 32)
     middle = large[1::3, 1::3].reshape(16, 32)  # the middles of 3 x 3 places are those of the small map
     assert torch.allclose(middle, small, atol=1e-4)

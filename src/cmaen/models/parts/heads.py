@@ -1,4 +1,4 @@
-"""Stage 3: the emotion-specific heads, the fusion classifier and the adaptive ensemble of the two."""
+"""The classifiers: one head for each emotion, and one that reads all features together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cmaen.models.attention import EmotionAttention
+from cmaen.models.parts.attention import EmotionAttention
 
 
 class EmotionHeads(nn.Module):
@@ -76,50 +76,3 @@ class FusionClassifier(nn.Module):
         """[B, F] -> logits [B, E]."""
         logits: Tensor = self.layers(features)
         return logits
-
-
-class AdaptiveEnsemble(nn.Module):
-    """Weights of the classifiers that differ from face to face: softmax(MLP(features)).
-
-    Args:
-        features: F, length of the feature vector.
-        members: M, how many classifiers are weighed.
-        hidden: Width of the hidden layer.
-    """
-
-    def __init__(self, features: int, *, members: int = 2, hidden: int = 64) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(features), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, members)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> weights [B, M] that sum to 1."""
-        return torch.softmax(self.layers(features), dim=1)
-
-
-class AddingEnsemble(nn.Module):
-    """How much each further classifier adds to the trunk's answer: gates that start at 0.
-
-    Args:
-        features: F, length of the feature vector.
-        members: M, how many classifiers may add.
-        adaptive: Whether the gates differ from face to face, by an MLP; else each is one number an emotion.
-        emotions: E.
-        hidden: Width of the MLP's hidden layer.
-    """
-
-    def __init__(self, features: int, *, members: int, adaptive: bool, emotions: int, hidden: int = 64) -> None:
-        super().__init__()
-        self.fixed = nn.Parameter(torch.zeros(members, emotions))
-        self.layers: nn.Sequential | None = None
-        if adaptive:
-            last = nn.Linear(hidden, members)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.layers = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, hidden), nn.ReLU(), last)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> gates [B, M, E]."""
-        gates = self.fixed.expand(features.shape[0], -1, -1)  # [M, E] -> [B, M, E]
-        return gates if self.layers is None else gates + self.layers(features)[..., None]
