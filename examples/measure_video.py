@@ -26,7 +26,8 @@ from cmaen.inference.sinks.records import RecordSink
 from cmaen.inference.sinks.video import VideoSink
 from cmaen.inference.sources.video import VideoSource
 from cmaen.inference.tracking import FaceTracker
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 
 HEIGHT, WIDTH, SECONDS, RATE = 480, 640, 20, 30
 PORTRAIT = read_image(Path(__file__).parent / "astronaut.png")[:300, 60:380]

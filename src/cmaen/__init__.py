@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from cmaen.errors import CmaenError
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
+    from cmaen.inference.detectors.base import DetectorOptions
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.tables import to_arrow, to_pandas
     from cmaen.models.build import build_cmaen
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
     from cmaen.models.cmaen import CMAEN
-    from cmaen.types import EMOTIONS
+    from cmaen.results import Face, Result
+    from cmaen.types import EMOTIONS, FaceBox
 
 _HOMES = {
     "CMAEN": "cmaen.models.cmaen",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
+    "DetectorOptions": "cmaen.inference.detectors.base",
     "EmotionPredictor": "cmaen.inference.predictor",
+    "Face": "cmaen.results",
+    "FaceBox": "cmaen.types",
+    "Result": "cmaen.results",
     "annotate": "cmaen.inference.annotate",
     "build_cmaen": "cmaen.models.build",
     "load_checkpoint": "cmaen.models.checkpoint",
@@ -41,7 +47,11 @@ __all__ = [
     "CMAEN",
     "EMOTIONS",
     "CmaenError",
+    "DetectorOptions",
     "EmotionPredictor",
+    "Face",
+    "FaceBox",
+    "Result",
     "__version__",
     "annotate",
     "build_cmaen",
@@ -63,3 +73,8 @@ def __getattr__(name: str) -> Any:
         from cmaen.errors import BrokenInstallationError
 
         raise BrokenInstallationError(f"cmaen.{name} cannot be imported: {error}") from error
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were imported yet or not, and none of what this file needs for itself."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

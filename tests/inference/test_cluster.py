@@ -23,7 +23,8 @@ from cmaen.inference.detectors import DetectorOptions  # noqa: E402
 from cmaen.inference.pipeline import FacePipeline  # noqa: E402
 from cmaen.inference.sources import Source, open_source  # noqa: E402
 from cmaen.inference.sources.images import FolderSource, ImageSource  # noqa: E402
-from cmaen.types import FaceBox, FaceEmotion, Frame, Result  # noqa: E402
+from cmaen.results import Face, Result  # noqa: E402
+from cmaen.types import FaceBox, Frame  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
@@ -64,7 +65,7 @@ def same(one: Sequence[Result], other: Sequence[Result]) -> None:
     for a, b in zip(one, other, strict=True):
         assert (a.frame.index, a.frame.name, a.status) == (b.frame.index, b.frame.name, b.status)
         assert str(a.error).split(":")[0] == str(b.error).split(":")[0]
-        assert [face.face for face in a.faces] == [face.face for face in b.faces]
+        assert [face.box for face in a.faces] == [face.box for face in b.faces]
         for ours, theirs in zip(a.faces, b.faces, strict=True):
             assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
 
@@ -149,8 +150,8 @@ def test_a_folder_that_grows_mixes_up_no_names(
     def records(self: RayPipeline, names: Sequence[str]) -> Iterator[dict[str, object]]:
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
         for name in names:
-            face = FaceEmotion((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
-            yield Result(Frame(0, name), (face,)).as_record()
+            face = Face((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
+            yield Result(Frame(0, name), (face,)).to_record()
 
     monkeypatch.setattr(RayPipeline, "_records", records)
     with closing(clustered(FolderSource(tmp_path), keep_images=keep_images)) as results:

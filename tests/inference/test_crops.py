@@ -12,7 +12,8 @@ from cmaen import EmotionPredictor
 from cmaen.errors import OutputError
 from cmaen.inference.sinks.crops import CropSink
 from cmaen.preprocessing import CropSpec
-from cmaen.types import FaceBox, Frame, Result
+from cmaen.results import Result
+from cmaen.types import FaceBox, Frame
 from tests.conftest import EXAMPLES
 from tests.inference.test_sinks import FACE
 from tests.test_cli import cmaen

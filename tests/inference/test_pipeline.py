@@ -27,7 +27,8 @@ from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, open_source
 from cmaen.inference.sources.images import ImageSource
 from cmaen.preprocessing import CropSpec
-from cmaen.types import EMOTIONS, FER2013, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FER2013, FaceBox, Frame
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
 FACES = [FaceBox(8, 8, 24, 24), FaceBox(40, 20, 12, 12)]
@@ -135,7 +136,7 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
     image = plain(BLUE)
     image[8:32, 8:32] = RED
     (result,) = FacePipeline(classifier, detector).results(ImageSource([image]))
-    assert [face.face for face in result.faces] == FACES
+    assert [face.box for face in result.faces] == FACES
     assert emotions([result]) == [["angry", "sad"]]
     assert (result.status, result.error) == ("ok", None)
     assert all(face.identity is None for face in result.faces)
@@ -194,7 +195,7 @@ def test_without_a_detector_the_whole_picture_is_the_face() -> None:
     classifier = ByColour()
     pipeline = FacePipeline(classifier, None)
     (result,) = pipeline.results(ImageSource([plain(RED, 30, 50)]))
-    assert result.faces[0].face == FaceBox(0, 0, 50, 30)
+    assert result.faces[0].box == FaceBox(0, 0, 50, 30)
     assert classifier.crops[0].shape == (30, 50, 3)
 
 
@@ -244,7 +245,7 @@ def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
     assert [[face.identity for face in result.faces] for result in results] == [[1]] * 12
     assert [result.frame.time for result in results] == pytest.approx(TIMES, abs=1e-3)
     assert results[0].frame.image is not None
-    places = [result.faces[0].face.x for result in results]
+    places = [result.faces[0].box.x for result in results]
     assert places[-1] - places[0] == pytest.approx(22, abs=6)
 
 
@@ -383,7 +384,7 @@ def test_no_time_is_below_zero(name: str, seconds: float) -> None:
 
 def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:
     box = FaceBox(*np.array([8, 8, 24, 24, 1], np.float32), landmarks=tuple(map(tuple, np.ones((5, 2), np.float32))))
-    record = Result(Frame(0), (FaceEmotion((1 / 7,) * 7, box),)).as_record()
+    record = Result(Frame(0), (Face((1 / 7,) * 7, box),)).to_record()
     assert json.loads(json.dumps(record))["faces"][0]["box"] == [8, 8, 24, 24]
 
 

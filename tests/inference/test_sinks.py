@@ -20,11 +20,12 @@ from cmaen.errors import MissingExtraError, OutputError
 from cmaen.inference.sinks import SINKS, Needs, sink_class
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.inference.conftest import BLUE, RED, plain
 
 SAD = (0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1)
-FACE = FaceEmotion(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
+FACE = Face(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
 PICTURES = [
     Result(Frame(0, "a.png"), (FACE,)),
     Result(Frame(1, 'b, "b"\n.png')),
@@ -73,7 +74,7 @@ def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_pat
         pytest.importorskip("pyarrow")
     path = written(tmp_path / f"results{suffix}", results)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    records, found = [result.as_record() for result in results], read(path)
+    records, found = [result.to_record() for result in results], read(path)
     if suffix in (".json", ".jsonl"):
         assert found == records
         return
@@ -136,7 +137,7 @@ def test_a_stopped_run_goes_on_where_its_last_whole_line_ends(tmp_path: Path) ->
     assert "b.png" not in sink.done
     write(sink, PICTURES[1:])
     sink.finish()
-    assert read(path) == [result.as_record() for result in PICTURES]
+    assert read(path) == [result.to_record() for result in PICTURES]
     assert not part.exists()
 
 

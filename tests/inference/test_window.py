@@ -22,7 +22,8 @@ HEAD = """
 import numpy as np
 from cmaen.inference.sinks import Quit
 from cmaen.inference.sinks.window import WindowSink, pygame
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 
 def goes_on(window, image):
     try:

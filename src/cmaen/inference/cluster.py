@@ -24,7 +24,8 @@ from cmaen.inference.pipeline import BATCH_SIZE, FacePipeline
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 
 _MOST_BLOCKS = 10_000
 
@@ -82,7 +83,8 @@ class RayPipeline:
             else (Frame(index, printable(name)) for index, name in enumerate(names))
         )
         for frame, record in zip(frames, self._records(names), strict=True):
-            yield replace(Result.from_record(record), frame=frame)
+            answer = Result.from_record(record)
+            yield replace(answer, frame=replace(frame, size=answer.size))
 
     def _records(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         """One record for each image, in order."""
@@ -130,7 +132,7 @@ class _Worker:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))
-        return {"record": [json.dumps(result.as_record()) for result in results]}
+        return {"record": [json.dumps({**result.to_record(), "size": result.size}) for result in results]}
 
 
 class _Part:

@@ -19,7 +19,8 @@ from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import SEARCH_EVERY, FaceTracker, Track
 from cmaen.resources import usable_cores
-from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
+from cmaen.results import Face, Result
+from cmaen.types import FaceBox, Frame, Image, certainty_of
 
 log = logging.getLogger(__name__)
 
@@ -265,13 +266,13 @@ class FacePipeline:
         except ValueError as problem:
             return self._answer(frame, error=describe(problem))
 
-    def _answer(self, frame: Frame, faces: tuple[FaceEmotion, ...] = (), error: str | None = None) -> Result:
+    def _answer(self, frame: Frame, faces: tuple[Face, ...] = (), error: str | None = None) -> Result:
         return Result(frame, faces, error, self.classifier.scheme)
 
-    def _emotion_of(self, track: Track) -> FaceEmotion:
+    def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
         return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number)
 
-    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> FaceEmotion:
+    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> Face:
         certainty = certainty_of(probabilities, self.classifier.sharpening)
-        return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold, certainty)
+        return Face(probabilities, face, identity, self.classifier.labels, self.threshold, certainty)

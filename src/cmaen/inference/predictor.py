@@ -17,20 +17,21 @@ from cmaen.card import shipped_checkpoint
 from cmaen.engines import AUTO
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
 from cmaen.hub import SHIPPED, find_checkpoint
-from cmaen.images import MAX_PIXELS, Channels, read_image
+from cmaen.images import MAX_PIXELS, Channels, name_of, read_image
 from cmaen.images import ImageSource as Picture
 from cmaen.inference.alignment import read_boxes
-from cmaen.inference.analysed import AnalysedFrame, analysed
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
+from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, sink_class
 from cmaen.inference.sources import Excerpt, open_source
 from cmaen.inference.sources.images import ImageSource
 from cmaen.inference.tracking import SEARCH_EVERY
+from cmaen.results import Answer, Result
 from cmaen.several import require_several
-from cmaen.types import FaceBox, Image, Result
+from cmaen.types import FaceBox, Image
 
 if TYPE_CHECKING:
     from cmaen.explanation import Explainer
@@ -172,6 +173,29 @@ class EmotionPredictor:
         other.__dict__.update(self.__dict__)
         return other
 
+    def predict(self, image: Picture, detect: bool = True) -> Result:
+        """The emotions of one image as a :class:`~cmaen.results.Result`, which keeps the pixels to show itself.
+
+        ``predictor.predict("photo.jpg").plot().save("faces.png")``
+
+        Args:
+            image: See :meth:`predict_single`.
+            detect: Likewise.
+
+        Returns:
+            Faces, the largest first, each with its crop; ``status``, ``error``, ``scheme``, ``size``. A bad image is a
+            status, not an exception.
+        """
+        pipeline = self._pipeline(detect)
+        result = next(pipeline.results(self._source([image]), keep_images=True))
+        pixels = result.image
+        if pixels is None:
+            return result
+        if isinstance(image, np.ndarray) and np.may_share_memory(image, pixels):
+            pixels = pixels.copy()  # the caller may paint over it
+        faces = tuple(replace(face, crop=pipeline.crop(pixels, face.box)) for face in result.faces)
+        return replace(result, frame=replace(result.frame, image=pixels), faces=faces)
+
     def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
@@ -196,12 +220,12 @@ class EmotionPredictor:
         Raises:
             TypeError, ValueError: See :meth:`predict_each`.
         """
-        return [result.as_dict() for result in self.predict_each(images, detect, batch_size)]
+        return [result.to_dict() for result in self.predict_each(images, detect, batch_size)]
 
     def predict_each(
         self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
     ) -> Iterator[Result]:
-        """One :class:`~cmaen.types.Result` for each image, in order; ``batch_size`` images are classified together.
+        """One :class:`~cmaen.results.Result` for each image, in order; ``batch_size`` images are classified together.
 
         Raises:
             TypeError: ``images`` is a single image.
@@ -253,7 +277,8 @@ class EmotionPredictor:
         if boxes is not None:
             faces = read_boxes(boxes, pixels)
             pipeline = replace(pipeline, detector=lambda _: faces)
-        return [face.as_dict() for face in _answer(pixels, pipeline).faces]
+        path = name_of(image)
+        return [Answer(face.to_dict(), path) for face in _answer(pixels, pipeline).faces]
 
     def get_top_k_predictions(self, image: Picture, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
@@ -342,7 +367,7 @@ class EmotionPredictor:
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
         opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
         with closing(opened), closing(pipeline.results(opened)) as results:
-            yield analysed(results)
+            yield analyse_frames(results)
 
     def explain(self, image: Picture, detect: bool = True, kind: str = "gradient") -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].

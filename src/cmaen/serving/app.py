@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
 from cmaen.card import read_card, shipped_checkpoint
+from cmaen.drawing import hex_of
 from cmaen.errors import CheckpointError, ConfigError
+from cmaen.results import Result
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Problem, Room, add_handlers, json_response
@@ -37,7 +39,7 @@ from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.site import read_page
 from cmaen.serving.uploads import Asked, read_request
-from cmaen.types import EMOTIONS, FER2013, Result, hex_of
+from cmaen.types import EMOTIONS, FER2013
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure."""
@@ -235,7 +237,7 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
 
 def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> list[dict[str, Any]]:
     """One dict for each image, as ``EmotionPredictor`` gives them, with the name and what else was asked for."""
-    answers = [result.as_record() for result in results]
+    answers = [result.to_record() for result in results]
     for answer, result in zip(answers, results, strict=True):
         if asked.top_k is not None:
             answer["top"] = _ranked(result)[: asked.top_k]

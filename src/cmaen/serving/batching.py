@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
+from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
-from cmaen.types import Result
 
 _PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95

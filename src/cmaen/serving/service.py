@@ -23,12 +23,13 @@ from cmaen.images import count_pixels, read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
 from cmaen.resources import usable_cores
+from cmaen.results import Result
 from cmaen.serving.batching import Batcher, Embedded
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Settings
 from cmaen.serving.uploads import Upload
-from cmaen.types import PERCEIVED, Frame, Result
+from cmaen.types import PERCEIVED, Frame
 
 _T = TypeVar("_T")
 log = logging.getLogger(__name__)

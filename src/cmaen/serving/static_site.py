@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cmaen.card import read_card, shipped_checkpoint, verified
+from cmaen.drawing import hex_of
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.files import replacing, write_text
 from cmaen.inference.detectors.yunet import YuNet, packaged_model
-from cmaen.types import hex_of
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure, as that of ``cmaen serve``."""

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import NamedTuple, Protocol
 
 from cmaen.errors import MissingExtraError
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 
 class Quit(Exception):  # noqa: N818 - nothing is wrong

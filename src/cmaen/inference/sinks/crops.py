@@ -14,7 +14,8 @@ from cmaen.inference.sinks import Needs
 from cmaen.inference.sinks.pictures import path_of, same_file
 from cmaen.naming import Names
 from cmaen.preprocessing import CropSpec
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class CropSink:
             target = self._target / self._names.place((*place.parts[:-1], name), f"{number}/{place}")
             try:
                 with replacing(target) as temporary:
-                    temporary.write_bytes(png(crop_face(image, face.face, self._spec)))
+                    temporary.write_bytes(png(crop_face(image, face.box, self._spec)))
             except OutputError as error:
                 self._failures += 1
                 log.warning("%s", error)

@@ -13,7 +13,8 @@ from cmaen.files import check_place, replacing
 from cmaen.images import is_image_name, printable
 from cmaen.inference.sinks import Needs
 from cmaen.naming import Names
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,12 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cmaen.drawing import colour_of
 from cmaen.errors import OutputError, guarded
 from cmaen.files import check_place, replacing, unwritable
 from cmaen.inference.sinks import Needs
-from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, Image
 
 BINS = 1024
 PEOPLE = 12
@@ -85,9 +87,9 @@ class Timeline:
         self._begins: float | None = None
         self._time = 0.0
         self._classes = EMOTIONS
-        self._faces: Sequence[FaceEmotion] = ()
+        self._faces: Sequence[Face] = ()
 
-    def add(self, time: float, faces: Sequence[FaceEmotion]) -> None:
+    def add(self, time: float, faces: Sequence[Face]) -> None:
         """Take in the faces of a frame at a time in seconds, which do not fall; they stay until the next frame."""
         if self._begins is None:
             self._begins = time

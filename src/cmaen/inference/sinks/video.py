@@ -22,7 +22,8 @@ from cmaen.errors import OutputError, guarded
 from cmaen.files import replacing, unwritable
 from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
 from cmaen.inference.sinks import Needs
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
 """By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""

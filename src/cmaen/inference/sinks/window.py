@@ -9,7 +9,8 @@ import numpy as np
 
 from cmaen.errors import OutputError, VideoError
 from cmaen.inference.sinks import Needs, Quit
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on the standard output
 os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # and takes SIGTERM for its own
