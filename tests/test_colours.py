@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor, annotate
+from cmaen.card import shipped_checkpoint
 from cmaen.drawing import colour_of
 from cmaen.engines import build_engine, probabilities
 from cmaen.images import read_image
 from cmaen.inference.alignment import crop_face
-from cmaen.inference.predictor import shipped_checkpoint
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS, FER2013, FaceBox
 from tests.conftest import EXAMPLES

@@ -19,8 +19,9 @@ from cmaen.card import shipped_checkpoint
 from cmaen.cli.inference import inference
 from cmaen.cli.results import TableSink
 from cmaen.errors import CheckpointError, CmaenError, ConfigError, DetectorError, OutputError, VideoError
-from cmaen.inference import pipeline, tracking
+from cmaen.inference import pipeline
 from cmaen.inference.sinks import Needs
+from cmaen.inference.tuning import Tuning
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import RED, TIMES, plain, write_film
 from tests.test_cli import cmaen
@@ -282,10 +283,10 @@ def test_options_reach_the_detector_and_the_pipeline(output: Path, film: Path, m
     inference(image=[str(ASTRONAUT)], detect=False, batch_size=5, smoothing=0.7)
     inference(image=[str(ASTRONAUT)], detector_side=77, min_score=0.25, min_face=12.5, search_every=1.5)
     first, second = built
-    assert (first.detector, first.batch_size, first.smoothing) == (None, 5, 0.7)
-    assert (first.detect_every, second.detect_every) == (tracking.SEARCH_EVERY, 1.5)
+    assert (first.detector, first.tuning.batch_size, first.tuning.smoothing) == (None, 5, 0.7)
+    assert (first.tuning.detect_every, second.tuning.detect_every) == (Tuning.detect_every, 1.5)
     assert (second.detector.max_side, second.detector.min_score, second.detector.min_face) == (77, 0.25, 12.5)
-    assert (second.batch_size, second.smoothing) == (pipeline.BATCH_SIZE, pipeline.SMOOTHING)
+    assert (second.tuning.batch_size, second.tuning.smoothing) == (Tuning.batch_size, Tuning.smoothing)
 
 
 def test_below_a_confidence_the_answer_is_uncertain(film: Path, output: Path) -> None:

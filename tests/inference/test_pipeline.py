@@ -26,6 +26,7 @@ from cmaen.inference.detectors import build_detector
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, open_source
 from cmaen.inference.sources.images import ImageSource
+from cmaen.inference.tuning import Tuning
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FER2013, FaceBox, Frame
@@ -146,7 +147,9 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_a_picture_on_which_the_detector_fails_costs_none_of_the_others(batch_size: int) -> None:
     images = [marked(number) for number in (0, 1, 2, 3, 4, 5, 9)]
-    results = list(FacePipeline(ByColour(), Finds(), batch_size=batch_size).results(ImageSource([*images, b"text"])))
+    results = list(
+        FacePipeline(ByColour(), Finds(), Tuning(batch_size=batch_size)).results(ImageSource([*images, b"text"]))
+    )
     assert [result.status for result in results] == ["ok", *["error"] * 4, "no_face", "ok", "error"]
     names = ["None", *["DetectorError"] * 4, "None", "None", "UnreadableImageError"]
     assert [str(result.error).split(":")[0] for result in results] == names
@@ -165,7 +168,7 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
     results = list(pipeline.results(ImageSource([plain(BLUE), plain(RED), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "ok"]
     assert str(results[1].error).startswith("ValueError: the probabilities of a face must be finite, not (nan,")
-    pipeline = replace(pipeline, detect_every=0, classify_every=0)
+    pipeline = pipeline.tune(detect_every=0, classify_every=0)
     results = list(pipeline.results(film_of([plain(BLUE), plain(RED), plain(RED), plain(BLUE), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "error", "ok", "ok"]
 
@@ -174,7 +177,7 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
 def test_the_order_and_the_answers_do_not_depend_on_batches_and_workers(batch_size: int, workers: int) -> None:
     colours = [RED if number % 3 else BLUE for number in range(20)]
     classifier = ByColour()
-    pipeline = FacePipeline(classifier, None, batch_size=batch_size, workers=workers)
+    pipeline = FacePipeline(classifier, None, Tuning(batch_size=batch_size, workers=workers))
     results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
     assert emotions(results) == [["angry" if colour == RED else "sad"] for colour in colours]
     assert [result.frame.index for result in results] == list(range(20))
@@ -214,7 +217,7 @@ def test_what_is_red_reaches_detector_and_classifier_red(
         )
     detector, classifier = Finds(), ByColour()
     with closing(source):
-        results = list(FacePipeline(classifier, detector, detect_every=0).results(source, keep_images=True))
+        results = list(FacePipeline(classifier, detector, Tuning(detect_every=0)).results(source, keep_images=True))
     assert emotions(results) == [[emotion, emotion]] * len(results)
     for pixels in (*detector.seen, *classifier.crops, *(result.frame.image for result in results)):
         assert np.abs(pixels.astype(int) - colour).max() < 12
@@ -254,7 +257,7 @@ def test_smoothing_is_slower_than_the_face() -> None:
     spreads = {}
     for smoothing in (0.0, 0.2, 1.0):
         detector = Finds([FaceBox(100, 50, 88, 120)])
-        pipeline = FacePipeline(Fickle(), detector, smoothing=smoothing, classify_every=0)
+        pipeline = FacePipeline(Fickle(), detector, Tuning(smoothing=smoothing, classify_every=0))
         happy = [
             result.faces[0].probabilities[EMOTIONS.index("happy")] for result in pipeline.results(film_of(pictures))
         ]
@@ -269,7 +272,7 @@ def test_faces_are_searched_and_classified_as_often_as_asked(
     detect_every: float, classify_every: float, rate: float
 ) -> None:
     detector, classifier = Finds([FaceBox(100, 50, 88, 120)]), ByColour()
-    pipeline = FacePipeline(classifier, detector, detect_every=detect_every, classify_every=classify_every)
+    pipeline = FacePipeline(classifier, detector, Tuning(detect_every=detect_every, classify_every=classify_every))
     results = list(pipeline.results(film_of([picture(0)] * 40, rate)))
     assert len(results) == 40
     assert all([face.identity for face in result.faces] == [1] for result in results)
@@ -303,7 +306,7 @@ def test_a_cut_ends_an_identity_and_its_smoothed_answer() -> None:
     one, other = (rng.integers(low, low + 100, (96, 128, 3), dtype=np.uint8) for low in (10, 150))
     one[..., 0] += 60
     detector = Finds([FaceBox(50, 30, 30, 30)])
-    results = list(FacePipeline(ByColour(), detector, smoothing=5).results(film_of([one] * 10 + [other] * 10)))
+    results = list(FacePipeline(ByColour(), detector, Tuning(smoothing=5)).results(film_of([one] * 10 + [other] * 10)))
     assert [result.faces[0].identity for result in results] == [1] * 10 + [2] * 10
     assert results[9].faces[0].emotion == "angry"
     assert results[10].faces[0].probabilities[EMOTIONS.index("sad")] == 1
@@ -323,7 +326,7 @@ def test_a_network_without_features_gives_answers_all_the_same() -> None:
 def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
     frames = [Frame(number, "film", marked({3: 2, 5: 6}.get(number, 9)), number / 25) for number in range(7)]
     frames[1] = Frame(1, "film", None, 1 / 25, "VideoError: gone")
-    pipeline = FacePipeline(ByColour(), Finds(), detect_every=0)
+    pipeline = FacePipeline(ByColour(), Finds(), Tuning(detect_every=0))
     results = list(pipeline.results(Frames(frames)))
     assert [result.error for result in results] == [
         None,
@@ -348,7 +351,7 @@ def test_who_leaves_early_leaves_no_thread_and_frames_are_not_taken_far_ahead(mo
             yield Frame(number, "film", plain(RED), number / 25)
 
     before = threading.active_count()
-    pipeline = FacePipeline(ByColour(), None, workers=2, batch_size=4)
+    pipeline = FacePipeline(ByColour(), None, Tuning(workers=2, batch_size=4))
     with closing(pipeline.results(Frames(frames(), moving=moving))) as results:
         assert next(results).frame.index == 0
     assert threading.active_count() <= before
@@ -372,14 +375,14 @@ def test_no_pictures_are_no_results() -> None:
 @pytest.mark.parametrize("name", ["workers", "batch_size"])
 def test_what_must_be_at_least_one(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        FacePipeline(ByColour(), None, **{name: 0})
+        FacePipeline(ByColour(), None, Tuning(**{name: 0}))
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
 @pytest.mark.parametrize("name", ["smoothing", "detect_every", "classify_every"])
 def test_no_time_is_below_zero(name: str, seconds: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
-        FacePipeline(ByColour(), None, **{name: seconds})
+        FacePipeline(ByColour(), None, Tuning(**{name: seconds}))
 
 
 def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:
@@ -424,7 +427,7 @@ def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch
         return [FaceBox(0, 0, 20, 20)]
 
     colours = [BLUE, BLUE, RED, BLUE, BLUE]
-    pipeline = FacePipeline(Fails(), detector, batch_size=batch_size)
+    pipeline = FacePipeline(Fails(), detector, Tuning(batch_size=batch_size))
     results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
     assert [result.status for result in results] == ["ok", "ok", "error", "ok", "ok"]
     error = "DetectorError" if part == "detector" else "PredictionError"
@@ -452,7 +455,7 @@ def test_few_large_pictures_are_in_memory_however_many_there_are(monkeypatch: py
 
             return (partial(decode, index) for index in range(60))
 
-    pipeline, most = FacePipeline(ByColour(), lambda image: [], workers=2), 0
+    pipeline, most = FacePipeline(ByColour(), lambda image: [], Tuning(workers=2)), 0
     for result in pipeline.results(Decoded([], moving=False), keep_images=True):
         assert result.frame.image is not None
         del result

@@ -377,7 +377,7 @@ def test_an_answer_is_explained_over_its_face(predictor: EmotionPredictor) -> No
 
 
 def test_what_explaining_needs_is_advised(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cmaen.explanation", None)
+    monkeypatch.setitem(sys.modules, "cmaen.inference.explaining", None)
     with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
         predictor.explain(ASTRONAUT)
 

@@ -97,7 +97,7 @@ def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portr
 
 
 def test_explanations_that_cannot_be_given_are_said(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cmaen.explanation", None)
+    monkeypatch.setitem(__import__("sys").modules, "cmaen.inference.explaining", None)
     with serving(explanations=1) as client:
         assert "cmaen[report]" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
         assert "at most 1" in problem(client.post("/v1/predict?explain=true", files=files(portrait, portrait)), 422)

@@ -165,13 +165,8 @@ def inference(
             max_pixels=max_pixels,
         )
         finder = predictor.pipeline.detector if detect else None
-        pipeline = replace(
-            predictor.pipeline,
-            detector=finder,
-            batch_size=batch_size,
-            smoothing=smoothing,
-            detect_every=search_every,
-        )
+        tuned = predictor.pipeline.tune(batch_size=batch_size, smoothing=smoothing, detect_every=search_every)
+        pipeline = replace(tuned, detector=finder)
     with ExitStack() as stack:
         sinks: list[Sink] = []
         without: Container[str] = ()

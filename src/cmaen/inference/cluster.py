@@ -20,10 +20,11 @@ from cmaen.errors import CmaenError
 from cmaen.images import printable
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import DetectorOptions, build_detector
-from cmaen.inference.pipeline import BATCH_SIZE, FacePipeline
+from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame
+from cmaen.inference.tuning import Tuning
 from cmaen.results import Result
 from cmaen.types import Frame
 
@@ -51,7 +52,7 @@ class RayPipeline:
         *,
         detector: str | None,
         options: DetectorOptions,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = Tuning.batch_size,
         threshold: float = 0.0,
         scheme: str | None = None,
         contempt: bool = False,
@@ -128,7 +129,7 @@ class _Worker:
         cv2.setNumThreads(1)
         finder = None if detector is None else build_detector(detector, options=options, threads=1)
         classifier = FaceClassifier(checkpoint, threads=1, scheme=scheme, contempt=contempt)
-        self._pipeline = FacePipeline(classifier, finder, workers=1, threshold=threshold)
+        self._pipeline = FacePipeline(classifier, finder, Tuning(workers=1, threshold=threshold))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))

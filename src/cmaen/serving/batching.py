@@ -196,7 +196,7 @@ class Batcher:
                 if classifier is None:
                     self._answer(some, self._embedded)
                 else:
-                    self._answer(some, replace(self._pipeline, classifier=classifier).classified)
+                    self._answer(some, replace(self._pipeline, classifier=classifier).classify)
             self._faces.leave(faces)
 
     def _answer(
@@ -215,7 +215,7 @@ class Batcher:
                 job.answer.set_result(result)
 
     def _embedded(self, batch: Sequence[Located]) -> list[Embedded]:
-        rows = self._pipeline.embedded(batch)
+        rows = self._pipeline.embed(batch)
         return [Embedded(one.frame.name, one.error, row) for one, row in zip(batch, rows, strict=True)]
 
     def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:

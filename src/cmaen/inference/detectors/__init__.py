@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmaen.errors import DetectorError
-from cmaen.inference.detectors.base import OWN, Detector, DetectorOptions, bound_opencv
+from cmaen.inference.detectors.base import DEFAULT, OWN, Detector, DetectorOptions, bound_opencv
 from cmaen.inference.detectors.centerface import CenterFace
 from cmaen.inference.detectors.haar import Haar
 from cmaen.inference.detectors.yunet import YuNet
@@ -16,7 +16,6 @@ DETECTORS: dict[str, Callable[[Path | None, DetectorOptions, int | None], Detect
     "haar": lambda _, options, __: Haar(options=options),
     "yunet": lambda model, options, _: YuNet(model, options=options),
 }
-DEFAULT = "yunet"
 
 
 def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threads: int | None = None) -> Detector:

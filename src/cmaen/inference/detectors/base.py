@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.errors import ConfigError, DetectorError, guard
+from cmaen.errors import DetectorError, SettingError, guard
 from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
 from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
@@ -52,7 +52,7 @@ class DetectorOptions:
         min_face: Faces whose shorter side is below are dropped, in pixels of the picture itself.
 
     Raises:
-        ConfigError: A value is out of its range.
+        SettingError: A value is out of its range; the message lists every one.
     """
 
     max_side: int | None = None
@@ -60,13 +60,19 @@ class DetectorOptions:
     min_face: float = 0.0
 
     def __post_init__(self) -> None:
+        problems = []
         if self.max_side is not None and not self.max_side >= 32:
-            raise ConfigError(f"the detector's max_side must be at least 32 pixels, not {self.max_side}")
+            problems.append(f"the detector's max_side must be at least 32 pixels, not {self.max_side}")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"the detector's min_score must lie between 0 and 1, not {self.min_score}")
+            problems.append(f"the detector's min_score must lie between 0 and 1, not {self.min_score}")
         if not 0 <= self.min_face < float("inf"):
-            raise ConfigError(f"the detector's min_face must be 0 pixels or more, not {self.min_face}")
+            problems.append(f"the detector's min_face must be 0 pixels or more, not {self.min_face}")
+        if problems:
+            raise SettingError("; ".join(problems))
 
+
+DEFAULT = "yunet"
+"""The detector that is taken where none is named."""
 
 OWN = DetectorOptions()
 """Every detector's own options."""
