@@ -16,7 +16,7 @@ from cmaen import EmotionPredictor
 from cmaen.card import shipped_checkpoint
 from cmaen.inference.cluster import RayPipeline
 from cmaen.inference.detectors import DEFAULT, DetectorOptions
-from cmaen.inference.sources.images import FolderSource, ImageSource
+from cmaen.inference.sources.images import FolderSource, ListSource
 
 IMAGES, BATCH_SIZE = 400, 32
 
@@ -51,7 +51,7 @@ def main(folder):
     one = timed("image by image", (next(predictor.predict_each([path])) for path in paths))
     cv2.setNumThreads(1)
     pipeline = EmotionPredictor(threads=1).pipeline
-    many = [timed("as a folder", pipeline.results(ImageSource(paths))) for _ in range(3)]
+    many = [timed("as a folder", pipeline.results(ListSource(paths))) for _ in range(3)]
     ray = timed("on Ray, its start included", on_ray(source))
     for answers in (*many, ray):
         same = sum(a == b for a, b in zip(one, answers, strict=False))

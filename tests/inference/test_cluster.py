@@ -22,7 +22,7 @@ from cmaen.inference.cluster import RayPipeline  # noqa: E402
 from cmaen.inference.detectors import DetectorOptions  # noqa: E402
 from cmaen.inference.pipeline import FacePipeline  # noqa: E402
 from cmaen.inference.sources import Source, open_source  # noqa: E402
-from cmaen.inference.sources.images import FolderSource, ImageSource  # noqa: E402
+from cmaen.inference.sources.images import FolderSource, ListSource  # noqa: E402
 from cmaen.results import Face, Result  # noqa: E402
 from cmaen.types import FaceBox, Frame  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
@@ -96,7 +96,7 @@ def test_addresses_and_those_that_are_left_out(faces: Path, monkeypatch: pytest.
     monkeypatch.setattr(source, "names", lambda: iter(listed))
     (faces / "38.png").rename(faces / "38.gone")  # after it was listed
     try:
-        found = list(clustered(source, keep_images=True, detector="haar"))
+        found = list(clustered(source, keep_images=True, detector="yunet"))
     finally:
         (faces / "38.gone").rename(faces / "38.png")
     assert [result.frame.name for result in found][-2:] == [f"{root}/38.png", f"{root}/caf\\xe9.png"]
@@ -120,7 +120,7 @@ def test_the_command_line(faces: Path, tmp_path: Path) -> None:
 
 def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(CmaenError, match="takes the images of a folder or of an address"):
-        next(clustered(ImageSource([b""])))
+        next(clustered(ListSource([b""])))
     for folder, message in ((tmp_path, "holds no image"), (tmp_path / "nothing", "cannot be read")):
         said = cmaen("inference", "--directory", folder, "--engine", "ray", code=2)
         assert message in said

@@ -78,8 +78,8 @@ def test_a_folder_keeps_its_order_and_only_its_errors_are_shown_where_there_is_a
 
 def test_an_address_is_read_like_its_folder(pictures: Path, output: Path) -> None:
     pytest.importorskip("fsspec")
-    inference(directory=f"file://{pictures}", output=output / "address.json", detector="haar")
-    inference(directory=str(pictures), output=output / "folder.json", detector="haar")
+    inference(directory=f"file://{pictures}", output=output / "address.json")
+    inference(directory=str(pictures), output=output / "folder.json")
     found, expected = read(output / "address.json"), read(output / "folder.json")
     assert [f"{record['path']}" for record in found] == [f"file://{record['path']}" for record in expected]
     assert [record["faces"] for record in found] == [record["faces"] for record in expected]
@@ -237,7 +237,6 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(ou
         ({"image": ASTRONAUT, "checkpoint": Path()}, CheckpointError, "is no checkpoint"),
         ({"image": ASTRONAUT, "engine": "magic"}, ConfigError, "not an engine"),
         ({"image": ASTRONAUT, "detector": "eyes"}, DetectorError, "not a face detector"),
-        ({"image": ASTRONAUT, "detector": "haar", "min_score": 0.5}, DetectorError, "gives no scores"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
@@ -388,7 +387,7 @@ def test_an_error_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
 def plain_text_world(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     """The command line in a process that knows only ASCII."""
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "cmaen", "inference", "--detector", "haar", *map(str, arguments)]
+    command = [sys.executable, "-m", "cmaen", "inference", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, env=environment)
 
 

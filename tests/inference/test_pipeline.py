@@ -25,7 +25,7 @@ from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import build_detector
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, open_source
-from cmaen.inference.sources.images import ImageSource
+from cmaen.inference.sources.images import ListSource
 from cmaen.inference.tuning import Tuning
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
@@ -136,7 +136,7 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
     detector, classifier = Finds(), ByColour()
     image = plain(BLUE)
     image[8:32, 8:32] = RED
-    (result,) = FacePipeline(classifier, detector).results(ImageSource([image]))
+    (result,) = FacePipeline(classifier, detector).results(ListSource([image]))
     assert [face.box for face in result.faces] == FACES
     assert emotions([result]) == [["angry", "sad"]]
     assert (result.status, result.error) == ("ok", None)
@@ -148,7 +148,7 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
 def test_a_picture_on_which_the_detector_fails_costs_none_of_the_others(batch_size: int) -> None:
     images = [marked(number) for number in (0, 1, 2, 3, 4, 5, 9)]
     results = list(
-        FacePipeline(ByColour(), Finds(), Tuning(batch_size=batch_size)).results(ImageSource([*images, b"text"]))
+        FacePipeline(ByColour(), Finds(), Tuning(batch_size=batch_size)).results(ListSource([*images, b"text"]))
     )
     assert [result.status for result in results] == ["ok", *["error"] * 4, "no_face", "ok", "error"]
     names = ["None", *["DetectorError"] * 4, "None", "None", "UnreadableImageError"]
@@ -165,7 +165,7 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
             return answers
 
     pipeline = FacePipeline(Overflows(), None)
-    results = list(pipeline.results(ImageSource([plain(BLUE), plain(RED), plain(BLUE)])))
+    results = list(pipeline.results(ListSource([plain(BLUE), plain(RED), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "ok"]
     assert str(results[1].error).startswith("ValueError: the probabilities of a face must be finite, not (nan,")
     pipeline = pipeline.tune(detect_every=0, classify_every=0)
@@ -178,7 +178,7 @@ def test_the_order_and_the_answers_do_not_depend_on_batches_and_workers(batch_si
     colours = [RED if number % 3 else BLUE for number in range(20)]
     classifier = ByColour()
     pipeline = FacePipeline(classifier, None, Tuning(batch_size=batch_size, workers=workers))
-    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    results = list(pipeline.results(ListSource([plain(colour) for colour in colours])))
     assert emotions(results) == [["angry" if colour == RED else "sad"] for colour in colours]
     assert [result.frame.index for result in results] == list(range(20))
     assert classifier.batches == [batch_size] * (20 // batch_size) + [20 % batch_size] * (20 % batch_size > 0)
@@ -188,16 +188,16 @@ def test_pixels_are_kept_only_where_a_sink_needs_them() -> None:
     images = [plain(RED) for _ in range(20)]
     classifier = ByColour()
     pipeline = FacePipeline(classifier, Finds())
-    assert all(result.frame.image is None for result in pipeline.results(ImageSource(images)))
+    assert all(result.frame.image is None for result in pipeline.results(ListSource(images)))
     classifier.batches.clear()
-    assert all((result.frame.image == RED).all() for result in pipeline.results(ImageSource(images), keep_images=True))
+    assert all((result.frame.image == RED).all() for result in pipeline.results(ListSource(images), keep_images=True))
     assert max(classifier.batches) <= 8 * len(FACES)  # few large pictures are held at the same time
 
 
 def test_without_a_detector_the_whole_picture_is_the_face() -> None:
     classifier = ByColour()
     pipeline = FacePipeline(classifier, None)
-    (result,) = pipeline.results(ImageSource([plain(RED, 30, 50)]))
+    (result,) = pipeline.results(ListSource([plain(RED, 30, 50)]))
     assert result.faces[0].box == FaceBox(0, 0, 50, 30)
     assert classifier.crops[0].shape == (30, 50, 3)
 
@@ -212,7 +212,7 @@ def test_what_is_red_reaches_detector_and_classifier_red(
     if kind in ("video", "camera"):
         source = open_source(kind, write_film(tmp_path / "plain.mp4", [plain(colour)] * 3))
     else:
-        source = ImageSource(
+        source = ListSource(
             [{"array": plain(colour), "bytes": path.read_bytes(), "picture": image, "path": path}[kind]]
         )
     detector, classifier = Finds(), ByColour()
@@ -237,12 +237,12 @@ def test_the_network_sees_red_before_green_before_blue(grey: bool, tmp_path: Pat
     expected = probabilities(logits, card.schemes[FER2013].temperature)[0]
     for detector in (None, Finds()):
         classifier = FaceClassifier(folder, scheme=FER2013)
-        (result,) = FacePipeline(classifier, detector).results(ImageSource([plain(tuple(colour))]))
+        (result,) = FacePipeline(classifier, detector).results(ListSource([plain(tuple(colour))]))
         assert result.faces[0].probabilities == pytest.approx(expected, abs=1e-5)
 
 
 def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
-    pipeline = FacePipeline(Fickle(), build_detector("haar"))
+    pipeline = FacePipeline(Fickle(), build_detector())
     with closing(open_source("video", film)) as source:
         results = list(pipeline.results(source))
     assert [[face.identity for face in result.faces] for result in results] == [[1]] * 12
@@ -363,13 +363,13 @@ def test_an_error_of_the_source_is_raised() -> None:
         yield b"text"
         raise OSError("the source has gone")
 
-    for source in (ImageSource(images()), Frames((Frame(0, "film") if number else 1 / 0) for number in (1, 0))):
+    for source in (ListSource(images()), Frames((Frame(0, "film") if number else 1 / 0) for number in (1, 0))):
         with pytest.raises((OSError, ZeroDivisionError)):
             list(FacePipeline(ByColour(), None).results(source))
 
 
 def test_no_pictures_are_no_results() -> None:
-    assert list(FacePipeline(ByColour(), None).results(ImageSource([]))) == []
+    assert list(FacePipeline(ByColour(), None).results(ListSource([]))) == []
 
 
 @pytest.mark.parametrize("name", ["workers", "batch_size"])
@@ -428,7 +428,7 @@ def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch
 
     colours = [BLUE, BLUE, RED, BLUE, BLUE]
     pipeline = FacePipeline(Fails(), detector, Tuning(batch_size=batch_size))
-    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    results = list(pipeline.results(ListSource([plain(colour) for colour in colours])))
     assert [result.status for result in results] == ["ok", "ok", "error", "ok", "ok"]
     error = "DetectorError" if part == "detector" else "PredictionError"
     assert str(results[2].error).startswith(error)
@@ -437,7 +437,7 @@ def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch
 
 @pytest.mark.parametrize("given", [None, [(1, 2, 3, 4)], ["face"], 3])
 def test_a_detector_that_gives_no_faces_is_named(given: object) -> None:
-    (result,) = FacePipeline(ByColour(), lambda image: given).results(ImageSource([plain(BLUE)]))
+    (result,) = FacePipeline(ByColour(), lambda image: given).results(ListSource([plain(BLUE)]))
     assert str(result.error).startswith("DetectorError: the detector ")
 
 

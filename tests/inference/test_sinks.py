@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from cmaen.errors import MissingExtraError, OutputError
-from cmaen.inference.sinks import SINKS, Needs, sink_class
+from cmaen.inference.registry import load
+from cmaen.inference.sinks import SINKS, Needs, open_sink
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
 from cmaen.results import Face, Result
@@ -223,15 +224,15 @@ def test_what_a_format_needs_is_advised_before_the_work(tmp_path: Path, monkeypa
         RecordSink(tmp_path / "results.parquet")
     monkeypatch.setitem(sys.modules, "cmaen.inference.sinks.timeline", None)
     with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
-        sink_class("timeline")
+        open_sink("timeline", tmp_path / "timeline.png")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SINKS if kind != "window"])
 def test_every_kind_of_sink_has_its_class(kind: str) -> None:
     if kind in ("video", "timeline"):
         pytest.importorskip("av" if kind == "video" else "matplotlib")
-    sink = sink_class(kind)
-    assert sink.__name__ == SINKS[kind].name
+    sink = load(SINKS, kind, "a sink")
+    assert SINKS[kind].home.endswith(f":{sink.__name__}")
     assert sink.needs in Needs
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from cmaen.errors import MissingExtraError
-from cmaen.inference.sinks import sink_class
+from cmaen.inference.sinks import open_sink
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pygame") is None, reason="no extra")
 
@@ -127,7 +127,7 @@ def test_without_pygame_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "pygame", None)
     monkeypatch.delitem(sys.modules, "cmaen.inference.sinks.window", raising=False)
     with pytest.raises(MissingExtraError, match=r"cmaen\[video\]"):
-        sink_class("window")
+        open_sink("window")
 
 
 SHOWING = """

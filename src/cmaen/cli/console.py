@@ -57,7 +57,7 @@ SchemeName = Annotated[
 Contempt = Annotated[
     bool, typer.Option("--contempt", help="With the scheme perceived: answer contempt as an eighth emotion.")
 ]
-DetectorName = Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")]
+DetectorName = Annotated[str, typer.Option(help="yunet, or centerface:MODEL.onnx for tiny faces.")]
 DetectorSide = Annotated[
     int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
 ]

@@ -128,10 +128,10 @@ def inference(
     from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
     from cmaen.inference.run import run
-    from cmaen.inference.sinks import sink_class
+    from cmaen.inference.sinks import open_sink
     from cmaen.inference.sinks.records import RecordSink
     from cmaen.inference.sources import Excerpt, open_source
-    from cmaen.inference.sources.images import FolderSource, ImageSource
+    from cmaen.inference.sources.images import FolderSource, ListSource
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
@@ -185,7 +185,7 @@ def inference(
             without = records.done
         source: Source
         if images:
-            source = ImageSource(images, max_pixels=max_pixels)
+            source = ListSource(images, max_pixels=max_pixels)
         elif directory is not None and remote:
             with extra("reading from an address", "scale"):
                 from cmaen.inference.sources.address import AddressSource
@@ -197,13 +197,13 @@ def inference(
             source = open_source(kind, where, excerpt=Excerpt(every, start, end))
         stack.enter_context(closing(source))
         if annotated is not None:
-            sinks.append(sink_class("pictures")(annotated, root=None if directory is None else Path(directory)))
+            sinks.append(open_sink("pictures", annotated, root=None if directory is None else Path(directory)))
         if timeline is not None:
-            sinks.append(sink_class("timeline")(timeline))
+            sinks.append(open_sink("timeline", timeline))
         if real_time and display:
-            sinks.append(sink_class("window")())
+            sinks.append(open_sink("window"))
         if save_video is not None:
-            sinks.append(sink_class("video")(save_video, source))
+            sinks.append(open_sink("video", save_video, source))
         if not moving:
             sinks.append(TableSink(only_errors=output is not None and not images))
         total = source.count() if sys.stderr.isatty() else None
@@ -246,14 +246,14 @@ def crop(
     from cmaen.images import MAX_PIXELS
     from cmaen.inference.detectors import DetectorOptions
     from cmaen.inference.run import run
-    from cmaen.inference.sinks import sink_class
+    from cmaen.inference.sinks import open_sink
     from cmaen.inference.sources.images import FolderSource
 
     folder = checkpoint or shipped_checkpoint()
     options = DetectorOptions(max_side=detector_side, min_score=min_score, min_face=min_face)
     max_pixels = MAX_PIXELS if max_megapixels is None else round(max_megapixels * 1e6)
     pipeline = _predictor(folder, threads=1, detector=detector, options=options).pipeline
-    crops = sink_class("crops")(output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
+    crops = open_sink("crops", output_dir, root=input_dir, spec=read_card(folder).crop, every=every)
     with closing(FolderSource(input_dir, max_pixels=max_pixels)) as source:
         total = source.count() if sys.stderr.isatty() else None
         sinks = [crops, TableSink(only_errors=True)]

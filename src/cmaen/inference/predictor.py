@@ -22,9 +22,9 @@ from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
-from cmaen.inference.sinks import Sink, sink_class
+from cmaen.inference.sinks import Sink, open_sink
 from cmaen.inference.sources import Excerpt, open_source
-from cmaen.inference.sources.images import ImageSource
+from cmaen.inference.sources.images import ListSource
 from cmaen.inference.spec import PipelineSpec
 from cmaen.results import Answer, Result
 from cmaen.several import require_several
@@ -316,9 +316,9 @@ class EmotionPredictor:
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         excerpt = Excerpt(every, end=end)
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
-            sinks: list[Sink] = [sink_class("window")()] if display else []
+            sinks: list[Sink] = [open_sink("window")] if display else []
             if save_video:
-                sinks.append(sink_class("video")(Path(output_path or "output.avi"), camera))
+                sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
             run(camera, pipeline, sinks)
 
     @contextmanager
@@ -387,14 +387,14 @@ class EmotionPredictor:
     def _read(self, image: Picture) -> Image:
         return read_image(image, channels=self._channels, max_pixels=self.spec.max_pixels)
 
-    def _source(self, images: Iterable[Picture]) -> ImageSource:
+    def _source(self, images: Iterable[Picture]) -> ListSource:
         several = require_several(images, "for one image use predict_single")
-        return ImageSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
+        return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 
 
 def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
     """The result of one image; what is wrong with it is raised."""
-    result = next(pipeline.results(ImageSource([pixels], max_pixels=pixels.size)))
+    result = next(pipeline.results(ListSource([pixels], max_pixels=pixels.size)))
     if result.error is not None:
         raise CmaenError(result.error)
     return result

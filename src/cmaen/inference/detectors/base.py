@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cmaen.errors import DetectorError, SettingError, guard
 from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
+from cmaen.inference.registry import Entry
 from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
 
@@ -70,6 +71,12 @@ class DetectorOptions:
         if problems:
             raise SettingError("; ".join(problems))
 
+
+DETECTORS = {
+    "centerface": Entry("cmaen.inference.detectors.centerface:CenterFace"),
+    "yunet": Entry("cmaen.inference.detectors.yunet:YuNet"),
+}
+"""By name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
 
 DEFAULT = "yunet"
 """The detector that is taken where none is named."""

@@ -33,7 +33,9 @@ class YuNet(ShrinkingDetector):
         DetectorError: The model is missing, cannot be read, or is not the one it should be.
     """
 
-    def __init__(self, model: Path | None = None, *, options: DetectorOptions = OWN) -> None:
+    def __init__(
+        self, model: Path | None = None, *, options: DetectorOptions = OWN, threads: int | None = None
+    ) -> None:
         super().__init__(options, max_side=640, min_score=0.7, sure=_SURE)
         path = model or packaged_model()
         try:

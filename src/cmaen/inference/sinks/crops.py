@@ -10,7 +10,7 @@ from cmaen.errors import OutputError
 from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.pictures import path_of, same_file
 from cmaen.naming import Names
 from cmaen.preprocessing import CropSpec
@@ -48,7 +48,7 @@ class CropSink:
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         image = result.frame.image
         if image is None:
             return

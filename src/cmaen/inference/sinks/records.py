@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replacing, sweep, unwritable
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.locks import held, let_go, remove_held
 from cmaen.results import Result
 from cmaen.types import EMOTIONS, Image
@@ -81,7 +81,7 @@ class RecordSink:
                 raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`; what was written before is kept when the disk is full."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`; what was written before is kept when the disk is full."""
         line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
             file = self._begun()
@@ -91,7 +91,7 @@ class RecordSink:
             raise unwritable(self._part, error) from error
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         try:
             file = self._begun()
             file.flush()

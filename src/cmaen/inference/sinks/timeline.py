@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cmaen.drawing import colour_of
 from cmaen.errors import OutputError, guarded
 from cmaen.files import check_place, replacing, unwritable
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, Image
 
@@ -43,11 +43,11 @@ class TimelineSink:
         self._timeline = Timeline()
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         self._timeline.add(result.frame.time or 0.0, result.faces)
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         with guarded(lambda problem: unwritable(self.path, problem)), replacing(self.path) as temporary:
             self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
 

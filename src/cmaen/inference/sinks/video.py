@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from cmaen.errors import OutputError, guarded
 from cmaen.files import replacing, unwritable
 from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.results import Result
 from cmaen.types import Image
 
@@ -92,7 +92,7 @@ class VideoSink:
             raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if drawn is None or result.frame.time is None:
             return
         with guarded(self._unwritable):
@@ -105,7 +105,7 @@ class VideoSink:
         self._copy_sound(self._time)
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if self._stream is None:
             self.close()
             return
@@ -118,7 +118,7 @@ class VideoSink:
         self._stack.close()
 
     def close(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         try:
             self._let_go()
         except Exception as problem:

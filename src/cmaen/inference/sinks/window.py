@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cmaen.errors import OutputError, VideoError
-from cmaen.inference.sinks import Needs, Quit
+from cmaen.inference.sinks.base import Needs, Quit
 from cmaen.results import Result
 from cmaen.types import Image
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
 from cmaen.images import MAX_PIXELS, Channels, name_of, printable, read_image
 from cmaen.images import ImageSource as Picture
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources.base import Pending
 from cmaen.listing import LeftOut, list_images
 from cmaen.types import Frame
 
 
-class ImageSource:
+class ListSource:
     """Pictures that the caller has: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
 
     Args:
@@ -67,8 +67,8 @@ class FolderSource:
     moving = False
     live = False
 
-    def __init__(self, root: Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
-        self.root = root
+    def __init__(self, root: str | Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
+        self.root = root = Path(root)
         self._max_pixels = max_pixels
         self.without = without
         left_out = LeftOut()

@@ -28,7 +28,7 @@ from cmaen.inference.ffmpeg import (
     pixels_of,
     reason,
 )
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources.base import Pending
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
 
