@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from cmaen import devices  # noqa: E402
 from cmaen.devices import torch_device  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
 
@@ -38,3 +39,15 @@ def test_what_is_not_there_is_said(there: tuple[str, ...]) -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a device; choose auto"):
         torch_device(name)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, [1]), (64, [])])
+def test_pytorch_starts_no_more_threads_than_there_are_cores(
+    cores: int, threads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    torch_device("cpu")
+    assert told == threads

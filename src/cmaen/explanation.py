@@ -18,6 +18,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cmaen.devices import bound_torch
 from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionOutput
@@ -105,6 +106,7 @@ class Explainer:
     """
 
     def __init__(self, checkpoint: Path, *, scheme: str | None = None) -> None:
+        bound_torch()
         self.model, card = load_checkpoint(checkpoint)
         self.spec = card.preprocess
         self._perceived = scheme == PERCEIVED

@@ -6,7 +6,6 @@ first frame, and a picture of too many pixels is refused before it is decoded.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import io
 import os
@@ -17,7 +16,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, cast
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
@@ -29,6 +28,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from cmaen.conversion import advise_kind, advise_shape, advise_type, range_of
 from cmaen.deadline import GuardedFile, check_effort, time_limit
+from cmaen.encoded import decode_base64, standard_base64, unescape
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -43,7 +43,9 @@ from cmaen.errors import (
     installing,
 )
 from cmaen.jpeg import with_endings
+from cmaen.parts import check_parts
 from cmaen.pixels import flatten
+from cmaen.resources import usable_cores
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
@@ -183,7 +185,7 @@ def _from_text(text: str, max_pixels: int) -> Image:
     """The image of a path, a data URL or base64 text."""
     if _DATA_URL.match(text):
         head, _, data = text.partition(",")
-        content = unquote_to_bytes(data)
+        content = unescape(data)
         if head.lower().endswith(";base64"):
             decoded = _base64_bytes(content.decode("ascii", "replace"), image=False)
             if decoded is None:
@@ -213,17 +215,13 @@ def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
     if image:
         if not _BASE64.match(text):
             return None
-        start = "".join(text[:128].split()).translate(_STANDARD)[:24]
+        start = standard_base64(text[:128])[:24]
         if not sniff_image(binascii.a2b_base64(start)):
             return None
-    joined = "".join(text.split()).translate(_STANDARD).rstrip("=")
     try:
-        return base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return decode_base64(text)
+    except ValueError:
         return None
-
-
-_STANDARD = str.maketrans("-_", "+/")
 
 
 def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
@@ -275,6 +273,7 @@ def _open(file: IO[bytes], name: str) -> PILImage.Image:
     learn_formats()
     head = file.read(16)
     guarded = GuardedFile(file, name)
+    check_parts(cast("IO[bytes]", guarded), name)
     for kind in FORMATS:
         if kind not in PILImage.OPEN:
             continue
@@ -293,6 +292,10 @@ def _open(file: IO[bytes], name: str) -> PILImage.Image:
 def learn_formats() -> None:
     """Load all formats of Pillow, which knows only some before, and HEIF where the extra ``heic`` is installed."""
     PILImage.init()
+    with suppress(ImportError):
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = usable_cores()  # else as many as the machine has
     with suppress(ImportError):
         import pillow_heif
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,13 @@ def test_of_the_same_faces_the_surer_one_stays() -> None:
     assert merge([same], [small, other]) == [same, other]
     assert merge([small], [same], better_by=0.2) == [small]
     assert merge([], [small, same]) == [same]
+
+
+def test_thousands_of_faces_are_merged_in_a_moment() -> None:
+    faces = [FaceBox(20.0 * (number % 60), 20.0 * (number // 60), 15, 15, 0.9) for number in range(3600)]
+    started = time.thread_time()
+    assert merge(faces, faces) == faces
+    assert time.thread_time() - started < 3
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

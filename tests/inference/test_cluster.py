@@ -18,7 +18,7 @@ ray = pytest.importorskip("ray")
 from cmaen.card import shipped_checkpoint  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
-from cmaen.inference.cluster import RayPipeline  # noqa: E402
+from cmaen.inference.cluster import RayPipeline, join_cluster  # noqa: E402
 from cmaen.inference.detectors import DetectorOptions  # noqa: E402
 from cmaen.inference.pipeline import FacePipeline  # noqa: E402
 from cmaen.inference.sources import Source, open_source  # noqa: E402
@@ -27,6 +27,27 @@ from cmaen.results import Face, Result  # noqa: E402
 from cmaen.types import FaceBox, Frame  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("address", "running", "asked"), [("", False, [3]), ("", True, [3, None]), ("10.0.0.1:6379", False, [None])]
+)
+def test_a_cluster_of_our_own_has_the_cores_of_this_process(
+    address: str, running: bool, asked: list[int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int | None] = []
+
+    def init(*, num_cpus: int | None = None, **_: object) -> None:
+        told.append(num_cpus)
+        if running and num_cpus is not None:
+            raise ValueError("When connecting to an existing cluster, num_cpus and num_gpus must not be provided.")
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr("cmaen.inference.cluster.usable_cores", lambda: 3)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    join_cluster()
+    assert told == asked
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import sys
@@ -111,6 +112,19 @@ def test_pixels_become_square_and_a_video_written_anew_keeps_its_shape(
     assert float(shape) == pytest.approx(width / height, rel=0.02)
 
 
+def test_a_frame_is_let_go_at_once_whatever_its_matrix(tmp_path: Path) -> None:
+    """PyAV's frames are in a cycle with their side data once these are looked at."""
+    path = write(tmp_path / "film.mp4", [picture(0)] * 12, matrix=matrix_of(-1, 0, 0, 1))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(frames_of(path)) == 12
+        kept = [one for one in gc.get_objects() if type(one).__name__ == "SideDataContainer"]
+    finally:
+        gc.enable()
+    assert len(kept) <= 1
+
+
 def test_wide_pixels_of_a_video_that_was_filmed_upright(tmp_path: Path) -> None:
     path = write(tmp_path / "film.mp4", FILM[:2], ratio=Fraction(2), matrix=matrix_of(0, 1, -1, 0))
     assert {frame.image.shape for frame in frames_of(path)} == {(192, 64, 3)}  # 192 x 64, and then turned
@@ -168,7 +182,7 @@ class Shown:
     """A decoded picture with a time in units of 1/1000 s."""
 
     side_data: dict[str, bytes] = {}  # noqa: RUF012
-    width, height = 96, 64
+    width, height, rotation = 96, 64, 0
 
     def __init__(self, pts: int | None) -> None:
         self.pts = pts

@@ -312,7 +312,7 @@ def test_a_cut_ends_an_identity_and_its_smoothed_answer() -> None:
     assert results[10].faces[0].probabilities[EMOTIONS.index("sad")] == 1
 
 
-def test_a_network_without_features_gives_answers_all_the_same() -> None:
+def test_identities_ask_the_network_for_nothing() -> None:
     class Older(ByColour):
         def features(self, inputs: np.ndarray) -> np.ndarray:
             raise CheckpointError("model.onnx gives no features")

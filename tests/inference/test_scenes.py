@@ -6,6 +6,7 @@ import pytest
 
 from cmaen.images import read_image
 from cmaen.inference.scenes import Glance
+from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import BLUE, RED, plain
 
@@ -71,6 +72,14 @@ def test_a_change_is_less_than_a_cut() -> None:
     assert Glance.at(changed).differs_from(Glance.at(PHOTO))
     assert not Glance.at(changed).is_cut_from(Glance.at(PHOTO))
     assert not Glance.at(SAME["noise"]).differs_from(Glance.at(PHOTO))
+
+
+def test_a_face_that_is_known_may_move() -> None:
+    changed = PHOTO.copy()
+    changed[100:220, 20:140] = 255 - changed[100:220, 20:140]
+    one, other = Glance.at(changed), Glance.at(PHOTO)
+    assert not one.differs_from(other, [FaceBox(30, 110, 100, 100)])
+    assert one.differs_from(other, [FaceBox(300, 300, 100, 100), FaceBox(-900, -900, 100, 100)])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 2), (48, 4), (17, 1900), (2160, 3840)])

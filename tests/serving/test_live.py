@@ -151,3 +151,13 @@ def test_no_thread_is_left(portrait: bytes) -> None:
         while threading.active_count() > before and time.monotonic() < until:
             time.sleep(0.05)
         assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("scheme", ["nope", "x" * 5000, "\N{PILE OF POO}" * 100, "\0"])
+def test_a_scheme_that_is_none_is_said_in_a_frame_that_fits(client: TestClient, scheme: str) -> None:
+    with client.websocket_connect(f"/v1/live?scheme={quote(scheme)}") as socket:
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+        assert closed.value.code == 1008
+        assert "has no label scheme" in closed.value.reason
+        assert len(closed.value.reason.encode()) <= 123

@@ -107,7 +107,7 @@ def test_a_server_answers_to_its_names_alone() -> None:
     with serving(hosts=("testserver", "::1")) as client:
         assert client.get("/healthz", headers={"Host": "TESTSERVER:8000"}).status_code == 200
         assert client.get("/healthz", headers={"Host": "[::1]:8000"}).status_code == 200
-        for host in ("rebound.example.org", "", "testserver@x", "[::1"):
+        for host in ("rebound.example.org", "", "testserver@x", "[::1", "[1.2]", "[:]", "[::1]]", "testserver:x"):
             assert client.get("/healthz", headers={"Host": host}).status_code == 421
 
 

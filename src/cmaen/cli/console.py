@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import math
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +15,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from cmaen.errors import MissingExtraError, escape
+from cmaen.serving.logs import Repeats
 
 _T = TypeVar("_T")
-_MOST_REMEMBERED = 1000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -93,7 +91,7 @@ def log(verbose: bool, *, lasting: bool = False) -> None:
 
     handler = logging.StreamHandler()
     handler.setFormatter(Shown("%(message)s"))
-    handler.addFilter(_Repeats(60.0) if lasting else _Once())
+    handler.addFilter(Repeats() if lasting else _Once())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
 
@@ -112,34 +110,6 @@ class _Once(logging.Filter):
         before = len(self._said)
         self._said.add(record.getMessage())
         return len(self._said) > before
-
-
-class _Repeats(logging.Filter):
-    """Lets the same record through once in so many seconds, and then says how many like it were left out.
-
-    Records with tracebacks are the same where their messages, and the kinds and messages of their exceptions, are.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}  # when it was said, and how often not since
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """See :class:`logging.Filter`."""
-        message = record.getMessage()
-        key = (record.name, message, repr(record.exc_info[1])[:200] if record.exc_info else "")
-        now = time.monotonic()
-        said, left_out = self._said.get(key, (-math.inf, 0))
-        if now - said < self._seconds:
-            self._said[key] = (said, left_out + 1)
-            return False
-        if len(self._said) >= _MOST_REMEMBERED:
-            self._said.clear()
-        self._said[key] = (now, 0)
-        if left_out:
-            record.msg, record.args = f"{message} ({left_out:,} more like this since it was last said)", ()
-        return True
 
 
 def keep_freed_memory() -> None:

@@ -25,6 +25,7 @@ from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame
 from cmaen.inference.tuning import Tuning
+from cmaen.resources import usable_cores
 from cmaen.results import Result
 from cmaen.types import Frame
 
@@ -91,9 +92,7 @@ class RayPipeline:
         """One record for each image, in order."""
         if not names:
             return
-        if not ray.is_initialized():
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+        join_cluster()
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there is no bar
         context = DataContext.get_current()
@@ -111,6 +110,21 @@ class RayPipeline:
             fn_constructor_kwargs=self._of_worker,
         ).iter_rows():
             yield json.loads(row["record"])
+
+
+def join_cluster() -> None:
+    """Be in a cluster: the one that ``RAY_ADDRESS`` names, or one of the cores that this process may use."""
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": False}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**options)
+        return
+    try:
+        ray.init(**options, num_cpus=usable_cores())  # by itself Ray takes those of the machine
+    except ValueError:  # one runs here already, with cores of its own
+        ray.init(**options)
 
 
 class _Worker:

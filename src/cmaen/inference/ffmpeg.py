@@ -104,12 +104,23 @@ def pixel_ratio(stream: VideoStream) -> Fraction:
     return Fraction(ratio)
 
 
-def pixels_of(picture: av.VideoFrame, ratio: Fraction) -> Image:
+def matrix_of(picture: av.VideoFrame) -> NDArray[np.int32] | None:
+    """The display matrix of a decoded picture, int32 [9], see :func:`displayed`.
+
+    To be asked seldom: a picture whose side data were looked at is in a cycle of references and stays in memory until
+    Python looks for those.
+    """
+    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+    return None if matrix is None else np.frombuffer(bytes(matrix), np.int32)
+
+
+def pixels_of(picture: av.VideoFrame, ratio: Fraction, matrix: NDArray[np.int32] | None = None) -> Image:
     """A decoded picture as a player shows it: of square pixels, and turned and mirrored as its container says.
 
     Args:
         picture: Decoded.
         ratio: The width of its pixels against their height; the shorter side of a pixel is stretched.
+        matrix: Its display matrix, if it has one.
 
     Returns:
         RGB uint8 [H, W, 3], contiguous.
@@ -120,9 +131,8 @@ def pixels_of(picture: av.VideoFrame, ratio: Fraction) -> Image:
     elif ratio < 1:
         height = round(height / ratio)
     image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
-    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
-        image = displayed(image, np.frombuffer(bytes(matrix), np.int32))
+        image = displayed(image, matrix)
     return np.ascontiguousarray(image)
 
 

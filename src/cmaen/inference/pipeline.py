@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cmaen.errors import CmaenError, DetectorError, PredictionError, describe, guard
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
-from cmaen.inference.likeness import Likeness, likenesses
+from cmaen.inference.likeness import Likeness
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
@@ -232,21 +232,22 @@ class FacePipeline:
         """The faces of the next frame, each with an answer of the network."""
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
-            tracks = tracker.find(self.detect(image), time, lambda faces: self._compare(image, faces))
+            tracks = tracker.find(
+                self.detect(image), time, lambda faces: [self._compare(image, face) for face in faces]
+            )
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         answers = self.classifier([self.crop(image, track.face) for track in due])
         for track, probabilities in zip(due, answers, strict=True):
             track.update(probabilities, time, self.tuning.smoothing)
         return tracks
 
-    def _compare(self, image: Image, faces: Sequence[FaceBox]) -> Sequence[Likeness | None]:
-        """What faces of a video are recognised by; nothing where the network gives no features."""
-        crops = [self.crop(image, face) for face in faces]
+    def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
+        """What a face of a video is recognised by; nothing where it cannot be cut out."""
         try:
-            return likenesses(crops, self.classifier.features(self.classifier.inputs(crops)))
-        except Exception as problem:  # costs identities, and no answers
-            log.debug("faces are not compared: %s", describe(problem))
-            return [None] * len(crops)
+            return Likeness.of(self.crop(image, face))
+        except Exception as problem:  # costs an identity, and no answer
+            log.debug("a face is not compared: %s", describe(problem))
+            return None
 
     def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
         """The result of a picture; an error where the network has overflowed."""

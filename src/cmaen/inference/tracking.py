@@ -1,35 +1,48 @@
 """Faces from frame to frame: who is who, where each one went between two searches, and when to search again.
 
-An identity goes on without question only where the optical flow follows the face, the face keeps its look, and every
-search finds it. Wherever that thread is cut, by a change of scene, by something in front of the face or by a long time
-between two frames, a face in the same place takes up the identity only if it is alike, see
-:mod:`cmaen.inference.likeness`.
+An identity goes on without question only where the optical flow follows the face from frame to frame, the face keeps
+its look, and every search finds it, in one scene. Where the scene changes slowly, as in a dissolve, or much time passes
+between two frames, the face must look like itself as well. Wherever the thread is cut, by a change of scene, by
+something in front of the face or by a movement that the flow does not follow, a face near the last known place takes up
+the identity only if it is alike, see :mod:`cmaen.inference.likeness`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.inference.likeness import Likeness, looks
+from cmaen.inference.likeness import ALIKE, CONTINUED, Likeness
 from cmaen.inference.scenes import Glance, Grey
+from cmaen.inference.tuning import Tuning
 from cmaen.types import FaceBox, Image
 
-SEARCH_EVERY = 0.2
+SEARCH_EVERY = Tuning.detect_every
 MEMORY = 3.0
 MIN_OVERLAP = 0.25
+REACH, GROWTH = 1.5, 2.0
+"""How far from the last known place of a lost face, in lengths of its longer side, one that is alike may be found, and
+how many times larger or smaller."""
+GAP = 0.4
+"""Seconds between two frames beyond which the flow alone proves nothing."""
+SLOWLY = 2.0
+"""Seconds over which a change of scene is noticed that no two neighbouring frames show."""
+REFRESH, LONGEST = 0.5, 4.0
+"""Seconds after which a look at a face is taken anew; while the scene changes slowly, the look of before counts."""
+_AGAIN = 0.4
+"""Seconds for which every frame is searched after the last face has gone."""
 _GRID = 5
 _MIN_INLIERS = 0.5
 _MIN_SIMILAR = 0.75
 _PATCH = 32
 _STILL = 4.0
 _JITTER = 0.002
-_REFRESH = 1.0
 
 Compare = Callable[[Sequence[FaceBox]], Sequence["Likeness | None"]]
 """What some faces of the present frame are recognised by; ``None`` where nothing is."""
@@ -44,6 +57,7 @@ class Track:
         face: Where it is now.
         seen: When it was last detected, in seconds.
         lost: Whether the flow has lost it, or the scene has changed, since; its place is then the last one known.
+        parted: Whether the scene has changed since.
         hidden: Whether the last search did not find it.
         probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first classified.
         updated: When they were last updated, in seconds.
@@ -55,6 +69,7 @@ class Track:
     face: FaceBox
     seen: float
     lost: bool = False
+    parted: bool = False
     hidden: bool = False
     probabilities: NDArray[np.float64] | None = None
     updated: float = -math.inf
@@ -69,6 +84,10 @@ class Track:
             share = 1 - math.exp(-max(time - self.updated, 0.0) / smoothing)
             self.probabilities = self.probabilities + share * (probabilities - self.probabilities)
         self.updated = time
+
+    def alike(self, likeness: Likeness | None) -> float:
+        """How much it looks like a face, at most 1; 0 where nothing is known of one of them."""
+        return 0.0 if self.likeness is None or likeness is None else self.likeness.to(likeness)
 
     def is_due(self, time: float, every: float) -> bool:
         """Whether an answer is missing, or so many seconds old."""
@@ -89,17 +108,26 @@ class FaceTracker:
         self._tracks: list[Track] = []
         self._count = 0
         self._last: Glance | None = None
+        self._time = -math.inf
+        self._gap = math.inf
+        self._cut = True
+        self._scenes: deque[tuple[float, Glance]] = deque()
         self._searched: Glance | None = None
-        self._searched_at = -math.inf
+        self._searched_at = self._early_at = -math.inf
+        self._found = False
 
     def follow(self, image: Image, time: float) -> list[Track]:
         """The tracks in the next frame as far as the optical flow follows them; none of them after a cut."""
         before, after = self._last, Glance.at(image)
-        self._last = after
-        cut = before is None or after.is_cut_from(before)
-        for track in self._tracks:
-            if not track.lost:
-                moved = None if cut or before is None else _moved(track.face, before.grey, after.grey, after.scale)
+        self._last, self._time, self._gap = after, time, time - self._time
+        self._cut = before is None or after.is_cut_from(before)
+        going = [track for track in self._tracks if not track.lost]
+        if before is None or self._cut:
+            self._scenes.clear()
+            for track in self._tracks:
+                track.lost = track.parted = True
+        else:
+            for track, moved in zip(going, _move([track.face for track in going], before, after), strict=True):
                 track.lost = moved is None
                 track.face = moved or track.face
         shown = self._shown()
@@ -109,45 +137,73 @@ class FaceTracker:
     def is_due(self, time: float) -> bool:
         """Whether to search the frame that was followed last.
 
-        That is so when ``every`` seconds have passed, when no face is left, and when the picture has changed.
+        That is so when ``every`` seconds have passed, at a cut, when of the faces that were just there none is left,
+        and when the picture has changed beside them, for which it is searched once in ``every`` seconds at most.
         """
-        if self._last is None or self._searched is None or is_over(self._searched_at, time, self.every):
+        if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
             return True
-        return not self._shown() or self._last.differs_from(self._searched)
+        shown = [track.face for track in self._shown()]
+        recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
+        if recent and not shown:
+            return True
+        return is_over(self._early_at, time, self.every) and self._last.differs_from(self._searched, shown)
 
     def find(self, faces: Sequence[FaceBox], time: float, compare: Compare) -> list[Track]:
         """The tracks of the faces that a detector has found in the frame that was followed last, in their order.
 
-        Faces take the track that they overlap most, the best pairs first: those that were followed, and then those that
-        were lost or not found, and are alike. The others get a new one.
+        Faces take the track that they overlap most, of those that were followed; where that may be somebody else's,
+        only if they look like it. The others take a track that ends nearby and is alike, or else get a new one.
 
         Args:
             faces: Where they are.
             time: Of the frame, in seconds.
             compare: Tells what faces are recognised by; asked where that is needed.
         """
-        self._searched, self._searched_at = self._last, time
-        shown = self._shown()
-        taken = _paired(shown, faces, range(len(faces)))
-        open_ = [index for index in range(len(faces)) if index not in taken]
-        due = [index for index, track in taken.items() if is_over(track.compared, time, _REFRESH)]
-        asked = [*open_, *due]
-        alike = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
-        again = _paired([track for track in self._tracks if track not in shown], faces, open_, alike)
+        if not is_over(self._searched_at, time, self.every):
+            self._early_at = time
+        self._searched, self._searched_at, self._found = self._last, time, bool(faces)
+        slowly = self._changes_slowly(time)
+        doubt = slowly or not 0 <= self._gap <= GAP
+        taken = _pair(
+            self._shown(), range(len(faces)), lambda track, index: overlap(track.face, faces[index]), MIN_OVERLAP
+        )
+        asked = [
+            index
+            for index in range(len(faces))
+            if index not in taken or doubt or is_over(taken[index].compared, time, REFRESH)
+        ]
+        looks = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
+        if doubt:
+            taken = {index: track for index, track in taken.items() if track.alike(looks[index]) >= CONTINUED}
+        lost = [track for track in self._tracks if track not in taken.values()]
+        left = [index for index in range(len(faces)) if index not in taken]
+        again = _pair(lost, left, lambda track, index: _resume(track, faces[index], looks[index]), CONTINUED)
         for track in again.values():
             track.probabilities = None  # what was answered before the thread was cut is not smoothed into what comes
-        taken |= again
         found = []
         for index, face in enumerate(faces):
-            track = taken.get(index) or self._new(face, time)
-            track.face, track.seen, track.lost = face, time, False
-            if index in alike:
-                track.likeness, track.compared = alike[index], time
+            track = taken.get(index) or again.get(index) or self._new(face, time)
+            track.face, track.seen, track.lost, track.parted = face, time, False, False
+            since = LONGEST if slowly and index in taken else 0.0
+            if index in looks and is_over(track.compared, time, since):
+                track.likeness, track.compared = looks[index], time
             found.append(track)
         here = {track.number for track in found}
         for track in self._tracks:
             track.hidden = track.number not in here
         return found
+
+    def _changes_slowly(self, time: float) -> bool:
+        """Whether the scene is another one than a moment ago, though no two neighbouring frames have shown a cut."""
+        while self._scenes and is_over(self._scenes[0][0], time, SLOWLY):
+            self._scenes.popleft()
+        now = self._last
+        if now is None:
+            return False
+        changes = 0 <= self._gap <= GAP and any(now.is_cut_from(before) for _, before in self._scenes)
+        if not self._scenes or is_over(self._scenes[-1][0], time, SEARCH_EVERY):
+            self._scenes.append((time, now))
+        return changes
 
     def _shown(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost and not track.hidden]
@@ -173,56 +229,91 @@ def overlap(first: FaceBox, second: FaceBox) -> float:
     return width * height / (first.area + second.area - width * height)
 
 
-def _paired(
-    tracks: Sequence[Track],
-    faces: Sequence[FaceBox],
-    indices: Sequence[int],
-    alike: dict[int, Likeness | None] | None = None,
+def _resume(track: Track, face: FaceBox, look: Likeness | None) -> float:
+    """How alike a lost face and one that is found are; 0 where that is too little for what has come between them."""
+    alike = track.alike(look) if _is_near(track.face, face) else 0.0
+    return alike if alike >= (ALIKE if track.parted else CONTINUED) else 0.0
+
+
+def _is_near(before: FaceBox, now: FaceBox) -> bool:
+    """Whether a lost face may have come to a place."""
+    one, other = max(before.width, before.height), max(now.width, now.height)
+    across = before.x + before.width / 2 - now.x - now.width / 2
+    down = before.y + before.height / 2 - now.y - now.height / 2
+    return math.hypot(across, down) <= REACH * max(one, other) and max(one, other) <= GROWTH * min(one, other)
+
+
+def _pair(
+    tracks: Sequence[Track], indices: Iterable[int], fit: Callable[[Track, int], float], least: float
 ) -> dict[int, Track]:
-    """The tracks of some faces by their index: the pairs that overlap most, and are alike if that is asked."""
-
-    def fit(track: Track, index: int) -> float:
-        if alike is not None:
-            one, other = track.likeness, alike[index]
-            if one is None or other is None or not one.agrees(other):
-                return -1.0
-        return overlap(track.face, faces[index])
-
-    fits = np.array([[fit(track, index) for index in indices] for track in tracks])
+    """The tracks of some faces by their index: the pairs that fit best, and well enough."""
+    places = list(indices)
+    fits = np.array([[fit(track, index) for index in places] for track in tracks])
     pairs: dict[int, Track] = {}
-    while fits.size and fits.max() >= MIN_OVERLAP:
+    while fits.size and fits.max() >= least:
         row, column = (int(i) for i in np.unravel_index(fits.argmax(), fits.shape))
-        pairs[indices[column]] = tracks[row]
+        pairs[places[column]] = tracks[row]
         fits[row], fits[:, column] = -1, -1
     return pairs
 
 
-def _moved(face: FaceBox, before: Grey, after: Grey, scale: float) -> FaceBox | None:
-    """Where a face went, by a shift, turn and scale that most points on it agree with and that keeps its look.
+def _move(faces: Sequence[FaceBox], before: Glance, after: Glance) -> list[FaceBox | None]:
+    """Where faces went, each by a shift, turn and scale that most points on it agree with and that keeps its look.
 
-    ``None`` if there is no such motion.
+    ``None`` for one for which there is no such motion.
     """
-    box = np.array([face.x, face.y, face.width, face.height]) * scale
-    old = _patch(before, _corners(box))
-    if float(np.abs(old.astype(np.float32) - _patch(after, _corners(box))).mean()) < _STILL:
-        return face
-    across = np.linspace(0.15, 0.85, _GRID)
-    grid = np.stack(np.meshgrid(face.x + across * face.width, face.y + across * face.height), axis=-1).reshape(-1, 2)
-    points = (np.concatenate([grid, np.array(face.landmarks or ()).reshape(-1, 2)]) * scale).astype(np.float32)
-    there, status, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, points[:, None], np.empty_like(points[:, None]), winSize=(15, 15), maxLevel=3
+    moved: list[FaceBox | None] = list(faces)
+    moving = [index for index, face in enumerate(faces) if not _is_still(face, before, after)]
+    if not moving:
+        return moved
+    points = [_points_on(faces[index]) * np.float32(before.scale) for index in moving]
+    old = np.concatenate(points)[:, None]  # of all faces at once: most of the work is not for the points
+    new, status, _ = cv2.calcOpticalFlowPyrLK(
+        before.grey, after.grey, old, np.empty_like(old), winSize=(15, 15), maxLevel=3
     )
-    good = status.ravel() == 1
-    if good.sum() < 4:
+    ends = np.cumsum([len(some) for some in points])[:-1]
+    parts = (np.split(values, ends) for values in (old[:, 0], new[:, 0], status.ravel() == 1))
+    for index, start, end, good in zip(moving, *parts, strict=True):
+        moved[index] = _motion(faces[index], before, after, start[good], end[good])
+    return moved
+
+
+def _is_still(face: FaceBox, before: Glance, after: Glance) -> bool:
+    """Whether the picture of a face is the same as before, but for a little noise."""
+    left, top, right, bottom = (
+        max(0, round(side * before.scale)) for side in (face.x, face.y, face.x + face.width, face.y + face.height)
+    )
+    old, new = (glance.grey[top:bottom, left:right] for glance in (before, after))
+    return old.size > 0 and cv2.norm(old, new, cv2.NORM_L1) < _STILL * old.size
+
+
+def _points_on(face: FaceBox) -> NDArray[np.float32]:
+    """A grid of points on a face, and its landmarks; [N, 2]."""
+    across, down = np.meshgrid(_ACROSS * face.width + face.x, _ACROSS * face.height + face.y)
+    grid = np.stack([across, down], axis=-1).reshape(-1, 2)
+    return np.concatenate([grid, np.array(face.landmarks or ()).reshape(-1, 2)]).astype(np.float32)
+
+
+_ACROSS = np.linspace(0.15, 0.85, _GRID)
+
+
+def _motion(
+    face: FaceBox, before: Glance, after: Glance, start: NDArray[np.float32], end: NDArray[np.float32]
+) -> FaceBox | None:
+    """Where a face went with the points on it that the flow has found again, [N, 2] each, in the small picture."""
+    scale = before.scale
+    if len(start) < 4:
         return None
-    matrix, inliers = cv2.estimateAffinePartial2D(points[good], there[:, 0][good], ransacReprojThreshold=2.0)
+    matrix, inliers = cv2.estimateAffinePartial2D(start, end, ransacReprojThreshold=2.0)
     if matrix is None or inliers.mean() < _MIN_INLIERS:
         return None
-    new = _patch(after, _corners(box) @ matrix[:, :2].T + matrix[:, 2])
-    if looks(old, _PATCH) @ looks(new, _PATCH) < _MIN_SIMILAR:
-        return None
     turn, shift = matrix[:, :2], matrix[:, 2] / scale
-    growth = math.sqrt(abs(np.linalg.det(turn)))
+    place = np.array([[face.width / _PATCH, 0, face.x], [0, face.height / _PATCH, face.y]]) * scale
+    there = turn @ place
+    there[:, 2] += matrix[:, 2]
+    if _correlation(_patch(before.grey, place), _patch(after.grey, there)) < _MIN_SIMILAR:
+        return None
+    growth = math.sqrt(abs(turn[0, 0] * turn[1, 1] - turn[0, 1] * turn[1, 0]))
     x, y = turn @ (face.x + face.width / 2, face.y + face.height / 2) + shift
     width, height = face.width * growth, face.height * growth
     if not (0.5 < growth < 2 and width * scale > 4 and height * scale > 4):
@@ -235,16 +326,14 @@ def _moved(face: FaceBox, before: Grey, after: Grey, scale: float) -> FaceBox | 
     )
 
 
-def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Three corners of a box of x, y, width and height: top left, top right, bottom left; [3, 2]."""
-    x, y, width, height = box
-    return np.array([(x, y), (x + width, y), (x, y + height)])
-
-
-def _patch(grey: Grey, corners: NDArray[np.float64]) -> Grey:
-    """What lies between three corners, uint8 [32, 32]."""
-    square = np.array([(0, 0), (_PATCH, 0), (0, _PATCH)], np.float32)
-    matrix = cv2.getAffineTransform(square, corners.astype(np.float32))
+def _patch(grey: Grey, place: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What lies at a place that is told by how pixels of the patch come there [2, 3], float32 [32, 32]."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(grey, matrix, (_PATCH, _PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(patch, np.uint8)
+    patch = cv2.warpAffine(grey, place, (_PATCH, _PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return patch.astype(np.float32)
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Of two patches; 0 where one is of one grey."""
+    one, other = one.ravel() - one.mean(), other.ravel() - other.mean()
+    return float(one @ other / max(math.sqrt(float(one @ one) * float(other @ other)), 1e-6))

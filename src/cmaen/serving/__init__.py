@@ -2,5 +2,5 @@
 
 ``app`` puts it together: ``safety`` (who may come in), ``uploads`` (what was sent), ``service`` (the model, and the
 ``batching`` of all clients' pictures), ``live`` (a camera's frames), ``site`` (the files of the ``page``), ``schemas``
-(what OpenAPI tells), ``metrics``, ``problems`` (every refusal). ``local`` and ``distributed`` run it.
+(what OpenAPI tells), ``metrics``, ``problems`` (every refusal), ``logs``. ``local`` and ``distributed`` run it.
 """

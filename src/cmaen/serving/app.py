@@ -21,7 +21,7 @@ from cmaen.errors import CheckpointError, ConfigError
 from cmaen.results import Result
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
-from cmaen.serving.problems import Problem, Room, add_handlers, json_response
+from cmaen.serving.problems import Answered, Problem, Room, add_handlers, json_response
 from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
 from cmaen.serving.schemas import (
     LONGEST_SCHEME,
@@ -93,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def follow(websocket: WebSocket) -> None:
         await live(websocket)
 
+    app.add_middleware(Answered)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.errors import ImageTooLargeError
 from cmaen.inference.classifier import FaceClassifier
+from cmaen.inference.detectors import Detector
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
 from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
+from cmaen.types import FaceBox, Image
 
 _PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95
@@ -61,6 +64,24 @@ class Embedded(NamedTuple):
     features: NDArray[np.float32]
 
 
+class AtMost:
+    """A detector that refuses pictures of more faces than the limit, before they are cut out and fill the memory."""
+
+    def __init__(self, most: int, detector: Detector) -> None:
+        self._most, self._detector = most, detector
+
+    def __call__(self, image: Image) -> list[FaceBox]:
+        """See :class:`~cmaen.inference.detectors.Detector`.
+
+        Raises:
+            ImageTooLargeError: There are too many.
+        """
+        faces = self._detector(image)
+        if len(faces) > self._most:
+            raise ImageTooLargeError(f"{len(faces):,} faces, over the limit of {self._most:,}; send it in parts")
+        return faces
+
+
 class Batcher:
     """Decodes and searches pictures in some threads, and classifies in one the faces of all that are ready.
 
@@ -71,6 +92,8 @@ class Batcher:
     """
 
     def __init__(self, pipeline: FacePipeline, *, limits: Limits, metrics: Metrics) -> None:
+        if pipeline.detector is not None:
+            pipeline = replace(pipeline, detector=AtMost(limits.faces, pipeline.detector))
         self._pipeline = pipeline
         self._crops = replace(pipeline, detector=None)
         self._limits = limits
@@ -160,21 +183,16 @@ class Batcher:
             if job.expired:
                 raise TimeoutError
             with self._pixels.taken(job.pixels()):
-                located = self._checked(job.pipeline.locate(job.read()))
+                located = job.pipeline.locate(job.read())
+                located = located._replace(
+                    frame=replace(located.frame, image=None)
+                )  # its pixels are not needed further on
         except Exception as error:
             self._leave(1)
             job.answer.set_exception(error)
         else:
             self._faces.enter(len(located.crops))  # left when they are answered: the network may be slower than this
             self._ready.put((job, located))
-
-    def _checked(self, located: Located) -> Located:
-        """What is needed further on: no pixels, and no more faces than the limit."""
-        frame, found = replace(located.frame, image=None), len(located.faces)
-        if found > self._limits.faces:
-            error = f"ImageTooLargeError: {found:,} faces, over the limit of {self._limits.faces:,}; send it in parts"
-            return Located(frame, (), (), error)
-        return located._replace(frame=frame)
 
     def _classify(self) -> None:
         """The work of the one thread of the network."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from typing import Any
@@ -12,6 +11,7 @@ import ray
 from fastapi import FastAPI
 from ray import serve as ray_serve
 
+from cmaen.inference.cluster import join_cluster
 from cmaen.serving.settings import Settings
 
 NAME = "cmaen"
@@ -27,9 +27,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         host, port: Of the proxy in front of them.
         replicas: How many.
     """
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    join_cluster()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port}, logging_config={"enable_access_log": False})
 

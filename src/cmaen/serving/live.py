@@ -6,9 +6,9 @@ out so far), ``status``, ``error``, ``scheme`` and ``faces``, each with its ``id
 key, it comes in one of the headers of a request, or, since browsers cannot set them, as two subprotocols: ``cmaen``,
 and ``bearer.KEY`` with the key percent-encoded.
 
-The server closes the socket with 1003 (text where a frame is due), 1008 (the key is wrong, or nothing came for too
-long), 1009 (a frame has too many bytes), 1012 (the server stops) or 1013 (too many sockets, or no model yet). A page of
-another host is refused before the socket is open.
+The server closes the socket with 1003 (text where a frame is due), 1008 (the key or the scheme is wrong, or nothing
+came for too long), 1009 (a frame has too many bytes), 1011 (the server failed), 1012 (it stops) or 1013 (too many
+sockets, or no model yet). A page of another host is refused before the socket is open.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cmaen.inference.sources import Pending
 from cmaen.inference.sources.images import read_frame
 from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
-from cmaen.serving.problems import Problem, Room
+from cmaen.serving.problems import Problem, Room, closing
 from cmaen.serving.safety import Gate, client_of, given_key
 from cmaen.serving.service import Service
 from cmaen.serving.settings import Limits
@@ -140,10 +140,11 @@ class Live:
                 self._gate.count(client_of(websocket))
                 close = await self._followed(websocket)
             except Problem as problem:
-                self._metrics.refused.labels(problem.refused).inc()
-                close = _Close(1013, problem.detail)
+                if problem.refused is not None:
+                    self._metrics.refused.labels(problem.refused).inc()
+                close = _Close(1008 if problem.refused is None else 1013, problem.detail)
             if close is not None:
-                await websocket.close(*close)
+                await websocket.close(close.code, closing(close.reason))
 
     async def _followed(self, websocket: WebSocket) -> _Close | None:
         if not self._gate.knows(_key_of(websocket)):

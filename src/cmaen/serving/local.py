@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from cmaen.errors import ConfigError
+from cmaen.serving.logs import log_config
 from cmaen.serving.settings import Settings
 
 if sys.platform != "win32":
@@ -63,6 +65,7 @@ def serve(
             port=port,
             workers=workers,
             access_log=access_log,
+            log_config=log_config(logging.getLogger("cmaen").getEffectiveLevel()),
             log_level="info" if access_log else "warning",
             server_header=False,
             proxy_headers=proxies is not None,

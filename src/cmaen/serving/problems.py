@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -15,13 +15,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cmaen.errors import CmaenError
+from cmaen.serving.logs import identify
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FINDINGS, _LONGEST_PART, _LONGEST_DETAIL = 3, 50, 1000
+_LONGEST_REASON = 123  # bytes, RFC 6455
 _CLIENT_IS_GONE = 499  # as nginx has it; nobody reads the response
 
 
@@ -144,15 +147,61 @@ def add_handlers(app: FastAPI) -> None:
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_IS_GONE)
 
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return Problem(500, "the server failed on this request; its log says why").response()
+    async def unforeseen(request: Request, error: Exception) -> Response:  # of what stands before the routes
+        return _failure(request.scope, error).response()
 
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(Problem, refused)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(ClientDisconnect, gone)
-    app.add_exception_handler(Exception, unforeseen)
+
+
+class Answered:
+    """An application whose unforeseen errors are answered and logged, once, under the same identifier."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI; an answer that has begun is broken off."""
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        except Exception as error:
+            if scope["type"] not in ("http", "websocket"):
+                raise
+            problem = _failure(scope, error)
+            if begun:
+                raise
+            if scope["type"] == "http":
+                await problem.response()(scope, receive, send)
+            else:
+                with suppress(RuntimeError):  # it is closed already
+                    await send({"type": "websocket.close", "code": 1011, "reason": closing(problem.detail)})
+
+
+def _failure(scope: Scope, error: Exception) -> Problem:
+    """What the client is told of an unforeseen error, which is logged."""
+    number = identify(error)
+    log.error("%s %s failed (%s)", scope.get("method", "WebSocket"), _route(scope), number, exc_info=error)
+    return Problem(500, f"the server failed on this request; its log says why under {number}")
+
+
+def closing(reason: str) -> str:
+    """A reason to close a WebSocket, as long as its frame can carry it."""
+    return reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of a request's route: its path is the client's, and may be another each time."""
+    return str(getattr(scope.get("route"), "path", "without a route"))
 
 
 def described(errors: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import anyio
@@ -75,8 +76,7 @@ class Guarded:
 def _stranger(headers: Mapping[str, str], settings: Settings, *, changes: bool) -> Problem | None:
     """Why a request is not let in: its host is not this server's, or a page of another host makes it."""
     host = headers.get("host", "")
-    name = (urlsplit(f"//{host}").hostname or "").rstrip(".") if _is_host(host) else None  # a dot: a name in full
-    if settings.hosts and name not in settings.hosts:
+    if settings.hosts and _name_of(host) not in settings.hosts:
         return Problem(421, "this server does not go by that name; see cmaen serve --hostname")
     origin = headers.get("origin")
     if origin is None or not changes or origin in settings.origins:
@@ -84,6 +84,15 @@ def _stranger(headers: Mapping[str, str], settings: Settings, *, changes: bool) 
     if _is_host(host) and origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower()):
         return None
     return Problem(403, "the page of another host may not use this server; see cmaen serve --origin")
+
+
+def _name_of(host: str) -> str | None:
+    """The name or the address in a Host header, without a port; ``None`` where it is none."""
+    if not _is_host(host):
+        return None
+    with suppress(ValueError):  # brackets around what is no address
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")  # a dot: a name in full
+    return None
 
 
 def _policy(host: str) -> str:

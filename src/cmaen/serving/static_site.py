@@ -12,10 +12,31 @@ from cmaen.card import read_card, shipped_checkpoint, verified
 from cmaen.drawing import hex_of
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.files import replacing, write_text
+from cmaen.inference import likeness, scenes, tracking
 from cmaen.inference.detectors.yunet import YuNet, packaged_model
+from cmaen.inference.tuning import Tuning
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure, as that of ``cmaen serve``."""
+
+TRACKING = {
+    "search_every": Tuning.detect_every,
+    "memory": tracking.MEMORY,
+    "min_overlap": tracking.MIN_OVERLAP,
+    "reach": tracking.REACH,
+    "growth": tracking.GROWTH,
+    "gap": tracking.GAP,
+    "slowly": tracking.SLOWLY,
+    "refresh": tracking.REFRESH,
+    "longest": tracking.LONGEST,
+    "alike": likeness.ALIKE,
+    "continued": likeness.CONTINUED,
+    "cut_colours": scenes.CUT_COLOURS,
+    "cut_blocks": scenes.CUT_BLOCKS,
+    "smoothing": Tuning.smoothing,
+    "classify_every": Tuning.classify_every,
+}
+"""The numbers by which the page follows faces: those of the package."""
 
 _PAGE = Path(__file__).parent / "page"
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
@@ -83,6 +104,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         "version": importlib.metadata.version("cmaen"),
         "preprocess": asdict(card.preprocess),
         "crop": asdict(card.crop),
+        "tracking": TRACKING,
         "temperatures": {name: found.temperature for name, found in answered.items()},
         "sharpening": {name: found.sharpening for name, found in answered.items()},
     }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 from fastapi import Request
@@ -17,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from cmaen.encoded import decode_base64, unescape
 from cmaen.serving.problems import Problem, described
 from cmaen.serving.schemas import TOO_MANY, EmbedBody
 from cmaen.serving.settings import Limits
@@ -28,8 +26,6 @@ _MOST_STRINGS = 64
 """Beside the images of a JSON body: names of options and their values."""
 _MOST_OUTSIDE = 16_384
 """Bytes of a JSON body that stand in no string, which each may be a value to be kept: brackets, numbers, spaces."""
-_STANDARD = str.maketrans("-_", "+/")
-"""From the alphabet of base64 for addresses to the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +188,13 @@ def _decoded(index: int, text: str) -> Upload:
     name = f"images[{index}]"
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
-        plain = unquote_to_bytes(text)  # what it holds may be escaped, also around base64
+        plain = unescape(text)  # what it holds may be escaped, also around base64
         if not head.rstrip().lower().endswith(";base64"):
             return Upload(name, plain)
         text = plain.decode("ascii", "replace")
-    text = "".join(text.split()).translate(_STANDARD).rstrip("=")
     try:
-        return Upload(name, base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
-    except (binascii.Error, ValueError) as error:
+        return Upload(name, decode_base64(text))
+    except ValueError as error:
         return Upload(name, error=f"UnreadableImageError: {name} is not base64: {error}")
 
 

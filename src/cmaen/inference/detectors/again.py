@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.types import FaceBox
 
@@ -86,19 +89,28 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
         better_by: How much surer one of those must be to replace one of ``faces``.
     """
     kept = list(faces)
+    boxes = _boxes(kept)
     for face in sorted(more, key=lambda face: -face.score):
-        same = [other for other in kept if _shared(face, other) > _SAME]
-        if all(face.score >= other.score + better_by for other in same):
-            kept = [other for other in kept if other not in same]
+        same = np.flatnonzero(_shared(face, boxes) > _SAME)
+        if all(face.score >= kept[place].score + better_by for place in same):
+            for place in reversed(same):
+                del kept[place]
             kept.append(face)
+            boxes = np.concatenate([np.delete(boxes, same, axis=0), _boxes([face])])
     return kept
 
 
-def _shared(one: FaceBox, other: FaceBox) -> float:
-    """How much of the smaller box lies in the other."""
-    across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    return max(0.0, across) * max(0.0, down) / min(one.area, other.area)
+def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
+    """x, y, width and height, [N, 4]."""
+    return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
+
+
+def _shared(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of the smaller box lies in the other, for a face and each of the boxes [N, 4]: [N]."""
+    x, y, width, height = boxes.T
+    across = np.minimum(face.x + face.width, x + width) - np.maximum(face.x, x)
+    down = np.minimum(face.y + face.height, y + height) - np.maximum(face.y, y)
+    return np.asarray(np.maximum(across, 0) * np.maximum(down, 0) / np.minimum(face.area, width * height))
 
 
 def _mapped(face: FaceBox, move: Callable[[float, float], Point]) -> FaceBox:

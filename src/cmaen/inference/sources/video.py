@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import av
+import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from cmaen.errors import VideoError, guarded
 from cmaen.images import printable
@@ -22,6 +24,7 @@ from cmaen.inference.ffmpeg import (
     choose_video,
     explain_unopened,
     left_in,
+    matrix_of,
     open_input,
     packets_of,
     pixel_ratio,
@@ -76,6 +79,8 @@ class VideoSource:
         self.ends: float | None = None
         self.broken = 0
         self._before = 0
+        self._seen: tuple[float, int, int] | None = None
+        self._matrix: NDArray[np.int32] | None = None
         self._waiting = False
 
         def unopened(problem: Exception) -> VideoError:
@@ -107,7 +112,7 @@ class VideoSource:
             last = time
             if self.excerpt.takes(number, time):
                 taken += 1
-                yield partial(self._frame, number, time, picture)
+                yield partial(self._frame, number, time, picture, self._matrix_of(picture))
         else:
             self.ends = last
         if self.broken:
@@ -189,9 +194,16 @@ class VideoSource:
                 held.clear()
         yield from held
 
-    def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
+    def _matrix_of(self, picture: av.VideoFrame) -> NDArray[np.int32] | None:
+        """The display matrix of a frame, looked up where another turn or size says that it may be another one."""
+        seen = (picture.rotation, picture.width, picture.height)
+        if seen != self._seen:
+            self._seen, self._matrix = seen, matrix_of(picture)
+        return self._matrix
+
+    def _frame(self, number: int, time: float, picture: av.VideoFrame, matrix: NDArray[np.int32] | None) -> Frame:
         try:
-            return Frame(number, self.name, pixels_of(picture, self._ratio), time)
+            return Frame(number, self.name, pixels_of(picture, self._ratio, matrix), time)
         except Exception as problem:  # of a format that cannot be converted, or for want of memory
             return Frame(number, self.name, None, time, f"VideoError: the frame cannot be converted: {reason(problem)}")
 

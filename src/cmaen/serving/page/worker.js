@@ -2,19 +2,17 @@
 import * as ort from './ort.js';
 import { fromImageData } from './pixels.js';
 import { cropFace, softmax, writeInput } from './preprocess.js';
-import { Tracker, update } from './track.js';
+import { glanceAt, isDue, likenessOf, Tracker, update } from './track.js';
 import { findFaces } from './yunet.js';
 
 const LIVE_SIDE = 320; // of what is searched for faces in a live frame
-const CLASSIFY_EVERY = 2; // frames, for each face
 const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
 const SESSION = { executionProviders: ['wasm'], ...QUIET };
 const here = (name) => new URL(name, import.meta.url).href;
 
 let networks;
 let failure = null;
-let tracker = new Tracker();
-let frames = 0;
+let tracker;
 
 async function load() {
   ort.env.wasm.numThreads = 1;
@@ -111,23 +109,29 @@ const JOBS = {
     );
   },
   begin: () => {
-    tracker = new Tracker();
-    frames = 0;
+    tracker = new Tracker(networks.tracking);
   },
   frame: async ({ bitmap, time, scale, scheme }) => {
     const pixels = pixelsOf(bitmap);
     const faces = await search(pixels, LIVE_SIDE);
+    const crops = new Map();
+    const crop = (face) => {
+      if (!crops.has(face)) crops.set(face, cropFace(pixels, face, networks.crop));
+      return crops.get(face);
+    };
     const tracks = tracker.follow(
       faces.map((face) => ({ ...face, box: [face.x, face.y, face.width, face.height] })),
+      glanceAt(pixels),
       time,
+      (face) => likenessOf(crop(face)),
     );
-    const due = tracks.filter((track) => !track.shares || frames % CLASSIFY_EVERY === 0);
+    const { classify_every: every, smoothing } = networks.tracking;
+    const due = tracks.filter((track) => isDue(track, time, every));
     const shares = await classify(
       scheme,
-      due.map((track) => cropFace(pixels, track.face, networks.crop)),
+      due.map((track) => crop(track.face)),
     );
-    due.forEach((track, i) => update(track, shares[i], time));
-    frames += 1;
+    due.forEach((track, i) => update(track, shares[i], time, smoothing));
     const told = tracks.map(({ identity, face, shares: own }) => answer(scheme, face, own, { identity, scale }));
     return { ...result(scheme, told), time };
   },

@@ -1,0 +1,82 @@
+"""The log of a server: what is repeated is said once a minute with how often, and failures have an identifier."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+import traceback
+from typing import Any
+
+from cmaen.errors import escape
+
+_MOST_REMEMBERED = 1000
+
+
+class Repeats(logging.Filter):
+    """Lets the same warning through once in so many seconds, says so, and then how many like it were left out.
+
+    Records with tracebacks are the same where their messages, and the kinds and messages of their exceptions, are. What
+    is only informative, like the line of each request, passes.
+    """
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}  # when it was said, and how often not since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See :class:`logging.Filter`."""
+        if record.levelno < logging.WARNING:
+            return True
+        message = record.getMessage()
+        key = (record.name, message, repr(record.exc_info[1])[:200] if record.exc_info else "")
+        now = time.monotonic()
+        said, left_out = self._said.get(key, (-math.inf, 0))
+        if now - said < self._seconds:
+            self._said[key] = (said, left_out + 1)
+            if not left_out:  # the first time that it is repeated
+                record.msg, record.args = f"{message} (again; from now on it is said every {self._seconds:g} s)", ()
+                record.exc_info = record.exc_text = None
+            return not left_out
+        if len(self._said) >= _MOST_REMEMBERED:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        if left_out:
+            record.msg, record.args = f"{message} ({left_out:,} more like this since it was last said)", ()
+        return True
+
+
+class Escaped(logging.Formatter):
+    """Lines in which nothing steers a terminal, whatever names they quote."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :class:`logging.Formatter`."""
+        return escape(super().format(record))
+
+
+def log_config(level: int) -> dict[str, Any]:
+    """For :func:`logging.config.dictConfig`, in every process of a server: all that is logged goes one way.
+
+    Args:
+        level: Of what this package says.
+    """
+    here = f"{__name__}."
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"escaped": {"()": f"{here}{Escaped.__name__}"}},
+        "filters": {"repeats": {"()": f"{here}{Repeats.__name__}"}},
+        "handlers": {"said": {"class": "logging.StreamHandler", "formatter": "escaped", "filters": ["repeats"]}},
+        "root": {"level": "WARNING", "handlers": ["said"]},
+        "loggers": {"cmaen": {"level": level}},
+    }
+
+
+def identify(error: BaseException) -> str:
+    """Where and as what an error was raised, in eight characters: the same failure has the same identifier, so that it
+    is in the log however often it comes, and clients can be told it.
+    """
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return hashlib.sha256("\n".join([type(error).__qualname__, *places]).encode()).hexdigest()[:8]
