@@ -9,14 +9,12 @@ import time
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import psutil
 
 from cmaen import EmotionPredictor
-from cmaen.card import shipped_checkpoint
 from cmaen.inference.cluster import RayPipeline
-from cmaen.inference.detectors import DEFAULT, DetectorOptions
 from cmaen.inference.sources.images import FolderSource, ListSource
+from cmaen.inference.spec import PipelineSpec
 
 IMAGES, BATCH_SIZE = 400, 32
 
@@ -33,7 +31,7 @@ def timed(name, results):
 
 def on_ray(source):
     """The results of two workers; one is killed when the first batches are there."""
-    pipeline = RayPipeline(shipped_checkpoint(), detector=DEFAULT, options=DetectorOptions(), workers=2)
+    pipeline = RayPipeline(PipelineSpec(workers=2))
     results = pipeline.results(source)
     yield from islice(results, 2 * BATCH_SIZE)
     workers = [p for p in psutil.Process().children(recursive=True) if any("_Worker" in part for part in p.cmdline())]
@@ -49,8 +47,7 @@ def main(folder):
     predictor = EmotionPredictor()
     predictor.predict_single(paths[0])
     one = timed("image by image", (next(predictor.predict_each([path])) for path in paths))
-    cv2.setNumThreads(1)
-    pipeline = EmotionPredictor(threads=1).pipeline
+    pipeline = PipelineSpec(throughput=True).build()
     many = [timed("as a folder", pipeline.results(ListSource(paths))) for _ in range(3)]
     ray = timed("on Ray, its start included", on_ray(source))
     for answers in (*many, ray):

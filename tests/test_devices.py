@@ -41,7 +41,7 @@ def test_other_names_are_refused(name: str) -> None:
         torch_device(name)
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, [1]), (64, [])])
+@pytest.mark.parametrize(("cores", "threads"), [(1, [1, 8]), (64, [])])
 def test_pytorch_starts_no_more_threads_than_there_are_cores(
     cores: int, threads: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,5 +49,6 @@ def test_pytorch_starts_no_more_threads_than_there_are_cores(
     monkeypatch.setattr(devices, "usable_cores", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", told.append)
-    torch_device("cpu")
+    with devices.torch_threads():
+        pass
     assert told == threads

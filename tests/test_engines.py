@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from cmaen.card import FILES
+from cmaen.devices import torch_threads
 from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, onnx_session, probabilities
 from cmaen.errors import CheckpointError, ConfigError
 
@@ -185,3 +187,31 @@ def test_what_a_network_cannot_compute_is_named(checkpoint: Path) -> None:
     engine = OnnxEngine(checkpoint)
     with pytest.raises(CheckpointError, match=r"cannot compute for a batch of shape \[2, 1, 8\]"):
         engine(np.zeros((2, 1, 8), np.float32))
+
+
+def test_pytorch_computes_on_the_threads_that_are_asked_for_and_leaves_the_others_alone(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    before, seen = torch.get_num_threads(), []
+    network = build_engine("torch", checkpoint, threads=before + 1)
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr(network, "_model", _Counting(network._model, lambda: seen.append(torch.get_num_threads())))
+    network(batch(1))
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr("cmaen.devices.usable_cores", lambda: 1)
+    with torch_threads(2), torch_threads():
+        assert torch.get_num_threads() == 1
+    with pytest.raises(ZeroDivisionError), torch_threads(before + 2):
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before
+
+
+class _Counting:
+    def __init__(self, model: Callable[..., object], count: Callable[[], None]) -> None:
+        self._model, self._count = model, count
+
+    def __call__(self, images: object) -> object:
+        self._count()
+        return self._model(images)

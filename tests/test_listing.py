@@ -13,7 +13,9 @@ from PIL import Image
 
 from cmaen import listing
 from cmaen.errors import CmaenError
-from cmaen.listing import LeftOut, left_out_kind, list_images, named, sniff
+from cmaen.listing import LeftOut, left_out_kind, list_images, named
+from cmaen.locks import LOCK, hold
+from cmaen.signatures import sniff
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 
@@ -54,7 +56,11 @@ def test_bytes_that_are_cut_off_anywhere_are_no_error(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"BMW is a car, and this a sentence.", b"P5 apples", b"RIFF", b"MM", b"II*", b"\0" * 40]
+    "text",
+    [
+        *(b"", b"BMW is a car, and this a sentence.", b"P5 apples", b"RIFF", b"MM", b"II*", b"\0" * 40),
+        *(b"P5 100 apples and pears", b"P3 2024 was a year", b"P1\n", b"\x89PN", b"%PDF-1.7", b"\x7fELF"),
+    ],
 )
 def test_text_is_no_picture(text: bytes) -> None:
     assert sniff(text) is None
@@ -227,3 +233,35 @@ def test_bytes_are_asked_for_only_where_the_name_does_not_tell() -> None:
 
     assert left_out_kind("a.JPG", head) is None
     assert left_out_kind("a.cr2", head) == listing.UNREAD
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        *((b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0", "HEIF") for brand in (b"heic", b"mif1", b"hevx", b"heim")),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x20ftypmif1\0\0\0\0avifmif1miaf", "AVIF"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0", "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"P5\n# a comment as long as one likes", "PPM"),
+        (b"P2 3 3 255 1 2 3", "PPM"),
+    ],
+)
+def test_the_first_bytes_tell(head: bytes, kind: str) -> None:
+    assert sniff(head) == kind
+
+
+def test_what_a_run_writes_is_no_input_of_any_run(tmp_path: Path) -> None:
+    names = {"a.png": PNG, "drawn/b.png": PNG, "drawn/below/c.png": PNG, "other/d.png": PNG}
+    write(tmp_path, names)
+    (tmp_path / "link").symlink_to(tmp_path / "drawn", target_is_directory=True)
+    left_out = LeftOut()
+    with hold(tmp_path / "drawn"):
+        assert names_in(tmp_path, left_out) == ["a.png", "other/d.png"]
+        assert names_in(tmp_path / "drawn") == ["b.png", "below/c.png"], "what is asked for is listed"
+    assert str(left_out) == "2 folders that runs write their results to (drawn, link)"
+    assert not left_out.empty
+    (tmp_path / "drawn" / LOCK).touch()  # as a killed run leaves it
+    left_out = LeftOut()
+    assert set(names_in(tmp_path, left_out)) >= set(names)
+    assert not left_out.counts.keys() - {listing.AGAIN}, "the lock itself is no file of the user's"

@@ -33,6 +33,8 @@ def advise_type(array: NDArray[np.generic]) -> str:
 
 def advise_shape(array: NDArray[np.generic]) -> str:
     """How an array of another shape becomes an image, where its shape tells; empty where it does not."""
+    if array.ndim == 1:
+        return "; pass the content of a file as bytes: image.tobytes()"
     if array.ndim == 3 and array.shape[2] == 1:
         return "; take image[:, :, 0]"
     if array.ndim == 3 and array.shape[0] == 1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cmaen.errors import ConfigError
@@ -16,7 +18,7 @@ DEVICES = "auto|cpu|cuda(:[0-9]+)?|mps"
 
 
 def torch_device(name: str) -> torch.device:
-    """The device of a name; see :func:`bound_torch`, which it does first.
+    """The device of a name.
 
     Raises:
         ConfigError: There is no such name, or no such device here.
@@ -25,7 +27,6 @@ def torch_device(name: str) -> torch.device:
 
     if not re.fullmatch(DEVICES, name):
         raise ConfigError(f"{name!r} is not a device; choose auto, cpu, cuda, cuda:1 (the second) or mps")
-    bound_torch()
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next((kind for kind, there in found.items() if there), "cpu"))
@@ -37,10 +38,24 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-def bound_torch() -> None:
-    """Let PyTorch, whose threads belong to the whole process, start no more of them than there are cores to use."""
+@contextmanager
+def torch_threads(threads: int | None = None) -> Iterator[None]:
+    """Let PyTorch compute on so many threads in this block, and as before after it.
+
+    Their number belongs to the process, and sums round by it: who sets it and leaves it changes what is trained later.
+
+    Args:
+        threads: ``None`` for those that PyTorch has, or as many as the cores that may be used where they are fewer.
+    """
     import torch
 
-    cores = usable_cores()
-    if torch.get_num_threads() > cores:
-        torch.set_num_threads(cores)
+    before = torch.get_num_threads()
+    wanted = threads or min(before, usable_cores())
+    if wanted == before:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from cmaen.card import ONNX, OPENVINO, SAFETENSORS, folder_of, read_card, verified
-from cmaen.devices import torch_device
+from cmaen.devices import torch_device, torch_threads
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.resources import restricted_cores
 from cmaen.types import PERCEIVED
@@ -251,9 +251,7 @@ class TorchEngine:
             from cmaen.models.checkpoint import load_checkpoint
         except ImportError as error:
             raise MissingExtraError("the engine torch", "train") from error
-        if cores := threads or restricted_cores():
-            torch.set_num_threads(cores)
-        self._torch = torch
+        self._torch, self._threads = torch, threads
         self._path = checkpoint
         self._model, _ = load_checkpoint(checkpoint)
         self._device = torch_device(device)
@@ -261,7 +259,7 @@ class TorchEngine:
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
         """See :class:`Engine`."""
-        with self._torch.inference_mode():
+        with torch_threads(self._threads), self._torch.inference_mode():
             images = self._torch.from_numpy(batch).to(self._device, memory_format=self._torch.channels_last)
             found = getattr(self._model(images), "perceived_logits" if output == PERCEIVED else output)
         if found is None:

@@ -18,7 +18,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmaen.devices import bound_torch
+from cmaen.devices import torch_threads
 from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionOutput
@@ -106,11 +106,11 @@ class Explainer:
     """
 
     def __init__(self, checkpoint: Path, *, scheme: str | None = None) -> None:
-        bound_torch()
         self.model, card = load_checkpoint(checkpoint)
         self.spec = card.preprocess
         self._perceived = scheme == PERCEIVED
 
+    @torch_threads()
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
@@ -127,6 +127,7 @@ class Explainer:
             for i in range(len(images))
         ]
 
+    @torch_threads()
     def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
         """What the attention over many faces depends on, by the name of the map, for those that the network has."""
         parts = [
@@ -177,6 +178,7 @@ class Explainer:
                     hooks.callback(module.register_forward_hook(keep).remove)
             yield
 
+    @torch_threads()
     @torch.inference_mode()
     def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
         """The penultimate features of face crops, float32 [N, F]."""

@@ -39,6 +39,9 @@ def replacing(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Itera
     A link stays a link, and what it leads to is replaced. A file that is replaced keeps its permissions and, where that
     is allowed, its owner. To a pipe or a character device, like ``/dev/null``, the content is written at the end.
 
+    Of hard links only the name that is written gets the new content; the file's other names keep the old one. To change
+    it under all of them would mean to write into it, and a kill or a full disk would leave half of each.
+
     Args:
         path: Where the content goes; its folder is made.
         foreign: What the libraries that write in the block raise when they cannot, besides ``OSError``.

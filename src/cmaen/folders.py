@@ -31,7 +31,6 @@ def changing(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder cannot be written, or another process changes it; it is as it was.
     """
-    there = folder.is_dir()
     try:
         with hold(folder):
             settle(folder)
@@ -49,10 +48,6 @@ def changing(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    finally:
-        if not there:
-            with suppress(OSError):
-                folder.rmdir()  # where nothing was written
 
 
 def remove(draft: Path, *names: str) -> None:

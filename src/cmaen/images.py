@@ -42,10 +42,12 @@ from cmaen.errors import (
     describe,
     installing,
 )
+from cmaen.escaping import printable as printable
 from cmaen.jpeg import with_endings
 from cmaen.parts import check_parts
 from cmaen.pixels import flatten
 from cmaen.resources import usable_cores
+from cmaen.signatures import HEAD, sniff
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
@@ -66,12 +68,6 @@ _DARK = 64  # of 255; colours of 14 bits are darker in a file of 16
 MAX_PIXELS = 150_000_000
 """By default larger pictures are refused; phones of 108 megapixels are not."""
 
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_SIGNATURES = re.compile(
-    rb"\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s|\0\0\0\x0cjP  |\xff\x4f\xff\x51|BM....\0\0\0\0"
-    rb"|....ftyp(?:avif|avis|" + b"|".join(_HEIF_BRANDS) + b")",
-    re.DOTALL,
-)
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
@@ -125,11 +121,6 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def sniff_image(head: bytes) -> bool:
-    """Whether the first 16 bytes of a file, or more of them, are those of a format that :func:`read_image` knows."""
-    return _SIGNATURES.match(head) is not None
-
-
 def name_of(source: ImageSource) -> str:
     """What a picture is called in results: its path as printable text, and nothing where it lies in memory."""
     if isinstance(source, str):
@@ -166,7 +157,24 @@ def _kind(source: object) -> str:
 
 
 def _from_bytes(content: bytes, name: str, max_pixels: int) -> Image:
+    if content[:64].isascii() and (decoded := _from_ascii(content)) is not None:
+        content, name = decoded
+    return _decoded(content, name, max_pixels)
+
+
+def _decoded(content: bytes, name: str, max_pixels: int) -> Image:
     return _decode(io.BytesIO(content), len(content), name, max_pixels)
+
+
+def _from_ascii(content: bytes) -> tuple[bytes, str] | None:
+    """What a data URL or base64 text holds that comes as bytes, like those of ``base64.b64encode``, and its name."""
+    if not (_DATA_URL.match(start := content[:256].decode("latin-1")) or _BASE64.match(start)):
+        return None
+    text = content.decode("latin-1")
+    if _DATA_URL.match(text):
+        return _data_of(text), "the data URL"
+    decoded = _base64_bytes(text)
+    return None if decoded is None else (decoded, "the base64 text")
 
 
 def _from_file(file: IO[bytes], max_pixels: int) -> Image:
@@ -184,16 +192,9 @@ def _from_file(file: IO[bytes], max_pixels: int) -> Image:
 def _from_text(text: str, max_pixels: int) -> Image:
     """The image of a path, a data URL or base64 text."""
     if _DATA_URL.match(text):
-        head, _, data = text.partition(",")
-        content = unescape(data)
-        if head.lower().endswith(";base64"):
-            decoded = _base64_bytes(content.decode("ascii", "replace"), image=False)
-            if decoded is None:
-                raise UnreadableImageError("the data URL holds no base64, though it says so; it may be cut short")
-            content = decoded
-        return _from_bytes(content, "the data URL", max_pixels)
-    if (content64 := _base64_bytes(text)) is not None:
-        return _from_bytes(content64, "the base64 text", max_pixels)
+        return _decoded(_data_of(text), "the data URL", max_pixels)
+    if (content := _base64_bytes(text)) is not None:
+        return _decoded(content, "the base64 text", max_pixels)
     if _ADDRESS.match(text):
         parts = urlsplit(text)
         if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
@@ -203,6 +204,18 @@ def _from_text(text: str, max_pixels: int) -> Image:
             fetching = "fetch it first: urllib.request.urlopen(address).read() gives its content"
         raise ImageNotFoundError(f"{text} is an address, and images are not fetched from addresses; {fetching}")
     return _from_path(text, max_pixels)
+
+
+def _data_of(url: str) -> bytes:
+    """The content of a data URL."""
+    head, _, data = url.partition(",")
+    content = unescape(data)
+    if not head.lower().endswith(";base64"):
+        return content
+    decoded = _base64_bytes(content.decode("ascii", "replace"), image=False)
+    if decoded is None:
+        raise UnreadableImageError("the data URL holds no base64, though it says so; it may be cut short")
+    return decoded
 
 
 def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
@@ -215,8 +228,8 @@ def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
     if image:
         if not _BASE64.match(text):
             return None
-        start = standard_base64(text[:128])[:24]
-        if not sniff_image(binascii.a2b_base64(start)):
+        start = standard_base64(text[: 4 * HEAD])[: HEAD // 3 * 4]
+        if sniff(binascii.a2b_base64(start)) not in FORMATS:
             return None
     try:
         return decode_base64(text)
@@ -225,7 +238,8 @@ def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
 
 
 def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
-    name = printable(path)
+    if not (name := printable(path)):
+        raise ImageNotFoundError("the path of the image is empty")
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
@@ -253,16 +267,21 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         return _from_deep_colours(file, pixels) if deep and pixels.max() < _DARK else pixels
     except UnidentifiedImageError as error:
         file.seek(0)
-        raise _unidentified(file.read(32), name) from error
+        raise _unidentified(file.read(HEAD), name) from error
     except (PILImage.DecompressionBombError, MemoryError) as error:
-        raise ImageTooLargeError(f"{name} is far too large: {error}") from error
+        raise ImageTooLargeError(f"{name} is far too large: {_said(error)}") from error
     except ImageError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
         unended = _read_unended(file, name, max_pixels)
         if unended is None:
-            raise TruncatedImageError(f"{name} is cut short or damaged: {error}") from error
+            raise TruncatedImageError(f"{name} is cut short or damaged: {_said(error)}") from error
         return unended
+
+
+def _said(error: Exception) -> str:
+    """What a library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(file: IO[bytes], name: str) -> PILImage.Image:
@@ -304,14 +323,16 @@ def learn_formats() -> None:
 
 def _unidentified(head: bytes, name: str) -> ImageError:
     """Why no format took a file, by its first bytes."""
-    brand = head[8:12] if head[4:8] == b"ftyp" else b""
-    if brand in _HEIF_BRANDS and "HEIF" not in PILImage.OPEN:
+    kind = sniff(head)
+    if kind == "HEIF" and kind not in PILImage.OPEN:
         return UnreadableImageError(
             f"{name} is in the format HEIC, which needs optional dependencies: {installing('heic')}"
         )
-    if brand in (b"avif", b"avis") and "AVIF" not in PILImage.OPEN:
+    if kind == "AVIF" and kind not in PILImage.OPEN:
         return UnreadableImageError(f"{name} is in the format AVIF, which this Pillow lacks: pip install -U pillow")
-    if sniff_image(head):
+    if kind == "video":
+        return UnreadableImageError(f"{name} is a video; pass it to --video, or to video() in Python")
+    if kind in FORMATS:
         return TruncatedImageError(f"{name} is cut short or damaged near its beginning")
     return UnreadableImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)})")
 
@@ -388,8 +409,3 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -
     if array.shape[2] == 4:
         return _to_rgb(PILImage.fromarray(array), "the image array", max_pixels)
     return np.ascontiguousarray(array)
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """A path as text that any JSON file can hold, also when its bytes are not UTF-8."""
-    return os.fsencode(path).decode("utf-8", errors="backslashreplace")

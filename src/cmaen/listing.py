@@ -1,7 +1,9 @@
 """Which files of a folder are pictures: one walk for prediction, training and every other verb, and what it leaves out.
 
 A file is a picture by its suffix, or, where the suffix says nothing of the kind, by its first bytes. Linked folders are
-followed, hidden rubbish is passed over, and whatever else is not given is counted by kind, so that it can be said.
+followed, hidden rubbish is passed over, and whatever else is not given is counted by kind, so that it can be said. A
+folder that a run writes its results to, be it the run that lists, is left out as a whole: the run holds it, see
+:func:`cmaen.locks.hold`.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ from typing import NamedTuple
 
 from cmaen.errors import CmaenError
 from cmaen.images import FORMATS, is_image_name, printable
-
-HEAD = 32
-"""Bytes at the beginning of a file that tell what it is."""
+from cmaen.locks import LOCK, is_held
+from cmaen.signatures import HEAD, sniff
 
 
 def _suffixes(names: str) -> frozenset[str]:
@@ -30,7 +31,7 @@ _RUBBISH = frozenset(
         *(".ds_store", "__macosx", ".appledouble", ".spotlight-v100", ".fseventsd", ".trashes", ".trash"),
         *("thumbs.db", "ehthumbs.db", "icon\r", "desktop.ini", "$recycle.bin", "system volume information", "@eadir"),
         *(".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".hg", ".cache", ".thumbnails", ".directory"),
-        *(".gitignore", ".gitattributes", ".gitkeep", ".enhanced.jsonl"),
+        *(".gitignore", ".gitattributes", ".gitkeep", ".enhanced.jsonl", LOCK),
     }
 )
 """What systems and programs leave in folders, and nobody means as data; in small letters."""
@@ -68,6 +69,7 @@ HIDDEN = Kind("hidden file or folder", "hidden files and folders")
 OTHER = Kind("other file", "other files")
 CLOSED = Kind("folder that cannot be read", "folders that cannot be read")
 AGAIN = Kind("link to a folder that was listed already", "links to folders that were listed already")
+WRITTEN = Kind("folder that a run writes its results to", "folders that runs write their results to")
 BESIDE = Kind("picture beside the class folders", "pictures beside the class folders")
 
 
@@ -76,16 +78,16 @@ class LeftOut:
     """What one listing did not give; filled as it goes on.
 
     Attributes:
-        counts: By kind and suffix.
+        counts: By kind, and by suffix or what else it is told by.
         empty: Folders without a picture in them or below, relative to the listed one.
     """
 
     counts: dict[Kind, Counter[str]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
 
-    def add(self, kind: Kind, name: str = "") -> None:
-        """Count a file by its kind and its suffix; a name without one counts as well."""
-        self.counts.setdefault(kind, Counter())[PurePath(name).suffix.lower()] += 1
+    def add(self, kind: Kind, name: str = "", *, whole: bool = False) -> None:
+        """Count a file by its kind and its suffix, or by its whole name; a name without a suffix counts as well."""
+        self.counts.setdefault(kind, Counter())[name if whole else PurePath(name).suffix.lower()] += 1
 
     def __bool__(self) -> bool:
         return bool(self.counts)
@@ -158,48 +160,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") and name not in (".", "..")
 
 
-def sniff(head: bytes) -> str | None:
-    """What a file is by its first bytes: Pillow's name of a picture format, ``video``, or ``None`` for neither."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if head[:2] == b"BM" and head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS:
-        return "BMP"
-    if head[:2] in (b"P4", b"P5", b"P6") and head[2:3].isspace() and (head[3:4].isdigit() or head[3:4] == b"#"):
-        return "PPM"
-    if head[:4] == b"RIFF" and len(head) >= 12:
-        return {b"WEBP": "WEBP", b"AVI ": "video"}.get(head[8:12])
-    if head.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
-        return "JPEG2000"
-    if head[4:8] == b"ftyp":
-        return "AVIF" if _AVIF & _brands(head) else "HEIF" if _HEIF & _brands(head) else "video"
-    if head.startswith(b"\x1aE\xdf\xa3") or head.startswith(b"\0\0\x01\xba") or head.startswith(b"FLV\x01"):
-        return "video"
-    if head.startswith((b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ")):
-        return "PSD" if head[0:1] == b"8" else "JXL"
-    return None
-
-
 def named(names: list[str]) -> str:
     """Some names for a sentence: the first few, and how many more there are."""
     more = len(names) - _MOST_NAMED
     listed = ", ".join(names[:_MOST_NAMED] if more > 1 else names)
     return f"{listed} and {more:,} more" if more > 1 else listed
-
-
-_BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
-_AVIF = {b"avif", b"avis"}
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-
-
-def _brands(head: bytes) -> set[bytes]:
-    """The brands of an ISO file: the main one and, as far as they are there, those that it is compatible with."""
-    return {head[start : start + 4] for start in (8, *range(16, len(head), 4))}
 
 
 class _Walk:
@@ -224,6 +189,9 @@ class _Walk:
             raise CmaenError(f"{printable(folder)} is not a folder; for one image use --image") from error
         except OSError as error:
             raise CmaenError(f"{printable(folder)} cannot be read: {error.strerror}") from error
+        if LOCK in names and folder != self._root and is_held(folder):
+            self._left_out.add(WRITTEN, printable(folder.relative_to(self._root)), whole=True)
+            return
         names.sort()
         any_picture = False
         for name in names:

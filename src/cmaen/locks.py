@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import IO, Any, TypeVar
 from cmaen.errors import OutputError
 from cmaen.files import claim, is_same_file, sweep, unclaim, unwritable
 
-_LOCK = ".lock"
+LOCK = ".lock"
+_GLANCE = 0.05
+"""Seconds; a listing that looks whether a folder is held has its lock for less."""
 _File = TypeVar("_File", bound=IO[Any])
 
 log = logging.getLogger(__name__)
@@ -22,17 +25,25 @@ log = logging.getLogger(__name__)
 def hold(folder: Path) -> Iterator[None]:
     """Write a folder alone, which is made; temporary files that killed runs have left in it go away.
 
-    The lock is a file in it, ``.lock``, that goes away at the end. After a kill it stays and holds nobody up.
+    The lock is a file in it, ``.lock``, that goes away at the end, as a new folder does in which nothing was written.
+    After a kill it stays and holds nobody up. Meanwhile no listing gives what lies in the folder, see
+    :mod:`cmaen.listing`: no run takes its own results, or the unfinished ones of another, for its inputs.
 
     Raises:
         OutputError: Another run writes the folder, or it cannot be written.
     """
+    there = folder.is_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        place = folder / _LOCK
+        place = folder / LOCK
         while True:
+            folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            file: IO[bytes] = held(os.fdopen(os.open(place, flags, 0o666), "r+b", buffering=0), folder)
+            try:
+                file: IO[bytes] = held(os.fdopen(os.open(place, flags, 0o666), "r+b", buffering=0), folder)
+            except FileNotFoundError:
+                if not folder.is_dir():
+                    continue  # the run that had made it has just removed it
+                raise
             if is_same_file(place, file.fileno()):
                 break
             file.close()  # the run that held it has just removed it
@@ -43,6 +54,23 @@ def hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         remove_held(place, file)
+        if not there:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing was written
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a run writes a folder; also where there is a lock of which nothing can be known."""
+    place = folder / LOCK
+    if not place.is_file():
+        return False
+    try:
+        with place.open("rb") as file:
+            return claim(file.fileno()) is not True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def held(file: _File, output: Path) -> _File:
@@ -56,6 +84,9 @@ def held(file: _File, output: Path) -> _File:
         OutputError: Another run holds it.
     """
     answer = claim(file.fileno())
+    if answer is False:
+        time.sleep(_GLANCE)
+        answer = claim(file.fileno())
     if answer is False:
         file.close()
         raise OutputError(f"{output} is being written by another run: wait for its end, or choose another place")

@@ -350,3 +350,29 @@ def test_kaggles_csv_without_usage(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "there is no validation split" in caplog.text
     with pytest.raises(SplitError, match="split test"):
         load_faces(path, Split.TEST)
+
+
+@pytest.mark.parametrize(
+    "usages", [("Training", "PrivateTest"), ("train", "test"), ("TRAIN", "Testing"), ("trn", "tst")]
+)
+def test_kaggles_csv_without_a_validation_split(usages: tuple[str, str], tmp_path: Path) -> None:
+    path = kaggle_csv(tmp_path / "fer2013.csv")
+    text = path.read_text().replace(",Training", f",{usages[0]}").replace(",PublicTest", f",{usages[1]}")
+    path.write_text(text)
+    assert measured_split(path) is Split.TEST
+    training, validation, test = (load_faces(path, split) for split in (Split.TRAIN, Split.VALIDATION, Split.TEST))
+    assert (len(training) + len(validation), len(test)) == (46, 24)
+    assert 3 <= len(validation) <= 7
+    assert not set(training.names) & set(validation.names)
+    assert not set(test.names) & {*training.names, *validation.names}, "no test face is learnt"
+
+
+def test_kaggles_csv_of_one_split_says_what_there_is(tmp_path: Path) -> None:
+    path = kaggle_csv(tmp_path / "fer2013.csv")
+    path.write_text(path.read_text().replace(",PublicTest", ",holdout"))
+    with pytest.raises(SplitError, match=r"split test; it has train \(46\)|all 24 failed"):
+        load_faces(path, Split.TEST)
+    path.write_text(path.read_text().replace(",holdout", ",Training"))
+    with pytest.raises(SplitError, match=r"split test; it has train \(70\)"):
+        load_faces(path, Split.TEST)
+    assert measured_split(path) is Split.VALIDATION

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +17,13 @@ ray = pytest.importorskip("ray")
 
 from cmaen.card import shipped_checkpoint  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
+from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
 from cmaen.inference.cluster import RayPipeline, join_cluster  # noqa: E402
-from cmaen.inference.detectors import DetectorOptions  # noqa: E402
 from cmaen.inference.pipeline import FacePipeline  # noqa: E402
 from cmaen.inference.sources import Source, open_source  # noqa: E402
 from cmaen.inference.sources.images import FolderSource, ListSource  # noqa: E402
+from cmaen.inference.spec import PipelineSpec  # noqa: E402
 from cmaen.results import Face, Result  # noqa: E402
 from cmaen.types import FaceBox, Frame  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
@@ -73,7 +74,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
-    pipeline = RayPipeline(shipped_checkpoint(), **{"detector": None, "options": DetectorOptions(), **options})
+    pipeline = RayPipeline(PipelineSpec(**{"detector": None, **options}))
     return pipeline.results(source, keep_images=keep_images)
 
 
@@ -93,10 +94,8 @@ def same(one: Sequence[Result], other: Sequence[Result]) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_two_workers_give_what_one_process_gives_though_one_is_killed(faces: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*ray_remote_args")
-        results = clustered(FolderSource(faces), batch_size=2, workers=2)
-        found = [next(results)]
+    results = clustered(FolderSource(faces), batch_size=2, workers=2)
+    found = [next(results)]
     workers = [
         process
         for process in psutil.Process().children(recursive=True)
@@ -154,10 +153,38 @@ def test_the_threshold_reaches_the_workers(faces: Path) -> None:
     assert {face.emotion for result in results for face in result.faces} == {"uncertain"}
 
 
+@pytest.mark.usefixtures("cluster")
+def test_the_limit_of_pixels_and_the_sizes_travel(faces: Path, tmp_path: Path) -> None:
+    for name in ("00.png", "01.png"):
+        shutil.copy(faces / name, tmp_path)
+    results = list(clustered(FolderSource(tmp_path), max_pixels=130 * 140))
+    assert [result.size for result in results] == [(130, 140), (130, 140)]
+    results = list(clustered(FolderSource(tmp_path), max_pixels=130 * 140 - 1))
+    assert all("over the limit" in str(result.error) for result in results)
+
+
 def test_nothing_is_left_to_do(faces: Path) -> None:
     every = list(map(str, faces.iterdir()))
     source = FolderSource(faces, without=[os.fsencode(name).decode("utf-8", "backslashreplace") for name in every])
     assert list(clustered(source)) == []
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_first_answers_come_before_the_last_names(faces: Path) -> None:
+    source, asked = FolderSource(faces), []
+
+    def names() -> Iterator[str]:
+        for name in FolderSource(faces).names():
+            asked.append(name)
+            yield name
+
+    source.names = names  # type: ignore[method-assign]
+    with closing(clustered(source, batch_size=2, workers=1)) as results:
+        first = next(results)
+        assert 0 < len(asked) <= 2 * cluster_module._PARTS_AHEAD
+        rest = list(results)
+    assert len(asked) == 1 + len(rest) == 42
+    same([first, *rest], alone(FolderSource(faces)))
 
 
 @pytest.mark.parametrize("keep_images", [True, False])
@@ -168,14 +195,15 @@ def test_a_folder_that_grows_mixes_up_no_names(
     for name in ("a.png", "below/c.png"):
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name)
 
-    def records(self: RayPipeline, names: Sequence[str]) -> Iterator[dict[str, object]]:
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
-        for name in names:
+    def answered(self: RayPipeline, parts: Iterator[list[tuple[int, str]]]) -> Iterator[tuple[object, object]]:
+        for part in parts:
+            Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
             face = Face((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
-            yield Result(Frame(0, name), (face,)).to_record()
+            yield part, [Result(Frame(0, name), (face,)).to_record() for _, name in part]
 
-    monkeypatch.setattr(RayPipeline, "_records", records)
+    monkeypatch.setattr(RayPipeline, "_answer_parts", answered)
     with closing(clustered(FolderSource(tmp_path), keep_images=keep_images)) as results:
         found = list(results)
     assert [Path(result.frame.name).name for result in found] == ["a.png", "c.png"]
+    assert [result.frame.index for result in found] == [0, 1]
     assert [result.frame.image is not None for result in found] == [keep_images] * 2

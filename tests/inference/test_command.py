@@ -164,15 +164,15 @@ def test_a_webcam_that_is_not_there_is_said() -> None:
     ("options", "message"),
     [
         ({}, "give one of --image, --directory, --video and --real-time"),
-        ({"image": ASTRONAUT, "directory": "x"}, "give one of"),
+        ({"image": [str(ASTRONAUT)], "directory": "x"}, "give one of"),
         ({"video": "x", "real_time": True}, "give one of"),
-        ({"image": ASTRONAUT, "engine": "ray"}, "--engine ray is for a --directory"),
+        ({"image": [str(ASTRONAUT)], "engine": "ray"}, "--engine ray is for a --directory"),
         ({"video": "x.mp4", "engine": "ray"}, "--engine ray is for a --directory"),
         ({"directory": "x", "engine": "ray", "device": "cuda"}, "leave --device out"),
-        ({"image": ASTRONAUT, "device": "quantum"}, "'quantum' is not a device of ONNX Runtime"),
-        ({"image": ASTRONAUT, "save_video": Path("x.mp4")}, "--save-video and --timeline are for"),
+        ({"image": [str(ASTRONAUT)], "device": "quantum"}, "'quantum' is not a device of ONNX Runtime"),
+        ({"image": [str(ASTRONAUT)], "save_video": Path("x.mp4")}, "--save-video and --timeline are for"),
         ({"directory": "x", "timeline": Path("x.png")}, "--save-video and --timeline are for"),
-        ({"image": ASTRONAUT, "every": 2}, "--every, --start and --end are for --video and --real-time"),
+        ({"image": [str(ASTRONAUT)], "every": 2}, "--every, --start and --end are for --video and --real-time"),
         ({"directory": "x", "start": 1.0}, "--every, --start and --end are for"),
         ({"directory": "x", "end": 1.0}, "--every, --start and --end are for"),
         ({"video": "x.mp4", "start": 2.0, "end": 1.5}, r"--end must be later than --start \(2 s\), not 1.5 s"),
@@ -181,7 +181,7 @@ def test_a_webcam_that_is_not_there_is_said() -> None:
         ({"real_time": True, "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
         ({"directory": "s3://x", "annotated": Path("x")}, "--annotated is for .* on this machine"),
         ({"directory": "x", "resume": True}, "--resume is for a --directory with an --output"),
-        ({"image": ASTRONAUT, "output": Path("x.json"), "resume": True}, "--resume is for"),
+        ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume is for"),
         ({"video": "x.mp4", "output": Path("x.json"), "resume": True}, "--resume is for"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
@@ -234,9 +234,9 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(ou
         ({"video": "0"}, VideoError, "a webcam is --real-time --camera-index 0"),
         ({"video": "."}, VideoError, "are read with --directory"),
         ({"video": str(ASTRONAUT.with_suffix(".md"))}, VideoError, "cannot be opened as a video"),
-        ({"image": ASTRONAUT, "checkpoint": Path()}, CheckpointError, "is no checkpoint"),
-        ({"image": ASTRONAUT, "engine": "magic"}, ConfigError, "not an engine"),
-        ({"image": ASTRONAUT, "detector": "eyes"}, DetectorError, "not a face detector"),
+        ({"image": [str(ASTRONAUT)], "checkpoint": Path()}, CheckpointError, "is no checkpoint"),
+        ({"image": [str(ASTRONAUT)], "engine": "magic"}, ConfigError, "not an engine"),
+        ({"image": [str(ASTRONAUT)], "detector": "eyes"}, DetectorError, "not a face detector"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
@@ -463,8 +463,6 @@ def test_the_limit_of_pixels_is_an_option(pictures: Path, output: Path) -> None:
     assert "--max-megapixels" in "".join(said.split("\n")).replace("│", "").replace("  ", "")
     inference(directory=str(pictures), output=output / "r.json", max_megapixels=0.2)
     assert [record["status"] for record in read(output / "r.json")] == ["error", "error", "no_face"]
-    said = cmaen("inference", "--directory", pictures, "--engine", "ray", "--max-megapixels", 9, code=2)
-    assert "--max-megapixels" in said
 
 
 def test_names_cannot_steer_the_terminal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,6 +51,7 @@ def test_every_face_gets_a_file_of_its_own(every: bool, tmp_path: Path) -> None:
     for index, name in enumerate(names):
         sink.write(Result(Frame(index, str(photos / name), pixels), faces), None)
     sink.finish()
+    sink.close()
     written = [path.relative_to(tmp_path / "faces") for path in (tmp_path / "faces").rglob("*") if path.is_file()]
     assert len({str(path).lower() for path in written}) == len(names) * (2 if every else 1)
     assert {"a.png", "sub/a.png", "sub/a.b.png"} <= {path.as_posix() for path in written}

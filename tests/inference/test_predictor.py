@@ -483,3 +483,26 @@ def test_one_image_starts_one_or_two_threads_whatever_the_cores() -> None:
 
     EmotionPredictor(detector=detector, workers=64, threads=1).predict_single(ASTRONAUT)
     assert seen[0] <= 2
+
+
+def test_pictures_that_cannot_even_say_their_names_cost_none_of_the_others(predictor: EmotionPredictor) -> None:
+    class Odd:
+        def __fspath__(self) -> str:
+            raise RuntimeError("odd")
+
+    face = np.zeros((48, 48), np.uint8)
+    answers = predictor.predict_batch([face, Odd(), "\ud800.png", face], detect=False)
+    assert [answer["status"] for answer in answers] == ["ok", "error", "error", "ok"]
+    assert "odd" in answers[1]["error"]
+
+
+def test_what_was_found_before_an_iterator_fails_is_given(predictor: EmotionPredictor) -> None:
+    def pictures() -> Iterator[np.ndarray]:
+        yield np.zeros((48, 48), np.uint8)
+        yield np.zeros((48, 48), np.uint8)
+        raise RuntimeError("the disk is gone")
+
+    results = predictor.predict_each(pictures(), detect=False)
+    assert [next(results).status, next(results).status] == ["ok", "ok"]
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        next(results)

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from cmaen.errors import MissingExtraError, OutputError
+from cmaen.images import printable
 from cmaen.inference.registry import load
 from cmaen.inference.sinks import SINKS, Needs, open_sink
 from cmaen.inference.sinks.pictures import PictureSink
@@ -324,6 +325,7 @@ def test_pictures_get_names_that_every_system_takes_and_tells_apart(tmp_path: Pa
     for name in ("a.png", "A.png", "noname", "noname.png", "photo.xyz", "con.png", "x.webp"):
         sink.write(*photo(tmp_path / "in", name))
     sink.finish()
+    sink.close()
     found = sorted(path.name for path in (tmp_path / "drawn").iterdir())
     assert len({name.lower() for name in found}) == 7
     assert {"a.png", "noname.png", "photo.png", "_con.png", "x.webp"} <= set(found)
@@ -342,9 +344,47 @@ def test_a_picture_is_never_drawn_over(target: str, tmp_path: Path, caplog: pyte
     (tmp_path / "below").mkdir()
     (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
     PictureSink(tmp_path / target).write(result, drawn)
-    PictureSink(tmp_path, root=tmp_path).write(result, drawn)
     assert "is the image itself; choose another place" in caplog.text
+    with pytest.raises(OutputError, match="is the folder of the pictures themselves"):
+        PictureSink(tmp_path, root=tmp_path / "below" / "..")
     assert (np.asarray(Image.open(tmp_path / "photo.png")) == RED).all()
+
+
+def test_a_folder_above_that_of_the_pictures_takes_none_of_their_places(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    sink = PictureSink(tmp_path, root=root)
+    photo(root, "a.png")
+    sink.write(*photo(root, "b.png"))
+    sink.write(*photo(root, "in/a.png"))  # would go where the first one lies
+    with pytest.raises(OutputError, match="could not be written: 1"):
+        sink.finish()
+    sink.close()
+    assert (np.asarray(Image.open(root / "a.png")) == RED).all()
+    assert (np.asarray(Image.open(tmp_path / "b.png")) == BLUE).all()
+
+
+def test_names_that_look_like_escaped_ones_are_others(tmp_path: Path) -> None:
+    names = [
+        os.fsdecode(name)
+        for name in (b"caf\xe9.png", b"caf\\xe9.png", b"caf\\\\xe9.png", b"caf\\\xe9.png", b"c\\d.png")
+    ]
+    sink = PictureSink(tmp_path / "drawn", root=tmp_path / "in")
+    for name in names:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        sink.write(Result(Frame(0, printable(path)), (FACE,)), plain(BLUE))
+    sink.close()
+    assert len(list((tmp_path / "drawn").iterdir())) == len(names)
+
+
+def test_a_second_run_into_a_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    first = PictureSink(tmp_path / "drawn", root=tmp_path / "in")
+    with pytest.raises(OutputError, match="being written by another run"):
+        PictureSink(tmp_path / "drawn", root=tmp_path / "elsewhere")
+    first.close()
+    assert not (tmp_path / "drawn").exists(), "nothing was written"
+    PictureSink(tmp_path / "drawn", root=tmp_path / "in").close()
 
 
 def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
@@ -354,6 +394,7 @@ def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
     sink = PictureSink(tmp_path / "drawn", root=tmp_path / "in")
     for name in ("a.png", "b.png"):
         sink.write(*photo(tmp_path / "in", name))
+    sink.close()
     assert "a.png could not be written" in caplog.text
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a.png", "b.png"]
     with pytest.raises(OutputError, match=r"could not be written: 1$"):

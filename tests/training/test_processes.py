@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -19,6 +20,7 @@ from cmaen.cli import main  # noqa: E402
 from cmaen.config import TrainingConfig  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
+from cmaen.engines import build_engine  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
@@ -127,7 +129,9 @@ def validated(output: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads() + 1  # of an engine that this process has used before
+    build_engine("torch", checkpoint, threads=threads)(np.zeros((1, 3, 64, 64), np.float32))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-m", "cmaen", *training(fer_tree, killed, 4)], stderr=subprocess.DEVNULL

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from cmaen.errors import MissingExtraError, escape
+from cmaen.locks import hold
 from cmaen.serving.logs import Repeats
 
 _T = TypeVar("_T")
@@ -61,10 +62,17 @@ DetectorSide = Annotated[
 ]
 MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
 MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]
-MaxMegapixels = Annotated[
-    float | None, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels; default: 150.")
-]
+MaxMegapixels = Annotated[float, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
+
+
+def alone(context: typer.Context, output: Path) -> None:
+    """Write an output folder alone until the verb has ended, see :func:`cmaen.locks.hold`.
+
+    Raises:
+        OutputError: Another run writes it, or it cannot be written.
+    """
+    context.with_resource(hold(output))
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log, progress
+from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, keep_freed_memory, log, progress
 from cmaen.errors import OutputError, SplitError
 
 WEIGHTED = "weighted"
 
 
 def enhance(
+    context: typer.Context,
     input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for the results; called again, it goes on.")],
     steps: Annotated[str, typer.Option(help="In their order, with commas.")] = "super-resolution,colorization",
@@ -34,12 +35,13 @@ def enhance(
     """Enlarge faces four times and give them colour, before they are learnt; what was done is in manifest.json."""
     log(verbose)
     with extra("enhancement", "enhance"):
-        from cmaen.devices import torch_device
+        from cmaen.devices import torch_device, torch_threads
         from cmaen.enhance.job import enhance_folder
         from cmaen.enhance.steps import build_chain
         from cmaen.resources import peak_mib
         from cmaen.training.precision import Hardware, automatic
     keep_freed_memory()
+    context.with_resource(torch_threads())
     weights = {"super-resolution": super_resolution_weights, "colorization": colorization_weights}
     place = torch_device(device)
     bfloat16 = automatic(Hardware.of(place)).precision == "bf16-mixed"
@@ -54,6 +56,7 @@ def enhance(
 
 
 def balance(
+    context: typer.Context,
     output_dir: Annotated[Path, typer.Option(help="Folder to be made; the other splits go there as they are.")],
     input_dir: Data = None,
     method: Annotated[
@@ -80,10 +83,11 @@ def balance(
         from cmaen.data.splits import Split
         from cmaen.data.tree import MANIFEST, png, write_tree
         from cmaen.evaluation import plots
-        from cmaen.files import check_place, replacing, write_text
+        from cmaen.files import replacing, write_text
+        from cmaen.locks import LOCK
 
-    check_place(output_dir / "dataset_stats.json")
-    if any(output_dir.iterdir()):
+    alone(context, output_dir)
+    if any(path.name != LOCK for path in output_dir.iterdir()):
         raise OutputError(f"{output_dir} is not empty; choose another folder")
     input_dir = input_dir or find_data()
     labels = ALL if all_labels else None

@@ -15,6 +15,7 @@ from cmaen.cli.console import (
     EngineName,
     SchemeName,
     Verbose,
+    alone,
     bar,
     extra,
     keep_freed_memory,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 def test(
+    context: typer.Context,
     data: Data = None,
     split: Annotated[
         str | None,
@@ -96,6 +98,7 @@ def test(
     if output is not None:
         if output.exists() and not output.is_dir():
             raise OutputError(f"{output} is not a folder; the report needs one")
+        alone(context, output)
         with extra("the report", "report"):
             from cmaen.cli.report import history_of, look_inside, measure_cost
             from cmaen.evaluation.report import PAGE, draw_report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.card import read_card, shipped_checkpoint
-from cmaen.cli.console import Data, Device, Verbose, bar, extra, in_a_shell, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 from cmaen.types import PERCEIVED
@@ -94,6 +94,7 @@ def train_enhancer(
 
 
 def ablate(
+    context: typer.Context,
     config: Annotated[Path, typer.Option(help="YAML file of the run that the variants change.")],
     data: Data = None,
     votes: Votes = None,
@@ -121,6 +122,7 @@ def ablate(
         from cmaen.training import ablation
     options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
     run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
+    alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.chosen(variants or list(known), known)
     rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))

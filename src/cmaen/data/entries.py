@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,21 +12,14 @@ from typing import NamedTuple
 
 from cmaen.data.fer2013 import official_split
 from cmaen.data.reading import MAX_FILE
-from cmaen.data.splits import Split
+from cmaen.data.splits import Split, split_named
 from cmaen.data.table import cut, rows_of
 from cmaen.errors import DataError
 from cmaen.images import printable, read_image
-from cmaen.listing import BESIDE, HEAD, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
+from cmaen.listing import BESIDE, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
 from cmaen.naming import make_unique
+from cmaen.signatures import HEAD
 from cmaen.types import Image
-
-_WORDS = {
-    Split.TRAIN: {"train", "training", "trn"},
-    Split.VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev"},
-    Split.TEST: {"test", "testing", "tst"},
-}
-_FILLERS = {"set", "split", "data", "dataset", "images", "image", "imgs", "img", "faces", "pictures", "folder", "fer"}
-"""What stands beside the word for a split, as in ``test_set`` or ``train-images``."""
 
 
 class Entry(NamedTuple):
@@ -79,16 +71,6 @@ def split_of(path: PurePosixPath) -> Split | None:
     if official is not None or len(path.parts) < 3:
         return official
     return split_named(path.parts[-3])
-
-
-def split_named(name: str) -> Split | None:
-    """The split of a folder or a CSV's value by its usual names, like ``Testing``, ``val_set`` or ``TRAIN``."""
-    plain = re.sub(r"[\W_\d]+", " ", name.lower()).split()
-    official = {split.value.lower(): split for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)}
-    if (found := official.get("".join(plain))) is not None:
-        return found
-    words = {re.sub(r"(?<=.)(set|split|data)$", "", word) for word in plain} - _FILLERS
-    return next((split for split, names in _WORDS.items() if words and words <= names), None)
 
 
 def _of_folder(root: Path) -> tuple[list[Entry], LeftOut]:

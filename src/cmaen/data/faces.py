@@ -13,7 +13,7 @@ import numpy as np
 from cmaen.card import Card
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
-from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split
+from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split
@@ -80,6 +80,8 @@ def load_faces(
         if colour:
             raise DataError(f"{path} has no colour: the Kaggle CSV is grey (preprocess.grey=true)")
         faces = load_kaggle_csv(path, split, labels)
+        if not len(faces):
+            there = splits_of_kaggle_csv(path)
     else:
         with open_entries(path) as (entries, left_out):
             there.update(entry.split for entry in entries)
@@ -103,10 +105,13 @@ def measured_split(path: Path) -> Split:
     Raises:
         DataError: See :func:`load_faces`.
     """
-    if not path.exists() or _is_kaggle(path):
+    if not path.exists():
         return Split.VALIDATION
-    with open_entries(path) as (entries, _):
-        splits = {entry.split for entry in entries}
+    if _is_kaggle(path):
+        splits = set(splits_of_kaggle_csv(path))
+    else:
+        with open_entries(path) as (entries, _):
+            splits = {entry.split for entry in entries}
     return Split.TEST if Split.TEST in splits and Split.VALIDATION not in splits else Split.VALIDATION
 
 

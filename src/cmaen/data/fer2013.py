@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from cmaen.data.drawing import split_off
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import Entries, Face, collect
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.errors import DataError
 
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -40,8 +40,8 @@ def is_kaggle_csv(columns: Iterable[str]) -> bool:
 def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None = None) -> FaceSet:
     """The faces of one split of the CSV with the columns ``emotion``, ``pixels`` and ``Usage``.
 
-    Where there is no ``Usage``, as in ``train.csv`` of the competition, a tenth validates, see
-    :func:`cmaen.data.drawing.split_off`.
+    Where there is no ``Usage``, as in ``train.csv`` of the competition, or none of its values stands for validation, a
+    tenth of what is for training validates, see :func:`cmaen.data.drawing.split_off`.
 
     Args:
         path: The file.
@@ -52,7 +52,31 @@ def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None
         DataError: The file cannot be read as one, or its emotions are none of the classes.
     """
     labelling = Labelling.of(KAGGLE_EMOTIONS, labels)
-    skipped = Counter[str]()
+    skipped, there = Counter[str](), Counter[Split | None]()
+    with _rows(path) as rows:
+        faces = collect(split, _rows_of(rows, split, labelling, skipped, there), classes=labelling.classes)
+    replace(labelling, skipped=dict(skipped)).say_skipped()
+    if split is Split.TEST or there[Split.VALIDATION] or not (there[Split.TRAIN] or there[None]):
+        return faces
+    if there[Split.TRAIN] and split is Split.VALIDATION:
+        with _rows(path) as rows:
+            faces = collect(split, _rows_of(rows, Split.TRAIN, labelling, skipped, there), classes=labelling.classes)
+    return split_off(faces, [None] * len(faces), split)
+
+
+def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:
+    """How many faces of each split there are; of ``None`` where there is no ``Usage``.
+
+    Raises:
+        DataError: See :func:`load_kaggle_csv`.
+    """
+    with _rows(path) as rows:
+        return Counter(split_named(row[_SPLIT]) if _SPLIT in row else None for row in rows)
+
+
+@contextmanager
+def _rows(path: Path) -> Iterator[Iterator[dict[str, str]]]:
+    """The rows of the CSV by column, which may be read inside of the ``with`` block."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = _lines_of(file)
@@ -61,15 +85,10 @@ def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None
                 raise DataError(
                     f"{path} lacks the columns {sorted(missing)}; the Kaggle CSV has emotion, pixels and Usage"
                 )
-            wanted = split if _SPLIT in columns else None
-            if wanted is None and split is Split.TEST:
-                return collect(split, (), classes=labelling.classes)
-            rows = (dict(zip(columns, line, strict=False)) for line in lines)
-            faces = collect(split, _rows_of(rows, wanted, labelling, skipped), classes=labelling.classes)
+            empty = dict.fromkeys(columns, "")
+            yield ({**empty, **dict(zip(columns, line, strict=False))} for line in lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as the Kaggle CSV: {error}") from error
-    replace(labelling, skipped=dict(skipped)).say_skipped()
-    return faces if wanted is not None else split_off(faces, [None] * len(faces), split)
 
 
 def _lines_of(file: TextIO) -> Iterator[list[str]]:
@@ -82,23 +101,36 @@ def _lines_of(file: TextIO) -> Iterator[list[str]]:
 
 
 def _rows_of(
-    rows: Iterable[dict[str, str]], split: Split | None, labelling: Labelling, skipped: Counter[str]
+    rows: Iterable[dict[str, str]],
+    split: Split,
+    labelling: Labelling,
+    skipped: Counter[str],
+    there: Counter[Split | None],
 ) -> Entries:
-    """The faces of a split, or of all rows; those of a class that is not asked for are only counted."""
+    """The faces of a split, or all where there is no ``Usage``; those of a class that is not asked for are counted in
+    ``skipped``, and all by their split in ``there``.
+    """
 
     def read(row: dict[str, str]) -> Face:
-        if split is not None:
-            Split.parse(row.get(_SPLIT, ""))
+        if _SPLIT in row and split_named(row[_SPLIT]) is None:
+            raise DataError(f"{row[_SPLIT]!r} is no split")
         name = _emotion_of(row)
         pixels = np.array(row.get("pixels", "").split(), dtype=np.uint8)
         index = labelling.index(name)
         assert index is not None
         return index, pixels.reshape(_SIDE, _SIDE)
 
-    others = {other.value for other in Split if other is not split} if split is not None else set[str]()
     for number, row in enumerate(rows):
-        if row.get(_SPLIT, "").strip() in others:
-            continue
+        if _SPLIT in row:
+            found = split_named(row[_SPLIT])
+            if found is not None:
+                there[found] += 1
+                if found is not split:
+                    continue
+        else:
+            there[None] += 1
+            if split is Split.TEST:
+                continue
         with suppress(DataError, ValueError):  # what is wrong with a row is said when it is read
             if labelling.index(name := _emotion_of(row)) is None:
                 skipped[name] += 1

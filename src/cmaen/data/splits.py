@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -47,6 +48,25 @@ class Split(str, Enum):
         if {part.strip() for part in name.split(",")} == {cls.VALIDATION.folder, cls.TEST.folder}:
             return cls.BOTH
         raise SplitError(f"{name!r} is not a split; choose from {[split.folder for split in cls]}")
+
+
+_WORDS = {
+    Split.TRAIN: {"train", "training", "trn"},
+    Split.VALIDATION: {"val", "valid", "validation", "validate", "validating", "dev"},
+    Split.TEST: {"test", "testing", "tst"},
+}
+_FILLERS = {"set", "split", "data", "dataset", "images", "image", "imgs", "img", "faces", "pictures", "folder", "fer"}
+"""What stands beside the word for a split, as in ``test_set`` or ``train-images``."""
+
+
+def split_named(name: str) -> Split | None:
+    """The split of a folder or a CSV's value by its usual names, like ``Testing``, ``val_set`` or ``TRAIN``."""
+    plain = re.sub(r"[\W_\d]+", " ", name.lower()).split()
+    official = {split.value.lower(): split for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)}
+    if (found := official.get("".join(plain))) is not None:
+        return found
+    words = {re.sub(r"(?<=.)(set|split|data)$", "", word) for word in plain} - _FILLERS
+    return next((split for split, names in _WORDS.items() if words and words <= names), None)
 
 
 @dataclass(frozen=True)

@@ -84,22 +84,22 @@ def enhance_folder(
 
     Raises:
         DataError: The folder is not there, or holds no image.
-        ConfigError: The target holds the results of another chain, or lies in the source.
+        ConfigError: The target holds the results of another chain, or the source.
         OutputError: The target cannot be written, another run writes it, or the disk is full; what is there stays, and
             a later call goes on.
     """
     if not source.is_dir():
         raise DataError(f"{source} is not a folder of images")
-    if target.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"{target} lies in {source}; choose another folder")
+    if source.resolve().is_relative_to(target.resolve()):
+        raise ConfigError(f"{target} holds the images themselves; choose another folder")
     left_out, names = LeftOut(), Names()
-    files = list(list_images(source, left_out))
-    if not files:
-        raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
-    places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
     with hold(target), ThreadPoolExecutor(usable_cores()) as pool:
+        files = list(list_images(source, left_out))
+        if not files:
+            raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
+        places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
         done = _begun(target, steps)
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []

@@ -1,35 +1,37 @@
-"""The same pipeline on many machines: Ray Data with one worker a core, the results those of one machine."""
+"""The same pipeline on many machines: Ray with one worker a core, the results those of one machine."""
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import os
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import ray
-from ray.data import ActorPoolStrategy, DataContext
 
-from cmaen.errors import CmaenError
+from cmaen.card import read_card
+from cmaen.errors import CmaenError, PredictionError, describe
 from cmaen.images import printable
-from cmaen.inference.classifier import FaceClassifier
-from cmaen.inference.detectors import DetectorOptions, build_detector
-from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame
-from cmaen.inference.tuning import Tuning
+from cmaen.inference.spec import PipelineSpec
 from cmaen.resources import usable_cores
 from cmaen.results import Result
 from cmaen.types import Frame
 
-_MOST_BLOCKS = 10_000
+_PARTS_AHEAD = 3
+"""For each worker: one that it answers, one that waits, and one whose answer does."""
+_RETRIES = 2
+"""Of a part of the images whose worker has died."""
+_Names = list[tuple[int, str]]
+"""Paths or addresses of images, with the numbers that these have among all."""
 
 
 class RayPipeline:
@@ -39,36 +41,19 @@ class RayPipeline:
     the same paths; without it, this machine. The images of a worker that dies are given to another.
 
     Args:
-        checkpoint: Folder of a checkpoint with an ONNX file.
-        detector, options: See :func:`cmaen.inference.detectors.build_detector`; ``None``: the images are face crops.
-        batch_size: Images that a worker takes at a time.
-        threshold: The confidence below which an answer is "uncertain".
-        scheme, contempt: See :class:`~cmaen.inference.classifier.FaceClassifier`.
-        workers: Processes of one core each; ``None`` for one a core.
+        spec: Of the pipeline of each worker, which has one core; ``workers`` is the number of these processes, ``None``
+            for one a core of the cluster, and each takes ``batch_size`` images at a time.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or cannot be used.
+        ConfigError: It does not have the label scheme.
     """
 
-    def __init__(
-        self,
-        checkpoint: Path,
-        *,
-        detector: str | None,
-        options: DetectorOptions,
-        batch_size: int = Tuning.batch_size,
-        threshold: float = 0.0,
-        scheme: str | None = None,
-        contempt: bool = False,
-        workers: int | None = None,
-    ) -> None:
-        self.batch_size = batch_size
-        self.workers = workers
-        self._of_worker = {
-            "checkpoint": checkpoint.absolute(),
-            "detector": detector,
-            "options": options,
-            "threshold": threshold,
-            "scheme": scheme,
-            "contempt": contempt,
-        }
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._spec = spec
+        self._scheme = read_card(spec.folder).resolve_scheme(spec.scheme)
+        checkpoint = None if spec.checkpoint is None else Path(spec.checkpoint).absolute()
+        self._of_worker = replace(spec, checkpoint=checkpoint, throughput=True, threads=1, workers=1)
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here.
@@ -78,38 +63,71 @@ class RayPipeline:
         """
         if not isinstance(source, FolderSource | AddressSource):
             raise CmaenError("a cluster takes the images of a folder or of an address")
-        names = list(source.names())  # once: the folder may grow
-        frames: Iterator[Frame] = (
-            (pending() for pending in _Part(names))
-            if keep_images
-            else (Frame(index, printable(name)) for index, name in enumerate(names))
-        )
-        for frame, record in zip(frames, self._records(names), strict=True):
-            answer = Result.from_record(record)
-            yield replace(answer, frame=replace(frame, size=answer.size))
+        for names, records in self._answer_parts(_split(source.names(), self._spec.batch_size)):
+            pending = list(_Part([name for _, name in names], self._spec.max_pixels)) if keep_images else []
+            for number, ((index, name), record) in enumerate(zip(names, records, strict=True)):
+                answer = Result.from_record(record)
+                frame = pending[number]() if keep_images else Frame(index, printable(name), size=answer.size)
+                yield replace(answer, frame=replace(frame, index=index))
 
-    def _records(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """One record for each image, in order."""
-        if not names:
-            return
+    def _answer_parts(self, parts: Iterator[_Names]) -> Generator[tuple[_Names, list[dict[str, Any]]], None, None]:
+        """Parts of the images with their records, in order; never more of them at a time than keep the workers busy."""
+        waiting: deque[tuple[_Names, Any, Any]] = deque()
+        workers: list[Any] = []
+        try:
+            for number, part in enumerate(parts):
+                if not workers:
+                    most = self._count_workers()
+                if len(workers) < most:
+                    workers.append(self._start())
+                worker = workers[number % len(workers)]
+                waiting.append((part, worker, _ask(worker, part)))
+                if len(waiting) >= _PARTS_AHEAD * most:
+                    yield waiting[0][0], self._take(*waiting.popleft())
+            while waiting:
+                yield waiting[0][0], self._take(*waiting.popleft())
+        finally:
+            for worker in workers:
+                ray.kill(worker)
+
+    def _take(self, part: _Names, worker: Any, answer: Any) -> list[dict[str, Any]]:
+        """The records of a part once they are there; where it kills each worker, its images are tried one by one.
+
+        Raises:
+            PredictionError: No worker can be started.
+        """
+        try:
+            return [json.loads(record) for record in ray.get(answer)]
+        except ray.exceptions.ActorDiedError as problem:
+            raise PredictionError(f"the workers cannot be started: {describe(problem)}") from problem
+        except ray.exceptions.RayError as problem:
+            if len(part) > 1:
+                return [record for one in part for record in self._take([one], worker, _ask(worker, [one]))]
+            ((index, name),) = part
+            error = describe(PredictionError(f"the worker fails: {describe(problem)}"))
+            return [Result(Frame(index, printable(name)), error=error, scheme=self._scheme).to_record()]
+
+    def _count_workers(self) -> int:
+        """How many processes there may be; the cluster is there from now on."""
         join_cluster()
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
-        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there is no bar
-        context = DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
-        workers = self.workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
-        workers = max(1, min(workers, len(names) // self.batch_size))
-        blocks = min(math.ceil(len(names) / self.batch_size), _MOST_BLOCKS)
-        done = ray.data.from_items([{"image": _absolute(name)} for name in names], override_num_blocks=blocks)
-        for row in done.map_batches(
-            _Worker,
-            batch_size=self.batch_size,
-            compute=ActorPoolStrategy(size=workers),
-            num_cpus=1,
-            fn_constructor_kwargs=self._of_worker,
-        ).iter_rows():
-            yield json.loads(row["record"])
+        return max(1, self._spec.workers or int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+    def _start(self) -> Any:
+        """A worker; one that dies is started again, maybe elsewhere, and does what it had to do."""
+        worker = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
+        return worker.remote(self._of_worker)
+
+
+def _ask(worker: Any, part: _Names) -> Any:
+    """The answer of a worker that is still to come."""
+    return worker.answer.remote([_absolute(name) for _, name in part])
+
+
+def _split(names: Iterator[str], size: int) -> Iterator[_Names]:
+    """Names with their numbers, so many at a time."""
+    numbered = enumerate(names)
+    while part := list(islice(numbered, size)):
+        yield part
 
 
 def join_cluster() -> None:
@@ -130,24 +148,14 @@ def join_cluster() -> None:
 class _Worker:
     """What each process of the pool holds: a pipeline on one thread."""
 
-    def __init__(
-        self,
-        *,
-        checkpoint: Path,
-        detector: str | None,
-        options: DetectorOptions,
-        threshold: float,
-        scheme: str | None,
-        contempt: bool,
-    ) -> None:
-        cv2.setNumThreads(1)
-        finder = None if detector is None else build_detector(detector, options=options, threads=1)
-        classifier = FaceClassifier(checkpoint, threads=1, scheme=scheme, contempt=contempt)
-        self._pipeline = FacePipeline(classifier, finder, Tuning(workers=1, threshold=threshold))
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._pipeline = spec.build()
+        self._max_pixels = spec.max_pixels
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        results = self._pipeline.results(_Part([os.fsdecode(name) for name in batch["image"]]))
-        return {"record": [json.dumps({**result.to_record(), "size": result.size}) for result in results]}
+    def answer(self, names: Sequence[bytes]) -> list[str]:
+        """The records of some images, as JSON."""
+        results = self._pipeline.results(_Part(list(map(os.fsdecode, names)), self._max_pixels))
+        return [json.dumps({**result.to_record(), "size": result.size}) for result in results]
 
 
 class _Part:
@@ -156,12 +164,12 @@ class _Part:
     moving = False
     live = False
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], max_pixels: int) -> None:
+        self._names, self._max_pixels = names, max_pixels
 
     def __iter__(self) -> Iterator[Pending]:
         for index, name in enumerate(self._names):
-            yield partial(read_frame, index, printable(name), partial(_content, name))
+            yield partial(read_frame, index, printable(name), partial(_content, name), max_pixels=self._max_pixels)
 
     def count(self) -> int | None:
         """All of them."""

@@ -145,17 +145,23 @@ class FacePipeline:
 
         most = _PIXELS_KEPT + _PIXELS_WORKED_ON * self.workers
         batch, kept = list[Located](), 0
+        failure: Exception | None = None
         with closing(
             ahead(source, locate, workers=self.workers, size=2 * batch_size, weigh=weigh, most=most)
         ) as located:
-            for one in located:
-                batch.append(one)
-                kept += weigh(one).waiting
-                if len(batch) == batch_size or kept >= _PIXELS_KEPT:
-                    yield batch
-                    batch, kept = [], 0
+            try:
+                for one in located:
+                    batch.append(one)
+                    kept += weigh(one).waiting
+                    if len(batch) == batch_size or kept >= _PIXELS_KEPT:
+                        yield batch
+                        batch, kept = [], 0
+            except Exception as problem:  # of the source, like a generator of the caller's
+                failure = problem
         if batch:
             yield batch
+        if failure is not None:  # after the answers to what came before it
+            raise failure
 
     def locate(self, frame: Frame) -> Located:
         """The first half of the way of a still picture: its faces are found, cut out and reduced."""

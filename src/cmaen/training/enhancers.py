@@ -24,7 +24,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from cmaen.config import EnhancerConfig, load_enhancer_config
 from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
-from cmaen.devices import torch_device
+from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
 from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
@@ -147,7 +147,7 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
     """
     check_run(config.output, config.training, resume)
     leads = not rank_zero_only.rank  # type: ignore[attr-defined]
-    with hold(config.output) if leads else nullcontext():
+    with hold(config.output) if leads else nullcontext(), torch_threads():
         return _train(config, resume=resume)
 
 

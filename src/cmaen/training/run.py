@@ -27,7 +27,7 @@ from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import enhancement_of
 from cmaen.data.unlabelled import load_unlabelled
-from cmaen.devices import torch_device
+from cmaen.devices import torch_device, torch_threads
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
 from cmaen.files import write_text
@@ -68,7 +68,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     """
     check_run(config.output, config.training, resume)
     leads = not rank_zero_only.rank  # type: ignore[attr-defined]
-    with hold(config.output) if leads else nullcontext():
+    with hold(config.output) if leads else nullcontext(), torch_threads():
         return _train(config, resume=resume, leads=leads)
 
 

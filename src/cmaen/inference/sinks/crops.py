@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cmaen.data.tree import png
 from cmaen.errors import OutputError
@@ -11,8 +11,7 @@ from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.base import Needs
-from cmaen.inference.sinks.pictures import path_of, same_file
-from cmaen.naming import Names
+from cmaen.inference.sinks.folder import OutputFolder
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Result
 from cmaen.types import Image
@@ -34,17 +33,14 @@ class CropSink:
         every: All faces of a picture, or the largest alone.
 
     Raises:
-        OutputError: Both folders are the same.
+        OutputError: Both folders are the same, another run writes the target, or it cannot be written.
     """
 
     needs = Needs.PIXELS
 
     def __init__(self, target: Path, *, root: Path, spec: CropSpec, every: bool = False) -> None:
-        if same_file(target, root):
-            raise OutputError(f"{target} is the folder of the pictures themselves; choose another folder for the faces")
-        self._target, self._root = target, path_of(printable(root))
+        self._folder, self._root = OutputFolder(target, root), PurePath(printable(root))
         self._spec, self._every = spec, every
-        self._names = Names()
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
@@ -52,11 +48,11 @@ class CropSink:
         image = result.frame.image
         if image is None:
             return
-        place = Path(printable(path_of(result.frame.name).relative_to(self._root)))
+        place = PurePath(result.frame.name).relative_to(self._root)
         for number, face in enumerate(result.faces if self._every else result.faces[:1]):
             name = f"{place.stem}-{number}.png" if number else f"{place.stem}.png"
-            target = self._target / self._names.place((*place.parts[:-1], name), f"{number}/{place}")
             try:
+                target = self._folder.place((*place.parts[:-1], name), f"{number}/{place}")
                 with replacing(target) as temporary:
                     temporary.write_bytes(png(crop_face(image, face.box, self._spec)))
             except OutputError as error:
@@ -73,4 +69,5 @@ class CropSink:
             raise OutputError(f"faces that could not be written: {self._failures}")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the folder."""
+        self._folder.close()

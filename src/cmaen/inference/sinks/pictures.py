@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image as PILImage
 
@@ -12,7 +12,7 @@ from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
 from cmaen.images import is_image_name, printable
 from cmaen.inference.sinks.base import Needs
-from cmaen.naming import Names
+from cmaen.inference.sinks.folder import OutputFolder, same_file
 from cmaen.results import Result
 from cmaen.types import Image
 
@@ -29,7 +29,8 @@ class PictureSink:
         root: The folder that the pictures come from; ``None`` for a single picture.
 
     Raises:
-        OutputError: The suffix of a picture file names no picture format, or the place cannot be written.
+        OutputError: The suffix of a picture file names no picture format, or the place cannot be written; or the folder
+            is that of the pictures themselves, or another run writes it.
     """
 
     needs = Needs.DRAWING
@@ -41,8 +42,8 @@ class PictureSink:
                 raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
             check_place(target)
         self._target = target
-        self._root = None if root is None else path_of(printable(root))
-        self._names = Names()
+        self._root = None if root is None else PurePath(printable(root))
+        self._folder = None if root is None else OutputFolder(target, root)
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
@@ -50,11 +51,11 @@ class PictureSink:
         if not result.faces or drawn is None:
             return
         source = path_of(result.frame.name)
-        target = self._target if self._root is None else self._place_of(source.relative_to(self._root))
-        if same_file(target, source) or (self._root is not None and same_file(self._target, self._root)):
-            log.warning("%s is the image itself; choose another place for the annotated picture", target)
-            return
         try:
+            target = self._place_of(PurePath(result.frame.name))
+            if same_file(target, source):
+                log.warning("%s is the image itself; choose another place for the annotated picture", target)
+                return
             with replacing(target) as temporary:
                 PILImage.fromarray(drawn).save(temporary)
         except OutputError as error:
@@ -63,13 +64,16 @@ class PictureSink:
         except ValueError as error:
             log.warning("%s", error)
 
-    def _place_of(self, source: Path) -> Path:
+    def _place_of(self, source: PurePath) -> Path:
         """The same place and format, or PNG where the picture's own format cannot be written."""
-        *folders, name = map(printable, source.parts)
+        if self._folder is None or self._root is None:
+            return self._target
+        source = source.relative_to(self._root)
+        *folders, name = source.parts
         suffix = source.suffix.lower()
         if not is_image_name(name) or PILImage.registered_extensions().get(suffix) not in PILImage.SAVE:
             name = f"{Path(name).stem}.png"
-        return self._target / self._names.place((*folders, name), printable(source))
+        return self._folder.place((*folders, name), str(source))
 
     def finish(self) -> None:
         """Every picture that was written is whole already.
@@ -81,17 +85,11 @@ class PictureSink:
             raise OutputError(f"annotated pictures that could not be written: {self._failures}")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the folder; every picture that was written is whole already."""
+        if self._folder is not None:
+            self._folder.close()
 
 
 def path_of(name: str) -> Path:
     """The path of a printable name; of one that is not UTF-8, a path of that text."""
     return Path(os.fsdecode(name.encode()))
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether both are there, and the same file."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -36,7 +36,7 @@ class ListSource:
             yield partial(
                 read_frame,
                 index,
-                name_of(image),
+                _name_of(image),
                 partial(_same, image),
                 max_pixels=self._max_pixels,
                 channels=self._channels,
@@ -113,6 +113,14 @@ def read_frame(
         return Frame(index, name, pixels)
     except CmaenError as error:
         return Frame(index, name, error=describe(error))
+
+
+def _name_of(image: Picture) -> str:
+    """What a picture is called; nothing where its path cannot even say that, which reading it then says."""
+    try:
+        return name_of(image)
+    except Exception:  # of an object of the caller's
+        return ""
 
 
 def _same(image: Picture) -> Picture:
