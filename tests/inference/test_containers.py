@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import subprocess
 import sys
 from contextlib import closing
 from fractions import Fraction
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PILImage
+from PIL import ImageCms
 
 from cmaen.errors import OutputError, VideoError, guarded
 from cmaen.inference.pipeline import FacePipeline
@@ -123,6 +126,22 @@ def test_a_frame_is_let_go_at_once_whatever_its_matrix(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert len(kept) <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".apng", ".jpg", ".webp"])
+def test_a_picture_with_a_colour_profile_is_a_film_of_one_frame(suffix: str, tmp_path: Path) -> None:
+    """In a process of its own: where PyAV frees the profile's name twice, it is the process that ends."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    kind = "PNG" if suffix == ".apng" else None
+    PILImage.fromarray(picture(0)).save(tmp_path / f"film{suffix}", kind, icc_profile=profile)
+    count = (
+        "import gc, sys; from contextlib import closing; from cmaen.inference.sources.video import VideoSource\n"
+        "with closing(VideoSource(sys.argv[1])) as film: print(len([pending() for pending in film]))\n"
+        "del film; gc.collect()"
+    )
+    command = [sys.executable, "-c", count, str(tmp_path / f"film{suffix}")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_wide_pixels_of_a_video_that_was_filmed_upright(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _DEFAULT, _STILL = 1, (1 << 10) | (1 << 11) | (1 << 20)
 """What a stream is for, as bits: FFmpeg's ``AV_DISPOSITION_DEFAULT``; covers, thumbnails and still pictures."""
+_FREED_TWICE = frozenset({"apng", "png"})
+"""Decoders whose side data (the name of a colour profile) PyAV frees, and FFmpeg once more; they know no matrix."""
 _MOST_STRETCH = 8
 """Pixels are not stretched further: a container that asks for more is wrong."""
 
@@ -104,12 +106,14 @@ def pixel_ratio(stream: VideoStream) -> Fraction:
     return Fraction(ratio)
 
 
-def matrix_of(picture: av.VideoFrame) -> NDArray[np.int32] | None:
-    """The display matrix of a decoded picture, int32 [9], see :func:`displayed`.
+def matrix_of(picture: av.VideoFrame, stream: VideoStream) -> NDArray[np.int32] | None:
+    """The display matrix of a picture decoded from a stream, int32 [9], see :func:`displayed`.
 
     To be asked seldom: a picture whose side data were looked at is in a cycle of references and stays in memory until
     Python looks for those.
     """
+    if stream.codec_context.name in _FREED_TWICE:
+        return None
     matrix: Any = picture.side_data.get("DISPLAYMATRIX")
     return None if matrix is None else np.frombuffer(bytes(matrix), np.int32)
 

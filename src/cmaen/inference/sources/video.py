@@ -198,7 +198,7 @@ class VideoSource:
         """The display matrix of a frame, looked up where another turn or size says that it may be another one."""
         seen = (picture.rotation, picture.width, picture.height)
         if seen != self._seen:
-            self._seen, self._matrix = seen, matrix_of(picture)
+            self._seen, self._matrix = seen, matrix_of(picture, self._stream)
         return self._matrix
 
     def _frame(self, number: int, time: float, picture: av.VideoFrame, matrix: NDArray[np.int32] | None) -> Frame:
