@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.card import read_card
 from cmaen.drawing import hex_of
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.results import Result
@@ -291,8 +291,8 @@ class _Known(NamedTuple):
 def _known(settings: Settings) -> _Known:
     """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
-        card = read_card(settings.checkpoint or shipped_checkpoint())
-        scheme = card.resolve_scheme(settings.scheme)
+        card = read_card(settings.pipeline.folder)
+        scheme = card.resolve_scheme(settings.pipeline.scheme)
     except (CheckpointError, ConfigError):
         return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}
