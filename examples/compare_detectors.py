@@ -21,6 +21,7 @@ from cmaen.inference.detectors import DetectorOptions, build_detector
 SCORES = (0.4, 0.5, 0.6, 0.7, 0.8)
 SIZES = (10, 16, 24, 32, 48, 96, 192, 300)
 LARGE_SIZES = (16, 24, 32, 48, 96, 192, 384, 850)
+HUGE_SIZES = (32, 48, 64, 96, 128, 192, 384, 800, 1600)
 
 
 def both(model, score):
@@ -67,6 +68,18 @@ def recall(name, detector, composites, edges, scores):
         print(f"{name:>11}{score:6}" + "".join(f"{share:9.3f}" for share in [*shares, others / len(composites)]))
 
 
+def by_side(composites, edges):
+    """Print the recall of YuNet by ``max_side``, and the milliseconds that one core computes for a picture."""
+    for side in (320, 640, 960, 1280, None):
+        detector = build_detector("yunet", options=DetectorOptions(max_side=side), threads=1)
+        start = time.process_time()
+        for composite in composites:
+            detector(composite.pixels)
+        spent = (time.process_time() - start) / len(composites) * 1000
+        recall(side or "own", detector, composites, edges, [detector.min_score])
+        print(f"{spent:>17.0f} ms")
+
+
 def best_in_the_middle(detector, pixels, side):
     """The best score of a face over the middle of a picture that is made ``side`` x ``side``; 0 for none."""
     faces = detector(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA))
@@ -91,11 +104,15 @@ def compare(model, photographs):
 
     ends = (LARGE_SIZES[0], LARGE_SIZES[-1])
     large = [compose(people, scenes, np.random.default_rng([8, number]), 1280, 960, *ends) for number in range(100)]
-    print(f"\n{len(large)} composites of 1280 x 960, by YuNet's max_side, at its own score")
+    print(f"\n{len(large)} composites of 1280 x 960, by YuNet's max_side, at its own score; own: two looks")
     heads(large, LARGE_SIZES)
-    for side in (320, 640, 960, 1280):
-        detector = build_detector("yunet", options=DetectorOptions(max_side=side))
-        recall(f"{side}", detector, large, LARGE_SIZES, [detector.min_score])
+    by_side(large, LARGE_SIZES)
+
+    ends = (HUGE_SIZES[0], HUGE_SIZES[-1])
+    huge = [compose(people, scenes, np.random.default_rng([9, number]), 4000, 3000, *ends, 8) for number in range(24)]
+    print(f"\n{len(huge)} composites of 4000 x 3000, likewise")
+    heads(huge, HUGE_SIZES)
+    by_side(huge, HUGE_SIZES)
 
     print(f"\n{len(scenes)} scenes of 150 x 150, a few with people: faces by score {SCORES}")
     for name, detector in both(model, min(SCORES)).items():
@@ -127,7 +144,6 @@ def clock(model):
         for width, height, side in ((320, 240, 1280), (640, 480, 1280), (1280, 720, 1280), (4000, 3000, None)):
             print(f"{name:>11} {width:4} x {height:4}{'' if side else ', shrunk':8}", end="     ")
             for threads in (1, 2):
-                cv2.setNumThreads(threads)
                 detector = build_detector(full, options=DetectorOptions(max_side=side), threads=threads)
                 print(f"{milliseconds(detector, width, height):8.1f}", end="")
             print()

@@ -66,11 +66,20 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mp
 """What ONNX Runtime calls that which computes on a kind of device."""
 
 
-def onnx_session(model: Path | bytes, threads: int | None = None, device: str = "cpu") -> ort.InferenceSession:
+def onnx_session(
+    model: Path | bytes, threads: int | None = None, device: str = "cpu", *, multiplied_out: bool = False
+) -> ort.InferenceSession:
     """A session of ONNX Runtime, for a file or its content; ``None`` threads for all cores that may be used.
 
     Its threads rest between two calls. By default they spin, and take the cores from whatever comes next: decoding,
     tracking, encoding, another session (``docs/figures.md``).
+
+    Args:
+        model: The file or its content.
+        threads: See above.
+        device: One of :data:`PROVIDERS`, with a number (``cuda:1``), or :data:`AUTO`.
+        multiplied_out: Multiply weights of 8 bits out to float32 once, now, where the network computes in float32 with
+            them; else ONNX Runtime does so each time.
 
     Raises:
         ConfigError: ONNX Runtime cannot compute on the device here.
@@ -83,6 +92,8 @@ def onnx_session(model: Path | bytes, threads: int | None = None, device: str = 
     options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one a physical core
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format has not been looked at
+    if multiplied_out:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")  # then constants are folded through them
     if device == AUTO:
         return _automatic_session(source, options)
     provider = _provider(device)

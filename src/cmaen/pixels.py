@@ -24,7 +24,7 @@ def flatten(image: PILImage.Image) -> Image:
         if band.has_transparency_data:
             canvas = PILImage.new("RGBA", band.size, "white")
             band = PILImage.alpha_composite(canvas, band.convert("RGBA"))
-        pixels[rows] = np.asarray(band.convert("RGB"))
+        pixels[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
     return pixels
 
 

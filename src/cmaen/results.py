@@ -15,7 +15,7 @@ from cmaen.types import EMOTIONS, UNCERTAIN, FaceBox, Frame, Image, Status
 if TYPE_CHECKING:
     from PIL import Image as PILImage
 
-    from cmaen.images import ImageSource
+    from cmaen.images import ImageInput
 
 _NOTHING = {"predicted_emotion": None, "confidence": None, "probabilities": None}
 
@@ -189,7 +189,7 @@ class Result:
         frame = Frame(record.get("frame", 0), record["path"], time=record.get("time"), size=size)
         return cls(frame, tuple(map(Face.from_dict, record["faces"])), record["error"], record.get("scheme"))
 
-    def plot(self, image: ImageSource | None = None) -> PILImage.Image:
+    def plot(self, image: ImageInput | None = None) -> PILImage.Image:
         """The picture with a box and a label for every face, as a PIL image: ``result.plot().save("faces.png")``.
 
         Args:

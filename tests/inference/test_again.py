@@ -16,7 +16,7 @@ from cmaen import EmotionPredictor
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions, build_detector
 from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
-from cmaen.inference.detectors.base import Found, ShrinkingDetector
+from cmaen.inference.detectors.base import OWN, Found, ShrinkingDetector
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 
@@ -81,6 +81,25 @@ def test_thousands_of_faces_are_merged_in_a_moment() -> None:
     assert time.thread_time() - started < 3
 
 
+PLACES = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 12), st.integers(1, 12))
+FACES = st.lists(st.builds(lambda place, score: FaceBox(*place, score), PLACES, st.sampled_from([0.7, 0.8, 0.9])))
+
+
+@given(FACES, FACES, st.sampled_from([0.0, 0.15]))
+def test_any_faces_are_merged(faces: list[FaceBox], more: list[FaceBox], better_by: float) -> None:
+    def are_same(one: FaceBox, other: FaceBox) -> bool:
+        across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+        down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+        return across > 0 and down > 0 and across * down > 0.6 * min(one.area, other.area)
+
+    expected = list(faces)
+    for face in sorted(more, key=lambda face: -face.score):
+        same = [other for other in expected if are_same(face, other)]
+        if all(face.score >= other.score + better_by for other in same):
+            expected = [other for other in expected if not are_same(face, other)] + [face]
+    assert merge(faces, more, better_by=better_by) == expected
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turned_portrait_is_answered_as_the_upright_one(quarters: int) -> None:
     predictor = EmotionPredictor(threads=1)
@@ -143,6 +162,77 @@ def test_small_faces_of_a_panorama_are_found_in_tiles_and_it_is_said(caplog: pyt
     caplog.clear()
     assert detector(np.zeros((700, 3400, 3), np.uint8)) == []
     assert caplog.text == ""
+
+
+class Looking(ShrinkingDetector):
+    """Finds one face with each look, and notes the longer sides that it searched."""
+
+    def __init__(self, options: DetectorOptions = OWN, score: float = 0.9) -> None:
+        super().__init__(options, max_side=64, min_score=0.5, closer=128)
+        self.score, self.sides = score, list[int]()
+
+    def search(self, image: np.ndarray) -> Found:
+        self.sides.append(max(image.shape[:2]))
+        first = len(self.sides) == 1
+        box = [0, 0, 32, 32] if first else [image.shape[1] - 8, 0, 8, 8]
+        return Found(np.array([box], float), np.array([0.9 if first else self.score]))
+
+
+@pytest.mark.parametrize(
+    ("width", "sides"), [(64, [64]), (95, [64]), (96, [64, 96]), (128, [64, 128]), (200, [64, 128]), (640, [64, 128])]
+)
+def test_a_still_picture_that_is_larger_by_half_is_looked_at_more_closely(width: int, sides: list[int]) -> None:
+    picture = np.zeros((60, width, 3), np.uint8)
+    detector = Looking()
+    faces = detector(picture)
+    assert detector.sides == sides
+    assert len(faces) == len(sides)
+    if len(sides) == 2:
+        assert faces[-1].x == pytest.approx(width - 8 * width / sides[1])
+    glancing = Looking()
+    assert len(glancing.glance(picture)) == 1
+    assert glancing.sides == [64]
+    bound = Looking(DetectorOptions(max_side=80))
+    bound(picture)
+    assert bound.sides == [min(width, 80)]
+
+
+class Blank(Looking):
+    """Finds nothing."""
+
+    def search(self, image: np.ndarray) -> Found:
+        self.sides.append(max(image.shape[:2]))
+        return Found(np.empty((0, 4)), np.empty(0))
+
+
+@pytest.mark.parametrize(("width", "tiles"), [(300, 0), (512, 0), (513, 3)])
+def test_tiles_that_are_no_closer_than_the_closer_look_are_not_searched(width: int, tiles: int) -> None:
+    detector = Blank()
+    assert detector(np.zeros((60, width, 3), np.uint8)) == []
+    assert detector.sides == [64, 128, *[64] * tiles]
+
+
+@pytest.mark.parametrize(("score", "faces"), [(0.54, 1), (0.56, 2)])
+def test_the_closer_look_must_be_a_little_surer(score: float, faces: int) -> None:
+    assert len(Looking(score=score)(np.zeros((60, 120, 3), np.uint8))) == faces
+
+
+def test_what_the_first_look_finds_stays_as_it_is() -> None:
+    picture = cv2.resize(read_image(ASTRONAUT), (1500, 1300))
+    detector = build_detector(threads=1)
+    assert detector(picture) == detector.glance(picture)  # type: ignore[attr-defined]
+
+
+def test_small_faces_and_close_ups_of_a_photograph_are_found() -> None:
+    astronaut = read_image(ASTRONAUT)
+    photo = np.full((960, 1280, 3), 128, np.uint8)
+    photo[:700, :700] = cv2.resize(astronaut[20:220, 120:320], (700, 700), interpolation=cv2.INTER_CUBIC)
+    photo[800:844, 1100:1144] = cv2.resize(astronaut[20:220, 120:320], (44, 44), interpolation=cv2.INTER_AREA)
+    detector = build_detector(threads=1)
+    close, small = detector(photo)
+    assert close.width > 300
+    assert (small.x + small.width / 2, small.y + small.height / 2) == pytest.approx((1122, 822), abs=6)
+    assert [face.width > 300 for face in detector.glance(photo)] == [True]  # type: ignore[attr-defined]
 
 
 def test_the_smallest_face_counts_after_all_looks(tmp_path: Path) -> None:

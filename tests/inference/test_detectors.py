@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime as ort
 import pytest
+from hypothesis import given as given_boxes
+from hypothesis import strategies as st
 
 from cmaen.errors import ConfigError, DetectorError
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions, build_detector, yunet
 from cmaen.inference.detectors.base import OWN, Found, ShrinkingDetector, shrunk
+from cmaen.inference.detectors.thinning import thin_out
 from cmaen.types import Image
 from tests.conftest import EXAMPLES
 
@@ -96,27 +101,6 @@ def test_no_face_is_an_empty_list(name: str, shape: tuple[int, int]) -> None:
     assert build_detector(name)(np.full((*shape, 3), 77, np.uint8)) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 960), (20, 5000), (960, 1), (1000, 32), (64, 65)])
-def test_yunet_never_searches_a_picture_that_opencv_cannot(shape: tuple[int, int]) -> None:
-    """Where one side is 32 or less it reads memory that is not its own, and finds what happens to be there."""
-
-    class Net:
-        size = (0, 0)
-
-        def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802
-            self.size = size
-
-        def detect(self, image: Image) -> tuple[int, None]:
-            assert image.shape == (self.size[1], self.size[0], 3)
-            assert min(self.size) >= 64
-            assert image[: shape[0], : shape[1]].min() == 77
-            return 1, None
-
-    detector = build_detector(options=DetectorOptions(max_side=5000))
-    detector._net = Net  # type: ignore[attr-defined]
-    assert detector(np.full((*shape, 3), 77, np.uint8)) == []
-
-
 @every_detector
 def test_many_threads_share_a_detector(name: str, astronaut: Image) -> None:
     detector = build_detector(name)
@@ -164,12 +148,13 @@ def test_large_pictures_are_shrunk_and_faces_come_back_at_their_size() -> None:
     assert Given(given((0, 0, 5, 5)))(np.zeros((60, 70, 3), np.uint8))[0].width == 5
 
 
+@pytest.mark.parametrize("quickly", [False, True])
 @pytest.mark.parametrize("shape", [(1500, 1001), (640, 700), (479, 640), (9, 5000), (1, 5000)])
-def test_a_picture_is_shrunk_as_a_whole(shape: tuple[int, int]) -> None:
+def test_a_picture_is_shrunk_as_a_whole(shape: tuple[int, int], quickly: bool) -> None:
     """What is bright stays where it was, to within a pixel, also where it is halved on the way."""
     picture = np.zeros((*shape, 3), np.uint8)
     picture[shape[0] // 4 :, shape[1] // 3 :] = 255
-    small = shrunk(picture, 640)
+    small = shrunk(picture, 640, quickly=quickly)
     assert max(small.shape[:2]) == min(640, max(shape))
     assert small.dtype == np.uint8
     scale = np.array(small.shape[:2]) / shape
@@ -184,6 +169,14 @@ def test_faces_below_a_size_are_dropped_in_the_pictures_own_pixels() -> None:
     picture = np.zeros((300, 300, 3), np.uint8)
     assert len(Given(boxes, DetectorOptions(min_face=30))(picture)) == 2
     assert [face.width for face in Given(boxes, DetectorOptions(min_face=31))(picture)] == [36]
+
+
+@every_detector
+def test_a_detector_can_be_sent_to_another_process(name: str, astronaut: Image) -> None:
+    detector = build_detector(name, options=DetectorOptions(max_side=333, min_face=9), threads=1)
+    other = pickle.loads(pickle.dumps(detector))
+    assert (other.max_side, other.min_face) == (333, 9)
+    assert other(astronaut) == detector(astronaut)
 
 
 def test_a_score_that_nothing_reaches(astronaut: Image) -> None:
@@ -205,6 +198,120 @@ def test_a_score_that_nothing_reaches(astronaut: Image) -> None:
 def test_options_out_of_range(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DetectorOptions(**options)  # type: ignore[arg-type]
+
+
+def crowd(astronaut: Image, *, across: int, side: int) -> Image:
+    """The astronaut's face, so many times."""
+    face = cv2.resize(astronaut[20:220, 120:320], (side, side), interpolation=cv2.INTER_AREA)
+    return np.tile(face, (across, across, 1))
+
+
+def in_opencv(image: Image, score: float) -> Found:
+    """What OpenCV finds with the same file."""
+    model = np.frombuffer(yunet.packaged_model().read_bytes(), np.uint8)
+    size = (image.shape[1], image.shape[0])
+    net = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), size, score_threshold=score)
+    _, rows = net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    rows = np.empty((0, 15), np.float32) if rows is None else rows
+    return Found(rows[:, :4], rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
+
+
+@pytest.mark.parametrize("score", [0.1, 0.7])
+def test_yunet_finds_what_opencv_finds(astronaut: Image, score: float) -> None:
+    """The same faces, to a tenth of a pixel and a thousandth of the score, at sizes that are no multiples of 32."""
+    detector = yunet.YuNet(options=DetectorOptions(min_score=score), threads=1)
+    pictures = [cv2.resize(astronaut, size) for size in ((64, 65), (97, 350), (161, 159), (320, 240), (512, 640))]
+    pictures += [crowd(astronaut, across=across, side=640 // across) for across in (3, 8, 12)]
+    faces = 0
+    for picture in pictures:
+        found, expected = detector.search(picture), in_opencv(picture, score)
+        assert len(found.boxes) == len(expected.boxes)
+        order, other = (np.lexsort(boxes.round().T) for boxes in (found.boxes, expected.boxes))
+        assert found.boxes[order] == pytest.approx(expected.boxes[other], abs=0.1)
+        assert found.scores[order] == pytest.approx(expected.scores[other], abs=1e-3)
+        assert found.landmarks is not None
+        assert found.landmarks[order] == pytest.approx(expected.landmarks[other], abs=0.1)
+        faces += len(found.boxes)
+    assert faces > 100
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 960), (20, 300), (960, 1), (1000, 32), (33, 31), (64, 65)])
+def test_yunet_searches_whole_multiples_of_its_largest_stride(shape: tuple[int, int]) -> None:
+    """The picture lies in their upper left corner, its channels in OpenCV's order; the rest is black."""
+    picture = np.arange(1, 3 * np.prod(shape) + 1).reshape(*shape, 3).clip(1, 255).astype(np.uint8)
+    planes = yunet._planes(picture)
+    height, width = planes.shape[2:]
+    assert (height % 32, width % 32) == (0, 0)
+    assert [height >= 64, width >= 64] == [True, True]
+    assert planes.dtype == np.float32
+    assert (planes[0, :, : shape[0], : shape[1]] == picture.transpose(2, 0, 1)[::-1]).all()
+    assert planes.sum(dtype=np.float64) == picture.sum()
+
+
+def test_yunet_finds_a_thousand_faces_and_one_that_fills_32_pixels(astronaut: Image) -> None:
+    detector = build_detector(options=DetectorOptions(max_side=1280), threads=1)
+    assert len(detector(crowd(astronaut, across=32, side=40))) == 32 * 32
+    assert len(detector(cv2.resize(astronaut[40:200, 140:300], (32, 32), interpolation=cv2.INTER_AREA))) == 1
+
+
+def test_scores_and_sizes_of_yunet_that_are_no_numbers() -> None:
+    """A file of the user's may overflow; what it gives then is no face, and costs no other."""
+    sure = np.array([[0.9], [np.nan], [0.9], [4.0]], np.float32)
+    box = np.zeros((4, 4), np.float32)
+    box[2] = [0, 0, 1e4, 0]
+    found = yunet._decoded(sure, np.ones_like(sure), box, np.zeros((4, 10), np.float32), 8, 2, 0.7)
+    assert found.boxes.tolist() == [[-4, -4, 8, 8], [4, 4, 8, 8]]
+    assert found.scores == pytest.approx([0.9**0.5, 1])
+
+
+def test_yunets_weights_are_multiplied_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime does it where it may fold constants through them; else each picture would take twice the time."""
+    build = yunet.onnx_session
+
+    def kept(*arguments: object, **named: object) -> object:
+        class Options(ort.SessionOptions):
+            def __init__(self) -> None:
+                super().__init__()
+                self.optimized_model_filepath = str(tmp_path / "as_run.onnx")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ort, "SessionOptions", Options)
+            return build(*arguments, **named)
+
+    monkeypatch.setattr(yunet, "onnx_session", kept)
+    assert b"DequantizeLinear" in yunet.packaged_model().read_bytes()
+    build_detector(threads=1)
+    assert b"DequantizeLinear" not in (tmp_path / "as_run.onnx").read_bytes()
+
+
+def test_yunet_takes_the_threads_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves those of OpenCV, which are the whole process's."""
+    before = cv2.getNumThreads()
+    assert build_detector(threads=1)._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]
+    assert cv2.getNumThreads() == before
+
+
+@given_boxes(st.lists(st.tuples(*[st.integers(0, 30)] * 2, *[st.integers(0, 12)] * 2), max_size=30), st.data())
+def test_of_boxes_over_each_other_the_surest_stay(corners: list[tuple[int, ...]], data: st.DataObject) -> None:
+    boxes = np.array(corners, float).reshape(-1, 4)
+    scores = np.array(data.draw(st.lists(st.sampled_from([0.3, 0.5, 0.9]), min_size=len(boxes), max_size=len(boxes))))
+    kept = thin_out(boxes, scores, overlap=0.3)
+    expected: list[int] = []
+    for one in sorted(range(len(boxes)), key=lambda number: -scores[number]):
+        if all(shared(boxes[one], boxes[other]) <= 0.3 for other in expected):
+            expected.append(one)
+    assert kept.tolist() == expected
+    assert thin_out(boxes, scores, overlap=0.3, most=3).tolist() == [
+        number for number in expected if number in np.argsort(-scores, kind="stable")[:3]
+    ]
+
+
+def shared(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union."""
+    sides = np.minimum(one[:2] + one[2:], other[:2] + other[2:]) - np.maximum(one[:2], other[:2])
+    inside = np.clip(sides, 0, None).prod()
+    union = one[2:].prod() + other[2:].prod() - inside
+    return float(inside / union) if union else 0.0
 
 
 def test_yunets_model_is_the_one_it_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

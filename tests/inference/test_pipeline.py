@@ -252,6 +252,22 @@ def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
     assert places[-1] - places[0] == pytest.approx(22, abs=6)
 
 
+def test_a_detector_that_can_glance_does_so_at_the_frames_of_a_video() -> None:
+    class Glances(Finds):
+        glances = 0
+
+        def glance(self, image: np.ndarray) -> list[FaceBox]:
+            self.glances += 1
+            return list(self.faces)
+
+    detector = Glances()
+    pipeline = FacePipeline(ByColour(), detector, Tuning(detect_every=0))
+    assert len(list(pipeline.results(film_of([plain(RED)] * 3)))) == 3
+    assert (detector.glances, len(detector.seen)) == (3, 0)
+    assert len(list(pipeline.results(ListSource([plain(RED)])))) == 1
+    assert (detector.glances, len(detector.seen)) == (3, 1)
+
+
 def test_smoothing_is_slower_than_the_face() -> None:
     pictures = [picture(step) for step in range(12)]
     spreads = {}

@@ -16,7 +16,7 @@ import pytest
 
 from cmaen.errors import CmaenError
 from cmaen.inference.predictor import EmotionPredictor
-from cmaen.serving.static_site import UNSURE_BELOW, resizable, write_site
+from cmaen.serving.static_site import UNSURE_BELOW, write_site
 from cmaen.types import EMOTIONS
 from tests.serving.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page
 
@@ -28,8 +28,6 @@ def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
         write_site(tmp_path, None)
     with pytest.raises(CmaenError, match=r"does not hold ort\.wasm\.bundle\.min\.mjs"):
         write_site(tmp_path, tmp_path)
-    with pytest.raises(CmaenError, match="not the packaged one"):
-        resizable(b"another model")
 
 
 def test_both_pages_are_unsure_alike() -> None:

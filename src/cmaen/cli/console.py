@@ -58,7 +58,10 @@ Contempt = Annotated[
 ]
 DetectorName = Annotated[str, typer.Option(help="yunet, or centerface:MODEL.onnx for tiny faces.")]
 DetectorSide = Annotated[
-    int | None, typer.Option(min=32, help="Larger pictures are shrunk to this side to find the faces in them.")
+    int | None,
+    typer.Option(
+        min=32, help="Larger pictures are shrunk to this side to find the faces in them, with no closer look."
+    ),
 ]
 MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
 MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from cmaen.drawing import draw_faces
 from cmaen.errors import ResultError, guard
-from cmaen.images import Channels, ImageSource, read_image
+from cmaen.images import Channels, ImageInput, read_image
 from cmaen.inference.answers import Answers, read_faces
 from cmaen.types import Image
 
 
-def annotate(image: ImageSource, faces: Answers | Iterable[Answers], *, channels: Channels = "rgb") -> Image:
+def annotate(image: ImageInput, faces: Answers | Iterable[Answers], *, channels: Channels = "rgb") -> Image:
     """A copy of the picture with a box and a label for every face.
 
     ``annotate("photo.jpg", predictor.predict_single("photo.jpg"))``

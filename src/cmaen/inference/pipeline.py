@@ -96,8 +96,12 @@ class FacePipeline:
         """The same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
         return replace(self, classifier=self.classifier.under(scheme, contempt=contempt))
 
-    def detect(self, image: Image) -> list[FaceBox]:
+    def detect(self, image: Image, *, moving: bool = False) -> list[FaceBox]:
         """The faces of a picture, the largest first; the whole picture where there is no detector.
+
+        Args:
+            image: RGB uint8 [H, W, 3].
+            moving: It is a frame of a video, at which a detector that can glance does so.
 
         Raises:
             DetectorError: The detector fails on it, or gives what is no face; it may be an object of the user's.
@@ -106,7 +110,8 @@ class FacePipeline:
         if self.detector is None:
             return [FaceBox(0.0, 0.0, float(width), float(height))]
         with guard(DetectorError, f"the detector fails on a picture of {width} x {height} pixels"):
-            faces = list(self.detector(image))
+            search = getattr(self.detector, "glance", self.detector) if moving else self.detector
+            faces = list(search(image))
         for face in faces:
             if not isinstance(face, FaceBox):
                 raise DetectorError(f"the detector gives {type(face).__name__} where cmaen.types.FaceBox is meant")
@@ -238,9 +243,8 @@ class FacePipeline:
         """The faces of the next frame, each with an answer of the network."""
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
-            tracks = tracker.find(
-                self.detect(image), time, lambda faces: [self._compare(image, face) for face in faces]
-            )
+            found = self.detect(image, moving=True)
+            tracks = tracker.find(found, time, lambda faces: [self._compare(image, face) for face in faces])
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         answers = self.classifier([self.crop(image, track.face) for track in due])
         for track, probabilities in zip(due, answers, strict=True):

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from cmaen.errors import CmaenError, MissingExtraError
 from cmaen.hub import SHIPPED, find_checkpoint
-from cmaen.images import Channels, name_of, read_image
-from cmaen.images import ImageSource as Picture
+from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
@@ -164,7 +163,7 @@ class EmotionPredictor:
         other.__dict__.update(self.__dict__)
         return other
 
-    def predict(self, image: Picture, detect: bool = True) -> Result:
+    def predict(self, image: ImageInput, detect: bool = True) -> Result:
         """The emotions of one image as a :class:`~cmaen.results.Result`, which keeps the pixels to show itself.
 
         ``predictor.predict("photo.jpg").plot().save("faces.png")``
@@ -185,7 +184,7 @@ class EmotionPredictor:
         faces = tuple(replace(face, crop=pipeline.crop(pixels, face.box)) for face in result.faces)
         return replace(result, frame=replace(result.frame, image=pixels), faces=faces)
 
-    def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
+    def predict_single(self, image: ImageInput, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
         Args:
@@ -202,7 +201,7 @@ class EmotionPredictor:
         return self.predict_batch([image], detect)[0]
 
     def predict_batch(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = PipelineSpec.batch_size
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> list[dict[str, Any]]:
         """One dict for each image, in their order; see :meth:`predict_single`.
 
@@ -212,7 +211,7 @@ class EmotionPredictor:
         return [result.to_dict() for result in self.predict_each(images, detect, batch_size)]
 
     def predict_each(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = PipelineSpec.batch_size
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> Iterator[Result]:
         """One :class:`~cmaen.results.Result` for each image, in order; ``batch_size`` images are classified together.
 
@@ -223,7 +222,7 @@ class EmotionPredictor:
         return self._pipeline(detect, batch_size).results(self._source(images))
 
     def embed(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = PipelineSpec.batch_size
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> NDArray[np.float32]:
         """What the network makes of the largest face of each image before it answers, for classifiers of your own.
 
@@ -246,7 +245,7 @@ class EmotionPredictor:
         return np.concatenate([none, *pipeline.embed_all(self._source(images))])
 
     def predict_faces(
-        self, image: Picture, boxes: Sequence[FaceBox | Sequence[float]] | None = None
+        self, image: ImageInput, boxes: Sequence[FaceBox | Sequence[float]] | None = None
     ) -> list[dict[str, Any]]:
         """The faces of one image: those that are found, the largest first, or those of your own boxes, in their order.
 
@@ -269,7 +268,7 @@ class EmotionPredictor:
         path = name_of(image)
         return [Answer(face.to_dict(), path) for face in _answer(pixels, pipeline).faces]
 
-    def get_top_k_predictions(self, image: Picture, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
+    def get_top_k_predictions(self, image: ImageInput, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
 
         Raises:
@@ -358,7 +357,7 @@ class EmotionPredictor:
         with closing(opened), closing(pipeline.results(opened)) as results:
             yield analyse_frames(results)
 
-    def explain(self, image: Picture, detect: bool = True, kind: str = "gradient") -> Image:
+    def explain(self, image: ImageInput, detect: bool = True, kind: str = "gradient") -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
 
         Args:
@@ -384,10 +383,10 @@ class EmotionPredictor:
         pipeline = self.pipeline.tune(batch_size=batch_size)
         return pipeline if detect else replace(pipeline, detector=None)
 
-    def _read(self, image: Picture) -> Image:
+    def _read(self, image: ImageInput) -> Image:
         return read_image(image, channels=self._channels, max_pixels=self.spec.max_pixels)
 
-    def _source(self, images: Iterable[Picture]) -> ListSource:
+    def _source(self, images: Iterable[ImageInput]) -> ListSource:
         several = require_several(images, "for one image use predict_single")
         return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cmaen.card import read_card, shipped_checkpoint, verified
 from cmaen.drawing import hex_of
-from cmaen.errors import ConfigError, DetectorError
+from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
 from cmaen.inference import likeness, scenes, tracking
-from cmaen.inference.detectors.yunet import YuNet, packaged_model
+from cmaen.inference.detectors.yunet import YuNet, packaged_model, resizable
 from cmaen.inference.tuning import Tuning
 
 UNSURE_BELOW = 0.5
@@ -41,13 +41,6 @@ TRACKING = {
 _PAGE = Path(__file__).parent / "page"
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
 """What the page needs of onnxruntime-web, and the name it has there."""
-
-# YuNet's file is made for 640 x 640 pixels and for OpenCV, which takes it with any size. ONNX Runtime does so once the
-# sides of its input are names instead of numbers, and wants no block size where one scale is for all. The messages of
-# Protocol Buffers keep their length, so bytes are replaced in place.
-_SIDES = (b"\x0a\x03\x08\x80\x05" * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w", 1)
-_BLOCK = b"\n\nblock_size\x18%c\xa0\x01\x02*\x0b\n\x04axis\x18\x00"
-_BLOCKS = (_BLOCK % 64, _BLOCK % 0, 20)
 
 _HEAD = '<meta charset="utf-8">'
 _POLICY = (
@@ -117,19 +110,6 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     write_text(output / "page/config.json", json.dumps(config, indent=2) + "\n")
     write_text(output / "page/NOTICE.txt", _NOTICE)
     return [output / name for name in (*copies, "index.html", "page/yunet.onnx", "page/config.json", "page/NOTICE.txt")]
-
-
-def resizable(model: bytes) -> bytes:
-    """YuNet's model for pictures of any size, in multiples of 32 pixels, as ONNX Runtime takes it.
-
-    Raises:
-        DetectorError: It is another model.
-    """
-    for old, new, count in (_SIDES, _BLOCKS):
-        if model.count(old) != count:
-            raise DetectorError("this YuNet model cannot be made ready for browsers; it is not the packaged one")
-        model = model.replace(old, new)
-    return model
 
 
 def _runtime_files(runtime: Path | None) -> dict[str, Path]:

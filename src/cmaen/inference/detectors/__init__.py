@@ -18,7 +18,7 @@ def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threa
         name: One of :data:`~cmaen.inference.detectors.base.DETECTORS`, with a model file where it needs one
             (``centerface:centerface.onnx``) or where it shall not be its own (``yunet:face_detection_yunet.onnx``).
         options: Sizes and scores; the detector's own where they are left open.
-        threads: Of a detector on ONNX Runtime, ``None`` for all cores; those on OpenCV take the process's threads.
+        threads: Of its engine; ``None`` for all cores. What OpenCV does takes the process's threads.
 
     Raises:
         DetectorError: There is no such detector, its model file is missing or cannot be read, or it lacks an option.

@@ -11,6 +11,7 @@ import numpy as np
 from cmaen.engines import onnx_session
 from cmaen.errors import DetectorError
 from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, ShrinkingDetector
+from cmaen.inference.detectors.thinning import thin_out
 from cmaen.types import Image
 
 _STRIDE = 4
@@ -57,7 +58,7 @@ class CenterFace(ShrinkingDetector):
         marks_y = marks[0::2, rows, columns].T * box_height[:, None] + top[:, None]  # [n, 5]
         marks_x = marks[1::2, rows, columns].T * box_width[:, None] + left[:, None]
         landmarks = np.stack([marks_x, marks_y], axis=2)  # [n, 5, 2]
-        kept = np.ravel(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.min_score, _MAX_OVERLAP)).astype(int)
+        kept = thin_out(boxes, scores, overlap=_MAX_OVERLAP)
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
         return Found(boxes[kept] * np.tile(scale, 2), scores[kept], landmarks[kept] * scale)
 
