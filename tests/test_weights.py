@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from cmaen import EmotionPredictor, read_image
-from cmaen.card import read_card
+from cmaen.card import read_card, shipped_checkpoint
 from cmaen.engines import answering, build_engine
 from cmaen.history import read_history
-from cmaen.inference.predictor import shipped_checkpoint
 from cmaen.types import FER2013
 from cmaen.types import PERCEIVED as PERCEIVED_SCHEME
 from tests.conftest import EXAMPLES
