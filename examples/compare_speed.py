@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmaen.card import read_card
+from cmaen.checkpoints import Checkpoint
 from cmaen.engines import build_engine
 
 TURNS = {1: 600, 64: 50}
@@ -18,7 +18,7 @@ TURNS = {1: 600, 64: 50}
 def main(*folders):
     """Print the times of both, and the median of their ratio with its 95 % interval."""
     rng = np.random.default_rng(0)
-    ways = [(read_card(folder).preprocess, build_engine("onnx", folder)) for folder in map(Path, folders)]
+    ways = [(Checkpoint.open(folder).card.preprocess, build_engine("onnx", folder)) for folder in map(Path, folders)]
     for batch_size, turns in TURNS.items():
         crops = list(rng.integers(0, 256, (batch_size, 112, 112, 3), np.uint8))
         times = np.array([[timed(*way, crops) for way in ways] for _ in range(turns)])[turns // 10 :]

@@ -17,7 +17,7 @@ from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from cmaen import EmotionPredictor
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.data.augmentation import augment
 from cmaen.data.faces import load_faces
 from cmaen.data.restoration import degraded, load_colour_faces, reduced
@@ -104,8 +104,8 @@ validation = load_faces(data, Split.VALIDATION)
 faces = validation.images[np.sort(np.random.default_rng(1).permutation(len(validation))[:1000])]
 as_rgb = faces[..., None].repeat(3, axis=3)
 enhanced = through(larger, as_rgb)
-spec = replace(read_card(shipped_checkpoint()).preprocess, source_size=None)
-engine = build_engine("onnx", shipped_checkpoint())
+spec = replace(Checkpoint.open().card.preprocess, source_size=None)
+engine = build_engine("onnx")
 
 
 def answers(pictures):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmaen.card import read_card
+from cmaen.checkpoints import Checkpoint
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.explanation import Explainer
@@ -33,7 +33,7 @@ def main() -> None:
     for row, checkpoint in zip(axes, checkpoints, strict=True):
         explainer = Explainer(checkpoint)
         share = explainer.variation(list(faces.images[:MEASURED]))["cross_modal"].share
-        name = read_card(checkpoint).name
+        name = Checkpoint.open(checkpoint).card.name
         print(f"{name}: {share:.0%} of the variation of its attention is from face to face")
         for place, found in zip(row, explainer.explain(list(faces.images[chosen])), strict=True):
             place.imshow(found.cross_modal, cmap="inferno")

@@ -10,6 +10,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,13 @@ TINY = {
 }
 
 
+def change_card(folder: Path, **changes: object) -> None:
+    """Give the card of a checkpoint other values."""
+    from cmaen.checkpoints import Checkpoint
+
+    Checkpoint(folder).amend(lambda now: replace(now, card=replace(now.card, **changes)))  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """PyTorch's exporter takes seconds: what it wrote is kept, in all processes of the tests, for the same weights."""
@@ -103,7 +111,7 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     """The folder of an untrained tiny network with both label schemes, exported for every engine that is installed."""
     torch = pytest.importorskip("torch")
-    from cmaen.card import Card, Scheme
+    from cmaen.checkpoints import Card, Scheme
     from cmaen.export import export
     from cmaen.models.build import build_cmaen
     from cmaen.models.checkpoint import save_checkpoint

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor, annotate
-from cmaen.card import shipped_checkpoint
 from cmaen.drawing import colour_of
 from cmaen.engines import build_engine, probabilities
 from cmaen.images import read_image
@@ -75,7 +74,7 @@ def test_the_answer_for_a_coloured_face_is_that_for_its_luma(tmp_path: Path) -> 
     """Through the whole predictor; the expected answer is made without it."""
     grey, coloured = two_coloured()
     engine, predictor = (
-        build_engine("onnx", shipped_checkpoint()),
+        build_engine("onnx"),
         EmotionPredictor(detector=lambda _: [FaceBox(160, 60, 130, 130)], scheme=FER2013),
     )
     spec, temperature = predictor.card.preprocess, predictor.card.schemes[FER2013].temperature

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from cmaen.card import FILES
+from cmaen.checkpoints import FILES
 from cmaen.devices import torch_threads
 from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, onnx_session, probabilities
 from cmaen.errors import CheckpointError, ConfigError

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("captum")
 
-from cmaen.card import Card  # noqa: E402
+from cmaen.checkpoints import Card  # noqa: E402
 from cmaen.explanation import MAPS, Explainer, Variation, overlay  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402

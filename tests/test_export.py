@@ -11,17 +11,29 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from cmaen import export as exporting  # noqa: E402
-from cmaen.card import CARD, FILES, ONNX, SAFETENSORS, Card, read_card  # noqa: E402
+from cmaen.checkpoints import (  # noqa: E402
+    CARD,
+    FILES,
+    METRICS,
+    ONNX,
+    SAFETENSORS,
+    Card,
+    Checkpoint,
+    Epoch,
+    Figures,
+    Measured,
+    Metrics,
+)
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
 from cmaen.evaluation.run import score  # noqa: E402
 from cmaen.export import PRECISIONS, Parity, Tolerance, export  # noqa: E402
-from cmaen.history import Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.types import FER2013  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 KINDS = [(engine, precision) for engine, precisions in PRECISIONS.items() for precision in precisions]
@@ -51,8 +63,9 @@ def test_what_is_exported_computes_what_pytorch_does(
     parity = export(checkpoint, tmp_path / "out", engine=engine, precision=precision, **faces)
     assert parity.faces == 21
     assert parity.difference < {"fp32": 1e-5, "fp16": 1e-3, "bf16": 1e-2, "int8": 0.05}[precision]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {CARD, *FILES[engine]}
-    card = read_card(tmp_path / "out")
+    measured = {METRICS} if precision == "int8" else set()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {CARD, *FILES[engine], *measured}
+    card = Checkpoint.open(tmp_path / "out").card
     assert card.precision == {engine: precision}
     assert card.cost["flops"] > card.cost["parameters"] > 0
     network, original = build_engine(engine, tmp_path / "out"), build_engine("torch", checkpoint)
@@ -82,10 +95,10 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
         export(checkpoint, tmp_path, precision="int8", **faces)
-    card = read_card(tmp_path)
-    measured = score(faces["validation"], card, build_engine("onnx", tmp_path))
-    assert card.metrics == {"PublicTest, onnx in int8": measured}
-    assert card.accuracies == {"fer2013": measured["accuracy"]}
+    exported = Checkpoint.open(tmp_path)
+    measured = score(faces["validation"], exported.card, build_engine("onnx", tmp_path), precision="int8")
+    assert exported.metrics.splits == {"PublicTest": {"onnx": measured}}
+    assert exported.accuracies == {FER2013: measured.schemes[FER2013].accuracy}
     model = onnx.load(str(tmp_path / ONNX))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for part, least, most in (("depthwise", 65, 127), ("pointwise", 33, 64)):  # what processors without VNNI can add
@@ -95,7 +108,7 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     assert "model.emotion_heads.attention.spatial.weight" in constants  # whose groups would be computed one by one
     shapes = [node for node in model.graph.node if node.op_type == "Shape"]
     assert not any(node.input[0].endswith("DequantizeLinear_Output") for node in shapes)
-    assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * read_card(tmp_path).cost["parameters"]
+    assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * Checkpoint.open(tmp_path).card.cost["parameters"]
     for file in (tmp_path / ONNX, checkpoint / ONNX):
         assert b'File "' not in file.read_bytes()
 
@@ -105,15 +118,16 @@ def test_licence_and_history_travel_and_figures_of_a_file_go_with_it(
 ) -> None:
     model, card = load_checkpoint(checkpoint)
     history = [Epoch("a", 1, val_accuracy=0.5)]
-    given = replace(card, licence="for research", metrics={"PublicTest": {"accuracy": 0.5, "macro_f1": 0.4}})
-    save_checkpoint(model, given, tmp_path / "given", history)
+    given, plain = replace(card, licence="for research"), Measured("fp32", {FER2013: Figures(0.5, 0.4)})
+    metrics = Metrics().add("PublicTest", "torch", plain)
+    save_checkpoint(model, given, tmp_path / "given", history, metrics=metrics)
     monkeypatch.setitem(exporting.TOLERANCES, "int8", Tolerance(1, 0, 1))
     export(tmp_path / "given", tmp_path / "file", precision="int8", **faces)
-    written = read_card(tmp_path / "file")
-    assert (written.licence, read_history(tmp_path / "file")) == ("for research", history)
-    assert set(written.metrics) == {"PublicTest", "PublicTest, onnx in int8"}
+    written = Checkpoint.open(tmp_path / "file")
+    assert (written.card.licence, list(written.history)) == ("for research", history)
+    assert set(written.metrics.splits["PublicTest"]) == {"torch", "onnx"}
     export(tmp_path / "given", tmp_path / "file", precision="fp32")
-    assert set(read_card(tmp_path / "file").metrics) == {"PublicTest"}
+    assert Checkpoint.open(tmp_path / "file").metrics == metrics
 
 
 def test_an_export_that_differs_is_refused_and_what_was_there_stays(
@@ -175,8 +189,8 @@ def test_files_come_beside_each_other_but_not_beside_another_network(checkpoint:
     save_checkpoint(model, card, tmp_path)
     export(tmp_path)
     export(tmp_path, engine="openvino", precision="bf16")
-    assert read_card(tmp_path).precision == {"onnx": "fp16", "openvino": "bf16"}
-    assert set(read_card(tmp_path).sha256) == {SAFETENSORS, ONNX, *FILES["openvino"]}
+    assert Checkpoint.open(tmp_path).card.precision == {"onnx": "fp16", "openvino": "bf16"}
+    assert set(Checkpoint.open(tmp_path).card.sha256) == {SAFETENSORS, ONNX, *FILES["openvino"]}
     save_checkpoint(model, replace(card, name="another"), tmp_path / "another")
     with pytest.raises(ConfigError, match="holds another network"):
         export(tmp_path / "another", tmp_path)

@@ -28,7 +28,7 @@ CHANGED = {
     "device": ("device", "cuda"),
     "detector": ("detector", "centerface:x.onnx"),
     "max_pixels": ("max_megapixels", 2.5),
-    "checkpoint": ("checkpoint", Path("x")),
+    "checkpoint": ("checkpoint", "owner/name"),
 }
 
 
@@ -65,14 +65,12 @@ def test_a_server_of_which_nothing_is_said_has_the_usual_limits() -> None:
         Limits(images=0, seconds=0)
 
 
-def test_settings_survive_the_environment_of_a_process() -> None:
+def test_settings_survive_the_environment_of_a_process(tmp_path: Path) -> None:
     local = pytest.importorskip("cmaen.serving.local")
-    spec = replace(
-        SERVED, checkpoint=Path("/somewhere"), workers=3, scheme="fer2013", options=DetectorOptions(min_face=20)
-    )
+    spec = replace(SERVED, checkpoint=tmp_path, workers=3, scheme="fer2013", options=DetectorOptions(min_face=20))
     settings = Settings(pipeline=spec, api_key="secret")
     again = local._SETTINGS.validate_json(local._SETTINGS.dump_json(settings))
-    assert again.pipeline.folder == spec.folder
+    assert again.pipeline.open_checkpoint().folder == spec.open_checkpoint().folder
     assert replace(again.pipeline, checkpoint=spec.checkpoint) == spec
     assert replace(again, pipeline=spec) == settings
 

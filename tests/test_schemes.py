@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmaen import EmotionPredictor
-from cmaen.card import Scheme, read_card
+from cmaen.checkpoints import Checkpoint, Documents, Scheme
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.inference.tables import to_pandas
 from cmaen.results import Result
@@ -54,13 +54,13 @@ def test_a_scheme_that_is_not_there_is_named(checkpoint: Path) -> None:
 
 
 def test_a_temperature_belongs_to_its_scheme(checkpoint: Path, tmp_path: Path) -> None:
-    card = read_card(checkpoint).with_temperature(FER2013, 3.0)
+    card = Checkpoint.open(checkpoint).card.with_temperature(FER2013, 3.0)
     assert (card.schemes[FER2013].temperature, card.schemes[PERCEIVED].temperature) == (3.0, 1.0)
-    assert card.uncalibrated() == read_card(checkpoint)
-    assert read_card(checkpoint).answered(PERCEIVED) == Scheme(EMOTIONS)
+    assert card.uncalibrated() == Checkpoint.open(checkpoint).card
+    assert Checkpoint.open(checkpoint).card.answered(PERCEIVED) == Scheme(EMOTIONS)
     assert card.answered(PERCEIVED, contempt=True) == Scheme(PERCEIVED_LABELS)
-    card.write(tmp_path)
-    assert read_card(tmp_path) == card
+    Checkpoint.create(tmp_path, Documents(card), {})
+    assert Checkpoint.open(tmp_path).card.schemes == card.schemes
 
 
 def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_p
     from cmaen.models.checkpoint import save_checkpoint
     from tests.conftest import TINY
 
-    card = replace(read_card(checkpoint), schemes={FER2013: Scheme(EMOTIONS)})
+    card = replace(Checkpoint.open(checkpoint).card, schemes={FER2013: Scheme(EMOTIONS)})
     save_checkpoint(build_cmaen(**TINY), card, tmp_path)
     export(tmp_path)
     for engine in ("onnx", "torch"):
@@ -145,9 +145,9 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *rows]))
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder)
     assert "perceived is not calibrated: it needs --votes" in said
-    assert read_card(folder).schemes[PERCEIVED].temperature == 1
+    assert Checkpoint.open(folder).card.schemes[PERCEIVED].temperature == 1
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
-    fitted = read_card(folder).schemes[PERCEIVED]
+    fitted = Checkpoint.open(folder).card.schemes[PERCEIVED]
     assert fitted.temperature > 1.05  # even shares, as far as 21 faces are believed
     assert fitted.confidence_temperature is not None
     assert fitted.sharpening == fitted.temperature / fitted.confidence_temperature
@@ -162,4 +162,4 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
         ]
         == "uncertain"
     )
-    assert set(read_card(folder).metrics["calibration"]) == {FER2013, PERCEIVED}
+    assert set(Checkpoint.open(folder).metrics.calibration) == {FER2013, PERCEIVED}

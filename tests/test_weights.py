@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from cmaen import EmotionPredictor, read_image
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.engines import answering, build_engine
-from cmaen.history import read_history
 from cmaen.types import FER2013
 from cmaen.types import PERCEIVED as PERCEIVED_SCHEME
 from tests.conftest import EXAMPLES
@@ -74,14 +73,14 @@ PERCEIVED = {  # the same file, under the other label scheme
 
 
 def logits(engine: str, scheme: str = FER2013) -> dict[str, np.ndarray]:
-    folder = shipped_checkpoint()
-    batch = read_card(folder).preprocess(list(faces().values()))
+    folder = Checkpoint.open().folder
+    batch = Checkpoint.open(folder).card.preprocess(list(faces().values()))
     return dict(zip(faces(), answering(build_engine(engine, folder), scheme)(batch), strict=True))
 
 
 def softmax(rows: dict[str, tuple[float, ...]], scheme: str) -> np.ndarray:
     """float64 [N, 7], at the temperature of the card."""
-    answered = read_card(shipped_checkpoint()).answered(scheme)
+    answered = Checkpoint.open().card.answered(scheme)
     powers = np.exp(np.array(list(rows.values()), float)[:, : len(answered.labels)] / answered.temperature)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
@@ -103,10 +102,10 @@ def test_the_weights_in_8_bits(scheme: str, rows: dict[str, tuple[float, ...]]) 
 
 
 def test_the_history_is_that_of_the_run() -> None:
-    card, history = read_card(shipped_checkpoint()), read_history(shipped_checkpoint())
-    run = f"{card.name}, seed {card.training['seed']}"
-    epochs = card.training["optimisation"]["epochs"]
-    assert [(epoch.run, epoch.epoch) for epoch in history] == [(run, number) for number in range(1, epochs + 1)]
+    shipped = Checkpoint.open()
+    run = f"{shipped.card.name}, seed {shipped.provenance.seed}"
+    epochs = shipped.provenance.recorded["optimisation"]["epochs"]
+    assert [(epoch.run, epoch.epoch) for epoch in shipped.history] == [(run, number) for number in range(1, epochs + 1)]
 
 
 def print_table() -> None:

@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cmaen.checkpoints import Checkpoint, list_models
     from cmaen.errors import CmaenError
+    from cmaen.evaluation.calibrate import calibrate
+    from cmaen.evaluation.evaluate import evaluate
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.detectors.base import DetectorOptions
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CMAEN": "cmaen.models.cmaen",
+    "Checkpoint": "cmaen.checkpoints",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
     "DetectorOptions": "cmaen.inference.detectors.base",
@@ -34,6 +38,9 @@ _HOMES = {
     "Result": "cmaen.results",
     "annotate": "cmaen.inference.annotate",
     "build_cmaen": "cmaen.models.build",
+    "calibrate": "cmaen.evaluation.calibrate",
+    "evaluate": "cmaen.evaluation.evaluate",
+    "list_models": "cmaen.checkpoints",
     "load_checkpoint": "cmaen.models.checkpoint",
     "read_image": "cmaen.images",
     "save_checkpoint": "cmaen.models.checkpoint",
@@ -46,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CMAEN",
     "EMOTIONS",
+    "Checkpoint",
     "CmaenError",
     "DetectorOptions",
     "EmotionPredictor",
@@ -55,6 +63,9 @@ __all__ = [
     "__version__",
     "annotate",
     "build_cmaen",
+    "calibrate",
+    "evaluate",
+    "list_models",
     "load_checkpoint",
     "read_image",
     "save_checkpoint",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cmaen.card import folder_of, read_card
+from cmaen.checkpoints import Checkpoint, Where
 from cmaen.devices import DEVICES
 from cmaen.errors import ConfigError
 
@@ -283,13 +283,14 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     return _load(Config, path, overrides)
 
 
-def fine_tuning(checkpoint: Path) -> Config:
+def fine_tuning(checkpoint: Where) -> Config:
     """The run that goes on from a checkpoint on other faces or with other labels: gently, and what is new first.
 
     Raises:
         CheckpointError: The checkpoint has no card, or it cannot be used.
     """
-    card = read_card(checkpoint)
+    opened = Checkpoint.open(checkpoint)
+    card = opened.card
     training = {
         "epochs": 12,
         "batch_size": 32,
@@ -306,7 +307,7 @@ def fine_tuning(checkpoint: Path) -> Config:
     return Config.model_validate(
         {
             "name": f"{card.name}-fine-tuned",
-            "initial_weights": folder_of(checkpoint),
+            "initial_weights": opened.folder,
             "output": "runs/fine-tuned",
             "model": card.architecture,
             "preprocess": preprocess,

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, OPENVINO, SAFETENSORS, folder_of, read_card, verified
+from cmaen.checkpoints import ONNX, OPENVINO, Checkpoint, Where
 from cmaen.devices import torch_device, torch_threads
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.resources import restricted_cores
@@ -152,7 +152,7 @@ class OnnxEngine:
     """ONNX Runtime.
 
     Args:
-        checkpoint: Folder with a ``model.onnx``.
+        checkpoint: With a ``model.onnx``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         threads: ``None`` for all cores.
         device: ``cpu``, ``cuda``, ``cuda:1`` (the second GPU), ``mps`` (by CoreML) or ``auto``.
 
@@ -161,8 +161,9 @@ class OnnxEngine:
         CheckpointError: The file is missing, corrupt or not a network of this project.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
-        self._path = path = verified(checkpoint, "onnx")
+    def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
+        opened = Checkpoint.open(checkpoint)
+        self._path = path = opened.weights("onnx")
         try:
             self._session = onnx_session(path, threads, device)
         except (ConfigError, CheckpointError):
@@ -173,7 +174,7 @@ class OnnxEngine:
         if not (len(inputs) == 1 and outputs and outputs[0].shape):
             raise CheckpointError(f"{path} has {len(inputs)} inputs; it is another kind of network")
         self._input = inputs[0].name
-        _require_classes(outputs[0].shape[-1], checkpoint, path)
+        _require_classes(outputs[0].shape[-1], opened, path)
         self._outputs = [output.name for output in outputs]
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
@@ -192,7 +193,7 @@ class OpenVinoEngine:
     """OpenVINO; on the CPU in the precision of the export, and in bfloat16 only where the processor computes in it.
 
     Args:
-        checkpoint: Folder with a ``model.xml`` and its ``model.bin``.
+        checkpoint: With a ``model.xml`` and its ``model.bin``.
         threads: Of the CPU; ``None`` for all cores.
         device: ``cpu``, another one by OpenVINO's name for it, like ``gpu``, ``gpu.1`` or ``npu``, or ``auto``.
 
@@ -202,17 +203,18 @@ class OpenVinoEngine:
         CheckpointError: A file is missing, corrupt or not a network of this project.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
         try:
             import openvino
         except ImportError as error:
             raise MissingExtraError("the engine openvino", "fast") from error
-        card, folder = read_card(checkpoint), folder_of(checkpoint)
+        opened = Checkpoint.open(checkpoint)
+        card, folder = opened.card, opened.folder
         if not (folder / OPENVINO).is_file():
             raise CheckpointError(
                 f"{folder} has no readable {OPENVINO}; make it: cmaen export --checkpoint {folder} --format openvino"
             )
-        self._path = path = verified(checkpoint, "openvino")
+        self._path = path = opened.weights("openvino")
         core, name = openvino.Core(), device.upper()
         if name not in ("AUTO", *core.available_devices):
             there = ", ".join(found.lower() for found in core.available_devices)
@@ -228,7 +230,7 @@ class OpenVinoEngine:
             self._network = core.compile_model(path, name, options)
         except RuntimeError as error:
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-        _require_classes(self._network.output(0).partial_shape[1], checkpoint, path)
+        _require_classes(self._network.output(0).partial_shape[1], opened, path)
         self._of_thread = threading.local()
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
@@ -245,7 +247,7 @@ class TorchEngine:
     """PyTorch, in float32.
 
     Args:
-        checkpoint: Folder with a ``model.safetensors``.
+        checkpoint: With a ``model.safetensors``.
         threads: Of the CPU; ``None`` for all cores.
         device: See :func:`cmaen.devices.torch_device`.
 
@@ -255,7 +257,7 @@ class TorchEngine:
         CheckpointError: The file is missing, corrupt or of another architecture.
     """
 
-    def __init__(self, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
         try:
             import torch
 
@@ -263,8 +265,9 @@ class TorchEngine:
         except ImportError as error:
             raise MissingExtraError("the engine torch", "train") from error
         self._torch, self._threads = torch, threads
-        self._path = checkpoint
-        self._model, _ = load_checkpoint(checkpoint)
+        opened = Checkpoint.open(checkpoint)
+        self._path = opened.folder
+        self._model, _ = load_checkpoint(opened)
         self._device = torch_device(device)
         self._model = self._model.to(self._device).to(memory_format=torch.channels_last)
 
@@ -285,33 +288,35 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 }
 
 
-def build_engine(name: str, checkpoint: Path, *, threads: int | None = None, device: str = "cpu") -> Engine:
+def build_engine(name: str, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> Engine:
     """An engine by name, or :data:`AUTO`.
 
     Raises:
         ConfigError: There is no such engine, or it cannot compute on the device here.
         CheckpointError: The checkpoint has no weights for it, or they cannot be used.
     """
-    name = resolved(name, checkpoint)
+    checkpoint = Checkpoint.open(checkpoint)
+    name = resolve_engine(name, checkpoint)
     if name not in ENGINES:
         raise ConfigError(f"{name!r} is not an engine; choose from {[AUTO, *sorted(ENGINES)]}")
     return ENGINES[name](checkpoint, threads=threads, device=device)
 
 
-def resolved(name: str, checkpoint: Path) -> str:
-    """The engine that a name stands for; PyTorch alone reads what was just trained, and being slower it is said."""
-    folder = folder_of(checkpoint)
+def resolve_engine(name: str, checkpoint: Where = None) -> str:
+    """The engine that a name stands for: PyTorch if there is no ONNX file, with a warning that it is slower."""
     if name != AUTO:
         return name
-    if (folder / ONNX).is_file() or not (folder / SAFETENSORS).is_file():
+    opened = Checkpoint.open(checkpoint)
+    if opened.has("onnx") or not opened.has("torch"):
         return "onnx"
+    folder = opened.folder
     log.warning("%s has no %s, so PyTorch computes; faster: cmaen export --checkpoint %s", folder, ONNX, folder)
     return "torch"
 
 
-def _require_classes(logits: Any, checkpoint: Path, path: Path) -> None:
+def _require_classes(logits: Any, checkpoint: Checkpoint, path: Path) -> None:
     """Refuse a file that gives another number of logits than its card has labels."""
-    labels = len(read_card(checkpoint).labels)
+    labels = len(checkpoint.card.labels)
     if logits != labels:
         raise CheckpointError(f"{path} does not give {labels} logits; it is another kind of network")
 

@@ -200,3 +200,7 @@ class ServiceError(CmaenError):
 
 class OutputError(CmaenError):
     """A result that could not be written; what stood there before is untouched."""
+
+
+class BusyError(OutputError):
+    """A place that another run is writing."""

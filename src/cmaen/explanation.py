@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +17,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cmaen.checkpoints import Where
 from cmaen.devices import torch_threads
 from cmaen.models.attention import MultiScaleAttention
 from cmaen.models.checkpoint import load_checkpoint
@@ -98,14 +98,14 @@ class Explainer:
     """Explains the answers of a checkpoint; several threads may ask it at once.
 
     Args:
-        checkpoint: Folder with a ``model.safetensors``.
+        checkpoint: With a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         scheme: Label scheme whose answers are explained; ``None``: the first.
 
     Raises:
         CheckpointError: The file is missing, corrupt or of another architecture.
     """
 
-    def __init__(self, checkpoint: Path, *, scheme: str | None = None) -> None:
+    def __init__(self, checkpoint: Where = None, *, scheme: str | None = None) -> None:
         self.model, card = load_checkpoint(checkpoint)
         self.spec = card.preprocess
         self._perceived = scheme == PERCEIVED

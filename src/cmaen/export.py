@@ -15,16 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmaen.card import CARD, FILES, ONNX, OPENVINO, Card, figures_of, folder_of, read_card
-from cmaen.checkpoints import complete
+from cmaen.checkpoints import CARD, FILES, ONNX, OPENVINO, Checkpoint, Documents, Metrics, Where
+from cmaen.checkpoints.checkpoint import write_documents
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of, score
-from cmaen.files import sha256
-from cmaen.folders import changing
-from cmaen.history import read_history
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
@@ -53,6 +50,10 @@ class Parity(NamedTuple):
     agreement: float
     accuracy_loss: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return self._asdict()
+
 
 class Tolerance(NamedTuple):
     """The worst :class:`Parity` that is written."""
@@ -80,7 +81,7 @@ TOLERANCES = {
 
 
 def export(
-    checkpoint: Path,
+    checkpoint: Where = None,
     output: Path | None = None,
     *,
     engine: str = "onnx",
@@ -91,7 +92,7 @@ def export(
     """Write the file of an engine, for any batch size.
 
     Args:
-        checkpoint: Folder with a ``model.safetensors``.
+        checkpoint: With a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         output: Folder for the file and its card; ``None``: beside the weights.
         engine: ``onnx`` or ``openvino``.
         precision: ``fp32``; ``fp16``, weights of half the size, computed in float32; ``bf16``, the same weights,
@@ -103,8 +104,8 @@ def export(
         How near the exported network is.
 
     Raises:
-        ConfigError: There is no such engine or precision, int8 was asked for without faces, or ``output`` holds another
-            network.
+        ConfigError: There is no such engine or precision, int8 was asked for without faces, ``output`` holds another
+            network, or there is none and the checkpoint is not the user's.
         CheckpointError: There are no usable weights.
         ExportError: The two networks differ by more than :data:`TOLERANCES` allows; nothing is written then.
     """
@@ -115,49 +116,44 @@ def export(
         raise ConfigError("int8 is calibrated on training faces and judged on validation: name the data set")
     if validation is not None:
         validation.require(Split.VALIDATION, "judging an export")
-    output = output or folder_of(checkpoint)
-    model, card = load_checkpoint(checkpoint)
-    with changing(output) as draft:
-        kept = _beside(output, card)
+    opened = Checkpoint.open(checkpoint)
+    if output is None:
+        opened.require_own()
+    output = output or opened.folder
+    model, card = load_checkpoint(opened)
+    with Checkpoint.stage(output) as draft:
+        there = _read_beside(output, opened)
         _write(model, card.preprocess, draft, engine, precision, training)
-        sums = {file: sha256(draft / file) for file in FILES[engine]}
         card = replace(
             card,
-            cost=_cost(model, card.preprocess.image_size),
-            sha256={**kept.sha256, **sums},
-            precision={**kept.precision, engine: precision},
-            metrics=_without_file({**kept.metrics, **card.metrics}, engine),
+            cost=_measure_cost(model, card.preprocess.image_size),
+            precision={**there.card.precision, engine: precision},
         )
-        card.write(draft)
+        metrics = there.metrics.merge(opened.metrics).without_engine(engine)
+        documents = Documents(card, opened.provenance, metrics, opened.history)
+        write_documents(draft, documents, weights=FILES[engine], kept=there.card.sha256)
         if validation is not None and precision != "int8":
             validation = _some(validation, _PARITY_FACES)
-        parity = _compare(checkpoint, draft, engine, validation)
+        parity = _compare(opened, draft, engine, validation)
         allowed = TOLERANCES[precision]
         if not allowed.allows(parity):
             raise ExportError(f"not written, because it differs from PyTorch: {parity}; allowed: {allowed}")
         if validation is not None and precision == "int8":  # which alone is compared on all faces
-            key = figures_of(validation.title, engine, precision)
-            card = replace(card, metrics={**card.metrics, key: score(validation, card, build_engine(engine, draft))})
+            measured = score(validation, card, build_engine(engine, draft), precision=precision)
+            documents = replace(documents, metrics=metrics.add(validation.title, engine, measured))
         (draft / _PLAIN).unlink()
-        complete(draft, card, FILES[engine], history=read_history(folder_of(checkpoint)), kept=kept.sha256)
+        write_documents(draft, documents, weights=FILES[engine], kept=there.card.sha256)
     return parity
 
 
-def _beside(output: Path, card: Card) -> Card:
-    """The card of the folder that is written to, whose other files stay."""
+def _read_beside(output: Path, opened: Checkpoint) -> Documents:
+    """What the folder that is written to says of its files, which stay."""
     if not (output / CARD).is_file():
-        return replace(card, sha256={}, precision={})
-    there = read_card(output)
-    of_files: dict[str, Any] = {"sha256": {}, "precision": {}, "cost": {}, "metrics": {}}
-    if replace(there, **of_files) != replace(card, **of_files):
+        return Documents(opened.card.without_files(), metrics=Metrics())
+    there = Checkpoint(output).documents
+    if (there.card.without_files(), there.provenance) != (opened.card.without_files(), opened.provenance):
         raise ConfigError(f"{output} holds another network; choose another folder")
     return there
-
-
-def _without_file(metrics: dict[str, Any], engine: str) -> dict[str, Any]:
-    """Without the figures of an engine's file that is written anew."""
-    of_file = figures_of("", engine, "")
-    return {key: value for key, value in metrics.items() if of_file not in key}
 
 
 def _write(
@@ -255,7 +251,7 @@ def with_half_weights(model: onnx.ModelProto, *, matrices_alone: bool = False) -
     return model
 
 
-def _cost(model: nn.Module, size: int) -> dict[str, int]:
+def _measure_cost(model: nn.Module, size: int) -> dict[str, int]:
     """Parameters, and operations for one face."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, size, size))
@@ -270,9 +266,9 @@ def _some(faces: FaceSet, count: int) -> FaceSet:
     return faces.select(np.sort(np.random.default_rng(0).permutation(len(faces))[:count]))
 
 
-def _compare(checkpoint: Path, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
+def _compare(checkpoint: Checkpoint, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
     """The worst over the label schemes; the accuracy is that of the first one, which the faces have labels of."""
-    card = read_card(draft)
+    card = checkpoint.card
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
     compared = []
     for scheme in card.schemes:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from cmaen.errors import OutputError
+from cmaen.errors import BusyError
 from cmaen.files import claim, is_same_file, sweep, unclaim, unwritable
 
 LOCK = ".lock"
@@ -81,7 +81,7 @@ def held(file: _File, output: Path) -> _File:
         output: What it stands for, to say which.
 
     Raises:
-        OutputError: Another run holds it.
+        BusyError: Another run holds it.
     """
     answer = claim(file.fileno())
     if answer is False:
@@ -89,7 +89,7 @@ def held(file: _File, output: Path) -> _File:
         answer = claim(file.fileno())
     if answer is False:
         file.close()
-        raise OutputError(f"{output} is being written by another run: wait for its end, or choose another place")
+        raise BusyError(f"{output} is being written by another run: wait for its end, or choose another place")
     if answer is None:
         log.warning("%s cannot be locked on its file system: start no second run into it", output)
     return file

@@ -34,7 +34,7 @@ Status = Literal["ok", "no_face", "error"]
 
 
 def certainty_of(probabilities: Sequence[float], sharpening: float) -> float | None:
-    """The confidence of an answer that is not its probability, see :attr:`cmaen.card.Scheme.sharpening`.
+    """The confidence of an answer that is not its probability, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
 
     ``max(p ** s) / sum(p ** s)``; ``None`` with a power of 1, where the two are the same.
     """

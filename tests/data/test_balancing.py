@@ -12,10 +12,11 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from cmaen.data.balance import STATS, WEIGHTED, balance_folder
 from cmaen.data.balancing import METHODS, balance, sheet
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import FaceSet, Split
-from cmaen.errors import ConfigError, DataError, SplitError
+from cmaen.errors import ConfigError, DataError, OutputError, SplitError
 from cmaen.types import EMOTIONS
 from tests.test_cli import cmaen
 
@@ -170,3 +171,16 @@ def test_weights_need_no_new_faces(fer_tree: Path, tmp_path: Path) -> None:
     text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "w", "--method", "weighted")
     assert "training.weighted=true" in text
     assert json.loads((tmp_path / "w" / "dataset_stats.json").read_text())["weights"]["happy"] == pytest.approx(1)
+
+
+def test_a_balanced_folder_says_what_was_done(fer_tree: Path, tmp_path: Path) -> None:
+    done = balance_folder(tmp_path / "even", fer_tree, method="augment", target=9)
+    assert set(done.after.values()) == {9}
+    assert set(done.synthetic.values()) == {1}
+    assert json.loads((tmp_path / "even" / STATS).read_text()) == json.loads(json.dumps(done.to_dict()))
+    assert len(load_faces(tmp_path / "even", Split.TRAIN)) == 63
+    assert len(load_faces(tmp_path / "even", Split.VALIDATION)) == 21
+    weighted = balance_folder(tmp_path / "weighted", fer_tree, method=WEIGHTED)
+    assert (weighted.target, set(weighted.weights.values())) == (None, {1.0})
+    with pytest.raises(OutputError, match="not empty"):
+        balance_folder(tmp_path / "even", fer_tree)

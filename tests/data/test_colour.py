@@ -11,7 +11,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from cmaen.card import read_card  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.config import Config  # noqa: E402
 from cmaen.data.balancing import balance  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
@@ -88,7 +88,7 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
         output=tmp_path / "run",
     )
     best = train(plan)
-    assert read_card(best).enhancement == ("super-resolution",)
+    assert Checkpoint.open(best).card.enhancement == ("super-resolution",)
     for verb in ("test", "calibrate"):
         arguments = (verb, "--data", fer_tree, "--checkpoint", best, "--engine", "torch")
         assert "went through super-resolution, and those of" in cmaen(*arguments, code=2)

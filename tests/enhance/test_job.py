@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("spandrel")
 
 from cmaen.data.tree import MANIFEST, enhancement_of
-from cmaen.enhance.job import PROGRESS, Enhanced, enhance_folder
+from cmaen.enhance.job import PROGRESS, Enhanced, enhance, enhance_folder
 from cmaen.errors import ConfigError, DataError, OutputError
 from cmaen.locks import hold
 from tests.enhance.test_steps import swinir
@@ -150,6 +150,16 @@ def test_the_command(source: Path, tmp_path: Path) -> None:
     assert "left out" in text
     assert np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).shape == (48, 48, 3)
     assert "neither a file nor one of" in cmaen(*arguments, "--super-resolution-weights", "nothing.pth", code=2)
+
+
+def test_the_function_takes_steps_by_their_names(source: Path, tmp_path: Path) -> None:
+    weights = str(swinir(tmp_path / "weights.pth"))
+    done = enhance(source, tmp_path / "out", ["super-resolution"], weights={"super-resolution": weights})
+    assert (done.images, done.reused, len(done.errors)) == (10, 0, 1)
+    assert done.seconds > 0
+    assert json.loads(json.dumps(done.to_dict()))["images"] == 10
+    with pytest.raises(ConfigError, match="a chain is made of"):
+        enhance(source, tmp_path / "out", ["sharpen"])
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])

@@ -68,7 +68,7 @@ def test_weights_are_a_file_or_a_published_name(tmp_path: Path) -> None:
         find_weights("colorization", "swinir-l")
     with (
         patch("torch.hub.get_dir", return_value=str(tmp_path)),
-        patch("cmaen.hub.urlopen", side_effect=OSError("no network")) as fetch,
+        patch("cmaen.checkpoints.hub.urlopen", side_effect=OSError("no network")) as fetch,
     ):
         with pytest.raises(ConfigError, match=r"no network.*fetch https://github.com/JingyunLiang.*by hand"):
             find_weights("super-resolution", "swinir-l")

@@ -54,7 +54,7 @@ def test_everything_is_there_and_fits_together(assessment: Assessment) -> None:
     assert assessment.calibration["as shipped"] != assessment.calibration["temperature 1"]
     assert assessment.agreement is not None
     assert assessment.agreement.annotators_entropy == 0
-    assert json.loads(json.dumps(assessment.as_dict()))["headlines"]["half"]["count"] == 70
+    assert json.loads(json.dumps(assessment.to_dict()))["headlines"]["half"]["count"] == 70
 
 
 def test_the_interval_of_a_share_is_the_binomials() -> None:

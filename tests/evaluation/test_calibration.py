@@ -8,7 +8,7 @@ from cmaen.evaluation.calibration import (
     BELIEF,
     calibration,
     calibration_by_chance,
-    cross_fitted,
+    cross_fit,
     fit_temperature,
     reliability,
 )
@@ -83,10 +83,10 @@ def test_cross_fitting_mends_what_did_not_fit_it(honest: tuple[np.ndarray, np.nd
     labels, logits = honest
     overconfident = logits * np.float32(3)
     before = calibration(labels, probabilities(overconfident))
-    after = calibration(labels, cross_fitted(labels, overconfident))
+    after = calibration(labels, cross_fit(labels, overconfident))
     assert before.ece_equal_mass > 0.1
     assert after.ece_equal_mass < 0.02
-    assert np.array_equal(cross_fitted(labels, overconfident).argmax(axis=1), logits.argmax(axis=1))
+    assert np.array_equal(cross_fit(labels, overconfident).argmax(axis=1), logits.argmax(axis=1))
 
 
 def test_exact_probabilities_show_what_chance_makes_and_others_more(honest: tuple[np.ndarray, np.ndarray]) -> None:

@@ -13,12 +13,12 @@ pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from cmaen.card import read_card
+from cmaen.checkpoints import Checkpoint
 from cmaen.cli.evaluation import calibrate
 from cmaen.cli.evaluation import test as measure
-from cmaen.cli.splits import load_split, without_copies_of
 from cmaen.data.splits import Split
-from cmaen.errors import SplitError
+from cmaen.errors import OutputError, SplitError
+from cmaen.evaluation.splits import exclude_copies, load_split
 from tests.test_cli import cmaen
 
 
@@ -30,10 +30,10 @@ def alone(fer_tree: Path, tmp_path: Path) -> Path:
 
 
 def test_the_report_says_what_it_leaves_out(
-    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     measure(data=alone, checkpoint=checkpoint, output=tmp_path / "report")
-    assert "not measured without copies" in capsys.readouterr().err
+    assert "not measured without copies" in caplog.text
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert list(figures["headlines"]) == ["all faces"]
     assert [latency["batch_size"] for latency in figures["cost"]["latencies"]] == [1, 64]
@@ -47,19 +47,22 @@ def test_the_report_says_what_it_leaves_out(
 
 
 def test_a_temperature_can_be_fitted_without_training(
-    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, folder)
     calibrate(data=alone, checkpoint=folder)
-    said = capsys.readouterr()
-    assert "copies are not left out" in said.err
-    assert "21 faces of PublicTest with copies" in said.out
-    assert read_card(folder).metrics["calibration"]["fer2013"]["copies"] == "with"
+    assert "copies are not left out" in caplog.text
+    assert "21 faces of PublicTest with copies" in capsys.readouterr().out
+    assert Checkpoint.open(folder).metrics.calibration["fer2013"].copies == "with"
 
 
 def test_a_split_of_copies_alone(
-    alone: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, folder)
@@ -67,7 +70,7 @@ def test_a_split_of_copies_alone(
     for file in (alone / "train").rglob("PublicTest_*"):
         file.rename(file.with_name(file.name.replace("PublicTest", "Training")))
     calibrate(data=alone, checkpoint=folder)
-    assert "every face of PublicTest has a copy in Training" in capsys.readouterr().err
+    assert "every face of PublicTest has a copy in Training" in caplog.text
 
 
 @pytest.fixture
@@ -82,12 +85,11 @@ def plain(fer_tree: Path, tmp_path: Path) -> Path:
 
 
 def test_without_a_validation_split_the_test_split_is_measured(
-    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     measure(data=plain, checkpoint=checkpoint)
-    said = capsys.readouterr()
-    assert "no validation split: its test split is measured" in said.err
-    assert "14 faces" in said.out
+    assert "no validation split: its test split is measured" in caplog.text
+    assert "14 faces" in capsys.readouterr().out
     measure(data=plain, checkpoint=checkpoint, split="validation")
     assert "7 faces" in capsys.readouterr().out
 
@@ -98,9 +100,9 @@ def test_that_validation_is_drawn_is_said_without_being_asked(plain: Path, check
 
 
 def test_copies_of_the_inner_split_are_looked_for_in_the_rest_of_training(fer_tree: Path, checkpoint: Path) -> None:
-    card = read_card(checkpoint)
+    card = Checkpoint.open(checkpoint).card
     inner = load_split(card, fer_tree, " INNER ")
-    subsets = without_copies_of(inner, card, fer_tree, "inner")
+    subsets = exclude_copies(inner, card, fer_tree, "inner")
     assert {len(subset) for subset in subsets.values()} == {len(inner)}
     assert load_split(card, fer_tree, None).split is Split.VALIDATION
 
@@ -142,4 +144,11 @@ def test_a_calibration_on_few_faces_is_near_one_and_says_so(
     shutil.copytree(checkpoint, folder)
     calibrate(data=alone, checkpoint=folder)
     assert "is fitted on 21 faces, so few that it is kept near 1" in caplog.text
-    assert 0.3 < read_card(folder).schemes["fer2013"].temperature < 3
+    assert 0.3 < Checkpoint.open(folder).card.schemes["fer2013"].temperature < 3
+
+
+def test_a_report_does_not_replace_the_metrics_of_a_checkpoint(alone: Path, checkpoint: Path) -> None:
+    before = Checkpoint(checkpoint).documents
+    with pytest.raises(OutputError, match="holds a checkpoint"):
+        measure(data=alone, checkpoint=checkpoint, output=checkpoint)
+    assert Checkpoint(checkpoint).documents == before

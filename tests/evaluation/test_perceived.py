@@ -26,7 +26,7 @@ def test_the_annotators_themselves_are_right_and_calibrated() -> None:
     assert found.shares.error == pytest.approx(0)
     assert found.divergence == pytest.approx(0)
     assert found.calibration.mean_confidence == pytest.approx((0.9 + 0.6 + 0.5) / 3)
-    assert json.loads(json.dumps(found.as_dict()))["share_error"] == pytest.approx(0)
+    assert json.loads(json.dumps(found.to_dict()))["share_error"] == pytest.approx(0)
 
 
 def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmaen.card import Card
 from cmaen.errors import DataError
 from cmaen.evaluation.photographs import measure_photographs, read_photographs
 from tests.conftest import EXAMPLES
@@ -76,10 +75,3 @@ def test_the_command_measures_through_detection(listed: Path, tmp_path: Path) ->
     assert all(found["count"] == 2 and found["without_face"] == 1 for found in figures.values())
     assert all(found["recall"]["happy"] == 1 for found in figures.values())
     assert "2 photographs, 1 without an answer" in said
-
-
-def test_accuracies_of_a_card_come_from_the_file_that_predicts() -> None:
-    whole = {"accuracy": 0.7, "macro_f1": 0.6, "perceived": {"accuracy": 0.8, "macro_f1": 0.6}}
-    rounded = {"accuracy": 0.71, "macro_f1": 0.6}
-    card = Card("a", {}, None, metrics={"calibration": {}, "PublicTest": whole, "PublicTest, onnx in int8": rounded})  # type: ignore[arg-type]
-    assert card.accuracies == {"fer2013": 0.71}

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from cmaen.checkpoints import Epoch
 from cmaen.evaluation.plots import training_curves
-from cmaen.history import Epoch
 
 
 def test_curves_of_one_run_have_all_that_was_kept() -> None:

@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from cmaen.card import Card
+from cmaen.checkpoints import Card, Documents, Epoch, Provenance
 from cmaen.errors import OutputError
 from cmaen.evaluation.assessment import assess
-from cmaen.evaluation.cost import Cost, Latency
 from cmaen.evaluation.gallery import Mapped
+from cmaen.evaluation.inside import Features, Inside
 from cmaen.evaluation.perceived import assess_perceived
-from cmaen.evaluation.report import NAMES, Features, Inside, Report, draw_report
-from cmaen.history import Epoch
+from cmaen.evaluation.report import NAMES, Report, draw_report
+from cmaen.inference.benchmark import Cost, Latency
 from cmaen.preprocessing import PreprocessSpec
 from tests.evaluation.test_assessment import face_set, logits_for
 
@@ -40,9 +40,9 @@ def drawn(**more: object) -> Report:
     faces = face_set()
     logits = logits_for(faces)
     assessment = assess(faces, logits, temperature=1.0, rng=np.random.default_rng(0))
-    training = {"seed": 0, "pretraining": "0.6 × <a> & b"}
-    card = Card("<name>", {}, PreprocessSpec(), training=training, licence="<for research>")
-    return draw_report(card, faces, logits, assessment, **more)  # type: ignore[arg-type]
+    card = Card("<name>", {}, PreprocessSpec(), licence="<for research>")
+    documents = Documents(card, Provenance(seed=0, pretraining="0.6 × <a> & b"))
+    return draw_report(documents, faces, logits, assessment, **more)  # type: ignore[arg-type]
 
 
 def everything() -> dict[str, object]:
@@ -76,7 +76,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
     assert "script" not in parser.tags
     assert "&lt;name&gt;" in report.page
     assert "The licence of the weights: &lt;for research&gt;." in report.page
-    assert '"seed": 0,\n  "pretraining": "0.6 × \\u003ca\\u003e \\u0026 b"' in report.page
+    assert '"pretraining": "0.6 × \\u003ca\\u003e \\u0026 b",\n  "seed": 0' in report.page
     assert list(report.pictures) == ["confusion", "roc", "precision-recall", "reliability", "samples", "mistakes"]
     assert report.page.count("<svg") == 6
     assert len(re.findall("labelled", report.pictures["mistakes"].svg)) > 5

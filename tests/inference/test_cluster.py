@@ -15,7 +15,7 @@ from PIL import Image
 
 ray = pytest.importorskip("ray")
 
-from cmaen.card import shipped_checkpoint  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
 from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
@@ -79,7 +79,7 @@ def clustered(source: Source, *, keep_images: bool = False, **options: object) -
 
 
 def alone(source: Source) -> list[Result]:
-    return list(FacePipeline(FaceClassifier(shipped_checkpoint()), None).results(source))
+    return list(FacePipeline(FaceClassifier(Checkpoint.open().folder), None).results(source))
 
 
 def same(one: Sequence[Result], other: Sequence[Result]) -> None:

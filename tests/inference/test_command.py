@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from typer import Exit
 
-from cmaen.card import shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.cli.inference import inference
 from cmaen.cli.results import TableSink
 from cmaen.errors import CheckpointError, CmaenError, ConfigError, DetectorError, OutputError, VideoError
@@ -317,7 +317,7 @@ def test_the_checkpoint_and_the_engine_are_those_that_are_named(
     tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "mine"
-    shutil.copytree(shipped_checkpoint(), folder)
+    shutil.copytree(Checkpoint.open().folder, folder)
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(
         json.dumps(

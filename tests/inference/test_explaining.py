@@ -11,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("captum")
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.images import read_image
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
@@ -23,7 +23,7 @@ def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
     for kind in ("gradient", "emotion_head"):
         cmaen("inference", "--image", photo, "--explain", tmp_path / f"{kind}.png", "--explain-map", kind)
         maps[kind] = read_image(tmp_path / f"{kind}.png")
-    side = read_card(shipped_checkpoint()).preprocess.image_size
+    side = Checkpoint.open().card.preprocess.image_size
     assert maps["gradient"].shape == (side, side, 3)
     assert (maps["gradient"] != maps["emotion_head"]).any()
     arguments = ("inference", "--image", photo, "--explain", tmp_path / "x.png", "--explain-map")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.images import read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import build_detector
@@ -18,7 +18,7 @@ PHOTO = read_image(EXAMPLES / "astronaut.png")
 
 @pytest.fixture(scope="module")
 def likeness_in() -> Callable[[np.ndarray], Likeness]:
-    spec, detector = read_card(shipped_checkpoint()).crop, build_detector("yunet", threads=1)
+    spec, detector = Checkpoint.open().card.crop, build_detector("yunet", threads=1)
     return lambda image: Likeness.of(crop_face(image, detector(image)[0], spec))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.engines import build_engine, probabilities
 from cmaen.errors import CheckpointError, DetectorError
 from cmaen.inference import pipeline as pipeline_module
@@ -30,6 +30,7 @@ from cmaen.inference.tuning import Tuning
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FER2013, FaceBox, Frame
+from tests.conftest import change_card
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
 FACES = [FaceBox(8, 8, 24, 24), FaceBox(40, 20, 12, 12)]
@@ -226,10 +227,10 @@ def test_what_is_red_reaches_detector_and_classifier_red(
 @pytest.mark.parametrize("grey", [True, False])
 def test_the_network_sees_red_before_green_before_blue(grey: bool, tmp_path: Path) -> None:
     folder, colour = tmp_path / "copy", np.array([200, 90, 10])
-    shutil.copytree(shipped_checkpoint(), folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    card = read_card(folder)
+    shutil.copytree(Checkpoint.open().folder, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    card = Checkpoint.open(folder).card
     spec = replace(card.preprocess, grey=grey)
-    replace(card, preprocess=spec).write(folder)
+    change_card(folder, preprocess=spec)
     seen = np.rint(np.repeat(colour @ [0.299, 0.587, 0.114], 3)) if grey else colour
     by_hand = np.array((seen / 255 - spec.mean) / spec.std, np.float32)
     network_input = np.broadcast_to(by_hand[None, :, None, None], (1, 3, spec.image_size, spec.image_size))

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from copy import copy as shallow_copy
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,7 +21,7 @@ import pytest
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.errors import (
     CheckpointError,
     CmaenError,
@@ -37,7 +36,7 @@ from cmaen.errors import (
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, change_card
 from tests.inference.conftest import BLUE, RED, TIMES, plain
 from tests.test_several import SINGLE
 
@@ -53,7 +52,7 @@ def predictor() -> EmotionPredictor:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the shipped checkpoint."""
-    return Path(shutil.copytree(shipped_checkpoint(), tmp_path / "copy"))
+    return Path(shutil.copytree(Checkpoint.open().folder, tmp_path / "copy"))
 
 
 def test_the_astronaut_is_happy(predictor: EmotionPredictor) -> None:
@@ -382,8 +381,8 @@ def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:
 
 
 def test_a_checkpoint_is_named_by_its_folder_or_by_a_file_in_it(copy: Path, predictor: EmotionPredictor) -> None:
-    card = read_card(copy)
-    replace(card.with_temperature(predictor.scheme, 100.0), name="mine").write(copy)
+    card = Checkpoint.open(copy).card
+    change_card(copy, name="mine", schemes=card.with_temperature(predictor.scheme, 100.0).schemes)
     for checkpoint in (copy, str(copy), copy / "model.onnx"):
         mine = EmotionPredictor(checkpoint)
         assert mine.card.name == "mine"
@@ -397,7 +396,7 @@ def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, co
         EmotionPredictor(engine="magic")
     with pytest.raises(DetectorError, match="not a face detector"):
         EmotionPredictor(detector="eyes")
-    replace(read_card(copy), enhancement=("gfpgan",)).write(copy)
+    change_card(copy, enhancement=("gfpgan",))
     with pytest.raises(CmaenError, match="was trained on enhanced images"):
         EmotionPredictor(copy)
 

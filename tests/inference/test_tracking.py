@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.images import read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import build_detector
@@ -237,7 +237,7 @@ def test_a_face_that_is_alike_is_known_again_where_it_may_have_gone(photo: np.nd
 @pytest.mark.parametrize("rate", [1, 2, 5])
 def test_somebody_who_moves_keeps_the_number_at_a_few_frames_a_second(rate: float, photo: np.ndarray) -> None:
     """The flow cannot follow such steps; the face is found in another place and at another angle each time."""
-    detector, spec = build_detector("yunet", threads=1), read_card(shipped_checkpoint()).crop
+    detector, spec = build_detector("yunet", threads=1), Checkpoint.open().card.crop
     tracker, numbers = FaceTracker(), []
     for number in range(12):
         matrix = cv2.getRotationMatrix2D((224, 118), 9 * math.sin(2.1 * number), 1 + 0.12 * math.sin(1.3 * number))

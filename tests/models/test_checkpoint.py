@@ -10,9 +10,8 @@ torch = pytest.importorskip("torch")
 
 from safetensors import SafetensorError  # noqa: E402
 
-from cmaen.card import CARD, ONNX, SAFETENSORS, Card, Scheme, read_card, verified  # noqa: E402
+from cmaen.checkpoints import CARD, HISTORY, ONNX, SAFETENSORS, Card, Checkpoint, Epoch, Provenance, Scheme  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, OutputError  # noqa: E402
-from cmaen.history import HISTORY, Epoch, read_history  # noqa: E402
 from cmaen.models.build import build_cmaen  # noqa: E402
 from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
@@ -33,10 +32,11 @@ def edit(folder: Path, **changes: object) -> None:
 def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
     model = build_cmaen(**TINY).eval()
     schemes = {FER2013: Scheme(EMOTIONS, 1.3)}
-    card = Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes, training={"seed": 0})
-    written = save_checkpoint(model, card, tmp_path)
+    card = Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes)
+    written = save_checkpoint(model, card, tmp_path, provenance=Provenance(seed=0))
     loaded, read = load_checkpoint(tmp_path / CARD)
     assert read == written
+    assert Checkpoint.open(tmp_path).provenance.seed == 0
     images = torch.randn(3, 3, 64, 64)
     assert torch.allclose(model(images).logits, loaded(images).logits, atol=2e-2)  # stored as float16
     assert not loaded.training
@@ -44,25 +44,25 @@ def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
 
 def test_cards_of_one_scheme_without_a_name_are_read(copy: Path) -> None:
     card = json.loads((copy / CARD).read_text())
-    del card["schemes"]
+    del card["schemes"], card["documents"]
     old = {"format": 1, "temperature": 1.5}
     for labels, name in ((EMOTIONS, FER2013), (("bored", "engaged"), OWN)):
         (copy / CARD).write_text(json.dumps(card | old | {"labels": labels}))
-        assert read_card(copy).schemes == {name: Scheme(tuple(labels), 1.5)}
-        assert read_card(copy).resolve_scheme(None) == name
+        assert Checkpoint.open(copy).card.schemes == {name: Scheme(tuple(labels), 1.5)}
+        assert Checkpoint.open(copy).card.resolve_scheme(None) == name
 
 
 def test_new_weights_drop_the_history_of_the_old_ones(copy: Path) -> None:
     (copy / HISTORY).write_text("run,epoch\na,1\n")
-    save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+    save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
     assert not (copy / HISTORY).exists()
 
 
 def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
-    save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+    save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
     assert not (copy / ONNX).exists()
     with pytest.raises(CheckpointError, match=f"no readable {ONNX}"):
-        verified(copy, "onnx")
+        Checkpoint.open(copy).weights("onnx")
 
 
 def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
@@ -72,11 +72,14 @@ def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
         save_checkpoint(network, written, tmp_path / str(number), [Epoch("a", 1, val_accuracy=0.5 + number)])
     card = average_checkpoints([tmp_path / "0" / CARD, tmp_path / "1"], [1, 3], tmp_path / "mean")
     assert card.licence == "for research"
-    assert [(epoch.run, epoch.val_accuracy) for epoch in read_history(tmp_path / "mean")] == [
+    assert [(epoch.run, epoch.val_accuracy) for epoch in Checkpoint(tmp_path / "mean").history] == [
         ("a", 0.5),
         ("a (2)", 1.5),
     ]
-    assert [(part["name"], part["share"]) for part in card.training["averaged"]] == [("n0", 0.25), ("n1", 0.75)]
+    assert [(part.name, part.share) for part in Checkpoint(tmp_path / "mean").provenance.averaged] == [
+        ("n0", 0.25),
+        ("n1", 0.75),
+    ]
     mean = load_checkpoint(tmp_path / "mean")[0].state_dict()
     first, second = (network.state_dict() for network in networks)
     for name, value in mean.items():
@@ -105,7 +108,7 @@ def test_corrupt_weights_are_found(copy: Path, engine: str, name: str) -> None:
     data[len(data) // 2] ^= 0xFF
     (copy / name).write_bytes(data)
     with pytest.raises(CheckpointError, match="corrupt"):
-        verified(copy, engine)
+        Checkpoint.open(copy).weights(engine)
 
 
 def test_weights_of_another_architecture(copy: Path) -> None:
@@ -132,13 +135,13 @@ def test_weights_of_another_architecture(copy: Path) -> None:
 def test_a_card_that_cannot_be_used(copy: Path, changes: dict[str, object], message: str) -> None:
     edit(copy, **changes)
     with pytest.raises(CheckpointError, match=message):
-        read_card(copy)
+        assert Checkpoint.open(copy).card
 
 
 def test_a_card_that_is_no_json(copy: Path) -> None:
     (copy / CARD).write_text("{")
     with pytest.raises(CheckpointError, match="cannot be read"):
-        read_card(copy)
+        assert Checkpoint.open(copy).card
 
 
 @pytest.mark.parametrize(
@@ -188,6 +191,6 @@ def test_a_full_disk_is_named_and_the_checkpoint_stays(copy: Path, monkeypatch: 
 
     monkeypatch.setattr("cmaen.models.checkpoint.save_file", full)
     with pytest.raises(OutputError, match="free some space"):
-        save_checkpoint(build_cmaen(**TINY), read_card(copy), copy)
+        save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
     load_checkpoint(copy)
-    verified(copy, "onnx")
+    Checkpoint.open(copy).weights("onnx")

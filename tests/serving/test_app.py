@@ -15,7 +15,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains
@@ -91,7 +91,7 @@ def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portr
     answers = client.post("/v1/predict?explain=true", files=files(portrait, picture(), b"text")).json()
     kind, _, content = answers[0]["faces"][0]["explanation"].partition(",")
     assert kind == "data:image/png;base64"
-    side = read_card(shipped_checkpoint()).preprocess.image_size
+    side = Checkpoint.open().card.preprocess.image_size
     assert Image.open(io.BytesIO(base64.b64decode(content))).size == (side, side)
     assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
 
@@ -277,7 +277,7 @@ def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
 @pytest.mark.skipif(not explains(), reason="needs the extra report")
 def test_a_checkpoint_without_the_weights_to_explain_with_says_so(tmp_path, portrait: bytes) -> None:
     for name in ("card.json", "model.onnx"):
-        (tmp_path / name).write_bytes((shipped_checkpoint() / name).read_bytes())
+        (tmp_path / name).write_bytes((Checkpoint.open().folder / name).read_bytes())
     given = Settings(pipeline=one_core(checkpoint=tmp_path))
     assert explains()
     assert not explains(given)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("lightning")
 
-from cmaen.card import read_card
+from cmaen.checkpoints import Checkpoint
 from tests.conftest import EXAMPLES, TINY
 from tests.test_cli import cmaen
 
@@ -30,7 +30,7 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
     assert "no model.onnx, so PyTorch computes; faster: cmaen export" in " ".join(text.split())
     twice = ("--checkpoint", "runs/x/best") * 2
     assert "PublicTest: accuracy" in cmaen("average", *twice, "--output", "runs/mean", "--data", "data/fer2013")
-    assert read_card(Path("runs/mean")).metrics == read_card(Path("runs/x/best")).metrics
+    assert Checkpoint.open("runs/mean").metrics == Checkpoint.open("runs/x/best").metrics
     cmaen("calibrate", "--checkpoint", "runs/x/best")
     photo = (
         "inference",

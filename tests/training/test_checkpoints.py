@@ -13,9 +13,8 @@ pytest.importorskip("lightning")
 from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 
-from cmaen.card import read_card  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.errors import CheckpointError, OutputError  # noqa: E402
-from cmaen.history import read_history  # noqa: E402
 from cmaen.locks import hold  # noqa: E402
 from cmaen.training import loop  # noqa: E402
 from cmaen.training.checkpoints import PlainCheckpoints, read_run_state  # noqa: E402
@@ -118,7 +117,7 @@ def test_a_moved_run_does_not_replace_its_best_epoch_by_a_worse_one(
     best = (moved / "best.ckpt").read_bytes()
     folder = train(config(fer_tree, moved), resume=True)
     assert (moved / "best.ckpt").read_bytes() == best
-    assert read_card(folder).training["epochs"] == 1
+    assert Checkpoint.open(folder).provenance.recorded["epochs"] == 1
 
 
 def test_figures_of_an_epoch_survive_a_kill_right_after_its_checkpoint(fer_tree: Path, tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ def test_figures_of_an_epoch_survive_a_kill_right_after_its_checkpoint(fer_tree:
         patch.setattr(loop, "_callbacks", lambda *given: [*real(*given), Last()])
         with pytest.raises(SystemExit):
             train(plan)
-    history = read_history(train(plan, resume=True))
+    history = Checkpoint.open(train(plan, resume=True)).history
     assert [epoch.epoch for epoch in history] == [1, 2]
     assert all(value is not None for epoch in history for value in epoch)
 

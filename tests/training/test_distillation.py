@@ -9,12 +9,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from cmaen.card import described, read_card
+from cmaen.checkpoints import Checkpoint, Provenance
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
-from cmaen.training.distillation import KeptAnswers, identity_of, match_prior, teacher_answers, teacher_described
+from cmaen.training.distillation import KeptAnswers, describe_teacher, identity_of, match_prior, teacher_answers
+from tests.conftest import change_card
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -53,7 +54,7 @@ def test_a_teacher_is_asked_once(
 def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
     teacher, cache = tmp_path / "teacher", tmp_path / "cache"
     shutil.copytree(checkpoint, teacher)
-    replace(read_card(teacher), name='../a:b? "c"').write(teacher)
+    change_card(teacher, name='../a:b? "c"')
     faces = load_faces(fer_tree, Split.TRAIN)
     teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
     (cached,) = cache.iterdir()
@@ -118,16 +119,12 @@ def test_matching_the_prior_by_hand() -> None:
 
 def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
     named = Path(shutil.copytree(checkpoint, tmp_path / "named"))
-    replace(read_card(named), training={"seed": 3, "revision": "0118345" + 33 * "f"}).write(named)
-    assert teacher_described(named) == "tiny (seed 3, revision 0118345)"
+    made = Provenance(seed=3, revision="0118345" + 33 * "f")
+    Checkpoint(named).amend(lambda now: replace(now, provenance=made))
+    assert describe_teacher(named) == "tiny (seed 3, revision 0118345)"
     KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), named).write(tmp_path / "kept.npz")
-    assert teacher_described(tmp_path / "kept.npz") == teacher_described(named)
-    assert teacher_described(checkpoint) == "tiny"
-    assert (
-        described("a", {"seed": 1, "revision": "0118345" + 33 * "f" + "-dirty"}) == "a (seed 1, revision 0118345-dirty)"
-    )
-    parts = [{"name": "a", "share": 0.6, "training": {"seed": 1}}, {"name": "b", "share": 0.4, "training": {}}]
-    assert described("a", {"averaged": parts}) == "0.6 × a (seed 1) + 0.4 × b"
+    assert describe_teacher(tmp_path / "kept.npz") == describe_teacher(named)
+    assert describe_teacher(checkpoint) == "tiny"
 
 
 def test_answers_of_another_device_are_others(

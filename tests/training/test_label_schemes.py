@@ -11,7 +11,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.card import read_card  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.config import Config, fine_tuning, load_config  # noqa: E402
 from cmaen.data.drawing import inner_split  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
@@ -55,8 +55,8 @@ def test_both_schemes_are_trained_and_kept(fer_tree: Path, tmp_path: Path, votes
     model, card = load_checkpoint(best)
     assert list(card.schemes) == [FER2013, PERCEIVED]
     assert card.schemes[PERCEIVED].labels == PERCEIVED_LABELS
-    assert card.training["extra_labels"] == "votes.csv"
-    assert 0 <= card.metrics["PublicTest"][PERCEIVED]["accuracy"] <= 1
+    assert Checkpoint.open(best).provenance.recorded["extra_labels"] == "votes.csv"
+    assert 0 <= Checkpoint.open(best).metrics.splits["PublicTest"]["torch"].schemes[PERCEIVED].accuracy <= 1
     assert model(torch.zeros(2, 3, 64, 64)).perceived_logits.shape == (2, 8)
 
 
@@ -64,7 +64,7 @@ def test_the_last_epoch_is_kept_where_nothing_may_choose(fer_tree: Path, tmp_pat
     best = train(with_schemes(fer_tree, tmp_path / "run", votes, keep="last", ema_decay=0.5))
     last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
     kept = load_checkpoint(best)[0].state_dict()
-    assert read_card(best).training["chosen_on"] is None
+    assert Checkpoint.open(best).provenance.recorded["chosen_on"] is None
     assert all(torch.allclose(last[f"model.{name}"].float(), value.float(), atol=1e-2) for name, value in kept.items())
 
 
@@ -81,10 +81,11 @@ def test_the_inner_split_leaves_validation_unseen(
 
     monkeypatch.setattr(run, "load_faces", noted)
     plan = with_schemes(fer_tree, tmp_path / "run", votes)
-    card = read_card(train(plan.model_copy(update={"data": plan.data.model_copy(update={"inner_validation": True})})))
+    best = train(plan.model_copy(update={"data": plan.data.model_copy(update={"inner_validation": True})}))
+    made = Checkpoint.open(best).provenance.recorded
     assert read == [Split.TRAIN]
-    assert card.training["chosen_on"] == "a tenth of Training"
-    assert card.training["images"] < 56
+    assert made["chosen_on"] == "a tenth of Training"
+    assert made["images"] < 56
 
 
 def test_the_inner_split_is_always_the_same_and_apart(fer_tree: Path) -> None:
@@ -119,7 +120,7 @@ def test_own_labels_begin_from_two_schemes(checkpoint: Path, fer_tree: Path, tmp
         "training": plan.training.model_copy(update={"epochs": 1, "head_first_epochs": 0.0}),
         "output": tmp_path / "run",
     }
-    card = read_card(train(plan.model_copy(update=changes)))
+    card = Checkpoint.open(train(plan.model_copy(update=changes))).card
     assert list(card.schemes) == [FER2013]
     assert np.isclose(card.schemes[FER2013].temperature, 1)
 
@@ -140,8 +141,7 @@ def test_sharp_faces_without_labels_are_answered_by_a_teacher(
         Config(**settings)
     taught = {"unlabelled": checkpoint, "teachers": [checkpoint], "perceived": 0.5, "cache": tmp_path / "cache"}
     settings["distillation"] |= taught
-    card = read_card(train(Config(**settings)))
-    assert card.training["unlabelled"] == "sharp"
+    assert Checkpoint.open(train(Config(**settings))).provenance.recorded["unlabelled"] == "sharp"
     settings["data"]["unlabelled"] = tmp_path / "cache"
     with pytest.raises(DataError, match="no readable image of a face"):
         train(Config(**settings | {"output": tmp_path / "other"}))

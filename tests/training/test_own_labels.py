@@ -13,7 +13,8 @@ pytest.importorskip("lightning")
 pytest.importorskip("matplotlib")
 
 from cmaen import EmotionPredictor
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
+from cmaen.types import OWN
 from tests.test_cli import cmaen
 
 SHAPES = ("circle", "cross", "stripes")
@@ -49,10 +50,11 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path) -> N
     best = run / "best"
     for command in (f"test --checkpoint {best} --data {data}", f"export --checkpoint {best}", "inference --checkpoint"):
         assert f"  cmaen {command}" in said
-    card = read_card(best)
+    opened = Checkpoint.open(best)
+    card = opened.card
     assert card.labels == SHAPES
-    assert card.preprocess == read_card(shipped_checkpoint()).preprocess
-    assert card.metrics["validation"]["accuracy"] > 0.6
+    assert card.preprocess == Checkpoint.open().card.preprocess
+    assert opened.metrics.splits["validation"]["torch"].schemes[OWN].accuracy > 0.6
     report = tmp_path / "report"
     text = cmaen("test", "--checkpoint", run / "best", "--data", data, "--output", report)
     assert "stripes" in text

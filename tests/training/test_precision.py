@@ -11,7 +11,7 @@ pl = pytest.importorskip("lightning.pytorch")
 
 from lightning.pytorch.plugins import MixedPrecision  # noqa: E402
 
-from cmaen.card import read_card  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.training import precision  # noqa: E402
 from cmaen.training.optimisation import Optimisation  # noqa: E402
@@ -97,7 +97,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_in(
     best = train(plan, resume=True)
     assert f"precision {kept}: as the run began" in caplog.text
     assert ("10 to 20 times" in caplog.text) is warned
-    assert read_card(best).training["optimisation"]["precision"] == kept
+    assert Checkpoint.open(best).provenance.recorded["optimisation"]["precision"] == kept
 
 
 class Line(pl.LightningModule):

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.card import CARD, described, read_card  # noqa: E402
+from cmaen.checkpoints import CARD, Checkpoint  # noqa: E402
 from cmaen.config import Config, DataConfig, load_config  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError  # noqa: E402
-from cmaen.history import read_history  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import run  # noqa: E402
@@ -29,7 +27,8 @@ from cmaen.training.batches import FaceBatches, Picks, Regime, ShuffledPicks, tr
 from cmaen.training.callbacks import EpochLog  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.training.schedule import Schedule  # noqa: E402
-from tests.conftest import TINY  # noqa: E402
+from cmaen.types import FER2013  # noqa: E402
+from tests.conftest import TINY, change_card  # noqa: E402
 
 
 def config(data: Path, output: Path, **training: object) -> Config:
@@ -77,16 +76,17 @@ def unbroken(fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     _, card = load_checkpoint(unbroken)
-    assert card.training["images"] == 56
-    assert (card.training["split"], card.training["chosen_on"]) == ("Training", "PublicTest")
+    made = Checkpoint.open(unbroken).provenance
+    assert (made.seed, made.recorded["images"]) == (42, 56)
+    assert (made.recorded["split"], made.recorded["chosen_on"]) == ("Training", "PublicTest")
     assert card.preprocess.image_size == 64
-    assert 0 <= card.metrics["PublicTest"]["accuracy"] <= 1
+    assert 0 <= Checkpoint.open(unbroken).metrics.splits["PublicTest"]["torch"].schemes[FER2013].accuracy <= 1
     rows = list(csv.DictReader((unbroken.parent / "logs" / "version_0" / "metrics.csv").open()))
     assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
     validated = [row for row in rows if row["val_accuracy"]]
     assert len(validated) == 2
     assert all(float(row["images_per_second"]) > 0 and 0 < float(row["loader_share"]) < 1 for row in validated)
-    history = read_history(unbroken)
+    history = Checkpoint.open(unbroken).history
     assert [(epoch.run, epoch.epoch) for epoch in history] == [("cmaen, seed 42", 1), ("cmaen, seed 42", 2)]
     assert all(value is not None for epoch in history for value in epoch)
     assert history[1].val_accuracy == pytest.approx(float(validated[1]["val_accuracy"]), abs=1e-5)
@@ -125,7 +125,7 @@ def test_votes_and_teachers_are_learnt_from_and_named_in_the_card(
     settings["data"]["votes"] = votes
     settings["loss"]["vote_weight"] = 0.2
     settings["distillation"] |= {"teachers": [checkpoint], "weight": 0.5, "cache": tmp_path / "teachers"}
-    history = load_checkpoint(train(Config(**settings)))[1].training
+    history = Checkpoint.open(train(Config(**settings))).provenance.recorded
     assert (history["extra_labels"], history["teachers"]) == ("votes.csv", ["tiny"])
     assert list((tmp_path / "teachers").glob("tiny-*.npz"))
     settings["distillation"]["weight"] = 0.9
@@ -139,10 +139,8 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
     before, after = weights(unbroken), weights(train(tuned))
     learnt = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
     assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in learnt)
-    begun = load_checkpoint(unbroken)[1]
-    assert load_checkpoint(tmp_path / "tuned" / "best")[1].training["pretraining"] == (
-        f"{described('cmaen', begun.training)}, from None"
-    )
+    made = Checkpoint.open(tmp_path / "tuned" / "best").provenance
+    assert made.pretraining == f"{Checkpoint.open(unbroken).describe()}, from None"
     other = tuned.model_copy(
         update={"output": tmp_path / "other", "model": tuned.model.model_copy(update={"hidden": 8})}
     )
@@ -168,13 +166,13 @@ def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path, unbroken
 
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     given = Path(shutil.copytree(unbroken, tmp_path / "given"))
-    replace(read_card(given), licence="for research").write(given)
+    change_card(given, licence="for research")
     plan = config(fer_tree, tmp_path / "tuned", epochs=1).model_copy(update={"initial_weights": given})
     with_a_power_cut(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}))
     assert run._licence(plan.model_copy(update={"licence": "for all"})) == "for all"
     (given / CARD).unlink()  # a run goes on without what it began with
     resumed = train(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), resume=True)
-    assert read_card(resumed).licence == "for research"
+    assert Checkpoint.open(resumed).card.licence == "for research"
 
 
 def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:

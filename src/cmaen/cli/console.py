@@ -22,19 +22,13 @@ _T = TypeVar("_T")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
-def _found(name: str) -> Path:
-    """The folder of a checkpoint that is named."""
-    from cmaen.hub import find_checkpoint
-
-    return find_checkpoint(name)
-
-
-Checkpoint = Annotated[
-    Path | None,
+CheckpointName = Annotated[
+    str | None,
     typer.Option(
-        parser=_found,
+        "--checkpoint",
         metavar="NAME",
-        help="Folder of a checkpoint; https://….zip#sha256=…; owner/name of Hugging Face; default: cmaen-m, shipped.",
+        help="cmaen-m, the shipped weights (default); folder of a checkpoint; https://….zip#sha256=…; owner/name of "
+        "Hugging Face.",
     ),
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.card import Card, read_card
+from cmaen.checkpoints import Card
 from cmaen.cli.console import Contempt, EngineDevice, SchemeName, extra, log, progress
 from cmaen.cli.options import FaceOptions, takes
 from cmaen.errors import CmaenError
@@ -168,8 +168,8 @@ def inference(options: InferenceOptions) -> None:
     log(options.verbose)
     if (problem := options.find_problem()) is not None:
         raise CmaenError(problem)
-    spec = options.to_spec()
-    card = read_card(spec.folder)
+    spec = options.to_spec().fetch()
+    card = spec.open_checkpoint().card
     scheme = card.resolve_scheme(spec.scheme)
     card.answered(scheme, spec.contempt)  # what is wrong with it is said before anything is loaded
     spec = replace(spec, scheme=scheme)
@@ -205,8 +205,8 @@ def crop(options: CropOptions) -> None:
     from cmaen.inference.sinks import open_sink
     from cmaen.inference.sources import open_source
 
-    spec = options.to_spec()
-    pipeline, card = spec.build(), read_card(spec.folder)
+    spec = options.to_spec().fetch()
+    pipeline, card = spec.build(), spec.open_checkpoint().card
     with ExitStack() as stack:
         crops = open_sink("crops", options.output_dir, root=options.input_dir, spec=card.crop, every=options.every)
         stack.callback(crops.close)

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar, get_type_hints
 
 from cmaen.cli.console import (
-    Checkpoint,
+    CheckpointName,
     DetectorName,
     DetectorSide,
     MaxMegapixels,
@@ -62,7 +62,7 @@ class FaceOptions:
     min_score: MinScore = OWN.min_score
     min_face: MinFace = OWN.min_face
     max_megapixels: MaxMegapixels = PipelineSpec.max_pixels / _MILLION
-    checkpoint: Checkpoint = None
+    checkpoint: CheckpointName = None
     verbose: Verbose = False
 
     def to_spec(self) -> PipelineSpec:

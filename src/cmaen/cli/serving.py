@@ -100,7 +100,7 @@ def serve(options: ServeOptions) -> None:
 
     host, port, workers, names = options.host, options.port, options.workers, tuple(options.hostname or ())
     settings = Settings(
-        pipeline=options.to_spec(),
+        pipeline=options.to_spec().fetch(),  # once, for all processes
         api_key=options.api_key,
         origins=tuple(options.origin or ()),
         hosts=(*names, *LOOPBACK) if names or host in LOOPBACK else (),

@@ -8,23 +8,38 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cmaen.card import described
 from cmaen.cli.console import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from cmaen.card import Card
+    from cmaen.checkpoints import Checkpoint
     from cmaen.evaluation.assessment import Assessment, Headline
+    from cmaen.evaluation.evaluate import Evaluation
     from cmaen.evaluation.metrics import Metrics
     from cmaen.evaluation.perceived import PerceivedAssessment
     from cmaen.evaluation.photographs import PhotographFigures
 
 
-def show_checkpoint(card: Card, folder: Path, *, is_default: bool) -> None:
+def show_checkpoint(checkpoint: Checkpoint) -> None:
     """Whose figures follow."""
-    place = "which comes with this package; --checkpoint names another" if is_default else str(folder)
-    typer.echo(shown(f"checkpoint: {described(card.name, card.training)}, {place}"))
+    shipped = checkpoint.is_shipped and checkpoint.is_shared
+    place = "which comes with this package; --checkpoint names another" if shipped else str(checkpoint.folder)
+    typer.echo(shown(f"checkpoint: {checkpoint.describe()}, {place}"))
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """All that was measured on labelled faces."""
+    title = evaluation.faces.title
+    if evaluation.first in evaluation.schemes:
+        for name, headline in evaluation.assessment.headlines.items():
+            show_headline(f"{title}, {name}, scheme {evaluation.first}", headline)
+        show_calibration(evaluation.assessment)
+        if evaluation.mirrored is not None:
+            (headline,) = evaluation.mirrored.headlines.values()
+            show_headline(f"{title}, with test-time augmentation", headline)
+    for name, perceived in evaluation.perceived.items():
+        show_perceived(f"{title}, what annotators saw, scheme {name}", perceived)
+    for name, curves in (evaluation.robustness or {}).items():
+        show_robustness(f"scheme {name}", curves)
 
 
 def show_headline(title: str, headline: Headline) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.card import read_card, shipped_checkpoint
+from cmaen.checkpoints import Checkpoint
 from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
 from cmaen.errors import OutputError
 from cmaen.files import check_place
-from cmaen.types import PERCEIVED
 
 if TYPE_CHECKING:
     from cmaen.config import Config
@@ -33,8 +32,8 @@ def train(
     initial_weights: Annotated[
         str | None,
         typer.Option(
-            help="Folder of a checkpoint to go on from, or 'shipped'; without a --config its architecture is kept, and "
-            "for labels of your own it gets new heads."
+            help="Checkpoint to go on from, such as cmaen-m; without a --config its architecture is kept, and for "
+            "labels of your own it gets new heads."
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
@@ -54,7 +53,7 @@ def train(
 
         from cmaen.config import changed, fine_tuning, load_config, parse_overrides
         from cmaen.training.run import train as run
-    begins = shipped_checkpoint() if initial_weights == "shipped" else initial_weights and Path(initial_weights)
+    begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
         "data.path": data,
         "data.votes": votes,
@@ -137,7 +136,7 @@ def ablate(
 
 
 def answers(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of the teacher.")],
+    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Teacher: a checkpoint's name or folder.")],
     output: Annotated[Path, typer.Option(help="File, ending in .npz, for distillation.teachers.")],
     data: Data = None,
     device: Device = "cpu",
@@ -153,14 +152,17 @@ def answers(
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
-    faces = load_for(read_card(checkpoint), data or find_data(), Split.TRAIN)
-    kept = KeptAnswers.ask(faces, checkpoint, bar("batches"), device=device)
+    opened = Checkpoint.open(checkpoint)
+    faces = load_for(opened.card, data or find_data(), Split.TRAIN)
+    kept = KeptAnswers.ask(faces, opened, bar("batches"), device=device)
     kept.write(output)
     typer.echo(f"the answers of {kept.about['name']} to {kept.logits.shape[1]} faces: {output}")
 
 
 def average(
-    checkpoints: Annotated[list[Path], typer.Option("--checkpoint", help="Folder; once for each.")],
+    checkpoints: Annotated[
+        list[str], typer.Option("--checkpoint", metavar="NAME", help="Name or folder; once for each.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
     weights: Annotated[
         list[float] | None, typer.Option("--weight", help="Of each checkpoint, in their order; default: all the same.")
@@ -175,23 +177,18 @@ def average(
     log(verbose)
     keep_freed_memory()
     with extra("averaging", "train"):
-        from cmaen.data.faces import load_for
-        from cmaen.data.ferplus import with_votes
-        from cmaen.data.splits import Split
-        from cmaen.evaluation.run import validate
-        from cmaen.models.checkpoint import average_checkpoints
-    card = average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), output)
+        from cmaen.averaging import average as run
+    result = run(checkpoints, output, weights=weights, data=data, votes=votes)
     typer.echo(f"averaged checkpoint: {output}")
-    if data is not None:
-        validation = with_votes(load_for(card, data, Split.VALIDATION), votes)
-        figures = validate(output, validation)
-        typer.echo(f"{validation.title}: accuracy {figures['accuracy']:.2%}, macro-F1 {figures['macro_f1']:.4f}")
-        if PERCEIVED in figures:
-            typer.echo(f"{validation.title}: FER+ majority {figures[PERCEIVED]['accuracy']:.2%}")
+    if result.measured is not None:
+        plain, *perceived = result.measured.schemes.values()
+        typer.echo(f"{result.split}: accuracy {plain.accuracy:.2%}, macro-F1 {plain.macro_f1:.4f}")
+        for figures in perceived:
+            typer.echo(f"{result.split}: FER+ majority {figures.accuracy:.2%}")
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Option(help="Folder with a model.safetensors.")],
+    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Checkpoint with a model.safetensors.")],
     output: Annotated[Path | None, typer.Option(help="Folder for the file; default: beside the weights.")] = None,
     engine: Annotated[str, typer.Option("--format", help="onnx or openvino.")] = "onnx",
     precision: Annotated[
@@ -211,10 +208,11 @@ def export(
         from cmaen.data.ferplus import with_votes
         from cmaen.data.splits import Split
         from cmaen.export import export as run
-    card = read_card(checkpoint)
+    opened = Checkpoint.open(checkpoint)
+    card = opened.card
     training = load_for(card, data, Split.TRAIN) if data else None
     validation = with_votes(load_for(card, data, Split.VALIDATION), votes) if data else None
-    parity = run(checkpoint, output, engine=engine, precision=precision, training=training, validation=validation)
+    parity = run(opened, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
         f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from cmaen.data.tree import MANIFEST, enhancement_of, png
-from cmaen.enhance.steps import Faces, Step
+from cmaen.devices import torch_device, torch_threads
+from cmaen.enhance.steps import Faces, Step, build_chain
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.images import printable, read_image
@@ -55,11 +58,49 @@ class Enhanced:
         images: How many are there, those of earlier calls included.
         reused: How many of them an earlier call had made.
         errors: Why files were left out, by name.
+        seconds: That it took.
     """
 
     images: int
     reused: int
     errors: dict[str, str]
+    seconds: float = field(default=0.0, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+def enhance(
+    source: Path | str,
+    target: Path | str,
+    steps: Sequence[str] = ("super-resolution", "colorization"),
+    *,
+    weights: Mapping[str, str | None] | None = None,
+    batch_size: int = 16,
+    bfloat16: bool = False,
+    device: torch.device | str = "cpu",
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> Enhanced:
+    """Enlarge the images of a folder four times and give them colour: ``cmaen enhance`` as a function.
+
+    Args:
+        source, target, batch_size, progress: See :func:`enhance_folder`, as also for the errors.
+        steps: By their names, in order.
+        weights: Files of weights by the name of a step, see :func:`cmaen.enhance.steps.build_chain`; ``None`` for the
+            light networks of the package.
+        bfloat16: Compute in it.
+        device: See :func:`cmaen.devices.torch_device`.
+
+    Raises:
+        ConfigError: There is no such step or none at all, or its weights are not to be had.
+        CheckpointError: Weights are missing or damaged, or of another network.
+        MissingExtraError: They need the extra ``enhance``.
+    """
+    place = torch_device(device) if isinstance(device, str) else device
+    chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place)
+    with torch_threads():
+        return enhance_folder(Path(source), Path(target), chain, batch_size=batch_size, progress=progress)
 
 
 def enhance_folder(
@@ -88,6 +129,7 @@ def enhance_folder(
         OutputError: The target cannot be written, another run writes it, or the disk is full; what is there stays, and
             a later call goes on.
     """
+    started = time.perf_counter()
     if not source.is_dir():
         raise DataError(f"{source} is not a folder of images")
     if source.resolve().is_relative_to(target.resolve()):
@@ -127,7 +169,7 @@ def enhance_folder(
         "sources": {printable(place): checksum for place, checksum in sources.items()},
     }
     write_text(target / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    return Enhanced(len(sources), reused, errors)
+    return Enhanced(len(sources), reused, errors, time.perf_counter() - started)
 
 
 def _begun(target: Path, steps: Sequence[str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from cmaen.checkpoints.hub import fetch
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.hub import fetch
 
 
 class Published(NamedTuple):

@@ -35,7 +35,7 @@ class Agreement:
     annotators_entropy: float
     entropy_correlation: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
 

@@ -20,7 +20,7 @@ from cmaen.evaluation.calibration import (
     Calibration,
     calibration,
     calibration_by_chance,
-    cross_fitted,
+    cross_fit,
     fit_temperature,
     reliability,
 )
@@ -74,15 +74,15 @@ class Assessment:
     fitted_temperature: float
     agreement: Agreement | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         values = asdict(self)
         values["headlines"] = {
             name: {
-                **headline.metrics.as_dict(),
+                **headline.metrics.to_dict(),
                 "accuracy_interval": list(headline.accuracy_interval),
                 "macro_f1_interval": list(headline.macro_f1_interval),
-                "calibration": headline.calibration.as_dict(),
+                "calibration": headline.calibration.to_dict(),
             }
             for name, headline in self.headlines.items()
         }
@@ -139,7 +139,7 @@ def assess(
         calibration={
             "temperature 1": calibration(labels, probabilities(logits)),
             "as shipped": calibration(labels, answers),
-            "cross-fitted": calibration(labels, cross_fitted(labels, logits)),
+            "cross-fitted": calibration(labels, cross_fit(labels, logits)),
             "chance alone": calibration_by_chance(answers, rng.spawn(1)[0]),
         },
         fitted_temperature=fit_temperature(labels, logits),

@@ -62,7 +62,7 @@ class Calibration:
     nll: float
     mean_confidence: float
 
-    def as_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float]:
         """A plain dict, ready for JSON."""
         return asdict(self)
 
@@ -144,7 +144,7 @@ def fit_temperature(
     return 1 / inverse
 
 
-def cross_fitted(
+def cross_fit(
     targets: NDArray[np.int64] | NDArray[np.float32],
     logits: NDArray[np.float32],
     folds: int = FOLDS,

@@ -40,7 +40,7 @@ class Metrics:
     by_emotion: dict[str, ClassMetrics]
     confusion: list[list[int]]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
 

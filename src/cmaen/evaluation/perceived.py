@@ -95,7 +95,7 @@ class PerceivedAssessment:
     divergence: float
     mistakes: Mistakes
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return {
             **asdict(self),
@@ -116,7 +116,7 @@ def assess_perceived(
         answers: Probabilities [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a network that
             never answers contempt.
         rng: Draws the bootstrap samples.
-        sharpening: Of the confidences, see :attr:`cmaen.card.Scheme.sharpening`.
+        sharpening: Of the confidences, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
 
     Raises:
         DataError: No face has a majority.

@@ -51,7 +51,7 @@ class PhotographFigures:
     without_face: int
     answers: dict[str, dict[str, int]]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
 

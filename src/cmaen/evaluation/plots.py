@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from cmaen.checkpoints import Epoch
 from cmaen.drawing import hex_of
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import (
@@ -21,7 +22,6 @@ from cmaen.evaluation.curves import (
     roc_curve,
 )
 from cmaen.evaluation.perceived import Shares
-from cmaen.history import Epoch
 from cmaen.types import EMOTIONS
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -12,17 +13,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cmaen.card import Card
+from cmaen.checkpoints import Documents, Epoch
+from cmaen.checkpoints.history import read_log
 from cmaen.data.splits import FaceSet
 from cmaen.engines import probabilities
 from cmaen.evaluation import gallery, plots
-from cmaen.evaluation.assessment import ALL_FACES, Assessment
-from cmaen.evaluation.calibration import cross_fitted
-from cmaen.evaluation.cost import Cost
+from cmaen.evaluation.assessment import ALL_FACES, Assessment, metrics_csv, predictions_csv
+from cmaen.evaluation.calibration import cross_fit
+from cmaen.evaluation.evaluate import Evaluation
+from cmaen.evaluation.inside import Inside, look_inside
 from cmaen.evaluation.perceived import PerceivedAssessment
 from cmaen.files import replacing, write_text
-from cmaen.history import Epoch
-from cmaen.types import PERCEIVED_LABELS
+from cmaen.inference.benchmark import Cost, measure_cost
+from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 PAGE = "report.html"
 PICTURES = "pictures"
@@ -41,27 +44,6 @@ NAMES = (
     "maps",
 )
 """Of the pictures, in the order of the page; those that there is nothing for are left out."""
-
-
-class Features(NamedTuple):
-    """The penultimate features of some faces, float32 [M, F], and their labels int64 [M]."""
-
-    vectors: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
-class Inside(NamedTuple):
-    """What is to be seen inside of a network.
-
-    Attributes:
-        features: For the t-SNE.
-        maps: Where it looks.
-        variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
-    """
-
-    features: Features
-    maps: Sequence[gallery.Mapped]
-    variation: Mapping[str, float]
 
 
 class Picture(NamedTuple):
@@ -102,8 +84,49 @@ class Report(NamedTuple):
                 temporary.write_bytes(self.pictures[name].png)
 
 
+def write_report(evaluation: Evaluation, folder: Path, *, figures: Mapping[str, Any] | None = None) -> Path:
+    """Write all that is known of a network into a folder.
+
+    That is the page, its pictures, ``metrics.json`` with the figures and the cost of an answer, ``metrics.csv`` and
+    ``predictions.csv``. The network is timed, and looked into where PyTorch is installed.
+
+    Args:
+        evaluation: What was measured.
+        folder: Files of the same names in it are replaced.
+        figures: More of them, for ``metrics.json``.
+
+    Returns:
+        The page.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    checkpoint, faces = evaluation.checkpoint, evaluation.faces
+    cost = measure_cost(checkpoint, evaluation.engine)
+    report = draw_report(
+        checkpoint.documents,
+        faces,
+        evaluation.logits,
+        evaluation.assessment,
+        perceived=evaluation.perceived.get(PERCEIVED),
+        robustness=(evaluation.robustness or {}).get(evaluation.first, {}).get("accuracy"),
+        inside=look_inside(checkpoint, faces),
+        history=checkpoint.history or read_log(checkpoint.folder.parent, checkpoint.card.name),
+        cost=cost,
+    )
+    values = {**(figures or {}), **evaluation.to_dict(), "cost": cost.to_dict()}
+    for name, text in {
+        "metrics.json": json.dumps(values, indent=2) + "\n",
+        "metrics.csv": metrics_csv(evaluation.assessment),
+        "predictions.csv": predictions_csv(faces, evaluation.answers),
+    }.items():
+        write_text(folder / name, text)
+    report.write(folder)
+    return folder / PAGE
+
+
 def draw_report(
-    card: Card,
+    documents: Documents,
     faces: FaceSet,
     logits: NDArray[np.float32],
     assessment: Assessment,
@@ -117,7 +140,7 @@ def draw_report(
     """Draw the report.
 
     Args:
-        card: Of the checkpoint.
+        documents: Of the checkpoint.
         faces: Of the split, in the order of the logits.
         logits: Of the network, float32 [N, C].
         assessment: What was measured.
@@ -141,7 +164,8 @@ def draw_report(
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     page = environment.get_template(PAGE).render(
-        card=card,
+        card=documents.card,
+        provenance=documents.provenance.to_dict(),
         assessment=assessment,
         whole=assessment.headlines[ALL_FACES],
         pictures={name: Markup(picture.svg) for name, picture in drawn.items()},
@@ -169,7 +193,7 @@ def _figures(
     honest = {
         "temperature 1": probabilities(logits),
         "as shipped": answers,
-        "cross-fitted": cross_fitted(faces.labels, logits),
+        "cross-fitted": cross_fit(faces.labels, logits),
     }
     figures: dict[str, Figure | None] = {
         "confusion": plots.confusion(assessment.headlines[ALL_FACES].metrics.confusion, classes),

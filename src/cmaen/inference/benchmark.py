@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import platform
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,13 +15,63 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmaen.card import FILES, Card, read_card
+from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.engines import Logits, answering, build_engine
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.resources import peak_mib, usable_cores
 from cmaen.types import FER2013
 
 RUNS, WARMUP = 30, 5
+
+
+COST_RUNS = {1: 100, 64: 20}
+"""Of the timing of :func:`measure_cost`, by the size of the batch."""
+
+
+class Latency(NamedTuple):
+    """How long a batch takes, from uint8 face crops to logits.
+
+    Attributes:
+        batch_size: Crops.
+        median, percentile_95: Milliseconds.
+    """
+
+    batch_size: int
+    median: float
+    percentile_95: float
+
+    @classmethod
+    def of(cls, batch_size: int, times: Sequence[float]) -> Latency:
+        """Of the times of many runs, milliseconds."""
+        median, high = np.percentile(times, (50, 95))
+        return cls(batch_size, float(median), float(high))
+
+
+class Cost(NamedTuple):
+    """What an answer costs with an engine on this machine.
+
+    Attributes:
+        engine, precision: What computes, and in what its file was written.
+        processor: Its name, as the system tells it.
+        threads: That compute.
+        latencies: By the size of the batch.
+        file_mib: Size of the engine's files.
+        parameters: ``None`` where the card does not tell.
+        gflop: 10^9 operations for one face, a multiplication and an addition being two; ``None`` the same.
+    """
+
+    engine: str
+    precision: str
+    processor: str
+    threads: int
+    latencies: tuple[Latency, ...]
+    file_mib: float
+    parameters: int | None
+    gflop: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return {**self._asdict(), "latencies": [latency._asdict() for latency in self.latencies]}
 
 
 class Machine(NamedTuple):
@@ -61,28 +112,51 @@ class Speed:
     arithmetic_limit: float | None
     memory_limit: float | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
 
 
 def measure_speed(
-    engine: str, folder: Path, batch_size: int, threads: int | None, machine: Machine, scheme: str = FER2013
+    engine: str, checkpoint: Where, batch_size: int, threads: int | None, machine: Machine, scheme: str = FER2013
 ) -> Speed:
     """Time an engine in a fresh process, so that nothing else counts into its memory.
 
     Raises:
         CmaenError: There is no such engine, or the checkpoint has no weights for it.
     """
-    build_engine(engine, folder, threads=threads)  # its errors are raised here, where they can be read
+    opened = Checkpoint.open(checkpoint)
+    build_engine(engine, opened, threads=threads)  # its errors are raised here, where they can be read
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        times, peak = pool.apply(_times, (engine, folder, batch_size, threads, scheme))
+        times, peak = pool.apply(_times, (engine, opened.folder, batch_size, threads, scheme))
     low, middle, high = quantiles(times, n=4)
-    card = read_card(folder)
+    card = opened.card
     arithmetic, memory = _limits(card, batch_size, machine)
-    size = sum((folder / name).stat().st_size for name in FILES[engine])
+    size = opened.size_of(engine)
     rate = 1000 * batch_size / middle
     return Speed(engine, batch_size, middle, low, high, rate, peak, size / 2**20, arithmetic, memory)
+
+
+def measure_cost(checkpoint: Where, engine: str) -> Cost:
+    """Time an engine in this process, with all cores that it may use, and say how large the network is.
+
+    Raises:
+        CmaenError: There is no such engine, or the checkpoint has no weights for it.
+    """
+    opened, threads = Checkpoint.open(checkpoint), usable_cores()
+    card, network = opened.card, build_engine(engine, opened, threads=threads)
+    return Cost(
+        engine=engine,
+        precision=card.precision.get(engine, "fp32"),
+        processor=name_processor(),
+        threads=threads,
+        latencies=tuple(
+            Latency.of(size, run_times(network, card.preprocess, size, runs)) for size, runs in COST_RUNS.items()
+        ),
+        file_mib=opened.size_of(engine) / 2**20,
+        parameters=card.cost.get("parameters"),
+        gflop=card.cost["flops"] / 1e9 if "flops" in card.cost else None,
+    )
 
 
 def measure_machine(threads: int | None) -> Machine:
@@ -98,7 +172,7 @@ def measure_machine(threads: int | None) -> Machine:
     return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
 
 
-def processor() -> str:
+def name_processor() -> str:
     """The name of this machine's processor, as the system tells it."""
     with suppress(OSError):  # Linux alone has it
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -119,7 +193,7 @@ def _times(
 ) -> tuple[list[float], float | None]:
     """Runs in the fresh process: the times, and the peak memory in MiB."""
     network = answering(build_engine(engine, folder, threads=threads), scheme)
-    times = run_times(network, read_card(folder).preprocess, batch_size)
+    times = run_times(network, Checkpoint(folder).card.preprocess, batch_size)
     return times, peak_mib()
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import folder_of, read_card
-from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities, resolved
+from cmaen.checkpoints import Checkpoint, Where
+from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities, resolve_engine
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
@@ -24,7 +23,7 @@ class FaceClassifier:
     """A checkpoint and its engine; may be shared by threads.
 
     Args:
-        checkpoint: Folder of a checkpoint, or a file in it.
+        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`.
         engine: See :func:`cmaen.engines.build_engine`.
         threads, device: Of the engine.
         scheme: Label scheme to answer with; ``None``: ``perceived`` where the checkpoint has it, else its only one.
@@ -45,7 +44,7 @@ class FaceClassifier:
 
     def __init__(
         self,
-        checkpoint: Path,
+        checkpoint: Where = None,
         *,
         engine: str = AUTO,
         threads: int | None = None,
@@ -53,16 +52,16 @@ class FaceClassifier:
         scheme: str | None = None,
         contempt: bool = False,
     ) -> None:
-        self.card = read_card(checkpoint)
-        self.folder = folder_of(checkpoint)
+        opened = Checkpoint.open(checkpoint)
+        self.card, self.folder = opened.card, opened.folder
         if self.card.enhancement:
             raise CmaenError(
-                f"{checkpoint} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
+                f"{self.folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
         self.scheme = self.card.resolve_scheme(scheme)
         self.card.answered(self.scheme, contempt)  # what is wrong with the scheme is said before anything is loaded
-        self.engine = resolved(engine, checkpoint)
-        self._engine = build_engine(self.engine, checkpoint, threads=threads, device=device)
+        self.engine = resolve_engine(engine, opened)
+        self._engine = build_engine(self.engine, opened, threads=threads, device=device)
         self._answer_with(self.scheme, contempt)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FaceClassifier:

@@ -10,12 +10,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import ray
 
-from cmaen.card import read_card
+from cmaen.checkpoints import SHIPPED
 from cmaen.errors import CmaenError, PredictionError, describe
 from cmaen.images import printable
 from cmaen.inference.sources import Pending, Source
@@ -51,8 +50,9 @@ class RayPipeline:
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._spec = spec
-        self._scheme = read_card(spec.folder).resolve_scheme(spec.scheme)
-        checkpoint = None if spec.checkpoint is None else Path(spec.checkpoint).absolute()
+        opened = spec.open_checkpoint()
+        self._scheme = opened.card.resolve_scheme(spec.scheme)
+        checkpoint = SHIPPED if opened.is_shipped else opened.folder.absolute()  # a package may lie elsewhere
         self._of_worker = replace(spec, checkpoint=checkpoint, throughput=True, threads=1, workers=1)
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:

@@ -8,13 +8,13 @@ from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.checkpoints import SHIPPED, Checkpoint, Where
 from cmaen.errors import CmaenError, MissingExtraError
-from cmaen.hub import SHIPPED, find_checkpoint
 from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
@@ -24,13 +24,10 @@ from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, open_sink
 from cmaen.inference.sources import Excerpt, open_source
 from cmaen.inference.sources.images import ListSource
-from cmaen.inference.spec import PipelineSpec
+from cmaen.inference.spec import PipelineSpec, name_checkpoint
 from cmaen.results import Answer, Result
 from cmaen.several import require_several
 from cmaen.types import FaceBox, Image
-
-if TYPE_CHECKING:
-    from cmaen.explanation import Explainer
 
 
 class EmotionPredictor:
@@ -39,7 +36,8 @@ class EmotionPredictor:
     It can be pickled, for other processes: there it is built anew from its spec.
 
     Args:
-        checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
+        checkpoint: ``None`` or ``cmaen-m`` for the weights that come with the package; a folder; an address or a
+            repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
             with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
         options, engine, threads, device, workers, threshold, scheme, contempt, max_pixels: See
@@ -63,7 +61,7 @@ class EmotionPredictor:
 
     def __init__(
         self,
-        checkpoint: str | PathLike[str] | None = None,
+        checkpoint: Where = None,
         *,
         detector: str | Detector = DEFAULT,
         options: DetectorOptions | None = None,
@@ -79,7 +77,7 @@ class EmotionPredictor:
     ) -> None:
         name, own = (detector, None) if isinstance(detector, str) else (None, detector)
         spec = PipelineSpec(
-            checkpoint=None if checkpoint is None else Path(checkpoint),
+            checkpoint=name_checkpoint(checkpoint),
             detector=name, options=options or PipelineSpec.options,
             engine=engine, threads=threads, device=device, workers=workers,
             threshold=threshold, scheme=scheme, contempt=contempt, max_pixels=max_pixels,
@@ -102,7 +100,7 @@ class EmotionPredictor:
         self.pipeline = spec.build(detector=detector)
         classifier = self.pipeline.classifier
         self.card, self.scheme, self.labels = classifier.card, classifier.scheme, classifier.labels
-        self._explainers: dict[str, Explainer] = {}
+        self._explainers: dict[str, Any] = {}  # by label scheme
 
     def __repr__(self) -> str:
         own = self._detector
@@ -127,7 +125,7 @@ class EmotionPredictor:
         ``EmotionPredictor.from_pretrained("owner/name", revision="v1")``
 
         Args:
-            name: ``cmaen-m``, a folder, an address or a repository, see :func:`cmaen.hub.find_checkpoint`.
+            name: ``cmaen-m``, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
             sha256: Of the zip, in hex; an address must have it.
             revision: Of the repository.
             **options: Of the predictor, like ``engine`` and ``detector``.
@@ -138,7 +136,7 @@ class EmotionPredictor:
             OutputError: The cache cannot be written.
             DetectorError: The detector is unknown or cannot be loaded.
         """
-        return cls(find_checkpoint(name, sha256=sha256, revision=revision), **options)
+        return cls(Checkpoint.open(name, sha256=sha256, revision=revision), **options)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
         """The same predictor, with the same networks, under another ``scheme``; see the predictor's arguments.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from os import PathLike
+from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, NamedTuple
 
-from cmaen.card import shipped_checkpoint
+from cmaen.checkpoints import Checkpoint, Where
 from cmaen.inference.detectors.base import DEFAULT, OWN, Detector, DetectorOptions
 from cmaen.inference.tuning import Tuning, choice, number
 from cmaen.resources import usable_cores
@@ -41,7 +41,8 @@ class PipelineSpec(Tuning):
     and nowhere else: the predictor, the commands, the service and the workers of a cluster all pass a spec.
 
     Attributes:
-        checkpoint: Folder of a checkpoint; ``None`` for the weights that come with the package.
+        checkpoint: A name, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`;
+            ``None`` for the weights that come with the package.
         detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it; ``None``: every picture is a face
             crop.
         options: Of the detector.
@@ -62,7 +63,7 @@ class PipelineSpec(Tuning):
     """
 
     checkpoint: str | Path | None = field(
-        default=None, metadata=choice("the path of a folder or None", str, PathLike, NoneType)
+        default=None, metadata=choice("a name, the path of a folder or None", str, PathLike, NoneType)
     )
     detector: str | None = field(default=DEFAULT, metadata=choice("the name of a detector or None", str, NoneType))
     options: DetectorOptions = field(default=OWN, metadata=choice("DetectorOptions", DetectorOptions))
@@ -73,10 +74,22 @@ class PipelineSpec(Tuning):
     threads: int | None = field(default=None, metadata=number("at least 1", 1, whole=True, optional=True))
     throughput: bool = field(default=False, metadata=choice("True or False", bool))
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the checkpoint."""
-        return shipped_checkpoint() if self.checkpoint is None else Path(self.checkpoint)
+    def open_checkpoint(self) -> Checkpoint:
+        """The checkpoint, which is fetched once where it is not here.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or it cannot be fetched.
+            MissingExtraError: A repository needs the extra ``hub``.
+        """
+        return Checkpoint.open(self.checkpoint)
+
+    def fetch(self) -> PipelineSpec:
+        """The same spec, with a checkpoint that is here: what several processes fetch once.
+
+        Raises:
+            CmaenError: See :meth:`open_checkpoint`.
+        """
+        return replace(self, checkpoint=name_checkpoint(self.open_checkpoint()))
 
     def share_threads(self) -> Threads:
         """The one decision about threads.
@@ -113,7 +126,7 @@ class PipelineSpec(Tuning):
         if detector is None and self.detector is not None:
             detector = build_detector(self.detector, options=self.options, threads=threads.detector)
         classifier = FaceClassifier(
-            self.folder,
+            self.open_checkpoint(),
             engine=self.engine,
             threads=threads.engine,
             device=self.device,
@@ -121,3 +134,10 @@ class PipelineSpec(Tuning):
             contempt=self.contempt,
         )
         return FacePipeline(classifier, detector, self)
+
+
+def name_checkpoint(where: Where) -> str | Path | None:
+    """What a spec calls a checkpoint; one that is open by its folder, the shipped one by nothing."""
+    if isinstance(where, Checkpoint):
+        return None if where.is_shipped else where.folder
+    return where if where is None or isinstance(where, str) else Path(fspath(where))

@@ -11,17 +11,32 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cmaen.card import SAFETENSORS, Card, folder_of, read_card, verified
-from cmaen.checkpoints import write_checkpoint
+from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Documents, Epoch, Metrics, Part, Provenance, Where
+from cmaen.checkpoints.history import join_histories
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replacing
-from cmaen.history import Epoch, joined, read_history
 from cmaen.models.build import build_cmaen, check_architecture
 from cmaen.models.network import EmotionNetwork
 
 
-def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path, history: Sequence[Epoch] = ()) -> Card:
-    """Write the weights (float16), the card and the history of a network into a folder, all of them or none.
+def save_checkpoint(
+    model: EmotionNetwork,
+    card: Card,
+    folder: Path,
+    history: Sequence[Epoch] = (),
+    *,
+    provenance: Provenance | None = None,
+    metrics: Metrics | None = None,
+) -> Card:
+    """Write the weights (float16) of a network and all that is known of it into a folder, all of it or nothing.
+
+    Args:
+        model: The network.
+        card: What prediction needs to know.
+        folder: Of the checkpoint; foreign files in it stay.
+        history: The epochs of the training.
+        provenance: How the weights were made.
+        metrics: What was measured of them.
 
     Returns:
         The card as written, with the checksum of the weights; files exported from older weights go away.
@@ -29,26 +44,29 @@ def save_checkpoint(model: EmotionNetwork, card: Card, folder: Path, history: Se
     Raises:
         OutputError: The folder cannot be written; it is as it was.
     """
-    state = {name: _packed(value) for name, value in model.state_dict().items()}
+    state = {name: _pack(value) for name, value in model.state_dict().items()}
 
     def write(path: Path) -> None:
         with replacing(path, foreign=(SafetensorError,)) as temporary:
             save_file(state, temporary)
 
-    return write_checkpoint(folder, replace(card, precision={}), {SAFETENSORS: write}, history=history)
+    documents = Documents(
+        replace(card, precision={}), provenance or Provenance(), metrics or Metrics(), history=tuple(history)
+    )
+    return Checkpoint.create(folder, documents, {SAFETENSORS: write}).card
 
 
-def load_checkpoint(checkpoint: Path) -> tuple[EmotionNetwork, Card]:
+def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
     """The network of a checkpoint, in evaluation mode with float32 weights, and its card.
 
     Args:
-        checkpoint: Its folder, or any file in it.
+        checkpoint: Its folder, any file in it or its name, see :meth:`cmaen.checkpoints.Checkpoint.open`.
 
     Raises:
         CheckpointError: A file is missing or corrupt, or the weights are of another architecture.
     """
-    card = read_card(checkpoint)
-    path = verified(checkpoint, "torch")
+    opened = Checkpoint.open(checkpoint)
+    card, path = opened.card, opened.weights("torch")
     try:
         check_architecture(card.architecture)
         state = load_file(path)
@@ -71,11 +89,11 @@ def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> 
             raise ValueError(f"{name} is {there} and should be {list(value.shape)}")
 
 
-def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], folder: Path) -> Card:
+def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], folder: Path) -> Card:
     """The mean of the weights of networks that share a start, as one network (Wortsman et al., 2022).
 
     Args:
-        checkpoints: Folders, of one architecture and one preprocessing; the first gives the card.
+        checkpoints: Of one architecture and one preprocessing; the first gives the card.
         weights: Of each, to be divided by their sum.
         folder: Of the new checkpoint; its card names all parts and their licences, and holds no figures, for none was
             measured yet; its history is that of all parts.
@@ -87,14 +105,17 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
     """
     if len(weights) != len(checkpoints) or not checkpoints or not all(0 < weight < math.inf for weight in weights):
         raise ConfigError("an average needs a weight above 0 for every checkpoint")
-    if any(folder.resolve() == folder_of(checkpoint).resolve() for checkpoint in checkpoints):
+    opened = [Checkpoint.open(checkpoint) for checkpoint in checkpoints]
+    if any(folder.resolve() == checkpoint.folder.resolve() for checkpoint in opened):
         raise ConfigError(f"{folder} is one of the checkpoints to be averaged; choose another folder for the average")
-    loaded = [load_checkpoint(checkpoint) for checkpoint in checkpoints]
+    loaded = [load_checkpoint(checkpoint) for checkpoint in opened]
     model, card = loaded[0]
-    for checkpoint, (_, other) in zip(checkpoints, loaded, strict=True):
+    for checkpoint, (_, other) in zip(opened, loaded, strict=True):
         differs = card.differing(other.architecture) or other.preprocess != card.preprocess
         if differs or other.uncalibrated().schemes != card.uncalibrated().schemes:
-            raise CheckpointError(f"{checkpoint} and {checkpoints[0]} differ in architecture, preprocessing or labels")
+            raise CheckpointError(
+                f"{checkpoint.folder} and {opened[0].folder} differ in architecture, preprocessing or labels"
+            )
     states = [network.state_dict() for network, _ in loaded]
     shares = [weight / sum(weights) for weight in weights]
     model.load_state_dict(
@@ -106,16 +127,17 @@ def average_checkpoints(checkpoints: Sequence[Path], weights: Sequence[float], f
         }
     )
     parts = [
-        {"name": other.name, "share": share, "training": other.training}
-        for share, (_, other) in zip(shares, loaded, strict=True)
+        Part(checkpoint.card.name, share, checkpoint.provenance)
+        for share, checkpoint in zip(shares, opened, strict=True)
     ]
-    training = {"averaged": parts, "pretraining": card.training.get("pretraining")}
+    provenance = Provenance(averaged=tuple(parts), pretraining=opened[0].provenance.pretraining)
     licences = dict.fromkeys(other.licence for _, other in loaded if other.licence)
-    averaged = replace(card.uncalibrated(), training=training, metrics={}, cost={}, licence="; ".join(licences))
-    return save_checkpoint(model, averaged, folder, joined([read_history(folder_of(each)) for each in checkpoints]))
+    averaged = replace(card.uncalibrated(), cost={}, licence="; ".join(licences))
+    history = join_histories([checkpoint.history for checkpoint in opened])
+    return save_checkpoint(model, averaged, folder, history, provenance=provenance)
 
 
-def _packed(value: torch.Tensor) -> torch.Tensor:
+def _pack(value: torch.Tensor) -> torch.Tensor:
     """float16 where the range allows it."""
     value = value.detach().cpu().contiguous()
     if value.is_floating_point() and value.abs().max() < torch.finfo(torch.float16).max:

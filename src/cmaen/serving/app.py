@@ -15,7 +15,6 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
-from cmaen.card import read_card
 from cmaen.drawing import hex_of
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.results import Result
@@ -279,7 +278,7 @@ class _Known(NamedTuple):
         scheme: Of answers to requests that name none.
         labels: Of the answers under each scheme, without contempt.
         most: Labels of any answer.
-        accuracies: See :attr:`Card.accuracies`.
+        accuracies: See :attr:`Checkpoint.accuracies`.
     """
 
     scheme: str
@@ -291,12 +290,13 @@ class _Known(NamedTuple):
 def _known(settings: Settings) -> _Known:
     """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
-        card = read_card(settings.pipeline.folder)
+        checkpoint = settings.pipeline.open_checkpoint()
+        card, accuracies = checkpoint.card, checkpoint.accuracies
         scheme = card.resolve_scheme(settings.pipeline.scheme)
     except (CheckpointError, ConfigError):
         return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}
-    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()), card.accuracies)
+    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()), accuracies)
 
 
 def _colours(labels: Sequence[str]) -> dict[str, str]:

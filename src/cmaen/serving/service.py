@@ -16,7 +16,6 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.card import SAFETENSORS, folder_of
 from cmaen.errors import CheckpointError, ConfigError, ImageError, MissingExtraError, NoFaceError
 from cmaen.images import count_pixels, read_image
 from cmaen.inference.predictor import EmotionPredictor
@@ -52,7 +51,7 @@ def explains(settings: Settings | None = None) -> bool:
     """Whether what explanations need is installed, and is in the checkpoint of the settings."""
     installed = all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
     spec = SERVED if settings is None else settings.pipeline
-    return installed and (folder_of(spec.folder) / SAFETENSORS).is_file()
+    return installed and spec.open_checkpoint().has("torch")
 
 
 class Service:

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from cmaen.card import read_card, shipped_checkpoint, verified
+from cmaen.checkpoints import Checkpoint
 from cmaen.drawing import hex_of
 from cmaen.errors import ConfigError
 from cmaen.files import replacing, write_text
@@ -74,13 +74,13 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         CheckpointError: The shipped weights are damaged.
         OutputError: The folder cannot be written.
     """
-    checkpoint = shipped_checkpoint()
-    card = read_card(checkpoint)
+    checkpoint = Checkpoint.open()
+    card = checkpoint.card
     scheme, answered = card.resolve_scheme(None), {name: card.answered(name) for name in card.schemes}
     copies = {f"page/{path.name}": path for path in sorted(_PAGE.iterdir()) if path.is_file()}
     index = copies.pop("page/index.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    copies["page/model.onnx"] = verified(checkpoint, "onnx")
+    copies["page/model.onnx"] = checkpoint.weights("onnx")
     copies |= {f"page/{name}": path for name, path in _runtime_files(runtime).items()}
     YuNet()  # says so if its model is not the right one
     detector = resizable(packaged_model().read_bytes())
@@ -90,7 +90,7 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
         "colours": {name: hex_of(name, answered[scheme].labels) for name in answered[scheme].labels},
         "scheme": scheme,
         "schemes": list(answered),
-        "right": card.accuracies,
+        "right": checkpoint.accuracies,
         "unsure_below": UNSURE_BELOW,
         "explain": False,
         "key_required": False,

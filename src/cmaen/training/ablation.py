@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import CARD, read_card
+from cmaen.checkpoints import CARD, Checkpoint
 from cmaen.config import Config, changed
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
@@ -204,7 +204,7 @@ def _outcome(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> Out
     for folder in folders:
         path = folder / "predictions.npy"
         if not path.is_file():
-            logits = logits_of(validation, read_card(folder).preprocess, build_engine("torch", folder))
+            logits = logits_of(validation, Checkpoint.open(folder).card.preprocess, build_engine("torch", folder))
             with replacing(path) as temporary:
                 np.save(temporary, logits.argmax(axis=1))
         predictions.append(np.load(path))

@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
-from cmaen.history import Epoch, read_history, write_history
+from cmaen.checkpoints.history import Epoch, read_history, write_history
 
 log = logging.getLogger(__name__)
 

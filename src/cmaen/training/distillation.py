@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.card import ONNX, SAFETENSORS, Card, described, folder_of, read_card
+from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Provenance, Where
 from cmaen.data.splits import FaceSet, Split
 from cmaen.devices import torch_device
 from cmaen.engines import answering, build_engine, probabilities
@@ -38,7 +38,7 @@ class KeptAnswers(NamedTuple):
         logits: float16 [2, N, 7], of the faces and of their mirror images.
         perceived: The same of the scheme ``perceived``, float16 [2, N, 8]; ``None`` where the teacher does not have it.
         about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, the kind of
-            ``device`` that computed, and the card's ``training`` and ``metrics``.
+            ``device`` that computed, and the provenance (``training``) and ``metrics``.
     """
 
     logits: NDArray[np.float16]
@@ -46,12 +46,12 @@ class KeptAnswers(NamedTuple):
     about: dict[str, Any]
 
     @classmethod
-    def ask(cls, faces: FaceSet, teacher: Path, progress: Progress = iter, *, device: str = "cpu") -> KeptAnswers:
+    def ask(cls, faces: FaceSet, teacher: Where, progress: Progress = iter, *, device: str = "cpu") -> KeptAnswers:
         """Ask a checkpoint.
 
         Args:
             faces: Of Training.
-            teacher: Its folder.
+            teacher: Its checkpoint.
             progress: Wraps the loop over the batches, to show how far it is.
             device: That computes, see :func:`cmaen.devices.torch_device`. The CPU asks the network that predicts, where
                 there is one; a GPU asks the trained weights.
@@ -61,18 +61,19 @@ class KeptAnswers(NamedTuple):
             SplitError: The faces are not of Training.
         """
         faces.require(Split.TRAIN, "distillation")
-        card = _card(teacher, faces)
+        opened = _open(teacher, faces)
+        card = opened.card
         about = {
             "name": card.name,
             "weights": _weights(card),
             "faces": faces.fingerprint(),
             "device": torch_device(device).type,
-            "training": card.training,
-            "metrics": card.metrics,
+            "training": opened.provenance.to_dict(),
+            "metrics": opened.metrics.to_dict(),
         }
         log.info("asking the teacher %s about %d faces", card.name, len(faces))
-        onnx = torch_device(device).type == "cpu" and (folder_of(teacher) / ONNX).is_file()
-        engine = build_engine("onnx", teacher) if onnx else build_engine("torch", teacher, device=device)
+        onnx = torch_device(device).type == "cpu" and opened.has("onnx")
+        engine = build_engine("onnx", opened) if onnx else build_engine("torch", opened, device=device)
 
         def asked(scheme: str) -> NDArray[np.float16]:
             both = [
@@ -133,17 +134,19 @@ def identity_of(teacher: Path) -> tuple[str, str]:
     """
     if teacher.suffix == ANSWERS:
         return KeptAnswers.read(teacher).about["name"], sha256(teacher)
-    card = read_card(teacher)
+    card = Checkpoint.open(teacher).card
     return card.name, card.sha256.get(SAFETENSORS, _weights(card))
 
 
-def teacher_described(teacher: Path) -> str:
-    """A teacher for a card, see :func:`cmaen.card.described`; the arguments and errors of :func:`identity_of`."""
+def describe_teacher(teacher: Path) -> str:
+    """A teacher by its name, its seed and its revision; the arguments and errors of :func:`identity_of`."""
     if teacher.suffix == ANSWERS:
         about = KeptAnswers.read(teacher).about
-        return described(about["name"], about.get("training") or {})
-    card = read_card(teacher)
-    return described(card.name, card.training)
+        try:
+            return Provenance.from_dict(about.get("training") or {}).describe(about["name"])
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{teacher} does not say how the teacher was trained: {error}") from error
+    return Checkpoint.open(teacher).describe()
 
 
 def teacher_answers(
@@ -216,7 +219,7 @@ def _kept(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswer
     """What a teacher says, from its file, from the cache, or asked now."""
     path = teacher
     if teacher.suffix != ANSWERS:
-        card = _card(teacher, faces)
+        card = _open(teacher, faces).card
         name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
         kind = device.partition(":")[0]
         kind = torch_device(device).type if kind == "auto" else kind
@@ -236,18 +239,19 @@ def _kept(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswer
     return kept
 
 
-def _card(teacher: Path, faces: FaceSet) -> Card:
-    """The card of a teacher that answers with the labels of the faces.
+def _open(teacher: Where, faces: FaceSet) -> Checkpoint:
+    """A teacher that answers with the labels of the faces.
 
     Raises:
         DataError: It answers with others.
     """
-    card = read_card(teacher)
+    opened = Checkpoint.open(teacher)
+    card = opened.card
     if card.labels != faces.classes:
         raise DataError(
             f"the teacher {card.name} knows {', '.join(card.labels)}; the faces are {', '.join(faces.classes)}"
         )
-    return card
+    return opened
 
 
 def _weights(card: Card) -> str:

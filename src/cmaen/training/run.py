@@ -18,7 +18,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 
-from cmaen.card import Card, Scheme, described, read_card
+from cmaen.checkpoints import Card, Checkpoint, Provenance, Scheme
+from cmaen.checkpoints.history import read_log
 from cmaen.config import Config, DataConfig
 from cmaen.data.drawing import inner_split
 from cmaen.data.faces import load_faces
@@ -31,7 +32,6 @@ from cmaen.devices import torch_device, torch_threads
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
 from cmaen.files import write_text
-from cmaen.history import logged
 from cmaen.locks import hold
 from cmaen.losses import LossWeights, soft_targets
 from cmaen.models.backbones.sface import INSTALLED
@@ -41,7 +41,7 @@ from cmaen.preprocessing import PreprocessSpec
 from cmaen.training.batches import Regime, Unlabelled, train_loader, validation_loader
 from cmaen.training.beginning import freeze, initial_model
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.distillation import identity_of, perceived_answers, teacher_answers, teacher_described
+from cmaen.training.distillation import describe_teacher, identity_of, perceived_answers, teacher_answers
 from cmaen.training.loop import BEST, LAST, check_run, fit, optimisation_of
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
@@ -301,10 +301,11 @@ def _keep_best(
         preprocess=spec,
         schemes=_schemes(training, config),
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
-        training=_history(config, record, best["epoch"] + 1, training, validation),
         licence=record.licence,
     )
-    save_checkpoint(model, card, config.output / BEST, logged(config.output, _title(config)))
+    provenance = _describe_training(config, record, best["epoch"] + 1, training, validation)
+    history = read_log(config.output, _title(config))
+    save_checkpoint(model, card, config.output / BEST, history, provenance=provenance)
     validate(config.output / BEST, validation, device=config.training.device)
 
 
@@ -318,10 +319,12 @@ def _schemes(training: FaceSet, config: Config) -> dict[str, Scheme]:
     return schemes | ({PERCEIVED: Scheme(PERCEIVED_LABELS)} if config.loss.perceived else {})
 
 
-def _history(config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet) -> dict[str, Any]:
-    """What a card says of the training; paths are cut to their names, for a card travels."""
+def _describe_training(
+    config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet
+) -> Provenance:
+    """How the weights were made; paths are cut to their names, for a checkpoint travels."""
     assert config.data.path is not None
-    return {
+    recorded = {
         "data": config.data.path.name,
         "split": training.title,
         "images": len(training),
@@ -331,24 +334,22 @@ def _history(config: Config, record: Record, epochs: int, training: FaceSet, val
         "extra_labels": config.data.votes.name
         if config.data.votes and (config.loss.vote_weight or config.loss.perceived)
         else None,
-        "teachers": [teacher_described(teacher) for teacher in config.distillation.teachers],
+        "teachers": [describe_teacher(teacher) for teacher in config.distillation.teachers],
         "unlabelled": None if config.data.unlabelled is None else config.data.unlabelled.name,
-        "pretraining": record.pretraining,
         "chosen_on": validation.title if config.training.keep == "best" else None,
         "epochs": epochs,
-        "seed": config.seed,
         "loss": config.loss.model_dump(mode="json"),
         "optimisation": config.training.model_dump(mode="json") | {"precision": record.precision},
-        "revision": _revision(),
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
+    return Provenance(config.seed, _revision(), record.pretraining, recorded=recorded)
 
 
 def _pretraining(config: Config) -> str | None:
     """What the weights come from, as far back as the cards tell."""
     if config.initial_weights is not None:
-        card = read_card(config.initial_weights)
-        return f"{described(card.name, card.training)}, from {card.training.get('pretraining')}"
+        begun = Checkpoint.open(config.initial_weights)
+        return f"{begun.describe()}, from {begun.provenance.pretraining}"
     if config.backbone_weights == INSTALLED:
         return f"the weights of {config.model.backbone} that are installed with this package"
     return Path(config.backbone_weights).name if config.backbone_weights else None
@@ -358,7 +359,7 @@ def _licence(config: Config) -> str:
     """Of the weights: what the configuration says, or what those that the run begins with have."""
     if config.licence or config.initial_weights is None:
         return config.licence
-    return read_card(config.initial_weights).licence
+    return Checkpoint.open(config.initial_weights).card.licence
 
 
 def _revision() -> str | None:

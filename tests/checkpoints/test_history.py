@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cmaen.checkpoints.history import HISTORY, Epoch, join_histories, read_history, read_log, write_history
 from cmaen.errors import CheckpointError
-from cmaen.history import HISTORY, Epoch, joined, logged, read_history, write_history
 
 
 def test_a_history_comes_back_and_what_was_not_kept_stays_empty(tmp_path: Path) -> None:
@@ -27,8 +27,9 @@ def test_a_broken_history_is_named(text: str, tmp_path: Path) -> None:
 
 def test_histories_of_one_name_are_told_apart() -> None:
     first, second = [Epoch("a", 1), Epoch("a", 2)], [Epoch("a", 1), Epoch("b", 1)]
-    assert [epoch.run for epoch in joined([first, second, first])] == ["a", "a", "a (2)", "b", "a (3)", "a (3)"]
-    assert joined([[], second]) == second
+    joined = join_histories([first, second, first])
+    assert [epoch.run for epoch in joined] == ["a", "a", "a (2)", "b", "a (3)", "a (3)"]
+    assert join_histories([[], second]) == second
 
 
 def test_the_log_of_a_resumed_run_is_one(tmp_path: Path) -> None:
@@ -36,12 +37,12 @@ def test_the_log_of_a_resumed_run_is_one(tmp_path: Path) -> None:
         log = tmp_path / "logs" / version / "metrics.csv"
         log.parent.mkdir(parents=True)
         log.write_text("epoch,val_accuracy,train_loss\n" + rows)
-    assert logged(tmp_path, "a") == [
+    assert read_log(tmp_path, "a") == [
         Epoch("a", 1, train_loss=1.5, val_accuracy=0.4),
         Epoch("a", 2, val_accuracy=0.6),
         Epoch("a", 3, val_accuracy=0.7),
     ]
-    assert logged(tmp_path / "elsewhere", "a") == []
+    assert read_log(tmp_path / "elsewhere", "a") == []
 
 
 def test_the_tenth_log_is_read_after_the_second_and_broken_rows_are_left_out(tmp_path: Path) -> None:
@@ -49,4 +50,4 @@ def test_the_tenth_log_is_read_after_the_second_and_broken_rows_are_left_out(tmp
         log = tmp_path / "logs" / f"version_{version}" / "metrics.csv"
         log.parent.mkdir(parents=True)
         log.write_text("epoch,val_accuracy\n" + rows)
-    assert logged(tmp_path, "a") == [Epoch("a", 4, val_accuracy=0.9)]
+    assert read_log(tmp_path, "a") == [Epoch("a", 4, val_accuracy=0.9)]

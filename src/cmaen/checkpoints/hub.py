@@ -19,19 +19,25 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from http.client import HTTPException
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from cmaen.card import CARD, FILES, shipped_checkpoint
+from cmaen.checkpoints.card import CARD, FILES
+from cmaen.checkpoints.history import HISTORY
+from cmaen.checkpoints.metrics import METRICS
+from cmaen.checkpoints.provenance import PROVENANCE
 from cmaen.errors import CheckpointError, MissingExtraError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.files import sha256 as _sha256
 
 SHIPPED = "cmaen-m"
 """The name of the weights that come with the package."""
-WANTED = (CARD, *(name for names in FILES.values() for name in names))
+OTHER_NAMES = ("shipped",)
+"""What the weights that come with the package were called before; it goes on to work."""
+WANTED = (CARD, PROVENANCE, METRICS, HISTORY, *(name for names in FILES.values() for name in names))
 """The files of a checkpoint."""
 LARGEST = 2 * 2**30
 """Bytes that are fetched, and bytes that are unpacked, at most."""
@@ -46,13 +52,18 @@ log = logging.getLogger(__name__)
 
 
 def find_checkpoint(
-    named: str | os.PathLike[str], *, sha256: str | None = None, revision: str | None = None, cache: Path | None = None
+    named: str | os.PathLike[str] | None = None,
+    *,
+    sha256: str | None = None,
+    revision: str | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """The folder of a checkpoint by its name.
 
     Args:
-        named: :data:`SHIPPED`; a folder, or a file in it; the https address of a zip; or a repository of Hugging Face,
-            ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder; a ``Path`` always is.
+        named: :data:`SHIPPED`, or ``None`` for the same; a folder, or a file in it; the https address of a zip; or a
+            repository of Hugging Face, ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder.
+            A ``Path`` is a folder or a file, and the shipped weights only where there is none of that name.
         sha256: Of the zip, in hex, which an address must have; it may also stand at the address's end,
             ``https://…/model.zip#sha256=…``.
         revision: Of the repository: a branch, a tag or, to always get the same, a commit; ``owner/name@revision`` is
@@ -64,29 +75,36 @@ def find_checkpoint(
         MissingExtraError: The extra ``hub`` is not installed.
         OutputError: The cache cannot be written.
     """
-    name = os.fspath(named)
+    name = SHIPPED if named is None else os.fspath(named)
     if "://" in name:
         if revision is not None:
             raise CheckpointError(f"{name} is an address, which has no revision; name its sha256 alone")
         address, _, fragment = name.partition("#")
-        return _from_address(address, sha256 or fragment.removeprefix("sha256="), cache or cache_folder())
+        return _fetch_zip(address, sha256 or fragment.removeprefix("sha256="), cache or cache_folder())
     if sha256 is not None:
         raise CheckpointError(f"a sha256 is for the https address of a zip, and {name} is none; leave it out")
-    shipped = named == SHIPPED
-    there = not shipped and Path(name).exists()
+    there = os.path.exists(name)  # noqa: PTH110 - also names that are no valid path
+    shipped = name in (SHIPPED, *OTHER_NAMES) and not (there and isinstance(named, os.PathLike))
     repository, _, at = name.partition("@")
-    if isinstance(named, str) and not there and _REPOSITORY.fullmatch(repository):
-        return _from_hugging_face(repository, revision or at or None)
+    if isinstance(named, str) and not (there or shipped) and _REPOSITORY.fullmatch(repository):
+        return _fetch_repository(repository, revision or at or None)
     if revision is not None:
         raise CheckpointError(f"a revision is for a repository of Hugging Face, and {name} is none; leave it out")
     if shipped:
-        return shipped_checkpoint()
+        if there:
+            log.warning("%s is the name of the weights that come with the package; ./%s is the folder", name, name)
+        return shipped_folder()
     if there:
         return Path(name)
     raise CheckpointError(
-        f"{name} is no checkpoint: there is no such folder; the others are {SHIPPED!r}, which comes with the package, "
-        "the https address of a zip, and owner/name of Hugging Face"
+        f"{name} is no checkpoint: there is no such folder. There is {SHIPPED!r}, which comes with the package; others "
+        "are a folder, the https address of a zip, and owner/name of Hugging Face"
     )
+
+
+def shipped_folder() -> Path:
+    """The folder of the weights that come with the package."""
+    return Path(str(files("cmaen") / "weights"))
 
 
 def cache_folder() -> Path:
@@ -156,7 +174,7 @@ def _blocks(address: str, largest: int) -> Iterator[bytes]:
         ) from error
 
 
-def _from_address(address: str, sha256: str, cache: Path) -> Path:
+def _fetch_zip(address: str, sha256: str, cache: Path) -> Path:
     digest = sha256.lower()
     if not _SHA256.fullmatch(digest):
         raise CheckpointError(f"{address} needs the SHA-256 of its zip, 64 hex digits: sha256=…, or …#sha256=…")
@@ -169,7 +187,7 @@ def _from_address(address: str, sha256: str, cache: Path) -> Path:
         _sweep(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_DRAFT, ignore_cleanup_errors=True) as name:
             archive = fetch(address, Path(name) / "archive.zip", sha256=digest)
-            draft = _unpacked(archive, Path(name) / "checkpoint", address)
+            draft = _unpack(archive, Path(name) / "checkpoint", address)
             content = {path.name: _sha256(path) for path in draft.iterdir()}
             write_text(sums, json.dumps(content, indent=2) + "\n")
             if folder.is_dir() and not _is_whole(folder, sums):
@@ -205,21 +223,21 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _unpacked(archive: Path, folder: Path, address: str) -> Path:
+def _unpack(archive: Path, folder: Path, address: str) -> Path:
     """The checkpoint of a zip as a new folder."""
     folder.mkdir()
     try:
         with zipfile.ZipFile(archive) as opened:
             left = LARGEST
-            for member in _members(opened, address):
+            for member in _list_members(opened, address):
                 with opened.open(member) as source, (folder / _name(member).name).open("wb") as target:
-                    left = _copied(source, target, left, address)
+                    left = _copy(source, target, left, address)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise CheckpointError(f"{address} is not a zip that can be unpacked: {error}") from error
     return folder
 
 
-def _members(archive: zipfile.ZipFile, address: str) -> list[zipfile.ZipInfo]:
+def _list_members(archive: zipfile.ZipFile, address: str) -> list[zipfile.ZipInfo]:
     """The files of the one checkpoint in a zip, which may lie in a folder of it."""
     members = [member for member in archive.infolist() if not member.is_dir()]
     for member in members:
@@ -238,7 +256,7 @@ def _name(member: zipfile.ZipInfo) -> PurePosixPath:
     return PurePosixPath(member.filename)
 
 
-def _copied(source: IO[bytes], target: IO[bytes], left: int, address: str) -> int:
+def _copy(source: IO[bytes], target: IO[bytes], left: int, address: str) -> int:
     """Copy a member; how many bytes may still be unpacked, whatever the zip says of itself."""
     while block := source.read(1 << 20):
         left -= len(block)
@@ -248,7 +266,7 @@ def _copied(source: IO[bytes], target: IO[bytes], left: int, address: str) -> in
     return left
 
 
-def _from_hugging_face(repository: str, revision: str | None) -> Path:
+def _fetch_repository(repository: str, revision: str | None) -> Path:
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:

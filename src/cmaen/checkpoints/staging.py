@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cmaen.errors import OutputError
+from cmaen.errors import BusyError, OutputError
 from cmaen.files import replacing, unwritable, write_text
 from cmaen.locks import hold
 
@@ -18,10 +19,12 @@ _DRAFT = ".cmaen-draft-"
 _COMMITTED = ".cmaen-committed"
 _GONE = "gone.json"
 """In a draft: the names of the files that go away."""
+_PATIENCE = 30.0
+"""Seconds to wait for another process that is just putting its files in their places."""
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[Path]:
+def stage(folder: Path) -> Iterator[Path]:
     """A draft folder whose files take their places in ``folder``, all or none, when the block ends well.
 
     The draft is renamed in one step, which decides; then its files are moved. Where a kill comes in between,
@@ -33,7 +36,7 @@ def changing(folder: Path) -> Iterator[Path]:
     """
     try:
         with hold(folder):
-            settle(folder)
+            _move_all(folder)
             for left in folder.glob(f"{_DRAFT}*"):
                 shutil.rmtree(left, ignore_errors=True)
             draft = Path(tempfile.mkdtemp(dir=folder, prefix=_DRAFT))
@@ -43,7 +46,7 @@ def changing(folder: Path) -> Iterator[Path]:
                     with path.open("ab") as file:
                         os.fsync(file.fileno())
                 draft.rename(folder / _COMMITTED)
-                settle(folder)
+                _move_all(folder)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -56,29 +59,58 @@ def remove(draft: Path, *names: str) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Finish a change that a kill has interrupted; where there is none, nothing happens.
+    """Finish a change that a kill has interrupted, or wait for its end; where there is none, nothing happens.
+
+    One process at a time moves the files. Two could take turns with a third that already makes the next change, and
+    whoever is late would move or remove files of that.
 
     Raises:
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written, or another process does not come to its end.
     """
-    committed = folder / _COMMITTED
-    if committed.is_symlink() or not committed.is_dir():
-        return
+    deadline = time.monotonic() + _PATIENCE
+    while _is_committed(folder) and not _finish(folder):
+        if time.monotonic() > deadline:
+            raise BusyError(f"{folder} is being written by another run, which does not come to its end")
+        time.sleep(0.01)
+
+
+def _finish(folder: Path) -> bool:
+    """Move the files of a committed draft; ``False`` where another process does so."""
     try:
-        gone = _gone(committed)
-        for path in sorted(committed.iterdir()):
-            if path.name != _GONE and path.is_file() and not path.is_symlink():
-                _move(path, folder / path.name)
-        for name in gone:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(committed)
-    except FileNotFoundError:
-        pass  # another process settles the same
-    except OSError as error:
-        raise OutputError(f"a change of {folder} was interrupted and cannot be finished: {error.strerror}") from error
+        with hold(folder):
+            _move_all(folder)
+    except BusyError:
+        return False
+    except (OSError, OutputError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"a change of {folder} was interrupted and cannot be finished: {reason}") from error
+    return True
 
 
-def _gone(committed: Path) -> list[str]:
+def _is_committed(folder: Path) -> bool:
+    committed = folder / _COMMITTED
+    return committed.is_dir() and not committed.is_symlink()
+
+
+def _move_all(folder: Path) -> None:
+    """Put the files of a committed draft in their places; only who holds the folder does so.
+
+    Raises:
+        OSError, OutputError: They cannot be moved.
+    """
+    if not _is_committed(folder):
+        return
+    committed = folder / _COMMITTED
+    gone = _read_gone(committed)
+    for path in sorted(committed.iterdir()):
+        if path.name != _GONE and path.is_file() and not path.is_symlink():
+            _move(path, folder / path.name)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(committed)
+
+
+def _read_gone(committed: Path) -> list[str]:
     """The names of the files that go away."""
     try:
         names = json.loads((committed / _GONE).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""``history.csv``: how the training of a checkpoint went, epoch by epoch. It travels beside the card.
+"""``history.csv``: how the training of a checkpoint went, epoch by epoch.
 
 An average of networks has the epochs of all of them, told apart by ``run``. What was not kept is empty.
 """
@@ -41,7 +41,7 @@ class Epoch(NamedTuple):
 
 
 def read_history(folder: Path) -> list[Epoch]:
-    """The epochs of a checkpoint; none where they were not kept.
+    """The epochs of a checkpoint or a run; none where they were not kept.
 
     Raises:
         CheckpointError: The file is there and cannot be read.
@@ -50,16 +50,35 @@ def read_history(folder: Path) -> list[Epoch]:
     if not path.is_file():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [Epoch(row["run"], int(row["epoch"]), **_figures(row)) for row in csv.DictReader(file)]
+        return parse_history(path.read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(
             f"{path} cannot be read: {error!r}; without that file the checkpoint is usable"
         ) from error
 
 
+def parse_history(text: str) -> list[Epoch]:
+    """The epochs of a file's content.
+
+    Raises:
+        KeyError, TypeError, ValueError, csv.Error: It is no history.
+    """
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [Epoch(row["run"], int(row["epoch"]), **_read_figures(row)) for row in rows]
+
+
+def format_history(epochs: Sequence[Epoch]) -> str:
+    """The content of a file of epochs."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Epoch._fields)
+    for run, number, *figures in epochs:
+        writer.writerow([run, number, *("" if value is None else f"{value:.6g}" for value in figures)])
+    return text.getvalue()
+
+
 def write_history(folder: Path, epochs: Sequence[Epoch]) -> None:
-    """Write the epochs of a checkpoint, whole or not at all; where there are none, those of an older one go away.
+    """Write the epochs of a run, whole or not at all; where there are none, those of an older one go away.
 
     Raises:
         OutputError: The file cannot be written.
@@ -67,25 +86,20 @@ def write_history(folder: Path, epochs: Sequence[Epoch]) -> None:
     if not epochs:
         (folder / HISTORY).unlink(missing_ok=True)
         return
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Epoch._fields)
-    for run, number, *figures in epochs:
-        writer.writerow([run, number, *("" if value is None else f"{value:.6g}" for value in figures)])
-    write_text(folder / HISTORY, text.getvalue())
+    write_text(folder / HISTORY, format_history(epochs))
 
 
-def joined(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
+def join_histories(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
     """The epochs of several checkpoints, one after the other; runs of one name are numbered."""
     found: list[Epoch] = []
     for history in histories:
         taken = {epoch.run for epoch in found}
-        names = {run: _free(run, taken) for run in {epoch.run for epoch in history}}
+        names = {run: _find_free(run, taken) for run in {epoch.run for epoch in history}}
         found += [epoch._replace(run=names[epoch.run]) for epoch in history]
     return found
 
 
-def logged(output: Path, run: str) -> list[Epoch]:
+def read_log(output: Path, run: str) -> list[Epoch]:
     """The epochs of the run in a folder, over all its CSV logs and its own ``history.csv``; none where there are none.
 
     Args:
@@ -98,7 +112,7 @@ def logged(output: Path, run: str) -> list[Epoch]:
         with log.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 with suppress(KeyError, ValueError):  # rows of no epoch, and the last one of a run that was killed
-                    figures = _figures(row)
+                    figures = _read_figures(row)
                     epochs.setdefault(int(row["epoch"]) + 1, {}).update(figures)
     with suppress(CheckpointError):
         for epoch in read_history(output):
@@ -109,12 +123,12 @@ def logged(output: Path, run: str) -> list[Epoch]:
     return [Epoch(run, number, **epochs[number]) for number in sorted(epochs)]
 
 
-def _figures(row: dict[str, str]) -> dict[str, float]:
+def _read_figures(row: dict[str, str]) -> dict[str, float]:
     """Those that a row has."""
     return {name: float(row[name]) for name in Epoch._fields[2:] if row.get(name)}
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _find_free(name: str, taken: set[str]) -> str:
     """The name, with a number behind it where it is taken."""
     number = 1
     while (free := name if number == 1 else f"{name} ({number})") in taken:

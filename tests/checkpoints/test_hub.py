@@ -12,11 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cmaen import hub
-from cmaen.card import CARD, read_card, shipped_checkpoint
-from cmaen.cli.console import _found
-from cmaen.errors import CheckpointError, MissingExtraError, OutputError
-from cmaen.hub import SHIPPED, cache_folder, fetch, find_checkpoint
+from cmaen.checkpoints import CARD, Checkpoint, hub
+from cmaen.checkpoints.hub import SHIPPED, cache_folder, fetch, find_checkpoint
+from cmaen.errors import CheckpointError, ConfigError, MissingExtraError, OutputError
 from cmaen.inference.predictor import EmotionPredictor
 
 ADDRESS = "https://models.example/tiny.zip"
@@ -60,13 +58,13 @@ def web(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_card(shipped_checkpoint()).name == SHIPPED
-    assert find_checkpoint("cmaen-m") == shipped_checkpoint() == _found("cmaen-m")
+    assert Checkpoint.open().card.name == SHIPPED
+    assert find_checkpoint("cmaen-m") == Checkpoint.open().folder
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "best").mkdir(parents=True)
     assert find_checkpoint("runs/best") == Path("runs/best")  # before any repository of that name
     assert find_checkpoint(tmp_path / "runs") == tmp_path / "runs"
-    with pytest.raises(CheckpointError, match="the others are 'cmaen-m'"):
+    with pytest.raises(CheckpointError, match="There is 'cmaen-m', which comes with the package"):
         find_checkpoint("CMAEN-M")
     with pytest.raises(CheckpointError, match="no such folder"):
         find_checkpoint(Path("owner/name"))  # a path is never asked of Hugging Face
@@ -77,14 +75,16 @@ def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_zip_is_fetched_once(tmp_path: Path, web, monkeypatch: pytest.MonkeyPatch) -> None:
-    members = {f"model/{file.name}": file.read_bytes() for file in shipped_checkpoint().iterdir() if file.is_file()}
+    members = {f"model/{file.name}": file.read_bytes() for file in Checkpoint.open().folder.iterdir() if file.is_file()}
     content = zipped({**members, "model/setup.py": b"raise SystemExit"})
     served = web(content)
     folder = find_checkpoint(ADDRESS, sha256=digest(content).upper(), cache=tmp_path)
-    assert sorted(file.name for file in folder.iterdir()) == [CARD, "model.onnx", "model.safetensors"]
+    known = [CARD, "history.csv", "metrics.json", "model.onnx", "model.safetensors", "provenance.json"]
+    assert sorted(file.name for file in folder.iterdir()) == known
+    assert Checkpoint(folder).documents == Checkpoint.open().documents
     assert list((tmp_path / "checkpoints").iterdir()) == [folder]
     monkeypatch.setenv("CMAEN_CACHE", str(tmp_path))
-    assert _found(f"{ADDRESS}#sha256={digest(content)}") == folder
+    assert Checkpoint.open(f"{ADDRESS}#sha256={digest(content)}").folder == folder
     predictor = EmotionPredictor.from_pretrained(ADDRESS, sha256=digest(content), threads=1)
     assert predictor.card.name == "cmaen-m"
     assert served.asked == 1
@@ -148,9 +148,10 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=download))
     with pytest.raises(CheckpointError, match=r"has no card\.json"):
         find_checkpoint("owner/name", revision="v1")
-    shutil.copy(shipped_checkpoint() / CARD, tmp_path)
+    shutil.copy(Checkpoint.open().folder / CARD, tmp_path)
     assert find_checkpoint("owner/name@v2") == tmp_path
-    files = {CARD, "model.onnx", "model.xml", "model.bin", "model.safetensors"}
+    files = {"model.onnx", "model.xml", "model.bin", "model.safetensors"}
+    files |= {CARD, "history.csv", "metrics.json", "provenance.json"}
     assert asked == [("owner/name", "v1", files), ("owner/name", "v2", files)]
     with pytest.raises(CheckpointError, match="no connection; look at the name"):
         find_checkpoint("owner/offline")
@@ -166,7 +167,7 @@ def test_the_cache_is_where_the_system_has_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_damaged_in_the_cache_is_fetched_again(tmp_path: Path, web, caplog: pytest.LogCaptureFixture) -> None:
-    content = zipped({file.name: file.read_bytes() for file in shipped_checkpoint().iterdir() if file.is_file()})
+    content = zipped({file.name: file.read_bytes() for file in Checkpoint.open().folder.iterdir() if file.is_file()})
     served, options = web(content), {"sha256": digest(content), "cache": tmp_path}
     folder = find_checkpoint(ADDRESS, **options)
     damages = [
@@ -179,7 +180,7 @@ def test_what_is_damaged_in_the_cache_is_fetched_again(tmp_path: Path, web, capl
         damage()
         assert find_checkpoint(ADDRESS, **options) == folder
         assert served.asked == times
-        assert read_card(folder).name == SHIPPED
+        assert Checkpoint.open(folder).card.name == SHIPPED
     assert "is damaged" in caplog.text
     assert list((tmp_path / "checkpoints").iterdir()) == [folder]
 
@@ -201,3 +202,38 @@ def test_what_a_kill_has_left_in_the_cache_goes_away(tmp_path: Path, web) -> Non
     web(content)
     folder = find_checkpoint(ADDRESS, sha256=digest(content), cache=tmp_path)
     assert sorted((tmp_path / "checkpoints").iterdir()) == sorted([folder, new])
+
+
+@pytest.mark.parametrize("name", [None, "cmaen-m", "shipped"])
+def test_the_shipped_weights_have_one_name_and_those_of_before(
+    name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Checkpoint.open(name).is_shipped
+    if name is None:
+        return
+    assert Checkpoint.open(Path(name)).is_shipped  # a configuration holds paths
+    Path(name).mkdir()
+    assert not Checkpoint.open(Path(name)).is_shipped
+    assert not Checkpoint.open(f"./{name}").is_shipped
+    assert Checkpoint.open(name).is_shipped
+    assert f"./{name} is the folder" in caplog.text
+
+
+def test_what_is_shared_is_not_changed(tmp_path: Path, web) -> None:
+    content = zipped({file.name: file.read_bytes() for file in Checkpoint.open().folder.iterdir() if file.is_file()})
+    web(content)
+    fetched = Checkpoint.open(ADDRESS, sha256=digest(content), cache=tmp_path)
+    for shared in (fetched, Checkpoint.open(), Checkpoint.open("cmaen-m")):
+        with pytest.raises(ConfigError, match="copy its folder"):
+            shared.amend(lambda now: now)
+    own = Path(shutil.copytree(fetched.folder, tmp_path / "own"))
+    assert Checkpoint.open(own / CARD).amend(lambda now: now).documents == fetched.documents
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000, "\ud800", "no/such/folder", "C:\\nothing", "~"])
+def test_a_name_of_nothing_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for where in (name, Path(name)):
+        with pytest.raises(CheckpointError, match="is no checkpoint"):
+            assert Checkpoint.open(where).card

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cmaen.card import CARD, Card, Scheme, described, read_card, shipped_checkpoint
+from cmaen.checkpoints import CARD, Card, Checkpoint, Figures, Measured, Scheme
 from cmaen.errors import CheckpointError
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, PERCEIVED_LABELS
@@ -21,15 +21,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FULL = json.loads((shipped_checkpoint() / CARD).read_text(encoding="utf-8"))
+CARDS = Path(__file__).parent / "cards"
+FORMAT_1, FORMAT_2 = (json.loads((CARDS / f"format-{number}.json").read_text(encoding="utf-8")) for number in (1, 2))
 SCHEMES = {
     FER2013: {"labels": list(EMOTIONS), "temperature": 1.0, "confidence_temperature": None},
     PERCEIVED: {"labels": list(PERCEIVED_LABELS), "temperature": 1.2, "confidence_temperature": 0.8},
 }
-NEWEST = {key: value for key, value in FULL.items() if key not in ("labels", "temperature")} | {
-    "format": 2,
-    "schemes": SCHEMES,
-}
+NEWEST = json.loads((Checkpoint.open().folder / CARD).read_text(encoding="utf-8")) | {"schemes": SCHEMES}
 
 
 def places(values: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -50,17 +48,19 @@ def with_value(values: Any, place: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-def use(card: Card) -> None:
-    """All that is asked of a card before its weights are read."""
+def use(checkpoint: Checkpoint) -> None:
+    """All that is asked of a checkpoint before its weights are read."""
+    card, accuracies = checkpoint.card, checkpoint.accuracies
     scheme = card.resolve_scheme(None)
     card.answered(scheme)
     assert card.answered(scheme).sharpening > 0
-    assert set(card.accuracies) <= set(card.schemes)
+    assert set(accuracies) <= set(card.schemes)
+    assert all(0 <= accuracy <= 1 for accuracy in accuracies.values())
     assert sum(card.outputs.values()) >= 2
-    assert described(card.name, card.training).encode()
+    assert checkpoint.describe().encode()
     card.uncalibrated()
     card.differing({"hidden": 8})
-    json.dumps(card.metrics, allow_nan=False)
+    json.dumps([checkpoint.metrics.to_dict(), checkpoint.provenance.to_dict()], allow_nan=False)
     assert card.preprocess.image_size * card.preprocess.side > 0
     assert not card.cost or card.cost["parameters"] / 1e6 + card.cost["flops"] >= 0
     assert all(len(name) >= 0 for name in (*card.enhancement, *card.sha256.values(), *card.precision.values()))
@@ -68,15 +68,16 @@ def use(card: Card) -> None:
 
 def read(folder: Path, text: str) -> Card | None:
     (folder / CARD).write_bytes(text.encode("utf-8", "surrogatepass"))
+    checkpoint = Checkpoint(folder)
     try:
-        card = read_card(folder)
+        card = checkpoint.card
     except CheckpointError:
         return None
-    use(card)
+    use(checkpoint)
     return card
 
 
-@pytest.mark.parametrize("values", [FULL, NEWEST], ids=["format 1", "format 2"])
+@pytest.mark.parametrize("values", [FORMAT_1, FORMAT_2, NEWEST], ids=["format 1", "format 2", "format 3"])
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_a_card_or_a_named_error(values: dict, data: st.DataObject, tmp_path: Path) -> None:
@@ -91,10 +92,11 @@ def test_any_json_is_no_card(values: Any, tmp_path: Path) -> None:
 
 
 def test_a_card_that_is_cut_off_anywhere_is_named(tmp_path: Path) -> None:
-    text = json.dumps(NEWEST)
-    assert read(tmp_path, text) is not None
-    for length in range(0, len(text), 37):
-        assert read(tmp_path, text[:length]) is None
+    for values in (FORMAT_1, FORMAT_2, NEWEST):
+        text = json.dumps(values)
+        assert read(tmp_path, text) is not None
+        for length in range(0, len(text), 37):
+            assert read(tmp_path, text[:length]) is None
 
 
 @pytest.mark.parametrize(
@@ -115,40 +117,58 @@ def test_a_card_that_is_cut_off_anywhere_is_named(tmp_path: Path) -> None:
         (("schemes", FER2013, "temperature"), True),
         (("schemes", PERCEIVED, "labels"), list("abcdefgh")),
         (("schemes", "third"), {"labels": ["a", "b"], "temperature": 1}),
-        (("metrics", "PublicTest"), 0.7),
-        (("metrics", "PublicTest", "accuracy"), "high"),
-        (("metrics", "PublicTest", PERCEIVED), 1),
         (("cost",), {"parameters": 1}),
-        (("training", "revision"), 5),
-        (("training", "averaged"), [{"name": "a"}]),
+        (("documents",), {"metrics.json": 3}),
         (("name",), "two\nlines"),
         (("name",), "\ud800"),
         (("licence",), None),
         (("sha256",), ["model.onnx"]),
         (("enhancement",), "sharpened"),
         (("format",), [2]),
+        (("format",), 0),
+        (("format",), True),
+        (("training",), {}),
     ],
 )
 def test_absurd_values_are_named(place: tuple[str, ...], value: Any, tmp_path: Path) -> None:
     assert read(tmp_path, json.dumps(with_value(NEWEST, place, value))) is None
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("metrics", "PublicTest"), 0.7),
+        (("metrics", "PublicTest", "accuracy"), "high"),
+        (("metrics", "PublicTest", PERCEIVED), 1),
+        (("metrics", "calibration", FER2013), 1),
+        (("metrics", "calibration", FER2013, "temperature"), 0),
+        (("training", "revision"), 5),
+        (("training", "seed"), 1.5),
+        (("training", "averaged"), [{"name": "a"}]),
+        (("training", "averaged"), [{"name": "a", "share": 2, "training": {}}]),
+    ],
+)
+def test_absurd_values_of_older_cards_are_named(place: tuple[str, ...], value: Any, tmp_path: Path) -> None:
+    assert read(tmp_path, json.dumps(FORMAT_2)) is not None
+    assert read(tmp_path, json.dumps(with_value(FORMAT_2, place, value))) is None
+
+
 def test_nesting_numbers_and_size_have_an_end(tmp_path: Path) -> None:
     text = json.dumps(NEWEST)
     for evil in ("[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000, "1e999", "NaN", "-Infinity", "9" * 5_000):
-        assert read(tmp_path, text[:-1] + f', "training": {{"a": {evil}}}}}') is None
+        assert read(tmp_path, text[:-1] + f', "architecture": {{"a": {evil}}}}}') is None
     assert read(tmp_path, text + " " * (1 << 22)) is None
     averaged: dict[str, Any] = {}
     for _ in range(40):
         averaged = {"averaged": [{"name": "a", "share": 1, "training": averaged}]}
-    assert read(tmp_path, json.dumps(NEWEST | {"training": averaged})) is None
+    assert read(tmp_path, json.dumps(FORMAT_2 | {"training": averaged})) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / CARD)
     with pytest.raises(CheckpointError, match="not a file"):
-        read_card(tmp_path)
+        assert Checkpoint.open(tmp_path).card
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -158,9 +178,49 @@ def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
         PreprocessSpec(source_size=None, grey=False),
         schemes={FER2013: Scheme(EMOTIONS, 1.5), PERCEIVED: Scheme(PERCEIVED_LABELS, 1.1, 0.9)},
         enhancement=("super-resolution 0123",),
-        training={"averaged": [{"name": "a", "share": 0.5, "training": {"seed": 1, "revision": None}}]},
-        metrics={"calibration": {"fer2013": {"faces": 3}}, "PublicTest": {"accuracy": 0.5, "macro_f1": 0.4}},
         cost={"parameters": 3, "flops": 4},
     )
-    card.write(tmp_path)
-    assert read_card(tmp_path) == card
+    (tmp_path / CARD).write_text(json.dumps(card.to_dict()))
+    assert Checkpoint.open(tmp_path).card == card
+
+
+def test_old_cards_say_what_they_said(tmp_path: Path) -> None:
+    """Every figure of the cards that this project once shipped, under its new name."""
+    (tmp_path / CARD).write_text(json.dumps(FORMAT_2))
+    new, old = Checkpoint(tmp_path), FORMAT_2["metrics"]
+    assert new.metrics.splits == {
+        "PublicTest": {
+            "torch": Measured("fp32", {FER2013: Figures(**old["PublicTest"])}),
+            "onnx": Measured(
+                "int8",
+                {
+                    FER2013: Figures(old["PublicTest, onnx in int8"]["accuracy"], 0.715708690004993),
+                    PERCEIVED: Figures(**old["PublicTest, onnx in int8"][PERCEIVED]),
+                },
+            ),
+        }
+    }
+    assert {scheme: fit.to_dict() for scheme, fit in new.metrics.calibration.items()} == old["calibration"]
+    assert new.provenance.to_dict() == FORMAT_2["training"]
+    assert new.accuracies == {FER2013: 0.7300083588743382, PERCEIVED: 0.8556149732620321}
+    assert new.describe() == "cmaen-m (seed 91, revision e8e582b)"
+    (tmp_path / CARD).write_text(json.dumps(FORMAT_1))
+    first, old = Checkpoint(tmp_path), FORMAT_1["metrics"]
+    assert first.card.schemes == {FER2013: Scheme(EMOTIONS, FORMAT_1["temperature"])}
+    fit = first.metrics.calibration[FER2013]
+    assert (fit.temperature, fit.faces, fit.copies) == (FORMAT_1["temperature"], 3158, "without")
+    assert fit.cross_fitted == old["calibration"]["cross_fitted"]["ece_equal_mass"]
+    assert first.accuracies == {FER2013: old["PublicTest, onnx in int8"]["accuracy"]}
+    assert first.describe() == "0.5 × cmaen-m (seed 71, revision 5d6ff6a) + 0.5 × cmaen-m (seed 72, revision 5d6ff6a)"
+
+
+@pytest.mark.parametrize("values", [FORMAT_1, FORMAT_2], ids=["format 1", "format 2"])
+def test_what_is_written_is_the_newest_format(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / CARD).write_text(json.dumps(values))
+    before = Checkpoint(tmp_path).documents
+    Checkpoint(tmp_path).amend(lambda now: now)
+    after = Checkpoint(tmp_path).documents
+    assert json.loads((tmp_path / CARD).read_text())["format"] == 3
+    assert (after.provenance, after.metrics) == (before.provenance, before.metrics)
+    assert after.card.without_files() == before.card.without_files()
+    assert after.card.sha256 == before.card.sha256

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from cmaen.evaluation.cost import Cost, Latency
+from cmaen.inference.benchmark import Cost, Latency
 
 
 def test_a_latency_is_the_median_and_what_one_in_twenty_is_above() -> None:
@@ -12,6 +12,6 @@ def test_a_latency_is_the_median_and_what_one_in_twenty_is_above() -> None:
 
 def test_a_cost_is_ready_for_json() -> None:
     cost = Cost("onnx", "int8", "a processor", 2, (Latency(1, 1.0, 2.0),), 4.0, None, None)
-    values = json.loads(json.dumps(cost.as_dict()))
+    values = json.loads(json.dumps(cost.to_dict()))
     assert values["latencies"] == [{"batch_size": 1, "median": 1.0, "percentile_95": 2.0}]
     assert values["parameters"] is None

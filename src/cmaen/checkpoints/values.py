@@ -1,4 +1,4 @@
-"""What the values of a card may be: a card is read before its checkpoint is trusted, and may come from anybody."""
+"""What the values of a checkpoint's documents may be: they are read before it is trusted, and may come from anybody."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def require_plain(values: Any) -> None:
             raise ValueError("a number in it is too large")
 
 
-def require_values(values: Mapping[str, Any]) -> None:
+def require_card_values(values: Mapping[str, Any]) -> None:
     """Look at each value of a card of the newest format.
 
     Args:
@@ -48,76 +48,69 @@ def require_values(values: Mapping[str, Any]) -> None:
     """
     for key, (allowed, wanted) in _VALUES.items():
         if key in values and not allowed(values[key]):
-            raise ValueError(f"{key} is {_short(values[key])} and must be {wanted}")
+            raise ValueError(f"{key} is {shorten(values[key])} and must be {wanted}")
     named = [key for key in _FILES if key in values["architecture"]]
     if named:
         raise ValueError(f"architecture names a file, {named[0]}, which a card never does")
     _require_schemes(values["schemes"])
-    _require_training(values.get("training", {}))
 
 
 def _require_schemes(schemes: Mapping[str, Any]) -> None:
     for name, scheme in schemes.items():
         for key in ("temperature", "confidence_temperature"):
             value = scheme.get(key)
-            if not (key == "confidence_temperature" and value is None) and not _is_number(value, 1e-3, 1e3):
-                raise ValueError(f"the {key} of the scheme {name} is {_short(value)} and must be from 0.001 to 1000")
+            if not (key == "confidence_temperature" and value is None) and not is_number(value, 1e-3, 1e3):
+                raise ValueError(f"the {key} of the scheme {name} is {shorten(value)} and must be from 0.001 to 1000")
         if not _are_texts(scheme.get("labels")) or len(scheme["labels"]) > _MOST_LABELS:
             raise ValueError(f"the labels of the scheme {name} must be a list of at most {_MOST_LABELS} texts")
     first, *others = schemes
     if first == PERCEIVED or others not in ([], [PERCEIVED]):
-        raise ValueError(f"the schemes are {_short(list(schemes))}; there may be one, and {PERCEIVED} after it")
+        raise ValueError(f"the schemes are {shorten(list(schemes))}; there may be one, and {PERCEIVED} after it")
     if others and schemes[PERCEIVED]["labels"] != list(PERCEIVED_LABELS):
         raise ValueError(f"the labels of {PERCEIVED} must be {', '.join(PERCEIVED_LABELS)}")
 
 
-def _require_training(training: Mapping[str, Any]) -> None:
-    """What names a network: its revision, or the parts of an average, which have been trained themselves."""
-    revision, parts = training.get("revision"), training.get("averaged") or []
-    if not (revision is None or _is_text(revision)):
-        raise ValueError(f"the revision is {_short(revision)} and must be a text")
-    if not _is_list_of_objects(parts):
-        raise ValueError("training.averaged must be a list of objects")
-    for part in parts:
-        if not _is_text(part.get("name")) or not _is_number(part.get("share"), 0, 1):
-            raise ValueError("every part of training.averaged must have a name, and a share from 0 to 1")
-        if not _is_object(part.get("training")):
-            raise ValueError("every part of training.averaged must say how it was trained")
-        _require_training(part["training"])
-
-
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
     """Whether it is a text of one line."""
     return isinstance(value, str) and value.isprintable()
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+    return isinstance(value, list) and all(map(is_text, value))
 
 
-def _is_number(value: object, low: float, high: float) -> bool:
+def is_number(value: object, low: float, high: float) -> bool:
+    """Whether it is a number in a range, ends included."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is a whole number, which true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_side(value: object) -> bool:
     """Whether it is a number of pixels."""
-    return isinstance(value, int) and _is_number(value, 1, _LARGEST_SIDE)
+    return isinstance(value, int) and is_number(value, 1, _LARGEST_SIDE)
 
 
-def _is_object(value: object) -> bool:
+def is_object(value: object) -> bool:
+    """Whether it is a JSON object."""
     return isinstance(value, dict)
 
 
-def _is_list_of_objects(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_object, value))
+def is_list_of_objects(value: object) -> bool:
+    """Whether it is a list of JSON objects."""
+    return isinstance(value, list) and all(map(is_object, value))
 
 
-def _are_objects(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_object, value.values()))
+def are_objects(value: object) -> bool:
+    """Whether it is a JSON object of objects."""
+    return isinstance(value, dict) and all(map(is_object, value.values()))
 
 
 def _maps_to_texts(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, (*value, *value.values())))
+    return isinstance(value, dict) and all(map(is_text, (*value, *value.values())))
 
 
 def _is_preprocess(value: object) -> bool:
@@ -128,13 +121,13 @@ def _is_preprocess(value: object) -> bool:
         _is_side(value.get("image_size", 1))
         and (value.get("source_size") is None or _is_side(value["source_size"]))
         and isinstance(value.get("grey", True), bool)
-        and all(isinstance(of, list) and all(_is_number(part, low, 1000) for part in of) for of, low in colours)
+        and all(isinstance(of, list) and all(is_number(part, low, 1000) for part in of) for of, low in colours)
     )
 
 
 def _is_crop(value: object) -> bool:
     return isinstance(value, dict) and all(
-        _is_number(value.get(key, 1), 0.01, 100) for key in ("margin", "landmark_margin")
+        is_number(value.get(key, 1), 0.01, 100) for key in ("margin", "landmark_margin")
     )
 
 
@@ -143,38 +136,26 @@ def _is_cost(value: object) -> bool:
     return value == {} or (
         isinstance(value, dict)
         and value.keys() == keys
-        and all(isinstance(part, int) and _is_number(part, 0, 2**63) for part in value.values())
+        and all(isinstance(part, int) and is_number(part, 0, 2**63) for part in value.values())
     )
 
 
-def _are_metrics(value: object) -> bool:
-    """Figures of splits; the other things that are measured are objects too."""
-    if not isinstance(value, dict):
-        return False
-    figures = [part for part in value.values() if isinstance(part, dict)]
-    if len(figures) < len(value):
-        return False
-    figures += [part[PERCEIVED] for part in figures if "accuracy" in part and PERCEIVED in part]
-    return all(isinstance(part, dict) and _is_number(part.get("accuracy", 0), 0, 1) for part in figures)
-
-
 _VALUES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "name": (_is_text, "a text of one line"),
-    "architecture": (_is_object, "an object"),
+    "name": (is_text, "a text of one line"),
+    "architecture": (is_object, "an object"),
     "preprocess": (_is_preprocess, f"a PreprocessSpec, with sides of 1 to {_LARGEST_SIDE} pixels"),
     "crop": (_is_crop, "a CropSpec, with margins from 0.01 to 100"),
-    "schemes": (lambda value: _are_objects(value) and bool(value), "one or two label schemes by their names"),
+    "schemes": (lambda value: are_objects(value) and bool(value), "one or two label schemes by their names"),
     "enhancement": (_are_texts, "a list of texts"),
-    "training": (_is_object, "an object"),
-    "metrics": (_are_metrics, "figures by the name of a split"),
     "cost": (_is_cost, "empty, or hold whole numbers of parameters and flops"),
-    "licence": (_is_text, "a text of one line"),
+    "licence": (is_text, "a text of one line"),
     "precision": (_maps_to_texts, "texts by the name of an engine"),
     "sha256": (_maps_to_texts, "checksums by the name of a file"),
+    "documents": (_maps_to_texts, "checksums by the name of a file"),
 }
 
 
-def _short(value: object) -> str:
+def shorten(value: object) -> str:
     """A value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,344 @@
+"""The one class that reads and writes a checkpoint's folder: weights and documents are one, and change as one."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cmaen.checkpoints.card import CARD, FILES, Card
+from cmaen.checkpoints.formats import Root, read_bytes, read_metrics, read_provenance, read_root
+from cmaen.checkpoints.history import HISTORY, Epoch, format_history, parse_history, read_history
+from cmaen.checkpoints.hub import find_checkpoint, shipped_folder
+from cmaen.checkpoints.metrics import METRICS, Metrics
+from cmaen.checkpoints.provenance import PROVENANCE, Provenance
+from cmaen.checkpoints.staging import remove, settle, stage
+from cmaen.errors import CheckpointError, ConfigError, OutputError
+from cmaen.files import sha256, write_text
+
+_WEIGHTS = tuple(name for names in FILES.values() for name in names)
+_DOCUMENTS = (PROVENANCE, METRICS, HISTORY)
+
+Writer = Callable[[Path], object]
+"""Writes a file of weights to a path."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All that a checkpoint holds besides its weights.
+
+    Attributes:
+        card: What prediction needs.
+        provenance: How the weights were made.
+        metrics: What was measured of them.
+        history: The epochs of the training.
+    """
+
+    card: Card
+    provenance: Provenance = field(default_factory=Provenance)
+    metrics: Metrics = field(default_factory=Metrics)
+    history: tuple[Epoch, ...] = ()
+
+
+class Checkpoint:
+    """A checkpoint as it was when its card was first read.
+
+    Documents are read when they are first asked for, and weights are looked at by their checksums when an engine asks
+    for them. Where the folder has changed in the meantime that is an error, so that nobody uses the card of one
+    checkpoint with the weights of another.
+
+    Attributes:
+        folder: Where it lies.
+        is_shared: Whether it is the package's or lies in a cache of what was fetched; then it is not changed.
+    """
+
+    def __init__(self, folder: Path, *, is_shared: bool = False) -> None:
+        self.folder = folder
+        self.is_shared = is_shared
+
+    @classmethod
+    def open(
+        cls,
+        where: Where = None,
+        *,
+        sha256: str | None = None,
+        revision: str | None = None,
+        cache: Path | None = None,
+    ) -> Checkpoint:
+        """Find a checkpoint. Its card is read when it is first asked for.
+
+        Args:
+            where: A name, a folder, a file in it, an address, a repository of Hugging Face, or a checkpoint that is
+                open; ``None`` for the shipped weights. See :func:`cmaen.checkpoints.hub.find_checkpoint`, which takes
+                the other arguments, too.
+            sha256, revision, cache: Of what is fetched.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, it cannot be fetched or is not what it should be.
+            MissingExtraError: The extra ``hub`` is not installed.
+            OutputError: The cache cannot be written.
+        """
+        if isinstance(where, Checkpoint):
+            return where
+        found = find_checkpoint(where, sha256=sha256, revision=revision, cache=cache)
+        named = where is not None and found == Path(os.fspath(where))
+        return cls(found if found.is_dir() else found.parent, is_shared=not named)
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.folder)!r})"
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is the one that comes with the package."""
+        return self.folder == shipped_folder()
+
+    @cached_property
+    def _root(self) -> Root:
+        path = self.folder / CARD
+        try:
+            settle(self.folder)
+            return read_root(path)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{self.folder} is no checkpoint: there is no {path}") from error
+        except OutputError as error:
+            raise CheckpointError(str(error)) from error
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    @property
+    def card(self) -> Card:
+        """What prediction needs.
+
+        Raises:
+            CheckpointError: There is no card, or it cannot be used.
+        """
+        return self._root.card
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """How the weights were made; nothing is known where the file is missing.
+
+        Raises:
+            CheckpointError: It is damaged or of another checkpoint.
+        """
+        if self._root.provenance is not None:
+            return self._root.provenance
+        content = self._read(PROVENANCE)
+        return Provenance() if content is None else read_provenance(self.folder / PROVENANCE, content)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What was measured; nothing where the file is missing.
+
+        Raises:
+            CheckpointError: It is damaged or of another checkpoint.
+        """
+        if self._root.metrics is not None:
+            return self._root.metrics
+        content = self._read(METRICS)
+        return Metrics() if content is None else read_metrics(self.folder / METRICS, content)
+
+    @cached_property
+    def history(self) -> tuple[Epoch, ...]:
+        """The epochs of the training; none where they were not kept.
+
+        Raises:
+            CheckpointError: The file is damaged or of another checkpoint.
+        """
+        if self._root.provenance is not None:  # of format 1 or 2, whose cards do not know of it
+            return tuple(read_history(self.folder))
+        content = self._read(HISTORY)
+        try:
+            return () if content is None else tuple(parse_history(content.decode("utf-8")))
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise CheckpointError(f"{self.folder / HISTORY} cannot be read: {error!r}") from error
+
+    @property
+    def documents(self) -> Documents:
+        """All documents; the errors are those of the single ones."""
+        return Documents(self.card, self.provenance, self.metrics, self.history)
+
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """By label scheme: how often it is right on the validation split, see :meth:`Metrics.accuracies`."""
+        return self.metrics.accuracies(self.card.schemes)
+
+    def describe(self) -> str:
+        """The network by its name and what tells it from others of that name."""
+        return self.provenance.describe(self.card.name)
+
+    def has(self, engine: str) -> bool:
+        """Whether all files that an engine reads are there."""
+        return all((self.folder / name).is_file() for name in FILES[engine])
+
+    def weights(self, engine: str) -> Path:
+        """The path of an engine's first file, after a look at the checksums of all of them.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or of another checkpoint.
+        """
+        card = self.card
+        self._settle()
+        for name in FILES[engine]:
+            path = self.folder / name
+            try:
+                if path.exists() and not path.is_file():
+                    raise OSError(errno.EINVAL, "it is not a file")
+                found = sha256(path)
+            except OSError as error:
+                raise CheckpointError(f"{self.folder} has no readable {name}: {error.strerror}") from error
+            if card.sha256.get(name) != found:
+                raise self._refuse(path)
+        return self.folder / FILES[engine][0]
+
+    def require_own(self) -> None:
+        """Refuse to change what is not the user's.
+
+        Raises:
+            ConfigError: The checkpoint is the package's or was fetched.
+        """
+        if self.is_shared:
+            raise ConfigError(
+                f"{self.card.name} is shared by all who use it by its name, and is not changed: copy its folder "
+                f"{self.folder}, and name the copy"
+            )
+
+    def size_of(self, engine: str) -> int:
+        """Bytes of the files that an engine reads."""
+        return sum((self.folder / name).stat().st_size for name in FILES[engine])
+
+    @classmethod
+    def create(
+        cls, folder: Path, documents: Documents, weights: Mapping[str, Writer], *, kept: Mapping[str, str] | None = None
+    ) -> Checkpoint:
+        """Write a checkpoint, all of it or nothing.
+
+        Args:
+            folder: Foreign files in it stay.
+            documents: The checksums in the card are set here.
+            weights: What writes each file of weights, by name.
+            kept: Files of weights that are there and stay, with their checksums; all others go away.
+
+        Raises:
+            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+        """
+        with stage(folder) as draft:
+            for name, write in weights.items():
+                write(draft / name)
+            write_documents(draft, documents, weights=tuple(weights), kept=kept or {})
+        return cls(folder)
+
+    def amend(self, change: Callable[[Documents], Documents]) -> Checkpoint:
+        """Change documents of a checkpoint, which nothing else changes meanwhile; its weights stay.
+
+        Args:
+            change: From the documents as they are now, whatever was read before, to those that are to be.
+
+        Returns:
+            The changed checkpoint; this object is of the one before.
+
+        Raises:
+            CheckpointError: There is no card, or it cannot be used.
+            ConfigError: The checkpoint is not the user's, see :meth:`require_own`.
+            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+        """
+        self.require_own()
+        with stage(self.folder) as draft:
+            now = type(self)(self.folder).documents
+            write_documents(draft, change(now), weights=(), kept=now.card.sha256)
+        return type(self)(self.folder)
+
+    @classmethod
+    @contextmanager
+    def stage(cls, folder: Path) -> Iterator[Path]:
+        """A draft folder that becomes part of a checkpoint's, all or nothing, when the block ends well.
+
+        The block writes weights and, with :func:`write_documents`, documents into it.
+
+        Raises:
+            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+        """
+        with stage(folder) as draft:
+            yield draft
+
+    def _read(self, name: str) -> bytes | None:
+        """The content of a document that the card knows, ``None`` where it knows none or it has not travelled along."""
+        known = self.card.documents.get(name)
+        if known is None:
+            return None
+        self._settle()
+        try:
+            content = read_bytes(self.folder / name)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CheckpointError(f"{self.folder / name} cannot be read: {error.strerror or error}") from error
+        if _sum_of_text(content) != known:
+            raise self._refuse(self.folder / name)
+        return content
+
+    def _settle(self) -> None:
+        try:
+            settle(self.folder)
+        except OutputError as error:
+            raise CheckpointError(str(error)) from error
+
+    def _refuse(self, path: Path) -> CheckpointError:
+        """What to say of a file that is not the one in the card."""
+        if type(self)(self.folder).card != self.card:
+            return CheckpointError(f"{self.folder} has changed since it was opened; open it again")
+        return CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}")
+
+
+Where: TypeAlias = "Checkpoint | str | os.PathLike[str] | None"
+"""What names a checkpoint, see :meth:`Checkpoint.open`."""
+
+
+def write_documents(draft: Path, documents: Documents, *, weights: Sequence[str], kept: Mapping[str, str]) -> Card:
+    """Write the documents of a checkpoint into the draft of a change.
+
+    Args:
+        draft: See :meth:`Checkpoint.stage`.
+        documents: The checksums in the card are set here.
+        weights: The names of the files of weights that the draft holds.
+        kept: Files of weights that are in the folder and stay, with their checksums; all others go away.
+
+    Returns:
+        The card as written.
+    """
+    provenance, metrics = documents.provenance.to_dict(), documents.metrics.to_dict()
+    texts = {
+        PROVENANCE: _format(provenance) if provenance else "",
+        METRICS: _format(metrics) if metrics else "",
+        HISTORY: format_history(documents.history) if documents.history else "",
+    }
+    for name, text in texts.items():
+        if text:
+            write_text(draft / name, text)
+        else:
+            (draft / name).unlink(missing_ok=True)
+    card = replace(
+        documents.card,
+        sha256={**kept, **{name: sha256(draft / name) for name in weights}},
+        documents={name: _sum_of_text(text.encode("utf-8")) for name, text in texts.items() if text},
+    )
+    write_text(draft / CARD, _format(card.to_dict()))
+    remove(draft, *(set(_WEIGHTS) - card.sha256.keys()), *(set(_DOCUMENTS) - card.documents.keys()))
+    return card
+
+
+def _format(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
+
+
+def _sum_of_text(content: bytes) -> str:
+    """SHA-256 of a text, the same where its line ends were translated on the way."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()

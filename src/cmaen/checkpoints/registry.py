@@ -1,0 +1,72 @@
+"""The models that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cmaen.checkpoints.card import FILES
+from cmaen.checkpoints.checkpoint import Checkpoint
+from cmaen.checkpoints.hub import SHIPPED
+from cmaen.checkpoints.metrics import OnPhotographs
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that comes with the package.
+
+    Attributes:
+        name: That :meth:`cmaen.checkpoints.Checkpoint.open` and every command take.
+        description: What it is.
+        schemes: Its label schemes; the last is answered by default.
+        accuracies: On FER2013's validation split, by label scheme, in [0, 1].
+        photographs: What was measured of it on whole photographs, by label scheme.
+        bytes: Of the file that each engine reads, by engine, where it is there.
+        parameters: Of the network; ``None`` where the card does not tell.
+        licence: What the weights may be used for.
+    """
+
+    name: str
+    description: str
+    schemes: tuple[str, ...]
+    accuracies: Mapping[str, float]
+    photographs: Mapping[str, OnPhotographs]
+    bytes: Mapping[str, int]
+    parameters: int | None
+    licence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+MODELS = {
+    SHIPPED: "faces of any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier for "
+    "each label scheme; its ONNX file computes in 8 bits",
+}
+"""What ships, by name."""
+
+
+def list_models() -> list[ModelEntry]:
+    """The models that come with the package, the default first.
+
+    Raises:
+        CheckpointError: One of them is damaged.
+    """
+    return [_describe(name, description) for name, description in MODELS.items()]
+
+
+def _describe(name: str, description: str) -> ModelEntry:
+    checkpoint = Checkpoint.open(name)
+    card = checkpoint.card
+    return ModelEntry(
+        name=name,
+        description=description,
+        schemes=tuple(card.schemes),
+        accuracies=checkpoint.accuracies,
+        photographs=checkpoint.metrics.photographs,
+        bytes={engine: checkpoint.size_of(engine) for engine in FILES if checkpoint.has(engine)},
+        parameters=card.cost.get("parameters"),
+        licence=card.licence,
+    )

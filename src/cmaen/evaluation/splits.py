@@ -1,0 +1,64 @@
+"""Which faces are measured, and which of them have copies in Training."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from cmaen.checkpoints import Card
+from cmaen.data.drawing import inner_split
+from cmaen.data.faces import load_for, measured_split
+from cmaen.data.leakage import without_copies
+from cmaen.data.splits import FaceSet, Split
+from cmaen.errors import SplitError
+
+log = logging.getLogger(__name__)
+
+
+def load_split(card: Card, data: Path, name: str | None) -> FaceSet:
+    """The faces of a split by its name, with the labels and the colours that a network has learnt.
+
+    Args:
+        card: Of the network.
+        data: See :func:`cmaen.data.faces.load_faces`.
+        name: ``validation``, ``test``, both with a comma, or ``inner``, the tenth of Training that
+            ``data.inner_validation`` holds out; ``None`` for the split that is to be measured, see
+            :func:`cmaen.data.faces.measured_split`.
+
+    Raises:
+        DataError: The data cannot be read, or do not hold the split.
+    """
+    if name is None:
+        split = measured_split(data)
+        if split is Split.TEST:
+            log.warning("%s has no validation split: its test split is measured", data)
+        return load_for(card, data, split)
+    if _is_inner(name):
+        return inner_split(load_for(card, data, Split.TRAIN))[1]
+    return load_for(card, data, Split.parse(name))
+
+
+def exclude_copies(faces: FaceSet, card: Card, data: Path, split: str | None) -> dict[str, FaceSet]:
+    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
+
+    Args:
+        faces: That :func:`load_split` has loaded with the other arguments.
+        card, data, split: See there.
+
+    Raises:
+        SplitError: The data hold no Training, or nothing else.
+    """
+    training = load_for(card, data, Split.TRAIN)
+    if _is_inner(split):
+        training, _ = inner_split(training)
+    subsets = {
+        f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
+        for kind in ("exact", "near")
+    }
+    if not all(map(len, subsets.values())):
+        raise SplitError(f"every face of {faces.title} has a copy in {training.title}")
+    return subsets
+
+
+def _is_inner(name: str | None) -> bool:
+    return name is not None and name.strip().lower() == "inner"

@@ -1,0 +1,129 @@
+"""Measuring and calibrating from Python, without the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+import cmaen
+from cmaen.checkpoints import Checkpoint
+from cmaen.data.faces import load_faces
+from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.leaks import find_leaks
+from cmaen.data.splits import Split
+from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
+from cmaen.evaluation.assessment import ALL_FACES
+from cmaen.evaluation.evaluate import evaluate_photographs
+from cmaen.types import FER2013, PERCEIVED
+from tests.conftest import EXAMPLES
+
+
+@pytest.fixture
+def votes(fer_tree: Path, tmp_path: Path) -> Path:
+    """Nine of ten annotators see what the label says, and one is neutral."""
+    names = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
+    rows = [",".join(("file", *CATEGORIES))]
+    for split in (Split.TRAIN, Split.VALIDATION):
+        faces = load_faces(fer_tree, split)
+        for name, label in zip(faces.names, faces.labels, strict=True):
+            seen = faces.classes[label]
+            most = CATEGORIES.index(names.get(seen, seen))
+            counts = [9 * (column == most) + (column == 0) for column in range(len(CATEGORIES))]
+            rows.append(",".join([name, *map(str, counts)]))
+    path = tmp_path / "votes.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_a_checkpoint_is_measured(checkpoint: Path, fer_tree: Path, votes: Path) -> None:
+    seen = []
+    found = cmaen.evaluate(
+        checkpoint,
+        fer_tree,
+        votes=votes,
+        without_copies=True,
+        mirrored=True,
+        progress=lambda items, unit, total: seen.append((unit, total)) or items,
+    )
+    assert found.schemes == (FER2013, PERCEIVED)
+    assert list(found.assessment.headlines) == [ALL_FACES, "without exact copies", "without near copies"]
+    assert found.logits.shape == (21, 7)
+    assert found.answers.sum() == pytest.approx(21)
+    assert found.mirrored is not None
+    assert set(found.perceived) == {FER2013, PERCEIVED}
+    assert found.robustness is None
+    assert ("batches", 1) in seen
+    values = json.loads(json.dumps(found.to_dict()))
+    assert (values["checkpoint"], values["engine"], values["split"]) == ("tiny", "onnx", "PublicTest")
+    assert values["headlines"][ALL_FACES]["accuracy"] == found.assessment.headlines[ALL_FACES].metrics.accuracy
+    assert values["perceived"][PERCEIVED]["majority"]["count"] == 21
+    assert "robustness" not in values
+    assert "logits" not in repr(found)
+    with pytest.raises(FrozenInstanceError):
+        found.engine = "torch"  # type: ignore[misc]
+
+
+def test_faces_that_are_loaded_are_measured_alike(checkpoint: Path, fer_tree: Path) -> None:
+    faces = load_faces(fer_tree, Split.TEST)
+    loaded, by_name = cmaen.evaluate(checkpoint, faces), cmaen.evaluate(checkpoint, str(fer_tree), split="test")
+    assert loaded.to_dict() == by_name.to_dict()
+    for options in ({"split": "test"}, {"by": "age"}, {"without_copies": True}):
+        with pytest.raises(DataError, match="faces that are loaded have no split"):
+            cmaen.evaluate(checkpoint, faces, **options)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_measured_is_named(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is 'cmaen-m'"):
+        cmaen.evaluate("nothing", fer_tree)
+    with pytest.raises(ConfigError, match="no label scheme"):
+        cmaen.evaluate(checkpoint, fer_tree, scheme="felt")
+    with pytest.raises(SplitError, match="choose from"):
+        cmaen.evaluate(checkpoint, fer_tree, split="best")
+    with pytest.raises(DataError):
+        cmaen.evaluate(checkpoint, tmp_path / "nothing")
+
+
+def test_a_checkpoint_is_calibrated(checkpoint: Path, fer_tree: Path, votes: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+    done = cmaen.calibrate(folder, fer_tree, votes=votes)
+    assert (done.split, done.copies) == ("PublicTest", "without")
+    assert set(done.fits) == {FER2013, PERCEIVED}
+    kept = Checkpoint(folder)
+    assert kept.metrics.calibration == done.fits
+    assert kept.card.schemes[PERCEIVED].confidence_temperature == done.fits[PERCEIVED].confidence_temperature
+    assert done.checkpoint.card == kept.card
+    assert kept.weights("onnx").is_file()
+    values = json.loads(json.dumps(done.to_dict()))
+    assert values["schemes"][FER2013]["faces"] == 21
+    again = cmaen.calibrate(folder, load_faces(fer_tree, Split.VALIDATION))
+    assert (again.copies, set(again.fits)) == ("with", {FER2013})
+    with pytest.raises(SplitError):
+        cmaen.calibrate(folder, load_faces(fer_tree, Split.TRAIN))
+
+
+def test_the_shipped_weights_are_not_rewritten(fer_tree: Path) -> None:
+    for name in ("cmaen-m", "shipped", None):
+        with pytest.raises(ConfigError, match="copy its folder"):
+            cmaen.calibrate(name, fer_tree)
+
+
+def test_photographs_are_measured(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("file,label\nastronaut.png,happy\n")
+    found = evaluate_photographs(None, tmp_path / "list.csv", EXAMPLES, scheme=PERCEIVED)
+    assert found.figures[PERCEIVED].accuracy == 1
+    assert json.loads(json.dumps(found.to_dict()))["photographs"][PERCEIVED]["count"] == 1
+
+
+def test_leaks_are_found(fer_tree: Path, tmp_path: Path) -> None:
+    tree = Path(shutil.copytree(fer_tree, tmp_path / "tree"))
+    copied = sorted((tree / "train" / "sad").iterdir())[0]
+    shutil.copy(copied, tree / "validation" / "fear" / "PublicTest_999.png")
+    found = find_leaks(tree)
+    assert (found.pairs, found.images, found.affected, found.conflicts) == ({"exact": 1}, {"exact": 1}, 1, 1)
+    (row,) = json.loads(json.dumps(found.to_dict()))["copies"]
+    assert (row["first_label"], row["second_label"], row["correlation"]) == ("sad", "fear", 1.0)
+    assert find_leaks(fer_tree).to_dict()["affected"] == 0
