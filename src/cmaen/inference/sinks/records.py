@@ -84,7 +84,7 @@ class RecordSink:
         """See :class:`~cmaen.inference.sinks.base.Sink`; what was written before is kept when the disk is full."""
         line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            file = self._begun()
+            file = self._begin()
             file.write(line)
             file.flush()
         except OSError as error:
@@ -93,7 +93,7 @@ class RecordSink:
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         try:
-            file = self._begun()
+            file = self._begin()
             file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
@@ -108,7 +108,7 @@ class RecordSink:
         if self._file is not None:
             let_go(self._file)
 
-    def _begun(self) -> TextIO:
+    def _begin(self) -> TextIO:
         """The part, open and begun; it is not there before the first result."""
         if self._file is None:
             self._file = self._claim_part()

@@ -97,7 +97,7 @@ class VideoSink:
             return
         with guarded(self._unwritable):
             stream = self._stream or self._begin(drawn)
-            picture = av.VideoFrame.from_ndarray(_fitted(drawn, stream.width, stream.height), format="rgb24")
+            picture = av.VideoFrame.from_ndarray(_fit(drawn, stream.width, stream.height), format="rgb24")
             self._time = result.frame.time - self._timing.start
             self._last = max(self._last + 1, round(self._time / self._time_base))
             picture.pts, picture.time_base = self._last, self._time_base
@@ -189,7 +189,7 @@ class _Sound:
     ) -> None:
         self._path, self._source, self._target, self._container = path, source, target, container
         self._begins = begins
-        self._packets = self._timed(packets_of(source, stream, early=self._ends_early))
+        self._packets = self._set_times(packets_of(source, stream, early=self._ends_early))
         self._next: Packet[AudioStream] | None = None
 
     @classmethod
@@ -226,7 +226,7 @@ class _Sound:
         """Let go of the file that the sound comes from."""
         self._source.close()
 
-    def _timed(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+    def _set_times(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
         """The packets at the frames' times, from 0 on; a clock that is set back goes on from where it was."""
         shift: int | None = None
         last = 0
@@ -267,7 +267,7 @@ def _try_sound(path: Path, container: str) -> None:
                 return
 
 
-def _fitted(image: Image, width: int, height: int) -> Image:
+def _fit(image: Image, width: int, height: int) -> Image:
     """A picture of the size that the video has.
 
     Codecs need even sides: the last row or column is repeated. A picture of quite another size, as those of a broadcast
