@@ -13,8 +13,8 @@ import psutil
 
 from cmaen import EmotionPredictor
 from cmaen.inference.cluster import RayPipeline
-from cmaen.inference.detectors import DEFAULT, DetectorOptions
-from cmaen.inference.sources.images import FolderSource, ImageSource
+from cmaen.inference.sources.images import FolderSource, ListSource
+from cmaen.inference.spec import PipelineSpec
 
 IMAGES, BATCH_SIZE = 400, 32
 
@@ -31,7 +31,7 @@ def timed(name, results):
 
 def on_ray(source):
     """The results of two workers; one is killed when the first batches are there."""
-    pipeline = RayPipeline(detector=DEFAULT, options=DetectorOptions(), workers=2)
+    pipeline = RayPipeline(PipelineSpec(workers=2))
     results = pipeline.results(source)
     yield from islice(results, 2 * BATCH_SIZE)
     workers = [p for p in psutil.Process().children(recursive=True) if any("_Worker" in part for part in p.cmdline())]
@@ -47,8 +47,8 @@ def main(folder):
     predictor = EmotionPredictor()
     predictor.predict_single(paths[0])
     one = timed("image by image", (next(predictor.predict_each([path])) for path in paths))
-    pipeline = EmotionPredictor(threads=1).pipeline
-    many = [timed("as a folder", pipeline.results(ImageSource(paths))) for _ in range(3)]
+    pipeline = PipelineSpec(throughput=True).build()
+    many = [timed("as a folder", pipeline.results(ListSource(paths))) for _ in range(3)]
     ray = timed("on Ray, its start included", on_ray(source))
     for answers in (*many, ray):
         same = sum(a == b for a, b in zip(one, answers, strict=False))

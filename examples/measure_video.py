@@ -26,7 +26,8 @@ from cmaen.inference.sinks.records import RecordSink
 from cmaen.inference.sinks.video import VideoSink
 from cmaen.inference.sources.video import VideoSource
 from cmaen.inference.tracking import FaceTracker
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 
 HEIGHT, WIDTH, SECONDS, RATE = 480, 640, 20, 30
 PORTRAIT = read_image(Path(__file__).parent / "astronaut.png")[:300, 60:380]
@@ -106,7 +107,7 @@ def breakdown(path, predictor, folder):
     sink.close()
     machine, gflop = measure_machine(None), len(crops) * predictor.card.cost["flops"] / 1e9
     searched, classified = (
-        1 / math.ceil(every * RATE - 0.1) for every in (pipeline.detect_every, pipeline.classify_every)
+        1 / math.ceil(every * RATE - 0.1) for every in (pipeline.tuning.detect_every, pipeline.tuning.classify_every)
     )
     print(f"{len(faces)} faces found, {len(tracks)} followed; medians of 115 frames, milliseconds")
     for name, each, share, limit in (

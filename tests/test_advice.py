@@ -84,9 +84,10 @@ def test_every_extra_is_one(extras: set[str]) -> None:
     for path in SOURCES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             name = getattr(getattr(node, "func", None), "id", "")
-            if name in ("MissingExtraError", "extra", "installing", "_Home"):
-                (*_, last) = node.args  # type: ignore[attr-defined]
-                if isinstance(last, ast.Constant) and (name != "_Home" or len(node.args) == 3):  # type: ignore[attr-defined]
+            if name in ("MissingExtraError", "extra", "installing", "Entry"):
+                arguments = node.args  # type: ignore[attr-defined]
+                last = arguments[-1] if name != "Entry" else arguments[1] if len(arguments) > 1 else None
+                if isinstance(last, ast.Constant):
                     assert last.value in extras, f"{path}:{node.lineno}"  # type: ignore[attr-defined]
 
 

@@ -73,7 +73,7 @@ def test_help_names_every_verb() -> None:
 def test_one_image_to_table_picture_and_json(tmp_path: Path) -> None:
     output, picture = tmp_path / "faces.json", tmp_path / "annotated.png"
     image = EXAMPLES / "astronaut.png"
-    text = cmaen("inference", "--image", image, "--output", output, "--annotated", picture, "--detector", "haar")
+    text = cmaen("inference", "--image", image, "--output", output, "--annotated", picture)
     assert "happy" in text
     (result,) = json.loads(output.read_text())
     assert (result["path"], result["status"], result["predicted_emotion"]) == (str(image), "ok", "happy")
@@ -83,7 +83,7 @@ def test_one_image_to_table_picture_and_json(tmp_path: Path) -> None:
 def test_an_image_is_never_drawn_over(tmp_path: Path) -> None:
     image = tmp_path / "photo.png"
     image.write_bytes((EXAMPLES / "astronaut.png").read_bytes())
-    text = cmaen("inference", "--image", image, "--annotated", image, "--detector", "haar")
+    text = cmaen("inference", "--image", image, "--annotated", image)
     assert "is the image itself" in text
     assert image.read_bytes() == (EXAMPLES / "astronaut.png").read_bytes()
 

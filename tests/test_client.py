@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cmaen import EMOTIONS, EmotionPredictor
 from cmaen.client import EmotionClient
 from cmaen.errors import ServiceError
 from cmaen.serving.app import create_app
-from cmaen.serving.settings import Limits, Settings
+from cmaen.serving.settings import SERVED, Limits, Settings
 from tests.conftest import EXAMPLES
 
 KEY = "a secret"
@@ -26,7 +27,7 @@ KEY = "a secret"
 def address() -> Iterator[str]:
     """Of a server in a thread, which listens on a real port."""
     limits = Limits(body_bytes=3_000_000, images=4)
-    app = create_app(Settings(cores=1, api_key=KEY, limits=limits))
+    app = create_app(Settings(pipeline=replace(SERVED, workers=1), api_key=KEY, limits=limits))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

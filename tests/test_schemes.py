@@ -13,7 +13,8 @@ from cmaen import EmotionPredictor
 from cmaen.checkpoints import Checkpoint, Documents, Scheme
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.inference.tables import to_pandas
-from cmaen.types import CONTEMPT, EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS, Result
+from cmaen.results import Result
+from cmaen.types import CONTEMPT, EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 
@@ -85,7 +86,7 @@ def test_records_and_tables_name_the_scheme(checkpoint: Path, tmp_path: Path) ->
         cmaen("inference", "--image", ASTRONAUT, "--checkpoint", checkpoint, "--scheme", scheme, "--output", path)
         (record,) = json.loads(path.read_text())
         assert record["scheme"] == scheme
-        assert Result.from_record(record).as_record() == record
+        assert Result.from_record(record).to_record() == record
         del record["scheme"]  # as earlier versions wrote them
         assert Result.from_record(record).scheme is None
     table = tmp_path / "contempt.csv"
@@ -155,9 +156,9 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     powers = np.array(list(face["probabilities"].values())) ** fitted.sharpening
     assert face["confidence"] == pytest.approx(powers.max() / powers.sum())
     record = EmotionPredictor(folder, threads=1).predict_single(ASTRONAUT) | {"path": "a"}
-    assert Result.from_record(record).as_record() == record
+    assert Result.from_record(record).to_record() == record
     assert (
-        Result.from_record({**record, "faces": [{**face, "predicted_emotion": "uncertain"}]}).as_record()[
+        Result.from_record({**record, "faces": [{**face, "predicted_emotion": "uncertain"}]}).to_record()[
             "predicted_emotion"
         ]
         == "uncertain"

@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from cmaen.types import UNCERTAIN, FaceBox, FaceEmotion, colour_of, hex_of
+from cmaen.drawing import colour_of, hex_of
+from cmaen.results import Face
+from cmaen.types import UNCERTAIN, FaceBox
 
 MARKS = ((1.0, 1.0), (3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (3.0, 3.0))
 
@@ -21,15 +23,15 @@ def test_a_face_of_numbers_that_are_none_cannot_be_made(bad: float) -> None:
 
 
 def test_an_uncertain_answer_survives_its_record() -> None:
-    face = FaceEmotion((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(0, 0, 8, 8), threshold=0.5)
+    face = Face((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(0, 0, 8, 8), threshold=0.5)
     assert (face.emotion, face.confidence) == (UNCERTAIN, 0.4)
-    assert FaceEmotion.from_dict(face.as_dict()).as_dict() == face.as_dict()
-    certain = FaceEmotion(face.probabilities, face.face, threshold=0.4)
-    assert certain.emotion == FaceEmotion.from_dict(certain.as_dict()).emotion == "happy"
+    assert Face.from_dict(face.to_dict()).to_dict() == face.to_dict()
+    certain = Face(face.probabilities, face.box, threshold=0.4)
+    assert certain.emotion == Face.from_dict(certain.to_dict()).emotion == "happy"
     assert hex_of(UNCERTAIN, ["a", "b"]) == "#404040"
     assert colour_of(UNCERTAIN, ["a", UNCERTAIN]) != colour_of(UNCERTAIN, ["a"])  # a label of one's own
 
 
 def test_a_label_named_uncertain_is_only_a_label() -> None:
-    face = FaceEmotion((0.2, 0.8), FaceBox(0, 0, 8, 8), classes=("sure", UNCERTAIN))
-    assert FaceEmotion.from_dict(face.as_dict()).threshold == 0
+    face = Face((0.2, 0.8), FaceBox(0, 0, 8, 8), classes=("sure", UNCERTAIN))
+    assert Face.from_dict(face.to_dict()).threshold == 0

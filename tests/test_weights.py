@@ -94,7 +94,7 @@ def test_the_weights_in_float32() -> None:
 @pytest.mark.parametrize(("scheme", "rows"), [(FER2013, ONNX), (PERCEIVED_SCHEME, PERCEIVED)])
 def test_the_weights_in_8_bits(scheme: str, rows: dict[str, tuple[float, ...]]) -> None:
     """Processors round 8-bit sums differently, and then near ties fall otherwise."""
-    classifier = EmotionPredictor(detector="haar", scheme=scheme).pipeline.classifier
+    classifier = EmotionPredictor(scheme=scheme).pipeline.classifier
     answers, known = classifier(list(faces().values())), softmax(rows, scheme)
     assert np.abs(answers - known).max() < 0.03
     sure = known.max(axis=1) > 0.6

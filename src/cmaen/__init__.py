@@ -17,21 +17,27 @@ if TYPE_CHECKING:
     from cmaen.evaluation.evaluate import evaluate
     from cmaen.images import read_image
     from cmaen.inference.annotate import annotate
+    from cmaen.inference.detectors.base import DetectorOptions
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.tables import to_arrow, to_pandas
     from cmaen.models.build import build_network
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
     from cmaen.models.paper import CMAEN
     from cmaen.models.spec import ModelSpec
-    from cmaen.types import EMOTIONS
+    from cmaen.results import Face, Result
+    from cmaen.types import EMOTIONS, FaceBox
 
 _HOMES = {
     "CMAEN": "cmaen.models.paper",
     "Checkpoint": "cmaen.checkpoints",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
+    "DetectorOptions": "cmaen.inference.detectors.base",
     "EmotionPredictor": "cmaen.inference.predictor",
+    "Face": "cmaen.results",
+    "FaceBox": "cmaen.types",
     "ModelSpec": "cmaen.models.spec",
+    "Result": "cmaen.results",
     "annotate": "cmaen.inference.annotate",
     "build_network": "cmaen.models.build",
     "calibrate": "cmaen.evaluation.calibrate",
@@ -51,8 +57,12 @@ __all__ = [
     "EMOTIONS",
     "Checkpoint",
     "CmaenError",
+    "DetectorOptions",
     "EmotionPredictor",
+    "Face",
+    "FaceBox",
     "ModelSpec",
+    "Result",
     "__version__",
     "annotate",
     "build_network",
@@ -77,3 +87,8 @@ def __getattr__(name: str) -> Any:
         from cmaen.errors import BrokenInstallationError
 
         raise BrokenInstallationError(f"cmaen.{name} cannot be imported: {error}") from error
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were imported yet or not, and none of what this file needs for itself."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -146,6 +146,18 @@ class ConfigError(CmaenError):
     """A configuration with one or more mistakes; the message lists every one."""
 
 
+class SettingError(ConfigError, ValueError):
+    """Settings that are out of their ranges; the message lists every one."""
+
+
+class ResultError(CmaenError, TypeError):
+    """Something that is no result of this package where one is meant."""
+
+
+class NoPixelsError(CmaenError):
+    """A result that is to be drawn and holds no pixels."""
+
+
 class DetectorError(CmaenError):
     """A face detector that is unknown, not installed, or fails on a picture."""
 

@@ -53,9 +53,10 @@ from cmaen.types import Image
 Channels = Literal["rgb", "bgr"]
 """The order of an array's channels: that of Pillow, or that of OpenCV."""
 
-ImageSource: TypeAlias = (
+ImageInput: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PILImage.Image | NDArray[np.uint8]"
 )
+"""What an image may be given as, see :func:`read_image`."""
 
 IMAGE_SUFFIXES = frozenset(
     {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".j2c", ".j2k"}
@@ -74,7 +75,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64}")
 
 
 def read_image(
-    source: ImageSource,
+    source: ImageInput,
     *,
     max_pixels: int = MAX_PIXELS,
     channels: Channels = "rgb",
@@ -121,14 +122,14 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def name_of(source: ImageSource) -> str:
+def name_of(source: ImageInput) -> str:
     """What a picture is called in results: its path as printable text, and nothing where it lies in memory."""
     if isinstance(source, str):
         return "" if _DATA_URL.match(source) or _base64_bytes(source) is not None else printable(source)
     return printable(source) if isinstance(source, os.PathLike) else ""
 
 
-def _read(source: ImageSource, max_pixels: int, channels: Channels) -> Image:
+def _read(source: ImageInput, max_pixels: int, channels: Channels) -> Image:
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels, channels)
     if isinstance(source, PILImage.Image):

@@ -2,15 +2,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cmaen import annotate
-from cmaen.inference.annotate import _said
-from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion, colour_of
+from cmaen import EmotionPredictor, annotate
+from cmaen.drawing import colour_of, describe_answer
+from cmaen.errors import ImageNotFoundError, ResultError
+from cmaen.images import read_image
+from cmaen.inference.frames import AnalysedFrame
+from cmaen.results import Face
+from cmaen.types import EMOTIONS, FaceBox
+from tests.conftest import EXAMPLES
+
+ASTRONAUT = EXAMPLES / "astronaut.png"
+
+
+@pytest.fixture(scope="module")
+def predictor() -> EmotionPredictor:
+    return EmotionPredictor(threads=1)
 
 
 def face(emotion: str, box: tuple[float, float, float, float], identity: int | None = None) -> dict[str, object]:
     probabilities = tuple(0.9 if name == emotion else 0.1 / 6 for name in EMOTIONS)
-    return FaceEmotion(probabilities, FaceBox(*box), identity).as_dict()
+    return Face(probabilities, FaceBox(*box), identity).to_dict()
 
 
 def near(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -20,14 +33,14 @@ def near(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_the_box_and_the_label_have_the_emotions_colour(emotion: str) -> None:
     drawn = annotate(np.zeros((200, 300, 3), np.uint8), [face(emotion, (60, 70, 100, 90))])
-    box = near(drawn, COLOURS[emotion])
+    box = near(drawn, colour_of(emotion, EMOTIONS))
     assert box[70, 70:150].all()
     assert box[160, 70:150].all()
     assert box[80:150, 60].all()
     assert box[80:150, 160].all()
     assert not drawn[80:150, 70:150].any()  # the face itself is not painted over
     label = drawn[40:68, 60:160]
-    assert near(label, COLOURS[emotion]).mean() > 0.3
+    assert near(label, colour_of(emotion, EMOTIONS)).mean() > 0.3
     assert near(label, (255, 255, 255)).any()
 
 
@@ -35,10 +48,10 @@ def test_every_face_is_drawn_and_one_of_a_video_has_its_number() -> None:
     blank = np.zeros((200, 300, 3), np.uint8)
     faces = [face("sad", (20, 60, 50, 50)), face("happy", (160, 60, 80, 80))]
     drawn = annotate(blank, faces)
-    assert near(drawn, COLOURS["sad"]).any()
-    assert near(drawn, COLOURS["happy"]).any()
+    assert near(drawn, colour_of("sad", EMOTIONS)).any()
+    assert near(drawn, colour_of("happy", EMOTIONS)).any()
     numbered = annotate(blank, [face("sad", (20, 60, 50, 50), identity=7)])
-    assert near(numbered, COLOURS["sad"]).sum() > near(drawn, COLOURS["sad"]).sum()
+    assert near(numbered, colour_of("sad", EMOTIONS)).sum() > near(drawn, colour_of("sad", EMOTIONS)).sum()
     assert np.array_equal(annotate(blank, []), blank)
 
 
@@ -71,7 +84,7 @@ def test_it_draws_on_a_copy_wherever_the_box_lies(
 def test_a_large_picture_has_lines_that_can_be_seen() -> None:
     def thickness(side: int) -> int:
         drawn = annotate(np.zeros((side, side, 3), np.uint8), [face("sad", (side / 4, side / 4, side / 2, side / 2))])
-        return int(near(drawn[side // 2 : side // 2 + 1, : side // 2], COLOURS["sad"]).sum())
+        return int(near(drawn[side // 2 : side // 2 + 1, : side // 2], colour_of("sad", EMOTIONS)).sum())
 
     assert 2 <= thickness(100) < thickness(2400)
 
@@ -82,6 +95,44 @@ def test_an_uncertain_answer_is_drawn_as_the_page_says_it() -> None:
     unsure = {"box": [40, 80, 100, 80], "predicted_emotion": "uncertain", "confidence": 0.4}
     drawn = annotate(picture, [{**unsure, "probabilities": probabilities}])
     assert tuple(drawn[159, 90]) == colour_of("uncertain", EMOTIONS)
-    assert _said({**unsure, "probabilities": probabilities}) == "unsure: maybe sad or fear"
-    assert _said(unsure) == "uncertain 40%"
-    assert _said({**unsure, "probabilities": {"uncertain": 0.4, "sure": 0.3, "both": 0.3}}) == "uncertain 40%"
+    assert describe_answer({**unsure, "probabilities": probabilities}) == "unsure: maybe sad or fear"
+    assert describe_answer(unsure) == "uncertain 40%"
+    assert describe_answer({**unsure, "probabilities": {"uncertain": 0.4, "sure": 0.3, "both": 0.3}}) == "uncertain 40%"
+
+
+def test_whatever_the_predictor_takes_and_gives_is_drawn(predictor: EmotionPredictor) -> None:
+    pixels = read_image(ASTRONAUT)
+    expected = annotate(pixels, predictor.predict_faces(ASTRONAUT))
+    assert (expected != pixels).any()
+    result = predictor.predict(ASTRONAUT)
+    for image in (ASTRONAUT, str(ASTRONAUT), ASTRONAUT.read_bytes(), Image.open(ASTRONAUT), pixels):
+        assert np.array_equal(annotate(image, result), expected)
+    assert np.array_equal(annotate(pixels[:, :, ::-1], result, channels="bgr"), expected)
+    answers = [
+        [result],
+        result.faces,
+        result.faces[0],
+        predictor.predict_single(ASTRONAUT),
+        predictor.predict_batch([ASTRONAUT]),
+        predictor.predict_single(ASTRONAUT)["faces"][0],
+        predictor.predict_each([ASTRONAUT]),
+        AnalysedFrame(0, 0.0, pixels, predictor.predict_faces(ASTRONAUT)),
+    ]
+    for answer in answers:
+        assert np.array_equal(annotate(ASTRONAUT, answer), expected)
+    assert np.array_equal(np.asarray(result.plot()), expected)
+    for nothing in ([], predictor.predict(b"text"), predictor.predict_single(np.zeros((60, 60, 3), np.uint8))):
+        assert np.array_equal(annotate(ASTRONAUT, nothing), pixels)
+
+
+def test_what_cannot_be_drawn_is_said(predictor: EmotionPredictor) -> None:
+    with pytest.raises(ResultError, match="answers to 2 pictures"):
+        annotate(ASTRONAUT, predictor.predict_batch([ASTRONAUT, ASTRONAUT]))
+    with pytest.raises(ResultError, match="get_top_k_predictions"):
+        annotate(ASTRONAUT, predictor.get_top_k_predictions(ASTRONAUT))
+    with pytest.raises(ImageNotFoundError):
+        annotate("nothing.png", [])
+    label = {"box": [0, 0, 5, 5], "predicted_emotion": "a label of one's own", "confidence": 0.5}
+    for broken in (label, {**label, "box": [0, 0, 5]}, {**label, "box": [float("nan"), 0, 5, 5]}):
+        with pytest.raises(ResultError, match="cannot be drawn"):
+            annotate(ASTRONAUT, broken)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -19,11 +20,12 @@ from cmaen.errors import CmaenError  # noqa: E402
 from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
 from cmaen.inference.cluster import RayPipeline, join_cluster  # noqa: E402
-from cmaen.inference.detectors import DetectorOptions  # noqa: E402
 from cmaen.inference.pipeline import FacePipeline  # noqa: E402
 from cmaen.inference.sources import Source, open_source  # noqa: E402
-from cmaen.inference.sources.images import FolderSource, ImageSource  # noqa: E402
-from cmaen.types import FaceBox, FaceEmotion, Frame, Result  # noqa: E402
+from cmaen.inference.sources.images import FolderSource, ListSource  # noqa: E402
+from cmaen.inference.spec import PipelineSpec  # noqa: E402
+from cmaen.results import Face, Result  # noqa: E402
+from cmaen.types import FaceBox, Frame  # noqa: E402
 from tests.conftest import EXAMPLES  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
@@ -72,7 +74,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
-    pipeline = RayPipeline(Checkpoint.open().folder, **{"detector": None, "options": DetectorOptions(), **options})
+    pipeline = RayPipeline(PipelineSpec(**{"detector": None, **options}))
     return pipeline.results(source, keep_images=keep_images)
 
 
@@ -85,7 +87,7 @@ def same(one: Sequence[Result], other: Sequence[Result]) -> None:
     for a, b in zip(one, other, strict=True):
         assert (a.frame.index, a.frame.name, a.status) == (b.frame.index, b.frame.name, b.status)
         assert str(a.error).split(":")[0] == str(b.error).split(":")[0]
-        assert [face.face for face in a.faces] == [face.face for face in b.faces]
+        assert [face.box for face in a.faces] == [face.box for face in b.faces]
         for ours, theirs in zip(a.faces, b.faces, strict=True):
             assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
 
@@ -114,7 +116,7 @@ def test_addresses_and_those_that_are_left_out(faces: Path, monkeypatch: pytest.
     monkeypatch.setattr(source, "names", lambda: iter(listed))
     (faces / "38.png").rename(faces / "38.gone")  # after it was listed
     try:
-        found = list(clustered(source, keep_images=True, detector="haar"))
+        found = list(clustered(source, keep_images=True, detector="yunet"))
     finally:
         (faces / "38.gone").rename(faces / "38.png")
     assert [result.frame.name for result in found][-2:] == [f"{root}/38.png", f"{root}/caf\\xe9.png"]
@@ -138,7 +140,7 @@ def test_the_command_line(faces: Path, tmp_path: Path) -> None:
 
 def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(CmaenError, match="takes the images of a folder or of an address"):
-        next(clustered(ImageSource([b""])))
+        next(clustered(ListSource([b""])))
     for folder, message in ((tmp_path, "holds no image"), (tmp_path / "nothing", "cannot be read")):
         said = cmaen("inference", "--directory", folder, "--engine", "ray", code=2)
         assert message in said
@@ -149,6 +151,16 @@ def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
 def test_the_threshold_reaches_the_workers(faces: Path) -> None:
     results = clustered(FolderSource(faces), threshold=1.0)
     assert {face.emotion for result in results for face in result.faces} == {"uncertain"}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_limit_of_pixels_and_the_sizes_travel(faces: Path, tmp_path: Path) -> None:
+    for name in ("00.png", "01.png"):
+        shutil.copy(faces / name, tmp_path)
+    results = list(clustered(FolderSource(tmp_path), max_pixels=130 * 140))
+    assert [result.size for result in results] == [(130, 140), (130, 140)]
+    results = list(clustered(FolderSource(tmp_path), max_pixels=130 * 140 - 1))
+    assert all("over the limit" in str(result.error) for result in results)
 
 
 def test_nothing_is_left_to_do(faces: Path) -> None:
@@ -186,10 +198,10 @@ def test_a_folder_that_grows_mixes_up_no_names(
     def answered(self: RayPipeline, parts: Iterator[list[tuple[int, str]]]) -> Iterator[tuple[object, object]]:
         for part in parts:
             Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "below" / "b.png")
-            face = FaceEmotion((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
-            yield part, [Result(Frame(0, name), (face,)).as_record() for _, name in part]
+            face = Face((1 / 7,) * 7, FaceBox(0, 0, 8, 8))
+            yield part, [Result(Frame(0, name), (face,)).to_record() for _, name in part]
 
-    monkeypatch.setattr(RayPipeline, "_answered", answered)
+    monkeypatch.setattr(RayPipeline, "_answer_parts", answered)
     with closing(clustered(FolderSource(tmp_path), keep_images=keep_images)) as results:
         found = list(results)
     assert [Path(result.frame.name).name for result in found] == ["a.png", "c.png"]

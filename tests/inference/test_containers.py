@@ -20,7 +20,8 @@ from cmaen.errors import OutputError, VideoError, guarded
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sources import Excerpt, open_source
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 from tests.inference.conftest import picture, plain
 from tests.inference.test_pipeline import ByColour
 

@@ -12,7 +12,8 @@ from cmaen import EmotionPredictor
 from cmaen.errors import OutputError
 from cmaen.inference.sinks.crops import CropSink
 from cmaen.preprocessing import CropSpec
-from cmaen.types import FaceBox, Frame, Result
+from cmaen.results import Result
+from cmaen.types import FaceBox, Frame
 from tests.conftest import EXAMPLES
 from tests.inference.test_sinks import FACE
 from tests.test_cli import cmaen
@@ -46,7 +47,7 @@ def test_every_face_gets_a_file_of_its_own(every: bool, tmp_path: Path) -> None:
     photos, pixels = tmp_path / "photos", np.zeros((40, 40, 3), np.uint8)
     names = ("a.jpg", "a.png", "a.webp", "A.JPG", "a-1.png", "sub/a", "sub/a.b.c", "sub/a.b", "caf\\xe9.png", "x" * 250)
     sink = CropSink(tmp_path / "faces", root=photos, spec=CropSpec(), every=every)
-    faces = (replace(FACE, face=FaceBox(5, 5, 20, 20)),) * 2
+    faces = (replace(FACE, box=FaceBox(5, 5, 20, 20)),) * 2
     for index, name in enumerate(names):
         sink.write(Result(Frame(index, str(photos / name), pixels), faces), None)
     sink.finish()

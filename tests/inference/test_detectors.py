@@ -23,7 +23,7 @@ from cmaen.types import Image
 from tests.conftest import EXAMPLES
 
 CENTERFACE = os.environ.get("CENTERFACE_ONNX")  # no package that is installed carries it
-AVAILABLE = ["yunet", "haar", *([f"centerface:{CENTERFACE}"] if CENTERFACE else [])]
+AVAILABLE = ["yunet", *([f"centerface:{CENTERFACE}"] if CENTERFACE else [])]
 every_detector = pytest.mark.parametrize("name", AVAILABLE)
 
 
@@ -181,8 +181,6 @@ def test_a_detector_can_be_sent_to_another_process(name: str, astronaut: Image) 
 
 def test_a_score_that_nothing_reaches(astronaut: Image) -> None:
     assert build_detector(options=DetectorOptions(min_score=1.0))(astronaut) == []
-    with pytest.raises(DetectorError, match="gives no scores"):
-        build_detector("haar", options=DetectorOptions(min_score=0.5))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +340,7 @@ def test_the_package_of_the_model_is_not_imported() -> None:
 
 
 def test_detectors_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"choose from \['centerface', 'haar', 'yunet'\]"):
+    with pytest.raises(DetectorError, match=r"choose from \['centerface', 'yunet'\]"):
         build_detector("eyes")
     with pytest.raises(DetectorError, match="needs its model file, as in centerface:"):
         build_detector("centerface")

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cmaen.drawing import colour_of
 from cmaen.errors import OutputError
-from cmaen.types import COLOURS, EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
 SAD = (0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1)
-FACE = FaceEmotion(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
+FACE = Face(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
 
 
 class Clock:
@@ -259,14 +261,14 @@ def timeline() -> Iterator[object]:
     return cmaen.inference.sinks.timeline
 
 
-def feeling(emotion: str, identity: int | None = 1) -> FaceEmotion:
-    return FaceEmotion(tuple(float(name == emotion) for name in EMOTIONS), FACE.face, identity)
+def feeling(emotion: str, identity: int | None = 1) -> Face:
+    return Face(tuple(float(name == emotion) for name in EMOTIONS), FACE.box, identity)
 
 
 def share(path: Path, emotion: str) -> float:
     """Of the pixels of a picture that have the colour of an emotion."""
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    return float((np.abs(pixels - COLOURS[emotion]).max(axis=2) < 4).mean())
+    return float((np.abs(pixels - colour_of(emotion, EMOTIONS)).max(axis=2) < 4).mean())
 
 
 @pytest.mark.parametrize("rate", [30, 10, 5, 0.5])

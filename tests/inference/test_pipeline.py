@@ -25,9 +25,11 @@ from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import build_detector
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.sources import Pending, open_source
-from cmaen.inference.sources.images import ImageSource
+from cmaen.inference.sources.images import ListSource
+from cmaen.inference.tuning import Tuning
 from cmaen.preprocessing import CropSpec
-from cmaen.types import EMOTIONS, FER2013, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FER2013, FaceBox, Frame
 from tests.conftest import change_card
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
@@ -135,8 +137,8 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
     detector, classifier = Finds(), ByColour()
     image = plain(BLUE)
     image[8:32, 8:32] = RED
-    (result,) = FacePipeline(classifier, detector).results(ImageSource([image]))
-    assert [face.face for face in result.faces] == FACES
+    (result,) = FacePipeline(classifier, detector).results(ListSource([image]))
+    assert [face.box for face in result.faces] == FACES
     assert emotions([result]) == [["angry", "sad"]]
     assert (result.status, result.error) == ("ok", None)
     assert all(face.identity is None for face in result.faces)
@@ -146,7 +148,9 @@ def test_the_faces_of_a_detector_of_ones_own_are_classified_in_its_order() -> No
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_a_picture_on_which_the_detector_fails_costs_none_of_the_others(batch_size: int) -> None:
     images = [marked(number) for number in (0, 1, 2, 3, 4, 5, 9)]
-    results = list(FacePipeline(ByColour(), Finds(), batch_size=batch_size).results(ImageSource([*images, b"text"])))
+    results = list(
+        FacePipeline(ByColour(), Finds(), Tuning(batch_size=batch_size)).results(ListSource([*images, b"text"]))
+    )
     assert [result.status for result in results] == ["ok", *["error"] * 4, "no_face", "ok", "error"]
     names = ["None", *["DetectorError"] * 4, "None", "None", "UnreadableImageError"]
     assert [str(result.error).split(":")[0] for result in results] == names
@@ -162,10 +166,10 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
             return answers
 
     pipeline = FacePipeline(Overflows(), None)
-    results = list(pipeline.results(ImageSource([plain(BLUE), plain(RED), plain(BLUE)])))
+    results = list(pipeline.results(ListSource([plain(BLUE), plain(RED), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "ok"]
     assert str(results[1].error).startswith("ValueError: the probabilities of a face must be finite, not (nan,")
-    pipeline = replace(pipeline, detect_every=0, classify_every=0)
+    pipeline = pipeline.tune(detect_every=0, classify_every=0)
     results = list(pipeline.results(film_of([plain(BLUE), plain(RED), plain(RED), plain(BLUE), plain(BLUE)])))
     assert [result.status for result in results] == ["ok", "error", "error", "ok", "ok"]
 
@@ -174,8 +178,8 @@ def test_a_face_that_the_network_has_no_number_for_is_an_error_of_its_picture_al
 def test_the_order_and_the_answers_do_not_depend_on_batches_and_workers(batch_size: int, workers: int) -> None:
     colours = [RED if number % 3 else BLUE for number in range(20)]
     classifier = ByColour()
-    pipeline = FacePipeline(classifier, None, batch_size=batch_size, workers=workers)
-    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    pipeline = FacePipeline(classifier, None, Tuning(batch_size=batch_size, workers=workers))
+    results = list(pipeline.results(ListSource([plain(colour) for colour in colours])))
     assert emotions(results) == [["angry" if colour == RED else "sad"] for colour in colours]
     assert [result.frame.index for result in results] == list(range(20))
     assert classifier.batches == [batch_size] * (20 // batch_size) + [20 % batch_size] * (20 % batch_size > 0)
@@ -185,17 +189,17 @@ def test_pixels_are_kept_only_where_a_sink_needs_them() -> None:
     images = [plain(RED) for _ in range(20)]
     classifier = ByColour()
     pipeline = FacePipeline(classifier, Finds())
-    assert all(result.frame.image is None for result in pipeline.results(ImageSource(images)))
+    assert all(result.frame.image is None for result in pipeline.results(ListSource(images)))
     classifier.batches.clear()
-    assert all((result.frame.image == RED).all() for result in pipeline.results(ImageSource(images), keep_images=True))
+    assert all((result.frame.image == RED).all() for result in pipeline.results(ListSource(images), keep_images=True))
     assert max(classifier.batches) <= 8 * len(FACES)  # few large pictures are held at the same time
 
 
 def test_without_a_detector_the_whole_picture_is_the_face() -> None:
     classifier = ByColour()
     pipeline = FacePipeline(classifier, None)
-    (result,) = pipeline.results(ImageSource([plain(RED, 30, 50)]))
-    assert result.faces[0].face == FaceBox(0, 0, 50, 30)
+    (result,) = pipeline.results(ListSource([plain(RED, 30, 50)]))
+    assert result.faces[0].box == FaceBox(0, 0, 50, 30)
     assert classifier.crops[0].shape == (30, 50, 3)
 
 
@@ -209,12 +213,12 @@ def test_what_is_red_reaches_detector_and_classifier_red(
     if kind in ("video", "camera"):
         source = open_source(kind, write_film(tmp_path / "plain.mp4", [plain(colour)] * 3))
     else:
-        source = ImageSource(
+        source = ListSource(
             [{"array": plain(colour), "bytes": path.read_bytes(), "picture": image, "path": path}[kind]]
         )
     detector, classifier = Finds(), ByColour()
     with closing(source):
-        results = list(FacePipeline(classifier, detector, detect_every=0).results(source, keep_images=True))
+        results = list(FacePipeline(classifier, detector, Tuning(detect_every=0)).results(source, keep_images=True))
     assert emotions(results) == [[emotion, emotion]] * len(results)
     for pixels in (*detector.seen, *classifier.crops, *(result.frame.image for result in results)):
         assert np.abs(pixels.astype(int) - colour).max() < 12
@@ -234,18 +238,18 @@ def test_the_network_sees_red_before_green_before_blue(grey: bool, tmp_path: Pat
     expected = probabilities(logits, card.schemes[FER2013].temperature)[0]
     for detector in (None, Finds()):
         classifier = FaceClassifier(folder, scheme=FER2013)
-        (result,) = FacePipeline(classifier, detector).results(ImageSource([plain(tuple(colour))]))
+        (result,) = FacePipeline(classifier, detector).results(ListSource([plain(tuple(colour))]))
         assert result.faces[0].probabilities == pytest.approx(expected, abs=1e-5)
 
 
 def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
-    pipeline = FacePipeline(Fickle(), build_detector("haar"))
+    pipeline = FacePipeline(Fickle(), build_detector())
     with closing(open_source("video", film)) as source:
         results = list(pipeline.results(source))
     assert [[face.identity for face in result.faces] for result in results] == [[1]] * 12
     assert [result.frame.time for result in results] == pytest.approx(TIMES, abs=1e-3)
     assert results[0].frame.image is not None
-    places = [result.faces[0].face.x for result in results]
+    places = [result.faces[0].box.x for result in results]
     assert places[-1] - places[0] == pytest.approx(22, abs=6)
 
 
@@ -258,10 +262,10 @@ def test_a_detector_that_can_glance_does_so_at_the_frames_of_a_video() -> None:
             return list(self.faces)
 
     detector = Glances()
-    pipeline = FacePipeline(ByColour(), detector, detect_every=0)
+    pipeline = FacePipeline(ByColour(), detector, Tuning(detect_every=0))
     assert len(list(pipeline.results(film_of([plain(RED)] * 3)))) == 3
     assert (detector.glances, len(detector.seen)) == (3, 0)
-    assert len(list(pipeline.results(ImageSource([plain(RED)])))) == 1
+    assert len(list(pipeline.results(ListSource([plain(RED)])))) == 1
     assert (detector.glances, len(detector.seen)) == (3, 1)
 
 
@@ -270,7 +274,7 @@ def test_smoothing_is_slower_than_the_face() -> None:
     spreads = {}
     for smoothing in (0.0, 0.2, 1.0):
         detector = Finds([FaceBox(100, 50, 88, 120)])
-        pipeline = FacePipeline(Fickle(), detector, smoothing=smoothing, classify_every=0)
+        pipeline = FacePipeline(Fickle(), detector, Tuning(smoothing=smoothing, classify_every=0))
         happy = [
             result.faces[0].probabilities[EMOTIONS.index("happy")] for result in pipeline.results(film_of(pictures))
         ]
@@ -285,7 +289,7 @@ def test_faces_are_searched_and_classified_as_often_as_asked(
     detect_every: float, classify_every: float, rate: float
 ) -> None:
     detector, classifier = Finds([FaceBox(100, 50, 88, 120)]), ByColour()
-    pipeline = FacePipeline(classifier, detector, detect_every=detect_every, classify_every=classify_every)
+    pipeline = FacePipeline(classifier, detector, Tuning(detect_every=detect_every, classify_every=classify_every))
     results = list(pipeline.results(film_of([picture(0)] * 40, rate)))
     assert len(results) == 40
     assert all([face.identity for face in result.faces] == [1] for result in results)
@@ -319,7 +323,7 @@ def test_a_cut_ends_an_identity_and_its_smoothed_answer() -> None:
     one, other = (rng.integers(low, low + 100, (96, 128, 3), dtype=np.uint8) for low in (10, 150))
     one[..., 0] += 60
     detector = Finds([FaceBox(50, 30, 30, 30)])
-    results = list(FacePipeline(ByColour(), detector, smoothing=5).results(film_of([one] * 10 + [other] * 10)))
+    results = list(FacePipeline(ByColour(), detector, Tuning(smoothing=5)).results(film_of([one] * 10 + [other] * 10)))
     assert [result.faces[0].identity for result in results] == [1] * 10 + [2] * 10
     assert results[9].faces[0].emotion == "angry"
     assert results[10].faces[0].probabilities[EMOTIONS.index("sad")] == 1
@@ -339,7 +343,7 @@ def test_identities_ask_the_network_for_nothing() -> None:
 def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
     frames = [Frame(number, "film", marked({3: 2, 5: 6}.get(number, 9)), number / 25) for number in range(7)]
     frames[1] = Frame(1, "film", None, 1 / 25, "VideoError: gone")
-    pipeline = FacePipeline(ByColour(), Finds(), detect_every=0)
+    pipeline = FacePipeline(ByColour(), Finds(), Tuning(detect_every=0))
     results = list(pipeline.results(Frames(frames)))
     assert [result.error for result in results] == [
         None,
@@ -364,7 +368,7 @@ def test_who_leaves_early_leaves_no_thread_and_frames_are_not_taken_far_ahead(mo
             yield Frame(number, "film", plain(RED), number / 25)
 
     before = threading.active_count()
-    pipeline = FacePipeline(ByColour(), None, workers=2, batch_size=4)
+    pipeline = FacePipeline(ByColour(), None, Tuning(workers=2, batch_size=4))
     with closing(pipeline.results(Frames(frames(), moving=moving))) as results:
         assert next(results).frame.index == 0
     assert threading.active_count() <= before
@@ -376,31 +380,31 @@ def test_an_error_of_the_source_is_raised() -> None:
         yield b"text"
         raise OSError("the source has gone")
 
-    for source in (ImageSource(images()), Frames((Frame(0, "film") if number else 1 / 0) for number in (1, 0))):
+    for source in (ListSource(images()), Frames((Frame(0, "film") if number else 1 / 0) for number in (1, 0))):
         with pytest.raises((OSError, ZeroDivisionError)):
             list(FacePipeline(ByColour(), None).results(source))
 
 
 def test_no_pictures_are_no_results() -> None:
-    assert list(FacePipeline(ByColour(), None).results(ImageSource([]))) == []
+    assert list(FacePipeline(ByColour(), None).results(ListSource([]))) == []
 
 
 @pytest.mark.parametrize("name", ["workers", "batch_size"])
 def test_what_must_be_at_least_one(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        FacePipeline(ByColour(), None, **{name: 0})
+        FacePipeline(ByColour(), None, Tuning(**{name: 0}))
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
 @pytest.mark.parametrize("name", ["smoothing", "detect_every", "classify_every"])
 def test_no_time_is_below_zero(name: str, seconds: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
-        FacePipeline(ByColour(), None, **{name: seconds})
+        FacePipeline(ByColour(), None, Tuning(**{name: seconds}))
 
 
 def test_the_numbers_of_a_detector_of_ones_own_may_be_numpys() -> None:
     box = FaceBox(*np.array([8, 8, 24, 24, 1], np.float32), landmarks=tuple(map(tuple, np.ones((5, 2), np.float32))))
-    record = Result(Frame(0), (FaceEmotion((1 / 7,) * 7, box),)).as_record()
+    record = Result(Frame(0), (Face((1 / 7,) * 7, box),)).to_record()
     assert json.loads(json.dumps(record))["faces"][0]["box"] == [8, 8, 24, 24]
 
 
@@ -440,8 +444,8 @@ def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch
         return [FaceBox(0, 0, 20, 20)]
 
     colours = [BLUE, BLUE, RED, BLUE, BLUE]
-    pipeline = FacePipeline(Fails(), detector, batch_size=batch_size)
-    results = list(pipeline.results(ImageSource([plain(colour) for colour in colours])))
+    pipeline = FacePipeline(Fails(), detector, Tuning(batch_size=batch_size))
+    results = list(pipeline.results(ListSource([plain(colour) for colour in colours])))
     assert [result.status for result in results] == ["ok", "ok", "error", "ok", "ok"]
     error = "DetectorError" if part == "detector" else "PredictionError"
     assert str(results[2].error).startswith(error)
@@ -450,7 +454,7 @@ def test_whatever_fails_on_one_picture_costs_none_of_the_others(part: str, batch
 
 @pytest.mark.parametrize("given", [None, [(1, 2, 3, 4)], ["face"], 3])
 def test_a_detector_that_gives_no_faces_is_named(given: object) -> None:
-    (result,) = FacePipeline(ByColour(), lambda image: given).results(ImageSource([plain(BLUE)]))
+    (result,) = FacePipeline(ByColour(), lambda image: given).results(ListSource([plain(BLUE)]))
     assert str(result.error).startswith("DetectorError: the detector ")
 
 
@@ -468,7 +472,7 @@ def test_few_large_pictures_are_in_memory_however_many_there_are(monkeypatch: py
 
             return (partial(decode, index) for index in range(60))
 
-    pipeline, most = FacePipeline(ByColour(), lambda image: [], workers=2), 0
+    pipeline, most = FacePipeline(ByColour(), lambda image: [], Tuning(workers=2)), 0
     for result in pipeline.results(Decoded([], moving=False), keep_images=True):
         assert result.frame.image is not None
         del result

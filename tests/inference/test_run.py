@@ -17,11 +17,12 @@ from cmaen.inference.run import Summary, run
 from cmaen.inference.sinks import Needs, Quit
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import RecordSink
-from cmaen.types import FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import FaceBox, Frame
 from tests.inference.conftest import RED, plain
 
-FACE = FaceEmotion((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(10, 10, 20, 20), identity=1)
-OTHER = FaceEmotion((0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), FaceBox(40, 10, 10, 10), identity=2)
+FACE = Face((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(10, 10, 20, 20), identity=1)
+OTHER = Face((0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), FaceBox(40, 10, 10, 10), identity=2)
 
 
 class Shown:
@@ -96,11 +97,11 @@ def test_of_still_pictures_nobody_is_counted_and_there_is_no_time() -> None:
 def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def drawing(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face]) -> np.ndarray:
         calls.append(tuple(faces))
         return image + 1
 
-    monkeypatch.setattr("cmaen.inference.run.annotate", drawing)
+    monkeypatch.setattr("cmaen.inference.run.draw_faces", drawing)
     shown, sinks = Shown(), [Remembers(needs=Needs.DRAWING), Remembers(needs=Needs.DRAWING), Remembers()]
     run(shown, shown, sinks)
     assert len(calls) == 5
@@ -278,12 +279,12 @@ def test_pixels_are_dropped_once_every_sink_has_had_them() -> None:
 def test_a_picture_that_cannot_be_drawn_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def drawing(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face]) -> np.ndarray:
         if len(list(faces)) == 2:
             raise OverflowError("the box is too large")
         return image
 
-    monkeypatch.setattr("cmaen.inference.run.annotate", drawing)
+    monkeypatch.setattr("cmaen.inference.run.draw_faces", drawing)
     shown, sink = Shown(), Remembers(needs=Needs.DRAWING)
     run(shown, shown, [sink])
     assert [drawn is None for drawn in sink.drawn] == [True, False, False, False, False]

@@ -18,14 +18,16 @@ from PIL import Image
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.images import printable
-from cmaen.inference.sinks import SINKS, Needs, sink_class
+from cmaen.inference.registry import load
+from cmaen.inference.sinks import SINKS, Needs, open_sink
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.inference.conftest import BLUE, RED, plain
 
 SAD = (0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1)
-FACE = FaceEmotion(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
+FACE = Face(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
 PICTURES = [
     Result(Frame(0, "a.png"), (FACE,)),
     Result(Frame(1, 'b, "b"\n.png')),
@@ -74,7 +76,7 @@ def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_pat
         pytest.importorskip("pyarrow")
     path = written(tmp_path / f"results{suffix}", results)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    records, found = [result.as_record() for result in results], read(path)
+    records, found = [result.to_record() for result in results], read(path)
     if suffix in (".json", ".jsonl"):
         assert found == records
         return
@@ -137,7 +139,7 @@ def test_a_stopped_run_goes_on_where_its_last_whole_line_ends(tmp_path: Path) ->
     assert "b.png" not in sink.done
     write(sink, PICTURES[1:])
     sink.finish()
-    assert read(path) == [result.as_record() for result in PICTURES]
+    assert read(path) == [result.to_record() for result in PICTURES]
     assert not part.exists()
 
 
@@ -223,15 +225,15 @@ def test_what_a_format_needs_is_advised_before_the_work(tmp_path: Path, monkeypa
         RecordSink(tmp_path / "results.parquet")
     monkeypatch.setitem(sys.modules, "cmaen.inference.sinks.timeline", None)
     with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
-        sink_class("timeline")
+        open_sink("timeline", tmp_path / "timeline.png")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SINKS if kind != "window"])
 def test_every_kind_of_sink_has_its_class(kind: str) -> None:
     if kind in ("video", "timeline"):
         pytest.importorskip("av" if kind == "video" else "matplotlib")
-    sink = sink_class(kind)
-    assert sink.__name__ == SINKS[kind].name
+    sink = load(SINKS, kind, "a sink")
+    assert SINKS[kind].home.endswith(f":{sink.__name__}")
     assert sink.needs in Needs
 
 

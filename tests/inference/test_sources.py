@@ -16,7 +16,7 @@ from PIL import Image
 
 from cmaen.errors import CmaenError, MissingExtraError, VideoError
 from cmaen.inference.sources import Source, open_source
-from cmaen.inference.sources.images import FolderSource, ImageSource
+from cmaen.inference.sources.images import FolderSource, ListSource
 from cmaen.types import Frame
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
@@ -45,7 +45,7 @@ def test_pictures_of_every_kind_are_frames_and_a_bad_one_says_what_is_wrong(tmp_
         b"text",
         tmp_path / "none.png",
     ]
-    frames = frames_of(ImageSource(images))
+    frames = frames_of(ListSource(images))
     assert [frame.index for frame in frames] == list(range(8))
     assert [frame.name for frame in frames] == [str(path), str(path), "", "", "", "", "", str(tmp_path / "none.png")]
     assert all(frame.time is None for frame in frames)
@@ -58,7 +58,7 @@ def test_pictures_of_every_kind_are_frames_and_a_bad_one_says_what_is_wrong(tmp_
 
 
 def test_a_list_knows_its_length_and_an_iterator_is_taken_one_by_one() -> None:
-    assert ImageSource([b"", b""]).count() == 2
+    assert ListSource([b"", b""]).count() == 2
     taken = []
 
     def images() -> Iterator[bytes]:
@@ -66,7 +66,7 @@ def test_a_list_knows_its_length_and_an_iterator_is_taken_one_by_one() -> None:
             taken.append(number)
             yield png()
 
-    source = ImageSource(images())
+    source = ListSource(images())
     assert source.count() is None
     next(iter(source))
     assert taken == [0]

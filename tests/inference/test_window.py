@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from cmaen.errors import MissingExtraError
-from cmaen.inference.sinks import sink_class
+from cmaen.inference.sinks import open_sink
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pygame") is None, reason="no extra")
 
@@ -22,7 +22,8 @@ HEAD = """
 import numpy as np
 from cmaen.inference.sinks import Quit
 from cmaen.inference.sinks.window import WindowSink, pygame
-from cmaen.types import Frame, Result
+from cmaen.results import Result
+from cmaen.types import Frame
 
 def goes_on(window, image):
     try:
@@ -126,7 +127,7 @@ def test_without_pygame_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "pygame", None)
     monkeypatch.delitem(sys.modules, "cmaen.inference.sinks.window", raising=False)
     with pytest.raises(MissingExtraError, match=r"cmaen\[video\]"):
-        sink_class("window")
+        open_sink("window")
 
 
 SHOWING = """

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from cmaen.images import read_image
+from cmaen.inference.spec import PipelineSpec
 from cmaen.serving.app import create_app
-from cmaen.serving.settings import Limits, Settings
+from cmaen.serving.settings import SERVED, Limits, Settings
 from tests.conftest import EXAMPLES
 
 
@@ -25,7 +27,12 @@ def settings(
     *, key: str | None = None, origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), **limits
 ) -> Settings:
     """Of one core, with some limits that are not the usual ones."""
-    return Settings(cores=1, api_key=key, origins=origins, hosts=hosts, limits=Limits(**limits))
+    return Settings(pipeline=one_core(), api_key=key, origins=origins, hosts=hosts, limits=Limits(**limits))
+
+
+def one_core(**given) -> PipelineSpec:
+    """The pipeline of a server on one core."""
+    return replace(SERVED, workers=1, **given)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.service import explains
 from cmaen.serving.settings import Settings
-from tests.serving.conftest import encoded, files, picture, serving, settings, wait_until_ready
+from tests.serving.conftest import encoded, files, one_core, picture, serving, settings, wait_until_ready
 
 
 def problem(response, status: int) -> str:
@@ -97,7 +97,7 @@ def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portr
 
 
 def test_explanations_that_cannot_be_given_are_said(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cmaen.explanation", None)
+    monkeypatch.setitem(__import__("sys").modules, "cmaen.inference.explaining", None)
     with serving(explanations=1) as client:
         assert "cmaen[report]" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
         assert "at most 1" in problem(client.post("/v1/predict?explain=true", files=files(portrait, portrait)), 422)
@@ -236,13 +236,13 @@ def test_ready_is_said_only_while_it_is() -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_said(tmp_path) -> None:
-    with TestClient(create_app(Settings(checkpoint=tmp_path))) as client:
+    with TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path)))) as client:
         while "loading:" in (said := problem(client.get("/readyz"), 503)) or said.endswith("loading"):
             pass
     assert "is no checkpoint" in said
     with (
         pytest.raises(Problem, match="is no checkpoint"),
-        TestClient(create_app(Settings(checkpoint=tmp_path, load_first=True))),
+        TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path), load_first=True))),
     ):
         pass
     with TestClient(create_app(Settings(load_first=True))) as client:
@@ -278,7 +278,7 @@ def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
 def test_a_checkpoint_without_the_weights_to_explain_with_says_so(tmp_path, portrait: bytes) -> None:
     for name in ("card.json", "model.onnx"):
         (tmp_path / name).write_bytes((Checkpoint.open().folder / name).read_bytes())
-    given = Settings(cores=1, checkpoint=tmp_path)
+    given = Settings(pipeline=one_core(checkpoint=tmp_path))
     assert explains()
     assert not explains(given)
     with TestClient(create_app(given), raise_server_exceptions=False) as client:

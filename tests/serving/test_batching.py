@@ -17,11 +17,12 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from cmaen import EmotionPredictor
 from cmaen.inference.pipeline import FacePipeline
+from cmaen.results import Result
 from cmaen.serving.batching import Batcher, Turns
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem
 from cmaen.serving.settings import Limits
-from cmaen.types import FaceBox, Frame, Result
+from cmaen.types import FaceBox, Frame
 from tests.serving.conftest import files, picture, serving
 
 
@@ -63,7 +64,7 @@ def test_many_clients_share_batches_and_get_their_own_answers(pipeline: FacePipe
         for number, result in enumerate(results):
             assert result.frame.name == f"{number}"
             assert result.frame.image is None
-            assert result.as_dict()["probabilities"] == pytest.approx(expected[number]["probabilities"], abs=1e-5)
+            assert result.to_dict()["probabilities"] == pytest.approx(expected[number]["probabilities"], abs=1e-5)
         assert value(metrics, "cmaen_batch_images_sum") == 64
         assert value(metrics, "cmaen_batch_faces_sum") == 64
         assert value(metrics, "cmaen_batch_images_count") < 32

@@ -16,12 +16,13 @@ from cmaen.client import EmotionClient  # noqa: E402
 from cmaen.serving.distributed import deploy, stop  # noqa: E402
 from cmaen.serving.settings import Settings  # noqa: E402
 from tests.conftest import EXAMPLES, free_port  # noqa: E402
+from tests.serving.conftest import one_core  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     port = free_port()
-    deploy(Settings(cores=1, api_key="secret", load_first=True), host="127.0.0.1", port=port, replicas=1)
+    deploy(Settings(pipeline=one_core(), api_key="secret", load_first=True), host="127.0.0.1", port=port, replicas=1)
     yield f"http://127.0.0.1:{port}"
     stop()
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cmaen.inference.sinks.records import COLUMNS, RecordSink
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, Frame, Result
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.web.node import run_page
 
 LABELS = (*EMOTIONS[:2], "a, label", 'with "quotes"', "=SUM(A1)", "Überraschung")
@@ -34,12 +35,12 @@ moments = st.none() | st.floats(0, 1e6)
 
 
 @st.composite
-def faces(draw: st.DrawFn) -> FaceEmotion:
+def faces(draw: st.DrawFn) -> Face:
     shares = draw(st.lists(st.floats(0, 1), min_size=len(LABELS), max_size=len(LABELS)))
     point = st.tuples(places, places)
     landmarks = draw(st.none() | st.tuples(point, point, point, point, point))
     box = FaceBox(draw(places), draw(places), draw(sides), draw(sides), landmarks=landmarks)
-    return FaceEmotion(tuple(shares), box, draw(st.none() | st.integers(1, 10**6)), LABELS)
+    return Face(tuple(shares), box, draw(st.none() | st.integers(1, 10**6)), LABELS)
 
 
 @st.composite
@@ -84,7 +85,7 @@ def test_files_are_those_of_the_package(tmp_path_factory: Any, some: list[Result
             sink.write(result, None)
         sink.finish()
         sink.close()
-        records = [result.as_record() for result in some]
+        records = [result.to_record() for result in some]
     as_csv, as_json = run_page(SCRIPT, records=records, columns=COLUMNS, labels=LABELS)
     assert json.loads(as_json) == json.loads((folder / "some.json").read_text(encoding="utf-8"))
     header, *rows = read_rows(as_csv)

@@ -11,10 +11,11 @@ from dataclasses import replace
 import pytest
 
 from cmaen.checkpoints import Checkpoint
+from cmaen.drawing import hex_of
 from cmaen.errors import ConfigError
 from cmaen.inference import tracking
 from cmaen.inference.sinks.records import COLUMNS
-from cmaen.types import EMOTIONS, FER2013, PERCEIVED, hex_of
+from cmaen.types import EMOTIONS, FER2013, PERCEIVED
 from cmaen.web.files import PAGE
 from cmaen.web.settings import ServerTerms, describe_page
 

@@ -15,7 +15,8 @@ from cmaen.images import read_image
 from cmaen.inference import alignment
 from cmaen.inference.alignment import crop_face
 from cmaen.preprocessing import CropSpec, PreprocessSpec
-from cmaen.types import EMOTIONS, FaceBox, FaceEmotion, certainty_of
+from cmaen.results import Face
+from cmaen.types import EMOTIONS, FaceBox, certainty_of
 from tests.conftest import EXAMPLES
 from tests.web.node import run_page
 
@@ -133,7 +134,7 @@ def test_answers_are_those_of_the_package(cases: list[tuple[list[float], float, 
     found = run_page(script, cases=cases, face=as_sent(face), labels=EMOTIONS)
     for (values, temperature, sharpening), result in zip(cases, found, strict=True):
         (shares,) = probabilities(np.array([values], np.float32), temperature).tolist()
-        expected = FaceEmotion(tuple(shares), face, certainty=certainty_of(shares, sharpening)).as_dict()
+        expected = Face(tuple(shares), face, certainty=certainty_of(shares, sharpening)).to_dict()
         (answer,) = result["faces"]
         assert answer["box"] == expected["box"]
         assert answer["landmarks"] == expected["landmarks"]

@@ -50,7 +50,7 @@ SchemeName = Annotated[
 Contempt = Annotated[
     bool, typer.Option("--contempt", help="With the scheme perceived: answer contempt as an eighth emotion.")
 ]
-DetectorName = Annotated[str, typer.Option(help="yunet, haar, or centerface:MODEL.onnx for tiny faces.")]
+DetectorName = Annotated[str, typer.Option(help="yunet, or centerface:MODEL.onnx for tiny faces.")]
 DetectorSide = Annotated[
     int | None,
     typer.Option(
@@ -59,9 +59,7 @@ DetectorSide = Annotated[
 ]
 MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
 MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]
-MaxMegapixels = Annotated[
-    float | None, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels; default: 150.")
-]
+MaxMegapixels = Annotated[float, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
 
 

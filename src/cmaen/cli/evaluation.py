@@ -196,16 +196,18 @@ def benchmark(
     from cmaen.cli.tables import show_checkpoint
     from cmaen.files import write_text
     from cmaen.inference.benchmark import measure_machine, measure_speed
+    from cmaen.inference.spec import PipelineSpec
 
     opened = Checkpoint.open(checkpoint)
     show_checkpoint(opened)
     scheme = opened.card.resolve_scheme(scheme)
-    machine = measure_machine(threads)
-    pairs = [(name, size) for name in engines or ["onnx"] for size in batch_sizes or [1, 64]]
-    speeds = [
-        measure_speed(name, opened, size, threads, machine, scheme)
-        for name, size in progress(pairs, "engines", len(pairs))
+    specs = [
+        PipelineSpec(checkpoint=checkpoint, engine=name, batch_size=size, threads=threads, scheme=scheme)
+        for name in engines or ["onnx"]
+        for size in batch_sizes or [1, 64]
     ]
+    machine = measure_machine(threads)
+    speeds = [measure_speed(spec, machine) for spec in progress(specs, "engines", len(specs))]
     table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms", "of arithmetic's limit")
     for speed in speeds:
         limits = (speed.arithmetic_limit, speed.memory_limit)

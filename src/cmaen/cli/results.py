@@ -10,7 +10,8 @@ from rich.text import Text
 
 from cmaen.cli.console import shown
 from cmaen.inference.sinks import Needs
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 
 class TableSink:
@@ -41,7 +42,7 @@ class TableSink:
                 error = Text(shown(result.error or "no face"), style="red" if result.error else "", overflow="fold")
                 table.add_row(name, "", error)
             for number, face in enumerate(result.faces, start=1):
-                box = ", ".join(f"{value:.0f}" for value in face.as_dict()["box"])
+                box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])
                 table.add_row(name, str(number), face.emotion, f"{face.confidence:.1%}", box)
         console.print(table)
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import Epoch
+from cmaen.drawing import hex_of
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import (
     macro_precision_recall_curve,
@@ -21,7 +22,7 @@ from cmaen.evaluation.curves import (
     roc_curve,
 )
 from cmaen.evaluation.perceived import Shares
-from cmaen.types import EMOTIONS, hex_of
+from cmaen.types import EMOTIONS
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 """Before the element, where it is a file of its own."""

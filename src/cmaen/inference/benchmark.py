@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmaen.checkpoints import Card, Checkpoint, Where
-from cmaen.engines import Logits, answering, build_engine
+from cmaen.engines import Logits, answering, build_engine, resolve_engine
+from cmaen.inference.spec import PipelineSpec
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.resources import peak_mib, usable_cores
-from cmaen.types import FER2013
 
 RUNS, WARMUP = 30, 5
 
@@ -117,24 +117,27 @@ class Speed:
         return asdict(self)
 
 
-def measure_speed(
-    engine: str, checkpoint: Where, batch_size: int, threads: int | None, machine: Machine, scheme: str = FER2013
-) -> Speed:
-    """Time an engine in a fresh process, so that nothing else counts into its memory.
+def measure_speed(spec: PipelineSpec, machine: Machine) -> Speed:
+    """Time the engine of a spec in a fresh process, so that nothing else counts into its memory.
+
+    Args:
+        spec: Its engine, checkpoint, threads and label scheme, and how many faces go through the network together:
+            ``batch_size``.
+        machine: What it is compared with.
 
     Raises:
-        CmaenError: There is no such engine, or the checkpoint has no weights for it.
+        CmaenError: There is no such engine or scheme, or the checkpoint has no weights for it.
     """
-    opened = Checkpoint.open(checkpoint)
-    build_engine(engine, opened, threads=threads)  # its errors are raised here, where they can be read
+    spec = spec.fetch()
+    opened = spec.open_checkpoint()
+    engine, size, card = resolve_engine(spec.engine, opened), spec.batch_size, opened.card
+    build_engine(engine, opened, threads=spec.threads)  # its errors are raised here, where they can be read
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        times, peak = pool.apply(_times, (engine, opened.folder, batch_size, threads, scheme))
+        times, peak = pool.apply(_time, (spec,))
     low, middle, high = quantiles(times, n=4)
-    card = opened.card
-    arithmetic, memory = _limits(card, batch_size, machine)
-    size = opened.size_of(engine)
-    rate = 1000 * batch_size / middle
-    return Speed(engine, batch_size, middle, low, high, rate, peak, size / 2**20, arithmetic, memory)
+    arithmetic, memory = _limits(card, size, machine)
+    rate = 1000 * size / middle
+    return Speed(engine, size, middle, low, high, rate, peak, opened.size_of(engine) / 2**20, arithmetic, memory)
 
 
 def measure_cost(checkpoint: Where, engine: str) -> Cost:
@@ -188,13 +191,12 @@ def run_times(network: Logits, spec: PreprocessSpec, batch_size: int, runs: int 
     return [1000 * _seconds(lambda: network(spec(crops))) for _ in range(WARMUP + runs)][WARMUP:]
 
 
-def _times(
-    engine: str, folder: Path, batch_size: int, threads: int | None, scheme: str
-) -> tuple[list[float], float | None]:
+def _time(spec: PipelineSpec) -> tuple[list[float], float | None]:
     """Runs in the fresh process: the times, and the peak memory in MiB."""
-    network = answering(build_engine(engine, folder, threads=threads), scheme)
-    times = run_times(network, Checkpoint(folder).card.preprocess, batch_size)
-    return times, peak_mib()
+    opened = spec.open_checkpoint()
+    engine = build_engine(spec.engine, opened, threads=spec.threads)
+    network = answering(engine, opened.card.resolve_scheme(spec.scheme))
+    return run_times(network, opened.card.preprocess, spec.batch_size), peak_mib()
 
 
 def _limits(card: Card, batch_size: int, machine: Machine) -> tuple[float | None, float | None]:

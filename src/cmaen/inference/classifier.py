@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import Checkpoint, Where
-from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities
+from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities, resolve_engine
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
@@ -32,6 +32,7 @@ class FaceClassifier:
     Attributes:
         card: Of the checkpoint.
         folder: Of the checkpoint.
+        engine: The name of what computes; never ``auto``.
         scheme: The name of the label scheme.
         labels: Of the answers.
         sharpening: See :func:`cmaen.types.certainty_of`.
@@ -59,7 +60,8 @@ class FaceClassifier:
             )
         self.scheme = self.card.resolve_scheme(scheme)
         self.card.answered(self.scheme, contempt)  # what is wrong with the scheme is said before anything is loaded
-        self._engine = build_engine(engine, opened, threads=threads, device=device)
+        self.engine = resolve_engine(engine, opened)
+        self._engine = build_engine(self.engine, opened, threads=threads, device=device)
         self._answer_with(self.scheme, contempt)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FaceClassifier:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,14 @@ from cmaen.inference.detectors import Detector
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
-from cmaen.inference.tracking import SEARCH_EVERY, FaceTracker, Track
+from cmaen.inference.tracking import FaceTracker, Track
+from cmaen.inference.tuning import AS_IT_COMES, Tuning
 from cmaen.resources import usable_cores
-from cmaen.types import FaceBox, FaceEmotion, Frame, Image, Result, certainty_of
+from cmaen.results import Face, Result
+from cmaen.types import FaceBox, Frame, Image, certainty_of
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 32
-SMOOTHING = 0.4
-CLASSIFY_EVERY = 0.06
 _KEPT = 8
 """Still pictures whose pixels are kept that are classified together, at most."""
 _PIXELS_KEPT = 32_000_000
@@ -69,38 +68,29 @@ class FacePipeline:
     Attributes:
         classifier: Of face crops.
         detector: Of faces; ``None`` says that every picture is a face crop.
-        workers: Threads that read still pictures and find their faces at the same time.
-        batch_size: Still pictures whose faces are classified together.
-        smoothing: Of a video: seconds after which an old answer counts 1/e; 0 switches the smoothing off.
-        threshold: The confidence below which an answer is "uncertain", in [0, 1]; 0 for never.
-        detect_every: Of a video: seconds from one search for faces to the next; between them the optical flow follows.
-            Faces are searched earlier where none is left and where the picture has changed; 0 for every frame.
-        classify_every: Of a video: seconds from one answer of the network to the next, for each face; 0 for every
-            frame.
+        tuning: How it works; the spec that it was built from, or another.
     """
 
     classifier: FaceClassifier
     detector: Detector | None
-    workers: int = field(default_factory=usable_cores)
-    batch_size: int = BATCH_SIZE
-    smoothing: float = SMOOTHING
-    threshold: float = 0.0
-    detect_every: float = SEARCH_EVERY
-    classify_every: float = CLASSIFY_EVERY
+    tuning: Tuning = AS_IT_COMES
 
-    def __post_init__(self) -> None:
-        for name in ("workers", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("smoothing", "detect_every", "classify_every"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 seconds or more, not {getattr(self, name)}")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold is a confidence from 0 to 1, not {self.threshold}")
+    @property
+    def workers(self) -> int:
+        """Threads that read still pictures and find their faces at the same time."""
+        return self.tuning.workers or usable_cores()
+
+    def tune(self, **settings: Any) -> FacePipeline:
+        """The same pipeline, with the same networks, with other settings of :class:`~cmaen.inference.tuning.Tuning`.
+
+        Raises:
+            SettingError: A value is out of its range.
+        """
+        return replace(self, tuning=replace(self.tuning, **settings))
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`Pipeline`."""
-        return self._moving(source) if source.moving else self._still(source, keep_images)
+        return self._watch(source) if source.moving else self._look(source, keep_images)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FacePipeline:
         """The same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
@@ -138,18 +128,18 @@ class FacePipeline:
         with guard(PredictionError, "a face cannot be cut out"):
             return self.classifier.crop(image, face)
 
-    def features(self, source: Source) -> Generator[NDArray[np.float32], None, None]:
-        """The features of still pictures, float32 [B, F] a batch, see :meth:`embedded`."""
-        for batch in self._located(source, keep_images=False):
-            yield self.embedded(batch)
+    def embed_all(self, source: Source) -> Generator[NDArray[np.float32], None, None]:
+        """The features of still pictures, float32 [B, F] a batch, see :meth:`embed`."""
+        for batch in self._locate_all(source, keep_images=False):
+            yield self.embed(batch)
 
-    def _still(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
-        for batch in self._located(source, keep_images):
-            yield from self.classified(batch)
+    def _look(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
+        for batch in self._locate_all(source, keep_images):
+            yield from self.classify(batch)
 
-    def _located(self, source: Source, keep_images: bool) -> Generator[list[Located], None, None]:
+    def _locate_all(self, source: Source, keep_images: bool) -> Generator[list[Located], None, None]:
         """Still pictures whose faces are found, in batches."""
-        batch_size = min(self.batch_size, _KEPT) if keep_images else self.batch_size
+        batch_size = min(self.tuning.batch_size, _KEPT) if keep_images else self.tuning.batch_size
 
         def locate(pending: Pending) -> Located:
             located = self.locate(pending())
@@ -191,7 +181,7 @@ class FacePipeline:
         except CmaenError as problem:
             return Located(frame, (), (), describe(problem), pixels)
 
-    def classified(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
+    def classify(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
         """The second half: the results of some pictures, whose faces go through the network together.
 
         Where it fails on all of them together, each goes through it alone.
@@ -202,7 +192,7 @@ class FacePipeline:
         except PredictionError as problem:
             if len(batch) > 1:
                 for located in batch:
-                    yield from self.classified([located])
+                    yield from self.classify([located])
             else:
                 yield self._answer(batch[0].frame, error=batch[0].error or describe(problem))
             return
@@ -211,7 +201,7 @@ class FacePipeline:
             found = [(tuple(next(answers)), face) for face in located.faces]
             yield self._result(located.frame, found, located.error)
 
-    def embedded(self, batch: Sequence[Located]) -> NDArray[np.float32]:
+    def embed(self, batch: Sequence[Located]) -> NDArray[np.float32]:
         """Instead of that: the penultimate features of each picture's largest face, float32 [B, F]; NaN without a face.
 
         Raises:
@@ -223,7 +213,7 @@ class FacePipeline:
                 found = self.classifier.features_of([crop for located in batch for crop in located.crops[:1]])
         except PredictionError as problem:
             if len(batch) > 1:
-                return np.concatenate([self.embedded([located]) for located in batch])
+                return np.concatenate([self.embed([located]) for located in batch])
             log.warning("%s: no features: %s", batch[0].frame.name or f"image {batch[0].frame.index}", problem)
             found = self.classifier.features_of([])  # [0, F]
             there = [False]
@@ -231,37 +221,37 @@ class FacePipeline:
         features[there] = found
         return features
 
-    def _moving(self, source: Source) -> Generator[Result, None, None]:
-        tracker = FaceTracker(every=self.detect_every)
+    def _watch(self, source: Source) -> Generator[Result, None, None]:
+        tracker = FaceTracker(every=self.tuning.detect_every)
         size = 1 if source.live else 4
         with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
             for number, frame in enumerate(frames):
-                yield self._followed(tracker, number, frame)
+                yield self._follow(tracker, number, frame)
 
-    def _followed(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
+    def _follow(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
         """The result of the next frame of a video; whatever goes wrong with it costs none of the others."""
         if frame.image is None:
             return self._answer(frame, error=frame.error)
         time = number * _FRAME if frame.time is None else frame.time
         try:
             with guard(PredictionError, "the faces of the frame cannot be followed"):
-                return self._answer(frame, tuple(map(self._emotion_of, self._tracked(tracker, frame.image, time))))
+                return self._answer(frame, tuple(map(self._emotion_of, self._track(tracker, frame.image, time))))
         except CmaenError as problem:
             return self._answer(frame, error=describe(problem))
 
-    def _tracked(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
+    def _track(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
         """The faces of the next frame, each with an answer of the network."""
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
-            tracks = tracker.find(found, time, lambda faces: [self._likeness(image, face) for face in faces])
-        due = [track for track in tracks if track.is_due(time, self.classify_every)]
+            tracks = tracker.find(found, time, lambda faces: [self._compare(image, face) for face in faces])
+        due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         answers = self.classifier([self.crop(image, track.face) for track in due])
         for track, probabilities in zip(due, answers, strict=True):
-            track.update(probabilities, time, self.smoothing)
+            track.update(probabilities, time, self.tuning.smoothing)
         return tracks
 
-    def _likeness(self, image: Image, face: FaceBox) -> Likeness | None:
+    def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
         """What a face of a video is recognised by; nothing where it cannot be cut out."""
         try:
             return Likeness.of(self.crop(image, face))
@@ -276,13 +266,13 @@ class FacePipeline:
         except ValueError as problem:
             return self._answer(frame, error=describe(problem))
 
-    def _answer(self, frame: Frame, faces: tuple[FaceEmotion, ...] = (), error: str | None = None) -> Result:
+    def _answer(self, frame: Frame, faces: tuple[Face, ...] = (), error: str | None = None) -> Result:
         return Result(frame, faces, error, self.classifier.scheme)
 
-    def _emotion_of(self, track: Track) -> FaceEmotion:
+    def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
         return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number)
 
-    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> FaceEmotion:
+    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> Face:
         certainty = certainty_of(probabilities, self.classifier.sharpening)
-        return FaceEmotion(probabilities, face, identity, self.classifier.labels, self.threshold, certainty)
+        return Face(probabilities, face, identity, self.classifier.labels, self.tuning.threshold, certainty)

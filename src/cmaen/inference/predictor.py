@@ -8,68 +8,52 @@ from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import SHIPPED, Checkpoint, Where
-from cmaen.engines import AUTO
-from cmaen.errors import CmaenError, MissingExtraError, NoFaceError
-from cmaen.images import MAX_PIXELS, Channels, read_image
-from cmaen.images import ImageSource as Picture
+from cmaen.errors import CmaenError, MissingExtraError
+from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
-from cmaen.inference.analysed import AnalysedFrame, analysed
-from cmaen.inference.classifier import FaceClassifier
-from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions, build_detector
-from cmaen.inference.pipeline import BATCH_SIZE, SMOOTHING, FacePipeline
+from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
+from cmaen.inference.frames import AnalysedFrame, analyse_frames
+from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
-from cmaen.inference.sinks import Sink, sink_class
+from cmaen.inference.sinks import Sink, open_sink
 from cmaen.inference.sources import Excerpt, open_source
-from cmaen.inference.sources.images import ImageSource
-from cmaen.inference.tracking import SEARCH_EVERY
+from cmaen.inference.sources.images import ListSource
+from cmaen.inference.spec import PipelineSpec, name_checkpoint
+from cmaen.results import Answer, Result
 from cmaen.several import require_several
-from cmaen.types import FaceBox, Image, Result
-
-if TYPE_CHECKING:
-    from cmaen.explanation import Explainer
+from cmaen.types import FaceBox, Image
 
 
 class EmotionPredictor:
-    """Recognises the emotions of the faces in images.
+    """Recognises the emotions of the faces in images. Several threads may use one; a copy shares its networks.
+
+    It can be pickled, for other processes: there it is built anew from its spec.
 
     Args:
-        checkpoint: ``cmaen-m`` or ``None`` for the weights that come with the package; a folder; the https address of a
-            zip, with ``#sha256=…`` behind it; or a repository of Hugging Face. See
-            :meth:`cmaen.checkpoints.Checkpoint.open`.
+        checkpoint: ``None`` or ``cmaen-m`` for the weights that come with the package; a folder; an address or a
+            repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
             with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
-        options: Of a detector that is named.
-        engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime where the checkpoint has its file, else
-            PyTorch.
-        threads: Of the engine and the detector; ``None`` for all cores that may be used.
-        device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
-            OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
-        workers: Images of a batch that are decoded and searched at the same time; ``None`` for one a core.
-        threshold: The confidence below which the ``predicted_emotion`` of a face is "uncertain", in [0, 1]; 0 for
-            never. Its confidence and probabilities stay.
-        scheme: Label scheme to answer with: ``perceived``, what people would see in the face, or ``fer2013``, what its
-            label in FER2013 would be. ``None``: ``perceived`` where the checkpoint has it, else its only scheme.
-        contempt: Under ``perceived``, answer contempt as an eighth emotion.
+        options, engine, threads, device, workers, threshold, scheme, contempt, max_pixels: See
+            :class:`~cmaen.inference.spec.PipelineSpec`, which has their meanings and ranges.
         channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
             images have their own order, and a detector always sees RGB.
-        max_pixels: Larger pictures are refused before they are decoded; 200 megapixels take about 1.5 GB.
-
-    One predictor may be used by several threads at the same time. It can be pickled, for other processes: there it is
-    built anew from these arguments. A copy shares its networks.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
         ConfigError: There is no such engine or label scheme, or the engine cannot compute on the device here.
         DetectorError: The detector is unknown or cannot be loaded.
-        ValueError: There are no such channels, no such threshold, or ``max_pixels`` is below 1.
+        SettingError: A value is out of its range; the message lists every one. A :class:`ValueError`, too.
+        ValueError: There are no such channels.
 
     Attributes:
+        spec: What it was built from.
         card: Of the checkpoint.
         scheme: The name of the label scheme.
         labels: Of the answers, in the order of their probabilities.
@@ -81,44 +65,51 @@ class EmotionPredictor:
         *,
         detector: str | Detector = DEFAULT,
         options: DetectorOptions | None = None,
-        engine: str = AUTO,
-        threads: int | None = None,
-        device: str = "cpu",
-        workers: int | None = None,
-        threshold: float = 0.0,
-        scheme: str | None = None,
-        contempt: bool = False,
+        engine: str = PipelineSpec.engine,
+        threads: int | None = PipelineSpec.threads,
+        device: str = PipelineSpec.device,
+        workers: int | None = PipelineSpec.workers,
+        threshold: float = PipelineSpec.threshold,
+        scheme: str | None = PipelineSpec.scheme,
+        contempt: bool = PipelineSpec.contempt,
         channels: Channels = "rgb",
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = PipelineSpec.max_pixels,
     ) -> None:
+        name, own = (detector, None) if isinstance(detector, str) else (None, detector)
+        spec = PipelineSpec(
+            checkpoint=name_checkpoint(checkpoint),
+            detector=name, options=options or PipelineSpec.options,
+            engine=engine, threads=threads, device=device, workers=workers,
+            threshold=threshold, scheme=scheme, contempt=contempt, max_pixels=max_pixels,
+        )  # fmt: skip
+        self._begin(spec, own, channels)
+
+    @classmethod
+    def from_spec(
+        cls, spec: PipelineSpec, *, detector: Detector | None = None, channels: Channels = "rgb"
+    ) -> EmotionPredictor:
+        """The predictor of a spec, with a detector of your own or that of the spec; see the predictor itself."""
+        predictor = object.__new__(cls)
+        predictor._begin(spec, detector, channels)
+        return predictor
+
+    def _begin(self, spec: PipelineSpec, detector: Detector | None, channels: Channels) -> None:
         if channels not in get_args(Channels):
             raise ValueError(f"channels must be one of {list(get_args(Channels))}, not {channels!r}")
-        if not max_pixels >= 1:
-            raise ValueError(f"max_pixels must be at least 1, not {max_pixels}")
-        self._arguments = {
-            "checkpoint": checkpoint,
-            "detector": detector,
-            "options": options,
-            "engine": engine,
-            "threads": threads,
-            "device": device,
-            "workers": workers,
-            "threshold": threshold,
-            "scheme": scheme,
-            "contempt": contempt,
-            "channels": channels,
-            "max_pixels": max_pixels,
-        }
-        self._channels, self._max_pixels = channels, max_pixels
-        if isinstance(detector, str):
-            detector = build_detector(detector, options=options or DetectorOptions(), threads=threads)
-        classifier = FaceClassifier(
-            checkpoint, engine=engine, threads=threads, device=device, scheme=scheme, contempt=contempt
-        )
+        self.spec, self._detector, self._channels = spec, detector, channels
+        self.pipeline = spec.build(detector=detector)
+        classifier = self.pipeline.classifier
         self.card, self.scheme, self.labels = classifier.card, classifier.scheme, classifier.labels
-        pipeline = FacePipeline(classifier, detector, threshold=threshold)
-        self.pipeline = pipeline if workers is None else replace(pipeline, workers=workers)
-        self._explainer: Explainer | None = None
+        self._explainers: dict[str, Any] = {}  # by label scheme
+
+    def __repr__(self) -> str:
+        own = self._detector
+        finder = self.spec.detector if own is None else getattr(own, "__name__", type(own).__name__)
+        contempt = " with contempt" if self.spec.contempt else ""
+        return (
+            f"EmotionPredictor(checkpoint {self.card.name}, engine {self.pipeline.classifier.engine}, "
+            f"scheme {self.scheme}{contempt}, detector {finder})"
+        )
 
     @classmethod
     def from_pretrained(
@@ -134,8 +125,7 @@ class EmotionPredictor:
         ``EmotionPredictor.from_pretrained("owner/name", revision="v1")``
 
         Args:
-            name: ``cmaen-m``, which comes with the package; a folder; the https address of a zip; or a repository of
-                Hugging Face. See :meth:`cmaen.checkpoints.Checkpoint.open`.
+            name: ``cmaen-m``, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
             sha256: Of the zip, in hex; an address must have it.
             revision: Of the repository.
             **options: Of the predictor, like ``engine`` and ``detector``.
@@ -155,24 +145,44 @@ class EmotionPredictor:
             ConfigError: The checkpoint does not have the scheme.
         """
         other = copy(self)
-        other._arguments = {**self._arguments, "scheme": scheme, "contempt": contempt}
+        other.spec = replace(self.spec, scheme=scheme, contempt=contempt)
         other.pipeline = self.pipeline.under(scheme, contempt=contempt)
         other.scheme, other.labels = other.pipeline.classifier.scheme, other.pipeline.classifier.labels
-        other._explainer = None
         return other
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self._arguments
+    def __getstate__(self) -> tuple[PipelineSpec, Detector | None, Channels]:
+        return self.spec, self._detector, self._channels
 
-    def __setstate__(self, arguments: dict[str, Any]) -> None:
-        EmotionPredictor.__init__(self, **arguments)
+    def __setstate__(self, state: tuple[PipelineSpec, Detector | None, Channels]) -> None:
+        self._begin(*state)
 
     def __copy__(self) -> EmotionPredictor:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
 
-    def predict_single(self, image: Picture, detect: bool = True) -> dict[str, Any]:
+    def predict(self, image: ImageInput, detect: bool = True) -> Result:
+        """The emotions of one image as a :class:`~cmaen.results.Result`, which keeps the pixels to show itself.
+
+        ``predictor.predict("photo.jpg").plot().save("faces.png")``
+
+        Args:
+            image: See :meth:`predict_single`.
+            detect: Likewise.
+
+        Its faces have their crops, the largest comes first. A bad image is a status, not an exception.
+        """
+        pipeline = self._pipeline(detect)
+        result = next(pipeline.results(self._source([image]), keep_images=True))
+        pixels = result.image
+        if pixels is None:
+            return result
+        if isinstance(image, np.ndarray) and np.may_share_memory(image, pixels):
+            pixels = pixels.copy()  # the caller may paint over it
+        faces = tuple(replace(face, crop=pipeline.crop(pixels, face.box)) for face in result.faces)
+        return replace(result, frame=replace(result.frame, image=pixels), faces=faces)
+
+    def predict_single(self, image: ImageInput, detect: bool = True) -> dict[str, Any]:
         """The emotions of one image.
 
         Args:
@@ -189,19 +199,19 @@ class EmotionPredictor:
         return self.predict_batch([image], detect)[0]
 
     def predict_batch(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> list[dict[str, Any]]:
         """One dict for each image, in their order; see :meth:`predict_single`.
 
         Raises:
             TypeError, ValueError: See :meth:`predict_each`.
         """
-        return [result.as_dict() for result in self.predict_each(images, detect, batch_size)]
+        return [result.to_dict() for result in self.predict_each(images, detect, batch_size)]
 
     def predict_each(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> Iterator[Result]:
-        """One :class:`~cmaen.types.Result` for each image, in order; ``batch_size`` images are classified together.
+        """One :class:`~cmaen.results.Result` for each image, in order; ``batch_size`` images are classified together.
 
         Raises:
             TypeError: ``images`` is a single image.
@@ -210,7 +220,7 @@ class EmotionPredictor:
         return self._pipeline(detect, batch_size).results(self._source(images))
 
     def embed(
-        self, images: Iterable[Picture], detect: bool = True, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
     ) -> NDArray[np.float32]:
         """What the network makes of the largest face of each image before it answers, for classifiers of your own.
 
@@ -230,10 +240,10 @@ class EmotionPredictor:
         pipeline = self._pipeline(detect, batch_size)
         classifier = pipeline.classifier
         none = classifier.features(classifier.inputs([]))  # [0, F]
-        return np.concatenate([none, *pipeline.features(self._source(images))])
+        return np.concatenate([none, *pipeline.embed_all(self._source(images))])
 
     def predict_faces(
-        self, image: Picture, boxes: Sequence[FaceBox | Sequence[float]] | None = None
+        self, image: ImageInput, boxes: Sequence[FaceBox | Sequence[float]] | None = None
     ) -> list[dict[str, Any]]:
         """The faces of one image: those that are found, the largest first, or those of your own boxes, in their order.
 
@@ -253,9 +263,10 @@ class EmotionPredictor:
         if boxes is not None:
             faces = read_boxes(boxes, pixels)
             pipeline = replace(pipeline, detector=lambda _: faces)
-        return [face.as_dict() for face in _answer(pixels, pipeline).faces]
+        path = name_of(image)
+        return [Answer(face.to_dict(), path) for face in _answer(pixels, pipeline).faces]
 
-    def get_top_k_predictions(self, image: Picture, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
+    def get_top_k_predictions(self, image: ImageInput, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
 
         Raises:
@@ -277,8 +288,8 @@ class EmotionPredictor:
         output_path: str | Path | None = None,
         *,
         display: bool = True,
-        smoothing: float = SMOOTHING,
-        search_every: float = SEARCH_EVERY,
+        smoothing: float = PipelineSpec.smoothing,
+        search_every: float = PipelineSpec.detect_every,
         every: int = 1,
         end: float | None = None,
     ) -> None:
@@ -299,12 +310,12 @@ class EmotionPredictor:
             MissingExtraError: The extra ``video`` is not installed.
             ValueError: A number is out of its range.
         """
-        pipeline = replace(self.pipeline, smoothing=smoothing, detect_every=search_every)
+        pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         excerpt = Excerpt(every, end=end)
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
-            sinks: list[Sink] = [sink_class("window")()] if display else []
+            sinks: list[Sink] = [open_sink("window")] if display else []
             if save_video:
-                sinks.append(sink_class("video")(Path(output_path or "output.avi"), camera))
+                sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
             run(camera, pipeline, sinks)
 
     @contextmanager
@@ -312,8 +323,8 @@ class EmotionPredictor:
         self,
         source: int | str | Path,
         *,
-        smoothing: float = SMOOTHING,
-        search_every: float = SEARCH_EVERY,
+        smoothing: float = PipelineSpec.smoothing,
+        search_every: float = PipelineSpec.detect_every,
         every: int = 1,
         start: float = 0.0,
         end: float | None = None,
@@ -338,13 +349,13 @@ class EmotionPredictor:
             MissingExtraError: The extra ``video`` is not installed.
             ValueError: A number is out of its range.
         """
-        pipeline = replace(self.pipeline, smoothing=smoothing, detect_every=search_every)
+        pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
         opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
         with closing(opened), closing(pipeline.results(opened)) as results:
-            yield analysed(results)
+            yield analyse_frames(results)
 
-    def explain(self, image: Picture, detect: bool = True, kind: str = "gradient") -> Image:
+    def explain(self, image: ImageInput, detect: bool = True, kind: str = "gradient") -> Image:
         """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
 
         Args:
@@ -361,39 +372,26 @@ class EmotionPredictor:
             CheckpointError: The checkpoint has no ``model.safetensors``.
         """
         try:
-            from cmaen.explanation import MAPS, Explainer, overlay
+            from cmaen.inference.explaining import explain_face
         except ModuleNotFoundError as error:
             raise MissingExtraError("explaining", "report") from error
-        if kind not in MAPS:
-            raise CmaenError(f"{kind!r} is no map of an explanation; choose from {list(MAPS)}")
-        pixels = self._read(image)
-        pipeline = self._pipeline(detect)
-        faces = pipeline.detect(pixels)
-        if not faces:
-            raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
-        if self._explainer is None:
-            self._explainer = Explainer(pipeline.classifier.folder, scheme=self.scheme)
-        crop = pipeline.crop(pixels, faces[0])
-        heat = getattr(self._explainer.explain([crop])[0], kind)
-        if heat is None:
-            raise CmaenError(f"{self.card.name} has no {kind.replace('_', ' ')} to explain with; gradient always works")
-        return overlay(crop, heat)
+        return explain_face(self._read(image), self._pipeline(detect), kind=kind, explainers=self._explainers)
 
-    def _pipeline(self, detect: bool, batch_size: int = BATCH_SIZE) -> FacePipeline:
-        detector = self.pipeline.detector if detect else None
-        return replace(self.pipeline, detector=detector, batch_size=batch_size)
+    def _pipeline(self, detect: bool, batch_size: int = PipelineSpec.batch_size) -> FacePipeline:
+        pipeline = self.pipeline.tune(batch_size=batch_size)
+        return pipeline if detect else replace(pipeline, detector=None)
 
-    def _read(self, image: Picture) -> Image:
-        return read_image(image, channels=self._channels, max_pixels=self._max_pixels)
+    def _read(self, image: ImageInput) -> Image:
+        return read_image(image, channels=self._channels, max_pixels=self.spec.max_pixels)
 
-    def _source(self, images: Iterable[Picture]) -> ImageSource:
+    def _source(self, images: Iterable[ImageInput]) -> ListSource:
         several = require_several(images, "for one image use predict_single")
-        return ImageSource(several, channels=self._channels, max_pixels=self._max_pixels)
+        return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 
 
 def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
     """The result of one image; what is wrong with it is raised."""
-    result = next(pipeline.results(ImageSource([pixels], max_pixels=pixels.size)))
+    result = next(pipeline.results(ListSource([pixels], max_pixels=pixels.size)))
     if result.error is not None:
         raise CmaenError(result.error)
     return result

@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
+from cmaen.drawing import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
-from cmaen.inference.annotate import annotate
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sinks import Needs, Quit, Sink
 from cmaen.inference.sources import Source
-from cmaen.types import Result
+from cmaen.results import Result
 
 log = logging.getLogger(__name__)
 _PIXELS_WAITING = 32_000_000
@@ -109,7 +109,7 @@ class _Sinks:
         if self.needs >= Needs.DRAWING and result.frame.image is not None:
             try:
                 with guard(PredictionError, f"{result.frame.name} cannot be drawn"):
-                    drawn = annotate(result.frame.image, [face.as_dict() for face in result.faces])
+                    drawn = draw_faces(result.frame.image, [face.to_dict() for face in result.faces])
             except PredictionError as error:
                 log.warning("%s", error)
         record = result if result.frame.image is None else replace(result, frame=replace(result.frame, image=None))

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cmaen.errors import MissingExtraError
+from cmaen.inference.answers import Answers, read_records
 from cmaen.inference.sinks.records import COLUMNS, arrow_schema, kind_of, rows
-from cmaen.several import require_several
-from cmaen.types import EMOTIONS, Result
+from cmaen.types import EMOTIONS
 
 if TYPE_CHECKING:
     import pandas
@@ -17,52 +17,53 @@ if TYPE_CHECKING:
 _IMAGE = "image"
 
 
-def to_arrow(results: Iterable[Result | dict[str, Any]], classes: Sequence[str] | None = None) -> pyarrow.Table:
+def to_arrow(results: Answers | Iterable[Answers], classes: Sequence[str] | None = None) -> pyarrow.Table:
     """Results as a table of Arrow.
 
     ``to_arrow(predictor.predict_batch(paths))``
 
     Args:
-        results: What :meth:`~cmaen.inference.predictor.EmotionPredictor.predict_batch` or ``predict_each`` gives.
+        results: What any method of :class:`~cmaen.inference.predictor.EmotionPredictor` gives, one or several: results,
+            dicts, faces or frames of a video.
         classes: The columns of the probabilities; ``None`` for those of the faces, the seven emotions where there is
             none.
 
     Returns:
-        ``image``, the number of the result from 0; then the columns of a CSV or Parquet file,
-        :data:`~cmaen.inference.sinks.records.COLUMNS` and the classes. What does not apply is null.
+        ``image``, the number of the image from 0; then the columns of a CSV or Parquet file,
+        :data:`~cmaen.inference.sinks.records.COLUMNS` and the classes. What does not apply is null. ``path`` is there
+        where the images were files.
 
     Raises:
         MissingExtraError: The extra ``tables`` is not installed.
-        TypeError: ``results`` is a single one.
+        ResultError: There is something else among the results; a :class:`TypeError`, too.
     """
     try:
         import pyarrow
     except ModuleNotFoundError as error:
         raise MissingExtraError("a table of Arrow", "tables") from error
-    everything, columns = _table(results, classes)
+    everything, columns = _tabulate(results, classes)
     return pyarrow.Table.from_pylist(everything, schema=arrow_schema(columns))
 
 
-def to_pandas(results: Iterable[Result | dict[str, Any]], classes: Sequence[str] | None = None) -> pandas.DataFrame:
+def to_pandas(results: Answers | Iterable[Answers], classes: Sequence[str] | None = None) -> pandas.DataFrame:
     """Results as a data frame of pandas; see :func:`to_arrow`. Whole numbers that may be missing are ``Int64``."""
     try:
         import pandas
     except ModuleNotFoundError as error:
         raise MissingExtraError("a data frame of pandas", "tables") from error
-    everything, columns = _table(results, classes)
+    everything, columns = _tabulate(results, classes)
     types = {"int64": "Int64", "string": "object", "float64": "float64"}
     frame = pandas.DataFrame(everything, columns=list(columns), dtype="object")
     return frame.astype({name: types[kind_of(name)] for name in columns})
 
 
-def _table(
-    results: Iterable[Result | dict[str, Any]], classes: Sequence[str] | None
+def _tabulate(
+    results: Answers | Iterable[Answers], classes: Sequence[str] | None
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The rows, and the columns that they may have."""
-    several = require_several(results, "put it into a list", of="results")
-    records = [result.as_record() if isinstance(result, Result) else result for result in several]
+    records = list(read_records(results))
     if classes is None:
-        found = (name for record in records for face in record["faces"] for name in face["probabilities"])
+        found = (name for record in records for face in record["faces"] for name in face.get("probabilities", ()))
         classes = tuple(dict.fromkeys(found)) or EMOTIONS
     everything = [{_IMAGE: number, **row} for number, record in enumerate(records) for row in rows(record)]
     return everything, (_IMAGE, *COLUMNS, *classes)

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from cmaen.inference.likeness import ALIKE, CONTINUED, Likeness
 from cmaen.inference.scenes import Glance, Grey
+from cmaen.inference.tuning import Tuning
 from cmaen.types import FaceBox, Image
 
-SEARCH_EVERY = 0.2
+SEARCH_EVERY = Tuning.detect_every
 MEMORY = 3.0
 MIN_OVERLAP = 0.25
 REACH, GROWTH = 1.5, 2.0
@@ -130,7 +131,7 @@ class FaceTracker:
             for track, moved in zip(going, _move([track.face for track in going], before, after), strict=True):
                 track.lost = moved is None
                 track.face = moved or track.face
-        shown = self._shown()
+        shown = self._show()
         self._tracks = [track for track in self._tracks if track in shown or abs(time - track.seen) <= self.memory]
         return shown
 
@@ -142,7 +143,7 @@ class FaceTracker:
         """
         if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
             return True
-        shown = [track.face for track in self._shown()]
+        shown = [track.face for track in self._show()]
         recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
         if recent and not shown:
             return True
@@ -165,7 +166,7 @@ class FaceTracker:
         slowly = self._changes_slowly(time)
         doubt = slowly or not 0 <= self._gap <= GAP
         taken = _pair(
-            self._shown(), range(len(faces)), lambda track, index: overlap(track.face, faces[index]), MIN_OVERLAP
+            self._show(), range(len(faces)), lambda track, index: overlap(track.face, faces[index]), MIN_OVERLAP
         )
         asked = [
             index
@@ -205,7 +206,7 @@ class FaceTracker:
             self._scenes.append((time, now))
         return changes
 
-    def _shown(self) -> list[Track]:
+    def _show(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost and not track.hidden]
 
     def _new(self, face: FaceBox, time: float) -> Track:

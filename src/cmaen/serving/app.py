@@ -15,8 +15,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
-from cmaen.checkpoints import Card, Checkpoint
+from cmaen.checkpoints import Card
 from cmaen.errors import CheckpointError, ConfigError
+from cmaen.results import Result
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Answered, Problem, Room, add_handlers, json_response
@@ -36,7 +37,7 @@ from cmaen.serving.schemas import (
 from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.uploads import Asked, read_request
-from cmaen.types import EMOTIONS, FER2013, Result
+from cmaen.types import EMOTIONS, FER2013
 from cmaen.web.files import PageFile, read_page
 from cmaen.web.settings import ServerTerms, choose_colours, describe_page
 
@@ -209,7 +210,7 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
         explain=explains(settings),
         key_required=settings.api_key is not None,
     )
-    config = describe_page(known.card, scheme=settings.scheme, accuracies=known.accuracies, server=terms)
+    config = describe_page(known.card, scheme=settings.pipeline.scheme, accuracies=known.accuracies, server=terms)
 
     @router.get("/page/config.json")
     async def told() -> Response:
@@ -235,7 +236,7 @@ def _give(file: PageFile, request: Request) -> Response:
 
 def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> list[dict[str, Any]]:
     """One dict for each image, as ``EmotionPredictor`` gives them, with the name and what else was asked for."""
-    answers = [result.as_record() for result in results]
+    answers = [result.to_record() for result in results]
     for answer, result in zip(answers, results, strict=True):
         if asked.top_k is not None:
             answer["top"] = _ranked(result)[: asked.top_k]
@@ -290,9 +291,9 @@ class _Known(NamedTuple):
 def _known(settings: Settings) -> _Known:
     """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
-        checkpoint = Checkpoint.open(settings.checkpoint)
+        checkpoint = settings.pipeline.open_checkpoint()
         card, accuracies = checkpoint.card, checkpoint.accuracies
-        scheme = card.resolve_scheme(settings.scheme)
+        scheme = card.resolve_scheme(settings.pipeline.scheme)
     except (CheckpointError, ConfigError):
         return _Known(None, FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}

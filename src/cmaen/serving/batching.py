@@ -19,10 +19,11 @@ from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
 from cmaen.inference.pipeline import FacePipeline, Located
 from cmaen.inference.sources import Pending
+from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
 from cmaen.serving.settings import Limits
-from cmaen.types import FaceBox, Image, Result
+from cmaen.types import FaceBox, Image
 
 _PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95
@@ -213,7 +214,7 @@ class Batcher:
                 if classifier is None:
                     self._answer(some, self._embedded)
                 else:
-                    self._answer(some, replace(self._pipeline, classifier=classifier).classified)
+                    self._answer(some, replace(self._pipeline, classifier=classifier).classify)
             self._faces.leave(faces)
 
     def _answer(
@@ -232,7 +233,7 @@ class Batcher:
                 job.answer.set_result(result)
 
     def _embedded(self, batch: Sequence[Located]) -> list[Embedded]:
-        rows = self._pipeline.embedded(batch)
+        rows = self._pipeline.embed(batch)
         return [Embedded(one.frame.name, one.error, row) for one, row in zip(batch, rows, strict=True)]
 
     def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:

@@ -48,7 +48,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         max_queued_requests=settings.limits.queue,
         graceful_shutdown_timeout_s=settings.limits.seconds,
         health_check_period_s=1,
-        ray_actor_options={"num_cpus": min(settings.cores or 1, cores / replicas)},
+        ray_actor_options={"num_cpus": min(settings.pipeline.workers or 1, cores / replicas)},
     )
     ray_serve.run(deployment.bind(), name=NAME, route_prefix="/")
 

@@ -30,12 +30,13 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from cmaen.inference.sources import Pending
 from cmaen.inference.sources.images import read_frame
+from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room, closing
 from cmaen.serving.safety import Gate, client_of, given_key
 from cmaen.serving.service import Service
 from cmaen.serving.settings import Limits
-from cmaen.types import Frame, Result
+from cmaen.types import Frame
 
 PROTOCOL, _KEY = "cmaen", "bearer."
 """Subprotocols: the one that is spoken, and the beginning of the one that carries a key."""
@@ -196,6 +197,6 @@ def _key_of(websocket: WebSocket) -> str | None:
 
 
 def _answer(result: Result, dropped: int) -> str:
-    faces = [face.as_dict() for face in result.faces]
+    faces = [face.to_dict() for face in result.faces]
     answer = {"frame": result.frame.index, "dropped": dropped, "status": result.status, "error": result.error}
     return json.dumps({**answer, "scheme": result.scheme, "faces": faces})

@@ -13,22 +13,20 @@ from functools import partial
 from io import BytesIO
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from PIL import Image as PILImage
 
-from cmaen.checkpoints import Checkpoint
 from cmaen.errors import CheckpointError, ConfigError, ImageError, MissingExtraError, NoFaceError
 from cmaen.images import count_pixels, read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
-from cmaen.resources import usable_cores
+from cmaen.results import Result
 from cmaen.serving.batching import Batcher, Embedded
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
-from cmaen.serving.settings import Settings
+from cmaen.serving.settings import SERVED, Settings
 from cmaen.serving.uploads import Upload
-from cmaen.types import PERCEIVED, Frame, Result
+from cmaen.types import PERCEIVED, Frame
 
 _T = TypeVar("_T")
 log = logging.getLogger(__name__)
@@ -36,7 +34,6 @@ log = logging.getLogger(__name__)
 
 def prepare_process() -> None:
     """What a process of the server sets for all of itself."""
-    cv2.setNumThreads(1)  # many pictures at the same time keep the cores busy, and so may other replicas
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form, and the client is told
 
@@ -47,23 +44,14 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
     Raises:
         CmaenError: The checkpoint, the detector or the engine cannot be used.
     """
-    cores = settings.cores or usable_cores()
-    return EmotionPredictor(
-        settings.checkpoint,
-        detector=settings.detector,
-        options=settings.options,
-        engine=settings.engine,
-        scheme=settings.scheme,
-        threads=max(1, cores // 4),  # finding faces takes most of the time
-        workers=cores,
-    )
+    return EmotionPredictor.from_spec(settings.pipeline)
 
 
 def explains(settings: Settings | None = None) -> bool:
     """Whether what explanations need is installed, and is in the checkpoint of the settings."""
     installed = all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
-    checkpoint = settings.checkpoint if settings is not None else None
-    return installed and Checkpoint.open(checkpoint).has("torch")
+    spec = SERVED if settings is None else settings.pipeline
+    return installed and spec.open_checkpoint().has("torch")
 
 
 class Service:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from cmaen.errors import ConfigError
-from cmaen.inference.detectors import DEFAULT, DetectorOptions
+from cmaen.inference.spec import PipelineSpec
 
 MIB = 2**20
+SERVED = PipelineSpec(engine="onnx", throughput=True)
+"""The pipeline of a server of which nothing is said: all clients' pictures at a time, each on one core."""
 _PORTS = {"http": 80, "https": 443}
 """The port that browsers leave out of an origin."""
 _NEVER = ("", "file", "ftp", "ws", "wss")
@@ -57,7 +59,7 @@ class Limits:
         batch_seconds: That the first face of a batch waits for others, where others are on their way.
 
     Raises:
-        ConfigError: A limit is below the least that works.
+        ConfigError: Limits are below the least that works; the message lists every one.
     """
 
     body_bytes: int = 32 * MIB
@@ -81,20 +83,26 @@ class Limits:
     batch_seconds: float = 0.003
 
     def __post_init__(self) -> None:
+        problems = list(self._find_problems())
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def _find_problems(self) -> Iterator[str]:
         for name in _AT_LEAST_ONE:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"the limit {name} must be at least 1, not {getattr(self, name)}")
+            if not getattr(self, name) >= 1:
+                yield f"the limit {name} must be at least 1, not {getattr(self, name)}"
         for name in ("seconds", "decode_seconds", "wait"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"the limit {name} must be above 0 seconds, not {getattr(self, name)}")
-        if self.rate < 0 or self.live_sockets < 0 or self.batch_seconds < 0:
-            raise ConfigError("rate, live_sockets and batch_seconds must be 0 or more")
-        if self.decoding_pixels is not None and self.decoding_pixels < 1:
-            raise ConfigError(f"the limit decoding_pixels must be at least 1, not {self.decoding_pixels}")
+                yield f"the limit {name} must be above 0 seconds, not {getattr(self, name)}"
+        for name in ("rate", "live_sockets", "batch_seconds"):
+            if not getattr(self, name) >= 0:
+                yield f"the limit {name} must be 0 or more, not {getattr(self, name)}"
+        if self.decoding_pixels is not None and not self.decoding_pixels >= 1:
+            yield f"the limit decoding_pixels must be at least 1, not {self.decoding_pixels}"
         if self.queue < self.images:
-            raise ConfigError(f"a queue of {self.queue} images never has room for a request of {self.images}")
+            yield f"a queue of {self.queue} images never has room for a request of {self.images}"
         if self.held_bytes < self.body_bytes:
-            raise ConfigError(f"held_bytes ({self.held_bytes:,}) must be at least body_bytes ({self.body_bytes:,})")
+            yield f"held_bytes ({self.held_bytes:,}) must be at least body_bytes ({self.body_bytes:,})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +110,8 @@ class Settings:
     """A server.
 
     Attributes:
-        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`; ``None`` for the shipped weights.
-        detector, options, engine: See :class:`~cmaen.inference.predictor.EmotionPredictor`.
-        scheme: Label scheme of requests that name none; ``None``: ``perceived`` where the checkpoint has it.
-        cores: That one process of the server uses; ``None`` for all.
+        pipeline: Of one process; its ``scheme`` is that of requests that name none, its ``workers`` are the cores that
+            the process uses, and the pixels of a picture are in the limits.
         api_key: That clients must know; ``None`` lets everybody in.
         origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``; kept as
             browsers send them.
@@ -118,12 +124,7 @@ class Settings:
         ConfigError: The key is empty, or something here could never be equal to what a client sends.
     """
 
-    checkpoint: str | Path | None = None
-    detector: str = DEFAULT
-    options: DetectorOptions = field(default_factory=DetectorOptions)
-    engine: str = "onnx"
-    scheme: str | None = None
-    cores: int | None = None
+    pipeline: PipelineSpec = SERVED
     api_key: str | None = None
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cmaen.checkpoints import Card
+from cmaen.drawing import hex_of
 from cmaen.engines import LOGITS
-from cmaen.inference import alignment, likeness, pipeline, scenes, tracking
+from cmaen.inference import alignment, likeness, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.sinks.records import COLUMNS
-from cmaen.types import EMOTIONS, FER2013, PERCEIVED, hex_of
+from cmaen.inference.tuning import Tuning
+from cmaen.types import EMOTIONS, FER2013, PERCEIVED
 
 UNSURE_BELOW = 0.5
 """Confidence below which the page says that the network is unsure."""
@@ -46,7 +48,7 @@ DETECTOR = {
 """The numbers by which a browser finds faces."""
 
 TRACKING = {
-    "search_every": tracking.SEARCH_EVERY,
+    "search_every": Tuning.detect_every,
     "memory": tracking.MEMORY,
     "min_overlap": tracking.MIN_OVERLAP,
     "reach": tracking.REACH,
@@ -56,8 +58,8 @@ TRACKING = {
     "refresh": tracking.REFRESH,
     "longest": tracking.LONGEST,
     "jitter": tracking.JITTER,
-    "smoothing": pipeline.SMOOTHING,
-    "classify_every": pipeline.CLASSIFY_EVERY,
+    "smoothing": Tuning.smoothing,
+    "classify_every": Tuning.classify_every,
     "scenes": {
         "side": scenes.SIDE,
         "samples": scenes.SAMPLES,

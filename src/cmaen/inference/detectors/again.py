@@ -53,7 +53,7 @@ def place(faces: Iterable[FaceBox], tile: Tile, width: int, height: int) -> Iter
     """The faces of a tile in the picture; those that its border cuts are whole in the next tile, and left out."""
     slack = AT_BORDER * max(tile.right - tile.left, tile.bottom - tile.top)
     for face in faces:
-        moved = _mapped(face, lambda x, y: (x + tile.left, y + tile.top))
+        moved = _map(face, lambda x, y: (x + tile.left, y + tile.top))
         cut = (
             (tile.left > 0 and moved.x < tile.left + slack)
             or (tile.top > 0 and moved.y < tile.top + slack)
@@ -79,7 +79,7 @@ def turn_back(face: FaceBox, quarters: int, width: float, height: float) -> Face
         2: lambda x, y: (width - x, height - y),
         3: lambda x, y: (y, height - x),
     }
-    return _mapped(face, turns[quarters])
+    return _map(face, turns[quarters])
 
 
 def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float = 0.0) -> list[FaceBox]:
@@ -93,7 +93,7 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
     kept = list(faces)
     boxes = _boxes(kept)
     for face in sorted(more, key=lambda face: -face.score):
-        same = np.flatnonzero(_shared(face, boxes) > SAME)
+        same = np.flatnonzero(_share(face, boxes) > SAME)
         if all(face.score >= kept[place].score + better_by for place in same):
             for place in reversed(same):
                 del kept[place]
@@ -107,7 +107,7 @@ def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
     return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
 
 
-def _shared(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much of the smaller box lies in the other, for a face and each of the boxes [N, 4]: [N]."""
     x, y, width, height = boxes.T
     across = np.minimum(face.x + face.width, x + width) - np.maximum(face.x, x)
@@ -115,7 +115,7 @@ def _shared(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(across, 0) * np.maximum(down, 0) / np.minimum(face.area, width * height))
 
 
-def _mapped(face: FaceBox, move: Callable[[float, float], Point]) -> FaceBox:
+def _map(face: FaceBox, move: Callable[[float, float], Point]) -> FaceBox:
     corners = (move(face.x, face.y), move(face.x + face.width, face.y + face.height))
     left, right = sorted(x for x, _ in corners)
     top, bottom = sorted(y for _, y in corners)

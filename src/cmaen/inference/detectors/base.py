@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.errors import ConfigError, DetectorError, guard
+from cmaen.errors import DetectorError, SettingError, guard
 from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
+from cmaen.inference.registry import Entry
 from cmaen.resources import usable_cores
 from cmaen.types import FaceBox, Image
 
@@ -59,7 +60,7 @@ class DetectorOptions:
         min_face: Faces whose shorter side is below are dropped, in pixels of the picture itself.
 
     Raises:
-        ConfigError: A value is out of its range.
+        SettingError: A value is out of its range; the message lists every one.
     """
 
     max_side: int | None = None
@@ -67,13 +68,25 @@ class DetectorOptions:
     min_face: float = 0.0
 
     def __post_init__(self) -> None:
+        problems = []
         if self.max_side is not None and not self.max_side >= 32:
-            raise ConfigError(f"the detector's max_side must be at least 32 pixels, not {self.max_side}")
+            problems.append(f"the detector's max_side must be at least 32 pixels, not {self.max_side}")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"the detector's min_score must lie between 0 and 1, not {self.min_score}")
+            problems.append(f"the detector's min_score must lie between 0 and 1, not {self.min_score}")
         if not 0 <= self.min_face < float("inf"):
-            raise ConfigError(f"the detector's min_face must be 0 pixels or more, not {self.min_face}")
+            problems.append(f"the detector's min_face must be 0 pixels or more, not {self.min_face}")
+        if problems:
+            raise SettingError("; ".join(problems))
 
+
+DETECTORS = {
+    "centerface": Entry("cmaen.inference.detectors.centerface:CenterFace"),
+    "yunet": Entry("cmaen.inference.detectors.yunet:YuNet"),
+}
+"""By name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
+
+DEFAULT = "yunet"
+"""The detector that is taken where none is named."""
 
 OWN = DetectorOptions()
 """Every detector's own options."""
@@ -143,7 +156,7 @@ class ShrinkingDetector(ABC):
 
     def __call__(self, image: Image) -> list[FaceBox]:
         """See :class:`Detector`."""
-        return self._found(image, self.closer)
+        return self._find(image, self.closer)
 
     def glance(self, image: Image) -> list[FaceBox]:
         """The same of a frame of a video, which is soon followed by the next: without the closer look.
@@ -151,18 +164,18 @@ class ShrinkingDetector(ABC):
         Raises:
             DetectorError: See :class:`Detector`.
         """
-        return self._found(image, None)
+        return self._find(image, None)
 
-    def _found(self, image: Image, closer: int | None) -> list[FaceBox]:
+    def _find(self, image: Image, closer: int | None) -> list[FaceBox]:
         with guard(DetectorError, f"{type(self).__name__} fails on a picture of shape {image.shape}"):
             height, width = image.shape[:2]
             small = shrunk(image, self.max_side)
-            faces = self._searched(small, width, height)
+            faces = self._find_small(small, width, height)
             if self.sure is not None and max((face.score for face in faces), default=0.0) < self.sure:
-                faces = merge(faces, self._turned(small, width, height, self.sure), better_by=BETTER)
+                faces = merge(faces, self._find_turned(small, width, height, self.sure), better_by=BETTER)
             far = self.max_side * (FAR if faces else LARGE)
             if closer is not None and max(width, height) >= self.max_side * CLOSER_FROM:
-                more = self._searched(shrunk(image, closer, quickly=True), width, height)
+                more = self._find_small(shrunk(image, closer, quickly=True), width, height)
                 surer = [face for face in more if face.score >= self.min_score + CLOSER_SCORE]
                 faces = merge(faces, surer, better_by=math.inf)  # what is found already stays as it is
                 far = max(far, closer * TILE)  # below, that was as close as the tiles are
@@ -172,7 +185,7 @@ class ShrinkingDetector(ABC):
             (face for face in faces if min(face.width, face.height) >= self.min_face), key=lambda face: -face.area
         )
 
-    def _searched(self, small: Image, width: int, height: int) -> list[FaceBox]:
+    def _find_small(self, small: Image, width: int, height: int) -> list[FaceBox]:
         """The faces that are found in a small picture, in the pixels of the large one of that size."""
         boxes, scores, landmarks = self.search(small)
         scale = np.array([width / small.shape[1], height / small.shape[0]])
@@ -187,12 +200,12 @@ class ShrinkingDetector(ABC):
             )
         ]
 
-    def _turned(self, small: Image, width: int, height: int, sure: float) -> list[FaceBox]:
+    def _find_turned(self, small: Image, width: int, height: int, sure: float) -> list[FaceBox]:
         """The faces that are found, and for sure, where the picture is turned; in the pixels of the large one."""
         found: list[FaceBox] = []
         for quarters in (2, 1, 3):
             size = (width, height) if quarters == 2 else (height, width)
-            faces = self._searched(np.ascontiguousarray(np.rot90(small, quarters)), *size)
+            faces = self._find_small(np.ascontiguousarray(np.rot90(small, quarters)), *size)
             found += [turn_back(face, quarters, width, height) for face in faces if face.score >= sure]
         return found
 
@@ -202,7 +215,7 @@ class ShrinkingDetector(ABC):
         found: list[FaceBox] = []
         for tile in cut_tiles(width, height, TILE * self.max_side):
             part = image[tile.top : tile.bottom, tile.left : tile.right]
-            inside = self._searched(shrunk(part, self.max_side), part.shape[1], part.shape[0])
+            inside = self._find_small(shrunk(part, self.max_side), part.shape[1], part.shape[0])
             found = merge(found, place(inside, tile, width, height))
         merged = merge(faces, found)
         if len(merged) > len(faces):
@@ -251,14 +264,14 @@ def shrunk(image: Image, max_side: int, *, quickly: bool = False) -> Image:
     """
     while max(image.shape[:2]) >= 2 * max_side and min(image.shape[:2]) > 1:  # halving is much faster than the rest
         height, width = image.shape[0] // 2, image.shape[1] // 2
-        image = _resized(image[: 2 * height, : 2 * width], width, height, cv2.INTER_AREA)
+        image = _resize(image[: 2 * height, : 2 * width], width, height, cv2.INTER_AREA)
     height, width = image.shape[:2]
     factor = max_side / max(height, width)
     if factor >= 1:
         return image
     by = cv2.INTER_LINEAR if quickly and factor > 1 / 2 else cv2.INTER_AREA
-    return _resized(image, round(width * factor), round(height * factor), by)
+    return _resize(image, round(width * factor), round(height * factor), by)
 
 
-def _resized(image: Image, width: int, height: int, interpolation: int) -> Image:
+def _resize(image: Image, width: int, height: int, interpolation: int) -> Image:
     return np.asarray(cv2.resize(image, (max(1, width), max(1, height)), interpolation=interpolation), np.uint8)

@@ -10,10 +10,11 @@ from cmaen.errors import OutputError
 from cmaen.files import replacing
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder
 from cmaen.preprocessing import CropSpec
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class CropSink:
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         image = result.frame.image
         if image is None:
             return
@@ -53,7 +54,7 @@ class CropSink:
             try:
                 target = self._folder.place((*place.parts[:-1], name), f"{number}/{place}")
                 with replacing(target) as temporary:
-                    temporary.write_bytes(png(crop_face(image, face.face, self._spec)))
+                    temporary.write_bytes(png(crop_face(image, face.box, self._spec)))
             except OutputError as error:
                 self._failures += 1
                 log.warning("%s", error)

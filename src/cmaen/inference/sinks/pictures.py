@@ -11,9 +11,10 @@ from PIL import Image as PILImage
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
 from cmaen.images import is_image_name, printable
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class PictureSink:
         self._failures = 0
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if not result.faces or drawn is None:
             return
         source = path_of(result.frame.name)

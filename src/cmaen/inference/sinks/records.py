@@ -7,16 +7,17 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replacing, sweep, unwritable
-from cmaen.inference.sinks import Needs
+from cmaen.inference.sinks.base import Needs
 from cmaen.locks import held, let_go, remove_held
-from cmaen.types import EMOTIONS, Image, Result
+from cmaen.results import Result
+from cmaen.types import EMOTIONS, Image
 
 COLUMNS = (
     "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
@@ -35,7 +36,7 @@ class RecordSink:
     """Writes results one by one, in flat memory; the file itself appears at the end, whole.
 
     Until then they stand as JSON Lines in ``<path>.part``, from which a run over a folder can go on. JSON is one list
-    of :meth:`~cmaen.types.Result.as_record`, JSON Lines one of them a line, CSV and Parquet have
+    of :meth:`~cmaen.results.Result.to_record`, JSON Lines one of them a line, CSV and Parquet have
     :data:`COLUMNS` and the classes.
 
     Args:
@@ -80,19 +81,19 @@ class RecordSink:
                 raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`; what was written before is kept when the disk is full."""
-        line = json.dumps(result.as_record(), ensure_ascii=False, allow_nan=False) + "\n"
+        """See :class:`~cmaen.inference.sinks.base.Sink`; what was written before is kept when the disk is full."""
+        line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            file = self._begun()
+            file = self._begin()
             file.write(line)
             file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         try:
-            file = self._begun()
+            file = self._begin()
             file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
@@ -107,7 +108,7 @@ class RecordSink:
         if self._file is not None:
             let_go(self._file)
 
-    def _begun(self) -> TextIO:
+    def _begin(self) -> TextIO:
         """The part, open and begun; it is not there before the first result."""
         if self._file is None:
             self._file = self._claim_part()
@@ -184,7 +185,7 @@ class Names:
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of a record, by column; what does not apply is left out."""
     common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
     if not record["faces"]:
@@ -192,7 +193,7 @@ def rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for number, face in enumerate(record["faces"], start=1):
         box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
         own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
-        yield {**common, "face": number, **box, **own, **face["probabilities"]}
+        yield {**common, "face": number, **box, **own, **face.get("probabilities", {})}
 
 
 def kind_of(column: str) -> str:

@@ -11,10 +11,12 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cmaen.drawing import colour_of
 from cmaen.errors import OutputError, guarded
 from cmaen.files import check_place, replacing, unwritable
-from cmaen.inference.sinks import Needs
-from cmaen.types import EMOTIONS, FaceEmotion, Image, Result, colour_of
+from cmaen.inference.sinks.base import Needs
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, Image
 
 BINS = 1024
 PEOPLE = 12
@@ -41,11 +43,11 @@ class TimelineSink:
         self._timeline = Timeline()
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         self._timeline.add(result.frame.time or 0.0, result.faces)
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         with guarded(lambda problem: unwritable(self.path, problem)), replacing(self.path) as temporary:
             self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
 
@@ -85,9 +87,9 @@ class Timeline:
         self._begins: float | None = None
         self._time = 0.0
         self._classes = EMOTIONS
-        self._faces: Sequence[FaceEmotion] = ()
+        self._faces: Sequence[Face] = ()
 
-    def add(self, time: float, faces: Sequence[FaceEmotion]) -> None:
+    def add(self, time: float, faces: Sequence[Face]) -> None:
         """Take in the faces of a frame at a time in seconds, which do not fall; they stay until the next frame."""
         if self._begins is None:
             self._begins = time

@@ -21,8 +21,9 @@ from av.video.stream import VideoStream
 from cmaen.errors import OutputError, guarded
 from cmaen.files import replacing, unwritable
 from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
-from cmaen.inference.sinks import Needs
-from cmaen.types import Image, Result
+from cmaen.inference.sinks.base import Needs
+from cmaen.results import Result
+from cmaen.types import Image
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
 """By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""
@@ -91,12 +92,12 @@ class VideoSink:
             raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if drawn is None or result.frame.time is None:
             return
         with guarded(self._unwritable):
             stream = self._stream or self._begin(drawn)
-            picture = av.VideoFrame.from_ndarray(_fitted(drawn, stream.width, stream.height), format="rgb24")
+            picture = av.VideoFrame.from_ndarray(_fit(drawn, stream.width, stream.height), format="rgb24")
             self._time = result.frame.time - self._timing.start
             self._last = max(self._last + 1, round(self._time / self._time_base))
             picture.pts, picture.time_base = self._last, self._time_base
@@ -104,7 +105,7 @@ class VideoSink:
         self._copy_sound(self._time)
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if self._stream is None:
             self.close()
             return
@@ -117,7 +118,7 @@ class VideoSink:
         self._stack.close()
 
     def close(self) -> None:
-        """See :class:`~cmaen.inference.sinks.Sink`."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`."""
         try:
             self._let_go()
         except Exception as problem:
@@ -188,7 +189,7 @@ class _Sound:
     ) -> None:
         self._path, self._source, self._target, self._container = path, source, target, container
         self._begins = begins
-        self._packets = self._timed(packets_of(source, stream, early=self._ends_early))
+        self._packets = self._set_times(packets_of(source, stream, early=self._ends_early))
         self._next: Packet[AudioStream] | None = None
 
     @classmethod
@@ -225,7 +226,7 @@ class _Sound:
         """Let go of the file that the sound comes from."""
         self._source.close()
 
-    def _timed(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+    def _set_times(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
         """The packets at the frames' times, from 0 on; a clock that is set back goes on from where it was."""
         shift: int | None = None
         last = 0
@@ -266,7 +267,7 @@ def _try_sound(path: Path, container: str) -> None:
                 return
 
 
-def _fitted(image: Image, width: int, height: int) -> Image:
+def _fit(image: Image, width: int, height: int) -> Image:
     """A picture of the size that the video has.
 
     Codecs need even sides: the last row or column is repeated. A picture of quite another size, as those of a broadcast

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from cmaen.errors import OutputError, VideoError
-from cmaen.inference.sinks import Needs, Quit
-from cmaen.types import Image, Result
+from cmaen.inference.sinks.base import Needs, Quit
+from cmaen.results import Result
+from cmaen.types import Image
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on the standard output
 os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # and takes SIGTERM for its own
@@ -50,7 +51,7 @@ class WindowSink:
             return
         try:
             if self._window is None:
-                self._window = self._opened(drawn.shape[1], drawn.shape[0])
+                self._window = self._open(drawn.shape[1], drawn.shape[0])
             self._draw(self._window, drawn)
             if any(map(_ends, pygame.event.get())):
                 raise Quit
@@ -67,7 +68,7 @@ class WindowSink:
             self._window = None
         pygame.display.quit()
 
-    def _opened(self, width: int, height: int) -> pygame.Window:
+    def _open(self, width: int, height: int) -> pygame.Window:
         """A window for a picture of that size, made smaller where the screen is."""
         across, down = pygame.display.get_desktop_sizes()[0]
         factor = min(1.0, _OF_SCREEN * across / width, _OF_SCREEN * down / height)

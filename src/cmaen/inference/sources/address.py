@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from cmaen.errors import CmaenError, ImageNotFoundError
 from cmaen.images import MAX_PIXELS, printable
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources.base import Pending
 from cmaen.inference.sources.images import read_frame
 from cmaen.listing import CLOSED, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images, name_tells
 from cmaen.signatures import HEAD

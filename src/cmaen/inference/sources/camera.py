@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from cmaen.errors import VideoError
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources.base import Pending
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame, Image
 
@@ -35,7 +36,7 @@ class CameraSource:
     A thread empties the camera all the time and keeps only the newest frame.
 
     Args:
-        where: Its index, from 0; or a file or an address, which then stands in for a camera.
+        where: Its index, from 0, as a number or in digits; or a file or an address, which then stands in for a camera.
         excerpt: The frames to look at, of those that are not missed.
 
     Attributes:
@@ -58,12 +59,14 @@ class CameraSource:
     begins = 0.0
     ends = None
 
-    def __init__(self, where: int | str, excerpt: Excerpt = WHOLE) -> None:
+    def __init__(self, where: int | str | Path, excerpt: Excerpt = WHOLE) -> None:
+        name = str(where)
+        device = int(name) if name.isdecimal() else name
         self.name = f"camera {where}"
         self.excerpt = excerpt
         self.start = excerpt.start
         try:
-            self._capture = cv2.VideoCapture(where)
+            self._capture = cv2.VideoCapture(device)
             there = self._capture.isOpened()
         except Exception as error:  # OpenCV's backends raise what they like
             raise VideoError(f"{self.name} cannot be opened: {error}") from error

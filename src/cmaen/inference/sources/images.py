@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
-from cmaen.images import MAX_PIXELS, Channels, name_of, printable, read_image
-from cmaen.images import ImageSource as Picture
-from cmaen.inference.sources import Pending
+from cmaen.images import MAX_PIXELS, Channels, ImageInput, name_of, printable, read_image
+from cmaen.inference.sources.base import Pending
 from cmaen.listing import LeftOut, list_images
 from cmaen.types import Frame
 
 
-class ImageSource:
+class ListSource:
     """Pictures that the caller has: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
 
     Args:
@@ -26,7 +25,9 @@ class ImageSource:
     moving = False
     live = False
 
-    def __init__(self, images: Iterable[Picture], *, channels: Channels = "rgb", max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, images: Iterable[ImageInput], *, channels: Channels = "rgb", max_pixels: int = MAX_PIXELS
+    ) -> None:
         self._images = images
         self._max_pixels = max_pixels
         self._channels = channels
@@ -67,8 +68,8 @@ class FolderSource:
     moving = False
     live = False
 
-    def __init__(self, root: Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
-        self.root = root
+    def __init__(self, root: str | Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
+        self.root = root = Path(root)
         self._max_pixels = max_pixels
         self.without = without
         left_out = LeftOut()
@@ -99,7 +100,7 @@ class FolderSource:
 def read_frame(
     index: int,
     name: str,
-    fetch: Callable[[], Picture],
+    fetch: Callable[[], ImageInput],
     *,
     max_pixels: int = MAX_PIXELS,
     channels: Channels = "rgb",
@@ -115,7 +116,7 @@ def read_frame(
         return Frame(index, name, error=describe(error))
 
 
-def _name_of(image: Picture) -> str:
+def _name_of(image: ImageInput) -> str:
     """What a picture is called; nothing where its path cannot even say that, which reading it then says."""
     try:
         return name_of(image)
@@ -123,5 +124,5 @@ def _name_of(image: Picture) -> str:
         return ""
 
 
-def _same(image: Picture) -> Picture:
+def _same(image: ImageInput) -> ImageInput:
     return image

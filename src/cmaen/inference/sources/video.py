@@ -31,7 +31,7 @@ from cmaen.inference.ffmpeg import (
     pixels_of,
     reason,
 )
-from cmaen.inference.sources import Pending
+from cmaen.inference.sources.base import Pending
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
 
@@ -91,7 +91,7 @@ class VideoSource:
             self._container = open_input(where, timeout=PATIENCE if self.live else None)
         try:
             with guarded(unopened):
-                self._stream = self._chosen()
+                self._stream = self._choose()
                 self._stream.thread_type = "AUTO"
                 rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
                 self._step = 1 / float(rate)
@@ -106,7 +106,7 @@ class VideoSource:
     def __iter__(self) -> Iterator[Pending]:
         taken = 0
         last: float | None = None
-        for number, time, picture in self._timed():
+        for number, time, picture in self._set_times():
             if self.excerpt.is_over(time):
                 break
             last = time
@@ -131,7 +131,7 @@ class VideoSource:
         if not self._waiting:
             self._container.close()
 
-    def _chosen(self) -> VideoStream:
+    def _choose(self) -> VideoStream:
         stream = choose_video(self._container)
         if stream is None:
             kinds = {stream.type for stream in self._container.streams}
@@ -147,7 +147,7 @@ class VideoSource:
         length = "" if self.ends is None else f": its last frame is at {self.ends:.2f} s"
         return f"has no frame from {self.excerpt.start:g} s{until}{length}"
 
-    def _timed(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
+    def _set_times(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
         """The frames with their numbers from 0 and times in seconds, which rise even if the container's do not."""
         number, last, shift = 0, -math.inf, 0.0
         for picture in self._decoded():

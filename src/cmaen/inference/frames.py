@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from cmaen.types import Image, Result
+from cmaen.results import Result
+from cmaen.types import Image
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,12 @@ class AnalysedFrame(NamedTuple):
     error: str | None = None
 
 
-def analysed(results: Iterable[Result]) -> Iterator[AnalysedFrame]:
+def analyse_frames(results: Iterable[Result]) -> Iterator[AnalysedFrame]:
     """The frames of some results; one that could not be decoded is said and left out."""
     for result in results:
         frame = result.frame
         if frame.image is None:
             log.warning("frame %d of %s is left out: %s", frame.index, frame.name, result.error)
             continue
-        faces = [face.as_dict() for face in result.faces]
+        faces = [face.to_dict() for face in result.faces]
         yield AnalysedFrame(frame.index, frame.time or 0.0, frame.image, faces, result.error)

@@ -1,0 +1,81 @@
+"""Options of the verbs as values: a verb takes one frozen dataclass, and each of its fields is an option."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
+from typing import Any, TypeVar, get_type_hints
+
+from cmaen.cli.console import (
+    CheckpointName,
+    DetectorName,
+    DetectorSide,
+    MaxMegapixels,
+    MinFace,
+    MinScore,
+    Verbose,
+)
+from cmaen.inference.detectors.base import DEFAULT, OWN, DetectorOptions
+from cmaen.inference.spec import PipelineSpec
+
+_T = TypeVar("_T")
+_MILLION = 1e6
+
+
+def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., None]]:
+    """Let the fields of a dataclass be the options of a verb, so that functions can hand them on as one value.
+
+    The annotations are Typer's; a field without a default must be given. Those of the class itself come first.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    ordered = sorted(fields(options), key=lambda one: one.name not in options.__annotations__)  # type: ignore[arg-type]
+    parameters = [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in ordered
+    ]
+
+    def decorate(run: Callable[[_T], None]) -> Callable[..., None]:
+        @wraps(run)
+        def verb(**values: Any) -> None:
+            run(options(**values))
+
+        verb.__annotations__ = {one.name: hints[one.name] for one in ordered}
+        verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return verb
+
+    return decorate
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceOptions:
+    """The options of every verb that finds faces in pictures."""
+
+    detector: DetectorName = DEFAULT
+    detector_side: DetectorSide = OWN.max_side
+    min_score: MinScore = OWN.min_score
+    min_face: MinFace = OWN.min_face
+    max_megapixels: MaxMegapixels = PipelineSpec.max_pixels / _MILLION
+    checkpoint: CheckpointName = None
+    verbose: Verbose = False
+
+    def to_spec(self) -> PipelineSpec:
+        """The pipeline that they describe, for many pictures."""
+        return PipelineSpec(
+            checkpoint=self.checkpoint,
+            detector=self.detector,
+            options=self.detector_options,
+            max_pixels=round(self.max_megapixels * _MILLION),
+            throughput=True,
+        )
+
+    @property
+    def detector_options(self) -> DetectorOptions:
+        """Sizes and scores."""
+        return DetectorOptions(max_side=self.detector_side, min_score=self.min_score, min_face=self.min_face)
