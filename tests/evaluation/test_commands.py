@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
@@ -14,12 +15,18 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from cmaen.checkpoints import Checkpoint
+from cmaen.cli import evaluation
 from cmaen.cli.evaluation import calibrate
-from cmaen.cli.evaluation import test as measure
 from cmaen.data.splits import Split
 from cmaen.errors import OutputError, SplitError
 from cmaen.evaluation.splits import exclude_copies, load_split
 from tests.test_cli import cmaen
+
+
+def measure(**options: object) -> None:
+    """``cmaen test``, called as the command line does."""
+    with click.Context(click.Command("test")) as context:
+        evaluation.test(context, **options)
 
 
 @pytest.fixture
