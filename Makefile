@@ -18,8 +18,8 @@ FOURTH_GENERATION = 3d30473
 TEACHERS = faceres-5 faceres-6 sface-9
 PROCESSES = 1
 FACERES = runs/package/models/faceres-deep.json
-BEGIN_faceres = --backbone-weights $(FACERES)
-BEGIN_sface = --backbone-weights installed
+BEGIN_faceres = --trunk-weights $(FACERES)
+BEGIN_sface = --trunk-weights installed
 seed_of = $(lastword $(subst -, ,$1))
 config_of = $(patsubst %-$(call seed_of,$1),%,$1)
 

@@ -13,9 +13,10 @@ from statistics import median
 import numpy as np
 import torch
 
+from cmaen.data.augmentation import AugmentSpec
 from cmaen.data.splits import FaceSet, Split
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.batches import FaceBatches, Picks, Regime
+from cmaen.training.batches import FaceBatches, Picks
 
 COUNT, BATCH, SIDE = 4096, 64, 112
 
@@ -28,7 +29,9 @@ def main() -> None:
     device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
     there = {"device": device} if "device" in inspect.signature(FaceBatches).parameters else {}
     for operations in (0, 2):
-        batches = FaceBatches(faces, PreprocessSpec(image_size=SIDE), regime=Regime(operations=operations), **there)
+        batches = FaceBatches(
+            faces, PreprocessSpec(image_size=SIDE), augmentation=AugmentSpec(operations=operations), **there
+        )
         times = []
         for seed in range(60):
             picks = Picks(torch.from_numpy(rng.permutation(COUNT)[:BATCH]), seed)

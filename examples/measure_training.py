@@ -8,6 +8,7 @@ are measured, and the parts of a step in the one that training takes here by its
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -22,12 +23,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmaen.config import load_config
 from cmaen.data.augmentation import augment, rand_augment
-from cmaen.losses import LossWeights, cmaen_loss
-from cmaen.models.build import build_cmaen
-from cmaen.models.network import EmotionNetwork
+from cmaen.losses import cmaen_loss
+from cmaen.models.base import EmotionNetwork
+from cmaen.models.build import build_network
 from cmaen.training.ablation import VARIANTS
+from cmaen.training.config import changed, load_config
 from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64
@@ -40,10 +41,10 @@ CHOSEN = torch.bfloat16 if CHOICE.precision == "bf16-mixed" else torch.float32
 CONFIG = load_config(Path(__file__).parent.parent / "configs" / "ablation.yaml", {})
 SIDE, OPERATIONS, MAGNITUDE = 112, 2, 0.7
 NETWORKS: dict[str, dict[str, Any]] = {
-    "the paper's wiring": {"wiring": "paper"},
+    "the paper's wiring": VARIANTS["the paper's wiring"],
     "the residual wiring": {},
-    "without the E-CNN": {"ecnn": False},
-    "the bare backbone": {key.removeprefix("model."): off for key, off in VARIANTS["the bare backbone"].items()},
+    "without the side": VARIANTS["without the side"],
+    "the bare trunk": VARIANTS["the bare trunk"],
 }
 FROZEN = (2, 4, 6)
 KINDS = {
@@ -80,9 +81,10 @@ def channels_last(*shape: int) -> Tensor:
     return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
 
 
-def network(**changes: Any) -> EmotionNetwork:
+def network(changes: Mapping[str, Any] | None = None) -> EmotionNetwork:
     """The whole one of the ablation study, untrained, or with some parts otherwise."""
-    return build_cmaen(**CONFIG.model.model_dump() | changes).to(memory_format=torch.channels_last).train()
+    spec = changed(CONFIG, changes or {}).model
+    return build_network(spec).to(memory_format=torch.channels_last).train()
 
 
 def step_of(model: nn.Module, batch: int, dtype: torch.dtype = CHOSEN):
@@ -93,7 +95,7 @@ def step_of(model: nn.Module, batch: int, dtype: torch.dtype = CHOSEN):
     def step() -> None:
         with arithmetic(dtype):
             output = model(images)
-        cmaen_loss(output, targets, LossWeights()).backward()
+        cmaen_loss(output, targets, CONFIG.loss).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -134,13 +136,13 @@ def show_small_maps() -> None:
 def show_networks() -> None:
     """Parameters, and steps of each network: the two wirings, and what is left without some parts."""
     for name, changes in NETWORKS.items():
-        model = network(**changes)
+        model = network(changes)
         parameters = sum(value.numel() for value in model.parameters()) / 1e6
         print(f"{name:34}{parameters:6.2f} M{rate(model, CHOSEN):8.0f} images/s")
     for stages in FROZEN:
-        model = network(ecnn=False)
-        model.backbone.freeze(stages)
-        print(f"{f'that, {stages} stages of the backbone frozen':44}{rate(model, CHOSEN):8.0f} images/s")
+        model = network(VARIANTS["without the side"])
+        model.trunk.freeze(stages)
+        print(f"{f'that, {stages} stages of the trunk frozen':44}{rate(model, CHOSEN):8.0f} images/s")
 
 
 def show_kinds(step) -> None:

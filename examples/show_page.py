@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from cmaen.serving.static_site import write_site
+from cmaen.web.site import write_site
 
 ASTRONAUT = Path(__file__).parent / "astronaut.png"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-ui-for-media-stream")

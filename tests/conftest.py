@@ -25,7 +25,7 @@ from PIL import Image  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
 
 if TYPE_CHECKING:
-    from cmaen.models.network import EmotionNetwork
+    from cmaen.models.base import EmotionNetwork
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
@@ -64,7 +64,9 @@ def fer_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 TINY = {
-    "backbone": "mobilenet_v1",
+    "wiring": "paper",
+    "trunk": "mobilenet_v1",
+    "side": "ecnn",
     "ecnn_widths": [8, 8, 16, 16],
     "ecnn_stem": "small",
     "fused_channels": 16,
@@ -113,15 +115,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> 
     torch = pytest.importorskip("torch")
     from cmaen.checkpoints import Card, Scheme
     from cmaen.export import export
-    from cmaen.models.build import build_cmaen
+    from cmaen.models.build import build_network
     from cmaen.models.checkpoint import save_checkpoint
+    from cmaen.models.spec import ModelSpec
     from cmaen.preprocessing import PreprocessSpec
     from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
     schemes = {FER2013: Scheme(EMOTIONS), PERCEIVED: Scheme(PERCEIVED_LABELS)}
-    network = build_cmaen(**TINY, perceived=len(PERCEIVED_LABELS))
+    network = build_network(ModelSpec(**TINY), perceived=len(PERCEIVED_LABELS))
     save_checkpoint(network, Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes), folder)
     export(folder)
     if importlib.util.find_spec("openvino") is not None:

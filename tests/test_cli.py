@@ -159,13 +159,19 @@ def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkp
 def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     run = tmp_path / "run"
-    tiny = ["model.backbone=null", "model.ecnn_widths=[8,8,16,16]", "model.ecnn_stem=small", "preprocess.image_size=32"]
+    tiny = [
+        "model.trunk=ecnn",
+        "model.side=null",
+        "model.ecnn_widths=[8,8,16,16]",
+        "model.ecnn_stem=small",
+        "preprocess.image_size=32",
+    ]
     settings = [part for setting in tiny for part in ("--set", setting)]
     options = ["--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
     said = cmaen("train", "--data", fer_tree, "--output", run, *options)
     assert str(run / "best") in said
     assert "epoch 1/1" in said
-    assert json.loads((run / "best" / "card.json").read_text())["architecture"]["backbone"] is None
+    assert json.loads((run / "best" / "card.json").read_text())["architecture"]["trunk"] == "ecnn"
     assert "--resume" in cmaen("train", "--data", fer_tree, "--output", run, *options, code=2)
     assert "agree" in cmaen("export", "--checkpoint", run / "best")
     assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", run / "best")

@@ -11,8 +11,9 @@ pytest.importorskip("captum")
 
 from cmaen.checkpoints import Card  # noqa: E402
 from cmaen.explanation import MAPS, Explainer, Variation, overlay  # noqa: E402
-from cmaen.models.build import build_cmaen  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
+from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
@@ -34,8 +35,10 @@ def test_every_map_is_one_of_the_face(checkpoint: Path) -> None:
 
 
 def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
-    architecture = TINY | {"emotion_heads": False, "cross_modal_attention": False, "multi_scale_attention": False}
-    save_checkpoint(build_cmaen(**architecture), Card("plain", architecture, PreprocessSpec(image_size=64)), tmp_path)
+    architecture = TINY | {"emotion_heads": False, "attention": "none", "scales": None}
+    save_checkpoint(
+        build_network(ModelSpec(**architecture)), Card("plain", architecture, PreprocessSpec(image_size=64)), tmp_path
+    )
     (found,) = Explainer(tmp_path).explain(crops(1))
     assert found.cross_modal is None
     assert list(found.maps) == ["gradient"]
@@ -44,21 +47,21 @@ def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wiring", ["paper", "residual"])
 def test_pathways_that_ask_each_other_have_maps_of_both_ways(wiring: str, tmp_path: Path) -> None:
-    architecture = TINY | {"wiring": wiring, "bidirectional": True}
+    architecture = TINY | {"wiring": wiring, "attention": "both_ways"}
     spec = PreprocessSpec(image_size=96)
-    save_checkpoint(build_cmaen(**architecture), Card("both", architecture, spec), tmp_path)
+    save_checkpoint(build_network(ModelSpec(**architecture)), Card("both", architecture, spec), tmp_path)
     explainer = Explainer(tmp_path)
     (found,) = explainer.explain(crops(1))
     of_backbone = {"multi_scale_backbone"} if wiring == "paper" else set()
     assert set(found.maps) == set(MAPS) - {"multi_scale_backbone"} | of_backbone
-    assert not explainer.model.ecnn_attention._forward_hooks
+    assert not explainer.model.side_attention._forward_hooks
 
 
 def test_a_multi_scale_map_is_what_the_places_are_weighed_with(checkpoint: Path) -> None:
     explainer = Explainer(checkpoint)
     attended = explainer._attended(torch.from_numpy(explainer.spec(crops(2))))
     given = torch.randn(2, 16, 8, 8)
-    module = explainer.model.ecnn_attention
+    module = explainer.model.side_attention
     assert torch.equal(module(given), given * module.weights(given))
     assert attended.maps["multi_scale"].shape[0] == 2
     assert 0 < attended.maps["multi_scale"].min() <= attended.maps["multi_scale"].max() < 1

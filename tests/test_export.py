@@ -30,8 +30,9 @@ from cmaen.engines import build_engine, probabilities  # noqa: E402
 from cmaen.errors import ConfigError, ExportError, MissingExtraError, SplitError  # noqa: E402
 from cmaen.evaluation.run import score  # noqa: E402
 from cmaen.export import PRECISIONS, Parity, Tolerance, export  # noqa: E402
-from cmaen.models.build import build_cmaen  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.types import FER2013  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
@@ -78,8 +79,8 @@ def test_what_is_exported_computes_what_pytorch_does(
 def test_the_residual_wiring_is_exported_for_any_batch(
     precision: str, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    architecture = TINY | {"wiring": "residual", "bidirectional": True}
-    network = build_cmaen(**architecture)
+    architecture = TINY | {"wiring": "residual", "attention": "both_ways"}
+    network = build_network(ModelSpec(**architecture))
     torch.nn.init.normal_(network.ensemble.fixed)  # or all but the trunk is silent
     save_checkpoint(network, Card("wired", architecture, PreprocessSpec(image_size=64)), tmp_path)
     monkeypatch.setitem(exporting.TOLERANCES, precision, Tolerance(1, 0, 1))
@@ -102,7 +103,7 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     model = onnx.load(str(tmp_path / ONNX))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for part, least, most in (("depthwise", 65, 127), ("pointwise", 33, 64)):  # what processors without VNNI can add
-        weight = onnx.numpy_helper.to_array(constants[f"model.backbone.stages.1.{part}.conv.weight_quantized"])
+        weight = onnx.numpy_helper.to_array(constants[f"model.trunk.stages.1.{part}.conv.weight_quantized"])
         assert weight.dtype == np.int8
         assert least <= np.abs(weight).max() <= most
     assert "model.emotion_heads.attention.spatial.weight" in constants  # whose groups would be computed one by one

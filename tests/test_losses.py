@@ -6,19 +6,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cmaen.losses import LossWeights, cmaen_loss, focal_loss, soft_targets  # noqa: E402
-from cmaen.models.network import EmotionOutput  # noqa: E402
+from cmaen.losses import Lesson, LossSpec, cmaen_loss, focal_loss, soft_targets  # noqa: E402
+from cmaen.models.base import EmotionOutput  # noqa: E402
+
+PAPER = LossSpec(focal=0.3, emotion=0.2, fusion=0.2, label_smoothing=0.1)
 
 
-def output(logits: torch.Tensor, emotion: torch.Tensor | None, fusion: torch.Tensor) -> EmotionOutput:
-    return EmotionOutput(logits, emotion, fusion, None, torch.zeros(1))
+def output(logits: torch.Tensor, emotion: torch.Tensor | None, fusion: torch.Tensor | None) -> EmotionOutput:
+    return EmotionOutput(logits, emotion, fusion, torch.zeros(1))
 
 
 def test_focal_loss_by_hand() -> None:
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
     hard = torch.tensor([[1.0, 0.0, 0.0]])
     assert focal_loss(logits, hard, gamma=2).item() == pytest.approx(0.25 * math.log(2))
-    assert focal_loss(logits, hard, alpha=3, gamma=0).item() == pytest.approx(3 * math.log(2))
+    assert focal_loss(logits, hard, gamma=0).item() == pytest.approx(math.log(2))
     soft = torch.tensor([[0.6, 0.4, 0.0]])
     expected = 0.6 * 0.1**2 * -math.log(0.5) + 0.4 * 0.1**2 * -math.log(0.3)
     assert focal_loss(logits, soft, gamma=2).item() == pytest.approx(expected)
@@ -31,14 +33,14 @@ def test_the_weighted_sum_by_hand() -> None:
     target = torch.eye(7)[:1]
     smoothed = (0.9 + 0.1 / 7) * -math.log(0.4) + 6 * (0.1 / 7) * -math.log(0.1)
     expected = smoothed + 0.3 * 0.6**2 * -math.log(0.4) + 0.2 * math.log(7) + 0.2 * -math.log(0.4)
-    result = cmaen_loss(output(probabilities.log(), uniform.log(), probabilities.log()), target, LossWeights())
+    result = cmaen_loss(output(probabilities.log(), uniform.log(), probabilities.log()), target, PAPER)
     assert result.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_emotion_heads_their_term_is_gone() -> None:
     logits = torch.zeros(2, 7)
     target = torch.eye(7)[:2]
-    plain = LossWeights(focal=0, emotion=5.0, fusion=0, label_smoothing=0)
+    plain = LossSpec(emotion=5.0, fusion=0, label_smoothing=0)
     assert cmaen_loss(output(logits, None, logits), target, plain).item() == pytest.approx(math.log(7))
     assert cmaen_loss(output(logits, logits, logits), target, plain).item() == pytest.approx(6 * math.log(7))
 
@@ -52,11 +54,12 @@ def test_votes_are_mixed_into_the_target() -> None:
 def test_teachers_are_learnt_from_at_their_temperature_by_every_classifier() -> None:
     logits = torch.tensor([[2.0, 0.0]])
     target, answers = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.7, 0.3]])
-    taught = LossWeights(focal=0, emotion=0.5, fusion=0, label_smoothing=0, distillation=0.25, temperature=2.0)
+    spec = LossSpec(emotion=0.5, fusion=0, label_smoothing=0)
+    lesson = Lesson(answers, share=0.25, temperature=2.0)
     softened = [-math.log(1 / (1 + math.exp(-1))), -math.log(1 / (1 + math.exp(1)))]  # of logits / 2
     one = 0.75 * math.log(1 + math.exp(-2)) + 0.25 * 4 * (0.7 * softened[0] + 0.3 * softened[1])
-    assert cmaen_loss(output(logits, logits, logits), target, taught, answers).item() == pytest.approx(1.5 * one)
-    untaught = cmaen_loss(output(logits, logits, logits), target, taught).item()
+    assert cmaen_loss(output(logits, logits, logits), target, spec, lesson=lesson).item() == pytest.approx(1.5 * one)
+    untaught = cmaen_loss(output(logits, logits, logits), target, spec).item()
     assert untaught == pytest.approx(1.5 * math.log(1 + math.exp(-2)))
 
 
@@ -64,8 +67,8 @@ def test_at_the_teachers_answer_the_student_rests() -> None:
     teacher = torch.tensor([[1.5, -0.5, 0.25]])
     answers = torch.softmax(teacher / 3, dim=1)
     logits = (teacher + 4).requires_grad_()  # the same answer
-    weights = LossWeights(focal=0, fusion=0, label_smoothing=0, distillation=1.0, temperature=3.0)
-    cmaen_loss(EmotionOutput(logits, None, None, None, torch.zeros(1)), answers, weights, answers).backward()
+    lesson = Lesson(answers, share=1.0, temperature=3.0)
+    cmaen_loss(output(logits, None, None), answers, LossSpec(label_smoothing=0), lesson=lesson).backward()
     assert logits.grad is not None
     assert logits.grad.abs().max().item() < 1e-6
 

@@ -67,12 +67,13 @@ def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_p
     pytest.importorskip("torch")
     from cmaen.engines import build_engine
     from cmaen.export import export
-    from cmaen.models.build import build_cmaen
+    from cmaen.models.build import build_network
     from cmaen.models.checkpoint import save_checkpoint
+    from cmaen.models.spec import ModelSpec
     from tests.conftest import TINY
 
     card = replace(Checkpoint.open(checkpoint).card, schemes={FER2013: Scheme(EMOTIONS)})
-    save_checkpoint(build_cmaen(**TINY), card, tmp_path)
+    save_checkpoint(build_network(ModelSpec(**TINY)), card, tmp_path)
     export(tmp_path)
     for engine in ("onnx", "torch"):
         with pytest.raises(CheckpointError, match="gives no perceived"):

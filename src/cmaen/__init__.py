@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from cmaen.inference.detectors.base import DetectorOptions
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.tables import to_arrow, to_pandas
-    from cmaen.models.build import build_cmaen
+    from cmaen.models.build import build_network
     from cmaen.models.checkpoint import load_checkpoint, save_checkpoint
-    from cmaen.models.cmaen import CMAEN
+    from cmaen.models.paper import CMAEN
+    from cmaen.models.spec import ModelSpec
     from cmaen.results import Face, Result
     from cmaen.types import EMOTIONS, FaceBox
 
 _HOMES = {
-    "CMAEN": "cmaen.models.cmaen",
+    "CMAEN": "cmaen.models.paper",
     "Checkpoint": "cmaen.checkpoints",
     "EMOTIONS": "cmaen.types",
     "CmaenError": "cmaen.errors",
@@ -35,9 +36,10 @@ _HOMES = {
     "EmotionPredictor": "cmaen.inference.predictor",
     "Face": "cmaen.results",
     "FaceBox": "cmaen.types",
+    "ModelSpec": "cmaen.models.spec",
     "Result": "cmaen.results",
     "annotate": "cmaen.inference.annotate",
-    "build_cmaen": "cmaen.models.build",
+    "build_network": "cmaen.models.build",
     "calibrate": "cmaen.evaluation.calibrate",
     "evaluate": "cmaen.evaluation.evaluate",
     "list_models": "cmaen.checkpoints",
@@ -59,10 +61,11 @@ __all__ = [
     "EmotionPredictor",
     "Face",
     "FaceBox",
+    "ModelSpec",
     "Result",
     "__version__",
     "annotate",
-    "build_cmaen",
+    "build_network",
     "calibrate",
     "evaluate",
     "list_models",

@@ -19,16 +19,14 @@ from torch import Tensor
 
 from cmaen.checkpoints import Where
 from cmaen.devices import torch_threads
-from cmaen.models.attention import MultiScaleAttention
+from cmaen.models.base import EmotionOutput
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.models.network import EmotionOutput
+from cmaen.models.parts.attention import MultiScaleAttention
 from cmaen.types import EMOTIONS, PERCEIVED
 
 Map = NDArray[np.float32]
 MAPS = ("gradient", "cross_modal", "cross_modal_back", "multi_scale", "multi_scale_backbone", "emotion_head")
 """Names of an explanation's maps."""
-_GATED = {"multi_scale": "ecnn_attention", "multi_scale_backbone": "backbone_attention"}
-"""The networks' multi-scale attentions by the names of their maps."""
 _STEPS = 24
 
 
@@ -42,11 +40,11 @@ class Explanation(NamedTuple):
         gradient: How much each place adds to or takes from the answer's logit, by integrated gradients from a grey
             picture (Sundararajan et al., 2017), slightly blurred.
         cross_modal: How much is attended to each place of the pathway that answers, mean over heads and over the places
-            that ask: in the paper's wiring the E-CNN asks the backbone, in the residual one the backbone asks the
-            E-CNN.
+            that ask: in the paper's wiring the side (the E-CNN) asks the trunk, in the residual one the trunk asks the
+            side.
         cross_modal_back: The same of the other way, where the pathways ask each other.
         multi_scale: Weight of each place of the E-CNN's last map, mean over the channels.
-        multi_scale_backbone: The same of the backbone's.
+        multi_scale_backbone: The same of the pretrained pathway's.
         emotion_head: Spatial attention of the answer's own head.
     """
 
@@ -167,9 +165,9 @@ class Explainer:
         """
         own = threading.get_ident()
         with ExitStack() as hooks:
-            for name, part in _GATED.items():
-                module = getattr(self.model, part, None)
+            for role, module in (("trunk", self.model.trunk_attention), ("side", self.model.side_attention)):
                 if isinstance(module, MultiScaleAttention):
+                    name = "multi_scale_backbone" if role in self.model.pretrained else "multi_scale"
 
                     def keep(module: MultiScaleAttention, inputs: tuple[Tensor], _: Tensor, name: str = name) -> None:
                         if threading.get_ident() == own:

@@ -22,8 +22,8 @@ from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilitie
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of, score
+from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.models.network import EmotionNetwork
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.quantisation import quantise
 

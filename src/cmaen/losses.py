@@ -5,42 +5,73 @@ A target is a distribution over the emotions, float32 [B, E]; a label is one wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from cmaen.models.network import EmotionOutput
+from cmaen.models.base import EmotionOutput
+from cmaen.spec import Spec
 
 _NEAREST = 1e-6
 """Where an answer is the target, a root has no gradient: nearer than this it has that of no distance, 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class LossWeights:
-    """Weights of the terms and their settings; the defaults are the paper's.
+class LossSpec(Spec):
+    """The terms of the loss, see :func:`cmaen_loss`; the paper's are in ``configs/paper.yaml``."""
+
+    focal: float = Field(0.0, ge=0, description="Weight of the focal loss of the final logits.")
+    emotion: float = Field(0.3, ge=0, description="Weight of the cross-entropy of the emotion heads.")
+    fusion: float = Field(0.3, ge=0, description="Weight of the cross-entropy of the fusion classifier.")
+    label_smoothing: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Mass spread evenly over all emotions in the cross-entropy of the final logits; null: 0.1, or 0 "
+        "with votes.",
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="How much the focal loss discounts easy faces.")
+    vote_weight: float = Field(0.0, ge=0, le=1, description="Share of the FER+ votes in the target.")
+    votes_as: Literal["annotators", "labels"] = Field(
+        "labels",
+        description="annotators: the distribution of the annotators' votes. labels: what these votes say about "
+        "FER2013's label.",
+    )
+    perceived: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the scheme perceived, which is learnt from the FER+ votes; 0: the labels' scheme alone.",
+    )
+
+    @field_validator("vote_weight")
+    @classmethod
+    def _smooths_once(cls, weight: float, info: ValidationInfo) -> float:
+        if weight and info.data.get("label_smoothing"):
+            raise ValueError("vote_weight and label_smoothing both soften the labels: leave one of them out")
+        return weight
+
+    @property
+    def smoothing(self) -> float:
+        """The label smoothing that there is."""
+        if self.label_smoothing is None:
+            return 0.0 if self.vote_weight else 0.1
+        return self.label_smoothing
+
+
+class Lesson(NamedTuple):
+    """What is learnt from teachers besides the targets.
 
     Attributes:
-        focal: Weight of the focal loss of the final logits.
-        emotion: Weight of the cross-entropy of the emotion-specific heads.
-        fusion: Weight of the cross-entropy of the fusion classifier.
-        label_smoothing: Mass that is spread evenly over all emotions in the first term.
-        focal_alpha, focal_gamma: Of the focal loss.
-        distillation: Part of each cross-entropy that goes to the teachers' answers, where there are any.
-        temperature: Divides the student's logits before they are held against the teachers' answers.
-        perceived: Weight of the cross-entropy of the second label scheme.
+        answers: The teachers', [B, E], rows summing to 1, softened by the temperature.
+        share: Their part of each cross-entropy, in [0, 1].
+        temperature: Divides the student's logits before they are compared with the answers.
     """
 
-    focal: float = 0.3
-    emotion: float = 0.2
-    fusion: float = 0.2
-    label_smoothing: float = 0.1
-    focal_alpha: float = 1.0
-    focal_gamma: float = 2.0
-    distillation: float = 0.0
+    answers: Tensor
+    share: float
     temperature: float = 1.0
-    perceived: float = 0.0
 
 
 def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float = 0.0) -> Tensor:
@@ -59,8 +90,8 @@ def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, wei
     return targets if votes is None else torch.lerp(targets, votes, weight)
 
 
-def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: float = 2.0) -> Tensor:
-    """Alpha * sum_k t_k |t_k - p_k|^gamma (-log p_k), averaged over the batch.
+def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Sum_k t_k |t_k - p_k|^gamma (-log p_k), averaged over the batch.
 
     For a label this is the focal loss (Lin et al., 2017); for a soft target it is 0 where the answer is the target, as
     in the quality focal loss (Li et al., 2020), and does not push the answer beyond it.
@@ -70,7 +101,7 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 1.0, gamma: fl
     if 0 < gamma < 1:
         distance = distance.clamp_min(_NEAREST)
     modulated = distance.pow(gamma) * -log_p
-    return alpha * (targets * modulated).sum(dim=1).mean()
+    return (targets * modulated).sum(dim=1).mean()
 
 
 def perceived_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -86,39 +117,39 @@ def perceived_loss(logits: Tensor, targets: Tensor) -> Tensor:
 def cmaen_loss(
     output: EmotionOutput,
     targets: Tensor,
-    weights: LossWeights,
-    answers: Tensor | None = None,
+    spec: LossSpec,
+    *,
+    lesson: Lesson | None = None,
     perceived: Tensor | None = None,
 ) -> Tensor:
     """Label-smoothed cross-entropy + focal loss of the final logits + cross-entropy of each classifier, weighted.
 
-    With teachers every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as Hinton et
+    With a lesson every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as Hinton et
     al. (2015) have it: T^2 keeps the two gradients in proportion.
 
     Args:
         output: Of the network.
         targets: [B, E], rows summing to 1.
-        weights: Of the terms.
-        answers: The teachers', [B, E], rows summing to 1, softened by the same temperature.
+        spec: The terms and their weights.
+        lesson: What the teachers say of the same faces.
         perceived: The targets of the second label scheme, see :func:`perceived_loss`.
     """
 
     def cross_entropy(logits: Tensor, smoothing: float = 0.0) -> Tensor:
         loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
-        if answers is None:
+        if lesson is None:
             return loss
-        taught = weights.temperature**2 * F.cross_entropy(logits / weights.temperature, answers)
-        return torch.lerp(loss, taught, weights.distillation)
+        taught = lesson.temperature**2 * F.cross_entropy(logits / lesson.temperature, lesson.answers)
+        return torch.lerp(loss, taught, lesson.share)
 
     logits = output.logits.float()
-    loss = cross_entropy(logits, weights.label_smoothing)
-    if weights.focal:
-        focal = focal_loss(logits, targets, alpha=weights.focal_alpha, gamma=weights.focal_gamma)
-        loss = loss + weights.focal * focal
+    loss = cross_entropy(logits, spec.smoothing)
+    if spec.focal:
+        loss = loss + spec.focal * focal_loss(logits, targets, gamma=spec.focal_gamma)
     if output.emotion_logits is not None:
-        loss = loss + weights.emotion * cross_entropy(output.emotion_logits.float())
+        loss = loss + spec.emotion * cross_entropy(output.emotion_logits.float())
     if output.fusion_logits is not None:
-        loss = loss + weights.fusion * cross_entropy(output.fusion_logits.float())
+        loss = loss + spec.fusion * cross_entropy(output.fusion_logits.float())
     if output.perceived_logits is not None and perceived is not None:
-        loss = loss + weights.perceived * perceived_loss(output.perceived_logits.float(), perceived)
+        loss = loss + spec.perceived * perceived_loss(output.perceived_logits.float(), perceived)
     return torch.as_tensor(loss)

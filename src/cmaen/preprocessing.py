@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Mean and deviation of ImageNet's RGB channels, on the scale 0 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
@@ -54,8 +58,8 @@ class PreprocessSpec:
     image_size: int = 224
     grey: bool = True
     source_size: int | None = 48
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
         if self.image_size < 1 or (self.source_size is not None and self.source_size < 1):

@@ -59,7 +59,6 @@ def use(checkpoint: Checkpoint) -> None:
     assert sum(card.outputs.values()) >= 2
     assert checkpoint.describe().encode()
     card.uncalibrated()
-    card.differing({"hidden": 8})
     json.dumps([checkpoint.metrics.to_dict(), checkpoint.provenance.to_dict()], allow_nan=False)
     assert card.preprocess.image_size * card.preprocess.side > 0
     assert not card.cost or card.cost["parameters"] / 1e6 + card.cost["flops"] >= 0

@@ -32,10 +32,11 @@ def predict(where: Where) -> str:
 
 def serve(where: Where) -> str:
     pytest.importorskip("fastapi")
+    from cmaen.inference.spec import PipelineSpec
     from cmaen.serving.app import _known
     from cmaen.serving.settings import Settings
 
-    known = _known(Settings(checkpoint=where))
+    known = _known(Settings(pipeline=PipelineSpec(checkpoint=where)))
     assert known.accuracies == Checkpoint.open().accuracies
     return Checkpoint.open(where).card.name
 
@@ -58,7 +59,7 @@ def load(where: Where) -> str:
 
 def go_on(where: Where) -> str:
     pytest.importorskip("pydantic")
-    from cmaen.config import fine_tuning
+    from cmaen.training.config import fine_tuning
 
     return fine_tuning(where).name.removesuffix("-fine-tuned")
 

@@ -169,7 +169,7 @@ def test_the_command_writes_a_tree_to_train_on(method: str, fer_tree: Path, tmp_
 
 def test_weights_need_no_new_faces(fer_tree: Path, tmp_path: Path) -> None:
     text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "w", "--method", "weighted")
-    assert "training.weighted=true" in text
+    assert "augment.weighted=true" in text
     assert json.loads((tmp_path / "w" / "dataset_stats.json").read_text())["weights"]["happy"] == pytest.approx(1)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from cmaen.checkpoints import Checkpoint  # noqa: E402
-from cmaen.config import Config  # noqa: E402
+from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.balancing import balance  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.leakage import find_copies  # noqa: E402
@@ -21,7 +21,8 @@ from cmaen.data.tree import write_tree  # noqa: E402
 from cmaen.errors import DataError  # noqa: E402
 from cmaen.evaluation.corruptions import CORRUPTIONS  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training.batches import FaceBatches, Picks, Regime  # noqa: E402
+from cmaen.training.batches import FaceBatches, Picks  # noqa: E402
+from cmaen.training.config import Config  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
 from tests.conftest import EXAMPLES, TINY  # noqa: E402
@@ -61,7 +62,7 @@ def test_training_sees_what_prediction_sees(source_size: int | None, grey: bool,
     picks = Picks(torch.arange(14), seed=0)
     batch = FaceBatches(faces, spec)[picks].images
     assert np.allclose(batch, spec(list(faces.images)))
-    augmented = FaceBatches(faces, spec, regime=Regime(operations=2))[picks].images
+    augmented = FaceBatches(faces, spec, augmentation=AugmentSpec(operations=2))[picks].images
     assert augmented.shape == (14, 3, 64, 64)
     detail = batch.diff(dim=-1).abs().mean()
     assert 0.4 * detail < augmented.diff(dim=-1).abs().mean() < 2 * detail  # not that of 96 pixels where 48 are meant
@@ -79,12 +80,13 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
     enhanced = tmp_path / "enhanced"
     shutil.copytree(fer_tree, enhanced)
     (enhanced / "manifest.json").write_text('{"chain": ["super-resolution"]}')
-    settings = TINY | {"wiring": "residual", "ecnn": False}
+    settings = TINY | {"wiring": "residual", "side": None}
     plan = Config(
         data={"path": enhanced},
         preprocess={"image_size": 32},
         model=settings,
-        training={"epochs": 1, "batch_size": 28, "warmup_epochs": 0},
+        optimiser={"warmup_epochs": 0},
+        training={"epochs": 1, "batch_size": 28},
         output=tmp_path / "run",
     )
     best = train(plan)

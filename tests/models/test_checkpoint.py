@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors import SafetensorError  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from cmaen.checkpoints import CARD, HISTORY, ONNX, SAFETENSORS, Card, Checkpoint, Epoch, Provenance, Scheme  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, OutputError  # noqa: E402
-from cmaen.models.build import build_cmaen  # noqa: E402
-from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, save_checkpoint  # noqa: E402
+from cmaen.files import sha256  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
+from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, rename_parts, save_checkpoint  # noqa: E402
+from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.types import EMOTIONS, FER2013, OWN  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
@@ -30,7 +34,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_a_network_and_its_card_come_back(tmp_path: Path) -> None:
-    model = build_cmaen(**TINY).eval()
+    model = build_network(ModelSpec(**TINY)).eval()
     schemes = {FER2013: Scheme(EMOTIONS, 1.3)}
     card = Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes)
     written = save_checkpoint(model, card, tmp_path, provenance=Provenance(seed=0))
@@ -54,19 +58,19 @@ def test_cards_of_one_scheme_without_a_name_are_read(copy: Path) -> None:
 
 def test_new_weights_drop_the_history_of_the_old_ones(copy: Path) -> None:
     (copy / HISTORY).write_text("run,epoch\na,1\n")
-    save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
+    save_checkpoint(build_network(ModelSpec(**TINY)), Checkpoint.open(copy).card, copy)
     assert not (copy / HISTORY).exists()
 
 
 def test_new_weights_drop_the_onnx_file_of_the_old_ones(copy: Path) -> None:
-    save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
+    save_checkpoint(build_network(ModelSpec(**TINY)), Checkpoint.open(copy).card, copy)
     assert not (copy / ONNX).exists()
     with pytest.raises(CheckpointError, match=f"no readable {ONNX}"):
         Checkpoint.open(copy).weights("onnx")
 
 
 def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
-    networks = [build_cmaen(**TINY) for _ in range(2)]
+    networks = [build_network(ModelSpec(**TINY)) for _ in range(2)]
     for number, network in enumerate(networks):
         written = Card(f"n{number}", TINY, PreprocessSpec(image_size=64), licence="for research" if number else "")
         save_checkpoint(network, written, tmp_path / str(number), [Epoch("a", 1, val_accuracy=0.5 + number)])
@@ -88,7 +92,9 @@ def test_an_average_is_between_its_parts_and_names_them(tmp_path: Path) -> None:
 
 def test_only_networks_of_one_kind_are_averaged(checkpoint: Path, tmp_path: Path) -> None:
     other = TINY | {"hidden": 8}
-    save_checkpoint(build_cmaen(**other), Card("other", other, PreprocessSpec(image_size=64)), tmp_path / "other")
+    save_checkpoint(
+        build_network(ModelSpec(**other)), Card("other", other, PreprocessSpec(image_size=64)), tmp_path / "other"
+    )
     with pytest.raises(CheckpointError, match="differ in architecture"):
         average_checkpoints([checkpoint, tmp_path / "other"], [1, 1], tmp_path / "mean")
     for weights in ([1], [1, 0]):
@@ -158,14 +164,19 @@ def test_a_card_that_is_no_json(copy: Path) -> None:
         {"ecnn_widths": [16384] * 4},
         {"fused_channels": 17},
         {"attention_heads": 0},
-        {"backbone": "__class__"},
-        {"backbone": None, "ecnn": False},
-        {"backbone": []},
+        {"trunk": "__class__"},
+        {"trunk": "timm/../../secret"},
+        {"trunk": "timm/hf-hub:somebody/something"},
+        {"trunk": None},
+        {"trunk": []},
+        {"backbone": "mobilenet_v1"},
+        {"pyramid_channels": 0},
+        {"dropout": float("nan")},
         {"wiring": ["paper"]},
         {"ecnn_stem_stride": -1},
         {"__init__": 1},
         {"classes": 7},
-        {"backbone_weights": "IMAGENET1K_V1"},
+        {"trunk_weights": "IMAGENET1K_V1"},
     ],
     ids=str,
 )
@@ -173,6 +184,73 @@ def test_an_architecture_that_cannot_be_built_is_named(copy: Path, changes: dict
     edit(copy, architecture={**TINY, **changes})
     with pytest.raises(CheckpointError):
         load_checkpoint(copy)
+
+
+OLD = {"backbone": "mobilenet_v1", "ecnn_widths": [8, 8, 16, 16], "ecnn_stem": "small", "fused_channels": 16}
+OLD |= {"attention_heads": 2, "pyramid_channels": 8, "hidden": 16, "dropout": 0.0, "stochastic_depth": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({}, {}),
+        ({"wiring": "residual"}, {"wiring": "residual"}),
+        ({"ecnn": False}, {"side": None}),
+        ({"backbone": None}, {"trunk": "ecnn", "side": None}),
+        ({"multi_scale_attention": False, "scales": []}, {"scales": None}),
+        ({"cross_modal_attention": False, "bidirectional": True}, {"attention": "none"}),
+        ({"bidirectional": True}, {"attention": "both_ways"}),
+        ({"feature_pyramid": False}, {"pyramid_channels": None}),
+    ],
+    ids=str,
+)
+def test_an_older_checkpoint_is_the_same_network(
+    old: dict[str, object], new: dict[str, object], tmp_path: Path
+) -> None:
+    spec = ModelSpec(**TINY | new)
+    assert ModelSpec.from_card(OLD | old) == spec
+    model = build_network(spec).eval()
+    names = {"trunk": "ecnn" if spec.trunk == "ecnn" else "backbone", "side": "ecnn"}
+
+    def rename(name: str) -> str:
+        role = name.removeprefix("fusion.").replace("_", ".", 1).partition(".")[0]
+        kept = name.startswith("trunk_classifier.") or role not in names
+        return name if kept else name.replace(role, names[role], 1)
+
+    state = {rename(name): value for name, value in model.state_dict().items()}
+    assert not [name for name in state if name.startswith(("trunk.", "side.", "trunk_att", "side_att"))]
+    back = rename_parts(state)
+    assert back.keys() == model.state_dict().keys()
+    assert all(torch.equal(back[name], value) for name, value in model.state_dict().items())
+    card = save_checkpoint(model, Card("old", OLD | old, PreprocessSpec(image_size=64)), tmp_path)
+    save_file(
+        {name: value.half() if value.is_floating_point() else value for name, value in state.items()},
+        tmp_path / SAFETENSORS,
+    )
+    replace(card, sha256={SAFETENSORS: sha256(tmp_path / SAFETENSORS)}).write(tmp_path)
+    loaded, _ = load_checkpoint(tmp_path)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.allclose(loaded(images).logits, model(images).logits, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        {"backbone": None, "ecnn": False},
+        {"backbone": "resnet18"},
+        {"ecnn": "yes"},
+        {"bidirectional": 1},
+        {"scales": []},
+        {"hidden": "8"},
+        {"classes": 7},
+        {"backbone_weights": "IMAGENET1K_V1"},
+        {"wiring": ["paper"]},
+    ],
+    ids=str,
+)
+def test_an_older_architecture_that_cannot_be_built_is_named(old: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="cannot be built"):
+        ModelSpec.from_card(OLD | old)
 
 
 def test_an_average_is_not_written_over_a_part(copy: Path, checkpoint: Path) -> None:
@@ -191,6 +269,6 @@ def test_a_full_disk_is_named_and_the_checkpoint_stays(copy: Path, monkeypatch: 
 
     monkeypatch.setattr("cmaen.models.checkpoint.save_file", full)
     with pytest.raises(OutputError, match="free some space"):
-        save_checkpoint(build_cmaen(**TINY), Checkpoint.open(copy).card, copy)
+        save_checkpoint(build_network(ModelSpec(**TINY)), Checkpoint.open(copy).card, copy)
     load_checkpoint(copy)
     Checkpoint.open(copy).weights("onnx")

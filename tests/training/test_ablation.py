@@ -10,14 +10,24 @@ from PIL import Image, ImageOps
 
 pytest.importorskip("lightning")
 
-from cmaen.config import Config, ModelConfig, changed, load_config, read_variants
 from cmaen.errors import ConfigError
 from cmaen.training import ablation, precision
-from cmaen.training.ablation import FULL, VARIANTS, Outcome, ablate, as_json, budget_of, chosen, markdown, variant_of
+from cmaen.training.ablation import (
+    FULL,
+    VARIANTS,
+    Outcome,
+    ablate,
+    choose_variants,
+    describe_budget,
+    format_json,
+    format_table,
+    make_variant,
+)
+from cmaen.training.config import Config, changed, load_config, read_variants
 from tests.conftest import TINY
 
 HEADS = "without emotion heads"
-TWO = chosen([HEADS], VARIANTS)
+TWO = choose_variants([HEADS], VARIANTS)
 
 
 def config(data: Path, output: Path) -> Config:
@@ -26,7 +36,7 @@ def config(data: Path, output: Path) -> Config:
         "data.limit": 32,
         "output": str(output),
         "preprocess.image_size": 64,
-        "model": dict(TINY),
+        "model": TINY | {"wiring": "residual"},
         "training.epochs": 1,
         "training.batch_size": 16,
     }
@@ -43,10 +53,10 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert rows[0].difference is None
     assert rows[1].difference is not None
     assert rows[1].difference[0] == pytest.approx(rows[1].accuracy - rows[0].accuracy)
-    budget = budget_of(plan, [0, 1])
+    budget = describe_budget(plan, [0, 1])
     assert "32 training images, 1 epochs, 64 pixels" in budget
-    assert markdown(rows, budget).count("\n|") == 3
-    assert json.loads(as_json(rows, budget))["rows"][0]["variant"] == FULL
+    assert format_table(rows, budget).count("\n|") == 3
+    assert json.loads(format_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
     monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # it goes on elsewhere
     assert ablate(plan, [0, 1], variants=TWO) == rows
@@ -58,11 +68,11 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     with pytest.raises(ConfigError, match="other data, for these differ: validation faces;"):
         ablate(config(other, tmp_path), [0])
     with pytest.raises(ConfigError, match="no variants"):
-        chosen(["without everything"], VARIANTS)
+        choose_variants(["without everything"], VARIANTS)
 
 
 def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = variant_of(config(fer_tree, tmp_path), FULL, {}, 0)
+    plan = make_variant(config(fer_tree, tmp_path), FULL, {}, 0)
     calls = []
     monkeypatch.setattr(ablation, "train", lambda config, resume: calls.append(resume))
     ablation._train(plan, None)
@@ -74,13 +84,14 @@ def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_differs_by_its_switch_alone(name: str, tmp_path: Path) -> None:
-    full = Config(output=tmp_path, backbone_weights="w.pt", model=ModelConfig(wiring="residual"))
-    variant = variant_of(full, name, VARIANTS[name], 7)
+    full = Config(output=tmp_path, trunk_weights="w.pt", side_weights="e.pt")
+    variant = make_variant(full, name, VARIANTS[name], 7)
     values, expected = variant.model_dump(), full.model_dump()
     differing = {f"model.{key}" for key in values["model"] if values["model"][key] != expected["model"][key]}
-    assert differing == set(VARIANTS[name]) - {"backbone_weights"}
+    assert differing == {key for key in VARIANTS[name] if key.startswith("model.")}
     assert (variant.seed, variant.name, variant.output.parent) == (7, name, tmp_path)
-    assert variant.backbone_weights == (None if variant.model.backbone is None else "w.pt")
+    assert variant.trunk_weights == (None if variant.model.trunk == "ecnn" else "w.pt")
+    assert variant.side_weights == (None if variant.model.side is None else "e.pt")
 
 
 def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> None:
@@ -91,10 +102,10 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
         red.save(path)
     file = tmp_path / "variants.yaml"
     file.write_text(
-        "plain: {}\nweighted: {training.weighted: true}\n"
+        "plain: {}\nweighted: {augment.weighted: true}\n"
         f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
     )
-    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.backbone": None})
+    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.trunk": "ecnn", "model.side": None})
     rows = ablate(plan, [0], variants=read_variants(file))
     assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
     assert rows[1].difference is not None

@@ -14,7 +14,7 @@ from cmaen.data.faces import load_faces
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
-from cmaen.training.distillation import KeptAnswers, describe_teacher, identity_of, match_prior, teacher_answers
+from cmaen.training.distillation import KeptAnswers, describe_teacher, identify_teacher, match_prior, teacher_answers
 from tests.conftest import change_card
 
 
@@ -67,7 +67,7 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
     asked = teacher_answers(faces, [checkpoint], temperature=2.0, cache=tmp_path)
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
     assert np.allclose(asked, kept, atol=1e-3)
-    assert identity_of(tmp_path / "kept.npz")[0] == identity_of(checkpoint)[0] == "tiny"
+    assert identify_teacher(tmp_path / "kept.npz")[0] == identify_teacher(checkpoint)[0] == "tiny"
     with pytest.raises(DataError, match="other faces"):
         teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):

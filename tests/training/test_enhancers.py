@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("spandrel")
 
-from cmaen.config import load_enhancer_config  # noqa: E402
 from cmaen.enhance.steps import build_chain  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
-from cmaen.training.enhancers import LESSONS, train_enhancer  # noqa: E402
+from cmaen.training.config import load_enhancer_config  # noqa: E402
+from cmaen.training.enhancers import TASKS, train_enhancer  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs" / "enhancement"
@@ -31,8 +31,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("step", LESSONS)
-def test_a_lesson_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", TASKS)
+def test_a_task_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: Path) -> None:
     config = ("train-enhancer", "--config", CONFIGS / f"{step}.yaml", "--data", faces, "--output", tmp_path)
     settings = ("--set", "training.batch_size=8", "--set", "training.precision=32-true")
     text = cmaen(*config, *settings, "--set", "training.epochs=1")
@@ -55,13 +55,13 @@ def test_a_run_that_is_not_there_cannot_go_on(faces: Path, tmp_path: Path) -> No
         load_enhancer_config(CONFIGS / "colorization.yaml", {"step": "sharpening"})
 
 
-@pytest.mark.parametrize("step", LESSONS)
+@pytest.mark.parametrize("step", TASKS)
 def test_the_right_answer_is_the_best(step: str) -> None:
-    lesson = LESSONS[step]
+    task = TASKS[step]
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
     colour = np.stack([cv2.resize(face, (200, 200), interpolation=cv2.INTER_CUBIC) for face in coarse])
-    targets = torch.from_numpy(lesson.pairs(colour, None).targets)
+    targets = torch.from_numpy(task.pairs(colour, None).targets)
     worse = targets + (0.1 if step == "super-resolution" else 5) * torch.randn(targets.shape)
-    assert lesson.loss(targets, targets) < lesson.loss(worse, targets)
-    assert lesson.quality(targets, targets) > lesson.quality(worse, targets)
+    assert task.loss(targets, targets) < task.loss(worse, targets)
+    assert task.quality(targets, targets) > task.quality(worse, targets)

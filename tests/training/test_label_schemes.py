@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from cmaen.checkpoints import Checkpoint  # noqa: E402
-from cmaen.config import Config, fine_tuning, load_config  # noqa: E402
+from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.drawing import inner_split  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
@@ -21,7 +21,8 @@ from cmaen.errors import ConfigError, DataError, SplitError  # noqa: E402
 from cmaen.losses import perceived_loss  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training.batches import FaceBatches, Picks, Regime, Unlabelled, WithUnlabelled  # noqa: E402
+from cmaen.training.batches import FaceBatches, Picks, Unlabelled, WithUnlabelled  # noqa: E402
+from cmaen.training.config import Config, fine_tuning, load_config  # noqa: E402
 from cmaen.training.distillation import KeptAnswers, perceived_answers  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS  # noqa: E402
@@ -42,10 +43,9 @@ def with_schemes(fer_tree: Path, output: Path, votes: Path, **training: object):
     return load_config(
         None,
         {
-            **{key: value for key, value in plan.model_dump().items() if key not in ("data", "loss", "training")},
+            **{key: value for key, value in plan.model_dump().items() if key not in ("data", "loss")},
             "data": plan.data.model_dump() | {"votes": votes},
             "loss": {"perceived": 1.0},
-            "training": plan.training.model_dump(),
         },
     )
 
@@ -71,7 +71,7 @@ def test_the_last_epoch_is_kept_where_nothing_may_choose(fer_tree: Path, tmp_pat
 def test_the_inner_split_leaves_validation_unseen(
     fer_tree: Path, tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cmaen.training import run
+    from cmaen.training import data
 
     read = []
 
@@ -79,7 +79,7 @@ def test_the_inner_split_leaves_validation_unseen(
         read.append(split)
         return load_faces(path, split, **how)
 
-    monkeypatch.setattr(run, "load_faces", noted)
+    monkeypatch.setattr(data, "load_faces", noted)
     plan = with_schemes(fer_tree, tmp_path / "run", votes)
     best = train(plan.model_copy(update={"data": plan.data.model_copy(update={"inner_validation": True})}))
     made = Checkpoint.open(best).provenance.recorded
@@ -115,9 +115,9 @@ def test_faces_without_a_target_weigh_nothing() -> None:
 def test_own_labels_begin_from_two_schemes(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
     plan = fine_tuning(checkpoint)
     changes = {
-        "model": plan.model.model_copy(update={"wiring": "paper"}),
         "data": plan.data.model_copy(update={"path": fer_tree}),
-        "training": plan.training.model_copy(update={"epochs": 1, "head_first_epochs": 0.0}),
+        "training": plan.training.model_copy(update={"epochs": 1}),
+        "optimiser": plan.optimiser.model_copy(update={"head_first_epochs": 0.0}),
         "output": tmp_path / "run",
     }
     card = Checkpoint.open(train(plan.model_copy(update=changes))).card
@@ -150,7 +150,7 @@ def test_sharp_faces_without_labels_are_answered_by_a_teacher(
 def test_a_batch_gets_its_share_of_unlabelled_faces(fer_tree: Path) -> None:
     faces = load_faces(fer_tree, Split.TRAIN)
     seen = torch.full((56, 8), 1 / 8)
-    labelled = FaceBatches(faces, PreprocessSpec(image_size=64), perceived=seen, regime=Regime())
+    labelled = FaceBatches(faces, PreprocessSpec(image_size=64), perceived=seen, augmentation=AugmentSpec())
     images = torch.zeros((28, 112, 112), dtype=torch.uint8)
     answers, perceived = torch.eye(7)[torch.zeros(28, dtype=torch.int64)], torch.eye(8)[torch.full((28,), 7)]
     batches = WithUnlabelled(labelled, Unlabelled(images, answers, perceived, (32, 112)))
@@ -164,7 +164,7 @@ def test_a_batch_gets_its_share_of_unlabelled_faces(fer_tree: Path) -> None:
     assert (batch.perceived[8:].argmax(dim=1) == 7).all()
     assert (batch.labels[:8] == torch.from_numpy(faces.labels[:8])).all()
     with pytest.raises(SplitError):
-        FaceBatches(load_faces(fer_tree, Split.VALIDATION), PreprocessSpec(image_size=64), regime=Regime())
+        FaceBatches(load_faces(fer_tree, Split.VALIDATION), PreprocessSpec(image_size=64), augmentation=AugmentSpec())
 
 
 def test_teachers_without_the_scheme_are_named(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from lightning.pytorch.plugins import MixedPrecision  # noqa: E402
 from cmaen.checkpoints import Checkpoint  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
 from cmaen.training import precision  # noqa: E402
-from cmaen.training.optimisation import Optimisation  # noqa: E402
+from cmaen.training.optimisation import OptimiserSpec, build_optimisers, clip_gradient  # noqa: E402
 from cmaen.training.precision import Hardware, automatic, choose, objection  # noqa: E402
 from cmaen.training.record import Record  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
-from cmaen.training.schedule import Schedule  # noqa: E402
 from tests.training.test_run import config, with_a_power_cut  # noqa: E402
 
 OLD = {"avx2": True, "avx512_vnni": True, "avx512_bf16": False}
@@ -107,18 +106,18 @@ class Line(pl.LightningModule):
         super().__init__()
         torch.manual_seed(0)
         self.layer = torch.nn.Linear(4, 1)
-        self.optimisation = Optimisation(1e-3, 0.0, clip=0.01, schedule=Schedule(0, 1))
+        self.optimiser = OptimiserSpec(learning_rate=1e-3, weight_decay=0, clip=0.01, warmup_epochs=0)
         self.norms: list[float] = []
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
         return self.layer(batch[0]).square().mean()
 
     def configure_optimizers(self) -> object:
-        return self.optimisation.optimizers(self)
+        return build_optimisers(self.optimiser, self)
 
     def configure_gradient_clipping(self, optimizer: object, *args: object, **kwargs: object) -> None:
         self.norms.append(self.norm())
-        self.optimisation.clip_gradient(self)
+        clip_gradient(self.optimiser, self)
         self.norms.append(self.norm())
 
     def norm(self) -> float:

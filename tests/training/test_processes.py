@@ -17,16 +17,18 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from cmaen.cli import main  # noqa: E402
-from cmaen.config import TrainingConfig  # noqa: E402
+from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.engines import build_engine  # noqa: E402
 from cmaen.errors import ConfigError  # noqa: E402
-from cmaen.losses import LossWeights, cmaen_loss  # noqa: E402
-from cmaen.models.build import build_cmaen  # noqa: E402
+from cmaen.losses import LossSpec, cmaen_loss  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
+from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import loop  # noqa: E402
-from cmaen.training.batches import Place, Regime, train_loader  # noqa: E402
+from cmaen.training.batches import Place, train_loader  # noqa: E402
+from cmaen.training.loop import LoopSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
@@ -34,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
-    model = [f"model.{key}={value}" for key, value in (TINY | {"dropout": 0.3, "stochastic_depth": 0.3}).items()]
+    model = [f"model.{key}={value}" for key, value in (TINY | {"wiring": "residual", "dropout": 0.3}).items()]
     settings = ["preprocess.image_size=64", "training.ema_decay=0.9", "training.device=cpu", *model, *more]
     options = ["--epochs", str(epochs), "--batch-size", "16", "--learning-rate", "1e-3", "--verbose", "--seed", "0"]
     options += [part for setting in settings for part in ("--set", setting)]
@@ -44,14 +46,14 @@ def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
 def gradients(data: Path) -> dict[str, torch.Tensor]:
     """Of one batch, dropout off and BatchNorm at rest, as one of so many processes as there are."""
     torch.manual_seed(0)
-    network = build_cmaen(**TINY).eval()
+    network = build_network(ModelSpec(**TINY)).eval()
     processes = Place.here().processes
     model = torch.nn.parallel.DistributedDataParallel(network) if processes > 1 else network
     faces = load_faces(data, Split.TRAIN)
-    loader = train_loader(faces, PreprocessSpec(image_size=64), Regime(augmented=False), batch_size=16, seed=3)
+    loader = train_loader(faces, PreprocessSpec(image_size=64), AugmentSpec(vary=False), batch_size=16, seed=3)
     batch = next(iter(loader))
     assert len(batch.labels) == 16 // processes
-    cmaen_loss(model(batch.images), batch.targets, LossWeights()).backward()
+    cmaen_loss(model(batch.images), batch.targets, LossSpec()).backward()
     return {name: value.grad for name, value in network.named_parameters()}
 
 
@@ -87,27 +89,27 @@ def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Pat
 
 def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     on_cpu = {"accelerator": "cpu", "num_nodes": 1, "strategy": "auto"}
-    assert loop._processes(TrainingConfig(device="cpu")) == on_cpu | {"devices": 1}
+    assert loop._processes(LoopSpec(device="cpu")) == on_cpu | {"devices": 1}
     for name, value in (("TORCHELASTIC_RUN_ID", "run"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "6")):
         monkeypatch.setenv(name, value)
-    found = loop._processes(TrainingConfig(device="cpu", devices=5, batch_size=12))
+    found = loop._processes(LoopSpec(device="cpu", devices=5, batch_size=12))
     assert found == {"accelerator": "cpu", "devices": 2, "num_nodes": 3, "strategy": "ddp"}
     with pytest.raises(ConfigError, match="a batch of 16 cannot be shared out among 6 processes"):
-        loop._processes(TrainingConfig(batch_size=16))
+        loop._processes(LoopSpec(batch_size=16))
 
 
 def test_a_gpu_that_is_named_trains_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert loop._processes(TrainingConfig(device="cuda:2")) == {
+    assert loop._processes(LoopSpec(device="cuda:2")) == {
         "accelerator": "cuda",
         "devices": [2],
         "num_nodes": 1,
         "strategy": "auto",
     }
-    assert loop._processes(TrainingConfig(device="cuda", devices=4))["devices"] == 4
-    with pytest.raises(ConfigError, match="2 processes cannot train on cuda:2 alone"):
-        loop._processes(TrainingConfig(device="cuda:2", devices=2))
+    assert loop._processes(LoopSpec(device="cuda", devices=4))["devices"] == 4
+    with pytest.raises(ValueError, match="2 processes cannot train on cuda:2 alone"):
+        LoopSpec(device="cuda:2", devices=2)
 
 
 def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> None:

@@ -15,16 +15,20 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from cmaen.checkpoints import CARD, Checkpoint  # noqa: E402
-from cmaen.config import Config, DataConfig, load_config  # noqa: E402
+from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training import run  # noqa: E402
-from cmaen.training.batches import FaceBatches, Picks, Regime, ShuffledPicks, train_loader, validation_loader  # noqa: E402
+from cmaen.training import beginning, run  # noqa: E402
+from cmaen.training.batches import FaceBatches, Picks, ShuffledPicks, train_loader, validation_loader  # noqa: E402
 from cmaen.training.callbacks import EpochLog  # noqa: E402
+from cmaen.training.config import Config, changed, load_config  # noqa: E402
+from cmaen.training.data import DataSpec, read_data  # noqa: E402
+from cmaen.training.loop import LoopSpec  # noqa: E402
+from cmaen.training.optimisation import OptimiserSpec  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.training.schedule import Schedule  # noqa: E402
 from cmaen.types import FER2013  # noqa: E402
@@ -40,14 +44,20 @@ def config(data: Path, output: Path, **training: object) -> Config:
         "warmup_epochs": 0.5,
         **training,
     }
+    sections = {"optimiser": OptimiserSpec, "augment": AugmentSpec, "training": LoopSpec}
     return load_config(
         None,
         {
             "data.path": str(data),
             "output": str(output),
             "preprocess.image_size": 64,
-            "model": TINY | {"dropout": 0.3, "stochastic_depth": 0.3},
-            **{f"training.{key}": value for key, value in settings.items()},
+            "model": TINY | {"wiring": "residual", "dropout": 0.3},
+            **{
+                f"{section}.{key}": value
+                for section, spec in sections.items()
+                for key, value in settings.items()
+                if key in spec.model_fields
+            },
         },
     )
 
@@ -91,7 +101,7 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     assert all(value is not None for epoch in history for value in epoch)
     assert history[1].val_accuracy == pytest.approx(float(validated[1]["val_accuracy"]), abs=1e-5)
     assert [epoch.learning_rate for epoch in history] == pytest.approx([1e-3, 9.97e-4], rel=1e-3)
-    assert load_config(unbroken.parent / "config.json", {}).model.stochastic_depth == 0.3
+    assert load_config(unbroken.parent / "config.json", {}).model.dropout == 0.3
     assert (unbroken.parent / "revision.txt").read_text().strip()
     assert list((unbroken.parent / "tensorboard").rglob("events.out.tfevents.*"))
 
@@ -146,22 +156,21 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
     )
     with pytest.raises(ConfigError, match=r"these keys differ: \['hidden'\]"):
         train(other)
-    with pytest.raises(ValueError, match="leave out backbone_weights"):
-        Config(initial_weights=unbroken, backbone_weights="weights.pt")
+    with pytest.raises(ValueError, match="leave out trunk_weights"):
+        Config(initial_weights=unbroken, trunk_weights="weights.pt")
 
 
 def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     frozen = config(fer_tree, tmp_path / "frozen", epochs=1, frozen_stages=3)
     tuned = frozen.model_copy(update={"initial_weights": unbroken})
     before, after = weights(unbroken), weights(train(tuned))
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert not [name for name in changed if name.startswith(tuple(f"backbone.stages.{stage}." for stage in range(3)))]
-    assert {name for name in before if name.startswith("backbone.stages.3.")} <= changed
-    with pytest.raises(ConfigError, match="frozen_stages is 99"):
-        train(config(fer_tree, tmp_path / "all", frozen_stages=99))
-    bare = frozen.model.model_copy(update={"backbone": None})
-    with pytest.raises(ConfigError, match="no backbone"):
-        train(frozen.model_copy(update={"model": bare, "output": tmp_path / "none"}))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [name for name in moved if name.startswith(tuple(f"trunk.stages.{stage}." for stage in range(3)))]
+    assert {name for name in before if name.startswith("trunk.stages.3.")} <= moved
+    with pytest.raises(ConfigError, match="frozen_stages is 99; the trunk mobilenet_v1 has 14 stages"):
+        config(fer_tree, tmp_path / "all", frozen_stages=99)
+    with pytest.raises(ConfigError, match="the trunk ecnn has no stages"):
+        changed(frozen, {"model.trunk": "ecnn", "model.side": None})
 
 
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
@@ -169,7 +178,7 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
     change_card(given, licence="for research")
     plan = config(fer_tree, tmp_path / "tuned", epochs=1).model_copy(update={"initial_weights": given})
     with_a_power_cut(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}))
-    assert run._licence(plan.model_copy(update={"licence": "for all"})) == "for all"
+    assert beginning.find_licence(plan.model_copy(update={"licence": "for all"})) == "for all"
     (given / CARD).unlink()  # a run goes on without what it began with
     resumed = train(plan.model_copy(update={"training": plan.training.model_copy(update={"epochs": 2})}), resume=True)
     assert Checkpoint.open(resumed).card.licence == "for research"
@@ -177,22 +186,38 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
 
 def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     plan = config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None)
-    wiring = "paper" if plan.model.wiring == "residual" else "residual"
-    rewired = plan.model_copy(
-        update={"initial_weights": unbroken, "model": plan.model.model_copy(update={"wiring": wiring})}
-    )
     with pytest.raises(ConfigError, match=r"these keys differ: \['wiring'\]"):
-        train(rewired)
-    before, after = weights(unbroken), weights(train(rewired.model_copy(update={"initial_parts": "pathways"})))
-    taken = [name for name in before if name.startswith(("backbone.", "ecnn.")) and name.endswith("weight")]
-    assert taken
+        train(changed(plan, {"initial_weights": unbroken, "model.wiring": "paper"}))
+    both = {"trunk_weights": str(unbroken), "side_weights": str(unbroken)}
+    before, best = weights(unbroken), train(changed(plan, both | {"model.wiring": "paper"}))
+    after = weights(best)
+    taken = [name for name in before if re.match(r"(trunk|side|side_attention)\..*weight$", name)]
+    assert len({name.split(".")[0] for name in taken}) == 3
     assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in taken)
-    alone = rewired.model.model_copy(update={"ecnn": False})
-    update = {"initial_parts": "pathways", "model": alone, "output": tmp_path / "alone"}
-    assert "ecnn.stem.0.weight" not in weights(train(rewired.model_copy(update=update)))
-    wider = rewired.model.model_copy(update={"ecnn_widths": (8, 8, 8, 16)})
-    with pytest.raises(ConfigError, match="ecnn_widths"):
-        train(rewired.model_copy(update={"initial_parts": "pathways", "model": wider, "output": tmp_path / "wider"}))
+    begun = Checkpoint.open(unbroken).describe()
+    assert Checkpoint.open(best).provenance.pretraining == "; ".join(
+        f"the {role} of {begun}, from None" for role in ("trunk", "side")
+    )
+    wider = changed(plan, both | {"model.ecnn_widths": (8, 8, 8, 16), "output": tmp_path / "wider"})
+    with pytest.raises(ConfigError, match="compare ecnn_widths"):
+        train(wider)
+    other = changed(plan, {"model.trunk": "sface", "trunk_weights": str(unbroken), "output": tmp_path / "other"})
+    with pytest.raises(ConfigError, match="has the pathways mobilenet_v1 and ecnn, and no sface for the trunk"):
+        train(other)
+
+
+def test_an_ecnn_that_was_trained_alone_becomes_the_side_of_another_network(fer_tree: Path, tmp_path: Path) -> None:
+    plan = config(fer_tree, tmp_path / "alone", epochs=1, learning_rate=1e-9, ema_decay=None)
+    alone = train(changed(plan, {"model.trunk": "ecnn", "model.side": None}))
+    change_card(alone, licence="for research")
+    before = weights(alone)
+    joined = train(changed(plan, {"side_weights": str(alone), "output": tmp_path / "joined"}))
+    after = weights(joined)
+    pairs = [(name, name.replace("trunk", "side", 1)) for name in before if re.match(r"trunk(_attention)?\.", name)]
+    assert {name.split(".")[0] for name, _ in pairs} == {"trunk", "trunk_attention"}
+    learnt = [pair for pair in pairs if pair[0].endswith(("weight", "bias"))]
+    assert all(torch.allclose(before[one], after[other], atol=1e-3) for one, other in learnt)
+    assert Checkpoint.open(joined).card.licence == "for research"
 
 
 def test_a_run_is_not_written_over(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
@@ -250,7 +275,7 @@ def test_validation_and_test_never_train(fer_tree: Path) -> None:
     spec = PreprocessSpec(image_size=64)
     for split in (Split.VALIDATION, Split.TEST):
         with pytest.raises(SplitError):
-            train_loader(load_faces(fer_tree, split), spec, Regime(), batch_size=4, seed=0)
+            train_loader(load_faces(fer_tree, split), spec, AugmentSpec(), batch_size=4, seed=0)
     for split in (Split.TRAIN, Split.TEST):
         with pytest.raises(SplitError):
             validation_loader(load_faces(fer_tree, split), spec)
@@ -263,7 +288,7 @@ def test_what_is_never_learnt_is_said_and_one_class_refused(
         root = tmp_path / "-".join(classes)
         for split, name in itertools.product(("train", "validation"), classes):
             shutil.copytree(fer_tree / split / name, root / split / name)
-        run.read_data(DataConfig(path=root), colour=False, side=48)
+        read_data(DataSpec(path=root), colour=False, side=48)
 
     read("happy", "sad")
     assert "no training face is angry or disgust or fear or neutral or surprise" in caplog.text
@@ -279,11 +304,12 @@ def test_validation_batches_are_the_predictors_input_in_order(fer_tree: Path) ->
     assert torch.cat([batch.labels for batch in batches]).tolist() == faces.labels.tolist()
 
 
-def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> None:
+def test_mixing_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> None:
     faces = load_faces(fer_tree, Split.TRAIN)
     picks = Picks(torch.arange(16), seed=1)
     plain, mixed = (
-        FaceBatches(faces, PreprocessSpec(image_size=64), regime=Regime(mixup=alpha))[picks] for alpha in (0.0, 1.0)
+        FaceBatches(faces, PreprocessSpec(image_size=64), augmentation=AugmentSpec(mixup=alpha))[picks]
+        for alpha in (0.0, 1.0)
     )
     assert torch.equal(plain.targets.argmax(dim=1), plain.labels)
     assert torch.equal(mixed.labels, plain.labels)
@@ -293,7 +319,7 @@ def test_the_regime_shapes_the_targets_and_leaves_the_labels(fer_tree: Path) -> 
 
 def test_the_faces_move_to_the_device_once_and_as_they_are(fer_tree: Path) -> None:
     faces, spec = load_faces(fer_tree, Split.TRAIN), PreprocessSpec(image_size=64)
-    batches = FaceBatches(faces, spec, regime=Regime(operations=2, mixup=0.2), device=torch.device("meta"))
+    batches = FaceBatches(faces, spec, augmentation=AugmentSpec(operations=2, mixup=0.2), device=torch.device("meta"))
     batch = batches[Picks(torch.arange(8), seed=0)]  # the device of tensors without content refuses those of another
     assert batches.faces.images.dtype == torch.uint8
     assert {part.device.type for part in (*batches.faces[:3], *batch[:3])} == {"meta"}

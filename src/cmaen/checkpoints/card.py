@@ -55,7 +55,7 @@ class Card:
 
     Attributes:
         name: Of the model.
-        architecture: Arguments of :func:`cmaen.models.build.build_cmaen`, but for files: a card never names one.
+        architecture: What :class:`cmaen.models.spec.ModelSpec` keeps of itself; a card never names a file.
         preprocess: From a face crop to the input.
         crop: From a detected face to the crop.
         schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first is that of the data set's labels;
@@ -115,7 +115,7 @@ class Card:
 
     @property
     def outputs(self) -> dict[str, int]:
-        """How many logits each scheme has, as arguments of :func:`cmaen.models.build.build_cmaen`."""
+        """How many logits each scheme has, as arguments of :func:`cmaen.models.build.build_network`."""
         perceived = self.schemes.get(PERCEIVED)
         return {"classes": len(self.labels), "perceived": len(perceived.labels) if perceived else 0}
 
@@ -161,11 +161,6 @@ class Card:
     def without_files(self) -> Card:
         """The network alone, without what tells of the files beside the card."""
         return replace(self, cost={}, precision={}, sha256={}, documents={})
-
-    def differing(self, architecture: Mapping[str, Any]) -> list[str]:
-        """The keys that another architecture has otherwise; what this card is too old to name is not compared."""
-        own = {"wiring": "paper"} | self.architecture  # the first cards do not say so
-        return sorted(key for key, value in architecture.items() if key in own and own[key] != value)
 
 
 def _is_name(label: object) -> bool:

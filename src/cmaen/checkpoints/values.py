@@ -12,7 +12,7 @@ _DEEPEST = 64
 """Lists and objects in each other."""
 _LARGEST_SIDE = 4096
 _MOST_LABELS = 1000
-_FILES = ("backbone_weights", "initial_weights")
+_FILES = ("backbone_weights", "initial_weights", "side_weights", "trunk_weights")
 """Arguments of a network that are files."""
 
 

@@ -56,7 +56,7 @@ def balance(
     input_dir: Data = None,
     method: Annotated[
         str,
-        typer.Option(help="borderline-smote or augment; weighted makes no faces, see training.weighted."),
+        typer.Option(help="borderline-smote or augment; weighted makes no faces, see augment.weighted."),
     ] = "borderline-smote",
     target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
     colour: Annotated[bool, typer.Option("--colour", help="Keep it, where the faces have it.")] = False,
@@ -83,7 +83,7 @@ def balance(
         progress=progress,
     )
     if done.target is None:
-        typer.echo("no faces were made: train with --set training.weighted=true, which draws every emotion as often")
+        typer.echo("no faces were made: train with --set augment.weighted=true, which draws every emotion as often")
         return
     before, after, made = (list(counts.values()) for counts in (done.before, done.after, done.synthetic))
     kept = [whole - new for whole, new in zip(after, made, strict=True)]

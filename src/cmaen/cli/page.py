@@ -20,7 +20,7 @@ def page(
 ) -> None:
     """Write the page of serve as a folder of files: the networks then run in the visitor's browser."""
     log(verbose)
-    from cmaen.serving.static_site import write_site
+    from cmaen.web.site import write_site
 
     alone(context, output)
     files = write_site(output, runtime)

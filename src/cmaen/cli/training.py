@@ -15,12 +15,22 @@ from cmaen.errors import OutputError
 from cmaen.files import check_place
 
 if TYPE_CHECKING:
-    from cmaen.config import Config
+    from cmaen.training.config import Config
 
 Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
-BackboneWeights = Annotated[str | None, typer.Option(help="Published name or file that the backbone starts from.")]
+TrunkWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--trunk-weights",
+        "--backbone-weights",
+        help="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint.",
+    ),
+]
+SideWeights = Annotated[
+    str | None, typer.Option(help="Weights that the side starts from, named like those of the trunk.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Any other key of the configuration: --set model.ecnn=false")
+    list[str] | None, typer.Option("--set", help="Any other key of the configuration, like model.side=null.")
 ]
 
 
@@ -28,7 +38,8 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML file of the run; default: the paper's settings.")] = None,
     data: Data = None,
     votes: Votes = None,
-    backbone_weights: BackboneWeights = None,
+    trunk_weights: TrunkWeights = None,
+    side_weights: SideWeights = None,
     initial_weights: Annotated[
         str | None,
         typer.Option(
@@ -40,10 +51,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.")] = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
@@ -51,18 +62,19 @@ def train(
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.config import changed, fine_tuning, load_config, parse_overrides
+        from cmaen.training.config import changed, fine_tuning, load_config, parse_overrides
         from cmaen.training.run import train as run
     begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
         "data.path": data,
         "data.votes": votes,
-        "backbone_weights": backbone_weights,
+        "trunk_weights": trunk_weights,
+        "side_weights": side_weights,
         "initial_weights": begins,
         "output": output,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
-        "training.learning_rate": learning_rate,
+        "optimiser.learning_rate": learning_rate,
         "training.device": device,
         "seed": seed,
     }
@@ -79,13 +91,13 @@ def train_enhancer(
     data: Annotated[list[Path] | None, typer.Option(help="Folder of colour faces; once for each.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a light network of super-resolution or colour, for cmaen enhance."""
     _begin(verbose)
     with extra("training an enhancer", "enhance"):
-        from cmaen.config import load_enhancer_config, parse_overrides
+        from cmaen.training.config import load_enhancer_config, parse_overrides
         from cmaen.training.enhancers import train_enhancer as run
     options = {"data": data, "output": output}
     overrides = _given(options) | parse_overrides(settings or [])
@@ -97,10 +109,14 @@ def ablate(
     config: Annotated[Path, typer.Option(help="YAML file of the run that the variants change.")],
     data: Data = None,
     votes: Votes = None,
-    backbone_weights: BackboneWeights = None,
+    trunk_weights: TrunkWeights = None,
+    side_weights: SideWeights = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seed", help="One run of each variant for each; default: 0.")
+        list[int] | None,
+        typer.Option(
+            "--seed", help="Random seed, once for each; every variant is trained with each of them. Default: 0."
+        ),
     ] = None,
     variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
     variants_of: Annotated[
@@ -115,21 +131,27 @@ def ablate(
     """Train the network again with one thing changed after the other, and tabulate; called again, it goes on."""
     _begin(verbose)
     with extra("the ablation study", "report"):
-        from cmaen.config import load_config, parse_overrides, read_variants
         from cmaen.evaluation import plots
         from cmaen.files import write_text
         from cmaen.training import ablation
-    options = {"data.path": data, "data.votes": votes, "backbone_weights": backbone_weights, "output": output}
+        from cmaen.training.config import load_config, parse_overrides, read_variants
+    options = {
+        "data.path": data,
+        "data.votes": votes,
+        "trunk_weights": trunk_weights,
+        "side_weights": side_weights,
+        "output": output,
+    }
     run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
-    chosen = ablation.chosen(variants or list(known), known)
+    chosen = ablation.choose_variants(variants or list(known), known)
     rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
-    budget = ablation.budget_of(run, seeds or [0])
-    table = ablation.markdown(rows, budget)
+    budget = ablation.describe_budget(run, seeds or [0])
+    table = ablation.format_table(rows, budget)
     differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
     write_text(run.output / "ablation.md", table)
-    write_text(run.output / "ablation.json", ablation.as_json(rows, budget))
+    write_text(run.output / "ablation.json", ablation.format_json(rows, budget))
     if differences:
         write_text(run.output / "ablation.svg", plots.svg(plots.compared(*zip(*differences, strict=True))))
     typer.echo(table)
@@ -165,7 +187,8 @@ def average(
     ],
     output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
     weights: Annotated[
-        list[float] | None, typer.Option("--weight", help="Of each checkpoint, in their order; default: all the same.")
+        list[float] | None,
+        typer.Option("--weight", help="Weight of each checkpoint, in the same order; default: all alike."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="FER2013, to measure the average on its validation split, for its card.")
@@ -242,8 +265,8 @@ def _begin(verbose: bool) -> None:
 
 def _with_data(config: Config) -> Config:
     """The configuration with the data that lie where they are looked for, if it names none."""
-    from cmaen.config import changed
     from cmaen.data.faces import find_data
+    from cmaen.training.config import changed
 
     return config if config.data.path else changed(config, {"data.path": find_data()})
 

@@ -7,13 +7,45 @@ so that a GPU is never waited for.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, field_validator
 from torch import Tensor
+
+from cmaen.spec import Spec
 
 _SOURCE = 48
 """Side of FER2013's faces, whose pixels noise and blur are told in."""
+
+
+Side = Annotated[int, Field(ge=8)]
+
+
+class AugmentSpec(Spec):
+    """What is done to the faces of Training before they are learnt."""
+
+    vary: bool = Field(
+        True,
+        description="Mirror, turn, zoom, shift, re-light and partly hide each face; false also leaves out operations.",
+    )
+    operations: int = Field(0, ge=0, le=8, description="Random photometric operations on each face, see rand_augment.")
+    magnitude: float = Field(0.5, gt=0, le=1, description="Strength of these operations.")
+    mixup: float = Field(0.0, ge=0, description="Alpha of mixup; 0 switches it off.")
+    cutmix: float = Field(0.0, ge=0, description="Alpha of CutMix; 0 switches it off. With both, each batch takes one.")
+    source_sides: tuple[Side, Side] = Field(
+        (32, 112),
+        description="Unlabelled faces are reduced to a random side between these two, and enlarged again.",
+    )
+    weighted: bool = Field(False, description="Draw every emotion equally often, like cmaen balance --method weighted.")
+
+    @field_validator("source_sides")
+    @classmethod
+    def _rise(cls, sides: tuple[int, int]) -> tuple[int, int]:
+        if sides[0] > sides[1]:
+            raise ValueError("the two sides must rise, like [32, 112]")
+        return sides
 
 
 def augment(

@@ -26,7 +26,8 @@ SIDE, MARGIN = 20, 3
 LEVELS = 8
 MEAN, DEVIATION = 128.0, 48.0
 """Of the brightness of a face, in the colours that do not depend on the light."""
-_FLAT = 1.0
+FLAT = 1.0
+"""The deviation, in grey levels, up to which a face is of one grey."""
 
 
 class Likeness(NamedTuple):
@@ -46,7 +47,7 @@ class Likeness(NamedTuple):
         """Of an aligned crop, RGB uint8 [h, w, 3]."""
         small = np.asarray(cv2.resize(crop, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        mean, deviation = float(grey.mean()), max(float(grey.std()), _FLAT)
+        mean, deviation = float(grey.mean()), max(float(grey.std()), FLAT)
         usual = np.clip((small - np.float32(mean)) * np.float32(DEVIATION / deviation) + np.float32(MEAN), 0, 255)
         shape = np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         return cls(shape, np.stack([_histogram(small), _histogram(usual.astype(np.uint8))]))
@@ -74,5 +75,5 @@ def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     windows = sliding_window_view(one.astype(np.float32), (part, part)).reshape(-1, part * part)  # [49, 196]
     windows = windows - windows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(windows, axis=1) * np.linalg.norm(middle)
-    there = length > _FLAT * middle.size
+    there = length > FLAT * middle.size
     return float((windows[there] @ middle / length[there]).max(initial=0.0))

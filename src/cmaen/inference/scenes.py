@@ -15,9 +15,8 @@ Grey = NDArray[np.uint8]
 
 SIDE = 320
 """The longer side of the small grey picture, in pixels at most."""
-BLOCKS = 16
-_SAMPLES = 64
-_LEVELS = 6
+SAMPLES, BLOCKS, LEVELS = 64, 16, 6
+"""A picture is looked at in so many places across and down, in so many blocks, in so many levels of each colour."""
 CUT_COLOURS, CUT_BLOCKS = 0.2, 15.0
 """Of two films with people who talk and move, neighbouring frames stay below 0.09 and 6, and frames 0.2 s apart below
 0.16 and 21; of 450 pairs of unlike photographs all lie above 0.2 and 27."""
@@ -48,9 +47,9 @@ class Glance(NamedTuple):
         scale = min(1.0, SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-        sample = cv2.resize(image, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_NEAREST)  # [64, 64, 3]
+        sample = cv2.resize(image, (SAMPLES, SAMPLES), interpolation=cv2.INTER_NEAREST)  # [64, 64, 3]
         blocks = cv2.resize(sample.astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        counts = cv2.calcHist([sample], [0, 1, 2], None, [_LEVELS] * 3, [0, 256] * 3).ravel() / _SAMPLES**2
+        counts = cv2.calcHist([sample], [0, 1, 2], None, [LEVELS] * 3, [0, 256] * 3).ravel() / SAMPLES**2
         return cls(np.asarray(grey, np.uint8), scale, np.asarray(blocks, np.float32), np.asarray(counts, np.float32))
 
     def is_cut_from(self, before: Glance) -> bool:

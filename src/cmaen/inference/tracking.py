@@ -42,7 +42,8 @@ _MIN_INLIERS = 0.5
 _MIN_SIMILAR = 0.75
 _PATCH = 32
 _STILL = 4.0
-_JITTER = 0.002
+JITTER = 0.002
+"""Seconds that clocks of milliseconds are wrong by."""
 
 Compare = Callable[[Sequence[FaceBox]], Sequence["Likeness | None"]]
 """What some faces of the present frame are recognised by; ``None`` where nothing is."""
@@ -217,7 +218,7 @@ class FaceTracker:
 
 def is_over(since: float, time: float, seconds: float) -> bool:
     """Whether so many seconds have passed, as clocks of milliseconds tell; also where the clock has gone back."""
-    return not 0 <= time - since < seconds - _JITTER
+    return not 0 <= time - since < seconds - JITTER
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

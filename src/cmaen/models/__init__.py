@@ -1,1 +1,1 @@
-"""The Cross-Modal Attention Emotion Network. Read :mod:`cmaen.models.cmaen` first; its parts are the other modules."""
+"""The networks. Read :mod:`cmaen.models.paper` or :mod:`cmaen.models.network` from top to bottom first."""

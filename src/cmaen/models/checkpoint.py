@@ -15,8 +15,10 @@ from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Documents, Epoch, M
 from cmaen.checkpoints.history import join_histories
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replacing
-from cmaen.models.build import build_cmaen, check_architecture
-from cmaen.models.network import EmotionNetwork
+from cmaen.models.base import EmotionNetwork
+from cmaen.models.build import build_network
+from cmaen.models.parts.attention import MultiScaleAttention
+from cmaen.models.spec import ModelSpec
 
 
 def save_checkpoint(
@@ -68,17 +70,68 @@ def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
     opened = Checkpoint.open(checkpoint)
     card, path = opened.card, opened.weights("torch")
     try:
-        check_architecture(card.architecture)
-        state = load_file(path)
+        spec = ModelSpec.from_card(card.architecture)
+        classes, perceived = card.outputs["classes"], card.outputs["perceived"]
+        state = rename_parts(load_file(path))
         with torch.device("meta"):  # without memory: a card may name any size
-            _require_fit(build_cmaen(**{**card.architecture, **card.outputs}), state)
-        model = build_cmaen(**{**card.architecture, **card.outputs})
+            _require_fit(build_network(spec, classes=classes, perceived=perceived), state)
+        model = build_network(spec, classes=classes, perceived=perceived)
         model.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
         )
     except (OSError, SafetensorError, RuntimeError, ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"the weights of {path} do not fit the architecture in the card: {error}") from error
     return model.eval(), card
+
+
+def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path) -> None:
+    """Give one pathway of a network the weights of the pathway of the same name in a checkpoint.
+
+    Args:
+        network: Changed in place: the pathway, and where both have it its multi-scale attention.
+        role: ``trunk`` or ``side``, in the network; in the checkpoint it may be the other one.
+        name: Of the pathway, like ``mobilenet_v1`` or ``ecnn``.
+        checkpoint: Its folder, or any file in it.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or corrupt.
+        ConfigError: It has no such pathway, or one of other widths.
+    """
+    given, card = load_checkpoint(checkpoint)
+    spec = ModelSpec.from_card(card.architecture)
+    there = {"trunk": spec.trunk, "side": spec.side}
+    found = next((other for other in (role, "trunk", "side") if there[other] == name), None)
+    if found is None:
+        pathways = " and ".join(pathway for pathway in there.values() if pathway)
+        raise ConfigError(f"{checkpoint} has the pathways {pathways}, and no {name} for the {role}")
+    own_attention, its_attention = (getattr(each, f"{at}_attention") for each, at in ((network, role), (given, found)))
+    try:
+        getattr(network, role).load_state_dict(getattr(given, found).state_dict())
+        if isinstance(own_attention, MultiScaleAttention) and isinstance(its_attention, MultiScaleAttention):
+            own_attention.load_state_dict(its_attention.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the {name} of {checkpoint} is not that of the network, compare ecnn_widths, ecnn_stem and scales: {error}"
+        ) from error
+
+
+def rename_parts(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights by the names of today: those of older checkpoints know the pathways as ``backbone`` and ``ecnn``."""
+    both = any(name.startswith("backbone.") for name in state)
+    ecnn = "side" if both else "trunk"
+    renamed = {
+        "backbone.": "trunk.",
+        "backbone_attention.": "trunk_attention.",
+        "fusion.backbone_proj.": "fusion.trunk_proj.",
+        "ecnn.": f"{ecnn}.",
+        "ecnn_attention.": f"{ecnn}_attention.",
+        "fusion.ecnn_proj.": f"fusion.{ecnn}_proj.",
+    }
+    found = {}
+    for name, value in state.items():
+        old = next((prefix for prefix in renamed if name.startswith(prefix)), "")
+        found[renamed.get(old, "") + name.removeprefix(old)] = value
+    return found
 
 
 def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> None:
@@ -111,7 +164,8 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     loaded = [load_checkpoint(checkpoint) for checkpoint in opened]
     model, card = loaded[0]
     for checkpoint, (_, other) in zip(opened, loaded, strict=True):
-        differs = card.differing(other.architecture) or other.preprocess != card.preprocess
+        own, others = (ModelSpec.from_card(part.architecture) for part in (card, other))
+        differs = own.list_differences(others) or other.preprocess != card.preprocess
         if differs or other.uncalibrated().schemes != card.uncalibrated().schemes:
             raise CheckpointError(
                 f"{checkpoint.folder} and {opened[0].folder} differ in architecture, preprocessing or labels"

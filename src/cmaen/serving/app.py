@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
-from cmaen.drawing import hex_of
+from cmaen.checkpoints import Card
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.results import Result
 from cmaen.serving.live import Live
@@ -36,12 +36,10 @@ from cmaen.serving.schemas import (
 )
 from cmaen.serving.service import Service, explains
 from cmaen.serving.settings import Limits, Settings
-from cmaen.serving.site import read_page
 from cmaen.serving.uploads import Asked, read_request
 from cmaen.types import EMOTIONS, FER2013
-
-UNSURE_BELOW = 0.5
-"""Confidence below which the page says that the network is unsure."""
+from cmaen.web.files import PageFile, read_page
+from cmaen.web.settings import ServerTerms, choose_colours, describe_page
 
 _DETECT = Query(description="Find the faces first; false: each image is a face crop.")
 _SCHEME = "Label scheme: perceived (what people see) or fer2013 (what its label would be); default: the server's."
@@ -173,7 +171,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
             raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(known.labels)}")
         found = known.labels[scheme or known.scheme]
         schemes = {"scheme": scheme or known.scheme, "schemes": list(known.labels)}
-        return json_response({"labels": found, "colours": _colours(found), **schemes})
+        return json_response({"labels": found, "colours": choose_colours(found), **schemes})
 
     return router
 
@@ -206,20 +204,13 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
     """The page and what it needs to know."""
     router = APIRouter(include_in_schema=False)
     page = read_page()
-    config = {
-        "mode": "server",
-        "labels": known.labels[known.scheme],
-        "colours": _colours(known.labels[known.scheme]),
-        "scheme": known.scheme,
-        "schemes": list(known.labels),
-        "right": known.accuracies,
-        "unsure_below": UNSURE_BELOW,
-        "max_images": settings.limits.images,
-        "max_bytes": settings.limits.body_bytes,
-        "explain": explains(settings),
-        "key_required": settings.api_key is not None,
-        "version": importlib.metadata.version("cmaen"),
-    }
+    terms = ServerTerms(
+        max_images=settings.limits.images,
+        max_bytes=settings.limits.body_bytes,
+        explain=explains(settings),
+        key_required=settings.api_key is not None,
+    )
+    config = describe_page(known.card, scheme=settings.pipeline.scheme, accuracies=known.accuracies, server=terms)
 
     @router.get("/page/config.json")
     async def told() -> Response:
@@ -230,9 +221,17 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
     async def file(request: Request, name: str = "index.html") -> Response:
         if name not in page:
             raise Problem(404, "the page has no such file")
-        return page[name].response(request)
+        return _give(page[name], request)
 
     return router
+
+
+def _give(file: PageFile, request: Request) -> Response:
+    """A file of the page, or only word that the browser has it already."""
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}  # kept, and asked for again each time
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, headers=headers, media_type=file.media_type)
 
 
 def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> list[dict[str, Any]]:
@@ -275,12 +274,14 @@ class _Known(NamedTuple):
     """What is known of the model before it is loaded.
 
     Attributes:
+        card: Of the checkpoint; ``None`` where it cannot be read.
         scheme: Of answers to requests that name none.
         labels: Of the answers under each scheme, without contempt.
         most: Labels of any answer.
         accuracies: See :attr:`Checkpoint.accuracies`.
     """
 
+    card: Card | None
     scheme: str
     labels: dict[str, tuple[str, ...]]
     most: int
@@ -294,10 +295,7 @@ def _known(settings: Settings) -> _Known:
         card, accuracies = checkpoint.card, checkpoint.accuracies
         scheme = card.resolve_scheme(settings.pipeline.scheme)
     except (CheckpointError, ConfigError):
-        return _Known(FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
+        return _Known(None, FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
     labels = {name: card.answered(name).labels for name in card.schemes}
-    return _Known(scheme, labels, max(len(whole.labels) for whole in card.schemes.values()), accuracies)
-
-
-def _colours(labels: Sequence[str]) -> dict[str, str]:
-    return {name: hex_of(name, labels) for name in labels}
+    most = max(len(whole.labels) for whole in card.schemes.values())
+    return _Known(card, scheme, labels, most, accuracies)

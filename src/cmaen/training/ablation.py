@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import CARD, Checkpoint
-from cmaen.config import Config, changed
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
 from cmaen.engines import build_engine
@@ -24,29 +23,32 @@ from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing
 from cmaen.models.checkpoint import load_checkpoint
+from cmaen.training.config import Config, changed
+from cmaen.training.data import read_data
 from cmaen.training.loop import BEST, LAST
 from cmaen.training.precision import Hardware, choose
 from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
-from cmaen.training.run import read_data, sources_of, train
+from cmaen.training.run import fingerprint_sources, train
 from cmaen.types import EMOTIONS
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
-    "the bare backbone": {
-        "model.ecnn": False,
-        "model.multi_scale_attention": False,
-        "model.feature_pyramid": False,
+    "the bare trunk": {
+        "model.side": None,
+        "side_weights": None,
+        "model.scales": None,
+        "model.pyramid_channels": None,
         "model.emotion_heads": False,
     },
-    "added in place of attention": {"model.cross_modal_attention": False},
-    "attention both ways": {"model.bidirectional": True},
+    "added in place of attention": {"model.attention": "none"},
+    "attention both ways": {"model.attention": "both_ways"},
     "without emotion heads": {"model.emotion_heads": False},
-    "without multi-scale attention": {"model.multi_scale_attention": False},
-    "without the feature pyramid": {"model.feature_pyramid": False},
+    "without multi-scale attention": {"model.scales": None},
+    "without the feature pyramid": {"model.pyramid_channels": None},
     "without the adaptive ensemble": {"model.adaptive_ensemble": False},
-    "without the E-CNN": {"model.ecnn": False},
-    "the E-CNN alone": {"model.backbone": None, "backbone_weights": None},
+    "without the side": {"model.side": None, "side_weights": None},
+    "the E-CNN alone": {"model.trunk": "ecnn", "model.side": None, "trunk_weights": None, "side_weights": None},
     "the paper's wiring": {"model.wiring": "paper"},
 }
 """What is changed in the configuration, by dotted key, by the name of the variant; all are held against the first."""
@@ -115,9 +117,9 @@ def ablate(
 
     for name, seed in progress([(name, seed) for seed in seeds for name in variants]):
         log.info("%s, seed %d", name, seed)
-        _train(variant_of(config, name, variants[name], seed), faces_of)
+        _train(make_variant(config, name, variants[name], seed), faces_of)
     outcomes = {
-        name: _outcome([variant_of(config, name, changes, seed) for seed in seeds], faces_of)
+        name: _outcome([make_variant(config, name, changes, seed) for seed in seeds], faces_of)
         for name, changes in progress(variants.items())
     }
     first, *_ = outcomes.values()
@@ -127,7 +129,7 @@ def ablate(
     return [_row(name, outcome, first) for name, outcome in outcomes.items()]
 
 
-def chosen(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def choose_variants(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The variants of these names, in their order, and the first one always.
 
     Raises:
@@ -139,13 +141,13 @@ def chosen(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> d
     return {name: changes for name, changes in variants.items() if name in {first, *names}}
 
 
-def variant_of(config: Config, name: str, changes: Mapping[str, Any], seed: int) -> Config:
+def make_variant(config: Config, name: str, changes: Mapping[str, Any], seed: int) -> Config:
     """The configuration of one run: what the variant changes, a seed, a folder of its own."""
     folder = re.sub("[^a-z0-9]+", "-", name.lower())
     return changed(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
 
 
-def markdown(rows: Sequence[Row], budget: str) -> str:
+def format_table(rows: Sequence[Row], budget: str) -> str:
     """The table, with the budget of each run below it."""
     lines = [
         "| variant | parameters | accuracy | 95 % interval | difference | 95 % interval | macro-F1 |",
@@ -162,12 +164,12 @@ def markdown(rows: Sequence[Row], budget: str) -> str:
     return "\n".join([*lines, "", budget, ""])
 
 
-def as_json(rows: Sequence[Row], budget: str) -> str:
+def format_json(rows: Sequence[Row], budget: str) -> str:
     """The rows and the budget."""
     return json.dumps({"budget": budget, "rows": [asdict(row) for row in rows]}, indent=2) + "\n"
 
 
-def budget_of(config: Config, seeds: Sequence[int]) -> str:
+def describe_budget(config: Config, seeds: Sequence[int]) -> str:
     """What each run was given, in a sentence."""
     images = "all" if config.data.limit is None else f"{config.data.limit:,}"
     return (
@@ -192,7 +194,7 @@ def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
     if (config.output / CONFIG).is_file():
         require_same_configuration(config)
     if (config.output / BEST / CARD).is_file():
-        Record.read(config.output).require(sources_of(config, *faces_of(config)), config.output)
+        Record.read(config.output).require(fingerprint_sources(config, *faces_of(config)), config.output)
     else:
         train(config, resume=(config.output / LAST).is_file())
 

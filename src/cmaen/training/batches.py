@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cmaen.data.augmentation import augment, rand_augment, reduce_sources
+from cmaen.data.augmentation import AugmentSpec, augment, rand_augment, reduce_sources
 from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
 from cmaen.losses import soft_targets
@@ -48,23 +47,6 @@ class Batch(NamedTuple):
         return Batch(*(None if own is None else torch.cat([own, more]) for own, more in both))  # type: ignore[arg-type,list-item]
 
 
-@dataclass(frozen=True, slots=True)
-class Regime:
-    """What is done to the faces of Training before they are learnt.
-
-    Attributes:
-        augmented: Whether they are augmented, see :func:`cmaen.data.augmentation.augment`.
-        operations, magnitude: See :func:`cmaen.data.augmentation.rand_augment`.
-        mixup, cutmix: See :func:`cmaen.data.mixing.mix`.
-    """
-
-    augmented: bool = True
-    operations: int = 0
-    magnitude: float = 0.5
-    mixup: float = 0.0
-    cutmix: float = 0.0
-
-
 class Picks(NamedTuple):
     """Which faces make a batch, and the seed of what is random in it."""
 
@@ -89,7 +71,7 @@ class Place(NamedTuple):
         return indices[self.rank :: self.processes]
 
 
-def derived_seed(*parts: int) -> int:
+def derive_seed(*parts: int) -> int:
     """A seed that only depends on these numbers, like the run's seed and the epoch."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 2)
 
@@ -122,13 +104,13 @@ class ShuffledPicks(Sampler[Picks]):
 
     def __iter__(self) -> Iterator[Picks]:
         place = Place.here()
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         if self.weights is None:
             order = torch.randperm(self.count, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
         for number, indices in enumerate(torch.split(order, self.batch_size)[: len(self)]):
-            yield Picks(place.share(indices), derived_seed(self.seed, self.epoch, number, place.rank))
+            yield Picks(place.share(indices), derive_seed(self.seed, self.epoch, number, place.rank))
 
 
 class InOrder(Sampler[Picks]):
@@ -158,7 +140,7 @@ class FaceBatches(Dataset[Batch]):
         targets: Of all faces, see :class:`Batch`; default: the labels.
         answers: The teachers', if there are any.
         perceived: See :class:`Batch`.
-        regime: For Training only; ``None`` leaves the faces as they are.
+        augmentation: What is done to them, for Training only; ``None`` leaves them as they are.
         device: Where the faces are kept, as uint8, and augmented. The first batch puts them there, in the process that
             trains and on its GPU.
     """
@@ -171,10 +153,10 @@ class FaceBatches(Dataset[Batch]):
         targets: Tensor | None = None,
         answers: Tensor | None = None,
         perceived: Tensor | None = None,
-        regime: Regime | None = None,
+        augmentation: AugmentSpec | None = None,
         device: torch.device = _CPU,
     ) -> None:
-        if regime is not None:
+        if augmentation is not None:
             faces.require(Split.TRAIN, "training")
         images = faces.images
         if spec.source_size is not None and min(images.shape[1:3]) > spec.source_size:
@@ -183,37 +165,41 @@ class FaceBatches(Dataset[Batch]):
         targets = soft_targets(labels, len(faces.classes)) if targets is None else targets
         self.faces = Batch(torch.from_numpy(images), labels, targets, answers, perceived)
         self.spec = spec
-        self.regime = regime
+        self.augmentation = augmentation
         self.device = device
 
     def __getitem__(self, picks: Picks) -> Batch:
         self.faces = self.faces.each(lambda part: part.to(self.device))  # nothing where they are there already
         indices = picks.indices.to(self.device)
         images, labels, targets, answers, perceived = self.faces.each(lambda part: part[indices])
-        if self.regime is None or not self.regime.augmented:
+        if self.augmentation is None or not self.augmentation.vary:
             pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
-            pixels = self.augmented(images, torch.Generator().manual_seed(picks.seed))
-        if self.regime is not None:
+            pixels = self.vary(images, torch.Generator().manual_seed(picks.seed))
+        if self.augmentation is not None:
             rng = np.random.default_rng(picks.seed)
             pixels, (targets, answers, perceived) = mix(
-                pixels, (targets, answers, perceived), rng, mixup=self.regime.mixup, cutmix=self.regime.cutmix
+                pixels,
+                (targets, answers, perceived),
+                rng,
+                mixup=self.augmentation.mixup,
+                cutmix=self.augmentation.cutmix,
             )
         return Batch(pixels, labels, targets, answers, perceived)
 
-    def augmented(self, images: Tensor, generator: torch.Generator, *, sides: tuple[int, int] | None = None) -> Tensor:
-        """Faces uint8 [B, H, W] or [B, H, W, 3] as network input, changed at random as the regime says.
+    def vary(self, images: Tensor, generator: torch.Generator, *, sides: tuple[int, int] | None = None) -> Tensor:
+        """Faces uint8 [B, H, W] or [B, H, W, 3] as network input, changed at random as the spec says.
 
         Args:
             images: On the device.
             generator: The source of all randomness, on the CPU.
             sides: Reduce each face to a random side between these first.
         """
-        assert self.regime is not None
+        assert self.augmentation is not None
         pixels = augment(images, self.spec.image_size, generator)
         if sides is not None:
             pixels = reduce_sources(pixels, generator, sides)
-        pixels = rand_augment(pixels, generator, self.regime.operations, self.regime.magnitude)
+        pixels = rand_augment(pixels, generator, self.augmentation.operations, self.augmentation.magnitude)
         scale, shift = (torch.from_numpy(values).to(self.device) for values in self.spec.scale_and_shift)
         return pixels * scale + shift
 
@@ -246,23 +232,22 @@ class WithUnlabelled(Dataset[Batch]):
 
     def __getitem__(self, picks: Picks) -> Batch:
         first = self.labelled[picks]
-        seed = derived_seed(picks.seed)
+        seed = derive_seed(picks.seed)
         generator = torch.Generator().manual_seed(seed)
         count = max(1, round(len(picks.indices) * len(self.faces.labels) / len(self.labelled.faces.labels)))
         drawn = torch.randint(len(self.faces.labels), (count,), generator=generator)
         some = self.faces.each(lambda part: part[drawn].to(self.labelled.device))
-        pixels = self.labelled.augmented(some.images, generator, sides=self.sides)
+        pixels = self.labelled.vary(some.images, generator, sides=self.sides)
         return first.joined(some._replace(images=pixels))
 
 
 def train_loader(
     faces: FaceSet,
     spec: PreprocessSpec,
-    regime: Regime,
+    augmentation: AugmentSpec,
     *,
     batch_size: int,
     seed: int,
-    weighted: bool = False,
     targets: Tensor | None = None,
     answers: Tensor | None = None,
     perceived: Tensor | None = None,
@@ -271,16 +256,17 @@ def train_loader(
 ) -> DataLoader[Batch]:
     """Shuffled batches of Training; ``batch_size`` is that of all processes together.
 
-    With ``weighted`` every emotion is drawn as often: faces of rare ones several times an epoch, of others not at all.
+    With ``augmentation.weighted`` every emotion is drawn as often: faces of rare ones several times an epoch, of others
+    not at all.
     See :class:`FaceBatches` for the rest.
 
     Raises:
         SplitError: The faces are of another split.
     """
-    weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if weighted else None
+    weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if augmentation.weighted else None
     picks = ShuffledPicks(len(faces), batch_size, seed, weights)
     batches = FaceBatches(
-        faces, spec, targets=targets, answers=answers, perceived=perceived, regime=regime, device=device
+        faces, spec, targets=targets, answers=answers, perceived=perceived, augmentation=augmentation, device=device
     )
     whole = batches if unlabelled is None else WithUnlabelled(batches, unlabelled)
     return DataLoader(whole, sampler=picks, batch_size=None)

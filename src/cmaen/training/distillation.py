@@ -8,11 +8,12 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationInfo, field_validator
 
 from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Provenance, Where
 from cmaen.data.splits import FaceSet, Split
@@ -21,6 +22,7 @@ from cmaen.engines import answering, build_engine, probabilities
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replacing, sha256
+from cmaen.spec import Spec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 ANSWERS = ".npz"
@@ -29,6 +31,41 @@ ANSWERS = ".npz"
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 log = logging.getLogger(__name__)
+
+
+class DistillationSpec(Spec):
+    """Learning from trained networks as well (Hinton et al., 2015)."""
+
+    teachers: tuple[Path, ...] = Field(
+        (), description="Folders of checkpoints, or files of their answers; the answers are averaged."
+    )
+    shares: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="Share of each teacher in the average; none: all alike."
+    )
+    weight: float = Field(0.5, ge=0, le=1, description="Share of the teachers in the target.")
+    perceived: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of those teachers that have the scheme perceived in the target of that scheme.",
+    )
+    unlabelled: Path | None = Field(None, description="Checkpoint that answers the faces of data.unlabelled.")
+    temperature: float = Field(
+        1.0, gt=0, description="Temperature of the teachers' and the student's answers; above 1 they are softer."
+    )
+    cache: Path = Field(Path("runs/teachers"), description="Folder where the teachers' logits are kept.")
+
+    @field_validator("shares")
+    @classmethod
+    def _are_one_each(cls, shares: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if shares and "teachers" in info.data and len(shares) != len(info.data["teachers"]):
+            raise ValueError("shares must be one for each of the teachers")
+        return shares
+
+    @property
+    def share(self) -> float:
+        """The weight, where there are teachers."""
+        return self.weight if self.teachers else 0.0
 
 
 class KeptAnswers(NamedTuple):
@@ -125,7 +162,7 @@ class KeptAnswers(NamedTuple):
             raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
 
 
-def identity_of(teacher: Path) -> tuple[str, str]:
+def identify_teacher(teacher: Path) -> tuple[str, str]:
     """The name of a teacher, and a digest of what is learnt from it.
 
     Raises:
@@ -139,7 +176,7 @@ def identity_of(teacher: Path) -> tuple[str, str]:
 
 
 def describe_teacher(teacher: Path) -> str:
-    """A teacher by its name, its seed and its revision; the arguments and errors of :func:`identity_of`."""
+    """A teacher by its name, its seed and its revision; the arguments and errors of :func:`identify_teacher`."""
     if teacher.suffix == ANSWERS:
         about = KeptAnswers.read(teacher).about
         try:

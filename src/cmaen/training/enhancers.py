@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from cmaen.config import EnhancerConfig, load_enhancer_config
 from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
 from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
@@ -31,8 +30,9 @@ from cmaen.files import replacing, write_text
 from cmaen.locks import hold
 from cmaen.training.batches import InOrder, Picks, ShuffledPicks
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.loop import BEST, check_run, fit, optimisation_of
-from cmaen.training.optimisation import Optimisation
+from cmaen.training.config import EnhancerConfig, load_enhancer_config
+from cmaen.training.loop import BEST, check_run, fit
+from cmaen.training.optimisation import OptimiserSpec, build_optimisers, clip_gradient
 from cmaen.training.precision import precision_of
 
 _CONFIG = "config.json"
@@ -49,7 +49,7 @@ class PairBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Task:
     """How a step of enhancement is learnt.
 
     Attributes:
@@ -77,9 +77,9 @@ def _decibels(answers: Tensor, targets: Tensor) -> Tensor:
     )
 
 
-LESSONS = {
-    "super-resolution": Lesson(light_swinir, small_and_large, F.l1_loss, _decibels),
-    "colorization": Lesson(
+TASKS = {
+    "super-resolution": Task(light_swinir, small_and_large, F.l1_loss, _decibels),
+    "colorization": Task(
         LightDDColor,
         partial(grey_and_chroma, side=COLOUR_SIDE),
         _colour_loss,
@@ -92,43 +92,43 @@ LESSONS = {
 class PairBatches(Dataset[PairBatch]):
     """Makes whole batches of faces in memory: ``dataset[picks]``."""
 
-    def __init__(self, faces: Faces, lesson: Lesson, *, varied: bool) -> None:
+    def __init__(self, faces: Faces, task: Task, *, varied: bool) -> None:
         self.faces = faces
-        self.lesson = lesson
+        self.task = task
         self.varied = varied
 
     def __getitem__(self, picks: Picks) -> PairBatch:
         rng = np.random.default_rng(picks.seed) if self.varied else None
-        return PairBatch(*map(torch.from_numpy, self.lesson.pairs(self.faces[picks.indices.numpy()], rng)))
+        return PairBatch(*map(torch.from_numpy, self.task.pairs(self.faces[picks.indices.numpy()], rng)))
 
 
 class EnhancerModule(pl.LightningModule):
     """Trains a network to enhance."""
 
-    def __init__(self, lesson: Lesson, optimisation: Optimisation) -> None:
+    def __init__(self, task: Task, optimiser: OptimiserSpec) -> None:
         super().__init__()
-        self.network = lesson.network()
-        self.lesson = lesson
-        self.optimisation = optimisation
+        self.network = task.network()
+        self.task = task
+        self.optimiser = optimiser
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        loss = self.lesson.loss(self.network(batch.inputs).float(), batch.targets)
+        loss = self.task.loss(self.network(batch.inputs).float(), batch.targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.inputs))
         return loss
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         """The quality of what is held out."""
-        quality = self.lesson.quality(self.network(batch.inputs).float(), batch.targets)
+        quality = self.task.quality(self.network(batch.inputs).float(), batch.targets)
         self.log(_QUALITY, quality, prog_bar=True, batch_size=len(batch.inputs))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """See :class:`Optimisation`."""
-        return self.optimisation.optimizers(self)
+        """See :func:`cmaen.training.optimisation.build_optimisers`."""
+        return build_optimisers(self.optimiser, self)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """See :class:`Optimisation`."""
-        self.optimisation.clip_gradient(self)
+        """See :func:`cmaen.training.optimisation.clip_gradient`."""
+        clip_gradient(self.optimiser, self)
 
 
 def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
@@ -152,7 +152,7 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
 
 
 def _train(config: EnhancerConfig, *, resume: bool) -> Path:
-    settings, lesson = config.training, LESSONS[config.step]
+    settings, task = config.training, TASKS[config.step]
     check_run(config.output, settings, resume)  # for another process may just have ended
     precision = precision_of(settings.precision, torch_device(settings.device))
     stated = config.output / _CONFIG
@@ -161,12 +161,12 @@ def _train(config: EnhancerConfig, *, resume: bool) -> Path:
     write_text(stated, config.model_dump_json(indent=2))
     pl.seed_everything(config.seed, verbose=False)
     faces, held_out = (load_colour_faces(config.data, held_out=part) for part in (False, True))
-    module = EnhancerModule(lesson, optimisation_of(settings))
+    module = EnhancerModule(task, config.optimiser)
     picks = ShuffledPicks(len(faces), settings.batch_size, config.seed)
     fit(
         module,
-        DataLoader(PairBatches(faces, lesson, varied=True), sampler=picks, batch_size=None),
-        DataLoader(PairBatches(held_out, lesson, varied=False), sampler=InOrder(len(held_out), 16), batch_size=None),
+        DataLoader(PairBatches(faces, task, varied=True), sampler=picks, batch_size=None),
+        DataLoader(PairBatches(held_out, task, varied=False), sampler=InOrder(len(held_out), 16), batch_size=None),
         settings,
         monitored=_QUALITY,
         precision=precision,
@@ -189,6 +189,7 @@ def _train(config: EnhancerConfig, *, resume: bool) -> Path:
         "data": [folder.name for folder in config.data],
         "epochs": best["epoch"] + 1,
         "seed": config.seed,
+        "optimiser": config.optimiser.model_dump(mode="json"),
         "training": settings.model_dump(mode="json") | {"precision": precision},
     }
     write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")

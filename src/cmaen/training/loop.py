@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -22,17 +22,16 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from pydantic import Field, ValidationInfo, field_validator
 from torch.utils.data import DataLoader
 
-from cmaen.config import LoopConfig
-from cmaen.devices import torch_device
+from cmaen.devices import DEVICES, torch_device
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import unwritable
+from cmaen.spec import Spec, require_none
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Figures, Pace
 from cmaen.training.checkpoints import PlainCheckpoints
-from cmaen.training.optimisation import Optimisation
-from cmaen.training.schedule import Schedule
 
 LAST = "last.ckpt"
 BEST = "best"
@@ -40,7 +39,63 @@ BEST = "best"
 log = logging.getLogger(__name__)
 
 
-def check_run(output: Path, settings: LoopConfig, resume: bool) -> None:
+class LoopSpec(Spec):
+    """The loop of a run, and where it runs; the defaults are the paper's."""
+
+    epochs: int = Field(150, ge=1, description="Most epochs; early stopping may end the run before.")
+    batch_size: int = Field(64, ge=2, description="Faces in a batch, of all processes together.")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Epoch whose weights are kept: the best one on validation, or the last one, so that nothing "
+        "chooses.",
+    )
+    patience: int = Field(15, ge=1, description="Epochs without a better figure on validation before the run ends.")
+    devices: int = Field(1, ge=1, description="Processes on each machine: GPUs, or parts of its CPU cores.")
+    nodes: int = Field(1, ge=1, description="Machines. torchrun overrides both.")
+    device: str = Field(
+        "auto",
+        pattern=f"^({DEVICES})$",
+        description="cpu, cuda, cuda:1 (the second GPU) or mps; the faces are kept there too. auto: a GPU if there is "
+        "one.",
+    )
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="Precision of the arithmetic; auto takes what the processor or the GPU is fast at."
+    )
+    ema_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Decay of the averaged weights, which are validated and kept; it is reached by a warm-up. null: no "
+        "average.",
+    )
+    frozen_stages: int = Field(0, ge=0, description="So many of the trunk's first stages are not trained.")
+
+    @field_validator("device")
+    @classmethod
+    def _can_be_shared_out(cls, device: str, info: ValidationInfo) -> str:
+        given = info.data
+        if {"batch_size", "devices", "nodes"} <= given.keys() and not torch.distributed.is_torchelastic_launched():
+            processes = given["devices"] * given["nodes"]
+            require_none(find_misshares(given["batch_size"], device, given["devices"], processes))
+        return device
+
+
+def find_misshares(batch_size: int, device: str, devices: int, processes: int) -> Iterator[str]:
+    """What keeps a batch from being shared out among the processes of a run.
+
+    Args:
+        batch_size: Of all processes.
+        device: By its name.
+        devices: Processes on each machine.
+        processes: Those on all machines.
+    """
+    if batch_size % processes:
+        yield f"a batch of {batch_size} cannot be shared out among {processes} processes"
+    if ":" in device and devices > 1:
+        yield f"{devices} processes cannot train on {device} alone; name it cuda, or take one process"
+
+
+def check_run(output: Path, settings: LoopSpec, resume: bool) -> None:
     """Refuse what cannot run, before anything is read or written.
 
     Raises:
@@ -59,7 +114,7 @@ def fit(
     module: pl.LightningModule,
     training: DataLoader[Any],
     validation: DataLoader[Any],
-    settings: LoopConfig,
+    settings: LoopSpec,
     *,
     monitored: str,
     precision: str,
@@ -110,26 +165,7 @@ def fit(
     return trainer
 
 
-def optimisation_of(settings: LoopConfig) -> Optimisation:
-    """What a configuration says of the optimiser."""
-    once = settings.schedule == "cosine"
-    return Optimisation(
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        clip=settings.clip,
-        schedule=Schedule(
-            warmup_epochs=settings.warmup_epochs,
-            cycle_epochs=max(settings.epochs - settings.warmup_epochs, 1) if once else settings.t_0,
-            cycle_growth=1 if once else settings.t_mult,
-            floor=min(settings.eta_min / settings.learning_rate, 1.0),
-        ),
-        backbone_rate=settings.backbone_rate,
-        gate_rate=settings.gate_rate,
-        head_first_epochs=settings.head_first_epochs,
-    )
-
-
-def _callbacks(settings: LoopConfig, monitored: str, output: Path, run: str | None) -> list[Callback]:
+def _callbacks(settings: LoopSpec, monitored: str, output: Path, run: str | None) -> list[Callback]:
     callbacks: list[Callback] = [
         *([] if run is None else [Figures(output, run)]),
         ModelCheckpoint(output, filename=BEST, monitor=monitored, mode="max", enable_version_counter=False),
@@ -147,7 +183,7 @@ def _callbacks(settings: LoopConfig, monitored: str, output: Path, run: str | No
     return callbacks
 
 
-def _processes(settings: LoopConfig) -> dict[str, Any]:
+def _processes(settings: LoopSpec) -> dict[str, Any]:
     """Where the run runs: as the configuration says, or as torchrun has started it.
 
     Raises:
@@ -158,10 +194,8 @@ def _processes(settings: LoopConfig) -> dict[str, Any]:
     if torch.distributed.is_torchelastic_launched():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
-    if settings.batch_size % (devices * nodes):
-        raise ConfigError(f"a batch of {settings.batch_size} cannot be shared out among {devices * nodes} processes")
-    if device.index is not None and devices > 1:
-        raise ConfigError(f"{devices} processes cannot train on {device} alone; name it cuda, or take one process")
+    if found := list(find_misshares(settings.batch_size, str(device), devices, devices * nodes)):
+        raise ConfigError("; ".join(found))
     return {
         "accelerator": device.type,
         "devices": devices if device.index is None else [device.index],

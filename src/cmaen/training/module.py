@@ -10,10 +10,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from cmaen.losses import LossWeights, cmaen_loss
-from cmaen.models.network import EmotionNetwork
-from cmaen.training.batches import Batch, derived_seed
-from cmaen.training.optimisation import Optimisation
+from cmaen.losses import Lesson, LossSpec, cmaen_loss
+from cmaen.models.base import EmotionNetwork
+from cmaen.training.batches import Batch, derive_seed
+from cmaen.training.distillation import DistillationSpec
+from cmaen.training.optimisation import OptimiserSpec, build_optimisers, clip_gradient
 from cmaen.types import EMOTIONS
 
 
@@ -22,8 +23,9 @@ class EmotionModule(LightningModule):
 
     Args:
         model: The network.
-        loss_weights: Of the terms of the loss.
-        optimisation: Of its parameters.
+        loss: The loss.
+        optimiser: The optimiser of its parameters.
+        distillation: How much is learnt from the teachers' answers, where a batch has some.
         seed: Of what is random in the network, like dropout.
         classes: Of its answers.
     """
@@ -32,27 +34,32 @@ class EmotionModule(LightningModule):
         self,
         model: EmotionNetwork,
         *,
-        loss_weights: LossWeights,
-        optimisation: Optimisation,
+        loss: LossSpec,
+        optimiser: OptimiserSpec,
         seed: int,
+        distillation: DistillationSpec | None = None,
         classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
-        self.loss_weights = loss_weights
-        self.optimisation = optimisation
+        self.loss = loss
+        self.optimiser = optimiser
+        self.distillation = distillation or DistillationSpec()
         self.seed = seed
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Every step has its own randomness, so a resumed run goes on alike."""
-        torch.manual_seed(derived_seed(self.seed, self.global_step, self.global_rank))
+        torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         output = self.model(_channels_last(batch.images))
-        loss = cmaen_loss(output, batch.targets, self.loss_weights, batch.answers, batch.perceived)
+        lesson = None
+        if batch.answers is not None:
+            lesson = Lesson(batch.answers, self.distillation.share, self.distillation.temperature)
+        loss = cmaen_loss(output, batch.targets, self.loss, lesson=lesson, perceived=batch.perceived)
         count = len(batch.labels)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=count)
@@ -61,8 +68,8 @@ class EmotionModule(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Note the learning rate that the epoch had in its middle."""
-        rate = self.optimisation.learning_rate * self.optimisation.schedule.factor(self.current_epoch + 0.5)
-        self.log("learning_rate", rate)
+        schedule = self.optimiser.plan(self.trainer.max_epochs or 1)
+        self.log("learning_rate", self.optimiser.learning_rate * schedule.factor(self.current_epoch + 0.5))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation.
@@ -85,12 +92,12 @@ class EmotionModule(LightningModule):
             self.log("val_perceived", agrees, sync_dist=True, batch_size=int(seen.sum()))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """See :class:`Optimisation`."""
-        return self.optimisation.optimizers(self)
+        """See :func:`cmaen.training.optimisation.build_optimisers`."""
+        return build_optimisers(self.optimiser, self, pretrained=[f"model.{role}" for role in self.model.pretrained])
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """See :class:`Optimisation`."""
-        self.optimisation.clip_gradient(self)
+        """See :func:`cmaen.training.optimisation.clip_gradient`."""
+        clip_gradient(self.optimiser, self)
 
 
 def _channels_last(images: Tensor) -> Tensor:

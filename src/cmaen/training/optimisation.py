@@ -1,82 +1,106 @@
-"""The optimiser of every training run."""
+"""The optimiser of every training run, and how its learning rate goes."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
 from functools import partial
+from typing import Literal
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from pydantic import Field
 from torch.nn import Parameter
 from torch.optim.lr_scheduler import LambdaLR
 
+from cmaen.spec import Spec
 from cmaen.training.schedule import Schedule
 
 _GATES = ("gamma", "scale", "temperature")
 
 
-@dataclass(frozen=True, slots=True)
-class Optimisation:
-    """AdamW (Loshchilov and Hutter, 2019).
+class OptimiserSpec(Spec):
+    """AdamW (Loshchilov and Hutter, 2019) and the schedule of its learning rate; the defaults are the paper's."""
 
-    Attributes:
-        learning_rate: The highest.
-        weight_decay: None on norms and biases.
-        clip: Largest norm of the gradient.
-        schedule: Of the learning rate over the epochs.
-        backbone_rate, gate_rate: Learning rate of the pretrained pathway, and of the few numbers that scale what a part
-            adds, as a factor on that of the rest.
-        head_first_epochs: The backbone rests over these, while what stands on it is still random.
+    learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
+    backbone_rate: float = Field(
+        1.0, ge=0, description="Factor on the learning rate of the pretrained pathways, that is, all but the E-CNN."
+    )
+    gate_rate: float = Field(
+        1.0, gt=0, description="Factor on the learning rate of the numbers that scale what a part adds."
+    )
+    head_first_epochs: float = Field(0.0, ge=0, description="The pretrained pathways rest for so many epochs.")
+    weight_decay: float = Field(1e-3, ge=0, description="Weight decay; norms, biases and gates have none.")
+    clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    schedule: Literal["warm_restarts", "cosine"] = Field(
+        "warm_restarts", description="Cosine annealing in cycles (warm_restarts), or once over the whole run (cosine)."
+    )
+    warmup_epochs: float = Field(1.0, ge=0, description="The learning rate rises linearly over so many epochs.")
+    t_0: int = Field(30, ge=1, description="Epochs of the first cycle of warm restarts.")
+    t_mult: int = Field(2, ge=1, description="Each cycle is so many times as long as the one before.")
+    eta_min: float = Field(1e-6, ge=0, description="Learning rate at the end of a cycle.")
+
+    def plan(self, epochs: int) -> Schedule:
+        """The factor on the learning rates over a run of so many epochs."""
+        once = self.schedule == "cosine"
+        return Schedule(
+            warmup_epochs=self.warmup_epochs,
+            cycle_epochs=max(epochs - self.warmup_epochs, 1) if once else self.t_0,
+            cycle_growth=1 if once else self.t_mult,
+            floor=min(self.eta_min / self.learning_rate, 1.0),
+        )
+
+
+def build_optimisers(
+    spec: OptimiserSpec, module: pl.LightningModule, *, pretrained: Collection[str] = ()
+) -> OptimizerLRScheduler:
+    """Build the optimiser of a module in training, and a schedule that moves at every step.
+
+    Args:
+        spec: Of them.
+        module: That is trained.
+        pretrained: Names of those of its parts that are pretrained, like ``model.trunk``.
     """
+    trainer = module.trainer
+    epochs = trainer.max_epochs or 1
+    schedule = spec.plan(epochs)
+    roles: dict[tuple[str, bool], list[Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        roles.setdefault((find_role(name, pretrained), parameter.ndim > 1), []).append(parameter)
+    rates = {"backbone": spec.backbone_rate, "gate": spec.gate_rate, "rest": 1.0}
+    groups = [
+        {
+            "params": parameters,
+            "lr": spec.learning_rate * rates[role],
+            "weight_decay": spec.weight_decay if decays and role != "gate" else 0.0,
+        }
+        for (role, decays), parameters in roles.items()
+    ]
+    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+    optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate, fused=not scaled)
+    steps_per_epoch = max(1, math.ceil(trainer.estimated_stepping_batches / epochs))
 
-    learning_rate: float
-    weight_decay: float
-    clip: float
-    schedule: Schedule
-    backbone_rate: float = 1.0
-    gate_rate: float = 1.0
-    head_first_epochs: float = 0.0
+    def factor(step: int, *, rests: bool) -> float:
+        epoch = step / steps_per_epoch
+        return 0.0 if rests and epoch < spec.head_first_epochs else schedule.factor(epoch)
 
-    def optimizers(self, module: pl.LightningModule) -> OptimizerLRScheduler:
-        """The optimiser of a module in training, and a schedule that moves at every step."""
-        roles: dict[tuple[str, bool], list[Parameter]] = {}
-        for name, parameter in module.named_parameters():
-            roles.setdefault((role_of(name), parameter.ndim > 1), []).append(parameter)
-        rates = {"backbone": self.backbone_rate, "gate": self.gate_rate, "rest": 1.0}
-        groups = [
-            {
-                "params": parameters,
-                "lr": self.learning_rate * rates[role],
-                "weight_decay": self.weight_decay if decays and role != "gate" else 0.0,
-            }
-            for (role, decays), parameters in roles.items()
-        ]
-        trainer = module.trainer
-        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=not scaled)
-        steps_per_epoch = max(1, math.ceil(trainer.estimated_stepping_batches / (trainer.max_epochs or 1)))
-
-        def factor(step: int, *, rests: bool) -> float:
-            epoch = step / steps_per_epoch
-            return 0.0 if rests and epoch < self.head_first_epochs else self.schedule.factor(epoch)
-
-        scheduler = LambdaLR(optimizer, [partial(factor, rests=role == "backbone") for role, _ in roles])
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def clip_gradient(self, module: pl.LightningModule) -> None:
-        """Clip by the norm; Lightning's own way refuses a fused optimiser.
-
-        Gradients are scaled in float16 alone. A fused optimiser would unscale them itself, after the clipping; for the
-        other, which :meth:`optimizers` takes there, Lightning has done so before.
-        """
-        torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
+    scheduler = LambdaLR(optimizer, [partial(factor, rests=role == "backbone") for role, _ in roles])
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def role_of(name: str) -> str:
-    """What a parameter of a module in training is, by its name: of the ``backbone``, a ``gate``, or of the ``rest``."""
-    parts = name.split(".")
-    if "backbone" in parts:
+def clip_gradient(spec: OptimiserSpec, module: pl.LightningModule) -> None:
+    """Clip the gradient by its norm; Lightning's own way refuses a fused optimiser.
+
+    Gradients are scaled in float16 alone. A fused optimiser would unscale them itself, after the clipping; for the
+    other, which :func:`build_optimisers` takes there, Lightning has done so before.
+    """
+    torch.nn.utils.clip_grad_norm_(module.parameters(), spec.clip)
+
+
+def find_role(name: str, pretrained: Collection[str] = ()) -> str:
+    """What a parameter is: of the pretrained ``backbone`` of these names, a ``gate``, or of the ``rest``."""
+    if any(name.startswith(f"{part}.") for part in pretrained):
         return "backbone"
+    parts = name.split(".")
     return "gate" if parts[-1] in _GATES or "ensemble" in parts else "rest"

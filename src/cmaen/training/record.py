@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cmaen.config import Config, load_config
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import write_text
+from cmaen.training.config import Config, load_config
 
 CONFIG = "config.json"
 RECORD = "run.json"

@@ -12,37 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 
-from cmaen.checkpoints import Card, Checkpoint, Provenance, Scheme
+from cmaen.checkpoints import Card, Provenance, Scheme
 from cmaen.checkpoints.history import read_log
-from cmaen.config import Config, DataConfig
-from cmaen.data.drawing import inner_split
-from cmaen.data.faces import load_faces
-from cmaen.data.ferplus import join_votes, label_distribution, majority, perceived_distribution, vote_distribution
-from cmaen.data.leakage import without_copies
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.ferplus import label_distribution, majority, perceived_distribution, vote_distribution
+from cmaen.data.splits import FaceSet
 from cmaen.data.tree import enhancement_of
 from cmaen.data.unlabelled import load_unlabelled
 from cmaen.devices import torch_device, torch_threads
-from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import validate
 from cmaen.files import write_text
 from cmaen.locks import hold
-from cmaen.losses import LossWeights, soft_targets
-from cmaen.models.backbones.sface import INSTALLED
+from cmaen.losses import soft_targets
+from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import save_checkpoint
-from cmaen.models.network import EmotionNetwork
-from cmaen.preprocessing import PreprocessSpec
-from cmaen.training.batches import Regime, Unlabelled, train_loader, validation_loader
-from cmaen.training.beginning import freeze, initial_model
+from cmaen.training.batches import Unlabelled, train_loader, validation_loader
+from cmaen.training.beginning import build_initial, describe_beginning, find_licence, freeze
 from cmaen.training.checkpoints import read_run_state
-from cmaen.training.distillation import describe_teacher, identity_of, perceived_answers, teacher_answers
-from cmaen.training.loop import BEST, LAST, check_run, fit, optimisation_of
+from cmaen.training.config import Config
+from cmaen.training.data import read_data
+from cmaen.training.distillation import describe_teacher, identify_teacher, perceived_answers, teacher_answers
+from cmaen.training.loop import BEST, LAST, check_run, fit
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
@@ -84,16 +78,16 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
     settings = config.training
     device = torch_device(settings.device)
     precision = precision_of(settings.precision, device, began=began.precision if began else None, say=leads)
-    spec = PreprocessSpec(**config.preprocess.model_dump())
+    spec = config.preprocess
     training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
     unlabelled = None
     if config.data.unlabelled is not None:
-        unlabelled = load_unlabelled(config.data.unlabelled, max(settings.source_sides[1], spec.side))
+        unlabelled = load_unlabelled(config.data.unlabelled, max(config.augment.source_sides[1], spec.side))
     record = Record(
         precision,
-        began.pretraining if began else _pretraining(config),
-        sources_of(config, training, validation, unlabelled),
-        began.licence if began else _licence(config),
+        began.pretraining if began else describe_beginning(config),
+        fingerprint_sources(config, training, validation, unlabelled),
+        began.licence if began else find_licence(config),
         _answering_device(config, began),
     )
     if began is not None:
@@ -103,25 +97,24 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         write_text(config.output / "revision.txt", f"{_revision()}\n")
         record.write(config.output)
     pl.seed_everything(config.seed, verbose=False)
-    model = initial_model(config, training, spec, resume=resume)
+    model = build_initial(config, training, resume=resume)
     freeze(model, settings.frozen_stages)
     module = EmotionModule(
         model,
-        loss_weights=_loss_weights(config),
-        optimisation=optimisation_of(settings),
+        loss=config.loss,
+        optimiser=config.optimiser,
         seed=config.seed,
+        distillation=config.distillation,
         classes=len(training.classes),
     )
-    regime = Regime(settings.augment, settings.operations, settings.magnitude, settings.mixup, settings.cutmix)
     trainer = fit(
         module,
         train_loader(
             training,
             spec,
-            regime,
+            config.augment,
             batch_size=settings.batch_size,
             seed=config.seed,
-            weighted=settings.weighted,
             device=device,
             targets=_targets(training, config),
             answers=_answers(training, config, record.answered_on),
@@ -137,57 +130,14 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         run=_title(config),
     )
     if trainer.is_global_zero:
-        _keep_best(module.model, config, record, spec, training, validation)
+        _keep_best(module.model, config, record, training, validation)
     return config.output / BEST
 
 
-def read_data(data: DataConfig, *, colour: bool, side: int) -> tuple[FaceSet, FaceSet]:
-    """The faces that are trained on, with their votes, and those that are validated on.
-
-    Args:
-        data: Which.
-        colour: Keep it.
-        side: Pixels that faces of different sizes are brought to.
-
-    Raises:
-        ConfigError: The configuration names no data.
-        DataError: They cannot be read.
-    """
-    if data.path is None:
-        raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training = load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side)
-    if data.inner_validation:
-        training, validation = inner_split(training)
-    else:
-        validation = load_faces(data.path, Split.VALIDATION, colour=colour, labels=data.labels, side=side)
-    _require_classes(training)
-    if data.leave_out != "nothing":
-        before = len(training)
-        training = without_copies(training, validation, exact_only=data.leave_out == "exact")
-        log.info("%d training images left out, being copies of validation images", before - len(training))
-    if data.limit is not None and data.limit < len(training):
-        training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
-    if data.votes is not None:
-        training = join_votes(training, data.votes)
-        try:
-            validation = join_votes(validation, data.votes)
-        except DataError as error:
-            log.info("validation has no votes: %s", error)
-    return training, validation
-
-
-def _require_classes(training: FaceSet) -> None:
-    """Name the classes that nothing is learnt of, and refuse to tell one class apart."""
-    counts = training.counts()
-    there = [f"{name} ({count:,})" for name, count in counts.items() if count]
-    if len(there) < 2:
-        raise DataError(f"there is one class alone, and two are needed to tell apart: {there[0]}")
-    if missing := [name for name, count in counts.items() if not count]:
-        log.warning("no training face is %s: that will never be answered", " or ".join(missing))
-
-
-def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None) -> Sources:
-    """What the run of a configuration learns from.
+def fingerprint_sources(
+    config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None
+) -> Sources:
+    """Fingerprint what the run of a configuration learns from.
 
     Args:
         config: Of the run.
@@ -201,7 +151,7 @@ def sources_of(config: Config, training: FaceSet, validation: FaceSet, unlabelle
         training=training.fingerprint(),
         validation=validation.fingerprint(),
         votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
-        teachers=tuple(identity_of(teacher)[1] for teacher in config.distillation.teachers),
+        teachers=tuple(identify_teacher(teacher)[1] for teacher in config.distillation.teachers),
         unlabelled=None if unlabelled is None else unlabelled.fingerprint(),
     )
 
@@ -243,7 +193,7 @@ def _answered(faces: FaceSet, config: Config, device: str) -> Unlabelled:
         torch.from_numpy(faces.images),
         torch.from_numpy(answers),
         None if perceived is None else torch.from_numpy(perceived),
-        config.training.source_sides,
+        config.augment.source_sides,
     )
 
 
@@ -272,24 +222,7 @@ def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
     )
 
 
-def _loss_weights(config: Config) -> LossWeights:
-    loss, distillation = config.loss, config.distillation
-    return LossWeights(
-        focal=loss.focal,
-        emotion=loss.emotion,
-        fusion=loss.fusion,
-        label_smoothing=loss.smoothing,
-        focal_alpha=loss.focal_alpha,
-        focal_gamma=loss.focal_gamma,
-        distillation=distillation.share,
-        temperature=distillation.temperature,
-        perceived=loss.perceived,
-    )
-
-
-def _keep_best(
-    model: EmotionNetwork, config: Config, record: Record, spec: PreprocessSpec, training: FaceSet, validation: FaceSet
-) -> None:
+def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet) -> None:
     """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
     best = read_run_state(config.output / (f"{BEST}.ckpt" if config.training.keep == "best" else LAST))
     prefix = "model."
@@ -297,8 +230,8 @@ def _keep_best(
     model.load_state_dict(state)
     card = Card(
         name=config.name,
-        architecture=config.model.model_dump(mode="json"),
-        preprocess=spec,
+        architecture=config.model.described(),
+        preprocess=config.preprocess,
         schemes=_schemes(training, config),
         enhancement=enhancement_of(config.data.path) if config.data.path else (),
         licence=record.licence,
@@ -339,27 +272,15 @@ def _describe_training(
         "chosen_on": validation.title if config.training.keep == "best" else None,
         "epochs": epochs,
         "loss": config.loss.model_dump(mode="json"),
-        "optimisation": config.training.model_dump(mode="json") | {"precision": record.precision},
+        "optimisation": {
+            key: value
+            for part in (config.optimiser, config.augment, config.training)
+            for key, value in part.model_dump(mode="json").items()
+        }
+        | {"precision": record.precision},
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
     return Provenance(config.seed, _revision(), record.pretraining, recorded=recorded)
-
-
-def _pretraining(config: Config) -> str | None:
-    """What the weights come from, as far back as the cards tell."""
-    if config.initial_weights is not None:
-        begun = Checkpoint.open(config.initial_weights)
-        return f"{begun.describe()}, from {begun.provenance.pretraining}"
-    if config.backbone_weights == INSTALLED:
-        return f"the weights of {config.model.backbone} that are installed with this package"
-    return Path(config.backbone_weights).name if config.backbone_weights else None
-
-
-def _licence(config: Config) -> str:
-    """Of the weights: what the configuration says, or what those that the run begins with have."""
-    if config.licence or config.initial_weights is None:
-        return config.licence
-    return Checkpoint.open(config.initial_weights).card.licence
 
 
 def _revision() -> str | None:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from cmaen.types import FaceBox
 
-_OVERLAP = 0.25
-_MOST_TILES = 64
-_SAME = 0.6
-_AT_BORDER = 0.01
+OVERLAP, MOST_TILES = 0.25, 64
+"""How much of a tile lies over the next one, and how many there are at most."""
+AT_BORDER = 0.01
+"""Of a tile's longer side: faces that come so near to its border are cut by it."""
+SAME = 0.6
+"""The share of the smaller of two boxes from which they are one face."""
 Point = tuple[float, float]
 
 
@@ -31,7 +33,7 @@ class Tile(NamedTuple):
 def cut_tiles(width: int, height: int, side: int) -> Iterator[Tile]:
     """Square parts that cover a picture, a quarter over each other; larger ones where they would be too many."""
     across, down = _starts(width, side), _starts(height, side)
-    while len(across) * len(down) > _MOST_TILES:
+    while len(across) * len(down) > MOST_TILES:
         side *= 2
         across, down = _starts(width, side), _starts(height, side)
     for top in down:
@@ -43,13 +45,13 @@ def _starts(length: int, side: int) -> list[int]:
     """Where tiles begin, evenly."""
     if length <= side:
         return [0]
-    count = math.ceil((length - side) / (side * (1 - _OVERLAP))) + 1
+    count = math.ceil((length - side) / (side * (1 - OVERLAP))) + 1
     return [round(number * (length - side) / (count - 1)) for number in range(count)]
 
 
 def place(faces: Iterable[FaceBox], tile: Tile, width: int, height: int) -> Iterator[FaceBox]:
     """The faces of a tile in the picture; those that its border cuts are whole in the next tile, and left out."""
-    slack = _AT_BORDER * max(tile.right - tile.left, tile.bottom - tile.top)
+    slack = AT_BORDER * max(tile.right - tile.left, tile.bottom - tile.top)
     for face in faces:
         moved = _map(face, lambda x, y: (x + tile.left, y + tile.top))
         cut = (
@@ -91,7 +93,7 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
     kept = list(faces)
     boxes = _boxes(kept)
     for face in sorted(more, key=lambda face: -face.score):
-        same = np.flatnonzero(_share(face, boxes) > _SAME)
+        same = np.flatnonzero(_share(face, boxes) > SAME)
         if all(face.score >= kept[place].score + better_by for place in same):
             for place in reversed(same):
                 del kept[place]

@@ -23,15 +23,15 @@ from cmaen.types import FaceBox, Image
 
 _T = TypeVar("_T")
 _D = TypeVar("_D", bound="ShrinkingDetector")
-_FAR, _LARGE = 10, 4
+FAR, LARGE = 10, 4
 """How many times larger than what is searched a picture must be to be searched in tiles, too: with faces, without."""
-_TILE = 4
+TILE = 4
 """The side of a tile over that of what is searched."""
-_BETTER = 0.03
+BETTER = 0.03
 """How much surer a detector must be of a face of the turned picture."""
-_CLOSER_FROM = 1.5
+CLOSER_FROM = 1.5
 """How many times larger than what is searched a still picture must be to be looked at more closely."""
-_CLOSER_SCORE = 0.05
+CLOSER_SCORE = 0.05
 """How much surer a detector must be of a face there: four times as many places may be taken for one."""
 
 log = logging.getLogger(__name__)
@@ -172,13 +172,13 @@ class ShrinkingDetector(ABC):
             small = shrunk(image, self.max_side)
             faces = self._find_small(small, width, height)
             if self.sure is not None and max((face.score for face in faces), default=0.0) < self.sure:
-                faces = merge(faces, self._find_turned(small, width, height, self.sure), better_by=_BETTER)
-            far = self.max_side * (_FAR if faces else _LARGE)
-            if closer is not None and max(width, height) >= self.max_side * _CLOSER_FROM:
+                faces = merge(faces, self._find_turned(small, width, height, self.sure), better_by=BETTER)
+            far = self.max_side * (FAR if faces else LARGE)
+            if closer is not None and max(width, height) >= self.max_side * CLOSER_FROM:
                 more = self._find_small(shrunk(image, closer, quickly=True), width, height)
-                surer = [face for face in more if face.score >= self.min_score + _CLOSER_SCORE]
+                surer = [face for face in more if face.score >= self.min_score + CLOSER_SCORE]
                 faces = merge(faces, surer, better_by=math.inf)  # what is found already stays as it is
-                far = max(far, closer * _TILE)  # below, that was as close as the tiles are
+                far = max(far, closer * TILE)  # below, that was as close as the tiles are
             if max(width, height) > far:
                 faces = self._with_tiles(image, faces)
         return sorted(
@@ -213,7 +213,7 @@ class ShrinkingDetector(ABC):
         """The faces, and those that are found in tiles of the picture."""
         height, width = image.shape[:2]
         found: list[FaceBox] = []
-        for tile in cut_tiles(width, height, _TILE * self.max_side):
+        for tile in cut_tiles(width, height, TILE * self.max_side):
             part = image[tile.top : tile.bottom, tile.left : tile.right]
             inside = self._find_small(shrunk(part, self.max_side), part.shape[1], part.shape[0])
             found = merge(found, place(inside, tile, width, height))

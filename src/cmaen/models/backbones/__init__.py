@@ -1,4 +1,4 @@
-"""The semantic pathway: any backbone of the registry can take EfficientNetV2-S's place.
+"""The pathways that pretrained weights exist for: a few of our own, and the networks of timm by name.
 
 A new backbone is one new file, one line in :data:`BACKBONES` and one row in the registry-wide test.
 """
@@ -6,39 +6,49 @@ A new backbone is one new file, one line in :data:`BACKBONES` and one row in the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from cmaen.errors import ConfigError
 from cmaen.models.backbones.base import Backbone, StagedBackbone, adapt_statistics
 from cmaen.models.backbones.efficientnet import efficientnet_v2_s
-from cmaen.models.backbones.efficientnet_lite import efficientnet_lite2
 from cmaen.models.backbones.mobilenet import mobilenet_v1
-from cmaen.models.backbones.resnet import resnet18
 from cmaen.models.backbones.sface import sface
+from cmaen.models.backbones.timm import PREFIX, TimmBackbone, require_network
 
 BACKBONES: dict[str, Callable[[str | Path | None], Backbone]] = {
-    "efficientnet_lite2": efficientnet_lite2,
     "efficientnet_v2_s": efficientnet_v2_s,
     "mobilenet_v1": mobilenet_v1,
-    "resnet18": resnet18,
     "sface": sface,
 }
 
 
+def require_backbone(name: str) -> None:
+    """Refuse what is no backbone.
+
+    Raises:
+        ConfigError: It is neither in :data:`BACKBONES` nor ``timm/NAME`` for a network of timm.
+    """
+    if name.startswith(PREFIX):
+        require_network(name)
+    elif name not in BACKBONES:
+        raise ConfigError(f"{name!r} is no pathway; there are ecnn, {', '.join(BACKBONES)}, and {PREFIX}NAME")
+
+
 def build_backbone(name: str, weights: str | Path | None = None) -> Backbone:
-    """A backbone by name.
+    """Build a backbone by its name.
 
     Args:
-        name: One of :data:`BACKBONES`.
+        name: One of :data:`BACKBONES`, or ``timm/NAME``.
         weights: What to start from: the name of published weights, a local file, or ``None`` for random weights.
 
     Raises:
         ConfigError: There is no such backbone, or no such weights for it.
         CheckpointError: The weights' file cannot be read or belongs to another network.
     """
-    if name not in BACKBONES:
-        raise ConfigError(f"{name!r} is not a registered backbone; choose from {sorted(BACKBONES)}")
-    return BACKBONES[name](weights)
+    require_backbone(name)
+    build = partial(TimmBackbone, name) if name.startswith(PREFIX) else BACKBONES[name]
+    return build(weights)
 
 
-__all__ = ["BACKBONES", "Backbone", "StagedBackbone", "adapt_statistics", "build_backbone"]
+__all__ = ["BACKBONES", "Backbone", "StagedBackbone", "adapt_statistics", "build_backbone", "require_backbone"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
-
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+from cmaen.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Backbone(nn.Module):
@@ -69,6 +69,54 @@ class StagedBackbone(Backbone):
         return low, middle, high
 
 
+def _relu6(x: Tensor) -> Tensor:
+    return F.relu6(x, inplace=True)
+
+
+class ConvNorm(nn.Module):
+    """A convolution with an odd kernel, BatchNorm and an activation.
+
+    Args:
+        channels_in, channels, kernel, stride, groups: Of the convolution.
+        activation: Of the result.
+        centred: With stride 2, whether a place sees as much to the left and above as to the right and below; else it is
+            padded to the right and below only, as in TensorFlow.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Callable[[Tensor], Tensor] = _relu6,
+        centred: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.activation = activation
+        self.centred = centred
+        self.conv = nn.Conv2d(channels_in, channels, kernel, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H / stride, W / stride]; H and W are even where the stride is 2."""
+        weight, groups = self.conv.weight, self.conv.groups
+        reach = weight.shape[-1] // 2
+        if self.stride == 1:
+            x = F.conv2d(x, weight, padding=reach, groups=groups)
+        elif groups > 1 and self.training and x.is_cpu and x.dtype == torch.bfloat16:
+            first = 0 if self.centred else 1
+            x = F.conv2d(x, weight, padding=reach, groups=groups)[:, :, first::2, first::2]
+            x = x.contiguous(memory_format=torch.channels_last)
+        else:
+            before = reach if self.centred else reach - 1
+            x = F.conv2d(F.pad(x, (before, reach, before, reach)), weight, stride=2, groups=groups)
+        return self.activation(self.norm(x))
+
+
 class Rescaled(nn.Module):
     """The project's input, RGB less ImageNet's mean and divided by its deviation, in the units of another network.
 
@@ -81,7 +129,7 @@ class Rescaled(nn.Module):
 
     def __init__(self, *, less: float, by: float) -> None:
         super().__init__()
-        mean, deviation = (255 * torch.tensor(value).view(1, 3, 1, 1) for value in (_MEAN, _STD))
+        mean, deviation = (255 * torch.tensor(value).view(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
         self.register_buffer("gain", deviation / by, persistent=False)
         self.register_buffer("shift", (mean - less) / by, persistent=False)
 
@@ -105,26 +153,39 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
     if weights is None:
         return
     names = list(published.__members__)  # type: ignore[attr-defined]
-    if str(weights) in names:
-        state = _fetched(published[str(weights)])  # type: ignore[index]
-    elif Path(weights).is_file():
-        state = read_state_dict(Path(weights))
-    else:
-        raise ConfigError(f"backbone weights {str(weights)!r} are neither a file nor one of {names}")
+    known = str(weights) in names
+    state = _fetch(published[str(weights)]) if known else read_state_dict(find_weights(weights, names))  # type: ignore[index]
     fill(network, state, type(network).__name__, weights)
 
 
-def _fetched(weights: Any) -> dict[str, Tensor]:
+def _fetch(weights: Any) -> dict[str, Tensor]:
     """The state dict of published weights of torchvision, from its cache or its address."""
     try:
         found: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise CheckpointError(
-            f"the published backbone weights {weights.name} cannot be fetched from {weights.url}: {reason}; look at "
-            "the connection, or fetch that file by hand and name it with --backbone-weights"
+            f"the published weights {weights.name} cannot be fetched from {weights.url}: {reason}; look at the "
+            "connection, or fetch that file by hand and name it with --trunk-weights or --side-weights"
         ) from error
     return found
+
+
+def find_weights(weights: str | Path, names: Sequence[str] = ()) -> Path:
+    """Find weights that are named by a file.
+
+    Args:
+        weights: The file.
+        names: The names of published weights that might have been meant.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        known = f"; published weights are named {', '.join(names)}" if names else ""
+        raise ConfigError(f"the weights {str(weights)!r} are no file{known}")
+    return path
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | Path) -> None:

@@ -9,68 +9,18 @@ the strided one is faster, by 8 % of a step. And ReLU6 is ``F.relu6`` in place, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmaen.errors import CheckpointError, ConfigError
-from cmaen.models.backbones.base import StagedBackbone, fill, read_state_dict
+from cmaen.errors import CheckpointError
+from cmaen.models.backbones.base import ConvNorm, StagedBackbone, fill, find_weights, read_state_dict
+from cmaen.preprocessing import IMAGENET_STD
 
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
 _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at strides 8, 16 and 32
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def _relu6(x: Tensor) -> Tensor:
-    return F.relu6(x, inplace=True)
-
-
-class ConvNorm(nn.Module):
-    """A convolution with an odd kernel, BatchNorm and an activation.
-
-    Args:
-        channels_in, channels, kernel, stride, groups: Of the convolution.
-        activation: Of the result.
-        centred: With stride 2, whether a place sees as much to the left and above as to the right and below; else it is
-            padded to the right and below only, as in TensorFlow.
-    """
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        groups: int = 1,
-        activation: Callable[[Tensor], Tensor] = _relu6,
-        centred: bool = False,
-    ) -> None:
-        super().__init__()
-        self.stride = stride
-        self.activation = activation
-        self.centred = centred
-        self.conv = nn.Conv2d(channels_in, channels, kernel, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C', H / stride, W / stride]; H and W are even where the stride is 2."""
-        weight, groups = self.conv.weight, self.conv.groups
-        reach = weight.shape[-1] // 2
-        if self.stride == 1:
-            x = F.conv2d(x, weight, padding=reach, groups=groups)
-        elif groups > 1 and self.training and x.is_cpu and x.dtype == torch.bfloat16:
-            first = 0 if self.centred else 1
-            x = F.conv2d(x, weight, padding=reach, groups=groups)[:, :, first::2, first::2]
-            x = x.contiguous(memory_format=torch.channels_last)
-        else:
-            before = reach if self.centred else reach - 1
-            x = F.conv2d(F.pad(x, (before, reach, before, reach)), weight, stride=2, groups=groups)
-        return self.activation(self.norm(x))
 
 
 class SeparableBlock(nn.Module):
@@ -101,9 +51,7 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
         channels_in = channels
     backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
     if weights is not None:
-        path = Path(weights)
-        if not path.is_file():
-            raise ConfigError(f"backbone weights {str(weights)!r}: no such file")
+        path = find_weights(weights)
         if path.suffix == ".json":
             _load_faceres(backbone, path)
         else:
@@ -127,7 +75,7 @@ def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
         return torch.from_numpy(tensors[name].copy())
 
     stem, *blocks = backbone.stages
-    deviation = torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1) * 255
+    deviation = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
     kernel = tensor("conv1/convolution/merged_input").permute(3, 2, 0, 1).flip(1) * deviation  # HWIO, BGR -> OIHW, RGB
     _fill(stem, kernel, torch.ones(len(kernel)), tensor("conv1_bn/batchnorm_1/sub"))
     for number, block in enumerate(blocks, start=1):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.models.backbones.base import Rescaled, StagedBackbone, fill, read_state_dict
-from cmaen.models.backbones.mobilenet import ConvNorm
+from cmaen.models.backbones.base import ConvNorm, Rescaled, StagedBackbone, fill, find_weights, read_state_dict
 
 INSTALLED = "installed"
 """The name of the weights that come with the package."""
@@ -82,9 +81,7 @@ def sface(weights: str | Path | None) -> StagedBackbone:
     backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
     if weights is None:
         return backbone
-    path = _installed() if weights == INSTALLED else Path(weights)
-    if not path.is_file():
-        raise ConfigError(f"backbone weights {str(weights)!r}: no such file, nor {INSTALLED!r}")
+    path = find_weights(_installed() if weights == INSTALLED else weights, [INSTALLED])
     if path.suffix == ".onnx":
         _load_onnx(backbone, path)
     else:

@@ -1,0 +1,288 @@
+"""One YAML file a run: the specs of its parts, files, and overrides; every mistake is reported before data are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from cmaen.checkpoints import Checkpoint, Where
+from cmaen.data.augmentation import AugmentSpec
+from cmaen.errors import ConfigError
+from cmaen.losses import LossSpec
+from cmaen.models.backbones import StagedBackbone
+from cmaen.models.build import check_buildable
+from cmaen.models.spec import ModelSpec
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.spec import Spec, list_mistakes, require_none
+from cmaen.training.data import DataSpec
+from cmaen.training.distillation import DistillationSpec
+from cmaen.training.loop import LoopSpec
+from cmaen.training.optimisation import OptimiserSpec
+
+_Run = TypeVar("_Run", bound=Spec)
+
+
+class Config(Spec):
+    """A whole run."""
+
+    name: str = Field("cmaen", description="Name of the network, for its card.")
+    licence: str = Field(
+        "", description="Licence of the weights, for the card; none: that of the weights that the run begins with."
+    )
+    seed: int = Field(42, ge=0, description="Random seed.")
+    output: Path = Field(Path("runs/cmaen"), description="Folder of the run.")
+    data: DataSpec = DataSpec()
+    preprocess: PreprocessSpec = PreprocessSpec()
+    model: ModelSpec = ModelSpec()
+    loss: LossSpec = LossSpec()
+    distillation: DistillationSpec = DistillationSpec()
+    optimiser: OptimiserSpec = OptimiserSpec()
+    augment: AugmentSpec = AugmentSpec()
+    training: LoopSpec = LoopSpec()
+    initial_weights: Path | None = Field(
+        None, description="Folder of a checkpoint to start from, which must have the same architecture."
+    )
+    trunk_weights: str | None = Field(
+        None,
+        description="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint, of "
+        "which the pathway of the same name is taken.",
+    )
+    side_weights: str | None = Field(None, description="The same of the side.")
+
+    @property
+    def pathway_weights(self) -> dict[str, str]:
+        """The weights that pathways start from, by ``trunk`` and ``side``."""
+        given = {"trunk": self.trunk_weights, "side": self.side_weights}
+        return {role: weights for role, weights in given.items() if weights}
+
+    @field_validator("preprocess")
+    @classmethod
+    def _can_be_trained(cls, spec: PreprocessSpec) -> PreprocessSpec:
+        size, source = spec.image_size, spec.source_size
+        mistakes = []
+        if not 32 <= size <= 1024 or size % 16:
+            mistakes.append(f"image_size is {size} and must be a multiple of 16 from 32 to 1024")
+        if source is not None and source < 16:
+            mistakes.append(f"source_size is {source} and must be at least 16, or null")
+        require_none(mistakes)
+        return spec
+
+    @field_validator("model")
+    @classmethod
+    def _can_be_built(cls, model: ModelSpec, info: ValidationInfo) -> ModelSpec:
+        if "preprocess" in info.data:
+            with _as_mistake():
+                check_buildable(model, info.data["preprocess"].image_size)
+        return model
+
+    @field_validator("loss")
+    @classmethod
+    def _has_votes(cls, loss: LossSpec, info: ValidationInfo) -> LossSpec:
+        if (loss.vote_weight or loss.perceived) and "data" in info.data and info.data["data"].votes is None:
+            raise ValueError("loss.vote_weight and loss.perceived need data.votes, the CSV of the FER+ votes")
+        return loss
+
+    @field_validator("distillation")
+    @classmethod
+    def _has_faces(cls, distillation: DistillationSpec, info: ValidationInfo) -> DistillationSpec:
+        mistakes = []
+        if "data" in info.data and (info.data["data"].unlabelled is None) != (distillation.unlabelled is None):
+            mistakes.append(
+                "data.unlabelled needs distillation.unlabelled, the checkpoint that answers it; set both, or neither"
+            )
+        if "loss" in info.data and info.data["loss"].vote_weight + distillation.share > 1:
+            mistakes.append("loss.vote_weight and distillation.weight together are above 1")
+        require_none(mistakes)
+        return distillation
+
+    @field_validator("training")
+    @classmethod
+    def _has_stages(cls, training: LoopSpec, info: ValidationInfo) -> LoopSpec:
+        if training.frozen_stages and {"model", "preprocess"} <= info.data.keys():
+            name = info.data["model"].trunk
+            trunk = check_buildable(info.data["model"], info.data["preprocess"].image_size).trunk
+            stages = len(trunk.stages) if isinstance(trunk, StagedBackbone) else 0
+            if training.frozen_stages > stages:
+                raise ValueError(
+                    f"frozen_stages is {training.frozen_stages}; the trunk {name} has {stages or 'no'} stages that can "
+                    "be frozen"
+                )
+        return training
+
+    @field_validator("trunk_weights", "side_weights")
+    @classmethod
+    def _has_a_pathway(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        role = str(info.field_name).partition("_")[0]
+        mistakes = []
+        if weights and info.data.get("initial_weights"):
+            mistakes.append(f"initial_weights hold a {role} already: leave out {info.field_name}")
+        if weights and "model" in info.data and getattr(info.data["model"], role) is None:
+            mistakes.append(f"the network has no {role}: leave out {info.field_name}, or set model.{role}")
+        require_none(mistakes)
+        return weights
+
+
+class EnhancerConfig(Spec):
+    """The training of a light network of enhancement."""
+
+    step: Literal["super-resolution", "colorization"] = Field(description="What it learns.")
+    seed: int = Field(42, ge=0, description="Random seed.")
+    output: Path = Field(Path("runs/enhancer"), description="Folder of the run.")
+    data: tuple[Path, ...] = Field(
+        (), description="Folders of colour faces of 192 pixels or more; a tenth, by name, is held out and chooses."
+    )
+    optimiser: OptimiserSpec = OptimiserSpec()
+    training: LoopSpec = LoopSpec()
+
+    @field_validator("training")
+    @classmethod
+    def _freezes_nothing(cls, training: LoopSpec) -> LoopSpec:
+        if training.frozen_stages:
+            raise ValueError("frozen_stages has no meaning here: an enhancer has no trunk")
+        return training
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
+    """The configuration of a run, of a YAML file changed by overrides.
+
+    Args:
+        path: The file; ``None`` for the defaults.
+        overrides: Values by dotted key, ``{"training.epochs": 3}``; ``None`` is a value too, YAML's null.
+
+    Raises:
+        ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
+    """
+    return _load(Config, path, overrides)
+
+
+def fine_tuning(checkpoint: Where) -> Config:
+    """The run that goes on from a checkpoint on other faces or with other labels: gently, and what is new first.
+
+    Raises:
+        CheckpointError: The checkpoint has no card, or it cannot be used.
+        ConfigError: Its network cannot be trained.
+    """
+    opened = Checkpoint.open(checkpoint)
+    card = opened.card
+    optimiser = {
+        "learning_rate": 1e-3,
+        "backbone_rate": 0.3,
+        "head_first_epochs": 1,
+        "weight_decay": 0.05,
+        "clip": 5.0,
+        "schedule": "cosine",
+        "warmup_epochs": 0.5,
+    }
+    return _check(
+        Config,
+        {
+            "name": f"{card.name}-fine-tuned",
+            "initial_weights": opened.folder,
+            "output": "runs/fine-tuned",
+            "model": ModelSpec.from_card(card.architecture),
+            "preprocess": card.preprocess,
+            "optimiser": optimiser,
+            "training": {"epochs": 12, "batch_size": 32, "ema_decay": 0.99},
+        },
+        {},
+        f"fine-tuning {checkpoint}",
+    )
+
+
+def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfig:
+    """The configuration of an enhancer's run, see :func:`load_config`."""
+    return _load(EnhancerConfig, path, overrides)
+
+
+def changed(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The configuration with other values, by dotted key.
+
+    Raises:
+        ConfigError: See :func:`load_config`.
+    """
+    return _check(Config, config.model_dump(), changes, "the configuration")
+
+
+def read_variants(path: Path) -> dict[str, dict[str, Any]]:
+    """What variants of a run change, by dotted key, by their names: ``"super-resolved: {data.path: faces}"``.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds something else.
+    """
+    variants = _read_yaml(path)
+    for name, changes in variants.items():
+        if not isinstance(changes, dict):
+            raise ConfigError(f"{path}: {name!r} must hold what it changes, key by key; {{}} for nothing")
+    if not variants:
+        raise ConfigError(f"{path} names no variants")
+    return variants
+
+
+def parse_overrides(settings: list[str]) -> dict[str, Any]:
+    """``["training.epochs=3", "model.side=null"]`` -> values by dotted key, each read as YAML.
+
+    Raises:
+        ConfigError: A setting has no ``=``, or its value is no YAML.
+    """
+    overrides = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"{setting!r} is not key=value, like training.epochs=3")
+        overrides[key.strip()] = _parse(value, repr(setting))
+    return overrides
+
+
+def _load(kind: type[_Run], path: Path | None, overrides: Mapping[str, Any]) -> _Run:
+    return _check(kind, {} if path is None else _read_yaml(path), overrides, str(path or "the configuration"))
+
+
+def _check(kind: type[_Run], values: dict[str, Any], overrides: Mapping[str, Any], source: str) -> _Run:
+    for dotted, value in overrides.items():
+        _set(values, dotted, value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = list_mistakes(error)
+        raise ConfigError("\n  ".join([f"{source} has {len(lines)} mistake(s):", *lines])) from error
+
+
+@contextmanager
+def _as_mistake() -> Iterator[None]:
+    """Report what cannot be built among the other mistakes."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    loaded = _parse(text, str(path))
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
+    return loaded
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two: no such date, nested too deep
+        raise ConfigError(f"{source} cannot be read as YAML: {error}") from error
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{dotted!r} cannot be set: {section!r} is not a section")
+    values[key] = value

@@ -1,0 +1,59 @@
+"""The files of the page, read once. What a client names is looked up among them, never opened.
+
+Starlette's static files are not used: they take the type of a file from tables of the machine (that of Windows may say
+``text/plain`` for JavaScript, which browsers then refuse), name a version of a file by its time instead of its content,
+and mix the old page with the new one while the package is upgraded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "page"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""What a page is made of; other files in its folder are not given away."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file of the page.
+
+    Attributes:
+        content: Its bytes.
+        media_type: Its type, as in the header ``Content-Type``.
+        etag: The name of this content, as in the header ``ETag``.
+    """
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def read_page(folder: Path = PAGE) -> Mapping[str, PageFile]:
+    """The files of a page by their names.
+
+    Args:
+        folder: Where they are, like ``index.html`` or ``fonts/small.svg``.
+
+    Returns:
+        The content of each by its path in the folder, with ``/`` between its parts.
+    """
+    return {
+        path.relative_to(folder).as_posix(): _read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _TYPES and path.is_file()
+    }
+
+
+def _read(path: Path) -> PageFile:
+    content = path.read_bytes()
+    return PageFile(content, _TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')

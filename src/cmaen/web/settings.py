@@ -1,0 +1,163 @@
+"""``config.json``: what the page shares with the package, each number read from the module that owns it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cmaen.checkpoints import Card
+from cmaen.drawing import hex_of
+from cmaen.engines import LOGITS
+from cmaen.inference import alignment, likeness, scenes, tracking
+from cmaen.inference.detectors import again, base, thinning, yunet
+from cmaen.inference.sinks.records import COLUMNS
+from cmaen.inference.tuning import Tuning
+from cmaen.types import EMOTIONS, FER2013, PERCEIVED
+
+UNSURE_BELOW = 0.5
+"""Confidence below which the page says that the network is unsure."""
+
+LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
+"""Of the live view: the longer side, in pixels, to which a frame is shrunk, and to which a browser shrinks it once more
+to search it for faces; and how many frames may be under way."""
+
+DETECTOR = {
+    "strides": yunet.STRIDES,
+    "least_side": yunet.LEAST_SIDE,
+    "max_side": yunet.MAX_SIDE,
+    "min_score": yunet.MIN_SCORE,
+    "overlap": yunet.OVERLAP,
+    "most": thinning.MOST,
+    "sure": yunet.SURE,
+    "better": base.BETTER,
+    "same": again.SAME,
+    "closer": yunet.CLOSER,
+    "closer_from": base.CLOSER_FROM,
+    "closer_score": base.CLOSER_SCORE,
+    "tiles": {
+        "far": base.FAR,
+        "large": base.LARGE,
+        "side": base.TILE,
+        "overlap": again.OVERLAP,
+        "most": again.MOST_TILES,
+        "at_border": again.AT_BORDER,
+    },
+}
+"""The numbers by which a browser finds faces."""
+
+TRACKING = {
+    "search_every": Tuning.detect_every,
+    "memory": tracking.MEMORY,
+    "min_overlap": tracking.MIN_OVERLAP,
+    "reach": tracking.REACH,
+    "growth": tracking.GROWTH,
+    "gap": tracking.GAP,
+    "slowly": tracking.SLOWLY,
+    "refresh": tracking.REFRESH,
+    "longest": tracking.LONGEST,
+    "jitter": tracking.JITTER,
+    "smoothing": Tuning.smoothing,
+    "classify_every": Tuning.classify_every,
+    "scenes": {
+        "side": scenes.SIDE,
+        "samples": scenes.SAMPLES,
+        "blocks": scenes.BLOCKS,
+        "levels": scenes.LEVELS,
+        "cut_colours": scenes.CUT_COLOURS,
+        "cut_blocks": scenes.CUT_BLOCKS,
+    },
+    "likeness": {
+        "alike": likeness.ALIKE,
+        "continued": likeness.CONTINUED,
+        "side": likeness.SIDE,
+        "margin": likeness.MARGIN,
+        "levels": likeness.LEVELS,
+        "mean": likeness.MEAN,
+        "deviation": likeness.DEVIATION,
+        "flat": likeness.FLAT,
+    },
+}
+"""The numbers by which a browser follows faces; times are in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTerms:
+    """What the page has to know of the server that gives it.
+
+    Attributes:
+        max_images: Of one request.
+        max_bytes: Of one request.
+        explain: Whether it tells what an answer depends on.
+        key_required: Whether it wants an API key.
+    """
+
+    max_images: int
+    max_bytes: int
+    explain: bool
+    key_required: bool
+
+
+def describe_page(
+    card: Card | None,
+    *,
+    scheme: str | None = None,
+    accuracies: Mapping[str, float] | None = None,
+    server: ServerTerms | None = None,
+) -> dict[str, Any]:
+    """The page's ``config.json``.
+
+    Args:
+        card: Of the checkpoint that answers; ``None`` where it cannot be read, which is said elsewhere: the page then
+            shows the labels of FER2013.
+        scheme: The label scheme in which it answers at first; ``None`` for the checkpoint's own.
+        accuracies: How often it is right in each label scheme, from 0 to 1, where that was measured.
+        server: Of the server that runs the networks; ``None`` where the browser runs them.
+
+    Returns:
+        Values that JSON can hold.
+
+    Raises:
+        ConfigError: The checkpoint has no such scheme.
+    """
+    terms = {"explain": False, "key_required": False} if server is None else asdict(server)
+    return {
+        "mode": "browser" if server is None else "server",
+        "version": importlib.metadata.version("cmaen"),
+        "benchmark": FER2013,
+        "perceived": PERCEIVED,
+        "right": dict(accuracies or {}),
+        "unsure_below": UNSURE_BELOW,
+        "columns": COLUMNS,
+        "live": LIVE,
+        **_describe_answers(card, scheme),
+        **terms,
+    }
+
+
+def choose_colours(labels: Sequence[str]) -> dict[str, str]:
+    """The colour of each label, ``#rrggbb``, as in the package's pictures and plots."""
+    return {label: hex_of(label, labels) for label in labels}
+
+
+def _describe_answers(card: Card | None, scheme: str | None) -> dict[str, Any]:
+    """What the networks answer, and how a browser comes to it."""
+    if card is None:
+        return {"labels": EMOTIONS, "colours": choose_colours(EMOTIONS), "scheme": FER2013, "schemes": [FER2013]}
+    scheme = card.resolve_scheme(scheme)
+    answered = {name: card.answered(name) for name in card.schemes}
+    labels = answered[scheme].labels
+    return {
+        "labels": labels,
+        "colours": choose_colours(labels),
+        "scheme": scheme,
+        "schemes": list(answered),
+        "outputs": {name: PERCEIVED if name == PERCEIVED else LOGITS for name in answered},
+        "temperatures": {name: found.temperature for name, found in answered.items()},
+        "sharpening": {name: found.sharpening for name, found in answered.items()},
+        "detector": DETECTOR,
+        "crop": {**asdict(card.crop), "max_side": alignment.MAX_SIDE},
+        "preprocess": asdict(card.preprocess),
+        "tracking": TRACKING,
+    }

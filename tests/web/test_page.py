@@ -1,0 +1,329 @@
+"""The page of ``cmaen serve`` in a real browser; see ``browsing`` for what it needs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cmaen.images import read_image
+from cmaen.inference.predictor import EmotionPredictor
+from cmaen.types import EMOTIONS
+from tests.web.browsing import (
+    ASTRONAUT,
+    AXE,
+    LIVE_SECONDS,
+    Open,
+    camera,
+    chromium,
+    open_page,
+    saved,
+    server,
+    serving,
+)
+
+__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
+
+
+def test_a_photo_with_one_click(open_page: Open) -> None:
+    page = open_page()
+    page.click("#try-example")
+    outline = page.wait_for_selector(".outline")
+    assert outline.get_attribute("aria-label").startswith(("Face 1: happy 9", "Face 1: happy 100"))
+    assert page.locator(".bars li").count() == len(EMOTIONS)
+    assert page.inner_text(".bars .most .name") == "happy"
+    assert "happy" in page.inner_text("#announce")
+    outline.hover()
+    assert page.locator(".card.pointed").count() == 1
+    outline.click()
+    assert page.get_attribute(".card .head", "aria-pressed") == "true"
+    page.hover(".card")
+    assert page.locator(".outline.pointed").count() == 1
+
+
+def test_results_are_saved_as_the_package_writes_them(open_page: Open) -> None:
+    page = open_page()
+    page.set_input_files("#photo-files", [ASTRONAUT])
+    page.wait_for_selector(".outline")
+    (record,) = json.loads(saved(page, "#save-json").read_text())
+    expected = EmotionPredictor().predict_single(ASTRONAUT)
+    assert {**record, "path": None} == {"path": None, **expected}
+    with saved(page, "#save-csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"] == "astronaut.png"
+    assert [float(row[name]) for name in EMOTIONS] == list(expected["probabilities"].values())
+    drawn = read_image(saved(page, "#save-png"))
+    original = read_image(ASTRONAUT)
+    assert drawn.shape == original.shape
+    changed = (drawn != original).any(axis=2)
+    x, y, width, height = (round(value) for value in record["faces"][0]["box"])
+    assert changed[y - 3 : y + 4, x + width // 2].any()
+    assert not changed[y + height + 30 :].any()
+
+
+def test_a_bad_file_costs_no_other(open_page: Open, tmp_path: Path) -> None:
+    astronaut = cv2.imread(str(ASTRONAUT))
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 300, 3), 120, np.uint8))
+    (tmp_path / "broken.jpg").write_bytes(cv2.imencode(".jpg", astronaut)[1].tobytes()[:2000])
+    (tmp_path / "notes.png").write_text("no picture")
+    covered = astronaut[:260, 90:350].copy()
+    covered[140:] = 30
+    cv2.imwrite(str(tmp_path / "covered.png"), covered)
+    names = ("broken.jpg", "wall.png", "notes.png", "covered.png")
+    page = open_page()
+    page.set_input_files("#photo-files", [*(tmp_path / name for name in names), ASTRONAUT])
+    page.wait_for_selector("#progress", state="hidden")
+    assert page.inner_text("#tally") == "5 of 5 · 2 faces · 1 without · 2 unreadable"
+    assert [button.get_attribute("class").split()[0] for button in page.query_selector_all(".strip button")] == [
+        *("ok", "error", "ok", "error", "no_face")
+    ]
+    page.click(".strip li:nth-child(3) button")
+    page.wait_for_selector(".outline.unsure")
+    assert page.inner_text(".tag").startswith("unsure: maybe ")
+    assert page.is_visible(".sign")
+    page.click(".strip li:nth-child(5) button")
+    page.click("text=Take the whole picture as one face")
+    page.wait_for_selector(".card")
+    assert len(json.loads(saved(page, "#save-json").read_text())) == 5
+
+
+def test_where_it_looked(open_page: Open) -> None:
+    page = open_page()
+    if page.request.get(f"{page.url}page/config.json").json()["explain"] is not True:
+        pytest.skip("what explanations need is not installed")
+    page.click("#try-example")
+    page.click("text=Show where it looked")
+    picture = page.wait_for_selector(".explaining img", timeout=30_000)
+    assert picture.get_attribute("src").startswith("data:image/png;base64,")
+
+
+def test_paste(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(
+        """async () => {
+            const blob = await (await fetch('page/example.jpg')).blob();
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([blob], 'image.png', { type: blob.type }));
+            document.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+        }"""
+    )
+    assert "happy" in page.wait_for_selector(".outline").get_attribute("aria-label")
+
+
+def test_drop(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(
+        """async () => {
+            const blob = await (await fetch('page/example.jpg')).blob();
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([blob], 'one.jpg', { type: blob.type }));
+            dataTransfer.items.add(new File([blob], 'two.jpg', { type: blob.type }));
+            dataTransfer.items.add(new File(['text'], 'notes.txt', { type: 'text/plain' }));
+            document.dispatchEvent(new DragEvent('dragenter', { dataTransfer, bubbles: true }));
+            document.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    page.wait_for_selector(".outline")
+    page.wait_for_selector("#progress", state="hidden")
+    assert page.inner_text("#tally") == "2 of 2 · 2 faces"
+
+
+def test_a_busy_server_is_waited_for(open_page: Open) -> None:
+    page = open_page()
+    refusals = iter((503, 429))
+
+    def refuse(route: Any) -> None:
+        status = next(refusals, None)
+        if status is None:
+            route.continue_()
+        else:
+            problem = {"title": "Busy", "detail": "the server is busy", "status": status}
+            route.fulfill(status=status, headers={"Retry-After": "1"}, json=problem)
+
+    page.route("**/v1/predict*", refuse)
+    page.click("#try-example")
+    assert "The server is busy. Trying again in 1 s" in page.inner_text(".notice.busy p")
+    page.wait_for_selector(".outline")
+    page.wait_for_selector(".notice", state="detached")
+
+
+def test_the_camera_live(open_page: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    page = open_page()
+    page.click("#use-camera")
+    page.wait_for_selector(".rate[data-rate]", state="attached")
+    page.wait_for_timeout(1500)
+    rates = []
+    for _ in range(round(LIVE_SECONDS)):
+        page.wait_for_timeout(1000)
+        rates.append(float(page.get_attribute(".rate", "data-rate")))
+    with capsys.disabled():
+        print(f"\nlive, by the server: {np.median(rates):.1f} frames a second ({min(rates):.1f} to {max(rates):.1f})")
+    assert page.locator(".card").count() == 1
+    assert page.inner_text(".bars .most .name") == "happy"
+    assert "happy" in page.get_attribute("#timeline canvas", "aria-label")
+    assert page.inner_text(".lanes .most .name") == "happy"
+    page.click(".card .head")
+    page.wait_for_selector("text=of face 1")
+    page.hover(".top")
+    assert page.locator(".card.chosen").count() == 1
+    page.click("#stop")
+    records = json.loads(saved(page, "#save-json").read_text())
+    assert len(records) > 5 * LIVE_SECONDS, "the rate of a machine that others use as well"
+    times = [record["time"] for record in records]
+    assert times == sorted(times)
+    assert {face["identity"] for record in records for face in record["faces"]} == {1}
+    assert read_image(saved(page, "#save-png")).shape == (480, 640, 3)
+    lefts = [record["faces"][0]["box"][0] for record in records if record["faces"]]
+    assert max(lefts) - min(lefts) > 100, "the outline goes with the face"
+
+
+def test_a_video_file_is_played_live(open_page: Open, tmp_path: Path) -> None:
+    film = tmp_path / "film.webm"
+    picture = cv2.imread(str(ASTRONAUT))[:400, :]
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"VP80"), 10, (512, 400))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no WebM")
+    for _ in range(30):
+        writer.write(picture)
+    writer.release()
+    page = open_page()
+    page.set_input_files("#video-file", film)
+    page.wait_for_selector(".card")
+    page.wait_for_selector("video[controls]")
+    page.wait_for_timeout(1500)
+    records = json.loads(saved(page, "#save-json").read_text())
+    assert records[0]["path"] == "film.webm"
+    assert records[-1]["time"] <= 3.0
+
+
+def test_dark_is_remembered(open_page: Open) -> None:
+    page = open_page(color_scheme="light")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.click("#theme")
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert page.evaluate(ground) == dark
+    assert page.get_attribute("#theme", "aria-pressed") == "true"
+    assert open_page(color_scheme="dark").evaluate(ground) == dark
+
+
+def test_a_phone(open_page: Open) -> None:
+    page = open_page(width=360, height=740)
+    wide = "document.documentElement.scrollWidth"
+    assert page.evaluate(wide) == 360
+    page.set_input_files("#photo-files", [ASTRONAUT, ASTRONAUT])
+    page.wait_for_selector(".outline")
+    assert page.evaluate(wide) == 360
+    small = [
+        button.text_content()
+        for button in page.query_selector_all("button:not(.outline)")
+        if button.is_visible() and button.bounding_box()["height"] < 43.5
+    ]
+    assert small == [], "too small for a thumb"
+
+
+def test_by_the_keyboard_alone(open_page: Open) -> None:
+    page = open_page()
+
+    def reach(selector: str, *, steps: int = 30) -> None:
+        for _ in range(steps):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"the key Tab does not reach {selector}")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reach("#try-example")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".outline")
+    reach(".outline")
+    assert page.locator(".card.pointed").count() == 1
+    page.keyboard.press("Enter")
+    assert page.locator(".card.chosen").count() == 1
+    reach(".card .head")
+    page.keyboard.press("Space")
+    assert page.locator(".card.chosen").count() == 0
+    page.keyboard.press("Shift+Tab")
+    reach("#clear", steps=40)
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "choose-photos"
+
+
+@pytest.mark.skipif(AXE is None, reason="CMAEN_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_barrier(open_page: Open, scheme: str, tmp_path: Path) -> None:
+    page = open_page(color_scheme=scheme)
+    page.evaluate(Path(AXE or "").read_text())
+
+    def barriers() -> list[tuple[str, list[str]]]:
+        page.wait_for_timeout(400)  # until nothing moves
+        found = page.evaluate("axe.run()")["violations"]
+        return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+
+    assert barriers() == []
+    (tmp_path / "broken.png").write_text("no picture")
+    page.set_input_files("#photo-files", [ASTRONAUT, tmp_path / "broken.png"])
+    page.wait_for_selector("#progress", state="hidden")
+    page.wait_for_selector(".outline")
+    assert barriers() == []
+    page.click(".strip li:nth-child(2) button")
+    assert barriers() == []
+    page.click("#use-camera")
+    page.wait_for_selector(".rate[data-rate]", state="attached")
+    assert barriers() == []
+
+
+def test_a_camera_that_is_allowed_too_late_goes_off(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            const allowed = new Promise((done) => { window.allow = done; });
+            navigator.mediaDevices.getUserMedia = async (wanted) => {
+                await allowed;
+                window.stream = await ask(wanted);
+                return window.stream;
+            };
+        }"""
+    )
+    page.click("#use-camera")
+    page.click("#clear")
+    assert page.evaluate(
+        """async () => {
+            window.allow();
+            for (let tries = 0; tries < 100; tries += 1) {
+                if (window.stream?.getTracks().every((track) => track.readyState === 'ended')) return true;
+                await new Promise((done) => setTimeout(done, 50));
+            }
+            return false;
+        }"""
+    )
+    assert page.locator("#work").is_hidden()
+
+
+def test_a_key_is_asked_for(open_page: Open) -> None:
+    with serving("--api-key", "right (key)") as address:
+        page = open_page(address)
+        page.click("#try-example")
+        page.fill("#key", "wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=The server does not take that key")
+        page.fill("#key", "right (key)")
+        page.click("text=Use this key")
+        page.wait_for_selector(".outline")
+        page.click("#use-camera")
+        page.wait_for_selector(".rate[data-rate]", state="attached")
+        page.click("#clear")
+        page.evaluate("sessionStorage.clear()")
+        page.click("#try-example")
+        page.click("text=Not now")
+        assert "asks for a key" in page.wait_for_selector(".empty .bad").text_content()
