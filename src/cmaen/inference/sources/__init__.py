@@ -17,8 +17,8 @@ def open_source(kind: str, where: Any, **options: Any) -> Source:
     Args:
         kind: One of :data:`~cmaen.inference.sources.base.SOURCES`.
         where: The pictures, a folder, an address, a video, or the index of a camera.
-        **options: Of the source, like ``excerpt`` of a video and a camera, ``without`` of a folder and an address; where
-            one is ``None`` the source has its own.
+        **options: Of the source, like ``excerpt`` of a video and a camera, ``without`` of a folder and an address;
+            ``None`` is its own.
 
     Raises:
         CmaenError: It cannot be opened.
