@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.predictor import EmotionPredictor
+from cmaen.inference.spec import PipelineSpec, name_checkpoint
 
 
 def classify(where: Where) -> str:
@@ -32,11 +34,10 @@ def predict(where: Where) -> str:
 
 def serve(where: Where) -> str:
     pytest.importorskip("fastapi")
-    from cmaen.inference.spec import PipelineSpec
     from cmaen.serving.app import _known
-    from cmaen.serving.settings import Settings
+    from cmaen.serving.settings import SERVED, Settings
 
-    known = _known(Settings(pipeline=PipelineSpec(checkpoint=where)))
+    known = _known(Settings(pipeline=replace(SERVED, checkpoint=name_checkpoint(where))))
     assert known.accuracies == Checkpoint.open().accuracies
     return Checkpoint.open(where).card.name
 
@@ -44,10 +45,9 @@ def serve(where: Where) -> str:
 def distribute(where: Where) -> str:
     pytest.importorskip("ray")
     from cmaen.inference.cluster import RayPipeline
-    from cmaen.inference.detectors import DetectorOptions
 
-    pipeline = RayPipeline(where, detector=None, options=DetectorOptions())
-    return Checkpoint.open(pipeline._of_worker["checkpoint"]).card.name
+    pipeline = RayPipeline(PipelineSpec(checkpoint=name_checkpoint(where), detector=None))
+    return pipeline._of_worker.open_checkpoint().card.name
 
 
 def load(where: Where) -> str:
@@ -83,10 +83,10 @@ def test_what_is_not_there_is_named(take: Callable[[Where], str], tmp_path: Path
 def test_machines_of_a_cluster_have_a_package_of_their_own(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     from cmaen.inference.cluster import RayPipeline
-    from cmaen.inference.detectors import DetectorOptions
 
     def named(where: Where) -> object:
-        return RayPipeline(where, detector=None, options=DetectorOptions())._of_worker["checkpoint"]
+        return RayPipeline(PipelineSpec(checkpoint=name_checkpoint(where), detector=None))._of_worker.checkpoint
 
     assert named(None) == named("cmaen-m") == SHIPPED
-    assert named(tmp_path) == tmp_path.absolute()
+    copy = Path(shutil.copytree(Checkpoint.open().folder, tmp_path / "copy"))
+    assert named(copy) == copy.absolute()

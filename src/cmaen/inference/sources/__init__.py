@@ -17,13 +17,15 @@ def open_source(kind: str, where: Any, **options: Any) -> Source:
     Args:
         kind: One of :data:`~cmaen.inference.sources.base.SOURCES`.
         where: The pictures, a folder, an address, a video, or the index of a camera.
-        **options: Of the source, like ``excerpt`` of a video and a camera, ``without`` of a folder and an address.
+        **options: Of the source, like ``excerpt`` of a video and a camera, ``without`` of a folder and an address;
+            ``None`` is its own.
 
     Raises:
         CmaenError: It cannot be opened.
         MissingExtraError: What it needs is not installed.
     """
-    source: Source = load(SOURCES, kind, "a source")(where, **options)
+    given = {name: value for name, value in options.items() if value is not None}
+    source: Source = load(SOURCES, kind, "a source")(where, **given)
     return source
 
 
