@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,12 +221,12 @@ def test_an_older_checkpoint_is_the_same_network(
     back = rename_parts(state)
     assert back.keys() == model.state_dict().keys()
     assert all(torch.equal(back[name], value) for name, value in model.state_dict().items())
-    card = save_checkpoint(model, Card("old", OLD | old, PreprocessSpec(image_size=64)), tmp_path)
+    save_checkpoint(model, Card("old", OLD | old, PreprocessSpec(image_size=64)), tmp_path)
     save_file(
         {name: value.half() if value.is_floating_point() else value for name, value in state.items()},
         tmp_path / SAFETENSORS,
     )
-    replace(card, sha256={SAFETENSORS: sha256(tmp_path / SAFETENSORS)}).write(tmp_path)
+    edit(tmp_path, sha256={SAFETENSORS: sha256(tmp_path / SAFETENSORS)})
     loaded, _ = load_checkpoint(tmp_path)
     images = torch.randn(2, 3, 64, 64)
     assert torch.allclose(loaded(images).logits, model(images).logits, atol=2e-2)

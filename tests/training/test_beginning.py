@@ -8,8 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.card import Card  # noqa: E402
-
+from cmaen.checkpoints import Card  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
