@@ -133,6 +133,10 @@ class FacePipeline:
         for batch in self._locate_all(source, keep_images=False):
             yield self.embed(batch)
 
+    def answer(self, pending: Pending) -> Result:
+        """The result of one still picture, with its pixels, in this thread: for one alone, others would cost time."""
+        return next(self.classify([self.locate(pending())]))
+
     def _look(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
         for batch in self._locate_all(source, keep_images):
             yield from self.classify(batch)

@@ -25,9 +25,9 @@ from cmaen.inference.sinks import Sink, open_sink
 from cmaen.inference.sources import Excerpt, open_source
 from cmaen.inference.sources.images import ListSource
 from cmaen.inference.spec import PipelineSpec, name_checkpoint
-from cmaen.results import Answer, Result
+from cmaen.results import Answer, Face, Result
 from cmaen.several import require_several
-from cmaen.types import FaceBox, Image
+from cmaen.types import FaceBox, Frame, Image
 
 
 class EmotionPredictor:
@@ -173,7 +173,7 @@ class EmotionPredictor:
         Its faces have their crops, the largest comes first. A bad image is a status, not an exception.
         """
         pipeline = self._pipeline(detect)
-        result = next(pipeline.results(self._source([image]), keep_images=True))
+        result = self._answer(image, pipeline)
         pixels = result.image
         if pixels is None:
             return result
@@ -196,7 +196,7 @@ class EmotionPredictor:
             ``probabilities`` of the largest face; and all ``faces``, the largest first. A bad image is a status, not an
             exception.
         """
-        return self.predict_batch([image], detect)[0]
+        return self._answer(image, self._pipeline(detect)).to_dict()
 
     def predict_batch(
         self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
@@ -264,7 +264,7 @@ class EmotionPredictor:
             faces = read_boxes(boxes, pixels)
             pipeline = replace(pipeline, detector=lambda _: faces)
         path = name_of(image)
-        return [Answer(face.to_dict(), path) for face in _answer(pixels, pipeline).faces]
+        return [Answer(face.to_dict(), path) for face in self._faces(pixels, pipeline)]
 
     def get_top_k_predictions(self, image: ImageInput, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
@@ -276,7 +276,7 @@ class EmotionPredictor:
         labels = self.labels
         if not 1 <= k <= len(labels):
             raise ValueError(f"k must be 1 to {len(labels)}, not {k}")
-        faces = _answer(self._read(image), self._pipeline(detect)).faces
+        faces = self._faces(self._read(image), self._pipeline(detect))
         if not faces:
             return []
         return sorted(zip(labels, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
@@ -388,10 +388,14 @@ class EmotionPredictor:
         several = require_several(images, "for one image use predict_single")
         return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 
+    def _answer(self, image: ImageInput, pipeline: FacePipeline) -> Result:
+        """The result of one image."""
+        (pending,) = self._source([image])
+        return pipeline.answer(pending)
 
-def _answer(pixels: Image, pipeline: FacePipeline) -> Result:
-    """The result of one image; what is wrong with it is raised."""
-    result = next(pipeline.results(ListSource([pixels], max_pixels=pixels.size)))
-    if result.error is not None:
-        raise CmaenError(result.error)
-    return result
+    def _faces(self, pixels: Image, pipeline: FacePipeline) -> tuple[Face, ...]:
+        """The faces of an image that was read; what is wrong with it is raised."""
+        result = pipeline.answer(lambda: Frame(0, image=pixels))
+        if result.error is not None:
+            raise CmaenError(result.error)
+        return result.faces
