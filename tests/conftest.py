@@ -31,6 +31,15 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
+LONGEST = ("test_notebook", "test_own_labels", "test_export", "test_page", "test_cli", "test_run", "test_chain")
+"""Files whose tests take longest: they come first, so that no process has a long one left when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 def free_port() -> int:
     """A port that nothing listens on, and that the system gives to nobody in the meantime: below the ephemeral ones."""
     for port in random.sample(range(20_000, 30_000), 100):

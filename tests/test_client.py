@@ -28,7 +28,7 @@ def address() -> Iterator[str]:
     """Of a server in a thread, which listens on a real port."""
     limits = Limits(body_bytes=3_000_000, images=4)
     app = create_app(Settings(pipeline=replace(SERVED, workers=1), api_key=KEY, limits=limits))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

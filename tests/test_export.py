@@ -77,8 +77,9 @@ def test_what_is_exported_computes_what_pytorch_does(
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_residual_wiring_is_exported_for_any_batch(
-    precision: str, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_export: None
 ) -> None:
+    torch.manual_seed(0)  # one network for both, which PyTorch's exporter writes once
     architecture = TINY | {"wiring": "residual", "attention": "both_ways"}
     network = build_network(ModelSpec(**architecture))
     torch.nn.init.normal_(network.ensemble.fixed)  # or all but the trunk is silent

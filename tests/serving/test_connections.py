@@ -44,7 +44,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], socke
             http="cmaen.serving.connections:Connection",
             limit_concurrency=LIMIT,
             lifespan="off",
-            log_level="error",
+            log_config=None,
             timeout_graceful_shutdown=20,
         )
     )
