@@ -24,6 +24,7 @@ from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Unlabelled, WithUnlabelled  # noqa: E402
 from cmaen.training.config import Config, fine_tuning, load_config  # noqa: E402
 from cmaen.training.distillation import KeptAnswers, perceived_answers  # noqa: E402
+from cmaen.training.record import Record  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS  # noqa: E402
 from tests.training.test_run import config  # noqa: E402
@@ -141,7 +142,10 @@ def test_sharp_faces_without_labels_are_answered_by_a_teacher(
         Config(**settings)
     taught = {"unlabelled": checkpoint, "teachers": [checkpoint], "perceived": 0.5, "cache": tmp_path / "cache"}
     settings["distillation"] |= taught
-    assert Checkpoint.open(train(Config(**settings))).provenance.recorded["unlabelled"] == "sharp"
+    best = train(Config(**settings))
+    assert Checkpoint.open(best).provenance.recorded["unlabelled"] == "sharp"
+    first, last = Record.read(best.parent).sources.teachers
+    assert first == last  # the same checkpoint answers both kinds of faces
     settings["data"]["unlabelled"] = tmp_path / "cache"
     with pytest.raises(DataError, match="no readable image of a face"):
         train(Config(**settings | {"output": tmp_path / "other"}))

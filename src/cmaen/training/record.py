@@ -38,7 +38,7 @@ class Sources:
     Attributes:
         training, validation: Fingerprints of the faces.
         votes: Fingerprint of the FER+ votes; ``None`` without.
-        teachers: Checksums of the teachers' weights.
+        teachers: Checksums of the teachers' weights; that of the faces without labels is the last.
         unlabelled: Fingerprint of the faces without labels; ``None`` without.
     """
 

@@ -147,11 +147,12 @@ def fingerprint_sources(
     Raises:
         CheckpointError: A teacher is missing.
     """
+    teachers = [*config.distillation.teachers, *filter(None, [config.distillation.unlabelled])]
     return Sources(
         training=training.fingerprint(),
         validation=validation.fingerprint(),
         votes=None if training.votes is None else hashlib.sha256(training.votes.tobytes()).hexdigest(),
-        teachers=tuple(identify_teacher(teacher)[1] for teacher in config.distillation.teachers),
+        teachers=tuple(identify_teacher(teacher)[1] for teacher in teachers),
         unlabelled=None if unlabelled is None else unlabelled.fingerprint(),
     )
 
