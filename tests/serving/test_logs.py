@@ -7,6 +7,7 @@ import logging.config
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 from fastapi.testclient import TestClient
@@ -21,10 +22,15 @@ from tests.serving.test_app import problem
 
 @contextmanager
 def configured() -> Iterator[None]:
-    """The log of a server's process, and afterwards that of before."""
+    """The log of a server's process, and afterwards that of before.
+
+    A new configuration closes all handlers of the process, and those of some libraries close the stream that they were
+    given, which here is pytest's: it is not told of them.
+    """
     root, package = logging.getLogger(), logging.getLogger("cmaen")
     before = root.handlers[:], root.level, package.level
-    logging.config.dictConfig(log_config(logging.WARNING))
+    with mock.patch.object(logging, "_handlerList", []):
+        logging.config.dictConfig(log_config(logging.WARNING))
     try:
         yield
     finally:
