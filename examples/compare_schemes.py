@@ -11,7 +11,7 @@ import numpy as np
 
 from cmaen import EmotionPredictor, read_image
 from cmaen.drawing import hex_of
-from cmaen.images import is_image_name
+from cmaen.signatures import is_image_name
 from cmaen.types import FER2013, PERCEIVED
 
 APART = 0.24

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cmaen import errors, images
-from cmaen.images import FORMATS, IMAGE_SUFFIXES, MAX_PIXELS, is_image_name, name_of, read_image
+from cmaen.images import MAX_PIXELS, name_of, read_image
+from cmaen.signatures import FORMATS, IMAGE_SUFFIXES, is_image_name
 from tests.test_images import encoded, gradient
 
 PNG = encoded(gradient(), "PNG")

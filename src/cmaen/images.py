@@ -14,7 +14,6 @@ import stat
 import struct
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -47,7 +46,7 @@ from cmaen.jpeg import with_endings
 from cmaen.parts import check_parts
 from cmaen.pixels import flatten
 from cmaen.resources import usable_cores
-from cmaen.signatures import HEAD, sniff
+from cmaen.signatures import FORMATS, HEAD, sniff
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
@@ -58,13 +57,6 @@ ImageInput: TypeAlias = (
 )
 """What an image may be given as, see :func:`read_image`."""
 
-IMAGE_SUFFIXES = frozenset(
-    {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".j2c", ".j2k"}
-    | {".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-)
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""In Pillow's names; AVIF where this Pillow was built with it, HEIF with the extra ``heic``."""
 _DARK = 64  # of 255; colours of 14 bits are darker in a file of 16
 MAX_PIXELS = 150_000_000
 """By default larger pictures are refused; phones of 108 megapixels are not."""
@@ -117,11 +109,6 @@ def count_pixels(content: bytes) -> int:
     return 0
 
 
-def is_image_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is an image of a format that :func:`read_image` knows."""
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
-
-
 def name_of(source: ImageInput) -> str:
     """What a picture is called in results: its path as printable text, and nothing where it lies in memory."""
     if isinstance(source, str):
@@ -158,24 +145,14 @@ def _kind(source: object) -> str:
 
 
 def _from_bytes(content: bytes, name: str, max_pixels: int) -> Image:
-    if content[:64].isascii() and (decoded := _from_ascii(content)) is not None:
-        content, name = decoded
+    start = content[:256].decode("latin-1")
+    if start[:64].isascii() and (_DATA_URL.match(start) or _BASE64.match(start)):  # as base64.b64encode gives it
+        content, name = _content_of(content.decode("latin-1")) or (content, name)
     return _decoded(content, name, max_pixels)
 
 
 def _decoded(content: bytes, name: str, max_pixels: int) -> Image:
     return _decode(io.BytesIO(content), len(content), name, max_pixels)
-
-
-def _from_ascii(content: bytes) -> tuple[bytes, str] | None:
-    """What a data URL or base64 text holds that comes as bytes, like those of ``base64.b64encode``, and its name."""
-    if not (_DATA_URL.match(start := content[:256].decode("latin-1")) or _BASE64.match(start)):
-        return None
-    text = content.decode("latin-1")
-    if _DATA_URL.match(text):
-        return _data_of(text), "the data URL"
-    decoded = _base64_bytes(text)
-    return None if decoded is None else (decoded, "the base64 text")
 
 
 def _from_file(file: IO[bytes], max_pixels: int) -> Image:
@@ -192,10 +169,8 @@ def _from_file(file: IO[bytes], max_pixels: int) -> Image:
 
 def _from_text(text: str, max_pixels: int) -> Image:
     """The image of a path, a data URL or base64 text."""
-    if _DATA_URL.match(text):
-        return _decoded(_data_of(text), "the data URL", max_pixels)
-    if (content := _base64_bytes(text)) is not None:
-        return _decoded(content, "the base64 text", max_pixels)
+    if (found := _content_of(text)) is not None:
+        return _decoded(*found, max_pixels)
     if _ADDRESS.match(text):
         parts = urlsplit(text)
         if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
@@ -205,6 +180,14 @@ def _from_text(text: str, max_pixels: int) -> Image:
             fetching = "fetch it first: urllib.request.urlopen(address).read() gives its content"
         raise ImageNotFoundError(f"{text} is an address, and images are not fetched from addresses; {fetching}")
     return _from_path(text, max_pixels)
+
+
+def _content_of(text: str) -> tuple[bytes, str] | None:
+    """What a data URL or base64 text holds, and what it is called; ``None`` for other text."""
+    if _DATA_URL.match(text):
+        return _data_of(text), "the data URL"
+    content = _base64_bytes(text)
+    return None if content is None else (content, "the base64 text")
 
 
 def _data_of(url: str) -> bytes:

@@ -1,9 +1,18 @@
-"""What a file is by its first bytes: the one table for the image reader and for the listing of folders."""
+"""What a file is by its name and its first bytes: the one table for the image reader and the listing of folders."""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import PurePath
 
+IMAGE_SUFFIXES = frozenset(
+    {".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".j2c", ".j2k"}
+    | {".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""In Pillow's names; AVIF where this Pillow was built with it, HEIF with the extra ``heic``."""
 HEAD = 32
 """Bytes at the beginning of a file that tell what it is."""
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -11,6 +20,11 @@ _AVIF = frozenset({b"avif", b"avis"})
 _PPM = re.compile(rb"P[1-6]\s+(?:#|\d+\s+(?:#|\d+\s))")
 """The magic number, the width and the height; a sentence may well begin with "P5" and a number."""
 _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+
+
+def is_image_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name says that it is an image of a format that :func:`cmaen.images.read_image` knows."""
+    return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def sniff(head: bytes) -> str | None:

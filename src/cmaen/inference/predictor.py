@@ -390,8 +390,7 @@ class EmotionPredictor:
 
     def _answer(self, image: ImageInput, pipeline: FacePipeline) -> Result:
         """The result of one image."""
-        (pending,) = self._source([image])
-        return pipeline.answer(pending)
+        return pipeline.answer(*self._source([image]))
 
     def _faces(self, pixels: Image, pipeline: FacePipeline) -> tuple[Face, ...]:
         """The faces of an image that was read; what is wrong with it is raised."""

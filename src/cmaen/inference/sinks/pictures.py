@@ -10,10 +10,11 @@ from PIL import Image as PILImage
 
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replacing
-from cmaen.images import is_image_name, printable
+from cmaen.images import printable
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
 from cmaen.results import Result
+from cmaen.signatures import is_image_name
 from cmaen.types import Image
 
 log = logging.getLogger(__name__)
