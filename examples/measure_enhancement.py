@@ -20,7 +20,7 @@ from cmaen import EmotionPredictor
 from cmaen.checkpoints import Checkpoint
 from cmaen.data.augmentation import augment
 from cmaen.data.faces import load_faces
-from cmaen.data.restoration import degraded, load_colour_faces, reduced
+from cmaen.data.restoration import degrade, load_colour_faces, reduce
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.enhance.steps import build_chain
@@ -83,8 +83,8 @@ truth, rng = grey(colour), np.random.default_rng(0)
 shown = rng.permutation(len(truth))[:10]
 rows = []
 for name, made in (
-    ("bicubic reduction", [reduced(face) for face in truth]),
-    ("like FER2013's", [degraded(face, rng) for face in truth]),
+    ("bicubic reduction", [reduce(face) for face in truth]),
+    ("like FER2013's", [degrade(face, rng) for face in truth]),
 ):
     small = grey(np.stack(made))
     plain, enhanced = bicubic(small), grey(through(larger, small))
@@ -92,7 +92,7 @@ for name, made in (
         psnr, ssim = likeness(pictures, truth)
         print(f"{len(truth)} held-out faces, {name}: {way:8} {psnr:.2f} dB, SSIM {ssim:.4f}")
     rows += [plain[shown], enhanced[shown]]
-for name, faces in (("sharp", truth), ("super-resolved", through(larger, grey(np.stack([reduced(f) for f in truth]))))):
+for name, faces in (("sharp", truth), ("super-resolved", through(larger, grey(np.stack([reduce(f) for f in truth]))))):
     pictures = through(coloured, faces)
     for way, result in (("grey", faces), ("DDColor", pictures), ("truth", colour)):
         error = np.abs(chroma(result) - chroma(colour)).mean()
@@ -132,6 +132,6 @@ sheet(*rows).save(sheets / "fer2013.png")
 photo = read_image(Path(__file__).parent / "astronaut.png")
 pipeline = EmotionPredictor().pipeline
 face = cv2.resize(pipeline.crop(photo, pipeline.detect(photo)[0]), (LARGE, LARGE), interpolation=cv2.INTER_AREA)
-small = reduced(grey(face[None])[0])[None]
+small = reduce(grey(face[None])[0])[None]
 enhanced = grey(larger(small))
 Image.fromarray(np.hstack([bicubic(small)[0], enhanced[0], coloured(enhanced)[0], face])).save(sheets / "astronaut.png")

@@ -28,7 +28,7 @@ from cmaen.losses import cmaen_loss
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.build import build_network
 from cmaen.training.ablation import VARIANTS
-from cmaen.training.config import changed, load_config
+from cmaen.training.config import change, load_config
 from cmaen.training.precision import Hardware, automatic
 
 STEPS, BATCH = 12, 64
@@ -83,7 +83,7 @@ def channels_last(*shape: int) -> Tensor:
 
 def network(changes: Mapping[str, Any] | None = None) -> EmotionNetwork:
     """The whole one of the ablation study, untrained, or with some parts otherwise."""
-    spec = changed(CONFIG, changes or {}).model
+    spec = change(CONFIG, changes or {}).model
     return build_network(spec).to(memory_format=torch.channels_last).train()
 
 

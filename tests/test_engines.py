@@ -12,7 +12,7 @@ import pytest
 
 from cmaen.checkpoints import FILES
 from cmaen.devices import torch_threads
-from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, answering, build_engine, onnx_session, probabilities
+from cmaen.engines import ENGINES, OUTPUTS, OnnxEngine, build_engine, onnx_session, probabilities, select_output
 from cmaen.errors import CheckpointError, ConfigError
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
@@ -50,7 +50,7 @@ def test_every_output_is_that_of_pytorch(engine: str, checkpoint: Path) -> None:
         expected = load_checkpoint(checkpoint)[0](torch.from_numpy(batch()))
     assert perceived.shape == (len(batch()), 8)
     assert np.allclose(perceived, expected.perceived_logits.numpy(), atol=2e-2)
-    assert np.array_equal(answering(network, "perceived")(batch()), perceived)
+    assert np.array_equal(select_output(network, "perceived")(batch()), perceived)
     assert features.dtype == np.float32
     assert np.allclose(features, expected.features.numpy(), atol=2e-2)
     assert np.array_equal(network(batch()), logits)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from cmaen import files
 from cmaen.errors import OutputError
-from cmaen.files import check_place, replacing, sweep, unwritable, write_text
+from cmaen.files import check_place, replace_file, sweep, unwritable, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+    with pytest.raises(RuntimeError), replace_file(path) as temporary:
         temporary.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -87,7 +87,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions_all_the_while(mode: int, 
     path = tmp_path / "secret.json"
     path.touch()
     path.chmod(mode)
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         assert stat.S_IMODE(temporary.stat().st_mode) == mode
         temporary.unlink()
         temporary.write_text("of another file")  # as libraries do that write and rename
@@ -155,9 +155,9 @@ def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path: Path, monkeypatch
 
 
 def test_what_a_library_raises_is_named_too(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="file write failed"), replacing(tmp_path / "a", foreign=(RuntimeError,)):
+    with pytest.raises(OutputError, match="file write failed"), replace_file(tmp_path / "a", foreign=(RuntimeError,)):
         raise RuntimeError("file write failed")
-    with pytest.raises(OutputError, match="free some space"), replacing(tmp_path / "a", foreign=(RuntimeError,)):
+    with pytest.raises(OutputError, match="free some space"), replace_file(tmp_path / "a", foreign=(RuntimeError,)):
         raise RuntimeError("Os { code: 28, message: 'No space left on device' }")
     assert list(tmp_path.iterdir()) == []
 
@@ -165,8 +165,8 @@ def test_what_a_library_raises_is_named_too(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from cmaen.files import replacing
-with replacing(Path(sys.argv[1])) as temporary:
+from cmaen.files import replace_file
+with replace_file(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os._exit(9)
 """
@@ -176,7 +176,7 @@ def test_what_a_kill_leaves_is_swept_and_what_is_in_use_is_not(tmp_path: Path) -
     for name in ("a.json", "b.json"):
         assert subprocess.run([sys.executable, "-c", KILLED, tmp_path / name]).returncode == 9
     (tmp_path / ".cmaen-a.json").touch()  # not of the pattern
-    with replacing(tmp_path / "a.json") as temporary:
+    with replace_file(tmp_path / "a.json") as temporary:
         if os.name == "nt":
             for path in tmp_path.glob(".cmaen-????????????????-*"):
                 os.utime(path, (0, 0))

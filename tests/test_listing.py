@@ -13,7 +13,7 @@ from PIL import Image
 
 from cmaen import listing
 from cmaen.errors import CmaenError
-from cmaen.listing import LeftOut, left_out_kind, list_images, named
+from cmaen.listing import LeftOut, left_out_kind, list_images, name_some
 from cmaen.locks import LOCK, hold
 from cmaen.signatures import sniff
 
@@ -222,9 +222,9 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
 
 
 def test_names_for_a_sentence() -> None:
-    assert named(["a", "b"]) == "a, b"
-    assert named([str(number) for number in range(6)]) == "0, 1, 2, 3, 4, 5"
-    assert named([str(number) for number in range(1000)]) == "0, 1, 2, 3, 4 and 995 more"
+    assert name_some(["a", "b"]) == "a, b"
+    assert name_some([str(number) for number in range(6)]) == "0, 1, 2, 3, 4, 5"
+    assert name_some([str(number) for number in range(1000)]) == "0, 1, 2, 3, 4 and 995 more"
 
 
 def test_bytes_are_asked_for_only_where_the_name_does_not_tell() -> None:

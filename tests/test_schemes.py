@@ -56,9 +56,9 @@ def test_a_scheme_that_is_not_there_is_named(checkpoint: Path) -> None:
 def test_a_temperature_belongs_to_its_scheme(checkpoint: Path, tmp_path: Path) -> None:
     card = Checkpoint.open(checkpoint).card.with_temperature(FER2013, 3.0)
     assert (card.schemes[FER2013].temperature, card.schemes[PERCEIVED].temperature) == (3.0, 1.0)
-    assert card.uncalibrated() == Checkpoint.open(checkpoint).card
-    assert Checkpoint.open(checkpoint).card.answered(PERCEIVED) == Scheme(EMOTIONS)
-    assert card.answered(PERCEIVED, contempt=True) == Scheme(PERCEIVED_LABELS)
+    assert card.drop_calibration() == Checkpoint.open(checkpoint).card
+    assert Checkpoint.open(checkpoint).card.select_labels(PERCEIVED) == Scheme(EMOTIONS)
+    assert card.select_labels(PERCEIVED, contempt=True) == Scheme(PERCEIVED_LABELS)
     Checkpoint.create(tmp_path, Documents(card), {})
     assert Checkpoint.open(tmp_path).card.schemes == card.schemes
 

@@ -10,7 +10,7 @@ import pytest
 
 from cmaen import EmotionPredictor, read_image
 from cmaen.checkpoints import Checkpoint
-from cmaen.engines import answering, build_engine
+from cmaen.engines import build_engine, select_output
 from cmaen.types import FER2013
 from cmaen.types import PERCEIVED as PERCEIVED_SCHEME
 from tests.conftest import EXAMPLES
@@ -75,12 +75,12 @@ PERCEIVED = {  # the same file, under the other label scheme
 def logits(engine: str, scheme: str = FER2013) -> dict[str, np.ndarray]:
     folder = Checkpoint.open().folder
     batch = Checkpoint.open(folder).card.preprocess(list(faces().values()))
-    return dict(zip(faces(), answering(build_engine(engine, folder), scheme)(batch), strict=True))
+    return dict(zip(faces(), select_output(build_engine(engine, folder), scheme)(batch), strict=True))
 
 
 def softmax(rows: dict[str, tuple[float, ...]], scheme: str) -> np.ndarray:
     """float64 [N, 7], at the temperature of the card."""
-    answered = Checkpoint.open().card.answered(scheme)
+    answered = Checkpoint.open().card.select_labels(scheme)
     powers = np.exp(np.array(list(rows.values()), float)[:, : len(answered.labels)] / answered.temperature)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

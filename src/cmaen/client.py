@@ -155,8 +155,8 @@ class EmotionClient:
                 half = len(sent) // 2
                 given = iter(self._answers(address, sent[:half]) + self._answers(address, sent[half:]))
             else:
-                given = iter([_unanswered(sent[0].name, str(error))])
-        return [next(given) if file.error is None else _unanswered(file.name, file.error) for file in batch]
+                given = iter([_describe_failure(sent[0].name, str(error))])
+        return [next(given) if file.error is None else _describe_failure(file.name, file.error) for file in batch]
 
     def _send(self, address: str, files: Sequence[_File]) -> list[dict[str, Any]]:
         body, kind = _form(files)
@@ -232,7 +232,7 @@ def _read(image: str | os.PathLike[str] | bytes) -> _File:
         return _File(name, b"", f"{kind}: {name} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
-def _unanswered(name: str, error: str) -> dict[str, Any]:
+def _describe_failure(name: str, error: str) -> dict[str, Any]:
     """What stands in the place of an answer, in the form in which the server answers what it cannot read."""
     answer = dict.fromkeys(("scheme", "predicted_emotion", "confidence", "probabilities"))
     return {"path": name, "status": "error", "error": error, **answer, "faces": []}

@@ -57,7 +57,7 @@ Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From a batch float32 [B, 3, H, W] to the logits float32 [B, C] of one label scheme."""
 
 
-def answering(engine: Engine, scheme: str) -> Logits:
+def select_output(engine: Engine, scheme: str) -> Logits:
     """An engine that gives the logits of a label scheme."""
     return partial(engine, output=PERCEIVED if scheme == PERCEIVED else LOGITS)
 

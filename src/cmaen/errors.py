@@ -29,10 +29,10 @@ def escape(text: str) -> str:
     r"""Text whose control characters are escaped, like ``\x1b``; line breaks and tabs stay."""
     if text.isprintable():
         return text
-    return "".join(_escaped(character) for character in text)
+    return "".join(_escape(character) for character in text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     shown = unicodedata.category(character) not in _UNSHOWABLE and character not in _TURNING
     if shown or character in "\n\t":
         return character
@@ -52,7 +52,7 @@ def describe(error: BaseException) -> str:
 
 
 @contextmanager
-def guarded(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
+def rename_errors(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
     """Raise whatever goes wrong in this block as the error that ``name`` makes of it; this package's own stay."""
     try:
         yield
@@ -74,7 +74,7 @@ def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
     Raises:
         CmaenError: One of ``error``; those that are named already pass.
     """
-    with guarded(lambda problem: error(f"{doing}: {describe(problem)}")):
+    with rename_errors(lambda problem: error(f"{doing}: {describe(problem)}")):
         yield
 
 
@@ -174,14 +174,14 @@ class MissingExtraError(CmaenError):
     """A feature whose optional dependencies are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs optional dependencies: {installing(extra)}")
+        super().__init__(f"{feature} needs optional dependencies: {describe_installation(extra)}")
         self._arguments = feature, extra
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), self._arguments
 
 
-def installing(extra: str) -> str:
+def describe_installation(extra: str) -> str:
     """How the optional dependencies of an extra are installed, from an index or in a clone of the repository."""
     return f'pip install "cmaen[{extra}]", or in a clone of the repository: pip install ".[{extra}]"'
 

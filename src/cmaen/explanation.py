@@ -112,15 +112,15 @@ class Explainer:
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
-        emotions, attention = self._attended(images)
+        emotions, attention = self._attend(images)
         integrated = IntegratedGradients(self._logits)
         effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
         gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
         return [
             Explanation(
                 int(emotions[i]),
-                self._enlarged(cv2.GaussianBlur(gradient[i], (0, 0), self.spec.image_size / 32)),
-                **{name: self._enlarged(found[i].numpy()) for name, found in attention.items()},
+                self._enlarge(cv2.GaussianBlur(gradient[i], (0, 0), self.spec.image_size / 32)),
+                **{name: self._enlarge(found[i].numpy()) for name, found in attention.items()},
             )
             for i in range(len(images))
         ]
@@ -129,15 +129,15 @@ class Explainer:
     def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
         """What the attention over many faces depends on, by the name of the map, for those that the network has."""
         parts = [
-            self._attended(torch.from_numpy(self.spec(crops[start : start + batch_size]))).maps
+            self._attend(torch.from_numpy(self.spec(crops[start : start + batch_size]))).maps
             for start in range(0, len(crops), batch_size)
         ]
         return {name: Variation.of(torch.cat([part[name] for part in parts])) for name in parts[0]}
 
     @torch.inference_mode()
-    def _attended(self, images: Tensor) -> Attended:
+    def _attend(self, images: Tensor) -> Attended:
         maps: dict[str, Tensor] = {}
-        with self._weighing(maps):
+        with self._record_weights(maps):
             features = self.model.forward_features(images, return_attention=True)
         emotions = self._of_scheme(self.model.answer(features)).argmax(dim=1)
         for name, asked in (("cross_modal", features.attention), ("cross_modal_back", features.back)):
@@ -158,7 +158,7 @@ class Explainer:
         return output.logits
 
     @contextmanager
-    def _weighing(self, maps: dict[str, Tensor]) -> Iterator[None]:
+    def _record_weights(self, maps: dict[str, Tensor]) -> Iterator[None]:
         """While this thread runs the network, keep what its multi-scale attentions weigh the places with.
 
         Other threads may run the same network meanwhile; what they see is none of this one's.
@@ -186,7 +186,7 @@ class Explainer:
         ]
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 
-    def _enlarged(self, found: Map) -> Map:
+    def _enlarge(self, found: Map) -> Map:
         """A map of any size, stretched to [0, 1] and to the side of the input."""
         side = self.spec.image_size
         spread = float(np.ptp(found))

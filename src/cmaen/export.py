@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cmaen.checkpoints import CARD, FILES, ONNX, OPENVINO, Checkpoint, Documents, Metrics, Where
 from cmaen.checkpoints.checkpoint import write_documents
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import OUTPUTS, Logits, answering, build_engine, probabilities
+from cmaen.engines import OUTPUTS, Logits, build_engine, probabilities, select_output
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of, score
@@ -272,7 +272,7 @@ def _compare(checkpoint: Checkpoint, draft: Path, engine: str, faces: FaceSet | 
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
     compared = []
     for scheme in card.schemes:
-        original, exported = (answering(network, scheme) for network in networks)
+        original, exported = (select_output(network, scheme) for network in networks)
         compared.append(_compare_outputs(original, exported, card.preprocess, faces))
     return compared[0]._replace(
         difference=max(parity.difference for parity in compared),

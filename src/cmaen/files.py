@@ -33,7 +33,7 @@ _PATIENCE = 5.0
 
 
 @contextmanager
-def replacing(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
+def replace_file(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
     """A temporary file that takes the place of ``path`` when the block ends well, and goes away when it does not.
 
     A link stays a link, and what it leads to is replaced. A file that is replaced keeps its permissions and, where that
@@ -50,7 +50,7 @@ def replacing(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Itera
         OutputError: The file cannot be written; ``path`` is as it was.
     """
     try:
-        with (_passing_on if _takes_a_stream(path) else _renaming)(path) as temporary:
+        with (_passing_on if _takes_a_stream(path) else _rename_into)(path) as temporary:
             yield temporary
     except OSError as error:
         raise unwritable(path, error) from error
@@ -91,7 +91,7 @@ def unwritable(path: Path, error: Exception) -> OutputError:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -105,7 +105,7 @@ def sha256(path: Path) -> str:
 
 
 def sweep(folder: Path, stem: str = "") -> None:
-    """Remove the temporary files of :func:`replacing` that killed processes have left; those in use stay.
+    """Remove the temporary files of :func:`replace_file` that killed processes have left; those in use stay.
 
     Args:
         folder: Where they lie.
@@ -174,14 +174,14 @@ def _place_of(path: Path) -> Path:
 
 
 @contextmanager
-def _renaming(path: Path) -> Iterator[Path]:
+def _rename_into(path: Path) -> Iterator[Path]:
     """A temporary file beside a file, which is renamed to it at the end."""
     place = _place_of(path)
     place.parent.mkdir(parents=True, exist_ok=True)
     before = place.stat() if place.exists() else None
     if before is not None and not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    temporary, handle = _created(place, before)
+    temporary, handle = _create(place, before)
     try:
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
         if fcntl is None:  # Windows renames no open file
@@ -198,7 +198,7 @@ def _renaming(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def _created(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
+def _create(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
     """A new file beside another, with its permissions and its owner, open and locked until it is closed."""
     suffix = place.suffix if len(place.suffix) < 20 else ""
     mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o777
@@ -226,11 +226,11 @@ def _passing_on(path: Path) -> Iterator[Path]:
         temporary = Path(folder) / f"output{path.suffix}"
         temporary.touch()
         yield temporary
-        with temporary.open("rb") as source, os.fdopen(_opened(path), "wb") as target:
+        with temporary.open("rb") as source, os.fdopen(_open_pipe(path), "wb") as target:
             shutil.copyfileobj(source, target)
 
 
-def _opened(path: Path) -> int:
+def _open_pipe(path: Path) -> int:
     """A pipe or a device, open to be written to; a pipe that nobody reads from is an error, not a wait without end."""
     deadline = time.monotonic() + _PATIENCE
     while (handle := _opened_at_once(path)) is None:

@@ -39,7 +39,7 @@ from cmaen.errors import (
     TruncatedImageError,
     UnreadableImageError,
     describe,
-    installing,
+    describe_installation,
 )
 from cmaen.escaping import printable as printable
 from cmaen.jpeg import with_endings
@@ -148,10 +148,10 @@ def _from_bytes(content: bytes, name: str, max_pixels: int) -> Image:
     start = content[:256].decode("latin-1")
     if start[:64].isascii() and (_DATA_URL.match(start) or _BASE64.match(start)):  # as base64.b64encode gives it
         content, name = _content_of(content.decode("latin-1")) or (content, name)
-    return _decoded(content, name, max_pixels)
+    return _decode_bytes(content, name, max_pixels)
 
 
-def _decoded(content: bytes, name: str, max_pixels: int) -> Image:
+def _decode_bytes(content: bytes, name: str, max_pixels: int) -> Image:
     return _decode(io.BytesIO(content), len(content), name, max_pixels)
 
 
@@ -170,7 +170,7 @@ def _from_file(file: IO[bytes], max_pixels: int) -> Image:
 def _from_text(text: str, max_pixels: int) -> Image:
     """The image of a path, a data URL or base64 text."""
     if (found := _content_of(text)) is not None:
-        return _decoded(*found, max_pixels)
+        return _decode_bytes(*found, max_pixels)
     if _ADDRESS.match(text):
         parts = urlsplit(text)
         if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
@@ -251,19 +251,19 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         return _from_deep_colours(file, pixels) if deep and pixels.max() < _DARK else pixels
     except UnidentifiedImageError as error:
         file.seek(0)
-        raise _unidentified(file.read(HEAD), name) from error
+        raise _explain_unidentified(file.read(HEAD), name) from error
     except (PILImage.DecompressionBombError, MemoryError) as error:
-        raise ImageTooLargeError(f"{name} is far too large: {_said(error)}") from error
+        raise ImageTooLargeError(f"{name} is far too large: {_quote_error(error)}") from error
     except ImageError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
         unended = _read_unended(file, name, max_pixels)
         if unended is None:
-            raise TruncatedImageError(f"{name} is cut short or damaged: {_said(error)}") from error
+            raise TruncatedImageError(f"{name} is cut short or damaged: {_quote_error(error)}") from error
         return unended
 
 
-def _said(error: Exception) -> str:
+def _quote_error(error: Exception) -> str:
     """What a library says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -305,12 +305,12 @@ def learn_formats() -> None:
         pillow_heif.register_heif_opener()
 
 
-def _unidentified(head: bytes, name: str) -> ImageError:
+def _explain_unidentified(head: bytes, name: str) -> ImageError:
     """Why no format took a file, by its first bytes."""
     kind = sniff(head)
     if kind == "HEIF" and kind not in PILImage.OPEN:
         return UnreadableImageError(
-            f"{name} is in the format HEIC, which needs optional dependencies: {installing('heic')}"
+            f"{name} is in the format HEIC, which needs optional dependencies: {describe_installation('heic')}"
         )
     if kind == "AVIF" and kind not in PILImage.OPEN:
         return UnreadableImageError(f"{name} is in the format AVIF, which this Pillow lacks: pip install -U pillow")

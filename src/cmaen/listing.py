@@ -94,7 +94,7 @@ class LeftOut:
 
     def __str__(self) -> str:
         """One line, like ``3 videos (.mp4), 2 other files (.txt, .xml)``."""
-        return ", ".join(_described(kind, suffixes) for kind, suffixes in self.counts.items())
+        return ", ".join(_describe(kind, suffixes) for kind, suffixes in self.counts.items())
 
     def say(self, root: object, *, folders: bool = False) -> None:
         """Put it on the log, in one line, if there is anything to say.
@@ -105,7 +105,7 @@ class LeftOut:
         """
         parts = [f"left out of {_text(root)}: {self}"] if self else []
         if folders and self.empty:
-            parts.append(f"folders without a picture: {named(self.empty)}")
+            parts.append(f"folders without a picture: {name_some(self.empty)}")
         if parts:
             log.warning("%s", "; ".join(parts))
 
@@ -160,7 +160,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") and name not in (".", "..")
 
 
-def named(names: list[str]) -> str:
+def name_some(names: list[str]) -> str:
     """Some names for a sentence: the first few, and how many more there are."""
     more = len(names) - _MOST_NAMED
     listed = ", ".join(names[:_MOST_NAMED] if more > 1 else names)
@@ -261,11 +261,11 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _described(kind: Kind, suffixes: Counter[str]) -> str:
+def _describe(kind: Kind, suffixes: Counter[str]) -> str:
     count = suffixes.total()
     text = f"{count:,} {kind.one if count == 1 else kind.several}"
     endings = [printable(suffix) for suffix, _ in suffixes.most_common() if suffix]
-    return f"{text} ({named(endings)})" if endings else text
+    return f"{text} ({name_some(endings)})" if endings else text
 
 
 def _text(root: object) -> str:

@@ -39,7 +39,7 @@ def hold(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             try:
-                file: IO[bytes] = held(os.fdopen(os.open(place, flags, 0o666), "r+b", buffering=0), folder)
+                file: IO[bytes] = lock(os.fdopen(os.open(place, flags, 0o666), "r+b", buffering=0), folder)
             except FileNotFoundError:
                 if not folder.is_dir():
                     continue  # the run that had made it has just removed it
@@ -73,7 +73,7 @@ def is_held(folder: Path) -> bool:
         return True
 
 
-def held(file: _File, output: Path) -> _File:
+def lock(file: _File, output: Path) -> _File:
     """An open file, locked for this process until it is closed.
 
     Args:
@@ -96,7 +96,7 @@ def held(file: _File, output: Path) -> _File:
 
 
 def let_go(file: IO[Any]) -> None:
-    """Close a file that is :func:`held`, whatever a full disk says."""
+    """Close a file that is :func:`locked <lock>`, whatever a full disk says."""
     try:
         file.close()
     except OSError:  # what it has refused is refused again
@@ -105,7 +105,7 @@ def let_go(file: IO[Any]) -> None:
 
 
 def remove_held(path: Path, file: IO[Any]) -> None:
-    """Remove a file that is :func:`held`, and close it, in the order that leaves no gap."""
+    """Remove a file that is :func:`locked <lock>`, and close it, in the order that leaves no gap."""
     first = os.name != "nt"  # Windows removes no open file
     with suppress(OSError):
         if first and is_same_file(path, file.fileno()):

@@ -78,7 +78,7 @@ class PreprocessSpec:
         inputs = np.empty((len(crops), 3, self.image_size, self.image_size), np.float32)
         scale, shift = self.scale_and_shift
         for face, crop in zip(inputs, crops, strict=True):
-            np.multiply(self._resized(crop), scale, out=face)
+            np.multiply(self._resize(crop), scale, out=face)
             face += shift
         return inputs
 
@@ -107,7 +107,7 @@ class PreprocessSpec:
         mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))
         return np.asarray(1 / (255 * std), np.float32), np.asarray(-mean / std, np.float32)
 
-    def _resized(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _resize(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
         if self.source_size is not None:
             crop = self.reduce(crop)

@@ -22,7 +22,7 @@ def usable_cores(root: Path = Path("/")) -> int:
         root: Where ``proc`` and ``sys`` lie.
     """
     quotas = (math.ceil(quota) for quota in _quotas(root))
-    return max(1, min([_allowed(), *quotas]))
+    return max(1, min([_count_allowed(), *quotas]))
 
 
 def restricted_cores() -> int | None:
@@ -51,7 +51,7 @@ def peak_mib() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _allowed() -> int:
+def _count_allowed() -> int:
     """Cores that the scheduler lets this process run on; where there is no such mask, those of the machine."""
     mask = getattr(os, "sched_getaffinity", None)  # not on Windows and macOS
     return (os.cpu_count() or 1) if mask is None else len(mask(0))

@@ -52,13 +52,13 @@ def use(checkpoint: Checkpoint) -> None:
     """All that is asked of a checkpoint before its weights are read."""
     card, accuracies = checkpoint.card, checkpoint.accuracies
     scheme = card.resolve_scheme(None)
-    card.answered(scheme)
-    assert card.answered(scheme).sharpening > 0
+    card.select_labels(scheme)
+    assert card.select_labels(scheme).sharpening > 0
     assert set(accuracies) <= set(card.schemes)
     assert all(0 <= accuracy <= 1 for accuracy in accuracies.values())
     assert sum(card.outputs.values()) >= 2
     assert checkpoint.describe().encode()
-    card.uncalibrated()
+    card.drop_calibration()
     json.dumps([checkpoint.metrics.to_dict(), checkpoint.provenance.to_dict()], allow_nan=False)
     assert card.preprocess.image_size * card.preprocess.side > 0
     assert not card.cost or card.cost["parameters"] / 1e6 + card.cost["flops"] >= 0

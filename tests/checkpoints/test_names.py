@@ -34,10 +34,10 @@ def predict(where: Where) -> str:
 
 def serve(where: Where) -> str:
     pytest.importorskip("fastapi")
-    from cmaen.serving.app import _known
+    from cmaen.serving.app import _identify
     from cmaen.serving.settings import SERVED, Settings
 
-    known = _known(Settings(pipeline=replace(SERVED, checkpoint=name_checkpoint(where))))
+    known = _identify(Settings(pipeline=replace(SERVED, checkpoint=name_checkpoint(where))))
     assert known.accuracies == Checkpoint.open().accuracies
     return Checkpoint.open(where).card.name
 
@@ -59,9 +59,9 @@ def load(where: Where) -> str:
 
 def go_on(where: Where) -> str:
     pytest.importorskip("pydantic")
-    from cmaen.training.config import fine_tuning
+    from cmaen.training.config import configure_fine_tuning
 
-    return fine_tuning(where).name.removesuffix("-fine-tuned")
+    return configure_fine_tuning(where).name.removesuffix("-fine-tuned")
 
 
 TAKERS: list[Callable[[Where], str]] = [classify, compute, predict, serve, distribute, load, go_on]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmaen.data.ferplus import CATEGORIES, agreed, majority, perceived_distribution
+from cmaen.data.ferplus import CATEGORIES, find_agreed, majority, perceived_distribution
 from cmaen.data.splits import FaceSet, Split
 from cmaen.types import CONTEMPT, PERCEIVED_LABELS
 
@@ -27,7 +27,7 @@ def test_the_majority_is_that_of_the_published_protocol() -> None:
     )
     names = [PERCEIVED_LABELS[index] if index >= 0 else None for index in majority(faces).tolist()]
     assert names == ["happy", CONTEMPT, "neutral", None, None, "angry", None]
-    assert agreed(faces).tolist() == [True, True, False, False, False, False, False]
+    assert find_agreed(faces).tolist() == [True, True, False, False, False, False, False]
 
 
 @given(st.lists(st.lists(st.integers(0, 10), min_size=10, max_size=10), min_size=1, max_size=20))
@@ -38,4 +38,4 @@ def test_a_target_is_a_distribution_or_nothing(rows: list[list[int]]) -> None:
     assert np.array_equal(targets.sum(axis=1) > 0.5, seen >= 0)
     assert np.allclose(targets.sum(axis=1)[seen >= 0], 1)
     assert np.allclose(targets.max(axis=1)[seen >= 0], targets[seen >= 0, seen[seen >= 0]])
-    assert not (agreed(faces) & (seen < 0)).any()
+    assert not (find_agreed(faces) & (seen < 0)).any()

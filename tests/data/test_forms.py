@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("sklearn")
 
-from cmaen.data.drawing import drawn
+from cmaen.data.drawing import draw_validation
 from cmaen.data.entries import split_named
 from cmaen.data.faces import by_column, load_faces, measured_split
 from cmaen.data.labelling import ALL
@@ -298,7 +298,7 @@ def faces_of(labels: np.ndarray) -> FaceSet:
 @pytest.mark.parametrize("rare", [[2], [2, 3], [5, 2, 2, 9]])
 def test_a_rare_class_does_not_make_half_of_all_faces_validate(rare: list[int]) -> None:
     labels = np.repeat(np.arange(2 + len(rare)), [300, 200, *rare])
-    chosen = drawn(faces_of(labels), [None] * len(labels))
+    chosen = draw_validation(faces_of(labels), [None] * len(labels))
     assert 45 <= chosen.sum() <= 60
     for label in range(2 + len(rare)):
         assert 0 < chosen[labels == label].sum() < (labels == label).sum()
@@ -307,14 +307,14 @@ def test_a_rare_class_does_not_make_half_of_all_faces_validate(rare: list[int]) 
 def test_a_person_with_most_of_the_faces_does_not_validate() -> None:
     labels = np.arange(400) % 2
     groups = ["often" if index < 240 else str(index // 4) for index in range(400)]
-    chosen = drawn(faces_of(labels), groups)
+    chosen = draw_validation(faces_of(labels), groups)
     assert 12 <= chosen.sum() <= 60
     assert not chosen[:240].any()
 
 
 def test_two_people_alone_share_the_faces_out() -> None:
     labels = np.arange(40) % 2
-    chosen = drawn(faces_of(labels), ["a" if index < 30 else "b" for index in range(40)])
+    chosen = draw_validation(faces_of(labels), ["a" if index < 30 else "b" for index in range(40)])
     assert 0 < chosen.sum() < 40
 
 

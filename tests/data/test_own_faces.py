@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip("sklearn")
 
-from cmaen.data.drawing import drawn
+from cmaen.data.drawing import draw_validation
 from cmaen.data.faces import by_column, load_faces
 from cmaen.data.labelling import ALL, Labelling
 from cmaen.data.splits import FaceSet, Split
@@ -105,14 +105,14 @@ def test_what_belongs_together_stays_on_one_side(tmp_path: Path) -> None:
     labels = np.arange(60) % 2
     faces = FaceSet(Split.TRAIN, images, labels, tuple(map(str, range(60))), classes=("calm", "tense"))
     groups = [str(index // 2 % 10) if index < 20 else None for index in range(60)]
-    chosen = drawn(faces, groups)
+    chosen = draw_validation(faces, groups)
     assert 4 <= chosen.sum() <= 8
     assert set(labels[chosen]) == {0, 1}
     assert chosen[3] == chosen[30]
     assert chosen[4] == chosen[31]
     for group in set(groups) - {None}:
         assert len({bool(chosen[index]) for index in range(20) if groups[index] == group}) == 1
-    assert np.array_equal(chosen, drawn(faces, groups))
+    assert np.array_equal(chosen, draw_validation(faces, groups))
 
 
 def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCaptureFixture) -> None:
@@ -122,7 +122,7 @@ def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCap
         Split.TRAIN, rng.integers(0, 256, (21, 8, 8), np.uint8), labels, tuple(map(str, range(21))), classes=("a", "b")
     )
     with caplog.at_level(logging.WARNING):
-        chosen = drawn(faces, [None] * 21)
+        chosen = draw_validation(faces, [None] * 21)
     assert not chosen[20]
     assert chosen.sum() == 2
     assert "a single face or group of b" in caplog.text

@@ -13,7 +13,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir  # noqa: E402
 from cmaen.enhance.steps import Colorization, SuperResolution, build_chain  # noqa: E402
-from cmaen.enhance.weights import PUBLISHED, find_weights, shipped  # noqa: E402
+from cmaen.enhance.weights import PUBLISHED, find_shipped, find_weights  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 
 
@@ -58,7 +58,7 @@ def test_the_shipped_chain_enlarges_and_colours(bfloat16: bool) -> None:
     colour = coloured(large)
     assert colour.shape == large.shape
     assert (colour[..., 0] != colour[..., 2]).mean() > 0.5
-    assert sum(shipped(step).stat().st_size for step in ("super-resolution", "colorization")) < 15e6
+    assert sum(find_shipped(step).stat().st_size for step in ("super-resolution", "colorization")) < 15e6
 
 
 def test_weights_are_a_file_or_a_published_name(tmp_path: Path) -> None:

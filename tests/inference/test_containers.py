@@ -16,7 +16,7 @@ import pytest
 from PIL import Image as PILImage
 from PIL import ImageCms
 
-from cmaen.errors import OutputError, VideoError, guarded
+from cmaen.errors import OutputError, VideoError, rename_errors
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sources import Excerpt, open_source
@@ -95,7 +95,9 @@ def test_a_matrix_that_turns_by_no_quarter_is_taken_for_the_nearest() -> None:
     for degrees, turns in ((7, 0), (-30, 0), (80, -1), (100, -1), (185, 2), (-95, 1)):
         angle = np.radians(degrees)
         matrix = np.array([np.cos(angle), np.sin(angle), 0, -np.sin(angle), np.cos(angle), 0, 0, 0, 1]) * (1 << 16)
-        assert np.array_equal(ffmpeg.displayed(image, matrix.astype(np.int32)), np.rot90(image, turns)), degrees
+        assert np.array_equal(ffmpeg.apply_display_matrix(image, matrix.astype(np.int32)), np.rot90(image, turns)), (
+            degrees
+        )
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_times_rise_even_if_the_containers_do_not(
     pts: list[int | None], expected: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = VideoSource(write(tmp_path / "film.mkv", FILM[:2]))
-    monkeypatch.setattr(source, "_decoded", lambda: map(Shown, pts))
+    monkeypatch.setattr(source, "_decode", lambda: map(Shown, pts))
     assert [pending().time for pending in source] == pytest.approx(expected)
     source.close()
 
@@ -501,12 +503,12 @@ def test_the_guard_names_every_error_and_lets_named_ones_pass() -> None:
 
     odd = av.error.InvalidDataError(-1, "x")
     for problem in (IndexError("x"), ValueError("odd"), odd, KeyError("k"), OSError(28, "full"), MemoryError()):
-        with pytest.raises(VideoError, match=r"the film breaks: \S") as caught, guarded(name):
+        with pytest.raises(VideoError, match=r"the film breaks: \S") as caught, rename_errors(name):
             raise problem
         assert caught.value.__cause__ is problem
-    with pytest.raises(OutputError, match="as it is"), guarded(name):
+    with pytest.raises(OutputError, match="as it is"), rename_errors(name):
         raise OutputError("as it is")
-    with pytest.raises(KeyboardInterrupt), guarded(name):
+    with pytest.raises(KeyboardInterrupt), rename_errors(name):
         raise KeyboardInterrupt
 
 

@@ -259,7 +259,7 @@ def test_scores_and_sizes_of_yunet_that_are_no_numbers() -> None:
     sure = np.array([[0.9], [np.nan], [0.9], [4.0]], np.float32)
     box = np.zeros((4, 4), np.float32)
     box[2] = [0, 0, 1e4, 0]
-    found = yunet._decoded(sure, np.ones_like(sure), box, np.zeros((4, 10), np.float32), 8, 2, 0.7)
+    found = yunet._decode(sure, np.ones_like(sure), box, np.zeros((4, 10), np.float32), 8, 2, 0.7)
     assert found.boxes.tolist() == [[-4, -4, 8, 8], [4, 4, 8, 8]]
     assert found.scores == pytest.approx([0.9**0.5, 1])
 

@@ -148,11 +148,11 @@ def test_adapting_the_statistics_changes_them_and_not_the_result() -> None:
 
 def test_sface_computes_what_opencv_computes() -> None:
     cv2 = pytest.importorskip("cv2")
-    from cmaen.models.backbones.sface import _installed
+    from cmaen.models.backbones.sface import _locate
 
     backbone = build_backbone("sface", "installed").eval()
     picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4)
-    net = cv2.dnn.readNet(str(_installed()))
+    net = cv2.dnn.readNet(str(_locate()))
     net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, as the network takes it
     expected = net.forward("onnx_node!conv_14_relu")
     spec = PreprocessSpec(image_size=224, source_size=None, grey=False)

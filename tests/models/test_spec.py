@@ -57,12 +57,12 @@ def shapes(network: EmotionNetwork) -> dict[str, torch.Size]:
 def test_a_card_makes_the_same_network_whatever_its_switches() -> None:
     specs = combine()
     assert len(specs) > 500
-    described = {json.dumps(spec.described()) for spec in specs}
+    described = {json.dumps(spec.describe()) for spec in specs}
     for text in described:
         again = ModelSpec.from_card(json.loads(text))
-        assert json.dumps(again.described()) == text
+        assert json.dumps(again.describe()) == text
     for spec in specs[::61]:
-        again = ModelSpec.from_card(json.loads(json.dumps(spec.described())))
+        again = ModelSpec.from_card(json.loads(json.dumps(spec.describe())))
         with torch.device("meta"):
             first, second = build_network(spec), build_network(again)
         assert shapes(first) == shapes(second)
@@ -73,23 +73,23 @@ def test_a_card_makes_the_same_network_whatever_its_switches() -> None:
 def test_networks_of_the_same_description_are_the_same_ones() -> None:
     found: dict[str, str] = {}
     for spec in combine()[::29]:
-        text = json.dumps(spec.described())
+        text = json.dumps(spec.describe())
         with torch.device("meta"):
             built = str(build_network(spec))
         assert found.setdefault(text, built) == built
 
 
 def test_a_card_says_what_a_network_has_and_nothing_else() -> None:
-    alone = ModelSpec(trunk="mobilenet_v1", side=None).described()
+    alone = ModelSpec(trunk="mobilenet_v1", side=None).describe()
     assert not {"ecnn_widths", "ecnn_stem", "scales", "attention", "attention_heads"} & set(alone)
     assert alone["side"] is None
-    bare = ModelSpec(trunk="sface", side=None, emotion_heads=False, pyramid_channels=None).described()
+    bare = ModelSpec(trunk="sface", side=None, emotion_heads=False, pyramid_channels=None).describe()
     assert not {"fused_channels", "adaptive_ensemble"} & set(bare)
-    added = ModelSpec(attention="none").described()
+    added = ModelSpec(attention="none").describe()
     assert added["attention"] == "none"
     assert "attention_heads" not in added
     assert "ecnn_stem_stride" not in added
-    assert ModelSpec(scales=None).described()["scales"] is None
+    assert ModelSpec(scales=None).describe()["scales"] is None
 
 
 OLD_KEYS = ["backbone", "ecnn", "multi_scale_attention", "cross_modal_attention", "bidirectional", "feature_pyramid"]
@@ -105,12 +105,12 @@ VALUES = st.recursive(
     st.booleans(),
 )
 def test_whatever_a_card_says_is_a_network_or_a_named_error(changes: dict[str, Any], old: bool) -> None:
-    base = {} if old else ModelSpec(**TINY).described()
+    base = {} if old else ModelSpec(**TINY).describe()
     try:
         spec = ModelSpec.from_card(base | changes)
     except ConfigError:
         return
-    assert ModelSpec.from_card(spec.described()).described() == spec.described()
+    assert ModelSpec.from_card(spec.describe()).describe() == spec.describe()
 
 
 def test_a_spec_is_a_value() -> None:

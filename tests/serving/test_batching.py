@@ -241,7 +241,7 @@ def test_turns_are_taken_in_order_and_what_is_too_large_waits_to_be_alone() -> N
     turns, done = Turns(10), []
 
     def work(count: int) -> None:
-        with turns.taken(count):
+        with turns.reserve(count):
             done.append(count)
             assert turns.used <= 10 or turns.used == count
 

@@ -21,9 +21,9 @@ import cmaen.deadline
 from cmaen.errors import ImageError, SlowImageError, TruncatedImageError, UnreadableImageError
 from cmaen.images import read_image
 from cmaen.serving.problems import Problem
-from cmaen.serving.schemas import PredictBody, bounded
+from cmaen.serving.schemas import PredictBody, limit_images
 from cmaen.serving.settings import Limits
-from cmaen.serving.uploads import _decoded, _from_json
+from cmaen.serving.uploads import _decode_upload, _from_json
 from tests.serving.conftest import encoded, files, picture, serving
 from tests.serving.test_app import problem
 
@@ -144,7 +144,7 @@ def test_wrong_json_is_refused_in_few_words_and_little_memory(body: bytes, clien
     tracemalloc.start()
     try:
         with pytest.raises(Problem):
-            _from_json(body, limits, bounded(PredictBody, limits.images), {})
+            _from_json(body, limits, limit_images(PredictBody, limits.images), {})
         assert tracemalloc.get_traced_memory()[1] < 3 * len(body) + 1_000_000
     finally:
         tracemalloc.stop()
@@ -199,12 +199,12 @@ def ways(content: bytes) -> dict[str, str]:
 def test_base64_in_all_its_ways(length: int) -> None:
     content = b"\xff\xfb\xef\xbe\xfe"[:length] + bytes(range(length))
     for way, text in ways(content).items():
-        assert _decoded(0, text).content == content, way
+        assert _decode_upload(0, text).content == content, way
 
 
 @pytest.mark.parametrize("text", ["A", "AAAAA", "AA=A", "=AAA", "AAAé", "AA\0A", "AA!A", "\ud800", "AA\\A"])
 def test_what_is_not_base64_is_said(text: str) -> None:
-    upload = _decoded(3, text)
+    upload = _decode_upload(3, text)
     assert "images[3] is not base64" in (upload.error or "")
 
 

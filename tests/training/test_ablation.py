@@ -23,7 +23,7 @@ from cmaen.training.ablation import (
     format_table,
     make_variant,
 )
-from cmaen.training.config import Config, changed, load_config, read_variants
+from cmaen.training.config import Config, change, load_config, read_variants
 from tests.conftest import TINY
 
 HEADS = "without emotion heads"
@@ -61,7 +61,7 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # it goes on elsewhere
     assert ablate(plan, [0, 1], variants=TWO) == rows
     with pytest.raises(ConfigError, match="another configuration"):
-        ablate(changed(plan, {"training.epochs": 2}), [0])
+        ablate(change(plan, {"training.epochs": 2}), [0])
     other = tmp_path / "other"
     shutil.copytree(fer_tree, other)
     next((other / "validation" / "sad").iterdir()).unlink()
@@ -105,7 +105,7 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
         "plain: {}\nweighted: {augment.weighted: true}\n"
         f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
     )
-    plan = changed(config(fer_tree, tmp_path / "runs"), {"model.trunk": "ecnn", "model.side": None})
+    plan = change(config(fer_tree, tmp_path / "runs"), {"model.trunk": "ecnn", "model.side": None})
     rows = ablate(plan, [0], variants=read_variants(file))
     assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
     assert rows[1].difference is not None

@@ -55,7 +55,7 @@ def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
     fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = build_network(ModelSpec(**TWO))
-    card = Card("two", ModelSpec(**TWO).described(), PreprocessSpec(image_size=64), licence="for research")
+    card = Card("two", ModelSpec(**TWO).describe(), PreprocessSpec(image_size=64), licence="for research")
     save_checkpoint(network, card, tmp_path)
     kept, _ = load_checkpoint(tmp_path)
     turned = TWO | {"trunk": "sface", "side": "mobilenet_v1"}

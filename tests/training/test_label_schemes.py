@@ -22,7 +22,7 @@ from cmaen.losses import perceived_loss  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Unlabelled, WithUnlabelled  # noqa: E402
-from cmaen.training.config import Config, fine_tuning, load_config  # noqa: E402
+from cmaen.training.config import Config, configure_fine_tuning, load_config  # noqa: E402
 from cmaen.training.distillation import KeptAnswers, perceived_answers  # noqa: E402
 from cmaen.training.record import Record  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
@@ -114,7 +114,7 @@ def test_faces_without_a_target_weigh_nothing() -> None:
 
 
 def test_own_labels_begin_from_two_schemes(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
-    plan = fine_tuning(checkpoint)
+    plan = configure_fine_tuning(checkpoint)
     changes = {
         "data": plan.data.model_copy(update={"path": fer_tree}),
         "training": plan.training.model_copy(update={"epochs": 1}),

@@ -25,7 +25,7 @@ from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import beginning, run  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, ShuffledPicks, train_loader, validation_loader  # noqa: E402
 from cmaen.training.callbacks import EpochLog  # noqa: E402
-from cmaen.training.config import Config, changed, load_config  # noqa: E402
+from cmaen.training.config import Config, change, load_config  # noqa: E402
 from cmaen.training.data import DataSpec, read_data  # noqa: E402
 from cmaen.training.loop import LoopSpec  # noqa: E402
 from cmaen.training.optimisation import OptimiserSpec  # noqa: E402
@@ -170,7 +170,7 @@ def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path, unbroken
     with pytest.raises(ConfigError, match="frozen_stages is 99; the trunk mobilenet_v1 has 14 stages"):
         config(fer_tree, tmp_path / "all", frozen_stages=99)
     with pytest.raises(ConfigError, match="the trunk ecnn has no stages"):
-        changed(frozen, {"model.trunk": "ecnn", "model.side": None})
+        change(frozen, {"model.trunk": "ecnn", "model.side": None})
 
 
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
@@ -187,9 +187,9 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
 def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     plan = config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None)
     with pytest.raises(ConfigError, match=r"these keys differ: \['wiring'\]"):
-        train(changed(plan, {"initial_weights": unbroken, "model.wiring": "paper"}))
+        train(change(plan, {"initial_weights": unbroken, "model.wiring": "paper"}))
     both = {"trunk_weights": str(unbroken), "side_weights": str(unbroken)}
-    before, best = weights(unbroken), train(changed(plan, both | {"model.wiring": "paper"}))
+    before, best = weights(unbroken), train(change(plan, both | {"model.wiring": "paper"}))
     after = weights(best)
     taken = [name for name in before if re.match(r"(trunk|side|side_attention)\..*weight$", name)]
     assert len({name.split(".")[0] for name in taken}) == 3
@@ -198,20 +198,20 @@ def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, u
     assert Checkpoint.open(best).provenance.pretraining == "; ".join(
         f"the {role} of {begun}, from None" for role in ("trunk", "side")
     )
-    wider = changed(plan, both | {"model.ecnn_widths": (8, 8, 8, 16), "output": tmp_path / "wider"})
+    wider = change(plan, both | {"model.ecnn_widths": (8, 8, 8, 16), "output": tmp_path / "wider"})
     with pytest.raises(ConfigError, match="compare ecnn_widths"):
         train(wider)
-    other = changed(plan, {"model.trunk": "sface", "trunk_weights": str(unbroken), "output": tmp_path / "other"})
+    other = change(plan, {"model.trunk": "sface", "trunk_weights": str(unbroken), "output": tmp_path / "other"})
     with pytest.raises(ConfigError, match="has the pathways mobilenet_v1 and ecnn, and no sface for the trunk"):
         train(other)
 
 
 def test_an_ecnn_that_was_trained_alone_becomes_the_side_of_another_network(fer_tree: Path, tmp_path: Path) -> None:
     plan = config(fer_tree, tmp_path / "alone", epochs=1, learning_rate=1e-9, ema_decay=None)
-    alone = train(changed(plan, {"model.trunk": "ecnn", "model.side": None}))
+    alone = train(change(plan, {"model.trunk": "ecnn", "model.side": None}))
     change_card(alone, licence="for research")
     before = weights(alone)
-    joined = train(changed(plan, {"side_weights": str(alone), "output": tmp_path / "joined"}))
+    joined = train(change(plan, {"side_weights": str(alone), "output": tmp_path / "joined"}))
     after = weights(joined)
     pairs = [(name, name.replace("trunk", "side", 1)) for name in before if re.match(r"trunk(_attention)?\.", name)]
     assert {name.split(".")[0] for name, _ in pairs} == {"trunk", "trunk_attention"}

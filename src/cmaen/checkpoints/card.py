@@ -134,7 +134,7 @@ class Card:
             raise ConfigError(f"{self.name} has no label scheme {name!r}; it has {' and '.join(self.schemes)}")
         return name
 
-    def answered(self, scheme: str, contempt: bool = False) -> Scheme:
+    def select_labels(self, scheme: str, contempt: bool = False) -> Scheme:
         """What is answered under a scheme: all of its labels, or those of ``perceived`` without contempt.
 
         Args:
@@ -154,7 +154,7 @@ class Card:
         changed = Scheme(self.schemes[scheme].labels, temperature, confidence_temperature)
         return replace(self, schemes={**self.schemes, scheme: changed})
 
-    def uncalibrated(self) -> Card:
+    def drop_calibration(self) -> Card:
         """The same card with all temperatures at 1."""
         return replace(self, schemes={name: Scheme(scheme.labels) for name, scheme in self.schemes.items()})
 

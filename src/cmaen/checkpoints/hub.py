@@ -30,7 +30,7 @@ from cmaen.checkpoints.history import HISTORY
 from cmaen.checkpoints.metrics import METRICS
 from cmaen.checkpoints.provenance import PROVENANCE
 from cmaen.errors import CheckpointError, MissingExtraError
-from cmaen.files import replacing, unwritable, write_text
+from cmaen.files import replace_file, unwritable, write_text
 from cmaen.files import sha256 as _sha256
 
 SHIPPED = "cmaen-m"
@@ -142,7 +142,7 @@ def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> 
         log.warning("%s is damaged, and is fetched again", place)
     if urlsplit(address).scheme != "https":
         raise CheckpointError(f"{address} is not an address of https, and nothing else is fetched")
-    with replacing(place) as temporary:
+    with replace_file(place) as temporary:
         digest = hashlib.sha256()
         with temporary.open("wb") as file:
             for block in _blocks(address, largest):

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cmaen.errors import BusyError, OutputError
-from cmaen.files import replacing, unwritable, write_text
+from cmaen.files import replace_file, unwritable, write_text
 from cmaen.locks import hold
 
 _DRAFT = ".cmaen-draft-"
@@ -122,7 +122,7 @@ def _read_gone(committed: Path) -> list[str]:
 def _move(source: Path, target: Path) -> None:
     """Put a file in its place; a link stays one, and permissions stay as they were."""
     if target.is_symlink():
-        with replacing(target) as temporary:
+        with replace_file(target) as temporary:
             shutil.copyfile(source, temporary)
         source.unlink()
         return

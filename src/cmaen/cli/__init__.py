@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from cmaen.cli.console import shown
+from cmaen.cli.console import escape_for_terminal
 from cmaen.errors import CmaenError
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
         app()
     except CmaenError as error:
-        typer.secho(shown(f"error: {error}"), fg="red", err=True)
+        typer.secho(escape_for_terminal(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

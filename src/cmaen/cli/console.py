@@ -92,7 +92,7 @@ def log(verbose: bool, *, lasting: bool = False) -> None:
 
     class Shown(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return shown(super().format(record))
+            return escape_for_terminal(super().format(record))
 
     handler = logging.StreamHandler()
     handler.setFormatter(Shown("%(message)s"))
@@ -135,7 +135,7 @@ def in_a_shell(*words: str | Path) -> str:
     return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
-def shown(text: str) -> str:
+def escape_for_terminal(text: str) -> str:
     """The text as the terminal can show it: what its encoding lacks is escaped, and what would steer it."""
     encoding = sys.stdout.encoding or "utf-8"
     return escape(text).encode(encoding, "backslashreplace").decode(encoding)

@@ -100,7 +100,7 @@ class InferenceOptions(FaceOptions):
     device: EngineDevice = PipelineSpec.device
 
     @property
-    def moving(self) -> bool:
+    def is_moving(self) -> bool:
         """Whether it is a video or the webcam."""
         return self.video is not None or self.real_time
 
@@ -132,7 +132,7 @@ class InferenceOptions(FaceOptions):
 
     def find_problem(self) -> str | None:
         """What does not go together; ``None`` where all does."""
-        images, moving, folder = self.image or [], self.moving, self.directory is not None
+        images, moving, folder = self.image or [], self.is_moving, self.directory is not None
         ray = self.engine == _RAY
         excerpt = (self.every, self.start, self.end) != (WHOLE.every, WHOLE.start, WHOLE.end)
         problems = {
@@ -171,19 +171,19 @@ def inference(options: InferenceOptions) -> None:
     spec = options.to_spec().fetch()
     card = spec.open_checkpoint().card
     scheme = card.resolve_scheme(spec.scheme)
-    card.answered(scheme, spec.contempt)  # what is wrong with it is said before anything is loaded
+    card.select_labels(scheme, spec.contempt)  # a wrong scheme is refused before anything is loaded
     spec = replace(spec, scheme=scheme)
     predictor = None if options.engine == _RAY else _build_predictor(spec)
     pipeline = _build_cluster(spec) if predictor is None else predictor.pipeline
     with ExitStack() as stack:
         source, sinks = _open(options, spec, card, stack)
-        unit = "frames" if options.moving else "images"
+        unit = "frames" if options.is_moving else "images"
         started = time.perf_counter()
         summary = _run(source, pipeline, sinks, unit)
     if options.explain is not None and predictor is not None and summary.faces:
         _explain(predictor, options, options.explain)
     seconds = time.perf_counter() - started
-    typer.echo(_count_frames(summary, seconds) if options.moving else _count_images(summary))
+    typer.echo(_count_frames(summary, seconds) if options.is_moving else _count_images(summary))
     if summary.errors == summary.frames > 0:
         raise typer.Exit(1)
 
@@ -244,7 +244,7 @@ def _open(options: InferenceOptions, spec: PipelineSpec, card: Card, stack: Exit
         sinks.append(pictures)
     source = stack.enter_context(closing(_open_source(options, spec, without)))
     sinks += _open_moving(options, source)
-    if not options.moving:
+    if not options.is_moving:
         sinks.append(TableSink(only_errors=options.output is not None and not options.image))
     return source, sinks
 
@@ -262,7 +262,7 @@ def _open_records(options: InferenceOptions, spec: PipelineSpec, card: Card) -> 
     }
     if spec.threshold:
         settings["uncertain_below"] = spec.threshold
-    classes = card.answered(scheme, spec.contempt).labels
+    classes = card.select_labels(scheme, spec.contempt).labels
     return open_sink("records", options.output, classes=classes, settings=settings, resume=options.resume)
 
 
@@ -303,11 +303,11 @@ def _run(source: Source, pipeline: Pipeline, sinks: Sequence[Sink], unit: str) -
 def _explain(predictor: EmotionPredictor, options: InferenceOptions, target: Path) -> None:
     """Draw what the answer depends on, by the predictor that gave it."""
     from cmaen.data.tree import png
-    from cmaen.files import replacing
+    from cmaen.files import replace_file
 
     assert options.image
     picture = predictor.explain(options.image[0], detect=options.detect, kind=options.map_kind)
-    with replacing(target) as temporary:
+    with replace_file(target) as temporary:
         temporary.write_bytes(png(picture))
 
 

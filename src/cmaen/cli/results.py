@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cmaen.cli.console import shown
+from cmaen.cli.console import escape_for_terminal
 from cmaen.inference.sinks import Needs
 from cmaen.results import Result
 from cmaen.types import Image
@@ -33,13 +33,17 @@ class TableSink:
         console = Console()
         if self._only_errors:
             for result in self._results:
-                console.print(Text(shown(f"{result.frame.name}: {result.error}"), style="red"), soft_wrap=True)
+                console.print(
+                    Text(escape_for_terminal(f"{result.frame.name}: {result.error}"), style="red"), soft_wrap=True
+                )
             return
         table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
         for result in self._results:
-            name = Text(shown(Path(result.frame.name).name), overflow="fold")
+            name = Text(escape_for_terminal(Path(result.frame.name).name), overflow="fold")
             if not result.faces:
-                error = Text(shown(result.error or "no face"), style="red" if result.error else "", overflow="fold")
+                error = Text(
+                    escape_for_terminal(result.error or "no face"), style="red" if result.error else "", overflow="fold"
+                )
                 table.add_row(name, "", error)
             for number, face in enumerate(result.faces, start=1):
                 box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cmaen.cli.console import shown
+from cmaen.cli.console import escape_for_terminal
 
 if TYPE_CHECKING:
     from cmaen.checkpoints import Checkpoint
@@ -23,7 +23,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     """Whose figures follow."""
     shipped = checkpoint.is_shipped and checkpoint.is_shared
     place = "which comes with this package; --checkpoint names another" if shipped else str(checkpoint.folder)
-    typer.echo(shown(f"checkpoint: {checkpoint.describe()}, {place}"))
+    typer.echo(escape_for_terminal(f"checkpoint: {checkpoint.describe()}, {place}"))
 
 
 def show_evaluation(evaluation: Evaluation) -> None:

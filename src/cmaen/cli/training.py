@@ -62,7 +62,7 @@ def train(
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.training.config import changed, fine_tuning, load_config, parse_overrides
+        from cmaen.training.config import change, configure_fine_tuning, load_config, parse_overrides
         from cmaen.training.run import train as run
     begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
@@ -78,9 +78,9 @@ def train(
         "training.device": device,
         "seed": seed,
     }
-    overrides = _given(options) | parse_overrides(settings or [])
+    overrides = _drop_unset(options) | parse_overrides(settings or [])
     if begins and config is None:
-        plan = _with_data(changed(fine_tuning(begins), overrides))
+        plan = _with_data(change(configure_fine_tuning(begins), overrides))
     else:
         plan = _with_data(load_config(config, overrides))
     rank_zero_only(_say_what_is_next)(run(plan, resume=resume), plan)
@@ -100,7 +100,7 @@ def train_enhancer(
         from cmaen.training.config import load_enhancer_config, parse_overrides
         from cmaen.training.enhancers import train_enhancer as run
     options = {"data": data, "output": output}
-    overrides = _given(options) | parse_overrides(settings or [])
+    overrides = _drop_unset(options) | parse_overrides(settings or [])
     typer.echo(f"weights: {run(load_enhancer_config(config, overrides), resume=resume)}")
 
 
@@ -142,7 +142,7 @@ def ablate(
         "side_weights": side_weights,
         "output": output,
     }
-    run = _with_data(load_config(config, _given(options) | parse_overrides(settings or [])))
+    run = _with_data(load_config(config, _drop_unset(options) | parse_overrides(settings or [])))
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
@@ -153,7 +153,7 @@ def ablate(
     write_text(run.output / "ablation.md", table)
     write_text(run.output / "ablation.json", ablation.format_json(rows, budget))
     if differences:
-        write_text(run.output / "ablation.svg", plots.svg(plots.compared(*zip(*differences, strict=True))))
+        write_text(run.output / "ablation.svg", plots.svg(plots.compare(*zip(*differences, strict=True))))
     typer.echo(table)
 
 
@@ -266,11 +266,11 @@ def _begin(verbose: bool) -> None:
 def _with_data(config: Config) -> Config:
     """The configuration with the data that lie where they are looked for, if it names none."""
     from cmaen.data.faces import find_data
-    from cmaen.training.config import changed
+    from cmaen.training.config import change
 
-    return config if config.data.path else changed(config, {"data.path": find_data()})
+    return config if config.data.path else change(config, {"data.path": find_data()})
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _drop_unset(options: dict[str, Any]) -> dict[str, Any]:
     """Those that the command line names."""
     return {key: value for key, value in options.items() if value is not None}

@@ -18,7 +18,7 @@ from cmaen.data.labelling import ALL
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import MANIFEST, png, write_tree
 from cmaen.errors import OutputError, SplitError
-from cmaen.files import replacing, write_text
+from cmaen.files import replace_file, write_text
 from cmaen.locks import LOCK, hold
 
 STATS, SHEET = "dataset_stats.json", "synthetic.png"
@@ -137,7 +137,7 @@ def _write(
             shutil.copy(source / MANIFEST, draft)
         for part in draft.iterdir():
             shutil.move(part, output / part.name)
-    with replacing(output / SHEET) as temporary:
+    with replace_file(output / SHEET) as temporary:
         temporary.write_bytes(png(sheet(balanced)))
 
 

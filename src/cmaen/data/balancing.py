@@ -136,7 +136,7 @@ def balance(faces: FaceSet, *, target: int, method: str, seed: int) -> Balanced:
     missing = [name for name, count in before.items() if not count]
     if missing:
         raise DataError(f"there are no faces of {', '.join(missing)} to make more of")
-    kept = _reduced(faces, target, seed)
+    kept = _reduce(faces, target, seed)
     return Balanced(kept, METHODS[method](kept, target, seed), method, before)
 
 
@@ -161,7 +161,7 @@ def sheet(balanced: Balanced, columns: int = 16) -> Pixels:
     return page
 
 
-def _reduced(faces: FaceSet, target: int, seed: int) -> FaceSet:
+def _reduce(faces: FaceSet, target: int, seed: int) -> FaceSet:
     """At most ``target`` of each emotion, drawn at random, in their order."""
     rng = np.random.default_rng(seed)
     kept = [rng.permutation(np.flatnonzero(faces.labels == label))[:target] for label in range(len(faces.classes))]
@@ -220,21 +220,21 @@ def _compact(faces: FaceSet, seed: int) -> NDArray[np.float32]:
     return np.asarray(components.fit_transform(pixels), np.float32)
 
 
-def _augmented(faces: FaceSet, target: int, seed: int) -> Made:
+def _augment(faces: FaceSet, target: int, seed: int) -> Made:
     """Faces mirrored, turned, moved and re-lit, see :func:`cmaen.data.augmentation.augment`; nothing is hidden."""
     rng = np.random.default_rng(seed)
     owns = [np.flatnonzero(faces.labels == label) for label in range(len(faces.classes))]
     chosen = np.concatenate([np.resize(rng.permutation(own), target - len(own)) for own in owns])  # each as often
 
-    def altered(some: slice) -> Pixels:
+    def alter(some: slice) -> Pixels:
         part = torch.from_numpy(faces.images[chosen[some]])
         seeds = np.random.SeedSequence((seed, some.start)).generate_state(1)
         generator = torch.Generator().manual_seed(int(seeds[0]))
         images = augment(part, part.shape[1], generator, erase=0.0).round()  # [B, S, S(, 3)] -> [B, 1 or 3, S, S]
         return np.asarray(images.permute(0, 2, 3, 1).numpy().reshape(part.shape), np.uint8)
 
-    return Made.of_recipes(faces.labels[chosen], altered)
+    return Made.of_recipes(faces.labels[chosen], alter)
 
 
-METHODS: dict[str, Maker] = {"borderline-smote": _borderline_smote, "augment": _augmented}
+METHODS: dict[str, Maker] = {"borderline-smote": _borderline_smote, "augment": _augment}
 """Ways of making faces, by name."""

@@ -28,7 +28,7 @@ def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> Fac
         groups: Of each face, see :func:`drawn`.
         split: Validation, or another for the others.
     """
-    validates = drawn(faces, groups)
+    validates = draw_validation(faces, groups)
     log.warning(
         "there is no validation split: %d of the %d faces for training are drawn for it, always the same ones",
         validates.sum(),
@@ -37,7 +37,7 @@ def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> Fac
     return faces.select(validates if split is Split.VALIDATION else ~validates)
 
 
-def drawn(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
+def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
     """Which faces validate, bool [N]: a tenth of each class as far as groups allow, always the same.
 
     Copies (exact, near, mirrored) and faces of one group, like a person, stay on one side.
@@ -51,7 +51,7 @@ def drawn(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
     chosen = np.zeros(len(faces), bool)
     if len(faces) < 2:
         return chosen
-    together = np.array(_joined(faces, groups), np.int64)
+    together = np.array(_join_groups(faces, groups), np.int64)
     units = {label: np.unique(together[faces.labels == label]) for label in np.unique(faces.labels).tolist()}
     alone = [faces.classes[label] for label, own in units.items() if len(own) == 1]
     if alone:
@@ -101,11 +101,11 @@ def inner_split(training: FaceSet) -> tuple[FaceSet, FaceSet]:
         SplitError: These are not the faces of Training.
     """
     training.require(Split.TRAIN, "the inner split")
-    validates = drawn(training, [None] * len(training))
+    validates = draw_validation(training, [None] * len(training))
     return training.select(~validates), replace(training.select(validates), split=Split.VALIDATION)
 
 
-def _joined(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:
+def _join_groups(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:
     """A number a face, the same for those that belong together."""
     parent = list(range(len(faces)))
 

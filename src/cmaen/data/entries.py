@@ -92,7 +92,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
         elif (kind := left_out_kind(file.name, partial(_head, archive, member))) is not None:
             left_out.add(kind, file.name)
         else:
-            files.append((file, partial(_unpacked, archive, member)))
+            files.append((file, partial(_unpack_member, archive, member)))
     return _of_files(files, left_out), left_out
 
 
@@ -136,7 +136,7 @@ def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         return b""
 
 
-def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
+def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
     """A file of a zip, if it is small: it never takes more memory than its size says, and that is limited."""
     if member.file_size > MAX_FILE:
         raise DataError(f"it has {member.file_size:,} bytes, over the limit of {MAX_FILE:,}")

@@ -19,7 +19,7 @@ from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.table import columns_of, rows_of
 from cmaen.errors import DataError, SplitError
-from cmaen.listing import LeftOut, named
+from cmaen.listing import LeftOut, name_some
 from cmaen.preprocessing import to_grey
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
@@ -74,7 +74,7 @@ def load_faces(
         validation, test = (
             load_faces(path, part, colour=colour, labels=labels, side=side) for part in (Split.VALIDATION, Split.TEST)
         )
-        return validation.joined(test, split)
+        return validation.join(test, split)
     left_out, there = LeftOut(), Counter[Split | None]()
     if _is_kaggle(path):
         if colour:
@@ -164,7 +164,7 @@ def _of_split(
     splits = {entry.split for entry in known} - {None}
     lost = Counter(entry.place for entry in known if entry.split is None) if splits else Counter[str]()
     if lost:
-        places = named([f"{place or 'without a value'} ({count:,})" for place, count in lost.most_common()])
+        places = name_some([f"{place or 'without a value'} ({count:,})" for place, count in lost.most_common()])
         log.warning("%d images stand in no split and are left out: %s", lost.total(), places)
 
     def read(entry: Entry) -> Face:
@@ -173,16 +173,16 @@ def _of_split(
         assert index is not None
         return index, image if colour else to_grey(image)
 
-    def collected(some: Sequence[Entry]) -> FaceSet:
+    def collect_some(some: Sequence[Entry]) -> FaceSet:
         return collect(
             split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
         )
 
     official = any(official_split(PurePosixPath(entry.name).name) for entry in known)  # a part of FER2013
     if official or split is Split.TEST or Split.VALIDATION in splits or (splits and Split.TRAIN not in splits):
-        return collected([entry for entry in known if entry.split is split])
+        return collect_some([entry for entry in known if entry.split is split])
     pool = [entry for entry in known if not splits or entry.split is Split.TRAIN]
-    faces = collected(pool)
+    faces = collect_some(pool)
     groups = {entry.name: entry.group for entry in pool}
     return split_off(faces, [groups[name] for name in faces.names], split)
 
@@ -196,5 +196,5 @@ def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str
     if splits:
         return f"; it has {', '.join(sorted(splits))}"
     if left_out or left_out.empty:
-        return f"; left out: {left_out or named(left_out.empty)}"
+        return f"; left out: {left_out or name_some(left_out.empty)}"
     return ""

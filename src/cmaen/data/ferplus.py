@@ -107,7 +107,7 @@ def majority(faces: FaceSet) -> NDArray[np.int64]:
     return np.where(faces.votes.any(axis=1), found, -1)
 
 
-def agreed(faces: FaceSet) -> NDArray[np.bool_]:
+def find_agreed(faces: FaceSet) -> NDArray[np.bool_]:
     """Whether more than half of all annotators of a face saw its majority, bool [N]."""
     assert faces.votes is not None
     total = faces.votes.sum(axis=1, dtype=np.int64)

@@ -58,11 +58,11 @@ def find_copies(first: FaceSet, second: FaceSet) -> list[Copy]:
     A near copy has perceptual hashes that differ in at most 10 of 64 bits and pixels that correlate at 0.95 or more.
     """
     copies = {(i, j): Copy("exact", i, j, 1.0) for i, j in _exact_pairs(first.images, second.images)}
-    reduced_first, reduced_second = _reduced(first.images), _reduced(second.images)
+    reduced_first, reduced_second = _reduce(first.images), _reduce(second.images)
     hashes = perceptual_hash(reduced_first)
     views: list[tuple[Kind, NDArray[np.float32]]] = [("near", reduced_second), ("mirrored", reduced_second[:, :, ::-1])]
     for kind, view in views:
-        standard_first, standard_view = _standardised(reduced_first), _standardised(view)
+        standard_first, standard_view = _standardise(reduced_first), _standardise(view)
         for j, code in enumerate(perceptual_hash(view)):
             for i in np.flatnonzero(np.bitwise_count(hashes ^ code) <= MAX_HASH_DISTANCE).tolist():
                 correlation = float(standard_first[i] @ standard_view[j])
@@ -98,14 +98,14 @@ def _exact_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[tu
     return [(i, j) for j, image in enumerate(second) for i in places.get((image.shape, image.tobytes()), ())]
 
 
-def _reduced(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _reduce(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = (_REDUCED_SIDE, _REDUCED_SIDE)
     greys = images if images.ndim == 3 else map(to_grey, images)  # [H, W, 3] -> [H, W] each
     small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in greys]
     return np.asarray(small, np.float32).reshape(-1, *side)
 
 
-def _standardised(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
+def _standardise(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of mean 0 and length 1, float32 [N, 1024]; a flat image has a row of zeros and correlates with nothing."""
     flat = reduced.reshape(len(reduced), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)

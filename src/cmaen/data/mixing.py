@@ -54,12 +54,12 @@ def mix(
         images[:, :, rows, columns] = images[other][:, :, rows, columns]
         share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
 
-    def mixed(target: Tensor) -> Tensor:
+    def blend(target: Tensor) -> Tensor:
         return torch.lerp(target, target[other], share)
 
     first, *rest = targets
-    answers, perceived = (None if target is None else mixed(target) for target in rest)
-    return Mixed(images, (mixed(first), answers, perceived))
+    answers, perceived = (None if target is None else blend(target) for target in rest)
+    return Mixed(images, (blend(first), answers, perceived))
 
 
 def _span(side: int, part: float, rng: np.random.Generator) -> slice:

@@ -79,7 +79,7 @@ def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
             large = large[:, ::-1]
         if rng is None or rng.random() < 0.5:
             large = np.dstack([to_grey(large)] * 3)
-        inputs.append(reduced(large) if rng is None or rng.random() < 0.5 else degraded(large, rng))
+        inputs.append(reduce(large) if rng is None or rng.random() < 0.5 else degrade(large, rng))
         targets.append(large)
     return Pairs(*(_channels_first(np.stack(part) / np.float32(255)) for part in (inputs, targets)))
 
@@ -118,17 +118,17 @@ def grey_of(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
 
 
-def reduced(large: Faces) -> Faces:
+def reduce(large: Faces) -> Faces:
     """RGB uint8 [S, S, 3] at a quarter of the side, by a bicubic filter."""
     side = large.shape[0] // _SCALE
     return np.array(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def degraded(large: Faces, rng: np.random.Generator) -> Faces:
+def degrade(large: Faces, rng: np.random.Generator) -> Faces:
     """As small pictures on the web are: blurred, reduced by one filter or another, noisy, and through a JPEG."""
     blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
     side = large.shape[0] // _SCALE
-    small = reduced(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
+    small = reduce(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
     grains = rng.normal(0, rng.uniform(0, 8), (*small.shape[:2], 1))  # grey, so that grey faces stay grey
     noisy = np.clip(np.rint(small + grains), 0, 255).astype(np.uint8)
     quality = int(rng.integers(40, 96))

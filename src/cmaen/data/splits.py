@@ -134,7 +134,7 @@ class FaceSet:
             votes=None if self.votes is None else self.votes[indices],
         )
 
-    def joined(self, other: FaceSet, split: Split) -> FaceSet:
+    def join(self, other: FaceSet, split: Split) -> FaceSet:
         """These faces and others, as one set without votes."""
         return FaceSet(
             split,

@@ -54,7 +54,7 @@ def columns_of(path: Path) -> list[str]:
     Raises:
         DataError: It cannot be read as one.
     """
-    with _reading(path):
+    with _name_errors(path):
         return _header(path)[0]
 
 
@@ -113,7 +113,7 @@ def cut(root: Path, row: Row) -> Image:
 
 def _lines_of(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of a CSV by their numbers, from 2; one that is cut short costs no other."""
-    with _reading(path):
+    with _name_errors(path):
         columns, delimiter = _header(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -136,7 +136,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _name_errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong in reading a file into an error that names it."""
     try:
         yield

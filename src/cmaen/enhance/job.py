@@ -19,7 +19,7 @@ from cmaen.data.tree import MANIFEST, enhancement_of, png
 from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.steps import Faces, Step, build_chain
 from cmaen.errors import CmaenError, ConfigError, DataError
-from cmaen.files import replacing, unwritable, write_text
+from cmaen.files import replace_file, unwritable, write_text
 from cmaen.images import printable, read_image
 from cmaen.listing import LeftOut, list_images
 from cmaen.locks import hold
@@ -141,7 +141,7 @@ def enhance_folder(
         files = list(list_images(source, left_out))
         if not files:
             raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
-        places = {path: names.place(*_wanted(path.relative_to(source))) for path in files}
+        places = {path: names.place(*_place(path.relative_to(source))) for path in files}
         done = _begun(target, steps)
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
             pictures = []
@@ -201,7 +201,7 @@ def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:
         raise unwritable(path, error) from error
 
 
-def _wanted(path: Path) -> tuple[tuple[str, ...], str]:
+def _place(path: Path) -> tuple[tuple[str, ...], str]:
     """Where the result of a picture should lie, and what the picture is known by."""
     return tuple(map(printable, path.with_suffix(".png").parts)), printable(path)
 
@@ -256,5 +256,5 @@ def _of_one_size(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
 
 
 def _write(path: Path, picture: Faces) -> None:
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_bytes(png(picture))

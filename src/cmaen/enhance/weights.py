@@ -47,7 +47,7 @@ PUBLISHED = {
 """By the name on the command line."""
 
 
-def shipped(step: str) -> Path:
+def find_shipped(step: str) -> Path:
     """The light network's weights of a step, which come with the package."""
     return Path(str(files("cmaen") / "enhance" / f"{step}.safetensors"))
 
@@ -64,16 +64,16 @@ def find_weights(step: str, named: str | None) -> Path:
         ConfigError: There is no such file or name, or it cannot be fetched; the message says what to do by hand.
     """
     if named is None:
-        return shipped(step)
+        return find_shipped(step)
     known = {name: file for name, file in PUBLISHED.items() if file.step == step}
     if named not in known:
         if not Path(named).is_file():
             raise ConfigError(f"{named} is neither a file nor one of {list(known)}, which {step} is published as")
         return Path(named)
-    return _fetched(named, known[named])
+    return _fetch(named, known[named])
 
 
-def _fetched(name: str, file: Published) -> Path:
+def _fetch(name: str, file: Published) -> Path:
     from torch import hub
 
     place = Path(hub.get_dir()) / "checkpoints" / Path(file.address).name

@@ -15,7 +15,7 @@ from cmaen.data.faces import find_data, load_for
 from cmaen.data.ferplus import majority, perceived_distribution, with_votes
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import require_enhancement
-from cmaen.engines import AUTO, answering, build_engine, probabilities
+from cmaen.engines import AUTO, build_engine, probabilities, select_output
 from cmaen.errors import SplitError
 from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fit, fit_temperature
 from cmaen.evaluation.perceived import compare_shares
@@ -144,7 +144,7 @@ def fit_temperatures(
                 len(some),
                 FEW_FACES,
             )
-        logits = logits_of(some, card.preprocess, answering(network, scheme), progress=progress)
+        logits = logits_of(some, card.preprocess, select_output(network, scheme), progress=progress)
         fitted, shares, share_error = fit_temperature(right, logits, belief=BELIEF), None, None
         if perceived:
             people = perceived_distribution(some)

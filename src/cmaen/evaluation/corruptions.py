@@ -59,14 +59,14 @@ def occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 def rotation(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     """Turned by 9 to 45 degrees to either side."""
     angles = rng.choice([-1.0, 1.0], len(faces)) * 9 * severity
-    return _warped(faces, angles, np.ones(len(faces)), np.zeros((len(faces), 2)))
+    return _warp(faces, angles, np.ones(len(faces)), np.zeros((len(faces), 2)))
 
 
 def crop_jitter(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
     """A detector that misses: moved by up to 4 % to 20 % of the side and scaled by up to as much."""
     reach = 0.04 * severity
     scales = 1 + rng.uniform(-reach, reach, len(faces))
-    return _warped(faces, np.zeros(len(faces)), scales, rng.uniform(-reach, reach, (len(faces), 2)))
+    return _warp(faces, np.zeros(len(faces)), scales, rng.uniform(-reach, reach, (len(faces), 2)))
 
 
 def down_scaling(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
@@ -93,9 +93,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
-def _warped(
-    faces: Faces, angles: NDArray[np.float64], scales: NDArray[np.float64], shifts: NDArray[np.float64]
-) -> Faces:
+def _warp(faces: Faces, angles: NDArray[np.float64], scales: NDArray[np.float64], shifts: NDArray[np.float64]) -> Faces:
     """Each face turned by degrees, scaled, and moved by parts of the side; the border goes on outwards."""
     side = faces.shape[1]
     middle = ((side - 1) / 2, (side - 1) / 2)

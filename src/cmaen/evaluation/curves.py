@@ -55,7 +55,7 @@ def roc_curve(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocCu
     Raises:
         ValueError: All answers are the same.
     """
-    hits, others = _cumulated(positive, scores)
+    hits, others = _cumulate(positive, scores)
     if not hits[-1] or not others[-1]:
         raise ValueError("a ROC curve needs faces of the emotion and of others")
     start = np.zeros(1)
@@ -68,7 +68,7 @@ def precision_recall_curve(positive: NDArray[np.bool_], scores: NDArray[np.float
     Raises:
         ValueError: No answer is yes.
     """
-    hits, others = _cumulated(positive, scores)
+    hits, others = _cumulate(positive, scores)
     if not hits[-1]:
         raise ValueError("a precision-recall curve needs faces of the emotion")
     return PrecisionRecallCurve(hits / hits[-1], hits / (hits + others))
@@ -136,7 +136,7 @@ def _questions(
         yield positive[:, index], probabilities[:, index]
 
 
-def _cumulated(
+def _cumulate(
     positive: NDArray[np.bool_], scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each threshold, from the highest: how many at or above it are yes, and how many no. Equal scores are one."""

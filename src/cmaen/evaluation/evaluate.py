@@ -16,7 +16,7 @@ from cmaen.data.faces import by_column, find_data
 from cmaen.data.ferplus import majority, with_votes
 from cmaen.data.splits import FaceSet
 from cmaen.data.tree import require_enhancement
-from cmaen.engines import AUTO, Engine, answering, build_engine, probabilities, resolve_engine
+from cmaen.engines import AUTO, Engine, build_engine, probabilities, resolve_engine, select_output
 from cmaen.errors import DataError, SplitError
 from cmaen.evaluation.assessment import Assessment, Robustness, assess, measure_robustness
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
@@ -241,7 +241,7 @@ def _measure_perceived(
     """The answers under each label scheme of emotions against the annotators' votes."""
     card, found = checkpoint.card, {}
     for name in schemes:
-        logits = logits_of(faces, card.preprocess, answering(network, name), progress=_show(progress, "batches"))
+        logits = logits_of(faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches"))
         answers = probabilities(logits, card.schemes[name].temperature)
         sharpening = card.schemes[name].sharpening
         found[name] = assess_perceived(faces, answers, np.random.default_rng(0), sharpening=sharpening)
@@ -260,7 +260,7 @@ def _measure_robustness(
         found[name] = measure_robustness(
             faces,
             card.preprocess,
-            answering(network, name),
+            select_output(network, name),
             np.random.default_rng(0),
             _show(progress, f"corruptions, {name}"),
             labels=majority(faces) if name == PERCEIVED else None,

@@ -56,7 +56,7 @@ def samples(
     for label in range(len(faces.classes)):
         for chosen, count in ((hit, right), (~hit, wrong)):
             found = order[(labels == label) & chosen][:count]
-            tiles += [_answered(faces, answers, index) for index in found] + [None] * (count - len(found))
+            tiles += [_make_tile(faces, answers, index) for index in found] + [None] * (count - len(found))
     return _sheet(tiles, max(_COLUMNS // (right + wrong), 1) * (right + wrong))
 
 
@@ -64,7 +64,7 @@ def mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> Figure | None:
     """The most confident wrong answers, the worst first; ``None`` where all are right. See :func:`samples`."""
     wrong = np.flatnonzero(answers.argmax(axis=1) != faces.labels)
     worst = wrong[np.argsort(-answers[wrong].max(axis=1), kind="stable")][:_MISTAKES]
-    return _sheet([_answered(faces, answers, index) for index in worst], _COLUMNS) if len(worst) else None
+    return _sheet([_make_tile(faces, answers, index) for index in worst], _COLUMNS) if len(worst) else None
 
 
 def maps(mapped: Sequence[Mapped]) -> Figure:
@@ -79,7 +79,7 @@ def maps(mapped: Sequence[Mapped]) -> Figure:
     return _sheet(tiles, across * max(_COLUMNS // across, 1))
 
 
-def _answered(faces: FaceSet, answers: NDArray[np.float64], index: int) -> Tile:
+def _make_tile(faces: FaceSet, answers: NDArray[np.float64], index: int) -> Tile:
     answer, label = int(answers[index].argmax()), int(faces.labels[index])
     words = (f"{faces.classes[answer]} {answers[index, answer]:.0%}", f"labelled {faces.classes[label]}")
     return Tile(faces.images[index], words, _RIGHT if answer == label else _WRONG)

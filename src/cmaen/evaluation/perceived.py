@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.data.ferplus import agreed, majority, perceived_distribution
+from cmaen.data.ferplus import find_agreed, majority, perceived_distribution
 from cmaen.data.splits import FaceSet
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import jensen_shannon
@@ -129,7 +129,7 @@ def assess_perceived(
     answers = np.pad(answers, ((0, 0), (0, missing)))[usable]
     seen, people = seen[usable], perceived_distribution(faces)[usable].astype(np.float64)
     chosen = answers.argmax(axis=1)
-    clear = agreed(faces)[usable]
+    clear = find_agreed(faces)[usable]
     powers = answers**sharpening
     confidences = powers / powers.sum(axis=1, keepdims=True)
     return PerceivedAssessment(

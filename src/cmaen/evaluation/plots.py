@@ -170,7 +170,7 @@ def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Seq
     return figure
 
 
-def compared(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
+def compare(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
     """Differences in accuracy with their intervals, one line a name; 0 is what they are compared with."""
     figure = Figure(figsize=(8, 0.5 * len(names) + 1.2), layout="constrained")
     axes = figure.subplots()

@@ -23,7 +23,7 @@ from cmaen.evaluation.calibration import cross_fit
 from cmaen.evaluation.evaluate import Evaluation
 from cmaen.evaluation.inside import Inside, look_inside
 from cmaen.evaluation.perceived import PerceivedAssessment
-from cmaen.files import replacing, write_text
+from cmaen.files import replace_file, write_text
 from cmaen.inference.benchmark import Cost, measure_cost
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
@@ -80,7 +80,7 @@ class Report(NamedTuple):
                 pixels.unlink(missing_ok=True)
                 continue
             write_text(vector, plots.SVG_HEAD + self.pictures[name].svg)
-            with replacing(pixels) as temporary:
+            with replace_file(pixels) as temporary:
                 temporary.write_bytes(self.pictures[name].png)
 
 
@@ -206,7 +206,7 @@ def _figures(
         "training-curves": plots.training_curves(history) if _says_something(history) else None,
         "samples": gallery.samples(faces, answers, np.random.default_rng(0)),
         "mistakes": gallery.mistakes(faces, answers),
-        "scatter": plots.scatter(_embedded(inside.features.vectors), inside.features.labels, classes)
+        "scatter": plots.scatter(_project(inside.features.vectors), inside.features.labels, classes)
         if inside
         else None,
         "maps": gallery.maps(inside.maps) if inside else None,
@@ -218,7 +218,7 @@ def _says_something(history: Sequence[Epoch]) -> bool:
     return any(figure is not None for _, _, *figures in history for figure in figures)
 
 
-def _embedded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _project(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """t-SNE: [M, F] -> places [M, 2] (van der Maaten and Hinton, 2008)."""
     from sklearn.manifold import TSNE
 

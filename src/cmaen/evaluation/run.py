@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cmaen.checkpoints import Card, Checkpoint, Figures, Measured, Where
 from cmaen.data.ferplus import majority
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import Engine, Logits, answering, build_engine
+from cmaen.engines import Engine, Logits, build_engine, select_output
 from cmaen.evaluation.metrics import measure
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
@@ -81,7 +81,7 @@ def score(faces: FaceSet, card: Card, engine: Engine, *, precision: str = "fp32"
     if PERCEIVED in card.schemes and faces.votes is not None:
         some = faces.select(majority(faces) >= 0)
         if len(some):
-            logits = logits_of(some, card.preprocess, answering(engine, PERCEIVED))
+            logits = logits_of(some, card.preprocess, select_output(engine, PERCEIVED))
             seen = measure(majority(some), logits.argmax(axis=1), PERCEIVED_LABELS)
             schemes[PERCEIVED] = Figures(seen.accuracy, seen.macro_f1)
     return Measured(precision, schemes)

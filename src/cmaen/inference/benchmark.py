@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmaen.checkpoints import Card, Checkpoint, Where
-from cmaen.engines import Logits, answering, build_engine, resolve_engine
+from cmaen.engines import Logits, build_engine, resolve_engine, select_output
 from cmaen.inference.spec import PipelineSpec
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.resources import peak_mib, usable_cores
@@ -195,7 +195,7 @@ def _time(spec: PipelineSpec) -> tuple[list[float], float | None]:
     """Runs in the fresh process: the times, and the peak memory in MiB."""
     opened = spec.open_checkpoint()
     engine = build_engine(spec.engine, opened, threads=spec.threads)
-    network = answering(engine, opened.card.resolve_scheme(spec.scheme))
+    network = select_output(engine, opened.card.resolve_scheme(spec.scheme))
     return run_times(network, opened.card.preprocess, spec.batch_size), peak_mib()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import Checkpoint, Where
-from cmaen.engines import AUTO, FEATURES, answering, build_engine, probabilities, resolve_engine
+from cmaen.engines import AUTO, FEATURES, build_engine, probabilities, resolve_engine, select_output
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
@@ -59,7 +59,7 @@ class FaceClassifier:
                 f"{self.folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
             )
         self.scheme = self.card.resolve_scheme(scheme)
-        self.card.answered(self.scheme, contempt)  # what is wrong with the scheme is said before anything is loaded
+        self.card.select_labels(self.scheme, contempt)  # a wrong scheme is refused before anything is loaded
         self.engine = resolve_engine(engine, opened)
         self._engine = build_engine(self.engine, opened, threads=threads, device=device)
         self._answer_with(self.scheme, contempt)
@@ -76,9 +76,9 @@ class FaceClassifier:
 
     def _answer_with(self, scheme: str | None, contempt: bool) -> None:
         self.scheme = self.card.resolve_scheme(scheme)
-        answered = self.card.answered(self.scheme, contempt)
+        answered = self.card.select_labels(self.scheme, contempt)
         self.labels, self._temperature, self.sharpening = answered.labels, answered.temperature, answered.sharpening
-        self._logits = answering(self._engine, self.scheme)
+        self._logits = select_output(self._engine, self.scheme)
 
     def crop(self, image: Image, face: FaceBox) -> Image:
         """A face cut out and aligned, RGB uint8 [side, side, 3]."""

@@ -136,11 +136,11 @@ def pixels_of(picture: av.VideoFrame, ratio: Fraction, matrix: NDArray[np.int32]
         height = round(height / ratio)
     image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
     if matrix is not None:
-        image = displayed(image, matrix)
+        image = apply_display_matrix(image, matrix)
     return np.ascontiguousarray(image)
 
 
-def displayed(image: Image, matrix: NDArray[np.int32]) -> Image:
+def apply_display_matrix(image: Image, matrix: NDArray[np.int32]) -> Image:
     """A picture turned and mirrored as its display matrix says, to the nearest quarter of a turn.
 
     Args:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Documents, Epoch, Metrics, Part, Provenance, Where
 from cmaen.checkpoints.history import join_histories
 from cmaen.errors import CheckpointError, ConfigError
-from cmaen.files import replacing
+from cmaen.files import replace_file
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.build import build_network
 from cmaen.models.parts.attention import MultiScaleAttention
@@ -49,7 +49,7 @@ def save_checkpoint(
     state = {name: _pack(value) for name, value in model.state_dict().items()}
 
     def write(path: Path) -> None:
-        with replacing(path, foreign=(SafetensorError,)) as temporary:
+        with replace_file(path, foreign=(SafetensorError,)) as temporary:
             save_file(state, temporary)
 
     documents = Documents(
@@ -166,7 +166,7 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     for checkpoint, (_, other) in zip(opened, loaded, strict=True):
         own, others = (ModelSpec.from_card(part.architecture) for part in (card, other))
         differs = own.list_differences(others) or other.preprocess != card.preprocess
-        if differs or other.uncalibrated().schemes != card.uncalibrated().schemes:
+        if differs or other.drop_calibration().schemes != card.drop_calibration().schemes:
             raise CheckpointError(
                 f"{checkpoint.folder} and {opened[0].folder} differ in architecture, preprocessing or labels"
             )
@@ -186,7 +186,7 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     ]
     provenance = Provenance(averaged=tuple(parts), pretraining=opened[0].provenance.pretraining)
     licences = dict.fromkeys(other.licence for _, other in loaded if other.licence)
-    averaged = replace(card.uncalibrated(), cost={}, licence="; ".join(licences))
+    averaged = replace(card.drop_calibration(), cost={}, licence="; ".join(licences))
     history = join_histories([checkpoint.history for checkpoint in opened])
     return save_checkpoint(model, averaged, folder, history, provenance=provenance)
 

@@ -100,7 +100,7 @@ class ModelSpec(Spec):
             require_none(_find_misfits(channels, info.data))
         return channels
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What a card keeps: the keys of the parts that the network has, as plain JSON values.
 
         :meth:`from_card` makes the same network of it.
@@ -122,7 +122,7 @@ class ModelSpec(Spec):
 
     def list_differences(self, other: ModelSpec) -> list[str]:
         """The keys in which another network is of another architecture, in alphabetical order."""
-        own, others = self.described(), other.described()
+        own, others = self.describe(), other.describe()
         return sorted(key for key in own.keys() | others.keys() if own.get(key) != others.get(key))
 
     @classmethod

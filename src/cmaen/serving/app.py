@@ -30,7 +30,7 @@ from cmaen.serving.schemas import (
     Labels,
     PredictBody,
     ProblemDetail,
-    bounded,
+    limit_images,
     problems,
     request_body,
 )
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: Its model, limits and key; ``None`` for the defaults.
     """
     settings = settings or Settings()
-    known = _known(settings)
+    known = _identify(settings)
     metrics = Metrics()
     service = Service(settings, metrics)
     gate = Gate(settings)
@@ -81,8 +81,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics, app.state.service = metrics, service
     add_handlers(app)
     told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
-    app.include_router(_predicting(service, settings.limits, known), dependencies=[Depends(gate.check), *told])
-    app.include_router(_watching(service, metrics))
+    app.include_router(_route_predictions(service, settings.limits, known), dependencies=[Depends(gate.check), *told])
+    app.include_router(_route_monitoring(service, metrics))
     app.include_router(_page(settings, known))
     live = Live(service=service, gate=gate, limits=settings.limits, metrics=metrics)
 
@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
+def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRouter:
     """What costs something, and may need a key."""
     router = APIRouter(prefix="/v1")
     count = known.most
@@ -112,14 +112,14 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     named = Query(None, max_length=LONGEST_SCHEME, description=_SCHEME, json_schema_extra=schemes)
     most = Query(None, ge=1, le=count, description="Add the most probable.")
     held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
-    predict_body, embed_body = (bounded(schema, limits.images) for schema in (PredictBody, EmbedBody))
+    predict_body, embed_body = (limit_images(schema, limits.images) for schema in (PredictBody, EmbedBody))
     refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
 
     @asynccontextmanager
     async def read(request: Request, schema: type[EmbedBody], **query: Any) -> AsyncIterator[Asked]:
         """What a request asks, while there is room and time for it."""
         service.check_room()
-        with held.growing() as take:
+        with held.reserve_growing() as take:
             with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
                 asked = await read_request(request, limits, schema, take=take, **query)
             with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
@@ -162,7 +162,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
         """The penultimate features of each image's largest face, in order, for classifiers of your own."""
         async with read(request, embed_body, detect=detect) as asked:
             embedded = await service.embed(asked.uploads, detect=asked.detect)
-        return json_response([_embedding(*one) for one in embedded])
+        return json_response([_describe_embedding(*one) for one in embedded])
 
     @router.get("/labels", response_model=Labels, responses=problems(401, 422, 429))
     async def labels(scheme: str | None = named) -> Response:
@@ -176,7 +176,7 @@ def _predicting(service: Service, limits: Limits, known: _Known) -> APIRouter:
     return router
 
 
-def _watching(service: Service, metrics: Metrics) -> APIRouter:
+def _route_monitoring(service: Service, metrics: Metrics) -> APIRouter:
     """What machines ask."""
     router = APIRouter()
 
@@ -213,7 +213,7 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
     config = describe_page(known.card, scheme=settings.pipeline.scheme, accuracies=known.accuracies, server=terms)
 
     @router.get("/page/config.json")
-    async def told() -> Response:
+    async def show_config() -> Response:
         return json_response(config)
 
     @router.api_route("/", methods=["GET", "HEAD"])
@@ -239,20 +239,20 @@ def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> lis
     answers = [result.to_record() for result in results]
     for answer, result in zip(answers, results, strict=True):
         if asked.top_k is not None:
-            answer["top"] = _ranked(result)[: asked.top_k]
+            answer["top"] = _rank(result)[: asked.top_k]
     for answer, picture in zip(answers, maps, strict=False):
         if picture is not None:
             answer["faces"][0]["explanation"] = picture
     return answers
 
 
-def _embedding(name: str, error: str | None, features: NDArray[np.float32]) -> dict[str, Any]:
+def _describe_embedding(name: str, error: str | None, features: NDArray[np.float32]) -> dict[str, Any]:
     there = bool(np.isfinite(features).all())
     status = "error" if error else "ok" if there else "no_face"
     return {"path": name, "status": status, "error": error, "features": features.tolist() if there else None}
 
 
-def _ranked(result: Result) -> list[tuple[str, float]]:
+def _rank(result: Result) -> list[tuple[str, float]]:
     """The emotions of the largest face, the most probable first; none where there is no face."""
     if not result.faces:
         return []
@@ -288,7 +288,7 @@ class _Known(NamedTuple):
     accuracies: dict[str, float]
 
 
-def _known(settings: Settings) -> _Known:
+def _identify(settings: Settings) -> _Known:
     """Of the checkpoint; one that cannot be read is reported where it is loaded."""
     try:
         checkpoint = settings.pipeline.open_checkpoint()
@@ -296,6 +296,6 @@ def _known(settings: Settings) -> _Known:
         scheme = card.resolve_scheme(settings.pipeline.scheme)
     except (CheckpointError, ConfigError):
         return _Known(None, FER2013, {FER2013: EMOTIONS}, len(EMOTIONS), {})
-    labels = {name: card.answered(name).labels for name in card.schemes}
+    labels = {name: card.select_labels(name).labels for name in card.schemes}
     most = max(len(whole.labels) for whole in card.schemes.values())
     return _Known(card, scheme, labels, most, accuracies)

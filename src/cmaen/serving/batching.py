@@ -148,7 +148,7 @@ class Batcher:
         end = time.monotonic() + self._limits.seconds
         jobs = [
             _Job(read, pixels, pipeline, classifier, Future(), end)
-            for read, pixels in zip(pictures, sizes or [_unknown] * len(pictures), strict=True)
+            for read, pixels in zip(pictures, sizes or [_count_nothing] * len(pictures), strict=True)
         ]
         for job in jobs:
             self._threads.submit(self._locate, job)
@@ -182,7 +182,7 @@ class Batcher:
         try:
             if job.expired:
                 raise TimeoutError
-            with self._pixels.taken(job.pixels()):
+            with self._pixels.reserve(job.pixels()):
                 located = job.pipeline.locate(job.read())
                 located = located._replace(
                     frame=replace(located.frame, image=None)
@@ -212,7 +212,7 @@ class Batcher:
             for some in asked.values():
                 classifier = some[0][0].classifier
                 if classifier is None:
-                    self._answer(some, self._embedded)
+                    self._answer(some, self._embed_batch)
                 else:
                     self._answer(some, replace(self._pipeline, classifier=classifier).classify)
             self._faces.leave(faces)
@@ -232,7 +232,7 @@ class Batcher:
             for job, result in zip(jobs, results, strict=True):
                 job.answer.set_result(result)
 
-    def _embedded(self, batch: Sequence[Located]) -> list[Embedded]:
+    def _embed_batch(self, batch: Sequence[Located]) -> list[Embedded]:
         rows = self._pipeline.embed(batch)
         return [Embedded(one.frame.name, one.error, row) for one, row in zip(batch, rows, strict=True)]
 
@@ -258,7 +258,7 @@ class Batcher:
         self._metrics.queued.dec(count)
 
 
-def _unknown() -> int:
+def _count_nothing() -> int:
     return 0
 
 
@@ -286,7 +286,7 @@ class Turns:
             self._changed.notify_all()
 
     @contextmanager
-    def taken(self, count: int) -> Iterator[None]:
+    def reserve(self, count: int) -> Iterator[None]:
         """Room for the time of a ``with`` block."""
         self.enter(count)
         try:

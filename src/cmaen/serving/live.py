@@ -32,7 +32,7 @@ from cmaen.inference.sources import Pending
 from cmaen.inference.sources.images import read_frame
 from cmaen.results import Result
 from cmaen.serving.metrics import Metrics
-from cmaen.serving.problems import Problem, Room, closing
+from cmaen.serving.problems import Problem, Room, shorten_reason
 from cmaen.serving.safety import Gate, client_of, given_key
 from cmaen.serving.service import Service
 from cmaen.serving.settings import Limits
@@ -138,19 +138,19 @@ class Live:
         with suppress(WebSocketDisconnect):
             try:
                 self._gate.count(client_of(websocket))
-                close = await self._followed(websocket)
+                close = await self._follow_session(websocket)
             except Problem as problem:
                 if problem.refused is not None:
                     self._metrics.refused.labels(problem.refused).inc()
                 close = _Close(1008 if problem.refused is None else 1013, problem.detail)
             if close is not None:
-                await websocket.close(close.code, closing(close.reason))
+                await websocket.close(close.code, shorten_reason(close.reason))
 
-    async def _followed(self, websocket: WebSocket) -> _Close | None:
+    async def _follow_session(self, websocket: WebSocket) -> _Close | None:
         if not self._gate.knows(_key_of(websocket)):
             return _Close(1008, "the API key is missing or wrong")
         predictor = self._service.predictor(websocket.query_params.get("scheme"))
-        with self._room.taken():
+        with self._room.reserve():
             source = LiveSource(max_pixels=self._limits.frame_pixels, max_seconds=self._limits.decode_seconds)
             results = predictor.pipeline.results(source)
             self._metrics.live_sockets.inc()

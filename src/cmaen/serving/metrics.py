@@ -77,14 +77,14 @@ class Measured:
             return
         started, status = time.perf_counter(), 500
 
-        async def sent(message: Message) -> None:
+        async def forward(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, sent)
+            await self.app(scope, receive, forward)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self.metrics.requests.labels(route, str(status)).inc()

@@ -96,7 +96,7 @@ class Room:
             self.used -= count
 
     @contextmanager
-    def taken(self, count: int = 1) -> Iterator[None]:
+    def reserve(self, count: int = 1) -> Iterator[None]:
         """Places for the time of a ``with`` block."""
         self.enter(count)
         try:
@@ -105,7 +105,7 @@ class Room:
             self.leave(count)
 
     @contextmanager
-    def growing(self) -> Iterator[Callable[[int], None]]:
+    def reserve_growing(self) -> Iterator[Callable[[int], None]]:
         """A ``with`` block that may take places again and again, by the function that it is given."""
         total = 0
 
@@ -130,7 +130,7 @@ def json_response(
 def add_handlers(app: FastAPI) -> None:
     """Every error of the application becomes a problem."""
 
-    async def refused(_: Request, error: Exception) -> Response:
+    async def answer_refusal(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         if error.refused is not None:
             app.state.metrics.refused.labels(error.refused).inc()
@@ -142,16 +142,16 @@ def add_handlers(app: FastAPI) -> None:
 
     async def parameters(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return Problem(422, described(error.errors())).response()
+        return Problem(422, describe_findings(error.errors())).response()
 
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_IS_GONE)
 
-    async def unforeseen(request: Request, error: Exception) -> Response:  # of what stands before the routes
+    async def answer_failure(request: Request, error: Exception) -> Response:  # of what stands before the routes
         return _failure(request.scope, error).response()
 
-    app.add_exception_handler(Exception, unforeseen)
-    app.add_exception_handler(Problem, refused)
+    app.add_exception_handler(Exception, answer_failure)
+    app.add_exception_handler(Problem, answer_refusal)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(ClientDisconnect, gone)
@@ -167,13 +167,13 @@ class Answered:
         """See ASGI; an answer that has begun is broken off."""
         begun = False
 
-        async def sent(message: Message) -> None:
+        async def forward(message: Message) -> None:
             nonlocal begun
             begun = begun or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, receive, sent)
+            await self.app(scope, receive, forward)
         except Exception as error:
             if scope["type"] not in ("http", "websocket"):
                 raise
@@ -184,7 +184,7 @@ class Answered:
                 await problem.response()(scope, receive, send)
             else:
                 with suppress(RuntimeError):  # it is closed already
-                    await send({"type": "websocket.close", "code": 1011, "reason": closing(problem.detail)})
+                    await send({"type": "websocket.close", "code": 1011, "reason": shorten_reason(problem.detail)})
 
 
 def _failure(scope: Scope, error: Exception) -> Problem:
@@ -194,7 +194,7 @@ def _failure(scope: Scope, error: Exception) -> Problem:
     return Problem(500, f"the server failed on this request; its log says why under {number}")
 
 
-def closing(reason: str) -> str:
+def shorten_reason(reason: str) -> str:
     """A reason to close a WebSocket, as long as its frame can carry it."""
     return reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
 
@@ -204,7 +204,7 @@ def _route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "without a route"))
 
 
-def described(errors: Sequence[Any]) -> str:
+def describe_findings(errors: Sequence[Any]) -> str:
     """The first of Pydantic's findings in one line, without the values that were sent, and how many more there are."""
     told = "; ".join(f"{'.'.join(map(_short, error['loc']))}: {error['msg']}" for error in errors[:_MOST_FINDINGS])
     more = len(errors) - _MOST_FINDINGS

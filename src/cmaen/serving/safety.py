@@ -54,7 +54,7 @@ class Guarded:
             return
         headers = Headers(scope=scope)
 
-        async def sent(message: Message) -> None:
+        async def forward(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -65,9 +65,9 @@ class Guarded:
 
         problem = _stranger(headers, self.settings, changes=scope.get("method") not in ("GET", "HEAD", "OPTIONS"))
         if problem is None:
-            await self.app(scope, receive, sent)
+            await self.app(scope, receive, forward)
         elif scope["type"] == "http":
-            await problem.response()(scope, receive, sent)
+            await problem.response()(scope, receive, forward)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": problem.detail})
@@ -132,7 +132,7 @@ class Drained:
             over = not message.get("more_body", False)
             return message
 
-        async def sent(message: Message) -> None:
+        async def forward(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400 and not waits:
                 size = 0
                 with anyio.move_on_after(self.seconds):
@@ -140,7 +140,7 @@ class Drained:
                         size += len((await received()).get("body", b""))
             await send(message)
 
-        await self.app(scope, received, sent)
+        await self.app(scope, received, forward)
 
 
 class Gate:

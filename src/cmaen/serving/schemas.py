@@ -42,7 +42,7 @@ class PredictBody(EmbedBody):
     )
 
 
-def bounded(schema: type[EmbedBody], most: int) -> type[EmbedBody]:
+def limit_images(schema: type[EmbedBody], most: int) -> type[EmbedBody]:
     """The schema for so many images at most; what is beyond them is not looked at."""
     images = Field(min_length=1, max_length=most, description=schema.model_fields["images"].description)
     return create_model(schema.__name__, __base__=schema, images=(list[str], images))

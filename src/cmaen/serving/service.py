@@ -155,15 +155,15 @@ class Service:
         predictor = self.predictor(scheme)
         if len(uploads) > self._room.places:
             raise Problem(422, f"at most {self._room.places} images of a request are explained, not {len(uploads)}")
-        with self._room.taken(len(uploads)):
+        with self._room.reserve(len(uploads)):
             return await _all(
                 [
-                    self._explainer.submit(self._explained, predictor, upload, result, detect)
+                    self._explainer.submit(self._explain_upload, predictor, upload, result, detect)
                     for upload, result in zip(uploads, results, strict=True)
                 ]
             )
 
-    def _explained(self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool) -> str | None:
+    def _explain_upload(self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool) -> str | None:
         if not result.faces:
             return None
         limits = self._settings.limits

@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from cmaen.encoded import decode_base64, unescape
-from cmaen.serving.problems import Problem, described
+from cmaen.serving.problems import Problem, describe_findings
 from cmaen.serving.schemas import TOO_MANY, EmbedBody
 from cmaen.serving.settings import Limits
 
@@ -87,7 +87,7 @@ async def read_request(
         "contempt": contempt,
     }
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _limited(request, limits.body_bytes, take)
+    body = _stream_body(request, limits.body_bytes, take)
     if kind == "multipart/form-data":
         asked = Asked(await _from_form(request, body, limits), **query)
     elif kind == "application/json":
@@ -102,7 +102,7 @@ async def read_request(
     return asked
 
 
-async def _limited(request: Request, most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+async def _stream_body(request: Request, most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
     """The body as it comes, up to a number of bytes; a length that is announced is believed where it is too large."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
@@ -154,9 +154,9 @@ def _from_json(content: bytes, limits: Limits, schema: type[EmbedBody], query: d
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if any(one["type"] == TOO_MANY and one["loc"] == ("images",) for one in found):
             raise _too_many(limits) from error
-        raise Problem(422, f"the JSON is not as it should be: {described(found)}") from error
+        raise Problem(422, f"the JSON is not as it should be: {describe_findings(found)}") from error
     given = body.model_dump(exclude={"images"}, exclude_none=True)
-    return Asked([_decoded(index, text) for index, text in enumerate(body.images)], **query | given)
+    return Asked([_decode_upload(index, text) for index, text in enumerate(body.images)], **query | given)
 
 
 def _check_shape(content: bytes, limits: Limits) -> None:
@@ -183,7 +183,7 @@ def _check_shape(content: bytes, limits: Limits) -> None:
         )
 
 
-def _decoded(index: int, text: str) -> Upload:
+def _decode_upload(index: int, text: str) -> Upload:
     """An image from base64 in any of its alphabets, with or without line breaks and padding, or from a data URI."""
     name = f"images[{index}]"
     if text[:5].lower() == "data:":

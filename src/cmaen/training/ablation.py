@@ -21,9 +21,9 @@ from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
-from cmaen.files import replacing
+from cmaen.files import replace_file
 from cmaen.models.checkpoint import load_checkpoint
-from cmaen.training.config import Config, changed
+from cmaen.training.config import Config, change
 from cmaen.training.data import read_data
 from cmaen.training.loop import BEST, LAST
 from cmaen.training.precision import Hardware, choose
@@ -144,7 +144,7 @@ def choose_variants(names: Sequence[str], variants: Mapping[str, Mapping[str, An
 def make_variant(config: Config, name: str, changes: Mapping[str, Any], seed: int) -> Config:
     """The configuration of one run: what the variant changes, a seed, a folder of its own."""
     folder = re.sub("[^a-z0-9]+", "-", name.lower())
-    return changed(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
+    return change(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
 
 
 def format_table(rows: Sequence[Row], budget: str) -> str:
@@ -207,7 +207,7 @@ def _outcome(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> Out
         path = folder / "predictions.npy"
         if not path.is_file():
             logits = logits_of(validation, Checkpoint.open(folder).card.preprocess, build_engine("torch", folder))
-            with replacing(path) as temporary:
+            with replace_file(path) as temporary:
                 np.save(temporary, logits.argmax(axis=1))
         predictions.append(np.load(path))
     parameters = sum(value.numel() for value in load_checkpoint(folders[0])[0].parameters())
@@ -238,11 +238,11 @@ def _interval(figures: NDArray[np.float64]) -> Interval:
     rng = np.random.default_rng(0)
     seeds = len(figures)
 
-    def drawn(faces: NDArray[np.int64]) -> float:
+    def draw(faces: NDArray[np.int64]) -> float:
         of_seeds = figures[:, faces].mean(axis=1)  # [seeds, N] -> [seeds]
         return float(of_seeds[rng.integers(0, seeds, seeds)].mean())
 
-    return bootstrap(drawn, figures.shape[1], rng)
+    return bootstrap(draw, figures.shape[1], rng)
 
 
 def _span(interval: Interval, sign: str = "") -> str:

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
         """The same change of every part that there is."""
         return Batch(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
-    def joined(self, other: Batch) -> Batch:
+    def join(self, other: Batch) -> Batch:
         """These faces and others, of which the same is known."""
         both = zip(self, other, strict=True)
         return Batch(*(None if own is None else torch.cat([own, more]) for own, more in both))  # type: ignore[arg-type,list-item]
@@ -238,7 +238,7 @@ class WithUnlabelled(Dataset[Batch]):
         drawn = torch.randint(len(self.faces.labels), (count,), generator=generator)
         some = self.faces.each(lambda part: part[drawn].to(self.labelled.device))
         pixels = self.labelled.vary(some.images, generator, sides=self.sides)
-        return first.joined(some._replace(images=pixels))
+        return first.join(some._replace(images=pixels))
 
 
 def train_loader(

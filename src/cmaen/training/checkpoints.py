@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from cmaen.errors import CheckpointError
-from cmaen.files import replacing
+from cmaen.files import replace_file
 from cmaen.models.backbones.base import read_state_dict
 
 log = logging.getLogger(__name__)
@@ -49,15 +49,15 @@ class PlainCheckpoints(TorchCheckpointIO):
         Raises:
             OutputError: It cannot be written; the one before is as it was.
         """
-        with replacing(Path(path), foreign=(RuntimeError,)) as temporary:  # which a full disk is to PyTorch
+        with replace_file(Path(path), foreign=(RuntimeError,)) as temporary:  # which a full disk is to PyTorch
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See :func:`read_run_state`; where the run's folder was moved, its best epoch moves with it."""
-        return _moved(read_run_state(Path(path)), Path(path).parent)
+        return _move_paths(read_run_state(Path(path)), Path(path).parent)
 
 
-def _moved(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _move_paths(state: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The state of a run whose files lie in a folder, wherever they lay before.
 
     Lightning keeps their whole paths, and forgets the best epoch's score where they differ.

@@ -62,7 +62,7 @@ class Config(Spec):
 
     @field_validator("preprocess")
     @classmethod
-    def _can_be_trained(cls, spec: PreprocessSpec) -> PreprocessSpec:
+    def _check_sizes(cls, spec: PreprocessSpec) -> PreprocessSpec:
         size, source = spec.image_size, spec.source_size
         mistakes = []
         if not 32 <= size <= 1024 or size % 16:
@@ -74,7 +74,7 @@ class Config(Spec):
 
     @field_validator("model")
     @classmethod
-    def _can_be_built(cls, model: ModelSpec, info: ValidationInfo) -> ModelSpec:
+    def _check_network(cls, model: ModelSpec, info: ValidationInfo) -> ModelSpec:
         if "preprocess" in info.data:
             with _as_mistake():
                 check_buildable(model, info.data["preprocess"].image_size)
@@ -141,7 +141,7 @@ class EnhancerConfig(Spec):
 
     @field_validator("training")
     @classmethod
-    def _freezes_nothing(cls, training: LoopSpec) -> LoopSpec:
+    def _check_frozen(cls, training: LoopSpec) -> LoopSpec:
         if training.frozen_stages:
             raise ValueError("frozen_stages has no meaning here: an enhancer has no trunk")
         return training
@@ -160,7 +160,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     return _load(Config, path, overrides)
 
 
-def fine_tuning(checkpoint: Where) -> Config:
+def configure_fine_tuning(checkpoint: Where) -> Config:
     """The run that goes on from a checkpoint on other faces or with other labels: gently, and what is new first.
 
     Raises:
@@ -199,7 +199,7 @@ def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfi
     return _load(EnhancerConfig, path, overrides)
 
 
-def changed(config: Config, changes: Mapping[str, Any]) -> Config:
+def change(config: Config, changes: Mapping[str, Any]) -> Config:
     """The configuration with other values, by dotted key.
 
     Raises:

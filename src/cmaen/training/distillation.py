@@ -18,10 +18,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Provenance, Where
 from cmaen.data.splits import FaceSet, Split
 from cmaen.devices import torch_device
-from cmaen.engines import answering, build_engine, probabilities
+from cmaen.engines import build_engine, probabilities, select_output
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
-from cmaen.files import replacing, sha256
+from cmaen.files import replace_file, sha256
 from cmaen.spec import Spec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
@@ -112,15 +112,15 @@ class KeptAnswers(NamedTuple):
         onnx = torch_device(device).type == "cpu" and opened.has("onnx")
         engine = build_engine("onnx", opened) if onnx else build_engine("torch", opened, device=device)
 
-        def asked(scheme: str) -> NDArray[np.float16]:
+        def ask_both(scheme: str) -> NDArray[np.float16]:
             both = [
-                logits_of(faces, card.preprocess, answering(engine, scheme), mirrored=mirrored, progress=progress)
+                logits_of(faces, card.preprocess, select_output(engine, scheme), mirrored=mirrored, progress=progress)
                 for mirrored in (False, True)
             ]
             return np.stack(both).astype(np.float16)
 
         first, *_ = card.schemes
-        return cls(asked(first), asked(PERCEIVED) if PERCEIVED in card.schemes else None, about)
+        return cls(ask_both(first), ask_both(PERCEIVED) if PERCEIVED in card.schemes else None, about)
 
     @classmethod
     def read(cls, path: Path) -> KeptAnswers:
@@ -143,7 +143,7 @@ class KeptAnswers(NamedTuple):
         arrays: dict[str, NDArray[Any]] = {"logits": self.logits, "about": np.array(json.dumps(self.about))}
         if self.perceived is not None:
             arrays["perceived"] = self.perceived
-        with replacing(path) as temporary:
+        with replace_file(path) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
     def require(self, faces: FaceSet, path: Path) -> None:
@@ -216,7 +216,7 @@ def teacher_answers(
         SplitError: The faces are of another split.
     """
     faces.require(Split.TRAIN, "distillation")
-    asked = (_kept(faces, teacher, cache, device) for teacher in teachers)
+    asked = (_obtain_answers(faces, teacher, cache, device) for teacher in teachers)
     answers = [probabilities(kept.logits.astype(np.float32), temperature).mean(axis=0) for kept in asked]
     mean = np.average(answers, axis=0, weights=shares or None)
     return (match_prior(mean, faces.labels) if matched else mean).astype(np.float32)
@@ -233,7 +233,7 @@ def perceived_answers(
         ConfigError: None of the teachers has it.
     """
     faces.require(Split.TRAIN, "distillation")
-    asked = (_kept(faces, teacher, cache, device).perceived for teacher in teachers)
+    asked = (_obtain_answers(faces, teacher, cache, device).perceived for teacher in teachers)
     answers = [probabilities(logits.astype(np.float32)).mean(axis=0) for logits in asked if logits is not None]
     if not answers:
         raise ConfigError("none of the teachers has the label scheme perceived, which distillation.perceived asks for")
@@ -252,7 +252,7 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     return answers
 
 
-def _kept(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswers:
+def _obtain_answers(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswers:
     """What a teacher says, from its file, from the cache, or asked now."""
     path = teacher
     if teacher.suffix != ANSWERS:

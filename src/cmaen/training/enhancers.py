@@ -26,7 +26,7 @@ from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_fa
 from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
 from cmaen.errors import ConfigError
-from cmaen.files import replacing, write_text
+from cmaen.files import replace_file, write_text
 from cmaen.locks import hold
 from cmaen.training.batches import InOrder, Picks, ShuffledPicks
 from cmaen.training.checkpoints import read_run_state
@@ -181,7 +181,7 @@ def _train(config: EnhancerConfig, *, resume: bool) -> Path:
         if name.startswith(prefix)
     }
     path = config.output / f"{config.step}.safetensors"
-    with replacing(path, foreign=(SafetensorError,)) as temporary:
+    with replace_file(path, foreign=(SafetensorError,)) as temporary:
         save_file(state, temporary)
     about = {
         "step": config.step,

@@ -118,10 +118,10 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
             device=device,
             targets=_targets(training, config),
             answers=_answers(training, config, record.answered_on),
-            perceived=_perceived(training, config, record.answered_on) if config.loss.perceived else None,
-            unlabelled=None if unlabelled is None else _answered(unlabelled, config, record.answered_on),
+            perceived=_mix_perceived(training, config, record.answered_on) if config.loss.perceived else None,
+            unlabelled=None if unlabelled is None else _answer_unlabelled(unlabelled, config, record.answered_on),
         ),
-        validation_loader(validation, spec, perceived=_seen(validation) if config.loss.perceived else None),
+        validation_loader(validation, spec, perceived=_find_majorities(validation) if config.loss.perceived else None),
         settings,
         monitored="val_accuracy",
         precision=precision,
@@ -173,7 +173,7 @@ def _targets(training: FaceSet, config: Config) -> Tensor:
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
-def _perceived(training: FaceSet, config: Config, device: str) -> Tensor:
+def _mix_perceived(training: FaceSet, config: Config, device: str) -> Tensor:
     """What annotators saw, mixed with what teachers answer, float32 [N, P]; rows of 0 where nothing is learnt."""
     votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
     if not distillation.perceived:
@@ -182,7 +182,7 @@ def _perceived(training: FaceSet, config: Config, device: str) -> Tensor:
     return torch.lerp(votes, torch.from_numpy(answers), distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
 
 
-def _answered(faces: FaceSet, config: Config, device: str) -> Unlabelled:
+def _answer_unlabelled(faces: FaceSet, config: Config, device: str) -> Unlabelled:
     """The faces without labels, and what their teacher says of them."""
     teacher = config.distillation.unlabelled
     assert teacher is not None
@@ -198,7 +198,7 @@ def _answered(faces: FaceSet, config: Config, device: str) -> Unlabelled:
     )
 
 
-def _seen(validation: FaceSet) -> Tensor | None:
+def _find_majorities(validation: FaceSet) -> Tensor | None:
     """The majority of the annotators, one-hot float32 [N, P]; rows of 0 where there is none. ``None`` without votes."""
     if validation.votes is None:
         return None
@@ -231,7 +231,7 @@ def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: 
     model.load_state_dict(state)
     card = Card(
         name=config.name,
-        architecture=config.model.described(),
+        architecture=config.model.describe(),
         preprocess=config.preprocess,
         schemes=_schemes(training, config),
         enhancement=enhancement_of(config.data.path) if config.data.path else (),

@@ -146,7 +146,7 @@ def _describe_answers(card: Card | None, scheme: str | None) -> dict[str, Any]:
     if card is None:
         return {"labels": EMOTIONS, "colours": choose_colours(EMOTIONS), "scheme": FER2013, "schemes": [FER2013]}
     scheme = card.resolve_scheme(scheme)
-    answered = {name: card.answered(name) for name in card.schemes}
+    answered = {name: card.select_labels(name) for name in card.schemes}
     labels = answered[scheme].labels
     return {
         "labels": labels,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmaen.checkpoints import Checkpoint
 from cmaen.errors import ConfigError
-from cmaen.files import replacing, write_text
+from cmaen.files import replace_file, write_text
 from cmaen.inference.detectors.yunet import YuNet, packaged_model, resizable
 from cmaen.web.files import PAGE, read_page
 from cmaen.web.settings import describe_page
@@ -58,9 +58,9 @@ def write_site(output: Path, runtime: Path | None) -> list[Path]:
     detector = resizable(packaged_model().read_bytes())
     config = describe_page(checkpoint.card, accuracies=checkpoint.accuracies)
     for name, source in copies.items():
-        with replacing(output / name) as temporary:
+        with replace_file(output / name) as temporary:
             shutil.copyfile(source, temporary)
-    with replacing(output / "page/yunet.onnx") as temporary:
+    with replace_file(output / "page/yunet.onnx") as temporary:
         temporary.write_bytes(detector)
     write_text(output / "index.html", index.replace(_HEAD, f"{_HEAD}\n  {policy}"))
     write_text(output / "page/config.json", json.dumps(config, indent=2) + "\n")

@@ -81,7 +81,7 @@ class YuNet(ShrinkingDetector):
         parts = []
         for stride in STRIDES:
             sure, there, box, marks = (next(values)[0] for _ in _KINDS)
-            parts.append(_decoded(sure, there, box, marks, stride, planes.shape[3] // stride, self.min_score))
+            parts.append(_decode(sure, there, box, marks, stride, planes.shape[3] // stride, self.min_score))
         boxes, scores, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
         kept = thin_out(np.trunc(boxes), scores, overlap=OVERLAP)  # OpenCV compares whole pixels
         return Found(boxes[kept], scores[kept], landmarks[kept])
@@ -98,7 +98,7 @@ def _planes(image: Image) -> NDArray[np.float32]:
     return planes
 
 
-def _decoded(
+def _decode(
     face: NDArray[np.float32],
     there: NDArray[np.float32],
     box: NDArray[np.float32],

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from cmaen.data.tree import png
 from cmaen.errors import OutputError
-from cmaen.files import replacing
+from cmaen.files import replace_file
 from cmaen.images import printable
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.base import Needs
@@ -53,7 +53,7 @@ class CropSink:
             name = f"{place.stem}-{number}.png" if number else f"{place.stem}.png"
             try:
                 target = self._folder.place((*place.parts[:-1], name), f"{number}/{place}")
-                with replacing(target) as temporary:
+                with replace_file(target) as temporary:
                     temporary.write_bytes(png(crop_face(image, face.box, self._spec)))
             except OutputError as error:
                 self._failures += 1

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from PIL import Image as PILImage
 
 from cmaen.errors import OutputError
-from cmaen.files import check_place, replacing
+from cmaen.files import check_place, replace_file
 from cmaen.images import printable
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
@@ -57,7 +57,7 @@ class PictureSink:
             if same_file(target, source):
                 log.warning("%s is the image itself; choose another place for the annotated picture", target)
                 return
-            with replacing(target) as temporary:
+            with replace_file(target) as temporary:
                 PILImage.fromarray(drawn).save(temporary)
         except OutputError as error:
             self._failures += 1

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
-from cmaen.files import check_place, is_same_file, replacing, sweep, unwritable
+from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
 from cmaen.inference.sinks.base import Needs
-from cmaen.locks import held, let_go, remove_held
+from cmaen.locks import let_go, lock, remove_held
 from cmaen.results import Result
 from cmaen.types import EMOTIONS, Image
 
@@ -99,7 +99,7 @@ class RecordSink:
             raise unwritable(self._part, error) from error
         records = self._lines()
         next(records)
-        with replacing(self.path) as temporary:
+        with replace_file(self.path) as temporary:
             WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
         remove_held(self._part, file)
 
@@ -113,7 +113,7 @@ class RecordSink:
         if self._file is None:
             self._file = self._claim_part()
             if os.fstat(self._file.fileno()).st_size:  # of a run that began and ended since this one looked
-                raise self._unfinished()
+                raise self._refuse_unfinished()
         if self._header:
             self._file.write(self._header)
             self._header = ""
@@ -123,7 +123,7 @@ class RecordSink:
         """Open the part, to which no other run may write meanwhile."""
         try:
             while True:
-                file = held(self._part.open("a", encoding="utf-8", newline="\n"), self.path)
+                file = lock(self._part.open("a", encoding="utf-8", newline="\n"), self.path)
                 if is_same_file(self._part, file.fileno()):
                     return file
                 file.close()  # the run that held it is done with it
@@ -133,7 +133,7 @@ class RecordSink:
     def _go_on(self, settings: dict[str, Any], *, resume: bool) -> None:
         """Look at the part of a run that was stopped, so that this one goes on with it."""
         if not resume:
-            raise self._unfinished()
+            raise self._refuse_unfinished()
         try:
             if _drop_broken_end(self._part):
                 self._read_part(settings)
@@ -141,7 +141,7 @@ class RecordSink:
         except OSError as error:
             raise unwritable(self._part, error) from error
 
-    def _unfinished(self) -> OutputError:
+    def _refuse_unfinished(self) -> OutputError:
         return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's")
 
     def _read_part(self, now: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmaen.drawing import colour_of
-from cmaen.errors import OutputError, guarded
-from cmaen.files import check_place, replacing, unwritable
+from cmaen.errors import OutputError, rename_errors
+from cmaen.files import check_place, replace_file, unwritable
 from cmaen.inference.sinks.base import Needs
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, Image
@@ -48,7 +48,7 @@ class TimelineSink:
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
-        with guarded(lambda problem: unwritable(self.path, problem)), replacing(self.path) as temporary:
+        with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
             self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
 
     def close(self) -> None:

@@ -18,8 +18,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from cmaen.errors import OutputError, guarded
-from cmaen.files import replacing, unwritable
+from cmaen.errors import OutputError, rename_errors
+from cmaen.files import replace_file, unwritable
 from cmaen.inference.ffmpeg import choose_audio, open_input, packets_of, reason
 from cmaen.inference.sinks.base import Needs
 from cmaen.results import Result
@@ -83,9 +83,9 @@ class VideoSink:
         self._last = -1
         self._time = 0.0
         self._stack = ExitStack()
-        temporary = self._stack.enter_context(replacing(path))
+        temporary = self._stack.enter_context(replace_file(path))
         try:
-            with guarded(lambda problem: OutputError(f"{path} cannot be written as a video: {reason(problem)}")):
+            with rename_errors(lambda problem: OutputError(f"{path} cannot be written as a video: {reason(problem)}")):
                 self._container: OutputContainer = av.open(str(temporary), "w")
         except OutputError:
             self._abandon()
@@ -95,7 +95,7 @@ class VideoSink:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         if drawn is None or result.frame.time is None:
             return
-        with guarded(self._unwritable):
+        with rename_errors(self._unwritable):
             stream = self._stream or self._begin(drawn)
             picture = av.VideoFrame.from_ndarray(_fit(drawn, stream.width, stream.height), format="rgb24")
             self._time = result.frame.time - self._timing.start
@@ -109,11 +109,11 @@ class VideoSink:
         if self._stream is None:
             self.close()
             return
-        with guarded(self._unwritable):
+        with rename_errors(self._unwritable):
             self._container.mux(self._stream.encode())
         until, ends = self._time + 1 / float(self._timing.rate), self._timing.ends
         self._copy_sound(None if ends is not None and until > ends - self._timing.start else until)
-        with guarded(self._unwritable):
+        with rename_errors(self._unwritable):
             self._let_go()
         self._stack.close()
 

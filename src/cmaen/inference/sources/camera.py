@@ -100,11 +100,11 @@ class CameraSource:
     def _after(self, number: int) -> _Captured | None:
         """Wait for a newer frame than one, or for the end."""
 
-        def arrived() -> bool:
+        def has_arrived() -> bool:
             return self._ended or (self._newest is not None and self._newest.number > number)
 
         with self._changed:
-            self._changed.wait_for(arrived)
+            self._changed.wait_for(has_arrived)
             return self._newest
 
     def count(self) -> int | None:

