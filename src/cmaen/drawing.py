@@ -15,20 +15,23 @@ from PIL import ImageDraw, ImageFont
 from cmaen.types import CONTEMPT, UNCERTAIN, Image
 
 PALETTE: dict[str, str] = {
-    "angry": "#d62728",
-    "disgust": "#8c564b",
-    "fear": "#9467bd",
-    "happy": "#2ca02c",
-    "neutral": "#5a6473",
-    "sad": "#1f77b4",
-    "surprise": "#e67800",
-    CONTEMPT: "#1796aa",
+    "angry": "#e74751",
+    "disgust": "#4a5205",
+    "fear": "#6e24dd",
+    "happy": "#cc7b0b",
+    "neutral": "#869298",
+    "sad": "#16519c",
+    "surprise": "#703c5e",
+    CONTEMPT: "#019dcc",
 }
-"""The colours of the emotions, ``#rrggbb``; every picture, plot and page of this package takes them from here."""
+"""The colours of the emotions, ``#rrggbb``; every picture, plot and page of this package takes them from here.
+
+Any kind of colour vision tells them apart (tests/test_palette.py).
+"""
 
 _UNSURE = "#404040"
 """Of an answer that the network is not sure of."""
-_OTHERS = ("#1f77b4", "#e67800", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#1796aa")
+_OTHERS = tuple(PALETTE.values())
 """Of labels of the user's own, in turn."""
 
 

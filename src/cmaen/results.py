@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cmaen.errors import NoPixelsError
-from cmaen.types import EMOTIONS, UNCERTAIN, FaceBox, Frame, Image, Status
+from cmaen.types import EMOTIONS, UNCERTAIN, UNSURE_BELOW, FaceBox, Frame, Image, Status
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -75,6 +75,11 @@ class Face:
     def confidence(self) -> float:
         """How likely it is that the most probable emotion is right, in [0, 1]."""
         return max(self.probabilities) if self.certainty is None else self.certainty
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the confidence is below 0.5 or below the threshold; pictures show two emotions then."""
+        return self.confidence < max(self.threshold, UNSURE_BELOW)
 
     def summarise(self) -> dict[str, Any]:
         """Emotion, confidence and the probabilities as a plain dict."""

@@ -27,6 +27,10 @@ PERCEIVED_LABELS: tuple[str, ...] = (*EMOTIONS, CONTEMPT)
 UNCERTAIN = "uncertain"
 """The answer where the most probable emotion is not probable enough, see :attr:`cmaen.results.Face.threshold`."""
 
+UNSURE_BELOW = 0.5
+"""Confidence below which an answer is shown as unsure, with its two most probable emotions, on the page, in pictures
+and in tables; the records keep the most probable one."""
+
 Image = NDArray[np.uint8]
 """RGB picture, uint8 [H, W, 3]."""
 

@@ -14,10 +14,7 @@ from cmaen.inference import alignment, likeness, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.sinks.records import COLUMNS
 from cmaen.inference.tuning import Tuning
-from cmaen.types import EMOTIONS, FER2013, PERCEIVED
-
-UNSURE_BELOW = 0.5
-"""Confidence below which the page says that the network is unsure."""
+from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
 """Of the live view: the longer side, in pixels, to which a frame is shrunk, and to which a browser shrinks it once more
