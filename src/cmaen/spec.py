@@ -5,9 +5,19 @@ A spec stands in the room that reads it. Configuration, cards, command line and 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+
+def _spell(where: Any) -> Any:
+    return os.fspath(where) if isinstance(where, os.PathLike) else where
+
+
+CheckpointName = Annotated[str, BeforeValidator(_spell)]
+"""What :meth:`cmaen.checkpoints.Checkpoint.open` takes, as text: a name, a folder, an address or a repository."""
 
 
 class Spec(BaseModel):

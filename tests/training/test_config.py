@@ -9,10 +9,12 @@ pytest.importorskip("pydantic")
 
 from pydantic import BaseModel
 
+from cmaen.checkpoints import SHIPPED, Checkpoint
 from cmaen.errors import ConfigError
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.spec import Spec
 from cmaen.training.config import Config, load_config, parse_overrides
+from cmaen.training.distillation import identify_teacher
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -192,3 +194,11 @@ def test_runs_of_before_this_form_are_named_key_by_key(tmp_path: Path) -> None:
         load_config(path, {})
     assert "model.backbone" in str(caught.value)
     assert "training.learning_rate" in str(caught.value)
+
+
+def test_checkpoints_are_named_as_on_the_command_line(tmp_path: Path) -> None:
+    address = "https://example.org/model.zip#sha256=" + 64 * "0"
+    plan = load_config(None, {"initial_weights": address, "distillation.teachers": [address, SHIPPED, tmp_path]})
+    assert plan.initial_weights == address
+    assert plan.distillation.teachers == (address, SHIPPED, str(tmp_path))
+    assert [identify_teacher(name) for name in (SHIPPED, Checkpoint.open().folder)] == [identify_teacher("shipped")] * 2

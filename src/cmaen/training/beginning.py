@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import Checkpoint, Where
 from cmaen.data.splits import FaceSet
 from cmaen.errors import ConfigError
 from cmaen.models.backbones import StagedBackbone, adapt_statistics
@@ -76,10 +76,10 @@ def describe_beginning(config: Config) -> str | None:
 
 def find_licence(config: Config) -> str:
     """The licence of the weights: what the configuration says, or what those have that the run begins with."""
-    folders = [Path(given) for given in config.pathway_weights.values() if Path(given).is_dir()]
+    begins: list[Where] = [Path(given) for given in config.pathway_weights.values() if Path(given).is_dir()]
     if config.initial_weights is not None:
-        folders = [config.initial_weights]
-    licences = (Checkpoint.open(folder).card.licence for folder in folders)
+        begins = [config.initial_weights]
+    licences = (Checkpoint.open(where).card.licence for where in begins)
     return config.licence or "; ".join(dict.fromkeys(filter(None, licences)))
 
 
@@ -96,7 +96,7 @@ def _describe_weights(config: Config) -> Iterator[str]:
             yield Path(given).name
 
 
-def _describe(checkpoint: Path) -> str:
+def _describe(checkpoint: Where) -> str:
     opened = Checkpoint.open(checkpoint)
     return f"{opened.describe()}, from {opened.provenance.pretraining}"
 

@@ -18,7 +18,7 @@ from cmaen.models.backbones import StagedBackbone
 from cmaen.models.build import check_buildable
 from cmaen.models.spec import ModelSpec
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.spec import Spec, list_mistakes, require_none
+from cmaen.spec import CheckpointName, Spec, list_mistakes, require_none
 from cmaen.training.data import DataSpec
 from cmaen.training.distillation import DistillationSpec
 from cmaen.training.loop import LoopSpec
@@ -44,8 +44,8 @@ class Config(Spec):
     optimiser: OptimiserSpec = OptimiserSpec()
     augment: AugmentSpec = AugmentSpec()
     training: LoopSpec = LoopSpec()
-    initial_weights: Path | None = Field(
-        None, description="Folder of a checkpoint to start from, which must have the same architecture."
+    initial_weights: CheckpointName | None = Field(
+        None, description="Checkpoint to start from, by its name, folder or address; its architecture must be the same."
     )
     trunk_weights: str | None = Field(
         None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,13 +23,15 @@ from cmaen.engines import build_engine, probabilities, select_output
 from cmaen.errors import ConfigError, DataError
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replace_file, sha256
-from cmaen.spec import Spec
+from cmaen.spec import CheckpointName, Spec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 ANSWERS = ".npz"
 """The ending of a file of answers."""
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
+Named = str | os.PathLike[str]
+"""A teacher: the name, folder or address of a checkpoint, or a file of its answers."""
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,8 @@ log = logging.getLogger(__name__)
 class DistillationSpec(Spec):
     """Learning from trained networks as well (Hinton et al., 2015)."""
 
-    teachers: tuple[Path, ...] = Field(
-        (), description="Folders of checkpoints, or files of their answers; the answers are averaged."
+    teachers: tuple[CheckpointName, ...] = Field(
+        (), description="Checkpoints by name, folder or address, or files of their answers; the answers are averaged."
     )
     shares: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="Share of each teacher in the average; none: all alike."
@@ -49,7 +52,7 @@ class DistillationSpec(Spec):
         le=1,
         description="Share of those teachers that have the scheme perceived in the target of that scheme.",
     )
-    unlabelled: Path | None = Field(None, description="Checkpoint that answers the faces of data.unlabelled.")
+    unlabelled: CheckpointName | None = Field(None, description="Checkpoint that answers the faces of data.unlabelled.")
     temperature: float = Field(
         1.0, gt=0, description="Temperature of the teachers' and the student's answers; above 1 they are softer."
     )
@@ -162,23 +165,23 @@ class KeptAnswers(NamedTuple):
             raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
 
 
-def identify_teacher(teacher: Path) -> tuple[str, str]:
+def identify_teacher(teacher: Named) -> tuple[str, str]:
     """The name of a teacher, and a digest of what is learnt from it.
 
     Raises:
         CheckpointError: There is no such checkpoint.
         DataError: A file of answers is missing or damaged.
     """
-    if teacher.suffix == ANSWERS:
-        return KeptAnswers.read(teacher).about["name"], sha256(teacher)
+    if (file := _find_file(teacher)) is not None:
+        return KeptAnswers.read(file).about["name"], sha256(file)
     card = Checkpoint.open(teacher).card
     return card.name, card.sha256.get(SAFETENSORS, _weights(card))
 
 
-def describe_teacher(teacher: Path) -> str:
+def describe_teacher(teacher: Named) -> str:
     """A teacher by its name, its seed and its revision; the arguments and errors of :func:`identify_teacher`."""
-    if teacher.suffix == ANSWERS:
-        about = KeptAnswers.read(teacher).about
+    if (file := _find_file(teacher)) is not None:
+        about = KeptAnswers.read(file).about
         try:
             return Provenance.from_dict(about.get("training") or {}).describe(about["name"])
         except (ValueError, TypeError) as error:
@@ -188,7 +191,7 @@ def describe_teacher(teacher: Path) -> str:
 
 def teacher_answers(
     faces: FaceSet,
-    teachers: Sequence[Path],
+    teachers: Sequence[Named],
     *,
     temperature: float,
     cache: Path,
@@ -203,7 +206,7 @@ def teacher_answers(
 
     Args:
         faces: Of Training.
-        teachers: Folders of checkpoints, or files of :class:`KeptAnswers`.
+        teachers: Checkpoints, or files of :class:`KeptAnswers`.
         temperature: Divides the logits; above 1 the answers are softer.
         cache: Folder where the logits are kept, by the weights, the faces and the kind of device that they come from.
         shares: Of each teacher in the mean; none: all the same.
@@ -223,7 +226,7 @@ def teacher_answers(
 
 
 def perceived_answers(
-    faces: FaceSet, teachers: Sequence[Path], *, cache: Path, device: str = "cpu"
+    faces: FaceSet, teachers: Sequence[Named], *, cache: Path, device: str = "cpu"
 ) -> NDArray[np.float32]:
     """The mean answer under ``perceived`` of the teachers that have it, float32 [N, 8], rows summing to 1.
 
@@ -252,10 +255,16 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     return answers
 
 
-def _obtain_answers(faces: FaceSet, teacher: Path, cache: Path, device: str) -> KeptAnswers:
+def _find_file(teacher: Named) -> Path | None:
+    """The file of a teacher's answers; ``None`` where the teacher is a checkpoint."""
+    path = Path(teacher)
+    return path if path.suffix == ANSWERS else None
+
+
+def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) -> KeptAnswers:
     """What a teacher says, from its file, from the cache, or asked now."""
-    path = teacher
-    if teacher.suffix != ANSWERS:
+    path = _find_file(teacher)
+    if path is None:
         card = _open(teacher, faces).card
         name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
         kind = device.partition(":")[0]
