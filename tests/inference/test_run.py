@@ -97,7 +97,7 @@ def test_of_still_pictures_nobody_is_counted_and_there_is_no_time() -> None:
 def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def drawing(image: np.ndarray, faces: Iterable[Face]) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
         calls.append(tuple(faces))
         return image + 1
 
@@ -279,7 +279,7 @@ def test_pixels_are_dropped_once_every_sink_has_had_them() -> None:
 def test_a_picture_that_cannot_be_drawn_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def drawing(image: np.ndarray, faces: Iterable[Face]) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
         if len(list(faces)) == 2:
             raise OverflowError("the box is too large")
         return image
