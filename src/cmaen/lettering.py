@@ -73,11 +73,20 @@ def write_label(name: str, number: int, most: int = 24) -> str:
         number: Its place among the labels, from 0; a label that no font here can write is called by it.
         most: Characters, at most; the end is left out beyond.
     """
-    line = " ".join(escape(name).split())
-    if len(line) > most:
-        line = f"{line[: most - 1].rstrip()}…"
+    line = _cut(name, most)
     drawable = choose_font(line, 16) is not None and measure(line, 16) > 0
     return line if drawable else f"label {number + 1}"
+
+
+def write_line(text: str, most: int = 200) -> str:
+    """Text as one line of at most so many characters; where no font here can write it, ``?`` for all but ASCII."""
+    line = _cut(text, most)
+    return line if choose_font(line, 16) is not None else line.encode("ascii", "replace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    line = " ".join(escape(text).split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def choose_letters(labels: Sequence[str]) -> dict[str, str]:

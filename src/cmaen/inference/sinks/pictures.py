@@ -17,6 +17,9 @@ from cmaen.results import Result
 from cmaen.signatures import is_image_name
 from cmaen.types import Image
 
+CHARTS = (".png", ".jpg", ".jpeg", ".webp")
+"""The suffixes of charts."""
+
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +92,17 @@ class PictureSink:
         """Let go of the folder; every picture that was written is whole already."""
         if self._folder is not None:
             self._folder.close()
+
+
+def check_chart(path: Path, what: str) -> None:
+    """That a chart can be drawn to a path.
+
+    Raises:
+        OutputError: Its suffix names none of :data:`CHARTS`, or the place cannot be written.
+    """
+    if path.suffix.lower() not in CHARTS:
+        raise OutputError(f"{path}: {what} can be drawn as {', '.join(CHARTS)}")
+    check_place(path)
 
 
 def path_of(name: str) -> Path:
