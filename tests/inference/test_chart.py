@@ -15,6 +15,7 @@ from cmaen.charts import Counts
 from cmaen.errors import OutputError
 from cmaen.inference.sinks import chart, open_sink
 from cmaen.results import Face, Result
+from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, FaceBox, Frame
 
 BOX = FaceBox(1, 2, 30, 40)
@@ -31,7 +32,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Counts, str]]:
     """What is drawn, and its title."""
     calls: list[tuple[Counts, str]] = []
 
-    def remember(counts: Counts, classes: tuple[str, ...], *, title: str) -> Image.Image:
+    def remember(counts: Counts, classes: tuple[str, ...], *, title: str) -> Sheet:
         calls.append((counts, title))
         return charts.draw_counts(counts, classes, title=title)
 
@@ -65,7 +66,7 @@ def test_the_title_is_that_of_one_file_or_none_or_ones_own(told: list[tuple[Coun
     assert [counts.noun for counts, _ in told] == ["frame", "picture", "picture", "picture"]
 
 
-@pytest.mark.parametrize("name", ["emotions.svg", "emotions", "file/emotions.png"])
+@pytest.mark.parametrize("name", ["emotions.pdf", "emotions", "file/emotions.png"])
 def test_a_chart_that_cannot_be_drawn_is_refused_before_the_run(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"a chart can be drawn as \.png|cannot be made"):

@@ -49,12 +49,15 @@ def test_a_timeline_is_drawn_at_any_frame_rate(rate: float, tmp_path: Path) -> N
     assert people[0].means[0, EMOTIONS.index("happy")] == 1
 
 
-@pytest.mark.parametrize("name", ["people.png", "people.JPG", "people.jpeg", "new/people.webp"])
+@pytest.mark.parametrize("name", ["people.png", "people.JPG", "people.jpeg", "people.svg", "new/people.webp"])
 def test_a_timeline_is_drawn_in_the_formats_of_pictures(name: str, tmp_path: Path) -> None:
     sink = TimelineSink(tmp_path / name)
     sink.write(Result(Frame(0, "film", time=0.0), (feeling("happy"),)), None)
     sink.finish()
     sink.close()
+    if name.endswith(".svg"):
+        assert "<polyline" in (tmp_path / name).read_text("utf-8")
+        return
     assert Image.open(tmp_path / name).format == {"png": "PNG", "webp": "WEBP"}.get(name.rpartition(".")[2], "JPEG")
 
 
@@ -69,7 +72,6 @@ def test_a_timeline_of_nobody_is_a_picture_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "message"), [
     ("people.foo", r"a timeline can be drawn as \.png, "),
-    ("people.svg", r"a timeline can be drawn as \.png, "),
     ("people", "a timeline can be drawn as"),
     ("file/people.png", "file cannot be made: File exists; choose another place"),
 ])  # fmt: skip

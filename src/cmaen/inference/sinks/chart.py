@@ -21,7 +21,7 @@ class ChartSink:
     without a face and those that could not be read are counted too.
 
     Args:
-        path: Its suffix names the picture's format: .png, .jpg or .webp.
+        path: Its suffix names the picture's format: .png, .jpg, .webp or .svg.
         title: What was looked at; ``None`` for the name of the one file, or the folder that all files lie in.
 
     Raises:
@@ -64,7 +64,7 @@ class ChartSink:
         )
         title = self._title if self._title is not None else self._place.name if self._place else ""
         with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
-            draw_counts(counts, self._classes, title=title).save(temporary)
+            draw_counts(counts, self._classes, title=title).save(temporary, self.path.suffix)
 
     def close(self) -> None:
         """Nothing is open."""

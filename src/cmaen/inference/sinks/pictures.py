@@ -14,11 +14,9 @@ from cmaen.images import printable
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
 from cmaen.results import Result
+from cmaen.sheets import SUFFIXES
 from cmaen.signatures import is_image_name
 from cmaen.types import Image
-
-CHARTS = (".png", ".jpg", ".jpeg", ".webp")
-"""The suffixes of charts."""
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +96,10 @@ def check_chart(path: Path, what: str) -> None:
     """That a chart can be drawn to a path.
 
     Raises:
-        OutputError: Its suffix names none of :data:`CHARTS`, or the place cannot be written.
+        OutputError: Its suffix names none of :data:`cmaen.sheets.SUFFIXES`, or the place cannot be written.
     """
-    if path.suffix.lower() not in CHARTS:
-        raise OutputError(f"{path}: {what} can be drawn as {', '.join(CHARTS)}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{path}: {what} can be drawn as {', '.join(SUFFIXES)}")
     check_place(path)
 
 

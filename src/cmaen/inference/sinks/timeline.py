@@ -10,7 +10,6 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 
 from cmaen.charts import PORTRAIT, Lanes, draw_timeline
 from cmaen.errors import rename_errors
@@ -20,6 +19,7 @@ from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.pictures import check_chart
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
+from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, Image
 
 _Number = TypeVar("_Number", np.float64, np.int64)
@@ -35,7 +35,7 @@ class TimelineSink:
     """Draws the lanes of each person, with a portrait, when the video ends.
 
     Args:
-        path: Its suffix names the picture's format: .png, .jpg or .webp.
+        path: Its suffix names the picture's format: .png, .jpg, .webp or .svg.
 
     Raises:
         OutputError: The suffix names no format that can be drawn, or the place cannot be written.
@@ -57,7 +57,7 @@ class TimelineSink:
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
-            self._timeline.draw(self._title).save(temporary)
+            self._timeline.draw(self._title).save(temporary, self.path.suffix)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -172,7 +172,7 @@ class Timeline:
             portrait=person.portrait,
         )
 
-    def draw(self, title: str = "") -> PILImage.Image:
+    def draw(self, title: str = "") -> Sheet:
         """The lanes of :meth:`summarise`, see :func:`cmaen.charts.draw_timeline`."""
         people = self.summarise()
         return draw_timeline(people, self.classes, begins=self._begins or 0.0, step=self.width, title=title)
