@@ -67,6 +67,15 @@ def test_tags_are_shortened_where_there_is_less_room(written: list[str]) -> None
     assert sorted(written[25:]) == sorted(["surprise 8", *(f"({n})" for n in range(1, 9))])
 
 
+def test_a_legend_has_several_rows_in_a_narrow_picture(written: list[str]) -> None:
+    faces = [face(EMOTIONS[n % 7], (20 + 40 * (n % 7), 20 + 60 * (n // 7), 14, 14)) for n in range(14)]
+    drawn = draw_faces(blank(320, 240), faces)
+    legend = [text for text in written if text[0] not in "(0123456789"]
+    assert len(legend) > 1
+    assert sorted(" | ".join(legend).split(" | ")) == sorted(f"{name} 2" for name in EMOTIONS)
+    assert (drawn[180:] != 90).any()
+
+
 def test_an_unsure_answer_is_short_too(written: list[str]) -> None:
     unsure = face("sad", (200, 150, 60, 70), 0.4, ("sad", "neutral", "happy"))
     unsure["probabilities"].update(neutral=0.35, happy=0.25)

@@ -233,7 +233,7 @@ def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> S
         solid, whole = left + counts.sure.get(name, 0) * scale, left + totals[name] * scale
         sheet.hatch(solid, high, whole, low, colour)
         sheet.bar(left, high, solid, low, colour)
-        part = f" · {write_percent(totals[name] / faces)}" if faces else ""
+        part = f" · {write_percent(totals[name] / faces)}" if totals[name] else ""
         sheet.write(whole + 12, middle, f"{totals[name]}{part}", 20, INK if totals[name] else MUTED, anchor="lm")
     sheet.line([(left, top), (left, top + row * len(shown))], MUTED, 2)
     low = top + row * len(shown) + 34

@@ -181,13 +181,16 @@ def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool
             taken.append((left, top, left + sprite.size.width, top + sprite.size.height))
     places = _place(tags, boxes, width, height, taken)
     legend = _paint_legend(tags, places, width, height)
-    if legend is not None:
+    if legend:
+        size = Size(max(row.size.width for row in legend), sum(row.size.height + 1 for row in legend))
         obstacles = np.concatenate([boxes, np.reshape(taken, (-1, 4))])
-        corner = place_panel(legend.size, obstacles, width=width, height=height, margin=STYLE.least_text // 2)
+        corner = place_panel(size, obstacles, width=width, height=height, margin=STYLE.least_text // 2)
         if corner is not None:
-            taken.append((*corner, corner[0] + legend.size.width, corner[1] + legend.size.height))
-            places = _place(tags, boxes, width, height, taken)
-            lay(picture, legend, *corner)
+            left, top = corner
+            places = _place(tags, boxes, width, height, [*taken, (left, top, left + size.width, top + size.height)])
+            for row in legend:
+                lay(picture, row, left, top)
+                top += row.size.height + 1
     for tag, place in zip(tags, places, strict=True):
         if place is not None:
             lay(picture, tag.paint(place.variant), place.left, place.top)
@@ -227,7 +230,8 @@ class _Tag:
         x, y, across, down = map(float, face["box"])
         if not np.isfinite((x, y, across, down)).all():
             raise ValueError(f"the numbers of a box must be finite: {face['box']}")
-        who = str(face.get("identity", number or ""))
+        identity = face.get("identity")
+        who = str(number or "" if identity is None else identity)
         name, texts, letter = _word(face)
         unsure = is_unsure(face)
         colour = colour_of(UNCERTAIN if unsure else face["predicted_emotion"], list(face.get("probabilities", ())))
@@ -273,7 +277,7 @@ class _Tag:
         return max(STYLE.least_text, round(0.85 * self.size))
 
     def _segments(self, text: str) -> tuple[Segment, ...]:
-        return (Segment(text, self.line_colour if self.unsure else self.colour, self.unsure),)
+        return (Segment(text, self.line_colour, self.unsure),)
 
 
 _IMPOSSIBLE = Size(1 << 30, 1 << 30)
@@ -307,19 +311,23 @@ def _place(
     return place_tags(boxes, sizes, width=width, height=height, gaps=[tag.gap for tag in tags], taken=taken)
 
 
-def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: int, height: int) -> Sprite | None:
-    """The colours with their names and how often there is each; ``None`` where every tag says it in words."""
+def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: int, height: int) -> list[Sprite]:
+    """The colours with their names and how often there is each, in rows; none where every tag says it in words."""
     if all(place is not None and place.variant < tag.spelt for tag, place in zip(tags, places, strict=True)):
-        return None
-    counts = Counter((tag.name, tag.colour, tag.unsure) for tag in tags)
-    entries = [
-        Segment(f"{name} {count}", colour_of_hex(STYLE.unsure) if unsure else colour, unsure)
-        for (name, colour, unsure), count in counts.most_common(_LONGEST_LEGEND)
-    ]
+        return []
+    counts = Counter((tag.name, tag.line_colour, tag.unsure) for tag in tags)
     size = STYLE.measure_text(0, width, height)
-    return paint_plate(entries, size) if measure_plate(entries, size).width <= width else None
+    rows: list[list[Segment]] = []
+    for (name, colour, unsure), count in counts.most_common(_LONGEST_LEGEND):
+        entry = Segment(f"{name} {count}", colour, unsure)
+        if not rows or measure_plate([*rows[-1], entry], size).width > _WIDEST_LEGEND * width:
+            rows.append([])
+        rows[-1].append(entry)
+    return [paint_plate(row, size) for row in rows]
 
 
+_WIDEST_LEGEND = 0.8
+"""Of the picture's width."""
 _LONGEST_LEGEND = 10
 
 

@@ -64,6 +64,11 @@ def measure(text: str, size: int) -> float:
     return (choose_font(text, size) or load_font(size)).getlength(text)
 
 
+def space_out(text: str) -> str:
+    """Plain text with wider spaces, for those of Pillow's own font are narrow where it is small."""
+    return text.replace(" ", "  ") if text.isascii() else text
+
+
 @lru_cache(maxsize=1024)
 def write_label(name: str, number: int, most: int = 24) -> str:
     """A label as one short line that can be drawn.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, load_font, measure
+from cmaen.lettering import choose_font, load_font, measure, space_out
 from cmaen.placing import Size
 from cmaen.types import Image
 
@@ -70,12 +70,7 @@ def measure_plate(segments: Sequence[Segment], size: int) -> Size:
 
 def _measure_segment(segment: Segment, size: int) -> float:
     bar = 0.0 if segment.colour is None else _bar(size) + 0.4 * size
-    return 0.45 * size + bar + measure(_space_out(segment.text), size)
-
-
-def _space_out(text: str) -> str:
-    """Wider spaces than Pillow's own font has."""
-    return text.replace(" ", "  ") if text.isascii() else text
+    return 0.45 * size + bar + measure(space_out(segment.text), size)
 
 
 def _bar(size: int) -> int:
@@ -104,7 +99,7 @@ def _paint_plate(segments: tuple[Segment, ...], size: int) -> Sprite:
             bar = _bar(size)
             _paint_bar(face, (start, 0.22 * height, start + bar, 0.78 * height), segment.colour, broken=segment.broken)
             start += bar + 0.4 * size
-        text = _space_out(segment.text)
+        text = space_out(segment.text)
         font = choose_font(text, size) or load_font(size)
         draw.text((start, height / 2), text, font=font, fill="white", anchor="lm", stroke_width=_weight(size))
         left += _measure_segment(segment, size) + _APART * size

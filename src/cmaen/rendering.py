@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw
 
 from cmaen.drawing import STYLE, colour_of_hex, describe_answer, draw_faces, hex_of, is_unsure
-from cmaen.lettering import choose_font, load_font, write_label, write_percent
+from cmaen.lettering import choose_font, load_font, space_out, write_label, write_percent
 from cmaen.painting import outline
 from cmaen.types import Image
 
@@ -81,7 +81,7 @@ def render_face(face: Mapping[str, Any], crop: Image | None = None) -> bytes:
 
 
 def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int) -> None:
-    draw.text(corner, text, font=choose_font(text, size) or load_font(size), fill=_INK)
+    draw.text(corner, space_out(text), font=choose_font(text, size) or load_font(size), fill=_INK)
 
 
 def _frame(card: PILImage.Image) -> PILImage.Image:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, load_font, measure, write_line
+from cmaen.lettering import choose_font, load_font, measure, space_out, write_line
 from cmaen.painting import Colour
 from cmaen.types import Image
 
@@ -31,7 +31,7 @@ Points = Sequence[tuple[float, float]]
 Anchor = Literal["la", "lm", "ls", "ma", "rm", "rs", "rt"]
 """Where text has its point: left, middle or right; at the ascender, top, middle or baseline, as Pillow says it."""
 
-_SMALL = 16
+_SMALL = 20
 _BITS = 4
 _HATCH = 9
 """Pixels from one slanting line to the next."""
@@ -102,7 +102,7 @@ class Sheet:
     ) -> None:
         """Text whose anchor is at a point; its end is left out beyond ``most`` pixels."""
         line = write_line(text)
-        while line and measure(line, size) > most:
+        while line and measure(space_out(line), size) > most:
             line = f"{line[:-2].rstrip()}…"
         self._texts.append(_Text(x, y, line, size, colour, anchor))
 
@@ -155,7 +155,7 @@ class Sheet:
         made = PILImage.fromarray(pixels)
         draw = ImageDraw.Draw(made)
         for x, y, text, size, colour, anchor in self._texts:
-            wide = text.replace(" ", "  ") if size <= _SMALL and text.isascii() else text  # small spaces are narrow
+            wide = space_out(text) if size <= _SMALL else text
             draw.text((x, y), wide, font=choose_font(wide, size) or load_font(size), fill=colour, anchor=anchor)
         return made
 

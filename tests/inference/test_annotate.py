@@ -86,7 +86,7 @@ def test_a_large_picture_has_lines_that_can_be_seen() -> None:
         drawn = annotate(np.zeros((side, side, 3), np.uint8), [face("sad", (side / 4, side / 4, side / 2, side / 2))])
         return int(near(drawn[side // 2 : side // 2 + 1, : side // 2], colour_of("sad", EMOTIONS)).sum())
 
-    assert 2 <= thickness(100) < thickness(2400) < thickness(8000)
+    assert 2 <= thickness(100) < thickness(2400) < thickness(5000)
 
 
 def test_an_uncertain_answer_is_drawn_as_the_page_says_it() -> None:
