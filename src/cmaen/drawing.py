@@ -94,10 +94,10 @@ class Style:
     line_of_face: float = 40.0
     least_line: int = 1
     most_line: int = 6
-    line_of_picture: float = 640.0
+    line_of_picture: float = 480.0
     text_of_face: float = 8.0
     least_text: int = 11
-    text_of_picture: float = 128.0
+    text_of_picture: float = 110.0
     most_text_of_picture: float = 16.0
     widest: float = 1.6
     few: int = 6
