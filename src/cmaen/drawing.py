@@ -109,7 +109,8 @@ class Style:
     def measure_line(self, face: float, longer: int) -> int:
         """The outline's width in pixels, of a face's width and the picture's longer side."""
         most = max(self.most_line, longer / self.line_of_picture)
-        return math.ceil(min(max(face / self.line_of_face, self.least_line), most))
+        line = min(max(face / self.line_of_face, self.least_line), most)
+        return math.ceil(line) if line < 2 else round(line)
 
     def measure_text(self, face: float, width: int, height: int) -> int:
         """The text's size in pixels; large ones are rounded, so that a face that moves keeps its tag."""
