@@ -47,8 +47,6 @@ Any kind of colour vision tells them apart (tests/test_palette.py).
 
 _UNSURE = "#404040"
 """Of an answer that the network is not sure of."""
-_OTHERS = tuple(PALETTE.values())
-"""Of labels of the user's own, in turn."""
 
 
 def hex_of(name: str, classes: Sequence[str]) -> str:
@@ -63,7 +61,15 @@ def hex_of(name: str, classes: Sequence[str]) -> str:
     """
     if name == UNCERTAIN and name not in classes:
         return _UNSURE
-    return PALETTE[name] if name in PALETTE else _OTHERS[classes.index(name) % len(_OTHERS)]
+    return PALETTE[name] if name in PALETTE else _choose_others(tuple(classes))[classes.index(name)]
+
+
+@lru_cache(maxsize=64)
+def _choose_others(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The colours of labels of the user's own, by their places: those that no emotion among them has, in turn."""
+    free = [colour for emotion, colour in PALETTE.items() if emotion not in classes] or list(PALETTE.values())
+    own = [name for name in classes if name not in PALETTE]
+    return tuple(PALETTE[name] if name in PALETTE else free[own.index(name) % len(free)] for name in classes)
 
 
 def colour_of(name: str, classes: Sequence[str]) -> Colour:

@@ -31,7 +31,7 @@ _ROUND = 0.08
 """Radius of an outline's corners, of its shorter side."""
 _SMOOTH = 4
 """Shapes are drawn so many times larger and shrunk, for smooth edges."""
-_LARGEST_KEPT = 48
+_LARGEST_KEPT = 40
 """Text size, in pixels, up to which sprites are kept for the next frame."""
 _SHIFT = 3
 """Bits of a pixel's fraction in OpenCV's coordinates."""
@@ -106,7 +106,7 @@ def _paint_plate(segments: tuple[Segment, ...], size: int) -> Sprite:
     return _cut_out(face, _mask(width, height, 0.28 * height), OPACITY)
 
 
-_keep_plate = lru_cache(maxsize=256)(_paint_plate)
+_keep_plate = lru_cache(maxsize=128)(_paint_plate)
 
 
 def _weight(size: int) -> float:
