@@ -14,6 +14,7 @@ from cmaen import charts
 from cmaen.charts import Counts
 from cmaen.errors import OutputError
 from cmaen.inference.sinks import chart, open_sink
+from cmaen.inference.sinks.pictures import title_of
 from cmaen.results import Face, Result
 from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, FaceBox, Frame
@@ -83,3 +84,11 @@ def test_labels_and_names_of_any_text_are_drawn(tmp_path: Path, labels: list[str
         sink.write(Result(Frame(0, name), (Face(shares, BOX, classes=tuple(labels)),)), None)
     sink.finish()
     assert np.asarray(Image.open(tmp_path / "emotions.png")).min() < 60
+
+
+@pytest.mark.parametrize(("name", "title"), [
+    ("films/talk.mp4", "talk.mp4"), ("camera 0", "camera 0"), ("", ""), ("rtsp://me:pass@cam/live?key=pass", "live"),
+    ("rtsp://me:secret@cam", "cam"), ("http://[", ""),
+])  # fmt: skip
+def test_a_title_tells_no_secret(name: str, title: str) -> None:
+    assert title_of(name) == title

@@ -11,7 +11,7 @@ from cmaen.charts import Counts, draw_counts
 from cmaen.errors import rename_errors
 from cmaen.files import replace_file, unwritable
 from cmaen.inference.sinks.base import Needs
-from cmaen.inference.sinks.pictures import check_chart
+from cmaen.inference.sinks.pictures import check_chart, title_of
 from cmaen.results import Result
 from cmaen.types import EMOTIONS, Image
 
@@ -38,15 +38,15 @@ class ChartSink:
         self._unsure: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
         self._classes: tuple[str, ...] = EMOTIONS
-        self._place: PurePath | None = None
+        self._name = ""
         self._moving = False
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         self._seen[result.status] += 1
         self._moving = self._moving or result.frame.time is not None
-        place = PurePath(result.frame.name)
-        self._place = place if self._place is None else _share(self._place, place)
+        name = result.frame.name
+        self._name = name if self._seen.total() == 1 else _share(self._name, name)
         for face in result.faces:
             counted = self._unsure if face.is_unsure else self._sure
             counted[face.classes[int(np.argmax(face.probabilities))]] += 1
@@ -62,7 +62,7 @@ class ChartSink:
             errors=self._seen["error"],
             noun="frame" if self._moving else "picture",
         )
-        title = self._title if self._title is not None else self._place.name if self._place else ""
+        title = self._title if self._title is not None else title_of(self._name)
         with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
             draw_counts(counts, self._classes, title=title).save(temporary, self.path.suffix)
 
@@ -70,11 +70,13 @@ class ChartSink:
         """Nothing is open."""
 
 
-def _share(one: PurePath, other: PurePath) -> PurePath:
-    """The folder that two paths have in common, or the path that both are."""
+def _share(one: str, other: str) -> str:
+    """The folder that two names have in common, or the name that both are."""
+    if one == other:
+        return one
     parts = []
-    for mine, its in zip(one.parts, other.parts, strict=False):
+    for mine, its in zip(PurePath(one).parts, PurePath(other).parts, strict=False):
         if mine != its:
             break
         parts.append(mine)
-    return PurePath(*parts)
+    return str(PurePath(*parts)) if parts else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path, PurePath
+from urllib.parse import urlsplit
 
 from PIL import Image as PILImage
 
@@ -101,6 +102,17 @@ def check_chart(path: Path, what: str) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: {what} can be drawn as {', '.join(SUFFIXES)}")
     check_place(path)
+
+
+def title_of(name: str) -> str:
+    """The name of a file or a stream as the title of a chart: without its folders, and without a key or a password."""
+    if "://" not in name:
+        return PurePath(name).name
+    try:
+        address = urlsplit(name)
+        return PurePath(address.path).name or address.hostname or ""
+    except ValueError:
+        return ""
 
 
 def path_of(name: str) -> Path:

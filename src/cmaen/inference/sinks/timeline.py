@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -16,7 +16,7 @@ from cmaen.errors import rename_errors
 from cmaen.files import replace_file, unwritable
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.base import Needs
-from cmaen.inference.sinks.pictures import check_chart
+from cmaen.inference.sinks.pictures import check_chart, title_of
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
 from cmaen.sheets import Sheet
@@ -51,7 +51,7 @@ class TimelineSink:
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
-        self._title = self._title or PurePath(result.frame.name).name
+        self._title = self._title or title_of(result.frame.name)
         self._timeline.add(result.frame.time or 0.0, result.faces, result.frame.image)
 
     def finish(self) -> None:
