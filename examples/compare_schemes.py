@@ -8,15 +8,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from cmaen import EmotionPredictor, read_image
-from cmaen.drawing import hex_of
+from cmaen.drawing import colour_of, describe_answer, find_candidates
+from cmaen.lettering import load_font, space_out
 from cmaen.signatures import is_image_name
 from cmaen.types import FER2013, PERCEIVED
 
 APART = 0.24
 """Seconds between two faces of one film."""
-SIDE, COLUMNS = 180, 4
+SIDE, COLUMNS = 208, 4
 
 
 def crops(path: Path, predictor: EmotionPredictor) -> list[np.ndarray]:
@@ -37,14 +39,20 @@ def crops(path: Path, predictor: EmotionPredictor) -> list[np.ndarray]:
 
 def tile(crop: np.ndarray, answers: list[dict]) -> np.ndarray:
     """A face and its two answers below it, RGB uint8 [H, SIDE, 3]."""
-    face = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    lines = np.full((52, SIDE, 3), 255, np.uint8)
+    picture = Image.new("RGB", (SIDE, SIDE + 56), "white")
+    picture.paste(Image.fromarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)))
+    draw = ImageDraw.Draw(picture)
     for row, answer in enumerate(answers):
-        emotion = answer["predicted_emotion"]
-        colour = tuple(int(hex_of(emotion, list(answer["probabilities"]))[i : i + 2], 16) for i in (1, 3, 5))
-        words = f"{answer['scheme']}: {emotion} {answer['confidence']:.0%}"
-        cv2.putText(lines, words, (4, 20 + 22 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.44, colour, 1, cv2.LINE_AA)
-    return np.vstack([face, lines])
+        top = SIDE + 7 + 24 * row
+        emotion, classes = answer["predicted_emotion"], list(answer["probabilities"])
+        unsure = find_candidates(answer)
+        for part in range(0, 16, 6 if unsure else 1):  # broken where it is unsure
+            low = top + part + (3 if unsure else 0)
+            draw.rectangle((4, top + part, 10, low), fill="#9aa0a8" if unsure else colour_of(emotion, classes))
+        said = describe_answer(answer) if unsure is None else f"{unsure[0]} or {unsure[1]}?"
+        words = space_out(f"{answer['scheme']}: {said}")
+        draw.text((16, top + 8), words, font=load_font(13), fill=(28, 33, 39), anchor="lm")
+    return np.asarray(picture)
 
 
 def main() -> None:
@@ -70,7 +78,7 @@ def main() -> None:
     if tiles:
         tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % COLUMNS)
         rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
-        cv2.imwrite(str(options.output), np.vstack(rows)[..., ::-1])
+        Image.fromarray(np.vstack(rows)).save(options.output, quality=88)
 
 
 if __name__ == "__main__":

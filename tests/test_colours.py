@@ -58,7 +58,20 @@ def test_a_box_and_its_label_have_the_colour_of_the_emotion(emotion: str) -> Non
     picture = np.zeros((200, 200, 3), np.uint8)
     drawn = annotate(picture, [{"box": [40, 80, 100, 80], "predicted_emotion": emotion, "confidence": 0.5}])
     assert tuple(drawn[160, 90]) == colour_of(emotion, EMOTIONS)
-    assert (drawn[:80] == colour_of(emotion, EMOTIONS)).all(axis=2).sum() > 500
+    bar = (drawn[:74] == colour_of(emotion, EMOTIONS)).all(axis=2)
+    assert bar.sum() > 15
+    assert np.ptp(np.flatnonzero(bar.any(axis=0))) < 6  # all of it in one place, before the words
+
+
+def test_labels_of_ones_own_have_colours_that_differ_from_those_of_emotions_beside_them() -> None:
+    classes = ["calm", "angry", "bored", "happy", "awake", "neutral", "asleep"]
+    colours = [colour_of(name, classes) for name in classes]
+    assert len(set(colours)) == len(classes)
+    assert colours[1] == colour_of("angry", EMOTIONS)
+    many = [*map(str, range(20)), *EMOTIONS]
+    assert len({colour_of(name, many) for name in many}) == 8
+    with pytest.raises(ValueError, match="other"):
+        colour_of("other", classes)
 
 
 def two_coloured() -> tuple[np.ndarray, np.ndarray]:

@@ -1,18 +1,34 @@
-"""The colours of the emotions, and drawing faces onto pictures with them."""
+"""The colours of the emotions, and the one style in which faces are drawn onto pictures, videos and the live window."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
-import cv2
 import numpy as np
-from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from numpy.typing import NDArray
 
-from cmaen.types import CONTEMPT, UNCERTAIN, Image
+from cmaen.lettering import choose_letters, write_label, write_percent
+from cmaen.painting import (
+    OPACITY,
+    PLATE,
+    Colour,
+    Segment,
+    Sprite,
+    lay,
+    measure_dot,
+    measure_plate,
+    outline,
+    paint_dot,
+    paint_plate,
+)
+from cmaen.placing import INSIDE, Place, Size, place_panel, place_tags
+from cmaen.ticker import paint_ticker
+from cmaen.types import CONTEMPT, UNCERTAIN, UNSURE_BELOW, Image
 
 PALETTE: dict[str, str] = {
     "angry": "#e74751",
@@ -31,8 +47,6 @@ Any kind of colour vision tells them apart (tests/test_palette.py).
 
 _UNSURE = "#404040"
 """Of an answer that the network is not sure of."""
-_OTHERS = tuple(PALETTE.values())
-"""Of labels of the user's own, in turn."""
 
 
 def hex_of(name: str, classes: Sequence[str]) -> str:
@@ -47,65 +61,284 @@ def hex_of(name: str, classes: Sequence[str]) -> str:
     """
     if name == UNCERTAIN and name not in classes:
         return _UNSURE
-    return PALETTE[name] if name in PALETTE else _OTHERS[classes.index(name) % len(_OTHERS)]
+    return PALETTE[name] if name in PALETTE else _choose_others(tuple(classes))[classes.index(name)]
 
 
-def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
+@lru_cache(maxsize=64)
+def _choose_others(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The colours of labels of the user's own, by their places: those that no emotion among them has, in turn."""
+    free = [colour for emotion, colour in PALETTE.items() if emotion not in classes] or list(PALETTE.values())
+    own = [name for name in classes if name not in PALETTE]
+    return tuple(PALETTE[name] if name in PALETTE else free[own.index(name) % len(free)] for name in classes)
+
+
+def colour_of(name: str, classes: Sequence[str]) -> Colour:
     """The same colour as red, green and blue, 0 to 255."""
-    digits = hex_of(name, classes)
-    return int(digits[1:3], 16), int(digits[3:5], 16), int(digits[5:7], 16)
+    return colour_of_hex(hex_of(name, classes))
 
 
-def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]]) -> Image:
-    """A copy of the picture with a box and a label for every face.
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The numbers of the style in which faces are drawn; the page draws by the same.
+
+    Attributes:
+        line_of_face: The outline is so manieth of a face's width,
+        least_line, most_line: from and to so many pixels,
+        line_of_picture: or to so manieth of the picture's longer side, if that is more.
+        text_of_face: The text's size is so manieth of a face's width,
+        least_text: from so many pixels,
+        text_of_picture: or from so manieth of the picture's longer side, if that is more,
+        most_text_of_picture: to so manieth of its shorter side.
+        widest: A tag is at most so many faces wide,
+        few: except among so many faces, and where it covers nothing.
+        inside: A tag may lie inside the lower edge of its own face where it is at most so much of its height.
+        opacity: Of a tag's ground,
+        plate: whose colour is this, ``#rrggbb``.
+        unsure: Of the dashed outline of an unsure answer, and its bar.
+    """
+
+    line_of_face: float = 40.0
+    least_line: int = 1
+    most_line: int = 6
+    line_of_picture: float = 480.0
+    text_of_face: float = 8.0
+    least_text: int = 11
+    text_of_picture: float = 110.0
+    most_text_of_picture: float = 16.0
+    widest: float = 1.6
+    few: int = 6
+    inside: float = INSIDE
+    opacity: float = OPACITY
+    plate: str = "#{:02x}{:02x}{:02x}".format(*PLATE)
+    unsure: str = "#d3d7dd"
+
+    def measure_line(self, face: float, longer: int) -> int:
+        """The outline's width in pixels, of a face's width and the picture's longer side."""
+        most = max(self.most_line, longer / self.line_of_picture)
+        line = min(max(face / self.line_of_face, self.least_line), most)
+        return math.ceil(line) if line < 2 else round(line)
+
+    def measure_text(self, face: float, width: int, height: int) -> int:
+        """The text's size in pixels; large ones are rounded, so that a face that moves keeps its tag."""
+        least = max(self.least_text, max(width, height) / self.text_of_picture)
+        most = max(least, min(width, height) / self.most_text_of_picture)
+        size = round(min(max(face / self.text_of_face, least), most))
+        return size - size % max(1, size // 12)
+
+
+STYLE = Style()
+
+
+def is_unsure(face: Mapping[str, Any]) -> bool:
+    """Whether an answer is shown as unsure: its confidence is below 0.5, or below the threshold that was asked for.
+
+    Args:
+        face: As :meth:`cmaen.results.Face.to_dict` gives it.
+    """
+    answers = face.get("probabilities", {})
+    uncertain = face["predicted_emotion"] == UNCERTAIN and UNCERTAIN not in answers
+    return bool(uncertain or face["confidence"] < UNSURE_BELOW)
+
+
+def find_candidates(face: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The two most probable emotions of an unsure answer; ``None`` where it is sure, or there are not two."""
+    answers = face.get("probabilities", {})
+    if len(answers) < 2 or not is_unsure(face):
+        return None
+    first, second, *_ = sorted(answers, key=answers.__getitem__, reverse=True)
+    return first, second
+
+
+def describe_answer(face: Mapping[str, Any]) -> str:
+    """The answer in words: one emotion, or two where the network is unsure, as the page says it."""
+    candidates = find_candidates(face)
+    if candidates is None:
+        return f"{face['predicted_emotion']} {write_percent(face['confidence'])}"
+    return f"unsure: maybe {candidates[0]} or {candidates[1]}"
+
+
+def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool = False) -> Image:
+    """A copy of the picture with an outline and a tag for every face.
+
+    Tags cover neither another face nor each other: each is put where there is room, shortened where there is little,
+    and becomes at last a dot in its colour, explained by a legend at the picture's edge. Of several faces each begins
+    with its number, as in tables and records; of a video, with the identity. Unsure answers have a dashed grey outline.
 
     Args:
         image: RGB uint8 [H, W, 3].
         faces: As :meth:`cmaen.results.Face.to_dict` gives them; ``box``, ``predicted_emotion`` and ``confidence`` are
             read, and ``identity`` and ``probabilities`` where they are there.
+        ticker: Whether the probabilities of up to four of them stand at the lower edge, where there is room.
 
     Returns:
         RGB uint8 [H, W, 3].
     """
     picture: Image = image.copy()
     height, width = image.shape[:2]
-    line = max(2, round(min(height, width) / 240))
-    for face in faces:
-        x, y, across, down = face["box"]
-        left, top, right, bottom = round(x), round(y), round(x + across), round(y + down)
-        colour = colour_of(face["predicted_emotion"], list(face.get("probabilities", ())))
-        cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
-        who = f"{face['identity']}: " if "identity" in face else ""
-        size = round(min(max(11.0, across / 6), 32.0))
-        label = _draw_label(f"{who}{describe_answer(face)}", size, colour, 2 * line)
-        label_height, label_width = label.shape[:2]
-        column = min(max(0, left), max(0, width - label_width))
-        row = max(0, top - label_height if top >= label_height else min(bottom, height - label_height))
-        part = picture[row : row + label_height, column : column + label_width]
-        part[:] = label[: part.shape[0], : part.shape[1]]
+    found = list(faces)
+    tags = [_Tag.of(face, number if len(found) > 1 else None, width, height) for number, face in enumerate(found, 1)]
+    for tag in tags:
+        outline(picture, tag.box, tag.line_colour, tag.line, broken=tag.unsure)
+    boxes = np.array([tag.box for tag in tags], np.float64).reshape(-1, 4)
+    taken = []
+    if ticker and found:
+        bars = paint_ticker(found, [tag.who for tag in tags], colour_of, boxes=boxes, width=width, height=height)
+        for sprite, left, top in bars:
+            lay(picture, sprite, left, top)
+            taken.append((left, top, left + sprite.size.width, top + sprite.size.height))
+    places = _place(tags, boxes, width, height, taken)
+    legend = _paint_legend(tags, places, width, height)
+    if legend:
+        size = Size(max(row.size.width for row in legend), sum(row.size.height + 1 for row in legend))
+        obstacles = np.concatenate([boxes, np.reshape(taken, (-1, 4))])
+        corner = place_panel(size, obstacles, width=width, height=height, margin=STYLE.least_text // 2)
+        if corner is not None:
+            left, top = corner
+            places = _place(tags, boxes, width, height, [*taken, (left, top, left + size.width, top + size.height)])
+            for row in legend:
+                lay(picture, row, left, top)
+                top += row.size.height + 1
+    for tag, place in zip(tags, places, strict=True):
+        if place is not None:
+            lay(picture, tag.paint(place.variant), place.left, place.top)
     return picture
 
 
-def describe_answer(face: Mapping[str, Any]) -> str:
-    """The answer in words: one emotion, or two where the network is unsure, as the page says it."""
-    answers = face.get("probabilities", {})
-    if face["predicted_emotion"] != UNCERTAIN or UNCERTAIN in answers or len(answers) < 2:
-        return f"{face['predicted_emotion']} {face['confidence']:.0%}"
-    first, second, *_ = sorted(answers, key=answers.__getitem__, reverse=True)
-    return f"unsure: maybe {first} or {second}"
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """What is drawn for one face.
+
+    Attributes:
+        box: Left, top, right and bottom edge, in pixels.
+        who: Its number, or empty.
+        name: Of the answer, for the legend.
+        texts: What may stand on its plate, from the longest to the shortest.
+        dot: What stands in its dot.
+        colour, line_colour: Of the bar or dot, and of the outline.
+        line, size: Of the outline and the text, in pixels.
+        wide: The most pixels of its width.
+    """
+
+    box: tuple[float, float, float, float]
+    who: str
+    name: str
+    texts: tuple[str, ...]
+    dot: str
+    colour: Colour
+    line_colour: Colour
+    unsure: bool
+    line: int
+    size: int
+    wide: float
+
+    @classmethod
+    def of(cls, face: Mapping[str, Any], number: int | None, width: int, height: int) -> _Tag:
+        """The tag of a face in a picture of that size; its number where there are several."""
+        x, y, across, down = map(float, face["box"])
+        if not np.isfinite((x, y, across, down)).all():
+            raise ValueError(f"the numbers of a box must be finite: {face['box']}")
+        identity = face.get("identity")
+        who = str(number or "" if identity is None else identity)
+        name, texts, letter = _word(face)
+        unsure = is_unsure(face)
+        colour = colour_of(UNCERTAIN if unsure else face["predicted_emotion"], list(face.get("probabilities", ())))
+        return cls(
+            box=(x, y, x + across, y + down),
+            who=who,
+            name=name,
+            texts=tuple(f"{who} {text}".strip() for text in texts),
+            dot=who or letter,
+            colour=colour,
+            line_colour=colour_of_hex(STYLE.unsure) if unsure else colour,
+            unsure=unsure,
+            line=STYLE.measure_line(across, max(width, height)),
+            size=STYLE.measure_text(across, width, height),
+            wide=STYLE.widest * across,
+        )
+
+    @property
+    def spelt(self) -> int:
+        """How many of its variants say the emotion in words."""
+        return len(self.texts) - 1
+
+    @property
+    def gap(self) -> int:
+        """Pixels between the face and the tag."""
+        return self.line + max(1, round(0.2 * self.size))
+
+    def measure(self, *, narrow: bool) -> list[Size]:
+        """The sizes of its variants; of those that are too wide, an impossible one."""
+        sizes = [measure_plate(self._segments(text), self.size) for text in self.texts]
+        if narrow:
+            sizes = [size if size.width <= self.wide else _IMPOSSIBLE for size in sizes]
+        return [*sizes, measure_dot(self.dot, self._dot_size)]
+
+    def paint(self, variant: int) -> Sprite:
+        """One of its variants."""
+        if variant < len(self.texts):
+            return paint_plate(self._segments(self.texts[variant]), self.size)
+        return paint_dot(self.dot, self._dot_size, self.colour, broken=self.unsure)
+
+    @property
+    def _dot_size(self) -> int:
+        return max(STYLE.least_text, round(0.85 * self.size))
+
+    def _segments(self, text: str) -> tuple[Segment, ...]:
+        return (Segment(text, self.line_colour, self.unsure),)
 
 
-@lru_cache(maxsize=32)
-def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, so that every machine draws the same."""
-    return ImageFont.load_default(size=size)
+_IMPOSSIBLE = Size(1 << 30, 1 << 30)
 
 
-@lru_cache(maxsize=256)
-def _draw_label(text: str, size: int, colour: tuple[int, int, int], margin: int) -> Image:
-    """White text on a ground of the colour, RGB uint8 [h, w, 3]; a face keeps its label for many frames."""
-    font = load_font(size)
-    left, top, right, bottom = (round(value) for value in font.getbbox(text))
-    label = PILImage.new("RGB", (right - left + 2 * margin, bottom - top + 2 * margin), colour)
-    ImageDraw.Draw(label).text((margin - left, margin - top), text, font=font, fill="white")
-    return np.asarray(label)
+def _word(face: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:
+    """The answer's name, its texts from the longest to the shortest, and its letter."""
+    classes = tuple(face.get("probabilities", ()))
+    candidates = find_candidates(face)
+    if candidates is None:
+        emotion, share = face["predicted_emotion"], write_percent(face["confidence"])
+        name = write_label(emotion, classes.index(emotion) if emotion in classes else 0)
+        letter = choose_letters(classes or _KNOWN).get(emotion) or name[:1]
+        return name, (f"{name} {share}", name, letter), letter
+    first, second = (write_label(one, classes.index(one)) for one in candidates)
+    letter = f"{choose_letters(classes)[candidates[0]]}?"
+    return "unsure", (f"unsure: maybe {first} or {second}", f"{first} or {second}?", f"{first}?", letter), letter
+
+
+_KNOWN = tuple(PALETTE)
+
+
+def _place(
+    tags: Sequence[_Tag],
+    boxes: NDArray[np.float64],
+    width: int,
+    height: int,
+    taken: Sequence[tuple[float, float, float, float]],
+) -> list[Place | None]:
+    sizes = [tag.measure(narrow=len(tags) > STYLE.few) for tag in tags]
+    return place_tags(boxes, sizes, width=width, height=height, gaps=[tag.gap for tag in tags], taken=taken)
+
+
+def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: int, height: int) -> list[Sprite]:
+    """The colours with their names and how often there is each, in rows; none where every tag says it in words."""
+    if all(place is not None and place.variant < tag.spelt for tag, place in zip(tags, places, strict=True)):
+        return []
+    counts = Counter((tag.name, tag.line_colour, tag.unsure) for tag in tags)
+    size = STYLE.measure_text(0, width, height)
+    rows: list[list[Segment]] = []
+    for (name, colour, unsure), count in counts.most_common(_LONGEST_LEGEND):
+        entry = Segment(f"{name} {count}", colour, unsure)
+        if not rows or measure_plate([*rows[-1], entry], size).width > _WIDEST_LEGEND * width:
+            rows.append([])
+        rows[-1].append(entry)
+    return [paint_plate(row, size) for row in rows]
+
+
+_WIDEST_LEGEND = 0.8
+"""Of the picture's width."""
+_LONGEST_LEGEND = 10
+
+
+@lru_cache(maxsize=64)
+def colour_of_hex(digits: str) -> Colour:
+    """``#rrggbb`` as red, green and blue, 0 to 255."""
+    return int(digits[1:3], 16), int(digits[3:5], 16), int(digits[5:7], 16)

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.drawing import describe_answer, draw_faces, hex_of, load_font
-from cmaen.errors import escape
+from cmaen.drawing import STYLE, colour_of_hex, describe_answer, draw_faces, hex_of, is_unsure
+from cmaen.lettering import choose_font, load_font, space_out, write_label, write_percent
+from cmaen.painting import outline
 from cmaen.types import Image
 
 SIDE = 640
@@ -24,6 +25,7 @@ _FACE, _ROW, _MARGIN = 176, 22, 8
 _NAME, _BAR, _NUMBER = 92, 180, 52
 """Pixels: the side of a face, the height of a bar's row, the space around; the columns of the bars."""
 _INK, _TRACK = "#1c2127", "#e6e8eb"
+_DASHES = colour_of_hex(STYLE.unsure)
 
 
 def render_picture(image: Image, faces: Sequence[Mapping[str, Any]], *, side: int = SIDE) -> bytes:
@@ -62,24 +64,32 @@ def render_face(face: Mapping[str, Any], crop: Image | None = None) -> bytes:
         picture = PILImage.fromarray(crop)
         picture = picture.convert("RGB").resize((_FACE, _FACE), PILImage.Resampling.BICUBIC, reducing_gap=2.0)
         card.paste(picture, (_MARGIN, _MARGIN))
+        if is_unsure(face):
+            card = _frame(card)
     draw, font = ImageDraw.Draw(card), load_font(14)
-    draw.text((left, _MARGIN), _fit(describe_answer(face), 40), font=load_font(16), fill=_INK)
+    _write(draw, (left, _MARGIN), write_label(describe_answer(face), 0, 40), 16)
     for row, name in enumerate(shown, start=1):
         top = _MARGIN + row * _ROW
         bar = left + _NAME
-        draw.text((left, top + 2), _fit(name, 12), font=font, fill=_INK)
+        _write(draw, (left, top + 2), write_label(name, classes.index(name), 12), 14)
         draw.rectangle((bar, top + 4, bar + _BAR, top + _ROW - 5), fill=_TRACK)
         length = round(_BAR * min(max(answers[name], 0.0), 1.0))
         if length:
             draw.rectangle((bar, top + 4, bar + length, top + _ROW - 5), fill=hex_of(name, classes))
-        draw.text((bar + _BAR + 6, top + 2), f"{answers[name]:.1%}", font=font, fill=_INK)
+        draw.text((bar + _BAR + 6, top + 2), write_percent(answers[name]), font=font, fill=_INK)
     return _encode(card)
 
 
-def _fit(text: str, most: int) -> str:
-    """Text of one line that any font can draw, its end left out where it is long."""
-    line = escape(text).replace("\n", " ").replace("\t", " ")
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int) -> None:
+    draw.text(corner, space_out(text), font=choose_font(text, size) or load_font(size), fill=_INK)
+
+
+def _frame(card: PILImage.Image) -> PILImage.Image:
+    """The crop in a dashed line, as an unsure answer has it everywhere."""
+    pixels = np.array(card)
+    low, high = _MARGIN + 2, _MARGIN + _FACE - 3
+    outline(pixels, (low, low, high, high), _DASHES, 3, broken=True)
+    return PILImage.fromarray(pixels)
 
 
 def _encode(picture: PILImage.Image) -> bytes:

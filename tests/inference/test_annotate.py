@@ -39,8 +39,8 @@ def test_the_box_and_the_label_have_the_emotions_colour(emotion: str) -> None:
     assert box[80:150, 60].all()
     assert box[80:150, 160].all()
     assert not drawn[80:150, 70:150].any()  # the face itself is not painted over
-    label = drawn[40:68, 60:160]
-    assert near(label, colour_of(emotion, EMOTIONS)).mean() > 0.3
+    label = drawn[40:66, 60:160]
+    assert near(label, colour_of(emotion, EMOTIONS)).sum() > 15
     assert near(label, (255, 255, 255)).any()
 
 
@@ -50,8 +50,8 @@ def test_every_face_is_drawn_and_one_of_a_video_has_its_number() -> None:
     drawn = annotate(blank, faces)
     assert near(drawn, colour_of("sad", EMOTIONS)).any()
     assert near(drawn, colour_of("happy", EMOTIONS)).any()
-    numbered = annotate(blank, [face("sad", (20, 60, 50, 50), identity=7)])
-    assert near(numbered, colour_of("sad", EMOTIONS)).sum() > near(drawn, colour_of("sad", EMOTIONS)).sum()
+    alone, numbered = (annotate(blank, [face("sad", (20, 60, 50, 50), identity=one)]) for one in (None, 7))
+    assert numbered[:58].any(axis=(0, 2)).sum() > alone[:58].any(axis=(0, 2)).sum() + 5
     assert np.array_equal(annotate(blank, []), blank)
 
 
@@ -86,7 +86,7 @@ def test_a_large_picture_has_lines_that_can_be_seen() -> None:
         drawn = annotate(np.zeros((side, side, 3), np.uint8), [face("sad", (side / 4, side / 4, side / 2, side / 2))])
         return int(near(drawn[side // 2 : side // 2 + 1, : side // 2], colour_of("sad", EMOTIONS)).sum())
 
-    assert 2 <= thickness(100) < thickness(2400)
+    assert 2 <= thickness(100) < thickness(2400) < thickness(5000)
 
 
 def test_an_uncertain_answer_is_drawn_as_the_page_says_it() -> None:
@@ -94,10 +94,18 @@ def test_an_uncertain_answer_is_drawn_as_the_page_says_it() -> None:
     probabilities = {"angry": 0.1, "sad": 0.4, "fear": 0.3, "happy": 0.2}
     unsure = {"box": [40, 80, 100, 80], "predicted_emotion": "uncertain", "confidence": 0.4}
     drawn = annotate(picture, [{**unsure, "probabilities": probabilities}])
-    assert tuple(drawn[159, 90]) == colour_of("uncertain", EMOTIONS)
+    edge = drawn[160, 50:130].astype(int).max(axis=1)
+    assert (edge > 200).any()  # dashes, light and dark in turn
+    assert (edge < 40).any()
+    likely = annotate(picture, [{**unsure, "predicted_emotion": "sad", "probabilities": probabilities}])
+    assert np.array_equal(likely, drawn)  # below one half without having been asked for
     assert describe_answer({**unsure, "probabilities": probabilities}) == "unsure: maybe sad or fear"
+    assert describe_answer({**unsure, "confidence": 0.004}) == "uncertain <1%"
     assert describe_answer(unsure) == "uncertain 40%"
-    assert describe_answer({**unsure, "probabilities": {"uncertain": 0.4, "sure": 0.3, "both": 0.3}}) == "uncertain 40%"
+    assert (
+        describe_answer({**unsure, "probabilities": {"uncertain": 0.6, "sure": 0.2, "both": 0.2}, "confidence": 0.6})
+        == "uncertain 60%"
+    )
 
 
 def test_whatever_the_predictor_takes_and_gives_is_drawn(predictor: EmotionPredictor) -> None:

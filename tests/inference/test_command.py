@@ -87,7 +87,6 @@ def test_an_address_is_read_like_its_folder(pictures: Path, output: Path) -> Non
 
 def test_a_video_becomes_rows_a_video_with_sound_and_a_timeline(film: Path, output: Path) -> None:
     av = pytest.importorskip("av")
-    pytest.importorskip("matplotlib")
     rows, drawn, timeline = output / "faces.csv", output / "drawn.mp4", output / "people.png"
     said = cmaen("inference", "--video", film, "--output", rows, "--save-video", drawn, "--timeline", timeline)
     assert "12 frames (1.0 s), 12 faces, 1 people" in said
@@ -209,7 +208,6 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
     option: str, name: str, message: str, film: Path, output: Path
 ) -> None:
     pytest.importorskip("av")
-    pytest.importorskip("matplotlib")
     (output / "file").touch()
     options = {"output": "r.json", "timeline": "t.png", "save_video": "v.mp4", option: name}
     with pytest.raises(OutputError, match=message):

@@ -1,25 +1,20 @@
-"""The sinks of videos: the video with the faces drawn, and the timeline."""
+"""The sink of videos: the video with the faces drawn."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from cmaen.drawing import colour_of
 from cmaen.errors import OutputError
-from cmaen.results import Face, Result
-from cmaen.types import EMOTIONS, FaceBox, Frame
+from cmaen.results import Result
+from cmaen.types import Frame
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
-
-SAD = (0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1)
-FACE = Face(SAD, FaceBox(1.04, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))))
 
 
 class Clock:
@@ -250,147 +245,4 @@ def test_a_disk_that_becomes_full_leaves_no_half_video(
         monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"drawn.mp4 could not be written: No space left on device; free some space"):
         draw(sink, [picture(0)] * 2)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def timeline() -> Iterator[object]:
-    pytest.importorskip("matplotlib")
-    import cmaen.inference.sinks.timeline
-
-    return cmaen.inference.sinks.timeline
-
-
-def feeling(emotion: str, identity: int | None = 1) -> Face:
-    return Face(tuple(float(name == emotion) for name in EMOTIONS), FACE.box, identity)
-
-
-def share(path: Path, emotion: str) -> float:
-    """Of the pixels of a picture that have the colour of an emotion."""
-    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    return float((np.abs(pixels - colour_of(emotion, EMOTIONS)).max(axis=2) < 4).mean())
-
-
-@pytest.mark.parametrize("rate", [30, 10, 5, 0.5])
-def test_a_timeline_is_drawn_at_any_frame_rate(rate: float, timeline: object, tmp_path: Path) -> None:
-    sink = timeline.TimelineSink(tmp_path / "people.png")
-    for number in range(40):
-        emotion = "happy" if number < 20 else "sad"
-        sink.write(Result(Frame(number, "film", time=number / rate), (feeling(emotion),)), None)
-    assert not (tmp_path / "people.png").exists()
-    sink.finish()
-    for emotion in ("happy", "sad"):
-        assert 0.2 < share(tmp_path / "people.png", emotion) < 0.4
-    assert share(tmp_path / "people.png", "angry") < 0.01
-
-
-@pytest.mark.parametrize("name", ["people.svg", "people.pdf", "new/people.PNG"])
-def test_a_timeline_is_drawn_in_many_formats(name: str, timeline: object, tmp_path: Path) -> None:
-    sink = timeline.TimelineSink(tmp_path / name)
-    sink.write(Result(Frame(0, "film", time=0.0), (feeling("happy"),)), None)
-    sink.finish()
-    sink.close()
-    assert (tmp_path / name).stat().st_size > 1000
-
-
-def test_a_timeline_of_nobody_is_a_picture_too(timeline: object, tmp_path: Path) -> None:
-    for number, results in enumerate(([], [Result(Frame(0, "film", time=0.0))])):
-        sink = timeline.TimelineSink(tmp_path / f"{number}.png")
-        for result in results:
-            sink.write(result, None)
-        sink.finish()
-        assert Image.open(tmp_path / f"{number}.png").size[0] > 100
-
-
-@pytest.mark.parametrize(("name", "message"), [
-    ("people.foo", r"a timeline can be drawn as .*, \.png"),
-    ("people", "a timeline can be drawn as"),
-    ("file/people.png", "file cannot be made: File exists; choose another place"),
-])  # fmt: skip
-def test_a_timeline_that_cannot_be_drawn_is_refused_before_the_run(
-    name: str, message: str, timeline: object, tmp_path: Path
-) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=message):
-        timeline.TimelineSink(tmp_path / name)
-
-
-def test_someone_who_was_away_leaves_a_gap(timeline: object) -> None:
-    line = timeline.Timeline()
-    for number in range(100):
-        line.add(number / 10, (feeling("happy"),) if number < 20 or number >= 60 else ())
-    line.figure()
-    assert np.flatnonzero(line._persons[1].counts == 0)[0] == 20
-    assert (line._persons[1].counts > 0).sum() == 60
-
-
-def test_bins_become_twice_as_wide_and_lose_nothing(timeline: object) -> None:
-    line = timeline.Timeline(width=1.0)
-    for second in range(5 * timeline.BINS):
-        line.add(float(second), (feeling("happy" if second < 1000 else "sad"),))
-    line.figure()
-    person = line._persons[1]
-    assert line.width == 8.0
-    assert person.sums.shape == (timeline.BINS, 7)
-    assert person.counts.sum() == person.sums.sum() == 5 * timeline.BINS
-    assert person.sums[:125, EMOTIONS.index("happy")].sum() == 1000
-    assert person.counts[: 5 * timeline.BINS // 8].tolist() == [8] * (5 * timeline.BINS // 8)
-
-
-def test_many_passers_by_do_not_keep_out_who_comes_late(timeline: object) -> None:
-    line = timeline.Timeline()
-    moment = 0.0
-    for passer in range(100):
-        for _ in range(4):
-            line.add(moment, (feeling("neutral", passer + 1),))
-            moment += 0.1
-    for _ in range(20):
-        line.add(moment, (feeling("happy", 500),))
-        moment += 0.1
-    labels = [axes.get_ylabel() for axes in line.figure().axes]
-    assert len(labels) == timeline.PEOPLE
-    assert labels[-1] == "face 500"
-    assert len(line._persons) <= 4 * timeline.PEOPLE
-
-
-def test_a_timeline_ends_with_the_last_face_of_anybody_it_shows(timeline: object) -> None:
-    line = timeline.Timeline()
-    for number in range(100):
-        line.add(number / 10, (feeling("happy", 1), feeling("sad", 2)) if number < 50 else (feeling("sad", 2),))
-    figure = line.figure()
-    assert [axes.get_ylabel() for axes in figure.axes] == ["face 1", "face 2"]
-    assert figure.axes[0].get_xlim()[1] == pytest.approx(10, abs=1)
-
-
-def test_a_timeline_of_a_part_begins_with_it(timeline: object) -> None:
-    line = timeline.Timeline()
-    for number in range(100):
-        line.add(3600 + number / 10, (feeling("happy"),))
-    assert line.width == 0.1  # the hour before costs nothing
-    (axes,) = line.figure().axes
-    assert axes.get_xlim() == pytest.approx((3600, 3610), abs=1)
-    assert (line._persons[1].counts > 0).sum() == 100
-
-
-def test_a_clock_that_goes_back_takes_nothing_from_a_timeline(timeline: object) -> None:
-    line = timeline.Timeline()
-    for time in (0.0, 1.0, 0.2, -5.0, 2.0, 3.0):
-        line.add(time, (feeling("happy"),))
-    line.figure()
-    assert np.isfinite(line._persons[1].sums).all()
-    assert (line._persons[1].counts[:30] > 0).all()
-
-
-def test_whatever_matplotlib_raises_is_a_named_error(
-    timeline: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink = timeline.TimelineSink(tmp_path / "people.png")
-    sink.write(Result(Frame(0, "film", time=0.0), (feeling("happy"),)), None)
-
-    def odd(_: object) -> None:
-        raise LookupError("odd")
-
-    monkeypatch.setattr(timeline.Timeline, "figure", odd)
-    with pytest.raises(OutputError, match=r"people.png could not be written: odd"):
-        sink.finish()
     assert list(tmp_path.iterdir()) == []

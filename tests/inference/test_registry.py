@@ -49,7 +49,7 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
         build_detector("eyes")
     with pytest.raises(CmaenError, match=r"'fax' is not a source; choose from \['address', 'camera', "):
         open_source("fax", "x")
-    with pytest.raises(CmaenError, match=r"'fax' is not a sink; choose from \['crops', "):
+    with pytest.raises(CmaenError, match=r"'fax' is not a sink; choose from \['chart', 'crops', "):
         open_sink("fax", "x")
 
 

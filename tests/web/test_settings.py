@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from cmaen.checkpoints import Checkpoint
-from cmaen.drawing import hex_of
+from cmaen.drawing import STYLE, hex_of
 from cmaen.errors import ConfigError
 from cmaen.inference import tracking
 from cmaen.inference.sinks.records import COLUMNS
@@ -34,6 +34,8 @@ def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
     assert alone["tracking"]["memory"] == tracking.MEMORY
     assert (alone["scheme"], alone["benchmark"]) == (PERCEIVED, FER2013)
     assert alone["colours"] == {name: hex_of(name, EMOTIONS) for name in EMOTIONS}
+    assert alone["drawing"]["letters"]["surprise"] == "su"
+    assert alone["drawing"]["unsure"] == STYLE.unsure
     assert alone["preprocess"]["image_size"] == card.preprocess.image_size
     assert 0.5 < alone["right"][PERCEIVED] < 1
     assert set(alone["temperatures"]) == set(alone["outputs"]) == set(alone["schemes"]) == set(card.schemes)

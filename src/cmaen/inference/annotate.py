@@ -12,7 +12,7 @@ from cmaen.types import Image
 
 
 def annotate(image: ImageInput, faces: Answers | Iterable[Answers], *, channels: Channels = "rgb") -> Image:
-    """A copy of the picture with a box and a label for every face.
+    """A copy of the picture with an outline and a tag for every face, see :func:`cmaen.drawing.draw_faces`.
 
     ``annotate("photo.jpg", predictor.predict_single("photo.jpg"))``
 

@@ -109,7 +109,8 @@ class _Sinks:
         if self.needs >= Needs.DRAWING and result.frame.image is not None:
             try:
                 with guard(PredictionError, f"{result.frame.name} cannot be drawn"):
-                    drawn = draw_faces(result.frame.image, [face.to_dict() for face in result.faces])
+                    faces = [face.to_dict() for face in result.faces]
+                    drawn = draw_faces(result.frame.image, faces, ticker=result.frame.time is not None)
             except PredictionError as error:
                 log.warning("%s", error)
         record = result if result.frame.image is None else replace(result, frame=replace(result.frame, image=None))

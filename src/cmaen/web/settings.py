@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cmaen.checkpoints import Card
-from cmaen.drawing import hex_of
+from cmaen.drawing import STYLE, hex_of
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, likeness, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.sinks.records import COLUMNS
 from cmaen.inference.tuning import Tuning
+from cmaen.lettering import choose_letters
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
@@ -138,16 +139,28 @@ def choose_colours(labels: Sequence[str]) -> dict[str, str]:
     return {label: hex_of(label, labels) for label in labels}
 
 
+def describe_drawing(labels: Sequence[str]) -> dict[str, Any]:
+    """The numbers by which faces are drawn, and the letters of labels where there is no room for words."""
+    return {**asdict(STYLE), "letters": choose_letters(labels)}
+
+
 def _describe_answers(card: Card | None, scheme: str | None) -> dict[str, Any]:
     """What the networks answer, and how a browser comes to it."""
     if card is None:
-        return {"labels": EMOTIONS, "colours": choose_colours(EMOTIONS), "scheme": FER2013, "schemes": [FER2013]}
+        return {
+            "labels": EMOTIONS,
+            "colours": choose_colours(EMOTIONS),
+            "drawing": describe_drawing(EMOTIONS),
+            "scheme": FER2013,
+            "schemes": [FER2013],
+        }
     scheme = card.resolve_scheme(scheme)
     answered = {name: card.select_labels(name) for name in card.schemes}
     labels = answered[scheme].labels
     return {
         "labels": labels,
         "colours": choose_colours(labels),
+        "drawing": describe_drawing(labels),
         "scheme": scheme,
         "schemes": list(answered),
         "outputs": {name: PERCEIVED if name == PERCEIVED else LOGITS for name in answered},

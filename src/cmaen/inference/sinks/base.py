@@ -66,7 +66,8 @@ SINKS = {
     "pictures": Entry("cmaen.inference.sinks.pictures:PictureSink"),
     "crops": Entry("cmaen.inference.sinks.crops:CropSink"),
     "video": Entry("cmaen.inference.sinks.video:VideoSink", "video"),
-    "timeline": Entry("cmaen.inference.sinks.timeline:TimelineSink", "report"),
+    "timeline": Entry("cmaen.inference.sinks.timeline:TimelineSink"),
+    "chart": Entry("cmaen.inference.sinks.chart:ChartSink"),
     "window": Entry("cmaen.inference.sinks.window:WindowSink", "video"),
 }
 """By kind; each class takes what it writes to, and options of its own."""

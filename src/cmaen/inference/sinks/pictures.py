@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path, PurePath
+from urllib.parse import urlsplit
 
 from PIL import Image as PILImage
 
@@ -14,6 +15,7 @@ from cmaen.images import printable
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
 from cmaen.results import Result
+from cmaen.sheets import SUFFIXES
 from cmaen.signatures import is_image_name
 from cmaen.types import Image
 
@@ -89,6 +91,28 @@ class PictureSink:
         """Let go of the folder; every picture that was written is whole already."""
         if self._folder is not None:
             self._folder.close()
+
+
+def check_chart(path: Path, what: str) -> None:
+    """That a chart can be drawn to a path.
+
+    Raises:
+        OutputError: Its suffix names none of :data:`cmaen.sheets.SUFFIXES`, or the place cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{path}: {what} can be drawn as {', '.join(SUFFIXES)}")
+    check_place(path)
+
+
+def title_of(name: str) -> str:
+    """The name of a file or a stream as the title of a chart: without its folders, and without a key or a password."""
+    if "://" not in name:
+        return PurePath(name).name
+    try:
+        address = urlsplit(name)
+        return PurePath(address.path).name or address.hostname or ""
+    except ValueError:
+        return ""
 
 
 def path_of(name: str) -> Path:

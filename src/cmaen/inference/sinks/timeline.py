@@ -5,51 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
-from matplotlib.backend_bases import FigureCanvasBase
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cmaen.drawing import colour_of
-from cmaen.errors import OutputError, rename_errors
-from cmaen.files import check_place, replace_file, unwritable
+from cmaen.charts import PORTRAIT, Lanes, draw_timeline
+from cmaen.errors import rename_errors
+from cmaen.files import replace_file, unwritable
+from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.base import Needs
+from cmaen.inference.sinks.pictures import check_chart, title_of
+from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
+from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, Image
+
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 BINS = 1024
 PEOPLE = 12
+_BETTER = 1.15
+"""A portrait is replaced by one that is so many times as good, so that few are cut out."""
+_CROP = CropSpec(margin=1.35, landmark_margin=1.2)
 
 
 class TimelineSink:
-    """Draws one band a person when the video ends.
+    """Draws the lanes of each person, with a portrait, when the video ends.
 
     Args:
-        path: Its suffix names the picture's format.
+        path: Its suffix names the picture's format: .png, .jpg, .webp or .svg.
 
     Raises:
         OutputError: The suffix names no format that can be drawn, or the place cannot be written.
     """
 
-    needs = Needs.RECORDS
+    needs = Needs.PIXELS
 
     def __init__(self, path: Path) -> None:
-        formats = FigureCanvasBase.get_supported_filetypes()
-        if path.suffix.lower().lstrip(".") not in formats:
-            raise OutputError(f"{path}: a timeline can be drawn as .{', .'.join(sorted(formats))}")
-        check_place(path)
+        check_chart(path, "a timeline")
         self.path = path
+        self._title = ""
         self._timeline = Timeline()
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
-        self._timeline.add(result.frame.time or 0.0, result.faces)
+        self._title = self._title or title_of(result.frame.name)
+        self._timeline.add(result.frame.time or 0.0, result.faces, result.frame.image)
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
-            self._timeline.figure().savefig(temporary, bbox_inches="tight", dpi=120)
+            self._timeline.draw(self._title).save(temporary, self.path.suffix)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -57,17 +65,33 @@ class TimelineSink:
 
 @dataclass
 class _Person:
-    """Sums of the probabilities [BINS, C], how many were summed [BINS], and when it was last, in seconds."""
+    """What is kept of a person.
+
+    Attributes:
+        sums: Of the probabilities, float64 [BINS, C].
+        counts, unsure: How many were summed, and how many of these answers were unsure, int64 [BINS].
+        last: When it was seen last, in seconds.
+        portrait: RGB uint8 [PORTRAIT, PORTRAIT, 3], and how good it is.
+    """
 
     sums: NDArray[np.float64]
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    unsure: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     last: float = 0.0
+    portrait: Image | None = None
+    quality: float = 0.0
 
     def halve(self) -> None:
         """Make one bin of each two."""
-        half = BINS // 2
-        self.sums = np.concatenate([self.sums.reshape(half, 2, -1).sum(axis=1), np.zeros_like(self.sums[half:])])
-        self.counts = np.concatenate([self.counts.reshape(half, 2).sum(axis=1), np.zeros(half, np.int64)])
+        self.sums, self.counts, self.unsure = _halve(self.sums), _halve(self.counts), _halve(self.unsure)
+
+    def look(self, face: Face, image: Image) -> None:
+        """Keep the face where it is a better portrait than the one before: larger, and surer in its answer."""
+        quality = min(face.box.area, 4 * PORTRAIT**2) * (0.5 + face.confidence) * (0.1 + face.box.score)
+        if quality > _BETTER * self.quality:
+            crop = crop_face(image, face.box, _CROP)
+            small = cv2.resize(crop, (PORTRAIT, PORTRAIT), interpolation=cv2.INTER_AREA)
+            self.portrait, self.quality = np.asarray(small, np.uint8), quality
 
 
 class Timeline:
@@ -83,19 +107,31 @@ class Timeline:
     def __init__(self, *, width: float = 0.1, people: int = PEOPLE) -> None:
         self.width = width
         self.people = people
+        self.classes: Sequence[str] = EMOTIONS
         self._persons: dict[int, _Person] = {}
         self._begins: float | None = None
         self._time = 0.0
-        self._classes = EMOTIONS
         self._faces: Sequence[Face] = ()
 
-    def add(self, time: float, faces: Sequence[Face]) -> None:
-        """Take in the faces of a frame at a time in seconds, which do not fall; they stay until the next frame."""
+    def add(self, time: float, faces: Sequence[Face], image: Image | None = None) -> None:
+        """Take in the faces of a frame; they stay until the next one.
+
+        Args:
+            time: In seconds; does not fall.
+            faces: Of the frame.
+            image: Its pixels, RGB uint8 [H, W, 3], of which no more than portraits are kept.
+        """
         if self._begins is None:
             self._begins = time
         time = max(time - self._begins, self._time)
         self._stay(time)
         self._time, self._faces = time, faces
+        if image is not None:
+            for face in faces:
+                self._find(face).look(face, image)
+
+    def _find(self, face: Face) -> _Person:
+        return self._persons.setdefault(face.identity or 0, _Person(np.zeros((BINS, len(face.classes)))))
 
     def _stay(self, until: float) -> None:
         """Fill the bins from the frame before up to a time."""
@@ -106,39 +142,44 @@ class Timeline:
         first = int(self._time / self.width)
         bins = slice(first, max(first + 1, int(until / self.width)))
         for face in self._faces:
-            person = self._persons.setdefault(face.identity or 0, _Person(np.zeros((BINS, len(face.classes)))))
+            person = self._find(face)
             person.sums[bins] += face.probabilities
             person.counts[bins] += 1
+            person.unsure[bins] += face.is_unsure
             person.last = self._time
-            self._classes = face.classes
+            self.classes = face.classes
         while len(self._persons) > 4 * self.people:
             # passers-by make room; who is seen now has not had the time to be seen much
             seen = {one: (person.last >= self._time, person.counts.sum()) for one, person in self._persons.items()}
             del self._persons[min(seen, key=seen.__getitem__)]
 
-    def figure(self) -> Figure:
-        """The probabilities of each person stacked over the time, in the order in which they came."""
+    def summarise(self) -> list[Lanes]:
+        """Those who were seen most, in the order in which they came; nothing can be added after it."""
         self._stay(self._time)
         self._faces = ()
         chosen = sorted(self._persons, key=lambda identity: -self._persons[identity].counts.sum())[: self.people]
-        figure = Figure(figsize=(11, 1.2 + 1.3 * max(1, len(chosen))), layout="constrained")
-        rows = figure.subplots(max(1, len(chosen)), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, identity in zip(rows, sorted(chosen), strict=False):
-            person = self._persons[identity]
-            last = max(np.flatnonzero(self._persons[one].counts)[-1] for one in chosen) + 1
-            means = np.divide(
-                person.sums[:last],
-                person.counts[:last, None],
-                out=np.full((last, len(self._classes)), np.nan),
-                where=person.counts[:last, None] > 0,
-            )
-            edges = np.arange(last + 1) * self.width + (self._begins or 0.0)
-            tops = np.cumsum(means, axis=1)
-            for emotion, top, mean in zip(self._classes, tops.T, means.T, strict=True):
-                colour = tuple(value / 255 for value in colour_of(emotion, self._classes))
-                axes.stairs(top, edges, baseline=top - mean, fill=True, color=colour, label=emotion)
-            axes.set(ylabel=f"face {identity}", ylim=(0, 1), yticks=[])
-        rows[-1].set_xlabel("seconds")
-        if chosen:
-            rows[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(self._classes), fontsize=8)
-        return figure
+        last = max((int(np.flatnonzero(self._persons[one].counts)[-1]) + 1 for one in chosen), default=0)
+        return [self._describe(identity, self._persons[identity], last) for identity in sorted(chosen)]
+
+    def _describe(self, identity: int, person: _Person, last: int) -> Lanes:
+        counts = np.where(person.counts[:last] > 0, person.counts[:last], np.nan)
+        return Lanes(
+            identity=identity,
+            means=person.sums[:last] / counts[:, None],
+            unsure=person.unsure[:last] / counts,
+            shares=person.sums.sum(axis=0) / max(1, person.counts.sum()),
+            seconds=float((person.counts > 0).sum() * self.width),
+            portrait=person.portrait,
+        )
+
+    def draw(self, title: str = "") -> Sheet:
+        """The lanes of :meth:`summarise`, see :func:`cmaen.charts.draw_timeline`."""
+        people = self.summarise()
+        return draw_timeline(people, self.classes, begins=self._begins or 0.0, step=self.width, title=title)
+
+
+def _halve(values: NDArray[_Number]) -> NDArray[_Number]:
+    half = BINS // 2
+    halved = np.zeros_like(values)
+    halved[:half] = values.reshape(half, 2, *values.shape[1:]).sum(axis=1)
+    return halved

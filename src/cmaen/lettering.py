@@ -1,0 +1,150 @@
+"""Text in pictures: the font that has its characters, labels cut to a length, percentages, and letters for labels."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+from PIL import ImageFont
+
+from cmaen.errors import escape
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "segoeui.ttf",
+    "Arial Unicode.ttf",
+    "arial.ttf",
+    "Arial.ttf",
+    "LiberationSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "YuGothM.ttc",
+    "PingFang.ttc",
+    "Hiragino Sans GB.ttc",
+    "AppleSDGothicNeo.ttc",
+    "wqy-zenhei.ttc",
+    "NotoSansArabic-Regular.ttf",
+    "NotoSansDevanagari-Regular.ttf",
+    "Nirmala.ttf",
+    "NotoSansThai-Regular.ttf",
+)
+"""Of Linux, Windows and macOS, for labels that Pillow's own font, which knows ASCII alone, cannot write."""
+_NOBODYS = "\uffff"
+"""A character that no font has: it is drawn as every other that is missing."""
+_LONGEST_LETTERS = 3
+
+
+@lru_cache(maxsize=64)
+def load_font(size: int) -> Font:
+    """Pillow's own font, so that every machine draws the same."""
+    return ImageFont.load_default(size=size)
+
+
+@lru_cache(maxsize=256)
+def choose_font(text: str, size: int) -> Font | None:
+    """The font that draws a text: Pillow's own, or one of the system's that has it; ``None`` for neither."""
+    if text.isascii():
+        return load_font(size)
+    characters = frozenset(text)
+    if _has(load_font(size), characters):
+        return load_font(size)
+    name = next((name for name in _find_system_fonts() if _has(_load_system_font(name, 16), characters)), None)
+    return None if name is None else _load_system_font(name, size)
+
+
+@lru_cache(maxsize=4096)
+def measure(text: str, size: int) -> float:
+    """The width of a text of one line, in pixels."""
+    return (choose_font(text, size) or load_font(size)).getlength(text)
+
+
+def space_out(text: str) -> str:
+    """Plain text with wider spaces, for those of Pillow's own font are narrow where it is small."""
+    return text.replace(" ", "  ") if text.isascii() else text
+
+
+@lru_cache(maxsize=1024)
+def write_label(name: str, number: int, most: int = 24) -> str:
+    """A label as one short line that can be drawn.
+
+    Args:
+        name: Of any script and length; a user may have chosen it.
+        number: Its place among the labels, from 0; a label that no font here can write is called by it.
+        most: Characters, at most; the end is left out beyond.
+    """
+    line = _cut(name, most)
+    drawable = choose_font(line, 16) is not None and measure(line, 16) > 0
+    return line if drawable else f"label {number + 1}"
+
+
+def write_line(text: str, most: int = 200) -> str:
+    """Text as one line of at most so many characters; where no font here can write it, ``?`` for all but ASCII."""
+    line = _cut(text, most)
+    return line if choose_font(line, 16) is not None else line.encode("ascii", "replace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    line = " ".join(escape(text).split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def choose_letters(labels: Sequence[str]) -> dict[str, str]:
+    """The shortest beginning of each label that no other has, in at most three letters: ``h``, ``sa``, ``su``."""
+    return dict(zip(labels, _choose_letters(tuple(labels)), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _choose_letters(labels: tuple[str, ...]) -> tuple[str, ...]:
+    written = [write_label(label, number) for number, label in enumerate(labels)]
+    return tuple(_begin(label, [*written[:place], *written[place + 1 :]]) for place, label in enumerate(written))
+
+
+def _begin(label: str, others: Sequence[str]) -> str:
+    beginning = ""
+    for character in label:
+        if len(beginning) >= _LONGEST_LETTERS and not unicodedata.combining(character):
+            break
+        if beginning and not unicodedata.combining(character) and not any(o.startswith(beginning) for o in others):
+            break
+        beginning += character
+    return beginning.strip()
+
+
+def write_percent(share: float) -> str:
+    """A share as it is written everywhere: 0.983 is ``98%``; what is not nothing and less than half a percent, ``<1%``.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    if 0 < share < 0.005:
+        return "<1%"
+    return f"{math.floor(100 * share + 0.5)}%"
+
+
+def _has(font: Font, characters: frozenset[str]) -> bool:
+    missing = bytes(font.getmask(_NOBODYS))
+    return all(character.isspace() or bytes(font.getmask(character)) != missing for character in characters)
+
+
+@lru_cache(maxsize=1)
+def _find_system_fonts() -> tuple[str, ...]:
+    return tuple(name for name in _SYSTEM_FONTS if _is_there(name))
+
+
+def _is_there(name: str) -> bool:
+    try:
+        _load_system_font(name, 16)
+    except OSError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _load_system_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(name, size)

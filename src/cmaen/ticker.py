@@ -1,0 +1,112 @@
+"""The ticker of a video: small bars with the probabilities of each person, at the lower edge of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageDraw
+
+from cmaen.lettering import choose_font, choose_letters, load_font
+from cmaen.painting import OPACITY, PLATE, Colour, Sprite
+from cmaen.types import Image
+
+PEOPLE = 4
+"""Who has a panel, at most: the first in their order."""
+LEAST_WIDTH, LEAST_HEIGHT = 480, 320
+"""Pixels of a picture from which there is a ticker."""
+_MOST_LABELS = 8
+_TRACK = (58, 62, 72)
+
+
+def paint_ticker(
+    faces: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    colour_of: Callable[[str, Sequence[str]], Colour],
+    *,
+    boxes: NDArray[np.float64],
+    width: int,
+    height: int,
+) -> list[tuple[Sprite, int, int]]:
+    """A panel for each person, side by side at the lower edge, in the order of their numbers.
+
+    Args:
+        faces: As :meth:`cmaen.results.Face.to_dict` gives them.
+        names: The number of each.
+        colour_of: The colour of a label among all.
+        boxes: Left, top, right and bottom edge of each face, in pixels, float64 [F, 4].
+        width, height: Of the picture.
+
+    Returns:
+        The panels with their left and top edges; none where the picture is small, labels are many, or a face would be
+        covered.
+    """
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        return []
+    size = max(11, round(min(width, height) / 60))
+    chosen = [
+        face
+        for face in range(min(len(faces), PEOPLE))
+        if 2 <= len(faces[face].get("probabilities", ())) <= _MOST_LABELS
+    ]
+    chosen.sort(key=lambda face: (len(names[face]), names[face]))
+    margin = size // 2
+    panels: list[tuple[Sprite, int, int]] = []
+    left = margin
+    for face in chosen:
+        panel = _paint_panel(faces[face], names[face], size, colour_of)
+        top = height - margin - panel.size.height
+        edges = (left, top, left + panel.size.width, top + panel.size.height)
+        hits = (boxes[:, :2] < edges[2:]) & (boxes[:, 2:] > edges[:2])
+        if edges[2] > width - margin or hits.all(axis=1).any():
+            return panels
+        panels.append((panel, left, top))
+        left = edges[2] + margin
+    return panels
+
+
+def _paint_panel(
+    face: Mapping[str, Any], name: str, size: int, colour_of: Callable[[str, Sequence[str]], Colour]
+) -> Sprite:
+    """A bar for each label, upwards, its letter below it, on a dark ground."""
+    answers: Mapping[str, float] = face["probabilities"]
+    classes = tuple(answers)
+    ground, start = _paint_ground(name, classes, size)
+    pixels = ground.copy()
+    step, bar, tall, pad = _measure_panel(size)
+    for number, label in enumerate(classes):
+        left = start + number * step + (step - bar) // 2
+        column = pixels[pad : pad + tall, left : left + bar]
+        column[:] = _TRACK
+        filled = round(tall * min(max(answers[label], 0.0), 1.0))
+        if filled:
+            column[tall - filled :] = colour_of(label, classes)
+            column[tall - filled] = 255
+    alpha = round(255 * OPACITY)
+    light = ((pixels.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    return Sprite(light, np.full((*pixels.shape[:2], 1), 255 - alpha, np.uint16))
+
+
+def _measure_panel(size: int) -> tuple[int, int, int, int]:
+    """From bar to bar, the width and height of one, and the space around all, in pixels."""
+    return round(1.5 * size), round(0.9 * size), round(2.6 * size), size // 2
+
+
+@lru_cache(maxsize=32)
+def _paint_ground(name: str, classes: tuple[str, ...], size: int) -> tuple[Image, int]:
+    """What stays from frame to frame, the person's number and the letters, RGB uint8 [h, w, 3]; the bars' left edge."""
+    letters = choose_letters(classes)
+    step, _, tall, pad = _measure_panel(size)
+    font = choose_font("".join(letters.values()), size) or load_font(size)
+    start = pad + (round(0.4 * size + font.getlength(name)) if name else 0)
+    panel = PILImage.new("RGB", (start + step * len(classes) + pad, tall + round(1.5 * size) + 2 * pad), PLATE)
+    draw = ImageDraw.Draw(panel)
+    draw.text((pad, pad + tall / 2), name, font=font, fill="white", anchor="lm", stroke_width=size / 30)
+    for number, label in enumerate(classes):
+        middle = (start + (number + 0.5) * step, pad + tall + 0.9 * size)
+        draw.text(middle, letters[label], font=font, fill="white", anchor="mm")
+    return np.asarray(panel), start
