@@ -89,7 +89,7 @@ def test_only_training_is_balanced_and_only_with_what_there_is() -> None:
         balance(faces(split=Split.VALIDATION), target=5, method="augment", seed=0)
     with pytest.raises(ConfigError, match="borderline-smote"):
         balance(faces(), target=5, method="smoke", seed=0)
-    with pytest.raises(ConfigError, match="1 face or more"):
+    with pytest.raises(ConfigError, match="at least 1 face"):
         balance(faces(), target=0, method="augment", seed=0)
     with pytest.raises(DataError, match="no faces of disgust"):
         balance(faces((3, 0, 3, 3, 3, 3, 3)), target=5, method="augment", seed=0)

@@ -50,7 +50,7 @@ def test_colour_is_kept_where_it_is_asked_for(tree: Path, fer_tree: Path, tmp_pa
     with pytest.raises(DataError, match=r"have no colour.*preprocess\.grey=true"):
         load_faces(fer_tree, Split.TRAIN, colour=True)
     (tmp_path / "fer.csv").write_text("emotion,pixels,Usage\n")
-    with pytest.raises(DataError, match="the Kaggle CSV is grey"):
+    with pytest.raises(DataError, match="Kaggle's CSV is grey"):
         load_faces(tmp_path / "fer.csv", Split.TRAIN, colour=True)
 
 

@@ -62,7 +62,7 @@ def test_labels_of_ones_own(tmp_path: Path) -> None:
     assert chosen.classes == ("pain", "joy")
     colour = load_faces(root, Split.TRAIN, labels=ALL, colour=True, side=24)
     assert colour.images.shape[1:] == (24, 24, 3)
-    with pytest.raises(DataError, match=r"one class alone.*pain \(3\)"):
+    with pytest.raises(DataError, match=r"only one class, pain \(3\)"):
         load_faces(folder(tmp_path / "one", {"pain": 3}), Split.TRAIN, labels=ALL)
     with pytest.raises(DataError, match=r"there is engaged \(2\), pain \(2\).*data.labels=all"):
         load_faces(folder(tmp_path / "none", {"pain": 2, "engaged": 2}), Split.TRAIN)
@@ -89,7 +89,7 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
     assert np.array_equal(faces.images[0], resize(picture[5:35, 10:30], 48))
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
-    assert "1 images stand in no split" in caplog.text
+    assert "1 images belong to no split" in caplog.text
     assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
     assert len(load_faces(path, Split.VALIDATION)) == 1
     path.write_text("where,what\na,b\n")

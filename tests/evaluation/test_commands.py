@@ -103,7 +103,7 @@ def test_without_a_validation_split_the_test_split_is_measured(
 
 def test_that_validation_is_drawn_is_said_without_being_asked(plain: Path, checkpoint: Path) -> None:
     said = cmaen("test", "--data", plain, "--checkpoint", checkpoint, "--split", "validation")
-    assert "there is no validation split: 7 of the 56 faces for training are drawn for it" in said
+    assert "there is no validation split: 7 of the 56 training faces are drawn for it" in said
 
 
 def test_copies_of_the_inner_split_are_looked_for_in_the_rest_of_training(fer_tree: Path, checkpoint: Path) -> None:

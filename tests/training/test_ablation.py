@@ -112,9 +112,13 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
     for face in (tmp_path / "larger" / "validation" / "sad").iterdir():
         face.rename(tmp_path / "larger" / "validation" / "happy" / face.name)
     shutil.rmtree(tmp_path / "runs" / "larger-0")
-    with pytest.raises(ConfigError, match="larger is measured on other faces"):
+    with pytest.raises(ConfigError, match="larger is validated on other faces"):
         ablate(plan, [0], variants=read_variants(file))
-    for text, message in (("- 1", "keys and values"), ("a: 1", "what it changes"), ("{}", "no variants")):
+    for text, message in (
+        ("- 1", "must be a mapping"),
+        ("a: 1", "must be a mapping of the keys"),
+        ("{}", "no variants"),
+    ):
         file.write_text(text)
         with pytest.raises(ConfigError, match=message):
             read_variants(file)

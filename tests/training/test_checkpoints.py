@@ -158,4 +158,4 @@ def test_an_early_end_is_said_and_a_second_run_refused(
     assert not plan.output.exists()
     train(plan)
     assert "the run ended early, after epoch" in caplog.text
-    assert "of 9: val_accuracy was no better over 1 epochs" in caplog.text
+    assert "of 9: val_accuracy did not improve for 1 epochs" in caplog.text

@@ -47,7 +47,7 @@ def test_a_teacher_is_asked_once(
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
     (cached,) = tmp_path.glob("*.npz")
     cached.write_bytes(cached.read_bytes()[:100])
-    with pytest.raises(DataError, match="cannot be read as the answers"):
+    with pytest.raises(DataError, match="cannot be read as a teacher's answers"):
         teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     found = loop._processes(LoopSpec(device="cpu", devices=5, batch_size=12))
     assert found == {"accelerator": "cpu", "devices": 2, "num_nodes": 3, "strategy": "ddp"}
-    with pytest.raises(ConfigError, match="a batch of 16 cannot be shared out among 6 processes"):
+    with pytest.raises(ConfigError, match="a batch of 16 cannot be divided evenly among 6 processes"):
         loop._processes(LoopSpec(batch_size=16))
 
 
@@ -117,7 +117,7 @@ def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> No
     said = cmaen(
         "train", "--data", fer_tree, "--output", output, "--batch-size", "15", "--set", "training.devices=2", code=2
     )
-    assert "a batch of 15 cannot be shared out among 2 processes" in said
+    assert "a batch of 15 cannot be divided evenly among 2 processes" in said
     assert not output.exists()
 
 
