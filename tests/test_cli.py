@@ -110,7 +110,7 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
     assert "cannot be made" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
     assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
     assert "holds no image" in cmaen("inference", "--directory", tmp_path, code=2)
-    assert "is no checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
+    assert "is not a checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
     assert "ImageNotFoundError" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
     assert "not a face detector" in cmaen("inference", "--image", image, "--detector", "eyes", code=2)
     assert "Traceback" not in cmaen("test", "--data", tmp_path / "nothing", code=2)
@@ -140,7 +140,7 @@ def test_what_cannot_be_measured_is_one_clear_line(fer_tree: Path, tmp_path: Pat
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     assert "is not a split" in cmaen("test", "--data", fer_tree, "--split", "dev", code=2)
-    assert "is no checkpoint" in cmaen("test", "--data", fer_tree, "--checkpoint", tmp_path / "empty", code=2)
+    assert "is not a checkpoint" in cmaen("test", "--data", fer_tree, "--checkpoint", tmp_path / "empty", code=2)
     assert "error:" in cmaen("test", "--data", tmp_path / "empty", code=2)
     assert "is not a folder" in cmaen("test", "--data", fer_tree, "--output", tmp_path / "file", code=2)
 

@@ -66,7 +66,7 @@ def test_an_engine_serves_many_threads(engine: str, checkpoint: Path) -> None:
 
 
 def test_missing_and_corrupt_weights_are_named(engine: str, checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         build_engine(engine, tmp_path / "nothing")
     folder = tmp_path / "copy"
     shutil.copytree(checkpoint, folder)

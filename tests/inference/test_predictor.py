@@ -390,7 +390,7 @@ def test_a_checkpoint_is_named_by_its_folder_or_by_a_file_in_it(copy: Path, pred
 
 
 def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, copy: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         EmotionPredictor(tmp_path)
     with pytest.raises(ConfigError, match="not an engine"):
         EmotionPredictor(engine="magic")

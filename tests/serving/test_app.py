@@ -239,9 +239,9 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path) -> None:
     with TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path)))) as client:
         while "loading:" in (said := problem(client.get("/readyz"), 503)) or said.endswith("loading"):
             pass
-    assert "is no checkpoint" in said
+    assert "is not a checkpoint" in said
     with (
-        pytest.raises(Problem, match="is no checkpoint"),
+        pytest.raises(Problem, match="is not a checkpoint"),
         TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path), load_first=True))),
     ):
         pass

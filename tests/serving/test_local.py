@@ -138,7 +138,7 @@ def test_serving_needs_no_pytorch() -> None:
 
 
 def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
-    assert "is no checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
+    assert "is not a checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
     assert "not a face detector" in cmaen("serve", "--detector", "eyes", code=2)
     assert "not an engine" in cmaen("serve", "--engine", "abacus", code=2)
     assert "never has room" in cmaen("serve", "--queue", 3, code=2)
