@@ -217,7 +217,7 @@ def test_a_broken_faceres_is_named(tmp_path: Path) -> None:
     path = faceres_like(tmp_path, np.random.default_rng(0))
     data = (tmp_path / "faceres.bin").read_bytes()
     (tmp_path / "faceres.bin").write_bytes(data[: len(data) // 2])
-    with pytest.raises(CheckpointError, match=r"not a whole TensorFlow\.js model"):
+    with pytest.raises(CheckpointError, match=r"not a complete TensorFlow\.js model"):
         build_backbone("mobilenet_v1", path)
     path.write_text(json.dumps({"weightsManifest": []}))
     with pytest.raises(CheckpointError, match="not faceres-deep"):
@@ -248,5 +248,5 @@ def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"weightsManifest": [{"paths": ["../secret"], "weights": []}]}))
     (tmp_path.parent / "secret").touch()
-    with pytest.raises(CheckpointError, match="not a file beside it"):
+    with pytest.raises(CheckpointError, match="not a file beside the manifest"):
         build_backbone("mobilenet_v1", path)

@@ -138,7 +138,7 @@ def test_what_is_checked_without_memory_is_what_is_built() -> None:
     drawn = check_buildable(spec, 64)
     assert {value.device.type for value in drawn.parameters()} == {"meta"}
     assert shapes(drawn) == shapes(build_network(spec))
-    with pytest.raises(ConfigError, match=r"cannot take images of 64 x 64 pixels, change preprocess\.image_size"):
+    with pytest.raises(ConfigError, match=r"cannot take images of 64 x 64 pixels; change preprocess\.image_size"):
         check_buildable(ModelSpec(trunk="timm/swin_tiny_patch4_window7_224", side=None), 64)
     with pytest.raises(ConfigError, match="no side"):
         build_network(ModelSpec(side=None), side_weights="weights.pt")

@@ -43,7 +43,7 @@ def test_every_network_gives_three_levels_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["test_vit", "xcit_nano_12_p16_224"])
 def test_a_network_without_maps_at_all_strides_is_named(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"timm/{name} has maps at the strides .*choose a convolutional network"):
+    with pytest.raises(ConfigError, match=rf"timm/{name} has maps at strides .*choose a convolutional network"):
         build_backbone(f"timm/{name}")
 
 

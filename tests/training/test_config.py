@@ -121,14 +121,14 @@ def test_every_teacher_has_a_share_or_none() -> None:
 
 
 WRONG = {
-    "attention_heads against fused_channels": ({"attention_heads": 7}, "no multiple of the 7 attention_heads"),
+    "attention_heads against fused_channels": ({"attention_heads": 7}, "not a multiple of the 7 attention_heads"),
     "no scales": ({"scales": []}, "model.scales"),
     "both ways": ({"attention": "both_ways", "ecnn_widths": [8, 8, 8, 18]}, "must be a multiple of 4"),
     "both ways with a backbone": (
         {"attention": "both_ways", "attention_heads": 5, "fused_channels": 20, "side": "mobilenet_v1"},
         "side's last map is 1024",
     ),
-    "a multiple of 4": ({"attention_heads": 2, "fused_channels": 18}, "needs a multiple of 4"),
+    "a multiple of 4": ({"attention_heads": 2, "fused_channels": 18}, "requires a multiple of 4"),
     "an unknown pathway": ({"side": "vgg"}, "'vgg' is no pathway"),
     "a network of timm that is not there": ({"side": "timm/hf_hub:somebody/something"}, "timm has no network"),
     "a network of timm without maps": ({"trunk": "timm/test_vit"}, r"none at \[8, 32\]"),
