@@ -178,14 +178,14 @@ def test_a_network_that_keeps_weights_elsewhere_is_refused(place: str, overlong:
     path = folder / "model.onnx"
     path.write_bytes(content)
     for model in (path, content):
-        with pytest.raises(CheckpointError, match="keeps weights in other files"):
+        with pytest.raises(CheckpointError, match="stores weights in other files"):
             onnx_session(model)
     assert onnx.__version__
 
 
 def test_what_a_network_cannot_compute_is_named(checkpoint: Path) -> None:
     engine = OnnxEngine(checkpoint)
-    with pytest.raises(CheckpointError, match=r"cannot compute for a batch of shape \[2, 1, 8\]"):
+    with pytest.raises(CheckpointError, match=r"cannot process a batch of shape \[2, 1, 8\]"):
         engine(np.zeros((2, 1, 8), np.float32))
 
 

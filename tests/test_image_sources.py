@@ -336,7 +336,7 @@ def test_what_is_no_image_is_named() -> None:
         ("", errors.ImageNotFoundError, "the path of the image is empty"),
         (b"\0\0\0\x18ftypisom\0\0\2\0", errors.UnreadableImageError, "is a video; pass it to --video"),
         (np.frombuffer(PNG, np.uint8), errors.ImageArrayError, r"as bytes: image.tobytes\(\)"),
-        (b"data:image/png;base64,!", errors.UnreadableImageError, "the data URL holds no base64"),
+        (b"data:image/png;base64,!", errors.UnreadableImageError, "the data URL claims to be base64 but is not"),
         (b"A" * 80, errors.UnreadableImageError, "not an image in a known format"),
         ("\ud800.png", errors.ImageError, "ud800.png"),
     ):

@@ -90,7 +90,7 @@ def test_what_is_left_out_is_counted_by_kind(tmp_path: Path) -> None:
     assert names_in(root, left_out) == ["a.png", "b.jpg", "happy/2.png"]
     counts = {kind.one: sum(suffixes.values()) for kind, suffixes in left_out.counts.items()}
     assert counts["video"] == 3
-    assert counts["picture of a format that cannot be read here"] == 3
+    assert counts["picture in a format that cannot be read here"] == 3
     assert counts["other file"] == 3
     assert counts["hidden file or folder"] == 2
     assert left_out.empty == ["empty"]

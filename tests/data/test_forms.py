@@ -84,7 +84,7 @@ def test_rubbish_is_no_data_and_what_is_left_out_is_said(tmp_path: Path, caplog:
     for part in (
         "1 picture beside the class folders",
         "1 video (.mp4)",
-        "1 picture of a format",
+        "1 picture in a format",
         "without a picture: angry",
     ):
         assert part in said
@@ -250,7 +250,7 @@ def test_a_split_of_which_nothing_could_be_read_says_why(tmp_path: Path) -> None
     ):
         load_faces(root, Split.TEST)
     root = write(tmp_path / "b", {f"happy/{number}.xcf": b"gimp" for number in range(10)})
-    with pytest.raises(SplitError, match=r"no readable image of the split train; left out: 10 pictures of formats"):
+    with pytest.raises(SplitError, match=r"no readable image of the split train; left out: 10 pictures in formats"):
         load_faces(root, Split.TRAIN)
     path = tmp_path / "faces.csv"
     path.write_text("path,label\nnowhere/1.png,sad\n")
