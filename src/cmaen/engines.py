@@ -22,7 +22,7 @@ from cmaen.resources import restricted_cores
 from cmaen.types import PERCEIVED
 
 AUTO = "auto"
-"""The default: for engines, ONNX Runtime if the checkpoint has its file, else PyTorch; for devices, a GPU if one works."""
+"""The default engine (ONNX Runtime if the checkpoint has its file, else PyTorch) or device (a GPU if one works)."""
 
 LOGITS, FEATURES = "logits", "features"
 OUTPUTS = (LOGITS, FEATURES, PERCEIVED)

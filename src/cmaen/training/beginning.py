@@ -38,7 +38,7 @@ def build_initial(config: Config, training: FaceSet, *, resume: bool) -> Emotion
         resume: Load no weights here: they come from the checkpoint of the resumed run.
 
     Raises:
-        CheckpointError: Weights are missing or damaged, or cannot be fetched.
+        CheckpointError: Weights are missing or damaged, or cannot be downloaded.
         ConfigError: The weights belong to another architecture.
     """
     weights = {} if resume else config.pathway_weights
