@@ -64,9 +64,7 @@ class EmotionClient:
         self._address = address.rstrip("/")
         self._headers = {"Accept": "application/json"}
         if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key.strip()}".encode().decode(
-                "latin-1"
-            )  # UTF-8 bytes unchanged
+            self._headers["Authorization"] = f"Bearer {api_key.strip()}".encode().decode("latin-1")  # keeps UTF-8
         self._timeout, self._retries, self._sleep = timeout, retries, sleep
 
     def labels(self, scheme: str | None = None) -> list[str]:

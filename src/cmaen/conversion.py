@@ -32,9 +32,7 @@ def advise_type(array: NDArray[np.generic]) -> str:
 
 
 def advise_shape(array: NDArray[np.generic]) -> str:
-    """Advise how to convert an array of another shape to an image, if its shape tells; otherwise return an empty
-    string.
-    """
+    """Advise how to convert an array of another shape to an image, if its shape tells; otherwise return ""."""
     if array.ndim == 1:
         return "; pass the content of a file as bytes: image.tobytes()"
     if array.ndim == 3 and array.shape[2] == 1:

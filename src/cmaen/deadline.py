@@ -16,9 +16,7 @@ from PIL import ImageFile
 from cmaen.errors import SlowImageError, TruncatedImageError, UnreadableImageError
 
 MOST_PIECES = 100_000
-"""Maximum number of pieces in which the head of an image is read: photographs with all of a camera's metadata have some
-hundreds.
-"""
+"""Maximum number of pieces in which the head of an image is read; photographs with much metadata have hundreds."""
 MOST_SCANS = 500
 """Maximum number of scans of a progressive JPEG; cameras and programs write a dozen. Each takes few bytes but as much
 time as the whole picture.

@@ -191,8 +191,7 @@ class OnnxEngine:
 
 
 class OpenVinoEngine:
-    """The engine of OpenVINO; on the CPU it uses the precision of the export, and bfloat16 only if the processor
-    supports it.
+    """The engine of OpenVINO; on the CPU in the precision of the export, and bfloat16 only if the processor has it.
 
     Args:
         checkpoint: Checkpoint with a ``model.xml`` and its ``model.bin``.

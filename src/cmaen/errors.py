@@ -64,8 +64,7 @@ def rename_errors(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
 
 @contextmanager
 def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
-    """Guard a call of third-party code: whatever a foreign library or a user's object raises becomes a named error of
-    the item at hand.
+    """Guard a call of third-party code: whatever it raises becomes a named error of the item at hand.
 
     Args:
         error: Class of that error.

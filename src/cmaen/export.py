@@ -63,9 +63,7 @@ class Tolerance(NamedTuple):
     accuracy_loss: float
 
     def allows(self, parity: Parity) -> bool:
-        """Whether a network is close enough; one face may differ, as it may be a tie and weighs much among few
-        faces.
-        """
+        """Whether a network is close enough; one face may differ, as a tie weighs much among few faces."""
         one = 1 / parity.faces + 1e-9
         return (
             parity.difference <= self.difference
@@ -270,9 +268,7 @@ def _some(faces: FaceSet, count: int) -> FaceSet:
 
 
 def _compare(checkpoint: Checkpoint, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
-    """Compare the networks and return the worst of all label schemes; the accuracy is that of the first, which has
-    labels.
-    """
+    """Compare the networks: the worst of all label schemes, with the accuracy of the first, which has labels."""
     card = checkpoint.card
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
     compared = []

@@ -347,9 +347,7 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
         raise _too_large(name, width, height, max_pixels)
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
-        if (
-            image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-        ):  # otherwise it would be copied, at half the time of JPEG decoding
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # otherwise it would be copied, which is slow
             image = ImageOps.exif_transpose(image)
     return flatten(image)
 
@@ -362,9 +360,7 @@ def _too_large(name: str, width: int, height: int, max_pixels: int) -> ImageTooL
 
 
 def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:
-    """Read 10-, 12- or 14-bit colours in a 16-bit file, of which Pillow keeps the upper 8 bits; if OpenCV cannot,
-    return them unchanged.
-    """
+    """Read 10-, 12- or 14-bit colours in a 16-bit file, of which Pillow keeps 8 bits; unchanged if OpenCV cannot."""
     file.seek(0)
     content = np.frombuffer(file.read(), np.uint8)
     found: NDArray[np.generic] | None = None

@@ -13,8 +13,7 @@ _RESTARTS = tuple(b"\xff%c" % mark + _NOISE for mark in range(0xD0, 0xD8))
 
 
 def with_endings(content: bytes) -> Iterator[bytes]:
-    """Yield a JPEG without its end marker, with different endings; nothing if it is not a JPEG, has its end or lacks
-    scans.
+    """Yield a JPEG without its end marker, with different endings; nothing if not a JPEG, complete or short of scans.
 
     If all of them decode to the same pixels, only the marker was missing: missing pixels are made up by the decoder
     from what follows, and so differ from one ending to another.

@@ -1,5 +1,4 @@
-"""Listing the pictures of a folder: one walk for prediction, training and every other verb, and a record of what it
-leaves out.
+"""Listing the pictures of a folder: one walk for prediction, training and every other verb.
 
 A file is a picture by its suffix or, if the suffix does not tell, by its first bytes. Linked folders are followed,
 system files are skipped, and everything else that is left out is counted by kind, so that it can be reported. A folder
@@ -178,9 +177,7 @@ class _Walk:
         self._linked: set[tuple[int, int]] = set()
 
     def pictures(self, folder: Path, above: tuple[tuple[int, int], ...], *, links: int = 0) -> Iterator[Path]:
-        """Yield the pictures of a folder, given the identities of the folders above it and the number of links
-        followed.
-        """
+        """Yield the pictures of a folder, given the identities of its parents and the number of links followed."""
         try:
             with os.scandir(folder) as found:
                 names, kinds = [], {}  # only the name is kept of a plain file, of which there may be millions
@@ -255,9 +252,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _head(path: Path) -> bytes:
-    """Read the first bytes of a file; none of anything but a regular file, which could block, or if it cannot be
-    read.
-    """
+    """Read the first bytes of a file; none if it cannot be read, or is not a regular file and could block."""
     try:
         if not path.is_file():
             return b""

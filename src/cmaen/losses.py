@@ -122,8 +122,7 @@ def cmaen_loss(
     lesson: Lesson | None = None,
     perceived: Tensor | None = None,
 ) -> Tensor:
-    """Compute the weighted sum of label-smoothed cross-entropy, focal loss of the final logits and each classifier's
-    cross-entropy.
+    """Compute the weighted sum of smoothed cross-entropy, focal loss and each classifier's cross-entropy.
 
     With a lesson, every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as in Hinton
     et al. (2015): T^2 keeps the two gradients in proportion.

@@ -10,9 +10,7 @@ from typing import IO
 from cmaen.errors import ImageTooLargeError
 
 MOST_NUMBERS = 200_000
-"""Maximum count of values in one TIFF entry, such as the places of its strips or tiles; a 16-bit palette has
-196,608.
-"""
+"""Maximum number of values in a TIFF entry, such as the places of strips or tiles; a 16-bit palette has 196,608."""
 MOST_TILES = 10_000
 """Maximum number of tiles of a JPEG 2000; each takes 9 kB, even if it is missing."""
 _MOST_ENTRIES = 65_535

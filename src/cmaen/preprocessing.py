@@ -74,9 +74,7 @@ class PreprocessSpec:
         return cls(**converted)
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Convert face crops, uint8 [h, w, 3] RGB or [h, w] grey of any size, to float32 [B, 3, image_size,
-        image_size].
-        """
+        """Convert crops of any size, uint8 [h, w, 3] RGB or [h, w] grey, to float32 [B, 3, image_size, image_size]."""
         inputs = np.empty((len(crops), 3, self.image_size, self.image_size), np.float32)
         scale, shift = self.scale_and_shift
         for face, crop in zip(inputs, crops, strict=True):

@@ -1,6 +1,4 @@
-"""The one class that reads and writes a checkpoint's folder: weights and documents belong together and change
-together.
-"""
+"""The one class that reads and writes a checkpoint's folder: weights and documents change together."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ _OF_FILE = re.compile(r"(.+), (onnx|openvino) in (\w+)", re.DOTALL)
 
 
 class Root(NamedTuple):
-    """The content of ``card.json``; before format 3 it includes provenance and metrics, which are otherwise
-    ``None``.
-    """
+    """The content of ``card.json``; provenance and metrics are ``None``, except before format 3."""
 
     card: Card
     provenance: Provenance | None = None
@@ -120,9 +118,7 @@ def _upgrade(values: dict[str, Any]) -> Root:
 
 
 def _upgrade_metrics(values: Mapping[str, Any], card: Card) -> Metrics:
-    """Convert figures whose keys name a split and a file; figures that belong to neither a split nor a calibration are
-    dropped.
-    """
+    """Convert figures whose keys name a split and a file; all but those of splits and calibrations are dropped."""
     if not are_objects(values):
         raise ValueError("metrics must hold objects by the name of a split")
     metrics = Metrics()

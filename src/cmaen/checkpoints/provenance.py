@@ -78,8 +78,7 @@ class Provenance:
         }
 
     def describe(self, name: str) -> str:
-        """Describe a network by its name and what distinguishes it from others of that name, or by the parts of an
-        average.
+        """Describe a network by its name and what distinguishes it from namesakes, or by the parts of an average.
 
         Args:
             name: Name on its card.

@@ -1,6 +1,4 @@
-"""Validation of the values in a checkpoint's documents, which may come from anybody and are read before they are
-trusted.
-"""
+"""Validation of the values in a checkpoint's documents, which may come from anybody."""
 
 from __future__ import annotations
 

@@ -118,9 +118,7 @@ def average_areas(faces: Tensor, size: int) -> Tensor:
 
 
 def _areas(side: int, size: int) -> Tensor:
-    """Compute the share of each of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing
-    to 1.
-    """
+    """Compute the share of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing to 1."""
     edges = torch.arange(size + 1, dtype=torch.float64) * side / size
     places = torch.arange(side, dtype=torch.float64)
     covered = torch.minimum(edges[1:, None], places + 1) - torch.maximum(edges[:-1, None], places)

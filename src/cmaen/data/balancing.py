@@ -141,17 +141,13 @@ def balance(faces: FaceSet, *, target: int, method: str, seed: int) -> Balanced:
 
 
 def shares(faces: FaceSet) -> dict[str, float]:
-    """Compute the relative drawing frequency of a face of each emotion with which all emotions are drawn equally
-    often.
-    """
+    """Compute how often to draw a face of each emotion, relative to others, so that all are drawn equally often."""
     counts = faces.counts()
     return {name: len(faces) / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
 
 
 def sheet(balanced: Balanced, columns: int = 16) -> Pixels:
-    """Arrange made faces for viewing, one row per class: uint8 [C H, columns W] or [..., 3], black where there are no
-    more.
-    """
+    """Arrange made faces for viewing, one row per class: uint8 [C H, columns W] or [..., 3], padded with black."""
     kept, labels = balanced.kept, balanced.made.labels
     height, width, *channels = kept.images.shape[1:]
     page = np.zeros((len(kept.classes) * height, columns * width, *channels), np.uint8)
@@ -173,8 +169,7 @@ def _reduce(faces: FaceSet, target: int, seed: int) -> FaceSet:
 
 
 def _borderline_smote(faces: FaceSet, target: int, seed: int) -> Made:
-    """Apply BorderlineSMOTE (Han et al., 2005; borderline-1): interpolate between a face near another emotion and one
-    of its own.
+    """Interpolate between a face near another emotion and one of its own: borderline-SMOTE 1 (Han et al., 2005).
 
     Neighbours are searched in the principal components of the pixels. The pixels of the two faces are interpolated in
     float32, so the result lies between them. If no face of an emotion is near another emotion, any of its faces are
@@ -190,9 +185,7 @@ def _borderline_smote(faces: FaceSet, target: int, seed: int) -> Made:
         around = NearestNeighbors(n_neighbors=min(_SURROUNDINGS, len(faces) - 1) + 1).fit(compact)
     for label in scarce:
         own = np.flatnonzero(faces.labels == label)
-        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, fewest - 1) + 1).fit(
-            compact[own]
-        )  # the first is the face itself
+        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, fewest - 1) + 1).fit(compact[own])  # first: the face
         strangers = faces.labels[around.kneighbors(compact[own], return_distance=False)[:, 1:]] != label
         others = strangers.sum(axis=1)
         danger = (others >= strangers.shape[1] / 2) & (others < strangers.shape[1])
@@ -217,9 +210,7 @@ def _between(
 
 
 def _compact(faces: FaceSet, seed: int) -> NDArray[np.float32]:
-    """Compute principal components of the pixels, float32 [N, C]; large and coloured faces become small and grey
-    first.
-    """
+    """Compute principal components of the pixels, float32 [N, C], of small grey versions of the faces."""
     images: Sequence[Pixels] | Pixels = faces.images
     if max(faces.images.shape[1:3]) > _COMPACT_SIDE or faces.images.ndim == 4:
         side = min(_COMPACT_SIDE, *faces.images.shape[1:3])

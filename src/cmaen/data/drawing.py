@@ -66,9 +66,7 @@ def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.
 
 
 def _fold(labels: NDArray[np.int64], together: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices of a tenth of the faces, of each class with enough groups; at most half of a class with few
-    groups.
-    """
+    """Return the indices of a tenth of the faces, of each class with enough groups; at most half of other classes."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     most = max(len(np.unique(together[labels == label])) for label in np.unique(labels))
@@ -83,9 +81,7 @@ def _fold(labels: NDArray[np.int64], together: NDArray[np.int64]) -> NDArray[np.
 
 
 def _cover(chosen: NDArray[np.bool_], together: NDArray[np.int64], units: dict[int, NDArray[np.int64]]) -> None:
-    """Give each class a validation group, the smallest, and leave it a training group; ``chosen`` is changed in
-    place.
-    """
+    """Give each class a validation group, the smallest, and leave it a training group; changes ``chosen`` in place."""
     sizes = dict(zip(*(part.tolist() for part in np.unique(together, return_counts=True)), strict=True))
     validating = set(together[chosen].tolist())
     for own in units.values():

@@ -66,9 +66,7 @@ def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
 
 
 def split_of(path: PurePosixPath) -> Split | None:
-    """Determine the split of a file ``<split>/<class>/<name>``: by the official prefix of its name, else by its
-    folder.
-    """
+    """Determine the split of a file ``<split>/<class>/<name>`` by the official prefix of its name or by its folder."""
     official = official_split(path.name)
     if official is not None or len(path.parts) < 3:
         return official

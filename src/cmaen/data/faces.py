@@ -1,6 +1,4 @@
-"""Loading labelled faces in any supported form: a folder of folders, its zip, a CSV of files, Kaggle's CSV of
-FER2013.
-"""
+"""Loading labelled faces in any supported form: a folder of folders, its zip, a CSV of files, Kaggle's CSV."""
 
 from __future__ import annotations
 
@@ -118,9 +116,7 @@ def measured_split(path: Path) -> Split:
 
 
 def load_for(card: Card, path: Path, split: Split) -> FaceSet:
-    """Load the faces of one split in the form that a network expects: its labels, colour or grey; see
-    :func:`load_faces`.
-    """
+    """Load the faces of one split as a network expects them: its labels, colour or grey; see :func:`load_faces`."""
     spec = card.preprocess
     return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side)
 

@@ -73,8 +73,7 @@ def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
 
 
 def perceived_distribution(faces: FaceSet) -> NDArray[np.float32]:
-    """Compute the annotators' distribution over the seven emotions and contempt: the target of the scheme
-    ``perceived``.
+    """Compute the annotators' distribution over the seven emotions and contempt: the target of ``perceived``.
 
     Args:
         faces: Faces with votes.

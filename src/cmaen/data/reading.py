@@ -17,19 +17,13 @@ from cmaen.types import EMOTIONS
 SIDE = 48
 """Default side in pixels to which faces of different sizes are resized: FER2013's."""
 MAX_FILE = 64 * 2**20
-"""Maximum size in bytes of an image in a zip; larger ones are left out, because a small zip can hold files of any
-size.
-"""
+"""Maximum size in bytes of an image in a zip, because a small zip can hold files of any size."""
 MAX_PIXELS = 2048 * 2048
-"""Maximum number of pixels of an image that keeps its size; a larger one, such as a portrait, is reduced when it is
-read.
-"""
+"""Maximum number of pixels of an image that keeps its size; a larger one is reduced when it is read."""
 MAX_TOTAL = 8 * 2**30
 """Maximum size in bytes of a split, which is held in memory at one byte per value."""
 MAX_UNREADABLE = 100_000
-"""Maximum number of unreadable images of a split, each listed with its reason; a set with more is not a set of
-faces.
-"""
+"""Maximum number of unreadable images of a split; a set with more is not a set of faces."""
 _LONGEST_REASON = 300
 
 log = logging.getLogger(__name__)

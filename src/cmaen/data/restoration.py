@@ -1,6 +1,4 @@
-"""Pairs for training enhancement networks: a colour face, and its degraded version as in a data set of small grey
-faces.
-"""
+"""Pairs for training enhancement networks: a colour face, and its degraded version, small and grey."""
 
 from __future__ import annotations
 
@@ -127,9 +125,7 @@ def reduce(large: Faces) -> Faces:
 
 
 def degrade(large: Faces, rng: np.random.Generator) -> Faces:
-    """Degrade a picture like small pictures on the web: blur, reduce by a random filter, add noise and compress as
-    JPEG.
-    """
+    """Degrade a picture as on the web: blur, reduce by a random filter, add noise and compress as JPEG."""
     blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
     side = large.shape[0] // _SCALE
     small = reduce(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)

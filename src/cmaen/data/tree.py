@@ -20,8 +20,7 @@ MANIFEST = "manifest.json"
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """Read the enhancement steps of a data set, each with the shortened SHA-256 of its weights; empty without a
-    manifest.
+    """Read the enhancement steps of a data set, each with its weights' shortened SHA-256; empty without a manifest.
 
     Raises:
         DataError: There is a manifest that cannot be read.

@@ -238,9 +238,7 @@ class JoinedPyramid(nn.Module):
         )
 
     def forward(self, trunk: tuple[Tensor, ...], side: tuple[Tensor, ...]) -> list[Tensor]:
-        """Map levels [B, C_i, H_i, W_i] from fine to coarse to one map [B, P, H_i, W_i] for each of the trunk's
-        levels.
-        """
+        """Map levels [B, C_i, H_i, W_i] from fine to coarse to maps [B, P, H_i, W_i], one for each of the trunk's."""
         maps: list[Tensor] = []
         for level in reversed(range(len(trunk))):
             x = self.lateral[level](trunk[level])

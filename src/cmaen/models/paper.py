@@ -192,9 +192,7 @@ class AdditiveFusion(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(dim)
 
     def forward(self, side: Tensor | None, trunk: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """Fuse maps [B, C, H, W] and [B, C', H', W'] into [B, D, H, W] at the side's size, or the trunk's without a
-        side.
-        """
+        """Fuse [B, C, H, W] and [B, C', H', W'] into [B, D, H, W] of the side's size, or the trunk's without a side."""
         fused = self.trunk_proj(trunk)
         if side is not None and self.side_proj is not None:
             projected = self.side_proj(side)
@@ -229,9 +227,7 @@ class FeaturePyramid(nn.Module):
         )
 
     def forward(self, levels: tuple[Tensor, ...], fused: Tensor) -> list[Tensor]:
-        """Map levels [B, C_i, H_i, W_i] from fine to coarse, and fused [B, D, H, W], to one map [B, P, H_i, W_i] per
-        level.
-        """
+        """Map levels [B, C_i, H_i, W_i] from fine to coarse, and fused [B, D, H, W], to maps [B, P, H_i, W_i]."""
         maps: list[Tensor] = []
         for x, lateral in zip((fused, *reversed(levels)), reversed(self.lateral), strict=True):
             top = lateral(x)

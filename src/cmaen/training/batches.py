@@ -78,8 +78,7 @@ def derive_seed(*parts: int) -> int:
 
 
 class ShuffledPicks(Sampler[Picks]):
-    """A sampler whose order in each epoch depends on the seed and the epoch alone, so that a resumed run continues
-    identically.
+    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run continues identically.
 
     Each batch is divided evenly among the processes of the run. The last, smaller batch is dropped.
 

@@ -1,6 +1,4 @@
-"""The files from which a run is resumed: written atomically, and read as plain data, so that nothing in them is
-executed.
-"""
+"""The files from which a run is resumed: written atomically, and read as plain data without executing anything."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ class PlainCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read a file with :func:`read_run_state`; if the run's folder was moved, the path of its best epoch is
-        updated.
-        """
+        """Read a file, see :func:`read_run_state`; if the run's folder was moved, its best epoch's path is updated."""
         return _move_paths(read_run_state(Path(path)), Path(path).parent)
 
 

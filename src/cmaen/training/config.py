@@ -1,6 +1,4 @@
-"""The configuration of a run: specs of its parts, YAML file and overrides. All mistakes are reported before data are
-read.
-"""
+"""The configuration of a run: specs, YAML file and overrides. All mistakes are reported before data are read."""
 
 from __future__ import annotations
 
@@ -161,8 +159,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
 
 
 def configure_fine_tuning(checkpoint: Where) -> Config:
-    """Configure fine-tuning of a checkpoint on other faces or labels: a low learning rate, with new parts trained
-    first.
+    """Configure fine-tuning of a checkpoint on other faces or labels: low learning rates, and new parts trained first.
 
     Raises:
         CheckpointError: The checkpoint has no card or cannot be used.

@@ -245,9 +245,7 @@ def perceived_answers(
 
 
 def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Multiply probabilities [N, E] by one factor per emotion so that, with rows summing to 1, their mean matches the
-    labels.
-    """
+    """Multiply probabilities [N, E] by one factor per emotion to match the labels' shares; rows still sum to 1."""
     prior = np.bincount(labels, minlength=answers.shape[1]) / len(labels)
     for _ in range(500):
         factors = np.sqrt(prior / np.maximum(answers.mean(axis=0), 1e-12))

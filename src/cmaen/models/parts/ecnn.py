@@ -64,9 +64,7 @@ class ECNN(Backbone):
         self.channels = widths[1:]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map [B, 3, H, W] to x2, x3, x4: [B, channels[i], H / (2s * 2^i), ...], with s the stride of the whole
-        stem.
-        """
+        """Map [B, 3, H, W] to x2, x3, x4: [B, channels[i], H / (2s * 2^i), ...], where s is the whole stem's stride."""
         x = self.stages[0](self.stem(x))
         x2 = self.stages[1](x)
         x3 = self.stages[2](x2)
