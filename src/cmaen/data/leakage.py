@@ -82,7 +82,7 @@ def without_copies(faces: FaceSet, other: FaceSet, *, exact_only: bool) -> FaceS
 
 
 def perceptual_hash(reduced: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Compute the PHash of float32 [N, 32, 32]: lowest 8 x 8 DCT coefficients above their median, as bits; uint64 [N]."""
+    """Compute the PHash of float32 [N, 32, 32]: one bit per low DCT coefficient, set above their median; uint64 [N]."""
     basis = np.empty((HASH_SIDE, _REDUCED_SIDE), np.float32)  # rows of the DCT-II
     positions = (np.arange(_REDUCED_SIDE) + 0.5) * np.pi / _REDUCED_SIDE
     for k in range(HASH_SIDE):

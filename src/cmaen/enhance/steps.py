@@ -159,7 +159,7 @@ def _ddcolor() -> Any:
 def _state(weights: Path) -> dict[str, Any]:
     """Read the tensors of a file, in float32."""
     state: dict[str, Any] = dict(read_state_dict(weights))
-    for key in ("params_ema", "params"):  # the authors' training scripts nest them so
+    for key in ("params_ema", "params"):  # the authors' training scripts nest them like this
         nested = state.get(key)
         if isinstance(nested, dict):
             state = nested
