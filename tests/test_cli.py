@@ -23,12 +23,12 @@ TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
 
 
 def cmaen(*arguments: str | Path | float, code: int = 0) -> str:
-    """Run the command line in this process; its output and its errors together."""
+    """Run the command line in this process; return its output and errors together."""
     said = io.StringIO()
     with (
         patch.object(sys, "argv", ["cmaen", *map(str, arguments)]),
         patch.dict(os.environ, TERMINAL),
-        patch.object(logging.getLogger(), "handlers", []),  # so that the log is set up anew, onto what is captured
+        patch.object(logging.getLogger(), "handlers", []),  # sets up the log again, with the captured streams
         redirect_stdout(said),
         redirect_stderr(said),
         pytest.raises(SystemExit) as end,
@@ -39,7 +39,7 @@ def cmaen(*arguments: str | Path | float, code: int = 0) -> str:
 
 
 def cmaen_process(*arguments: str | Path | float, code: int = 0, **environment: str) -> str:
-    """The same in a process of its own, for what only a process shows."""
+    """Run the command line in a process of its own."""
     result = subprocess.run(
         [sys.executable, "-m", "cmaen", *map(str, arguments)],
         capture_output=True,
@@ -52,7 +52,7 @@ def cmaen_process(*arguments: str | Path | float, code: int = 0, **environment: 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three crops, two bad files, a note, and a picture in a folder below."""
+    """Write three crops, two bad files, a note, and a picture in a subfolder."""
     root = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for name in ("a.png", "c.jpg", "below/d.png"):

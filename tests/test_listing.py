@@ -261,7 +261,7 @@ def test_what_a_run_writes_is_no_input_of_any_run(tmp_path: Path) -> None:
         assert names_in(tmp_path / "drawn") == ["b.png", "below/c.png"], "what is asked for is listed"
     assert str(left_out) == "2 folders that runs write their results to (drawn, link)"
     assert not left_out.empty
-    (tmp_path / "drawn" / LOCK).touch()  # as a killed run leaves it
+    (tmp_path / "drawn" / LOCK).touch()  # left behind by a killed run
     left_out = LeftOut()
     assert set(names_in(tmp_path, left_out)) >= set(names)
     assert not left_out.counts.keys() - {listing.AGAIN}, "the lock itself is no file of the user's"

@@ -35,7 +35,7 @@ def digest(content: bytes) -> str:
 
 
 class Web:
-    """Answers every address with the same content, and counts."""
+    """A web that answers every address with the same content, and counts."""
 
     def __init__(self, content: bytes, leads_to: str = ADDRESS) -> None:
         self.content, self.leads_to, self.asked = content, leads_to, 0
@@ -62,12 +62,12 @@ def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_checkpoint("cmaen-m") == Checkpoint.open().folder
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "best").mkdir(parents=True)
-    assert find_checkpoint("runs/best") == Path("runs/best")  # before any repository of that name
+    assert find_checkpoint("runs/best") == Path("runs/best")  # takes precedence over a repository of that name
     assert find_checkpoint(tmp_path / "runs") == tmp_path / "runs"
     with pytest.raises(CheckpointError, match="There is 'cmaen-m', which comes with the package"):
         find_checkpoint("CMAEN-M")
     with pytest.raises(CheckpointError, match="no such folder"):
-        find_checkpoint(Path("owner/name"))  # a path is never asked of Hugging Face
+        find_checkpoint(Path("owner/name"))  # a path is never looked up on Hugging Face
     with pytest.raises(CheckpointError, match="sha256 is for"):
         find_checkpoint("cmaen-m", sha256="0" * 64)
     with pytest.raises(CheckpointError, match="revision is for"):
@@ -212,7 +212,7 @@ def test_the_shipped_weights_have_one_name_and_those_of_before(
     assert Checkpoint.open(name).is_shipped
     if name is None:
         return
-    assert Checkpoint.open(Path(name)).is_shipped  # a configuration holds paths
+    assert Checkpoint.open(Path(name)).is_shipped  # configurations contain paths
     Path(name).mkdir()
     assert not Checkpoint.open(Path(name)).is_shipped
     assert not Checkpoint.open(f"./{name}").is_shipped

@@ -1,4 +1,4 @@
-"""Whatever takes a checkpoint takes its name, its folder, a file in it and nothing at all."""
+"""Whatever takes a checkpoint accepts its name, its folder, a file in it, or nothing at all."""
 
 from __future__ import annotations
 

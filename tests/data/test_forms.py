@@ -1,4 +1,4 @@
-"""Data sets in the forms that people have them in: names of splits, CSVs of all kinds, rubbish, odd sizes."""
+"""Data sets in the forms that people have: names of splits, all kinds of CSVs, system files, odd sizes."""
 
 from __future__ import annotations
 

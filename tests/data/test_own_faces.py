@@ -1,4 +1,4 @@
-"""Data as people have them: other names and labels, mixed sizes, no splits, people who must not stand on both sides."""
+"""Users' own data: other names and labels, mixed sizes, no splits, people who must stay on one side of a split."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def noise(rng: np.random.Generator, side: int = 32) -> Image.Image:
 
 
 def folder(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
-    """A folder of class folders with pictures of mixed sizes."""
+    """Write a folder of class folders with pictures of mixed sizes."""
     rng = np.random.default_rng(seed)
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
@@ -40,7 +40,7 @@ def test_usual_names_of_the_emotions_are_known_and_others_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = folder(tmp_path, {"Anger": 10, "happiness": 12, "contempt": 3})
-    noise(np.random.default_rng(0)).save(root / "sheet.png")  # of no class
+    noise(np.random.default_rng(0)).save(root / "sheet.png")  # without a class
     (root / "pain").mkdir()
     with caplog.at_level(logging.WARNING):
         learnt, validated = (load_faces(root, split) for split in (Split.TRAIN, Split.VALIDATION))
@@ -90,7 +90,7 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     assert np.array_equal(faces.images[0], resize(picture[5:35, 10:30], 48))
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
     assert "1 images belong to no split" in caplog.text
-    assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
+    assert "classes left out:  (1)" in caplog.text  # from the truncated row
     assert len(load_faces(path, Split.VALIDATION)) == 1
     path.write_text("where,what\na,b\n")
     with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):

@@ -21,7 +21,7 @@ from tests.test_cli import cmaen
 
 
 class Doubles:
-    """A step that doubles the side, and stops the run after so many batches."""
+    """A step that doubles the side, and stops the run after a number of batches."""
 
     name = "super-resolution"
 
@@ -41,7 +41,7 @@ class Doubles:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Ten faces of two sizes in two folders, a text, and a picture that is cut off."""
+    """Write ten faces of two sizes in two folders, a text, and a truncated picture."""
     rng = np.random.default_rng(0)
     for number in range(10):
         path = tmp_path / "in" / ("angry" if number % 2 else "sad") / f"{number}.jpg"
@@ -67,7 +67,7 @@ def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_p
 
 
 class Picky(Doubles):
-    """A step that cannot take narrow pictures, as networks with padding cannot."""
+    """A step that fails on narrow pictures, like networks with padding."""
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         if min(faces.shape[1:3]) < 8 or (faces == 255).all(axis=(1, 2, 3)).any():

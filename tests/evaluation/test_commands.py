@@ -1,4 +1,4 @@
-"""``cmaen test`` and ``calibrate`` on data that hold less than all splits."""
+"""``cmaen test`` and ``calibrate`` on data that lack some splits."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.test_cli import cmaen
 
 
 def measure(**options: object) -> None:
-    """``cmaen test``, called as the command line does."""
+    """Run ``cmaen test`` as the command line does."""
     with click.Context(click.Command("test")) as context:
         evaluation.test(context, **options)
 
 
 @pytest.fixture
 def alone(fer_tree: Path, tmp_path: Path) -> Path:
-    """FER2013 of which somebody has the validation split alone."""
+    """Write a FER2013 that contains only the validation split."""
     shutil.copytree(fer_tree / "validation", tmp_path / "data" / "validation")
     return tmp_path / "data"
 
@@ -82,7 +82,7 @@ def test_a_split_of_copies_alone(
 
 @pytest.fixture
 def plain(fer_tree: Path, tmp_path: Path) -> Path:
-    """A tree of train and test whose files have no official prefixes."""
+    """Write a tree of train and test whose files have no official prefixes."""
     for split in ("train", "test"):
         for file in sorted((fer_tree / split).rglob("*.png")):
             target = tmp_path / "plain" / split / file.parent.name / file.name.partition("_")[2]

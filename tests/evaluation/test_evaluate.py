@@ -24,7 +24,7 @@ from tests.conftest import EXAMPLES
 
 @pytest.fixture
 def votes(fer_tree: Path, tmp_path: Path) -> Path:
-    """Nine of ten annotators see what the label says, and one is neutral."""
+    """Write votes: nine of ten annotators see what the label says, and one sees neutral."""
     names = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
     rows = [",".join(("file", *CATEGORIES))]
     for split in (Split.TRAIN, Split.VALIDATION):

@@ -103,7 +103,7 @@ def test_in_training_small_maps_are_padded_before_a_depthwise_convolution(monkey
     backbone(torch.randn(2, 3, 64, 64))
     assert not slow
     backbone.eval()(torch.randn(2, 3, 64, 64))
-    assert slow  # there are such maps, and what is exported is as it was
+    assert slow  # there are such maps, and the export is unchanged
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -153,7 +153,7 @@ def test_sface_computes_what_opencv_computes() -> None:
     backbone = build_backbone("sface", "installed").eval()
     picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4)
     net = cv2.dnn.readNet(str(_locate()))
-    net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, as the network takes it
+    net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, the network's input
     expected = net.forward("onnx_node!conv_14_relu")
     spec = PreprocessSpec(image_size=224, source_size=None, grey=False)
     doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
@@ -177,7 +177,7 @@ def test_sface_is_restored_from_its_own_weights_and_from_no_others(tmp_path: Pat
 
 
 def faceres_like(folder: Path, rng: np.random.Generator) -> Path:
-    """A TensorFlow.js model with the names and shapes of faceres-deep and random values."""
+    """Write a TensorFlow.js model with the names and shapes of faceres-deep and random values."""
     tensors = {"conv1/convolution/merged_input": (3, 3, 3, 32), "conv1_bn/batchnorm_1/sub": (32,)}
     widths = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
     for i, (c, d) in enumerate(pairwise(widths), start=1):

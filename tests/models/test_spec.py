@@ -37,7 +37,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
 
 
 def combine() -> list[ModelSpec]:
-    """Every network that the switches make."""
+    """List every network that the switches produce."""
     specs = []
     for values in itertools.product(*SWITCHES.values()):
         chosen = dict(zip(SWITCHES, values, strict=True))
@@ -66,7 +66,7 @@ def test_a_card_makes_the_same_network_whatever_its_switches() -> None:
         with torch.device("meta"):
             first, second = build_network(spec), build_network(again)
         assert shapes(first) == shapes(second)
-        assert str(first) == str(second)  # with what has no weights, like the scales
+        assert str(first) == str(second)  # with parts without weights, such as the scales
         assert not spec.list_differences(again)
 
 

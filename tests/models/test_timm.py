@@ -17,7 +17,7 @@ NETWORKS = [
     "test_convnext",
     "test_efficientnet",
     "test_efficientnet_gn",
-    "test_mambaout",  # whose maps have their channels last
+    "test_mambaout",  # its maps have their channels last
     "test_nfnet",
     "test_byobnet",
     "mobilenetv3_small_050",

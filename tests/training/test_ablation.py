@@ -58,7 +58,7 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert format_table(rows, budget).count("\n|") == 3
     assert json.loads(format_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
-    monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # it goes on elsewhere
+    monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # resumed on another machine
     assert ablate(plan, [0, 1], variants=TWO) == rows
     with pytest.raises(ConfigError, match="another configuration"):
         ablate(change(plan, {"training.epochs": 2}), [0])
@@ -132,7 +132,7 @@ def test_the_figures_of_a_row_by_hand() -> None:
     assert row.accuracy == 0.5
     assert row.difference is not None
     assert row.difference[0] == -0.5
-    assert row.difference[1] == (-1, 0)  # the same for every face, and not for every seed
+    assert row.difference[1] == (-1, 0)  # the same for every face, but not for every seed
 
 
 @pytest.mark.parametrize("count", [2, 7, 8, 12])

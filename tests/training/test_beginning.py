@@ -25,7 +25,7 @@ TWO = TINY | {"wiring": "residual", "side": "sface", "attention": "none"}
 
 
 def means(pathway: torch.nn.Module) -> torch.Tensor:
-    """What the first norm of a pathway takes for the mean of its input."""
+    """Return the mean that the first norm of a pathway expects of its input."""
     return next(module for module in pathway.modules() if isinstance(module, torch.nn.BatchNorm2d)).running_mean
 
 

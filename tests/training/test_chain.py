@@ -1,4 +1,4 @@
-"""From a folder of faces to a prediction, by the command line alone."""
+"""From a folder of faces to a prediction, using only the command line."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_every_key_is_documented() -> None:
         for name, field in section.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Spec):
                 found += undocumented(field.annotation)
-            elif not field.description and field.annotation is not PreprocessSpec:  # its docstring has them
+            elif not field.description and field.annotation is not PreprocessSpec:  # its docstring describes it
                 found.append(f"{section.__name__}.{name}")
         return found
 

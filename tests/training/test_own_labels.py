@@ -1,4 +1,4 @@
-"""From an empty folder to an answer with labels of one's own, by the command line."""
+"""From an empty folder to an answer with custom labels, using the command line."""
 
 from __future__ import annotations
 
