@@ -71,7 +71,7 @@ class EmotionClient:
         """Return the emotions of a label scheme, in the order of every answer; ``None``: the server's own scheme.
 
         Raises:
-            ServiceError: The server does not answer.
+            ServiceError: The server gives no answer.
         """
         query = "" if scheme is None else f"?{urlencode({'scheme': scheme})}"
         return list(self._ask(Request(f"{self._address}/v1/labels{query}", headers=self._headers))["labels"])
@@ -99,7 +99,7 @@ class EmotionClient:
             batch_size: Maximum number of images in one request.
 
         Raises:
-            ServiceError: The server does not answer; the answers to earlier images are in its ``answers``. Problems
+            ServiceError: The server gives no answer; those to earlier images are in the error's ``answers``. Problems
                 with an image or its file, and images too large for the server, are reported in the image's dict.
             TypeError: ``images`` is a single image.
         """

@@ -15,7 +15,7 @@ from cmaen.files import claim, is_same_file, sweep, unclaim, unwritable
 
 LOCK = ".lock"
 _GLANCE = 0.05
-"""Seconds longer than which a listing never holds the lock of a folder that it checks."""
+"""Maximum time in seconds that a listing holds the lock of a folder to see whether a run has it."""
 _File = TypeVar("_File", bound=IO[Any])
 
 log = logging.getLogger(__name__)
