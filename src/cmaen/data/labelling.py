@@ -75,7 +75,7 @@ class Labelling:
             )
             raise DataError(
                 f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}. "
-                "To learn these classes, use cmaen train --set data.labels=all"
+                "To learn all classes of the data, use cmaen train --set data.labels=all"
             )
         if len(classes) < 2:
             raise DataError(f"there is only one class, {there}; at least two are needed")
