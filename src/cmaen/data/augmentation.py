@@ -17,7 +17,7 @@ from torch import Tensor
 from cmaen.spec import Spec
 
 _SOURCE = 48
-"""Side of FER2013's faces in pixels, the unit of noise and blur."""
+"""Side of FER2013's faces; noise and blur are measured in its pixels."""
 
 
 Side = Annotated[int, Field(ge=8)]
@@ -230,7 +230,7 @@ def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> T
 
 
 def fewer_pixels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
-    """Reduce, to a quarter of the side at full strength, in steps of an eighth of the range, and enlarge again."""
+    """Reduce in eight steps of strength, to a quarter of the side at full strength, and enlarge again."""
     steps = (8 * strength.view(-1)).round()
     side, faces = faces.shape[-1], faces.clone()
     for step in torch.unique(steps).tolist():
