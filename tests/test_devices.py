@@ -28,7 +28,7 @@ def test_what_is_not_there_is_said(there: tuple[str, ...]) -> None:
         if name.partition(":")[0] in there:
             assert torch_device(name) == torch.device(name)
         else:
-            with pytest.raises(ConfigError, match=f"{name}, and PyTorch .* finds no such GPU"):
+            with pytest.raises(ConfigError, match=f"{name}, but PyTorch .* finds no such GPU"):
                 torch_device(name)
     if "cuda" in there:
         with pytest.raises(ConfigError, match="no cuda:2: PyTorch finds 2"):

@@ -199,8 +199,8 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         (np.array([["a"]]), r"not <U1$"),
         (np.zeros((6, 6, 5), np.uint8), r"not \[6, 6, 5\]$"),
         (np.zeros((3, 5, 6), np.uint8), r"channels last: image\.transpose\(1, 2, 0\)"),
-        (np.zeros((4, 4, 1), np.uint8), r"take image\[:, :, 0\]"),
-        (np.zeros((1, 5, 6), np.uint8), r"take image\[0\]"),
+        (np.zeros((4, 4, 1), np.uint8), r"use image\[:, :, 0\]"),
+        (np.zeros((1, 5, 6), np.uint8), r"use image\[0\]"),
         (np.zeros((1, 4, 4, 3), np.uint8), "several images as a list"),
     ],
 )

@@ -93,7 +93,7 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
     assert Checkpoint.open(best).card.enhancement == ("super-resolution",)
     for verb in ("test", "calibrate"):
         arguments = (verb, "--data", fer_tree, "--checkpoint", best, "--engine", "torch")
-        assert "went through super-resolution, and those of" in cmaen(*arguments, code=2)
+        assert "enhanced by super-resolution, but those of" in cmaen(*arguments, code=2)
     assert "PublicTest" in cmaen("test", "--data", enhanced, "--checkpoint", best, "--engine", "torch")
     refused = cmaen(
         "inference", "--image", EXAMPLES / "astronaut.png", "--checkpoint", best, "--engine", "torch", code=2

@@ -325,7 +325,7 @@ def test_the_two_splits_that_are_measured_may_be_one(fer_tree: Path) -> None:
 
 def test_data_are_found_where_they_usually_lie(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"no FER2013 in data.fer2013\.zip.*--data"):
+    with pytest.raises(DataError, match=r"FER2013 was not found in data.fer2013\.zip.*--data"):
         find_data()
     shutil.copytree(fer_tree, "fer2013")
     assert find_data() == Path("fer2013")

@@ -125,7 +125,7 @@ def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCap
         chosen = draw_validation(faces, [None] * 21)
     assert not chosen[20]
     assert chosen.sum() == 2
-    assert "a single face or group of b" in caplog.text
+    assert "b: there is only one face or group" in caplog.text
 
 
 def test_names_and_classes() -> None:

@@ -77,7 +77,7 @@ def test_faces_that_are_loaded_are_measured_alike(checkpoint: Path, fer_tree: Pa
 
 
 def test_what_cannot_be_measured_is_named(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="There is 'cmaen-m'"):
+    with pytest.raises(CheckpointError, match="Use 'cmaen-m'"):
         cmaen.evaluate("nothing", fer_tree)
     with pytest.raises(ConfigError, match="no label scheme"):
         cmaen.evaluate(checkpoint, fer_tree, scheme="felt")

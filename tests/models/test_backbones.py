@@ -234,7 +234,7 @@ def test_published_weights_without_a_connection_are_one_line(error: Exception, m
         raise error
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", fail)
-    with pytest.raises(CheckpointError, match=r"IMAGENET1K_V1 cannot be fetched from https://.*by hand") as caught:
+    with pytest.raises(CheckpointError, match=r"IMAGENET1K_V1 cannot be downloaded from https://.*by hand") as caught:
         build_backbone("efficientnet_v2_s", "IMAGENET1K_V1")
     assert "\n" not in str(caught.value)
 

@@ -87,7 +87,7 @@ def test_weights_of_timm_and_of_this_backbone_are_read_and_no_others(name: str, 
         (tmp_path / "cut.pt").write_bytes(data[:length])
         with pytest.raises(CheckpointError, match=r"cut\.pt"):
             build_backbone(f"timm/{name}", tmp_path / "cut.pt")
-    with pytest.raises(ConfigError, match="published weights are named pretrained"):
+    with pytest.raises(ConfigError, match="published weights are pretrained"):
         build_backbone(f"timm/{name}", "imagenet")
 
 

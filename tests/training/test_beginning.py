@@ -48,7 +48,7 @@ def test_every_pathway_with_foreign_weights_gets_statistics_of_its_own_faces(fer
         assert after.training
         assert not torch.allclose(means(before), means(after), atol=1e-2)
         assert torch.allclose(before.eval()(images)[-1], after.eval()(images)[-1], rtol=1e-2, atol=1e-2)
-    assert describe_beginning(config) == "faces.pt; the weights of sface that are installed with this package"
+    assert describe_beginning(config) == "faces.pt; the weights of sface installed with this package"
 
 
 def test_the_weights_of_a_checkpoint_are_taken_as_they_are(

@@ -27,7 +27,7 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
     assert "mobilenet_v1 starts from random weights" in said
     text = cmaen("test", "--checkpoint", "runs/x/best", "--split", "validation,test")
     assert "PublicTest and PrivateTest, all faces" in text
-    assert "no model.onnx, so PyTorch is used; faster: cmaen export" in " ".join(text.split())
+    assert "no model.onnx, so PyTorch is used, which is slower; create it: cmaen export" in " ".join(text.split())
     twice = ("--checkpoint", "runs/x/best") * 2
     assert "PublicTest: accuracy" in cmaen("average", *twice, "--output", "runs/mean", "--data", "data/fer2013")
     assert Checkpoint.open("runs/mean").metrics == Checkpoint.open("runs/x/best").metrics

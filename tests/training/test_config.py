@@ -129,7 +129,7 @@ WRONG = {
         "side's last map is 1024",
     ),
     "a multiple of 4": ({"attention_heads": 2, "fused_channels": 18}, "requires a multiple of 4"),
-    "an unknown pathway": ({"side": "vgg"}, "'vgg' is no pathway"),
+    "an unknown pathway": ({"side": "vgg"}, "'vgg' is not a pathway"),
     "a network of timm that is not there": ({"side": "timm/hf_hub:somebody/something"}, "timm has no network"),
     "a network of timm without maps": ({"trunk": "timm/test_vit"}, r"none at \[8, 32\]"),
     "what the paper did not join": ({"wiring": "paper", "side": "sface"}, "the paper's wiring joins a backbone"),
