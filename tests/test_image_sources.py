@@ -271,7 +271,7 @@ def advised(source: Any) -> np.ndarray:
     """Follow the advice of an error to make an image."""
     with pytest.raises(errors.ImageArrayError) as caught:
         read_image(source)
-    found = re.search(r"(?:convert it: |take |last: )(\S.*)$", str(caught.value))
+    found = re.search(r"(?:convert it: |use |last: )(\S.*)$", str(caught.value))
     assert found is not None, caught.value
     return eval(found[1], {"np": np, "numpy": np, "image": source})
 
