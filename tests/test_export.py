@@ -174,7 +174,7 @@ def test_what_is_near_enough(parity: Parity, allowed: bool) -> None:
 
 
 def test_what_cannot_be_exported(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there are onnx: fp32, fp16, int8; openvino: fp32, fp16, bf16, int8"):
+    with pytest.raises(ConfigError, match="choose from onnx: fp32, fp16, int8; openvino: fp32, fp16, bf16, int8"):
         export(checkpoint, tmp_path, precision="bf16")
     with pytest.raises(ConfigError, match="name the data set"):
         export(checkpoint, tmp_path, precision="int8")

@@ -71,7 +71,7 @@ def test_a_place_is_checked_without_writing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OutputError, match="could not be written: File name too long; choose another place"):
         check_place(tmp_path / ("x" * 300))
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file cannot be made: .*; choose another place"):
+    with pytest.raises(OutputError, match=r"file cannot be created: .*; choose another place"):
         check_place(tmp_path / "file" / "results.json")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="cannot be written; choose another place"):

@@ -76,7 +76,7 @@ def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_p
     save_checkpoint(build_network(ModelSpec(**TINY)), card, tmp_path)
     export(tmp_path)
     for engine in ("onnx", "torch"):
-        with pytest.raises(CheckpointError, match="gives no perceived"):
+        with pytest.raises(CheckpointError, match="has no output perceived"):
             build_engine(engine, tmp_path)(np.zeros((1, 3, 64, 64), np.float32), PERCEIVED)
 
 

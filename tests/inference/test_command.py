@@ -199,7 +199,7 @@ def test_options_that_do_not_go_together(
     ("option", "name", "message"),
     [
         ("output", "r.xml", "can be written as"),
-        ("output", "file/r.json", "cannot be made"),
+        ("output", "file/r.json", "cannot be created"),
         ("timeline", "x.foo", "a timeline can be drawn as"),
         ("save_video", "x.foo", "a video can be written as"),
         ("save_video", "file/x.mp4", "could not be written"),

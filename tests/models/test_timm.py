@@ -100,6 +100,8 @@ def test_pretrained_weights_without_a_connection_are_one_line(monkeypatch: pytes
         return build(*args, **options)
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    with pytest.raises(CheckpointError, match=r"cannot be fetched: no route to the host; .*--trunk-weights") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"cannot be downloaded: no route to the host; .*--trunk-weights"
+    ) as caught:
         build_backbone("timm/test_resnet", "pretrained")
     assert "\n" not in str(caught.value)
