@@ -1,4 +1,4 @@
-"""Small worlds made by code: a FER2013 of drawn faces, and a tiny network with its checkpoint."""
+"""Fixtures made by code: a FER2013 of drawn faces, and a tiny network with its checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Before anything reads them: the tests share out the cores among processes, and many threads on few cores stall.
+# This must precede all readers: the tests share the cores among processes, and many threads on few cores stall.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ.setdefault(variable, "1")
 
@@ -32,7 +32,7 @@ PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTes
 
 
 LONGEST = ("test_notebook", "test_own_labels", "test_export", "test_page", "test_cli", "test_run", "test_chain")
-"""Files whose tests take longest: they come first, so that no process has a long one left when the others are done."""
+"""The files with the longest tests: they run first, so that none is left over at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def free_port() -> int:
-    """A port that nothing listens on, and that the system gives to nobody in the meantime: below the ephemeral ones."""
+    """Return a port on which nothing listens and which the system will not assign: below the ephemeral ones."""
     for port in random.sample(range(20_000, 30_000), 100):
         with socket.socket() as free, suppress(OSError):
             free.bind(("127.0.0.1", port))
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def drawn_face(emotion: int, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [48, 48]: noise, and a bright bar whose place tells the emotion."""
+    """Draw uint8 [48, 48]: noise, and a bright bar whose place depends on the emotion."""
     face = rng.integers(60, 120, (48, 48), dtype=np.uint8)
     face[6 * emotion : 6 * emotion + 6, 8:40] = 230
     return face
@@ -58,7 +58,7 @@ def drawn_face(emotion: int, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def fer_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder tree like FER2013's with 8 training, 3 validation and 2 test images of each emotion."""
+    """Write a folder tree like FER2013's with 8 training, 3 validation and 2 test images of each emotion."""
     root = tmp_path_factory.mktemp("fer")
     rng = np.random.default_rng(0)
     number = 0
@@ -87,7 +87,7 @@ TINY = {
 
 
 def change_card(folder: Path, **changes: object) -> None:
-    """Give the card of a checkpoint other values."""
+    """Set values on the card of a checkpoint."""
     from cmaen.checkpoints import Checkpoint
 
     Checkpoint(folder).amend(lambda now: replace(now, card=replace(now.card, **changes)))  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def change_card(folder: Path, **changes: object) -> None:
 
 @pytest.fixture(scope="session")
 def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """PyTorch's exporter takes seconds: what it wrote is kept, in all processes of the tests, for the same weights."""
+    """Cache the output of PyTorch's exporter, which takes seconds, across all test processes for the same weights."""
     pytest.importorskip("torch")
     from cmaen import export
 
@@ -120,7 +120,7 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
-    """The folder of an untrained tiny network with both label schemes, exported for every engine that is installed."""
+    """Build an untrained tiny network with both label schemes, exported for every installed engine."""
     torch = pytest.importorskip("torch")
     from cmaen.checkpoints import Card, Scheme
     from cmaen.export import export

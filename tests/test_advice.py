@@ -1,4 +1,4 @@
-"""Every piece of advice in the code can be followed: extras, verbs, options and Python that it names are there."""
+"""All advice in the code can be followed: the extras, verbs, options and Python that it names exist."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def extras() -> set[str]:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """The texts of the code that a user may read, each with its place; what is put into them is ``X``."""
+    """Yield the texts of the code that a user may read, each with its place; placeholders become ``X``."""
     for path in sorted(SOURCES.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
@@ -94,7 +94,7 @@ def test_every_extra_is_one(extras: set[str]) -> None:
 def test_extras_are_installed_from_an_index_and_in_a_clone(extras: set[str]) -> None:
     for extra in extras:
         said = str(MissingExtraError("this", extra))
-        assert f'pip install "cmaen[{extra}]"' in said  # double quotes, which every shell understands
+        assert f'pip install "cmaen[{extra}]"' in said  # double quotes work in every shell
         assert f'pip install ".[{extra}]"' in said
 
 

@@ -23,12 +23,12 @@ TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
 
 
 def cmaen(*arguments: str | Path | float, code: int = 0) -> str:
-    """Run the command line in this process; its output and its errors together."""
+    """Run the command line in this process; return its output and errors together."""
     said = io.StringIO()
     with (
         patch.object(sys, "argv", ["cmaen", *map(str, arguments)]),
         patch.dict(os.environ, TERMINAL),
-        patch.object(logging.getLogger(), "handlers", []),  # so that the log is set up anew, onto what is captured
+        patch.object(logging.getLogger(), "handlers", []),  # sets up the log again, with the captured streams
         redirect_stdout(said),
         redirect_stderr(said),
         pytest.raises(SystemExit) as end,
@@ -39,7 +39,7 @@ def cmaen(*arguments: str | Path | float, code: int = 0) -> str:
 
 
 def cmaen_process(*arguments: str | Path | float, code: int = 0, **environment: str) -> str:
-    """The same in a process of its own, for what only a process shows."""
+    """Run the command line in a process of its own."""
     result = subprocess.run(
         [sys.executable, "-m", "cmaen", *map(str, arguments)],
         capture_output=True,
@@ -52,7 +52,7 @@ def cmaen_process(*arguments: str | Path | float, code: int = 0, **environment: 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three crops, two bad files, a note, and a picture in a folder below."""
+    """Write three crops, two bad files, a note, and a picture in a subfolder."""
     root = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for name in ("a.png", "c.jpg", "below/d.png"):
@@ -107,10 +107,10 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
     image = EXAMPLES / "astronaut.png"
     assert "one of --image, --directory" in cmaen("inference", code=2)
     assert ".jsonl" in cmaen("inference", "--image", image, "--output", "results.xml", code=2)
-    assert "cannot be made" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
+    assert "cannot be created" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
     assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
     assert "holds no image" in cmaen("inference", "--directory", tmp_path, code=2)
-    assert "is no checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
+    assert "is not a checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
     assert "ImageNotFoundError" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
     assert "not a face detector" in cmaen("inference", "--image", image, "--detector", "eyes", code=2)
     assert "Traceback" not in cmaen("test", "--data", tmp_path / "nothing", code=2)
@@ -140,7 +140,7 @@ def test_what_cannot_be_measured_is_one_clear_line(fer_tree: Path, tmp_path: Pat
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     assert "is not a split" in cmaen("test", "--data", fer_tree, "--split", "dev", code=2)
-    assert "is no checkpoint" in cmaen("test", "--data", fer_tree, "--checkpoint", tmp_path / "empty", code=2)
+    assert "is not a checkpoint" in cmaen("test", "--data", fer_tree, "--checkpoint", tmp_path / "empty", code=2)
     assert "error:" in cmaen("test", "--data", tmp_path / "empty", code=2)
     assert "is not a folder" in cmaen("test", "--data", fer_tree, "--output", tmp_path / "file", code=2)
 

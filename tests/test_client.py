@@ -25,7 +25,7 @@ KEY = "a secret"
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Of a server in a thread, which listens on a real port."""
+    """Serve in a thread on a real port, and yield the address."""
     limits = Limits(body_bytes=3_000_000, images=4)
     app = create_app(Settings(pipeline=replace(SERVED, workers=1), api_key=KEY, limits=limits))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
@@ -39,7 +39,7 @@ def address() -> Iterator[str]:
 
 
 def test_the_answers_are_those_of_the_predictor(address: str, tmp_path: Path) -> None:
-    client = EmotionClient(address, KEY, retries=20)  # which wait until it is ready
+    client = EmotionClient(address, KEY, retries=20)  # retries until the server is ready
     assert client.labels() == list(EMOTIONS)
     odd = tmp_path / 'odd "näme";\n.png'
     odd.write_bytes((EXAMPLES / "astronaut.png").read_bytes())
@@ -52,7 +52,7 @@ def test_the_answers_are_those_of_the_predictor(address: str, tmp_path: Path) ->
     assert answers[0]["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-6)
     (crop,) = client.predict([EXAMPLES / "astronaut.png"], detect=False)
     assert crop["faces"][0]["box"][:2] == [0.0, 0.0]
-    large = (EXAMPLES / "astronaut.png").read_bytes() + bytes(1_000_000)  # which Pillow does not mind
+    large = (EXAMPLES / "astronaut.png").read_bytes() + bytes(1_000_000)  # Pillow ignores the extra bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cmaen.client._BATCH_BYTES", 2_000_000)
         assert [answer["status"] for answer in client.predict([large] * 3)] == ["ok"] * 3
@@ -72,7 +72,7 @@ def test_refusals_are_said_in_the_words_of_the_server(address: str, tmp_path: Pa
         client.predict([b"x"] * 5)
     with pytest.raises(TypeError, match="list"):
         client.predict("photo.jpg")
-    with pytest.raises(ServiceError, match="give one like"):
+    with pytest.raises(ServiceError, match="give one such as"):
         EmotionClient("file:///etc/passwd")
 
 
@@ -88,7 +88,7 @@ def test_one_bad_image_costs_no_other(address: str, tmp_path: Path) -> None:
     assert errors[3] == "ImageArrayError"
     assert "limit of 3,000,000 bytes" in answers[5]["error"]
     assert answers[5]["top"] == answers[1]["top"] == []
-    assert set(answers[1]) == set(answers[6])  # as the server tells of what it cannot read
+    assert set(answers[1]) == set(answers[6])  # the server's form for unreadable files
     assert [features is None for features in client.embed(images[:2])] == [False, True]
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_is_not_there_is_said() -> None:
 
 
 class _Busy(BaseHTTPRequestHandler):
-    """Refuses twice, then answers; after that it answers what is no JSON."""
+    """Refuses twice, then answers; after that its answers are not JSON."""
 
     answers = iter(
         [(503, {"Retry-After": "7"}, b"{}"), (500, {}, b""), (200, {}, b"[{}]"), (200, {}, b"<html>"), (200, {}, b"[]")]
@@ -128,7 +128,7 @@ class _Busy(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def test_a_busy_server_is_asked_again_when_it_says() -> None:
@@ -139,6 +139,6 @@ def test_a_busy_server_is_asked_again_when_it_says() -> None:
         assert client.predict([b"x"]) == [{}]
         assert waits == [7.0, 2.0]
         for _ in range(2):
-            with pytest.raises(ServiceError, match="does not answer as cmaen serve does"):
+            with pytest.raises(ServiceError, match="does not answer like cmaen serve"):
                 client.predict([b"x"])
         server.shutdown()

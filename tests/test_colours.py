@@ -1,4 +1,4 @@
-"""Red is red and blue is blue, from a file to an answer and onto the picture: every test here fails if they swap."""
+"""Red stays red and blue stays blue from a file to an answer and onto the picture; all tests fail if they swap."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_labels_of_ones_own_have_colours_that_differ_from_those_of_emotions_besi
 
 
 def two_coloured() -> tuple[np.ndarray, np.ndarray]:
-    """The astronaut in grey, and in colours of the same luma; with red and blue swapped, stripes would cross her."""
+    """Return the astronaut in grey, and in colours of the same luma; swapped red and blue would show as stripes."""
     grey = np.asarray(Image.open(EXAMPLES / "astronaut.png").convert("L"), float)
     grey = 90 + 75 * grey / 255
     stripes = 28 * np.where(np.arange(grey.shape[0]) // 12 % 2, 1, -1)[:, None]
@@ -84,7 +84,7 @@ def two_coloured() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_answer_for_a_coloured_face_is_that_for_its_luma(tmp_path: Path) -> None:
-    """Through the whole predictor; the expected answer is made without it."""
+    """Compare the whole predictor with an answer computed without it."""
     grey, coloured = two_coloured()
     engine, predictor = (
         build_engine("onnx"),

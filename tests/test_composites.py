@@ -16,7 +16,7 @@ SCENES = [np.full((150, 150, 3), value, np.uint8) for value in (20, 70)]
 
 
 def portrait() -> Portrait:
-    """A grey picture with a white ellipse for a face."""
+    """Draw a grey picture with a white ellipse for a face."""
     picture = cv2.ellipse(PLAIN.copy(), (100, 100), (40, 50), 0, 0, 360, (255, 255, 255), -1)
     return Portrait(picture, (FaceBox(*BOX), FaceBox(*BOX)), np.array(BOX))
 
@@ -75,10 +75,10 @@ def test_faces_are_where_they_are_said_to_be() -> None:
         for x, y, width, height in boxes:
             part = pixels[max(0, round(y)) : round(y + height), max(0, round(x)) : round(x + width)]
             white = (part.astype(int).min(axis=2) > 140).mean()
-            assert 0.6 < white <= 1  # an ellipse has 0.79 of its box
+            assert 0.6 < white <= 1  # an ellipse covers 0.79 of its box
             seen += 1
         bright = (pixels.astype(int).min(axis=2) > 140).sum()
-        assert bright <= 1.05 * (boxes[:, 2:].prod(axis=1) * np.pi / 4).sum() + 100  # and nowhere else
+        assert bright <= 1.05 * (boxes[:, 2:].prod(axis=1) * np.pi / 4).sum() + 100  # and nothing else is bright
     assert seen > 40
 
 

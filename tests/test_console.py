@@ -12,7 +12,7 @@ from cmaen.cli import console
 
 @contextmanager
 def beginning() -> Iterator[logging.Logger]:
-    """The root of all loggers, without handlers, as a process begins; pytest has put its own there."""
+    """Yield the root logger without handlers, as at the start of a process; pytest has added its own."""
     root, package = logging.getLogger(), logging.getLogger("cmaen")
     handlers, level = root.handlers[:], package.level
     root.handlers[:] = []

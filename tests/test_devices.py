@@ -11,7 +11,7 @@ from cmaen.errors import ConfigError  # noqa: E402
 
 @pytest.fixture(params=[(), ("cuda",), ("mps",)], ids=["cpu", "cuda", "mps"])
 def there(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    """The kinds of GPUs of a machine, two where they are CUDA's."""
+    """Simulate a machine with GPUs of these kinds, two of them if they are CUDA's."""
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in request.param)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in request.param)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * request.param.count("cuda"))
@@ -28,7 +28,7 @@ def test_what_is_not_there_is_said(there: tuple[str, ...]) -> None:
         if name.partition(":")[0] in there:
             assert torch_device(name) == torch.device(name)
         else:
-            with pytest.raises(ConfigError, match=f"{name}, and PyTorch .* finds no such GPU"):
+            with pytest.raises(ConfigError, match=f"{name}, but PyTorch .* finds no such GPU"):
                 torch_device(name)
     if "cuda" in there:
         with pytest.raises(ConfigError, match="no cuda:2: PyTorch finds 2"):

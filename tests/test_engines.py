@@ -36,7 +36,7 @@ def test_all_engines_compute_the_same(engine: str, checkpoint: Path) -> None:
     assert result.dtype == np.float32
     assert result.shape == (5, 7)
     assert np.abs(probabilities(result) - probabilities(expected)).max() < 1e-3
-    again = network(batch(2))  # what was given before is not written over
+    again = network(batch(2))  # earlier results are not overwritten
     assert np.array_equal(result, network(batch()))
     assert np.allclose(again, result[:2], atol=1e-3)
 
@@ -66,7 +66,7 @@ def test_an_engine_serves_many_threads(engine: str, checkpoint: Path) -> None:
 
 
 def test_missing_and_corrupt_weights_are_named(engine: str, checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         build_engine(engine, tmp_path / "nothing")
     folder = tmp_path / "copy"
     shutil.copytree(checkpoint, folder)
@@ -102,12 +102,12 @@ def test_onnx_runtime_without_cuda(checkpoint: Path, monkeypatch: pytest.MonkeyP
         OnnxEngine(checkpoint, device="cuda:1")
     assert np.array_equal(OnnxEngine(checkpoint, device="auto")(batch()), OnnxEngine(checkpoint)(batch()))
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    with (  # built with it, but its libraries are missing: it would go on on the CPU without a word
+    with (  # built with CUDA but without its libraries: it would silently use the CPU
         pytest.warns(UserWarning, match="CUDAExecutionProvider"),
         pytest.raises(ConfigError, match="are the libraries of cuda installed"),
     ):
         OnnxEngine(checkpoint, device="cuda")
-    assert OnnxEngine(checkpoint, device="auto")(batch(1)).shape == (1, 7)  # a GPU that is listed and does not work
+    assert OnnxEngine(checkpoint, device="auto")(batch(1)).shape == (1, 7)  # a listed GPU that does not work
 
 
 def test_a_provider_that_raises_leaves_auto_on_the_cpu(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,14 +178,14 @@ def test_a_network_that_keeps_weights_elsewhere_is_refused(place: str, overlong:
     path = folder / "model.onnx"
     path.write_bytes(content)
     for model in (path, content):
-        with pytest.raises(CheckpointError, match="keeps weights in other files"):
+        with pytest.raises(CheckpointError, match="stores weights in other files"):
             onnx_session(model)
     assert onnx.__version__
 
 
 def test_what_a_network_cannot_compute_is_named(checkpoint: Path) -> None:
     engine = OnnxEngine(checkpoint)
-    with pytest.raises(CheckpointError, match=r"cannot compute for a batch of shape \[2, 1, 8\]"):
+    with pytest.raises(CheckpointError, match=r"cannot process a batch of shape \[2, 1, 8\]"):
         engine(np.zeros((2, 1, 8), np.float32))
 
 

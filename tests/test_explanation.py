@@ -70,7 +70,7 @@ def test_a_multi_scale_map_is_what_the_places_are_weighed_with(checkpoint: Path)
 def test_variation_tells_maps_of_faces_from_a_map_of_places(checkpoint: Path) -> None:
     fixed = torch.softmax(torch.arange(16.0), dim=0).reshape(1, 4, 4).expand(5, -1, -1)
     assert Variation.of(fixed).share == pytest.approx(0)
-    each = torch.eye(16).reshape(16, 4, 4)  # every face has a place of its own, and all places are taken
+    each = torch.eye(16).reshape(16, 4, 4)  # every face has a different place, and all places are covered
     assert Variation.of(each).share == pytest.approx(1)
     found = Explainer(checkpoint).variation(crops(6), batch_size=4)
     assert set(found) == {"cross_modal", "multi_scale", "multi_scale_backbone", "emotion_head"}

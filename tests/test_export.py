@@ -59,7 +59,7 @@ def test_what_is_exported_computes_what_pytorch_does(
 ) -> None:
     if engine == "openvino":
         pytest.importorskip("openvino")
-    # the answers of an untrained network are near ties: how far they move is looked at here, not whether they flip
+    # the answers of an untrained network are near ties: how far they move is checked, not whether they flip
     monkeypatch.setitem(exporting.TOLERANCES, precision, Tolerance(1, 0, 1))
     parity = export(checkpoint, tmp_path / "out", engine=engine, precision=precision, **faces)
     assert parity.faces == 21
@@ -70,7 +70,7 @@ def test_what_is_exported_computes_what_pytorch_does(
     assert card.precision == {engine: precision}
     assert card.cost["flops"] > card.cost["parameters"] > 0
     network, original = build_engine(engine, tmp_path / "out"), build_engine("torch", checkpoint)
-    for count in (1, 2, 7, 64):  # OpenVINO once gave nonsense for every batch of more than one
+    for count in (1, 2, 7, 64):  # OpenVINO once returned nonsense for every batch of more than one
         batch = np.random.default_rng(count).standard_normal((count, 3, 64, 64)).astype(np.float32)
         assert np.abs(probabilities(network(batch)) - probabilities(original(batch))).max() < 0.05
 
@@ -79,10 +79,10 @@ def test_what_is_exported_computes_what_pytorch_does(
 def test_the_residual_wiring_is_exported_for_any_batch(
     precision: str, faces: dict[str, FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_export: None
 ) -> None:
-    torch.manual_seed(0)  # one network for both, which PyTorch's exporter writes once
+    torch.manual_seed(0)  # one network for both, which PyTorch's exporter writes only once
     architecture = TINY | {"wiring": "residual", "attention": "both_ways"}
     network = build_network(ModelSpec(**architecture))
-    torch.nn.init.normal_(network.ensemble.fixed)  # or all but the trunk is silent
+    torch.nn.init.normal_(network.ensemble.fixed)  # otherwise only the trunk is active
     save_checkpoint(network, Card("wired", architecture, PreprocessSpec(image_size=64)), tmp_path)
     monkeypatch.setitem(exporting.TOLERANCES, precision, Tolerance(1, 0, 1))
     export(tmp_path, precision=precision, **faces)
@@ -103,11 +103,11 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     assert exported.accuracies == {FER2013: measured.schemes[FER2013].accuracy}
     model = onnx.load(str(tmp_path / ONNX))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for part, least, most in (("depthwise", 65, 127), ("pointwise", 33, 64)):  # what processors without VNNI can add
+    for part, least, most in (("depthwise", 65, 127), ("pointwise", 33, 64)):  # what CPUs without VNNI can sum
         weight = onnx.numpy_helper.to_array(constants[f"model.trunk.stages.1.{part}.conv.weight_quantized"])
         assert weight.dtype == np.int8
         assert least <= np.abs(weight).max() <= most
-    assert "model.emotion_heads.attention.spatial.weight" in constants  # whose groups would be computed one by one
+    assert "model.emotion_heads.attention.spatial.weight" in constants  # its groups would be computed one by one
     shapes = [node for node in model.graph.node if node.op_type == "Shape"]
     assert not any(node.input[0].endswith("DequantizeLinear_Output") for node in shapes)
     assert (tmp_path / ONNX).stat().st_size < 0.5 * 4 * Checkpoint.open(tmp_path).card.cost["parameters"]
@@ -164,7 +164,7 @@ def test_an_export_that_differs_is_refused_and_what_was_there_stays(
         (Parity(500, 0.001, 0.99, 0.0), True),
         (Parity(500, 0.001, 0.988, 0.0), False),
         (Parity(500, 0.001, 1.0, 0.004), False),
-        (Parity(6, 0.001, 5 / 6, 1 / 6), True),  # one face, which may be a tie
+        (Parity(6, 0.001, 5 / 6, 1 / 6), True),  # a single face, which may be a tie
         (Parity(6, 0.001, 4 / 6, 0.0), False),
         (Parity(6, 0.001, 1.0, 2 / 6), False),
     ],
@@ -174,7 +174,7 @@ def test_what_is_near_enough(parity: Parity, allowed: bool) -> None:
 
 
 def test_what_cannot_be_exported(checkpoint: Path, faces: dict[str, FaceSet], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there are onnx: fp32, fp16, int8; openvino: fp32, fp16, bf16, int8"):
+    with pytest.raises(ConfigError, match="choose from onnx: fp32, fp16, int8; openvino: fp32, fp16, bf16, int8"):
         export(checkpoint, tmp_path, precision="bf16")
     with pytest.raises(ConfigError, match="name the data set"):
         export(checkpoint, tmp_path, precision="int8")

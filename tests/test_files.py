@@ -71,7 +71,7 @@ def test_a_place_is_checked_without_writing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OutputError, match="could not be written: File name too long; choose another place"):
         check_place(tmp_path / ("x" * 300))
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file cannot be made: .*; choose another place"):
+    with pytest.raises(OutputError, match=r"file cannot be created: .*; choose another place"):
         check_place(tmp_path / "file" / "results.json")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="cannot be written; choose another place"):
@@ -90,7 +90,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions_all_the_while(mode: int, 
     with replace_file(path) as temporary:
         assert stat.S_IMODE(temporary.stat().st_mode) == mode
         temporary.unlink()
-        temporary.write_text("of another file")  # as libraries do that write and rename
+        temporary.write_text("of another file")  # some libraries write a file and rename it
     assert stat.S_IMODE(path.stat().st_mode) == mode
     assert path.read_text() == "of another file"
 
@@ -175,7 +175,7 @@ with replace_file(Path(sys.argv[1])) as temporary:
 def test_what_a_kill_leaves_is_swept_and_what_is_in_use_is_not(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         assert subprocess.run([sys.executable, "-c", KILLED, tmp_path / name]).returncode == 9
-    (tmp_path / ".cmaen-a.json").touch()  # not of the pattern
+    (tmp_path / ".cmaen-a.json").touch()  # does not match the pattern
     with replace_file(tmp_path / "a.json") as temporary:
         if os.name == "nt":
             for path in tmp_path.glob(".cmaen-????????????????-*"):

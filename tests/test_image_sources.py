@@ -1,4 +1,4 @@
-"""Everything that peers take as an image, and what is said of what is none."""
+"""The sources that other libraries accept as images, and the errors for those that are not images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PIXELS = np.asarray(gradient())
 
 
 class Stream(io.RawIOBase):
-    """A stream of a network, which cannot go back."""
+    """A network stream, which cannot seek back."""
 
     def __init__(self, content: bytes) -> None:
         self.content = io.BytesIO(content)
@@ -44,7 +44,7 @@ class Stream(io.RawIOBase):
 
 
 def at_its_end() -> io.BytesIO:
-    """A buffer as it is just after somebody has saved a picture into it."""
+    """Return a buffer positioned at its end, as after saving a picture into it."""
     buffer = io.BytesIO()
     gradient().save(buffer, "PNG")
     return buffer
@@ -179,7 +179,7 @@ def test_a_jpeg_may_lack_its_end_marker_and_nothing_else(options: dict[str, Any]
         assert np.array_equal(read_image(data[:-cut]), whole)
     for length in range(0, len(data) - 2, 1 if len(data) < 2500 else 5):
         with suppress(errors.ImageError):
-            assert np.array_equal(read_image(data[:length]), whole), length  # pixels that lack nothing, or an error
+            assert np.array_equal(read_image(data[:length]), whole), length  # complete pixels, or an error
 
 
 @pytest.mark.parametrize("depth", [10, 12, 14, 16])
@@ -224,7 +224,7 @@ def test_formats_by_path(suffix: str, kind: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def _forget_formats() -> Iterator[None]:
-    """What Pillow was taught is forgotten before and after."""
+    """Forget the formats that Pillow has learnt, before and after."""
     Image.OPEN.pop("HEIF", None)
     images.learn_formats.cache_clear()
     yield
@@ -257,7 +257,7 @@ def test_heic_is_read_by_what_the_extra_registers(monkeypatch: pytest.MonkeyPatc
 
 def test_the_limit_of_pixels_is_the_callers() -> None:
     assert 108_000_000 < MAX_PIXELS < 180_000_000
-    huge = encoded(Image.new("1", (20_000, 10_000)), "PNG")  # beyond the limit that Pillow has of its own
+    huge = encoded(Image.new("1", (20_000, 10_000)), "PNG")  # beyond Pillow's own limit
     with pytest.raises(errors.ImageTooLargeError, match=r"20000 x 10000 pixels, over .*--max-megapixels"):
         read_image(huge)
     with pytest.raises(errors.ImageTooLargeError, match="over the limit of 199,999,999"):
@@ -268,10 +268,10 @@ def test_the_limit_of_pixels_is_the_callers() -> None:
 
 
 def advised(source: Any) -> np.ndarray:
-    """What an error's advice makes of an image."""
+    """Follow the advice of an error to make an image."""
     with pytest.raises(errors.ImageArrayError) as caught:
         read_image(source)
-    found = re.search(r"(?:convert it: |take |last: )(\S.*)$", str(caught.value))
+    found = re.search(r"(?:convert it: |use |last: )(\S.*)$", str(caught.value))
     assert found is not None, caught.value
     return eval(found[1], {"np": np, "numpy": np, "image": source})
 
@@ -336,7 +336,7 @@ def test_what_is_no_image_is_named() -> None:
         ("", errors.ImageNotFoundError, "the path of the image is empty"),
         (b"\0\0\0\x18ftypisom\0\0\2\0", errors.UnreadableImageError, "is a video; pass it to --video"),
         (np.frombuffer(PNG, np.uint8), errors.ImageArrayError, r"as bytes: image.tobytes\(\)"),
-        (b"data:image/png;base64,!", errors.UnreadableImageError, "the data URL holds no base64"),
+        (b"data:image/png;base64,!", errors.UnreadableImageError, "the data URL claims to be base64 but is not"),
         (b"A" * 80, errors.UnreadableImageError, "not an image in a known format"),
         ("\ud800.png", errors.ImageError, "ud800.png"),
     ):

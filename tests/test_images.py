@@ -43,13 +43,13 @@ def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
 def test_exif_rotation_is_applied() -> None:
     image = gradient()
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
     turned = read_image(encoded(image, "PNG", exif=exif))
     assert np.array_equal(turned, np.rot90(np.asarray(image), -1))
 
 
 def test_a_picture_that_stands_upright_is_not_copied_to_turn_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow would, and take half the time of decoding for it; nor is a PIL image of the caller's turned."""
+    """Pillow would copy it, which takes half the time of decoding; nor is the caller's PIL image rotated."""
 
     image, pixels, turned = gradient(), np.asarray(gradient()), list[object]()
     with monkeypatch.context() as patch:
@@ -131,7 +131,7 @@ def test_bad_bytes_have_their_own_error(data: bytes, error: type[Exception]) -> 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = encoded(gradient(), "PNG").replace(struct.pack(">IIBBBBB", 40, 30, 8, 2, 0, 0, 0), header)
-    with pytest.raises(errors.ImageError):  # Pillow may notice the checksum of the header first
+    with pytest.raises(errors.ImageError):  # Pillow may check the header's checksum first
         read_image(bomb)
     with pytest.raises(errors.ImageTooLargeError, match="40 x 30"):
         read_image(encoded(gradient(), "PNG"), max_pixels=1000)
@@ -199,8 +199,8 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         (np.array([["a"]]), r"not <U1$"),
         (np.zeros((6, 6, 5), np.uint8), r"not \[6, 6, 5\]$"),
         (np.zeros((3, 5, 6), np.uint8), r"channels last: image\.transpose\(1, 2, 0\)"),
-        (np.zeros((4, 4, 1), np.uint8), r"take image\[:, :, 0\]"),
-        (np.zeros((1, 5, 6), np.uint8), r"take image\[0\]"),
+        (np.zeros((4, 4, 1), np.uint8), r"use image\[:, :, 0\]"),
+        (np.zeros((1, 5, 6), np.uint8), r"use image\[0\]"),
         (np.zeros((1, 4, 4, 3), np.uint8), "several images as a list"),
     ],
 )
@@ -219,7 +219,7 @@ def test_the_channels_of_an_array() -> None:
     assert read_image(bgr, channels="bgr").flags.c_contiguous
     assert np.array_equal(read_image(np.dstack([rgb, alpha])), flattened)
     assert np.array_equal(read_image(np.dstack([bgr, alpha]), channels="bgr"), flattened)
-    assert np.array_equal(read_image(Image.fromarray(rgb), channels="bgr"), rgb)  # which has its own order
+    assert np.array_equal(read_image(Image.fromarray(rgb), channels="bgr"), rgb)  # a PIL image has its own order
     assert np.array_equal(read_image(rgb[:, :, 0], channels="bgr"), np.dstack([rgb[:, :, 0]] * 3))
 
 
@@ -239,7 +239,7 @@ SEEDS = [encoded(gradient(), kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TI
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(SEEDS), st.data())
 def test_damaged_files_give_a_picture_or_a_named_error(seed: bytes, data: st.DataObject) -> None:
-    """Bytes are changed, cut out and put in; whatever comes, no other exception leaves the reader."""
+    """Bytes are changed, removed and inserted; the reader never raises any other exception."""
     damaged = bytearray(seed)
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(damaged)))

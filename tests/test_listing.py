@@ -90,7 +90,7 @@ def test_what_is_left_out_is_counted_by_kind(tmp_path: Path) -> None:
     assert names_in(root, left_out) == ["a.png", "b.jpg", "happy/2.png"]
     counts = {kind.one: sum(suffixes.values()) for kind, suffixes in left_out.counts.items()}
     assert counts["video"] == 3
-    assert counts["picture of a format that cannot be read here"] == 3
+    assert counts["picture in a format that cannot be read here"] == 3
     assert counts["other file"] == 3
     assert counts["hidden file or folder"] == 2
     assert left_out.empty == ["empty"]
@@ -261,7 +261,7 @@ def test_what_a_run_writes_is_no_input_of_any_run(tmp_path: Path) -> None:
         assert names_in(tmp_path / "drawn") == ["b.png", "below/c.png"], "what is asked for is listed"
     assert str(left_out) == "2 folders that runs write their results to (drawn, link)"
     assert not left_out.empty
-    (tmp_path / "drawn" / LOCK).touch()  # as a killed run leaves it
+    (tmp_path / "drawn" / LOCK).touch()  # left behind by a killed run
     left_out = LeftOut()
     assert set(names_in(tmp_path, left_out)) >= set(names)
     assert not left_out.counts.keys() - {listing.AGAIN}, "the lock itself is no file of the user's"

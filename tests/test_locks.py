@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="file could not be written"), hold(tmp_path / "file"):
         pass
     if os.name != "nt":
-        (tmp_path / ".lock").symlink_to("elsewhere")  # nothing is made behind a link
+        (tmp_path / ".lock").symlink_to("elsewhere")  # nothing is created behind a link
         with pytest.raises(OutputError), hold(tmp_path):
             pass
         assert not (tmp_path / "elsewhere").exists()

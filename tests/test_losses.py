@@ -66,7 +66,7 @@ def test_teachers_are_learnt_from_at_their_temperature_by_every_classifier() -> 
 def test_at_the_teachers_answer_the_student_rests() -> None:
     teacher = torch.tensor([[1.5, -0.5, 0.25]])
     answers = torch.softmax(teacher / 3, dim=1)
-    logits = (teacher + 4).requires_grad_()  # the same answer
+    logits = (teacher + 4).requires_grad_()  # the same distribution
     lesson = Lesson(answers, share=1.0, temperature=3.0)
     cmaen_loss(output(logits, None, None), answers, LossSpec(label_smoothing=0), lesson=lesson).backward()
     assert logits.grad is not None
@@ -83,7 +83,7 @@ def test_the_focal_loss_rests_where_a_soft_target_is_met() -> None:
 
 @pytest.mark.parametrize("gamma", [0.0, 0.01, 0.3, 0.5, 0.99, 1.0, 1.5, 2.0, 5.0])
 def test_the_focal_loss_has_a_gradient_for_every_gamma(gamma: float) -> None:
-    logits = torch.tensor([[200.0, 0, 0], [0, 200, 0], [1, 2, 3], [0, 0, 0]], requires_grad=True)  # two wholly certain
+    logits = torch.tensor([[200.0, 0, 0], [0, 200, 0], [1, 2, 3], [0, 0, 0]], requires_grad=True)  # two are certain
     targets = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]])
     loss = focal_loss(logits, targets, gamma=gamma)
     loss.backward()

@@ -50,7 +50,7 @@ IDENTITIES = st.lists(st.lists(PARTS, max_size=4).map(tuple), max_size=12, uniqu
 
 
 def key(path: Path) -> str:
-    """What Windows and macOS tell files by."""
+    """Return the key by which Windows and macOS distinguish files."""
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", str(path)).casefold())
 
 
@@ -64,7 +64,7 @@ def test_no_two_identities_share_a_place_on_any_file_system(identities: list[tup
     keys = [key(place) for place in places]
     assert len(set(keys)) == len(keys)
     folders = {key(parent) for place in places for parent in place.parents} - {"."}
-    assert not folders & set(keys)  # a file is no folder
+    assert not folders & set(keys)  # a file is not a folder
     for place, identity in zip(places, identities, strict=True):
         assert not place.is_absolute()
         assert len(place.parts) == max(1, len(identity))
@@ -75,7 +75,7 @@ def test_no_two_identities_share_a_place_on_any_file_system(identities: list[tup
             assert min(part) > "\x1f"
             assert len(part.encode()) <= 200
             assert part.split(".")[0].strip().lower() not in ("con", "nul", "prn", "aux", "com1", "lpt9")
-    assert [names.place(identity, repr(identity)) for identity in identities] == places  # it is a function
+    assert [names.place(identity, repr(identity)) for identity in identities] == places  # the same result every time
 
 
 @given(st.text("abcXYZ019-_ äé", min_size=1, max_size=20).filter(lambda text: text == text.strip()))

@@ -109,7 +109,7 @@ def test_a_verb_takes_its_options_as_one_value() -> None:
 
 
 def test_no_default_is_repeated_by_an_option_of_a_setting() -> None:
-    """Who changes a default of the spec changes that of the command line."""
+    """Changing a default of the spec changes that of the command line."""
     named = {one.name: one.default for one in fields(InferenceOptions)}
     for name, (option, _) in CHANGED.items():
         default = getattr(PipelineSpec, name)

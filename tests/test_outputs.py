@@ -1,4 +1,4 @@
-"""What each verb does with its output folder: it writes it alone, and never takes its own results for inputs."""
+"""The output folders of all verbs: each verb writes its own alone, and never takes its own results as inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The colours of the emotions can be told apart with every kind of colour vision, and seen on white."""
+"""The colours of the emotions can be distinguished with every kind of colour vision, and are visible on white."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VISION = {
         [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
     ),
 }
-"""On linear RGB: Machado, Oliveira and Fernandes (2009), severity 1."""
+"""Matrices on linear RGB: Machado, Oliveira and Fernandes (2009), severity 1."""
 XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -32,13 +32,13 @@ LEAST_CONTRAST = 3
 
 
 def linear(name: str) -> NDArray[np.float64]:
-    """Linear RGB [3] of a colour (IEC 61966-2-1)."""
+    """Return the linear RGB [3] of a colour (IEC 61966-2-1)."""
     value = np.array(colour_of(name, ()), np.float64) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    """CIE L*a*b* [3] of linear RGB, in the light D65."""
+    """Return the CIE L*a*b* [3] of linear RGB, under illuminant D65."""
     xyz = XYZ @ np.clip(rgb, 0, 1) / XYZ.sum(axis=1)
     x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])

@@ -1,4 +1,4 @@
-"""Pictures whose heads say that they are cut into very many parts, each of which would take memory."""
+"""Pictures whose heads declare very many parts, each of which would take memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def encoded(kind: str, side: int = 64, **options) -> bytes:
 
 
 def strips(count: int, order: str = "<", *, big: bool = False) -> bytes:
-    """A grey TIFF of one column whose rows are a strip each."""
+    """Write a grey TIFF of one column with one strip per row."""
     first = 16 if big else 8
     fields = [(256, 4, 1, 1), (257, 4, 1, count), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (278, 4, 1, 1)]
     entry, word = (f"{order}HHQ", "Q") if big else (f"{order}HHL", "L")
@@ -47,7 +47,7 @@ def strips(count: int, order: str = "<", *, big: bool = False) -> bytes:
 
 
 def tiles(width: int, tile: int) -> bytes:
-    """The head of a JPEG 2000 codestream of so large tiles, and what was one tile."""
+    """Write the head of a JPEG 2000 codestream with tiles of this size, and the rest of one tile."""
     content = bytearray(encoded("JPEG2000", no_jp2=True))
     struct.pack_into(">8L", content, 8, width, width, 0, 0, tile, tile, 0, 0)
     return bytes(content)

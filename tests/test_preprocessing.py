@@ -64,7 +64,7 @@ def test_impossible_crops_are_refused() -> None:
 
 
 def test_the_arithmetic_is_that_of_the_shipped_figures_to_the_bit() -> None:
-    # 8-bit networks round their input: a difference in the last bit changes an answer in two thousand
+    # 8-bit networks round their input: a difference in the last bit changes one answer in two thousand
     spec = PreprocessSpec(image_size=8)
     faces = np.random.default_rng(0).integers(0, 256, (2, 8, 8), np.uint8)
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (spec.mean, spec.std))

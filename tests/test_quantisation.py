@@ -32,5 +32,5 @@ def test_inputs_that_have_nothing_in_common_are_rounded_one_by_one() -> None:
     torch.manual_seed(0)
     weights = torch.randn(3, 4, 9)
     scales = weights.abs().amax(dim=2) / 64
-    for moments in (torch.eye(9).expand(3, 9, 9), torch.zeros(3, 9, 9)):  # the second: a layer whose inputs are all 0
+    for moments in (torch.eye(9).expand(3, 9, 9), torch.zeros(3, 9, 9)):  # the second: all inputs of a layer are 0
         assert torch.equal(round_together(weights, scales, moments.double(), 64), nearest(weights, scales).double())

@@ -15,7 +15,7 @@ from cmaen.resources import peak_mib, restricted_cores, usable_cores
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of 64 cores, of which this process may run on 8."""
+    """Simulate a machine of 64 cores, 8 of which this process may use."""
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
@@ -39,7 +39,7 @@ V1 = "sys/fs/cgroup/cpu,cpuacct"
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "10000 100000\n"}, 1),  # --cpus 0.1
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, 8),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "1600000 100000\n"}, 8),  # more than the mask
-        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "300000 100000"}, 3),  # that of a group around
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "300000 100000"}, 3),  # a parent group
         (
             {
                 "proc/self/cgroup": "0::/a/b\n",
@@ -49,7 +49,7 @@ V1 = "sys/fs/cgroup/cpu,cpuacct"
             3,
         ),
         ({"proc/self/cgroup": "0::/../../x\n", "sys/fs/cgroup/cpu.max": "400000 100000"}, 4),
-        (  # version 1; inside a container the group's path is that of the host
+        (  # version 1; inside a container the path is that of the host
             {
                 "proc/self/cgroup": "5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n",
                 f"{V1}/cpu.cfs_quota_us": "200000\n",

@@ -77,7 +77,7 @@ def test_a_result_shows_itself_where_it_holds_its_pixels() -> None:
     assert isinstance(plot, Image.Image)
     assert plot.size == (160, 120)
     assert has(np.asarray(plot), sad) > 100
-    assert np.array_equal(pixels_of(result._repr_png_()), np.asarray(plot))  # it is small already
+    assert np.array_equal(pixels_of(result._repr_png_()), np.asarray(plot))  # it is already small
     bare = Result(Frame(0, "a"), (FACE,))
     assert bare._repr_png_() is None
     assert np.array_equal(np.asarray(bare.plot(PICTURE)), np.asarray(plot))

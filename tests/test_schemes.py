@@ -1,4 +1,4 @@
-"""Two label schemes in one checkpoint, wherever a scheme may be asked for."""
+"""Two label schemes in one checkpoint, everywhere that a scheme can be chosen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_p
     save_checkpoint(build_network(ModelSpec(**TINY)), card, tmp_path)
     export(tmp_path)
     for engine in ("onnx", "torch"):
-        with pytest.raises(CheckpointError, match="gives no perceived"):
+        with pytest.raises(CheckpointError, match="has no output perceived"):
             build_engine(engine, tmp_path)(np.zeros((1, 3, 64, 64), np.float32), PERCEIVED)
 
 
@@ -87,7 +87,7 @@ def test_records_and_tables_name_the_scheme(checkpoint: Path, tmp_path: Path) ->
         (record,) = json.loads(path.read_text())
         assert record["scheme"] == scheme
         assert Result.from_record(record).to_record() == record
-        del record["scheme"]  # as earlier versions wrote them
+        del record["scheme"]  # earlier versions did not write it
         assert Result.from_record(record).scheme is None
     table = tmp_path / "contempt.csv"
     cmaen("inference", "--image", ASTRONAUT, "--checkpoint", checkpoint, "--contempt", "--output", table)
@@ -149,7 +149,7 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     assert Checkpoint.open(folder).card.schemes[PERCEIVED].temperature == 1
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
     fitted = Checkpoint.open(folder).card.schemes[PERCEIVED]
-    assert fitted.temperature > 1.05  # even shares, as far as 21 faces are believed
+    assert fitted.temperature > 1.05  # as even as 21 faces allow
     assert fitted.confidence_temperature is not None
     assert fitted.sharpening == fitted.temperature / fitted.confidence_temperature
     (face,) = EmotionPredictor(folder, threads=1).predict_faces(ASTRONAUT)

@@ -29,7 +29,7 @@ def test_an_uncertain_answer_survives_its_record() -> None:
     certain = Face(face.probabilities, face.box, threshold=0.4)
     assert certain.emotion == Face.from_dict(certain.to_dict()).emotion == "happy"
     assert hex_of(UNCERTAIN, ["a", "b"]) == "#404040"
-    assert colour_of(UNCERTAIN, ["a", UNCERTAIN]) != colour_of(UNCERTAIN, ["a"])  # a label of one's own
+    assert colour_of(UNCERTAIN, ["a", UNCERTAIN]) != colour_of(UNCERTAIN, ["a"])  # a custom label
 
 
 def test_a_label_named_uncertain_is_only_a_label() -> None:

@@ -1,6 +1,6 @@
-"""The shipped weights answer what they always did: faces drawn by code, and the logits that are known for them.
+"""The shipped weights give the same answers as ever: faces drawn by code, and their known logits.
 
-Where the weights are replaced on purpose, ``python -m tests.test_weights`` prints the new table.
+After replacing the weights on purpose, run ``python -m tests.test_weights`` to print the new table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.conftest import EXAMPLES
 
 
 def drawn(*, smile: float = 0, mouth: float = 0, brow: float = 0, eye: float = 2) -> np.ndarray:
-    """A face, uint8 [48, 48]: how far its smile bends, its mouth opens, its brows slant and its eyes open."""
+    """Draw a face, uint8 [48, 48], with this much smile, mouth opening, slant of the brows and eye opening."""
     y, x = np.mgrid[-1:1:48j, -1:1:48j]
     face = np.where((x / 0.8) ** 2 + (y / 0.98) ** 2 < 1, 185 - 35 * x - 25 * y, 80 + 20 * x)
     for side in (-1, 1):
@@ -31,7 +31,7 @@ def drawn(*, smile: float = 0, mouth: float = 0, brow: float = 0, eye: float = 2
 
 
 def faces() -> dict[str, np.ndarray]:
-    """Crops, uint8 [h, w] or [h, w, 3]."""
+    """Return crops, uint8 [h, w] or [h, w, 3]."""
     return {
         "plain": drawn(),
         "grim": drawn(smile=-0.08, brow=0.43, eye=4.6),
@@ -79,7 +79,7 @@ def logits(engine: str, scheme: str = FER2013) -> dict[str, np.ndarray]:
 
 
 def softmax(rows: dict[str, tuple[float, ...]], scheme: str) -> np.ndarray:
-    """float64 [N, 7], at the temperature of the card."""
+    """Compute probabilities, float64 [N, 7], at the temperature of the card."""
     answered = Checkpoint.open().card.select_labels(scheme)
     powers = np.exp(np.array(list(rows.values()), float)[:, : len(answered.labels)] / answered.temperature)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -93,7 +93,7 @@ def test_the_weights_in_float32() -> None:
 
 @pytest.mark.parametrize(("scheme", "rows"), [(FER2013, ONNX), (PERCEIVED_SCHEME, PERCEIVED)])
 def test_the_weights_in_8_bits(scheme: str, rows: dict[str, tuple[float, ...]]) -> None:
-    """Processors round 8-bit sums differently, and then near ties fall otherwise."""
+    """Processors round 8-bit sums differently, which may change near ties."""
     classifier = EmotionPredictor(scheme=scheme).pipeline.classifier
     answers, known = classifier(list(faces().values())), softmax(rows, scheme)
     assert np.abs(answers - known).max() < 0.03

@@ -78,17 +78,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: ``import cmaen`` is fast, and predicting needs no PyTorch."""
+    """Import a public name when it is first used: ``import cmaen`` is fast, and prediction needs no PyTorch."""
     if name not in _HOMES:
         raise AttributeError(f"module 'cmaen' has no attribute {name!r}")
     try:
         return getattr(import_module(_HOMES[name]), name)
-    except AttributeError as error:  # which Python would take for a name that is missing
+    except AttributeError as error:  # Python would take it for a missing name
         from cmaen.errors import BrokenInstallationError
 
         raise BrokenInstallationError(f"cmaen.{name} cannot be imported: {error}") from error
 
 
 def __dir__() -> list[str]:
-    """The public names, whether they were imported yet or not, and none of what this file needs for itself."""
+    """List the public names, whether or not they were imported yet, without this file's own imports."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

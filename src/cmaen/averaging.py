@@ -1,4 +1,4 @@
-"""Averages of networks that share a start: ``cmaen average`` as a function with a typed result."""
+"""Averaging networks that share a start: ``cmaen average`` as a function with a typed result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class AverageResult:
     """A network that is the average of others.
 
     Attributes:
-        checkpoint: Of the average.
-        split: The faces that it was measured on; ``None`` if it was not.
-        measured: What was found, and is kept among its metrics; ``None`` if it was not measured.
+        checkpoint: Checkpoint of the average.
+        split: Faces on which it was measured; ``None`` if it was not.
+        measured: The measured figures, also kept in its metrics; ``None`` if it was not measured.
     """
 
     checkpoint: Checkpoint
@@ -30,7 +30,7 @@ class AverageResult:
     measured: Measured | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {
             "checkpoint": self.checkpoint.describe(),
             "split": self.split,
@@ -46,20 +46,20 @@ def average(
     data: Path | str | None = None,
     votes: Path | str | None = None,
 ) -> AverageResult:
-    """Average the weights of networks that went on from the same one: often better than either, and one network.
+    """Average the weights of networks that were trained from the same one: one network, often better than each of them.
 
     Args:
-        checkpoints: Of one architecture and one preprocessing, see :meth:`cmaen.checkpoints.Checkpoint.open`; the first
-            gives the card.
+        checkpoints: Checkpoints of one architecture and one preprocessing, see
+            :meth:`cmaen.checkpoints.Checkpoint.open`; the first provides the card.
         output: Folder of the new checkpoint.
-        weights: Of each; ``None`` for equal ones.
-        data: Faces whose validation split the average is measured on, see :func:`cmaen.data.faces.load_faces`.
+        weights: Weight of each checkpoint; ``None`` for equal ones.
+        data: Faces on whose validation split the average is measured, see :func:`cmaen.data.faces.load_faces`.
         votes: CSV of the FER+ votes, for the scheme ``perceived``.
 
     Raises:
-        CheckpointError: One is missing or corrupt, or they are of different kinds.
+        CheckpointError: A checkpoint is missing or damaged, or they are of different kinds.
         ConfigError: There is not one weight above 0 for each, or the folder is that of a part.
-        DataError: The faces cannot be read; the average is written all the same.
+        DataError: The faces cannot be read; the average is written anyway.
         OutputError: The folder cannot be written.
     """
     folder = Path(output)

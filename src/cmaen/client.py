@@ -1,4 +1,4 @@
-"""A client of ``cmaen serve``, of nothing but the standard library.
+"""A client of ``cmaen serve`` that needs only the standard library.
 
 from cmaen.client import EmotionClient
 
@@ -23,31 +23,31 @@ from cmaen.errors import ServiceError
 from cmaen.several import require_several
 
 _PASSING = (429, 500, 502, 503)
-"""Refusals that pass: too much to do, and what a proxy says of a server that died."""
+"""Temporary refusals: too many requests, and a proxy's answers for a server that died."""
 _TOO_MUCH = (413, 504)
-"""Refusals of so many bytes, or so much work, at once."""
+"""Refusals of too many bytes, or too much work, at once."""
 _KINDS = {
     FileNotFoundError: "ImageNotFoundError",
     PermissionError: "ImagePermissionError",
     IsADirectoryError: "NotAFileError",
 }
-"""What is wrong with a file, in the words of :mod:`cmaen.errors`, as the server would name it."""
+"""Errors of files by the names of :mod:`cmaen.errors`, as the server would report them."""
 _LONGEST_WAIT = 30.0
 _BATCH_BYTES = 16 * 2**20
 
 
 class EmotionClient:
-    """Asks a server for the emotions of the faces in images.
+    """A client that asks a server for the emotions of the faces in images.
 
     Args:
-        address: Of the server, like ``http://localhost:8000``.
-        api_key: Where the server has one.
-        timeout: Seconds for one request.
-        retries: Times that a request is sent again, when the server is busy or fails, or the connection breaks.
-        sleep: Waits so many seconds before that, as the server says.
+        address: Address of the server, such as ``http://localhost:8000``.
+        api_key: API key, if the server requires one.
+        timeout: Timeout of one request in seconds.
+        retries: Number of times that a request is repeated when the server is busy or fails, or the connection breaks.
+        sleep: Function that waits between attempts for the number of seconds that the server asks for.
 
     Raises:
-        ServiceError: The address is not one of HTTP.
+        ServiceError: The address is not an HTTP address.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class EmotionClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if urlsplit(address).scheme not in ("http", "https"):
-            raise ServiceError(f"{address!r} is not the address of a server; give one like http://localhost:8000")
+            raise ServiceError(f"{address!r} is not the address of a server; give one such as http://localhost:8000")
         self._address = address.rstrip("/")
         self._headers = {"Accept": "application/json"}
         if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key.strip()}".encode().decode("latin-1")  # UTF-8 as it is
+            self._headers["Authorization"] = f"Bearer {api_key.strip()}".encode().decode("latin-1")  # keeps UTF-8
         self._timeout, self._retries, self._sleep = timeout, retries, sleep
 
     def labels(self, scheme: str | None = None) -> list[str]:
-        """The emotions of a label scheme, in the order of every answer; ``None``: the server's own scheme.
+        """Return the emotions of a label scheme, in the order of every answer; ``None``: the server's own scheme.
 
         Raises:
-            ServiceError: There is no answer.
+            ServiceError: The server gives no answer.
         """
         query = "" if scheme is None else f"?{urlencode({'scheme': scheme})}"
         return list(self._ask(Request(f"{self._address}/v1/labels{query}", headers=self._headers))["labels"])
@@ -87,20 +87,20 @@ class EmotionClient:
         contempt: bool = False,
         batch_size: int = 16,
     ) -> list[dict[str, Any]]:
-        """One dict for each image, in order, as :meth:`cmaen.EmotionPredictor.predict_single` gives it.
+        """Return one dict per image, in order, as :meth:`cmaen.EmotionPredictor.predict_single` does.
 
         Args:
             images: Paths of files, or their bytes.
-            detect: Find the faces first; ``False`` says that each image is a face crop already.
-            top_k: Add ``top``, the most probable emotions of the largest face, 1 to 7 of them.
-            explain: Add ``explanation`` to the largest face, a PNG as a data URI.
+            detect: Whether to detect the faces first; ``False``: each image is already a face crop.
+            top_k: Number of entries of ``top``, the most probable emotions of the largest face, 1 to 7.
+            explain: Whether to add ``explanation`` to the largest face, a PNG as a data URI.
             scheme: Label scheme: ``perceived`` (what people see) or ``fer2013``; ``None``: the server's own.
-            contempt: Answer contempt as an eighth emotion, which ``perceived`` alone knows.
-            batch_size: Images of one request, at most.
+            contempt: Whether to answer contempt as an eighth emotion, which only ``perceived`` has.
+            batch_size: Maximum number of images in one request.
 
         Raises:
-            ServiceError: There is no answer; those to the images before are in its ``answers``. What is wrong with an
-                image or its file, or that it alone is too large for the server, is in its dict.
+            ServiceError: The server gives no answer; those to earlier images are in the error's ``answers``. Problems
+                with an image or its file, and images too large for the server, are reported in the image's dict.
             TypeError: ``images`` is a single image.
         """
         query: dict[str, Any] = {"detect": str(detect).lower(), "explain": str(explain).lower()}
@@ -119,7 +119,7 @@ class EmotionClient:
     def embed(
         self, images: Sequence[str | os.PathLike[str] | bytes], detect: bool = True, *, batch_size: int = 16
     ) -> list[list[float] | None]:
-        """The features of each image's largest face, as :meth:`cmaen.EmotionPredictor.embed` gives them; ``None`` where
+        """Return the features of each image's largest face, as :meth:`cmaen.EmotionPredictor.embed` does; ``None`` if
         there is no face, or the image cannot be read.
 
         Args:
@@ -134,7 +134,7 @@ class EmotionClient:
     def _post(
         self, route: str, query: dict[str, Any], images: Sequence[str | os.PathLike[str] | bytes], batch_size: int
     ) -> list[dict[str, Any]]:
-        """One answer for each image, in order, of as many requests as it takes."""
+        """Send images in as many requests as it takes, and return one answer per image, in order."""
         require_several(images, "put it into a list")
         address = f"{self._address}/v1/{route}?{urlencode(query)}"
         answers: list[dict[str, Any]] = []
@@ -146,7 +146,7 @@ class EmotionClient:
         return answers
 
     def _answers(self, address: str, batch: Sequence[_File]) -> list[dict[str, Any]]:
-        """One answer for each file; those that cannot be read are not sent, and what is too much at once is parted."""
+        """Return one answer per file; unreadable files are not sent, and a batch that is too large is split."""
         sent = [file for file in batch if file.error is None]
         try:
             given = iter(self._send(address, sent) if sent else ())
@@ -162,11 +162,11 @@ class EmotionClient:
         body, kind = _form(files)
         answers = self._ask(Request(address, body, {**self._headers, "Content-Type": kind}))
         if not isinstance(answers, list) or len(answers) != len(files):
-            raise ServiceError(f"{self._address} does not answer as cmaen serve does: not once for each image")
+            raise ServiceError(f"{self._address} does not answer like cmaen serve: not once for each image")
         return answers
 
     def _ask(self, request: Request) -> Any:
-        """The JSON of an answer; asked for again while the server is busy."""
+        """Return the JSON of an answer; the request is repeated while the server is busy."""
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
@@ -184,17 +184,17 @@ class EmotionClient:
                     raise ServiceError(f"{self._address} cannot be reached: {reason}; is it running?") from error
                 wait = 2.0**attempt / 4
             except ValueError as error:
-                raise ServiceError(f"{self._address} does not answer as cmaen serve does: {error}") from error
+                raise ServiceError(f"{self._address} does not answer like cmaen serve: {error}") from error
             self._sleep(min(wait, _LONGEST_WAIT))
         raise AssertionError("the last attempt returns or raises")
 
 
 class _TooMuchError(ServiceError):
-    """The server might answer less at once."""
+    """A refusal of a server that might accept less at once."""
 
 
 class _File(NamedTuple):
-    """An image to send: its name and its content, or why there is none."""
+    """An image to send: its name and its content, or the reason why there is none."""
 
     name: str
     content: bytes
@@ -202,7 +202,7 @@ class _File(NamedTuple):
 
 
 def _batches(files: Iterable[_File], size: int) -> Iterator[list[_File]]:
-    """So many files at most, and of so few bytes that a server takes them."""
+    """Yield batches limited in number of files, and in bytes so that a server accepts them."""
     batch: list[_File] = []
     for file in files:
         if batch and sum(len(one.content) for one in batch) + len(file.content) > _BATCH_BYTES:
@@ -217,29 +217,31 @@ def _batches(files: Iterable[_File], size: int) -> Iterator[list[_File]]:
 
 
 def _read(image: str | os.PathLike[str] | bytes) -> _File:
-    """The name and the content of an image."""
+    """Read the name and the content of an image."""
     if isinstance(image, bytes | bytearray | memoryview):
         return _File("image", bytes(image))
     try:
         path = Path(image)
     except TypeError as error:
-        return _File("image", b"", f"ImageArrayError: a path or bytes are sent, not {type(image).__name__} ({error})")
+        return _File(
+            "image", b"", f"ImageArrayError: an image must be a path or bytes, not {type(image).__name__} ({error})"
+        )
     name = path.name.encode("utf-8", "backslashreplace").decode()
     try:
         return _File(name, path.read_bytes())
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: an impossible file name
         kind = next((kind for cause, kind in _KINDS.items() if isinstance(error, cause)), "UnreadableImageError")
         return _File(name, b"", f"{kind}: {name} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _describe_failure(name: str, error: str) -> dict[str, Any]:
-    """What stands in the place of an answer, in the form in which the server answers what it cannot read."""
+    """Describe a failure in the form in which the server reports images that it cannot read."""
     answer = dict.fromkeys(("scheme", "predicted_emotion", "confidence", "probabilities"))
     return {"path": name, "status": "error", "error": error, **answer, "faces": []}
 
 
 def _form(files: Sequence[_File]) -> tuple[bytes, str]:
-    """A form with the field ``images``, and its media type."""
+    """Build a form with the field ``images``, and return it with its media type."""
     boundary = uuid.uuid4().hex
     parts = []
     for name, content, _ in files:
@@ -250,7 +252,7 @@ def _form(files: Sequence[_File]) -> tuple[bytes, str]:
 
 
 def _detail(error: HTTPError) -> str:
-    """What the server says about its refusal."""
+    """Return the server's explanation of its refusal."""
     try:
         return f"{json.load(error)['detail']} ({error.code})"
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Limits for what cannot be interrupted: a file that may not be read for too long, nor in too many pieces."""
+"""Limits for operations that cannot be interrupted: the time to read a file, and the number of pieces it is read in."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from PIL import ImageFile
 from cmaen.errors import SlowImageError, TruncatedImageError, UnreadableImageError
 
 MOST_PIECES = 100_000
-"""Pieces in which the head of an image is read: a photograph with all that cameras write there has some hundreds."""
+"""Maximum number of pieces in which the head of an image is read; photographs with much metadata have hundreds."""
 MOST_SCANS = 500
-"""Of a progressive JPEG; cameras and programs make a dozen. Each takes time for the whole picture, and a few bytes."""
+"""Maximum number of scans of a progressive JPEG; cameras and programs write a dozen. Each takes few bytes but as much
+time as the whole picture.
+"""
 _BLOCK = 4096
-"""Bytes that a decoder is given at a time: it can be stopped after each."""
+"""Number of bytes given to a decoder at a time: it can be stopped after each block."""
 _PLAIN = (b"P1", b"P2", b"P3")
-"""Numbers as text, which Pillow reads in minutes where a binary file takes a moment."""
+"""Formats with numbers as text, which take Pillow minutes instead of the moment of a binary file."""
 
 
 class _Limit(NamedTuple):
-    """So many seconds, and when they are over on the clock ``time.monotonic``."""
+    """A limit in seconds, and the time of ``time.monotonic`` at which it ends."""
 
     seconds: float
     end: float
 
 
 _LIMIT: ContextVar[_Limit | None] = ContextVar("limit", default=None)
-"""Of the thread: files are opened in many places, by the reader and by Pillow, and are limited together."""
+"""The limit of this thread: files are opened in many places, by the reader and by Pillow, and share one limit."""
 
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """A ``with`` block in which this thread reads images for so many seconds in all; ``None`` for any time."""
+    """Limit the total time in seconds that this thread reads images inside the block; ``None`` for no limit."""
     token = _LIMIT.set(None if seconds is None else _Limit(seconds, time.monotonic() + seconds))
     try:
         yield
@@ -47,18 +49,18 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 class GuardedFile(io.BufferedIOBase):
-    """A file for Pillow, which reads it piece by piece; each piece is an occasion to stop.
+    """A file for Pillow that can be stopped between the pieces in which it is read.
 
-    Pillow's decoders run in C and hold no clock, but those that a hostile file keeps busy ask for more of it in small
-    pieces. The head of such a file may also hold millions of empty parts, of which Pillow keeps each.
+    Pillow's decoders run in C and do not check the time, but a hostile file that keeps them busy makes them read in
+    small pieces. The head of such a file may also contain millions of empty parts, each of which Pillow keeps.
 
     Args:
-        file: Binary, and can be sought in; it stays open when this is closed.
-        name: For the errors.
+        file: Seekable binary file; it stays open when this one is closed.
+        name: Name for the errors.
 
     Attributes:
-        image_name: Of the image, for the errors.
-        pieces: That may still be read; ``None`` for any number.
+        image_name: Name of the image, for the errors.
+        pieces: Number of pieces that may still be read; ``None`` for any number.
     """
 
     def __init__(self, file: IO[bytes], name: str) -> None:
@@ -68,7 +70,7 @@ class GuardedFile(io.BufferedIOBase):
         self._file, self._limit = file, _LIMIT.get()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """See :class:`io.BufferedIOBase`.
+        """Read a piece, see :class:`io.BufferedIOBase`.
 
         Raises:
             SlowImageError: The time is up.
@@ -76,7 +78,7 @@ class GuardedFile(io.BufferedIOBase):
         """
         if self._limit is not None and time.monotonic() > self._limit.end:
             raise SlowImageError(
-                f"{self.image_name} takes longer than {self._limit.seconds:g} seconds to decode; save it smaller"
+                f"{self.image_name} takes longer than {self._limit.seconds:g} seconds to decode; save a smaller version"
             )
         if self.pieces is not None:
             self.pieces -= 1
@@ -104,15 +106,15 @@ class GuardedFile(io.BufferedIOBase):
 
 
 def check_effort(image: PILImage.Image, file: GuardedFile) -> None:
-    """Refuse, before it is decoded, what takes far longer than its size tells.
+    """Refuse, before decoding, a file that takes far longer than its size suggests.
 
     Args:
-        image: Opened from the file, and not decoded yet.
-        file: From now on read in any number of pieces, and small ones.
+        image: Image opened from the file but not decoded yet.
+        file: File of the image; from now on it may be read in any number of pieces, and small ones.
 
     Raises:
-        SlowImageError: It is a progressive JPEG of very many scans.
-        UnreadableImageError: It is a plain PPM.
+        SlowImageError: The file is a progressive JPEG with very many scans.
+        UnreadableImageError: The file is a plain PPM.
     """
     file.pieces = None
     if isinstance(image, ImageFile.ImageFile):
@@ -121,13 +123,13 @@ def check_effort(image: PILImage.Image, file: GuardedFile) -> None:
     file.seek(0)
     if image.format == "PPM" and file.read(2) in _PLAIN:
         raise UnreadableImageError(
-            f"{file.image_name} is a plain PPM, which holds numbers as text; save it as PNG or binary PPM"
+            f"{file.image_name} is a plain PPM, which stores numbers as text; save it as PNG or binary PPM"
         )
     if image.info.get("progressive"):
         file.seek(0)
-        scans = file.read().count(b"\xff\xda")  # inside a scan these two bytes never stand together
+        scans = file.read().count(b"\xff\xda")  # inside a scan these two bytes are never adjacent
         if scans > MOST_SCANS:
             raise SlowImageError(
-                f"{file.image_name} is a progressive JPEG of {scans:,} scans, over the limit of {MOST_SCANS}"
+                f"{file.image_name} is a progressive JPEG with {scans:,} scans, over the limit of {MOST_SCANS}"
             )
     file.seek(place)

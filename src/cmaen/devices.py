@@ -1,4 +1,4 @@
-"""What PyTorch computes on: the processor, or a GPU."""
+"""The devices of PyTorch: the processor, or a GPU."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = "auto|cpu|cuda(:[0-9]+)?|mps"
-"""The names of devices, as a pattern: ``auto`` is a GPU where there is one, ``cuda`` any of CUDA's, ``mps`` Apple's."""
+"""Pattern of the names of devices: ``auto`` is a GPU if there is one, ``cuda`` any CUDA GPU, ``mps`` Apple's."""
 
 
 def torch_device(name: str) -> torch.device:
-    """The device of a name.
+    """Return the device of a name.
 
     Raises:
-        ConfigError: There is no such name, or no such device here.
+        ConfigError: The name is not valid, or the device does not exist here.
     """
-    import torch  # here, for the names are checked where PyTorch is not installed too
+    import torch  # imported here because names are checked without PyTorch too
 
     if not re.fullmatch(DEVICES, name):
         raise ConfigError(f"{name!r} is not a device; choose auto, cpu, cuda, cuda:1 (the second) or mps")
@@ -32,20 +32,21 @@ def torch_device(name: str) -> torch.device:
         return torch.device(next((kind for kind, there in found.items() if there), "cpu"))
     device = torch.device(name)
     if not found.get(device.type, True):
-        raise ConfigError(f"the device is {name}, and PyTorch {torch.__version__} finds no such GPU here; cpu works")
+        raise ConfigError(f"the device is {name}, but PyTorch {torch.__version__} finds no such GPU here; use cpu")
     if device.index and device.index >= torch.cuda.device_count():
-        raise ConfigError(f"there is no {name}: PyTorch finds {torch.cuda.device_count()} GPU(s), cuda:0 the first")
+        raise ConfigError(f"there is no {name}: PyTorch finds {torch.cuda.device_count()} GPU(s), starting with cuda:0")
     return device
 
 
 @contextmanager
 def torch_threads(threads: int | None = None) -> Iterator[None]:
-    """Let PyTorch compute on so many threads in this block, and as before after it.
+    """Set PyTorch's number of threads inside the block, and restore it afterwards.
 
-    Their number belongs to the process, and sums round by it: who sets it and leaves it changes what is trained later.
+    The number belongs to the process, and the rounding of sums depends on it: if it were not restored, later training
+    would change.
 
     Args:
-        threads: ``None`` for those that PyTorch has, or as many as the cores that may be used where they are fewer.
+        threads: Number of threads; ``None`` for PyTorch's own, reduced to the usable cores if these are fewer.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Bytes that come as text: base64 in all the ways in which it is written, and the escapes of addresses."""
+"""Decoding bytes written as text: base64 in all its variants, and the escapes of addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import numpy as np
 
 _STANDARD = str.maketrans("-_", "+/")
-"""From the alphabet of base64 for addresses to the usual one."""
+"""Translation from the URL-safe alphabet of base64 to the usual one."""
 _PERCENT, _NO_DIGIT = ord("%"), 255
 _DIGITS = np.full(256, _NO_DIGIT, np.uint8)
 _DIGITS[list(b"0123456789")] = range(10)
@@ -15,24 +15,24 @@ _DIGITS[list(b"abcdef")] = _DIGITS[list(b"ABCDEF")] = range(10, 16)
 
 
 def standard_base64(text: str) -> str:
-    """Base64 in the usual alphabet, without line breaks, spaces and padding."""
+    """Normalise base64 to the usual alphabet, without line breaks, spaces and padding."""
     return "".join(text.split()).translate(_STANDARD).rstrip("=")
 
 
 def decode_base64(text: str) -> bytes:
-    """What base64 holds, be it broken into lines, in the alphabet for addresses or unpadded.
+    """Decode base64, whether it is broken into lines, URL-safe or unpadded.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not base64.
     """
     text = standard_base64(text)
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def unescape(text: str) -> bytes:
-    """Text with escapes like ``%2B`` as bytes, in UTF-8 where it has other letters.
+    """Convert text with escapes such as ``%2B`` to bytes; other characters become UTF-8.
 
-    ``urllib.parse.unquote_to_bytes`` does the same, and takes eighty bytes of memory for each that is escaped.
+    ``urllib.parse.unquote_to_bytes`` does the same but takes eighty bytes of memory for each escaped one.
     """
     content = text.encode("utf-8", "surrogatepass")
     if "%" not in text or len(content) < 3:

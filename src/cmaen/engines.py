@@ -1,4 +1,4 @@
-"""What computes the logits: ONNX Runtime for everybody, OpenVINO and PyTorch where they are installed."""
+"""The engines that compute logits: ONNX Runtime by default, OpenVINO and PyTorch where they are installed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from cmaen.resources import restricted_cores
 from cmaen.types import PERCEIVED
 
 AUTO = "auto"
-"""As an engine: ONNX Runtime where the checkpoint has its file, else PyTorch. As a device: a GPU where one works."""
+"""The default engine (ONNX Runtime if the checkpoint has its file, else PyTorch) or device (a GPU if one works)."""
 
 LOGITS, FEATURES = "logits", "features"
 OUTPUTS = (LOGITS, FEATURES, PERCEIVED)
-"""What a network gives, in the order of an exported file's results: the logits of the first label scheme, the
-penultimate features, and the logits of ``perceived`` where the network has it."""
+"""The outputs of a network, in the order of an exported file's results: the logits of the first label scheme, the
+penultimate features, and the logits of ``perceived`` if the network has that scheme.
+"""
 
 _EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 
@@ -35,103 +36,103 @@ log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """Computes what a network gives."""
+    """A callable that computes the outputs of a network."""
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
-        """One of :data:`OUTPUTS` for a batch.
+        """Compute one of :data:`OUTPUTS` for a batch.
 
         Args:
-            batch: float32 [B, 3, H, W] as the checkpoint's PreprocessSpec makes it.
-            output: By default the logits of the first label scheme.
+            batch: float32 [B, 3, H, W] as made by the checkpoint's PreprocessSpec.
+            output: The output to compute; by default the logits of the first label scheme.
 
         Returns:
             Logits float32 [B, C], or features float32 [B, F].
 
         Raises:
-            CheckpointError: The network, or the file of the engine, does not give that output.
+            CheckpointError: The network, or the file of the engine, does not have that output.
         """
         ...
 
 
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From a batch float32 [B, 3, H, W] to the logits float32 [B, C] of one label scheme."""
+"""A function from a batch float32 [B, 3, H, W] to the logits float32 [B, C] of one label scheme."""
 
 
 def select_output(engine: Engine, scheme: str) -> Logits:
-    """An engine that gives the logits of a label scheme."""
+    """Return a function that computes the logits of a label scheme with an engine."""
     return partial(engine, output=PERCEIVED if scheme == PERCEIVED else LOGITS)
 
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-"""What ONNX Runtime calls that which computes on a kind of device."""
+"""ONNX Runtime's execution provider for each kind of device."""
 
 
 def onnx_session(
     model: Path | bytes, threads: int | None = None, device: str = "cpu", *, multiplied_out: bool = False
 ) -> ort.InferenceSession:
-    """A session of ONNX Runtime, for a file or its content; ``None`` threads for all cores that may be used.
+    """Open a session of ONNX Runtime for a file or its content; ``None`` threads for all usable cores.
 
-    Its threads rest between two calls. By default they spin, and take the cores from whatever comes next: decoding,
-    tracking, encoding, another session (``docs/figures.md``).
+    Its threads sleep between two calls. By default they would spin and take cores from whatever runs next: decoding,
+    tracking, encoding or another session (``docs/figures.md``).
 
     Args:
         model: The file or its content.
         threads: See above.
         device: One of :data:`PROVIDERS`, with a number (``cuda:1``), or :data:`AUTO`.
-        multiplied_out: Multiply weights of 8 bits out to float32 once, now, where the network computes in float32 with
-            them; else ONNX Runtime does so each time.
+        multiplied_out: Whether to dequantise 8-bit weights once, while loading, where the network computes in float32;
+            otherwise ONNX Runtime does so in every call.
 
     Raises:
-        ConfigError: ONNX Runtime cannot compute on the device here.
-        CheckpointError: The network keeps weights in other files, which are not read.
+        ConfigError: ONNX Runtime cannot run on the device here.
+        CheckpointError: The network stores weights in other files, which is not supported.
     """
     _require_one_file(model)
     source = model if isinstance(model, bytes) else str(model)
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one a physical core
+    options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one per physical core
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format has not been looked at
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format has not been reviewed
     if multiplied_out:
-        options.add_session_config_entry("session.disable_quant_qdq", "1")  # then constants are folded through them
+        options.add_session_config_entry("session.disable_quant_qdq", "1")  # constants are then folded through them
     if device == AUTO:
         return _automatic_session(source, options)
     provider = _provider(device)
     session = ort.InferenceSession(source, options, providers=[provider])
-    if session.get_providers()[0] != provider[0]:  # without a word it has taken the CPU
+    if session.get_providers()[0] != provider[0]:  # it has silently fallen back to the CPU
         raise ConfigError(f"ONNX Runtime cannot load {provider[0]}: are the libraries of {device} installed?")
     return session
 
 
 def _require_one_file(model: Path | bytes) -> None:
-    """Refuse a network that names other files: ONNX Runtime would read them, wherever on the machine they are.
+    """Refuse a network that refers to other files: ONNX Runtime would read them, wherever on the machine they are.
 
-    In the file that is a message whose first field is the text ``location``, whatever way its length is written.
+    Such a reference is a message whose first field is the text ``location``, however its length is encoded.
 
     Raises:
-        CheckpointError: It does.
+        CheckpointError: The network refers to other files.
         OSError: The file cannot be read.
     """
     content = model if isinstance(model, bytes) else model.read_bytes()
     if _EXTERNAL.search(content):
         name = "the network" if isinstance(model, bytes) else model
         raise CheckpointError(
-            f"{name} keeps weights in other files (external data of ONNX), which are not read: save it as one file"
+            f"{name} stores weights in other files (ONNX external data), which is not supported: save it as one file"
         )
 
 
 def _automatic_session(source: str | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
-    """A session on CUDA where it works, else on the CPU: a provider that is listed may lack its GPU."""
+    """Open a session on CUDA if it works, else on the CPU: a listed provider may have no GPU."""
     if PROVIDERS["cuda"] in ort.get_available_providers():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # ONNX Runtime warns of what is said below
+                warnings.simplefilter("ignore")  # ONNX Runtime warns of what is logged below
                 session = ort.InferenceSession(source, options, providers=[_provider("cuda")])
             if session.get_providers()[0] == PROVIDERS["cuda"]:
                 return session
-            log.info("CUDA is listed, but does not work here; the CPU computes")
-        except Exception as error:  # ONNX Runtime's errors share no public base
-            log.info("CUDA is listed, but does not work here (%s); the CPU computes", error)
+            log.info("CUDA is listed but does not work here; using the CPU")
+        except Exception as error:  # ONNX Runtime's errors have no public base class
+            log.info("CUDA is listed but does not work here (%s); using the CPU", error)
     return ort.InferenceSession(source, options, providers=[_provider("cpu")])
 
 
@@ -142,23 +143,23 @@ def _provider(device: str) -> tuple[str, dict[str, str]]:
         raise ConfigError(f"{device!r} is not a device of ONNX Runtime; choose auto, cpu, cuda, cuda:1 or mps")
     if PROVIDERS[kind] not in there:
         raise ConfigError(
-            f"this ONNX Runtime has no {PROVIDERS[kind]} for {device}, only {', '.join(there)}; cpu works, and cuda "
-            "does with the package onnxruntime-gpu in place of onnxruntime"
+            f"this ONNX Runtime has no {PROVIDERS[kind]} for {device}, only {', '.join(there)}; use cpu, or for cuda "
+            "install the package onnxruntime-gpu instead of onnxruntime"
         )
     return PROVIDERS[kind], {"device_id": index} if index else {}
 
 
 class OnnxEngine:
-    """ONNX Runtime.
+    """The engine of ONNX Runtime.
 
     Args:
-        checkpoint: With a ``model.onnx``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
-        threads: ``None`` for all cores.
+        checkpoint: Checkpoint with a ``model.onnx``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        threads: Number of threads; ``None`` for all cores.
         device: ``cpu``, ``cuda``, ``cuda:1`` (the second GPU), ``mps`` (by CoreML) or ``auto``.
 
     Raises:
-        ConfigError: It cannot compute on the device here.
-        CheckpointError: The file is missing, corrupt or not a network of this project.
+        ConfigError: ONNX Runtime cannot run on the device here.
+        CheckpointError: The file is missing, damaged or not a network of this project.
     """
 
     def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
@@ -168,7 +169,7 @@ class OnnxEngine:
             self._session = onnx_session(path, threads, device)
         except (ConfigError, CheckpointError):
             raise
-        except Exception as error:  # ONNX Runtime's errors share no public base
+        except Exception as error:  # ONNX Runtime's errors have no public base class
             raise CheckpointError(f"{path} cannot be loaded: {error}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if not (len(inputs) == 1 and outputs and outputs[0].shape):
@@ -183,24 +184,24 @@ class OnnxEngine:
             raise _without(output, self._path)
         try:
             return np.asarray(self._session.run([output], {self._input: batch})[0], np.float32)
-        except Exception as error:  # ONNX Runtime's errors share no public base
+        except Exception as error:  # ONNX Runtime's errors have no public base class
             raise CheckpointError(
-                f"{self._path} cannot compute for a batch of shape {list(batch.shape)}: {error}"
+                f"{self._path} cannot process a batch of shape {list(batch.shape)}: {error}"
             ) from error
 
 
 class OpenVinoEngine:
-    """OpenVINO; on the CPU in the precision of the export, and in bfloat16 only where the processor computes in it.
+    """The engine of OpenVINO; on the CPU in the precision of the export, and bfloat16 only if the processor has it.
 
     Args:
-        checkpoint: With a ``model.xml`` and its ``model.bin``.
-        threads: Of the CPU; ``None`` for all cores.
-        device: ``cpu``, another one by OpenVINO's name for it, like ``gpu``, ``gpu.1`` or ``npu``, or ``auto``.
+        checkpoint: Checkpoint with a ``model.xml`` and its ``model.bin``.
+        threads: Number of CPU threads; ``None`` for all cores.
+        device: ``cpu``, ``auto``, or OpenVINO's name of another device, such as ``gpu``, ``gpu.1`` or ``npu``.
 
     Raises:
-        ConfigError: There is no such device here.
+        ConfigError: The device does not exist here.
         MissingExtraError: OpenVINO is not installed.
-        CheckpointError: A file is missing, corrupt or not a network of this project.
+        CheckpointError: A file is missing, damaged or not a network of this project.
     """
 
     def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
@@ -212,13 +213,13 @@ class OpenVinoEngine:
         card, folder = opened.card, opened.folder
         if not (folder / OPENVINO).is_file():
             raise CheckpointError(
-                f"{folder} has no readable {OPENVINO}; make it: cmaen export --checkpoint {folder} --format openvino"
+                f"{folder} has no readable {OPENVINO}; create it: cmaen export --checkpoint {folder} --format openvino"
             )
         self._path = path = opened.weights("openvino")
         core, name = openvino.Core(), device.upper()
         if name not in ("AUTO", *core.available_devices):
             there = ", ".join(found.lower() for found in core.available_devices)
-            raise ConfigError(f"OpenVINO finds no device {device!r} here; choose auto, {there}")
+            raise ConfigError(f"OpenVINO finds no device {device!r} here; choose from auto, {there}")
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if name == "CPU":
             capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -239,22 +240,22 @@ class OpenVinoEngine:
         if number >= len(self._network.outputs):
             raise _without(output, self._path)
         if not hasattr(self._of_thread, "request"):
-            self._of_thread.request = self._network.create_infer_request()  # serves one thread at a time
+            self._of_thread.request = self._network.create_infer_request()  # a request serves one thread at a time
         return np.array(self._of_thread.request.infer([batch])[number], np.float32)
 
 
 class TorchEngine:
-    """PyTorch, in float32.
+    """The engine of PyTorch, in float32.
 
     Args:
-        checkpoint: With a ``model.safetensors``.
-        threads: Of the CPU; ``None`` for all cores.
+        checkpoint: Checkpoint with a ``model.safetensors``.
+        threads: Number of CPU threads; ``None`` for all cores.
         device: See :func:`cmaen.devices.torch_device`.
 
     Raises:
-        ConfigError: There is no such device here.
+        ConfigError: The device does not exist here.
         MissingExtraError: PyTorch is not installed.
-        CheckpointError: The file is missing, corrupt or of another architecture.
+        CheckpointError: The file is missing, damaged or belongs to another architecture.
     """
 
     def __init__(self, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> None:
@@ -289,11 +290,11 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 
 
 def build_engine(name: str, checkpoint: Where = None, *, threads: int | None = None, device: str = "cpu") -> Engine:
-    """An engine by name, or :data:`AUTO`.
+    """Build an engine by name, or :data:`AUTO`.
 
     Raises:
-        ConfigError: There is no such engine, or it cannot compute on the device here.
-        CheckpointError: The checkpoint has no weights for it, or they cannot be used.
+        ConfigError: The engine does not exist, or cannot run on the device here.
+        CheckpointError: The checkpoint has no weights for the engine, or they cannot be used.
     """
     checkpoint = Checkpoint.open(checkpoint)
     name = resolve_engine(name, checkpoint)
@@ -303,30 +304,35 @@ def build_engine(name: str, checkpoint: Where = None, *, threads: int | None = N
 
 
 def resolve_engine(name: str, checkpoint: Where = None) -> str:
-    """The engine that a name stands for: PyTorch if there is no ONNX file, with a warning that it is slower."""
+    """Resolve :data:`AUTO` to an engine: PyTorch if there is no ONNX file, with a warning that it is slower."""
     if name != AUTO:
         return name
     opened = Checkpoint.open(checkpoint)
     if opened.has("onnx") or not opened.has("torch"):
         return "onnx"
     folder = opened.folder
-    log.warning("%s has no %s, so PyTorch computes; faster: cmaen export --checkpoint %s", folder, ONNX, folder)
+    log.warning(
+        "%s has no %s, so PyTorch is used, which is slower; create it: cmaen export --checkpoint %s",
+        folder,
+        ONNX,
+        folder,
+    )
     return "torch"
 
 
 def _require_classes(logits: Any, checkpoint: Checkpoint, path: Path) -> None:
-    """Refuse a file that gives another number of logits than its card has labels."""
+    """Refuse a file with another number of logits than its card has labels."""
     labels = len(checkpoint.card.labels)
     if logits != labels:
         raise CheckpointError(f"{path} does not give {labels} logits; it is another kind of network")
 
 
 def _without(output: str, path: Path) -> CheckpointError:
-    return CheckpointError(f"{path} gives no {output}; if its weights have them, cmaen export writes it anew")
+    return CheckpointError(f"{path} has no output {output}; if its weights have it, run cmaen export again")
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
-    """softmax(logits / temperature) over the last axis, float64, rows summing to 1."""
+    """Compute softmax(logits / temperature) over the last axis, float64, rows summing to 1."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
     exponentials = np.exp(scaled)

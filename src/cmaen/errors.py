@@ -1,4 +1,4 @@
-"""Every error CMAEN raises on purpose. Each message says what is wrong and what to do about it."""
+"""All errors that CMAEN raises on purpose. Each message says what is wrong and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 _LONGEST_LINE = 1000
 _UNSHOWABLE = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of characters that steer a terminal, or that it has no bytes for."""
+"""Categories of characters that control a terminal, or that cannot be encoded for it."""
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of text."""
+"""Characters that change the direction of text."""
 
 
 class CmaenError(Exception):
-    """Base of all errors of this package: catch it to catch them all.
+    """The base class of all errors of this package.
 
-    Its text can be shown anywhere, whatever names and values it quotes: characters that would steer a terminal are
+    Its text can be shown anywhere, whatever names and values it quotes: characters that would control a terminal are
     escaped, and long lines are shortened.
     """
 
@@ -26,7 +26,7 @@ class CmaenError(Exception):
 
 
 def escape(text: str) -> str:
-    r"""Text whose control characters are escaped, like ``\x1b``; line breaks and tabs stay."""
+    r"""Escape the control characters of a text, as in ``\x1b``; line breaks and tabs stay."""
     if text.isprintable():
         return text
     return "".join(_escape(character) for character in text)
@@ -40,20 +40,20 @@ def _escape(character: str) -> str:
 
 
 def shorten(text: str, most: int = _LONGEST_LINE) -> str:
-    """Text whose middle is left out where it is longer than ``most`` characters."""
+    """Shorten a text longer than ``most`` characters by leaving out its middle."""
     if len(text) <= most:
         return text
     return f"{text[: most * 2 // 3]} [... {len(text):,} characters ...] {text[-most // 4 :]}"
 
 
 def describe(error: BaseException) -> str:
-    """An error as results name it: its class and its text."""
+    """Describe an error as in results: by its class and its text."""
     return f"{type(error).__name__}: {error}"
 
 
 @contextmanager
 def rename_errors(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
-    """Raise whatever goes wrong in this block as the error that ``name`` makes of it; this package's own stay."""
+    """Convert any error raised in this block to the one that ``name`` returns; this package's own errors pass."""
     try:
         yield
     except CmaenError:
@@ -64,15 +64,14 @@ def rename_errors(name: Callable[[Exception], CmaenError]) -> Iterator[None]:
 
 @contextmanager
 def guard(error: type[CmaenError], doing: str) -> Iterator[None]:
-    """The one way of calling what is not ours: whatever a foreign library or an object of the user's raises becomes
-    a named error of the item at hand.
+    """Guard a call of third-party code: whatever it raises becomes a named error of the item at hand.
 
     Args:
-        error: The class of that error.
+        error: Class of that error.
         doing: What fails, as the beginning of a sentence: "the detector fails".
 
     Raises:
-        CmaenError: One of ``error``; those that are named already pass.
+        CmaenError: An ``error``; errors of this package pass unchanged.
     """
     with rename_errors(lambda problem: error(f"{doing}: {describe(problem)}")):
         yield
@@ -83,95 +82,95 @@ class ImageError(CmaenError):
 
 
 class ImageNotFoundError(ImageError):
-    """There is no file at the path, or the path is a broken link."""
+    """The path does not exist, or is a broken link."""
 
 
 class ImagePermissionError(ImageError):
-    """The file is there but may not be read."""
+    """The file exists, but permission to read it is denied."""
 
 
 class NotAFileError(ImageError):
-    """The path names a folder or a device where an image file is meant."""
+    """The path is a folder or a device instead of an image file."""
 
 
 class EmptyImageError(ImageError):
-    """The file or the array holds no data."""
+    """The file or the array contains no data."""
 
 
 class UnreadableImageError(ImageError):
-    """The bytes are no image in a format that is known, whatever the name says."""
+    """The bytes are not an image in a known format, whatever the name says."""
 
 
 class TruncatedImageError(ImageError):
-    """The image is cut short or damaged: it starts well and does not decode to its end."""
+    """The image is truncated or damaged: it begins correctly but cannot be decoded to its end."""
 
 
 class SlowImageError(ImageError):
-    """The image takes longer to decode than the limit (a guard against files that are made to)."""
+    """The image takes longer to decode than the limit (protection against malicious files)."""
 
 
 class ImageTooLargeError(ImageError):
-    """The image has more pixels than the limit (a guard against decompression bombs)."""
+    """The image has more pixels than the limit (protection against decompression bombs)."""
 
 
 class ImageArrayError(ImageError):
-    """An array of the wrong dtype, shape or channel count."""
+    """An array has the wrong dtype, shape or number of channels."""
 
 
 class NoFaceError(CmaenError):
-    """An image without a face, where one is needed."""
+    """An image has no face, but one is needed."""
 
 
 class VideoError(CmaenError):
-    """A video or a camera that cannot be opened, or gives no frame."""
+    """A video or a camera cannot be opened, or returns no frame."""
 
 
 class DataError(CmaenError):
-    """A data set that cannot be read or does not hold what it should."""
+    """A data set cannot be read or does not contain what it should."""
 
 
 class SplitError(DataError):
-    """A split that is not there, or that may not be used for what was asked."""
+    """A split does not exist, or may not be used for the requested purpose."""
 
 
 class CheckpointError(CmaenError):
-    """A checkpoint that is missing, corrupt or of another architecture."""
+    """A checkpoint is missing, damaged or of another architecture."""
 
 
 class ExportError(CmaenError):
-    """An exported network that does not compute what the trained one does."""
+    """An exported network does not compute what the trained one does."""
 
 
 class ConfigError(CmaenError):
-    """A configuration with one or more mistakes; the message lists every one."""
+    """A configuration contains mistakes; the message lists all of them."""
 
 
 class SettingError(ConfigError, ValueError):
-    """Settings that are out of their ranges; the message lists every one."""
+    """Settings are out of range; the message lists all of them."""
 
 
 class ResultError(CmaenError, TypeError):
-    """Something that is no result of this package where one is meant."""
+    """An object is not a result of this package where one is expected."""
 
 
 class NoPixelsError(CmaenError):
-    """A result that is to be drawn and holds no pixels."""
+    """A result to be drawn has no pixels."""
 
 
 class DetectorError(CmaenError):
-    """A face detector that is unknown, not installed, or fails on a picture."""
+    """A face detector is unknown, not installed, or fails on a picture."""
 
 
 class PredictionError(CmaenError):
-    """A face that cannot be cut out or classified."""
+    """A face cannot be cropped or classified."""
 
 
 class BrokenInstallationError(CmaenError):
-    """A package that is installed and does not work, like an OpenCV that another OpenCV has overwritten."""
+    """An installed package does not work, such as an OpenCV that another OpenCV has overwritten."""
 
 
 class MissingExtraError(CmaenError):
-    """A feature whose optional dependencies are not installed."""
+    """The optional dependencies of a feature are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs optional dependencies: {describe_installation(extra)}")
@@ -182,15 +181,15 @@ class MissingExtraError(CmaenError):
 
 
 def describe_installation(extra: str) -> str:
-    """How the optional dependencies of an extra are installed, from an index or in a clone of the repository."""
+    """Describe how to install the optional dependencies of an extra, from an index or in a clone of the repository."""
     return f'pip install "cmaen[{extra}]", or in a clone of the repository: pip install ".[{extra}]"'
 
 
 class ServiceError(CmaenError):
-    """A server that cannot be reached, refuses a request, or answers what it should not.
+    """A server cannot be reached, refuses a request, or returns an invalid answer.
 
     Attributes:
-        answers: To the images before, where there were several requests.
+        answers: Answers to earlier images, if there were several requests.
     """
 
     def __init__(self, message: str, answers: Sequence[dict[str, Any]] = ()) -> None:
@@ -199,8 +198,8 @@ class ServiceError(CmaenError):
 
 
 class OutputError(CmaenError):
-    """A result that could not be written; what stood there before is untouched."""
+    """A result could not be written; what was there before is unchanged."""
 
 
 class BusyError(OutputError):
-    """A place that another run is writing."""
+    """Another run is writing the output."""

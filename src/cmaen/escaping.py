@@ -1,4 +1,4 @@
-"""Paths as text that any JSON file and any terminal can hold."""
+"""Paths as text that any JSON file and any terminal can represent."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _LIKE_ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""A path as text that any JSON file can hold, also when its bytes are not UTF-8: they become ``\xe9``.
+    r"""Convert a path to text that any JSON file can represent; bytes that are not UTF-8 become ``\xe9``.
 
-    Two paths never have one text. Where a part of one holds such bytes, or looks as if it did, its backslashes are
-    doubled; on Windows, where they separate folders and every name is text, they stay.
+    Different paths always have different texts. If a part of a path contains such bytes, or looks as if it did, its
+    backslashes are doubled; on Windows, where they separate folders and every name is text, they stay.
     """
     try:
         content = os.fsencode(path)
-    except UnicodeEncodeError:  # a half of a surrogate pair, which no file system has
+    except UnicodeEncodeError:  # a lone surrogate, which no file system has
         return os.fspath(path).encode("utf-8", "backslashreplace").decode()
     if os.sep == "\\" or (b"\\" not in content and content.isascii()):
         return content.decode("utf-8", errors="backslashreplace")

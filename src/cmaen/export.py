@@ -1,4 +1,4 @@
-"""From a trained network to the file of an engine, which is kept only if it computes what PyTorch does."""
+"""Exporting a trained network to the file of an engine, which is kept only if its outputs match PyTorch's."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _PLAIN = "plain.onnx"
 
 
 class Parity(NamedTuple):
-    """How near an exported network is to the PyTorch one.
+    """The agreement of an exported network with the PyTorch one.
 
     Attributes:
-        faces: How many they were compared on.
+        faces: Number of faces compared.
         difference: Largest difference of a probability.
-        agreement: Part of equal answers.
-        accuracy_loss: What is lost of the accuracy, as a fraction; 0 where noise was compared, which has no labels.
+        agreement: Share of equal answers.
+        accuracy_loss: Loss of accuracy, as a fraction; 0 if noise was compared, which has no labels.
     """
 
     faces: int
@@ -51,19 +51,19 @@ class Parity(NamedTuple):
     accuracy_loss: float
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return self._asdict()
 
 
 class Tolerance(NamedTuple):
-    """The worst :class:`Parity` that is written."""
+    """The worst :class:`Parity` at which a file is still written."""
 
     difference: float
     agreement: float
     accuracy_loss: float
 
     def allows(self, parity: Parity) -> bool:
-        """Whether a network is near enough; one face is forgiven, for it may be a tie, and of few faces it is much."""
+        """Whether a network is close enough; one face may differ, as a tie weighs much among few faces."""
         one = 1 / parity.faces + 1e-9
         return (
             parity.difference <= self.difference
@@ -92,28 +92,29 @@ def export(
     """Write the file of an engine, for any batch size.
 
     Args:
-        checkpoint: With a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        checkpoint: Checkpoint with a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         output: Folder for the file and its card; ``None``: beside the weights.
         engine: ``onnx`` or ``openvino``.
         precision: ``fp32``; ``fp16``, weights of half the size, computed in float32; ``bf16``, the same weights,
-            computed in bfloat16 where the processor can; ``int8``, computed in 8 bits.
+            computed in bfloat16 if the processor can; ``int8``, computed in 8 bits.
         training: Faces whose activations set the scales of int8.
-        validation: Faces that both networks are compared on: all for int8, 500 for the rest. Without them noise is.
+        validation: Faces on which both networks are compared: all for int8, 500 otherwise. Without faces, noise is
+            used.
 
     Returns:
-        How near the exported network is.
+        The agreement of the exported network with the original.
 
     Raises:
-        ConfigError: There is no such engine or precision, int8 was asked for without faces, ``output`` holds another
-            network, or there is none and the checkpoint is not the user's.
+        ConfigError: The engine or the precision does not exist, int8 was requested without faces, ``output`` holds
+            another network, or there is no ``output`` and the checkpoint does not belong to the user.
         CheckpointError: There are no usable weights.
         ExportError: The two networks differ by more than :data:`TOLERANCES` allows; nothing is written then.
     """
     if precision not in PRECISIONS.get(engine, ()):
         known = "; ".join(f"{name}: {', '.join(values)}" for name, values in PRECISIONS.items())
-        raise ConfigError(f"{engine!r} in {precision!r} is not an export of this project; there are {known}")
+        raise ConfigError(f"{engine!r} in {precision!r} is not an available export; choose from {known}")
     if precision == "int8" and (training is None or validation is None):
-        raise ConfigError("int8 is calibrated on training faces and judged on validation: name the data set")
+        raise ConfigError("int8 is calibrated on training faces and checked on validation: name the data set")
     if validation is not None:
         validation.require(Split.VALIDATION, "judging an export")
     opened = Checkpoint.open(checkpoint)
@@ -137,8 +138,8 @@ def export(
         parity = _compare(opened, draft, engine, validation)
         allowed = TOLERANCES[precision]
         if not allowed.allows(parity):
-            raise ExportError(f"not written, because it differs from PyTorch: {parity}; allowed: {allowed}")
-        if validation is not None and precision == "int8":  # which alone is compared on all faces
+            raise ExportError(f"not written because it differs from PyTorch: {parity}; allowed: {allowed}")
+        if validation is not None and precision == "int8":  # only int8 is compared on all faces
             measured = score(validation, card, build_engine(engine, draft), precision=precision)
             documents = replace(documents, metrics=metrics.add(validation.title, engine, measured))
         (draft / _PLAIN).unlink()
@@ -147,7 +148,7 @@ def export(
 
 
 def _read_beside(output: Path, opened: Checkpoint) -> Documents:
-    """What the folder that is written to says of its files, which stay."""
+    """Read the documents of the files in the output folder that stay."""
     if not (output / CARD).is_file():
         return Documents(opened.card.without_files(), metrics=Metrics())
     there = Checkpoint(output).documents
@@ -173,7 +174,7 @@ def _write(
 
 
 class _Answers(nn.Module):
-    """The network with plain tensors for a result, those of :data:`cmaen.engines.OUTPUTS` that it has."""
+    """A network that returns a tuple of tensors: those of :data:`cmaen.engines.OUTPUTS` that it has."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -214,7 +215,7 @@ def _write_openvino(source: Path, path: Path, *, half: bool) -> None:
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what the exporter notes about each node: stack traces, which are large and name this machine's folders."""
+    """Drop the exporter's notes on each node: stack traces, which are large and name this machine's folders."""
     graph = model.graph
     for noted in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         del noted.metadata_props[:]
@@ -223,12 +224,12 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_half_weights(model: onnx.ModelProto, *, matrices_alone: bool = False) -> onnx.ModelProto:
-    """Store the large float32 weights as float16, each behind a cast that ONNX Runtime folds away when it loads.
+    """Store the large float32 weights as float16, each with a cast that ONNX Runtime folds when it loads them.
 
     Args:
-        model: Changed in place.
-        matrices_alone: Of linear layers; in a network of 8 bits the other large tensors are scales, which have to be
-            plain for its layers to be fused.
+        model: The model, changed in place.
+        matrices_alone: Whether to convert linear layers only; in an 8-bit network the other large tensors are scales,
+            which must be plain for its layers to be fused.
     """
     graph = model.graph
     casts = []
@@ -252,7 +253,7 @@ def with_half_weights(model: onnx.ModelProto, *, matrices_alone: bool = False) -
 
 
 def _measure_cost(model: nn.Module, size: int) -> dict[str, int]:
-    """Parameters, and operations for one face."""
+    """Measure the number of parameters, and of operations for one face."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, size, size))
     return {
@@ -262,12 +263,12 @@ def _measure_cost(model: nn.Module, size: int) -> dict[str, int]:
 
 
 def _some(faces: FaceSet, count: int) -> FaceSet:
-    """At most ``count`` of the faces, chosen by chance but always the same."""
+    """Select at most ``count`` faces, at random but always the same."""
     return faces.select(np.sort(np.random.default_rng(0).permutation(len(faces))[:count]))
 
 
 def _compare(checkpoint: Checkpoint, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
-    """The worst over the label schemes; the accuracy is that of the first one, which the faces have labels of."""
+    """Compare the networks: the worst of all label schemes, with the accuracy of the first, which has labels."""
     card = checkpoint.card
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
     compared = []

@@ -1,4 +1,4 @@
-"""Writing files such that a kill or a full disk never leaves half of one."""
+"""Writing files such that a kill or a full disk never leaves a partial one."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ except ImportError:  # Windows
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _TEMPORARY = re.compile(r"\.cmaen-[0-9a-f]{16}-")
 _FORGOTTEN = 24 * 3600.0
-"""Seconds after which a temporary file is taken for one that a killed process has left, where files have no locks."""
+"""Seconds after which a temporary file is considered abandoned by a killed process, on file systems without locks."""
 _PATIENCE = 5.0
-"""Seconds to wait for somebody who reads from a pipe."""
+"""Seconds to wait for a reader of a pipe."""
 
 
 @contextmanager
 def replace_file(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
-    """A temporary file that takes the place of ``path`` when the block ends well, and goes away when it does not.
+    """Yield a temporary file that replaces ``path`` when the block succeeds and is removed when it fails.
 
-    A link stays a link, and what it leads to is replaced. A file that is replaced keeps its permissions and, where that
-    is allowed, its owner. To a pipe or a character device, like ``/dev/null``, the content is written at the end.
+    A link stays a link, and its target is replaced. A replaced file keeps its permissions and, if allowed, its owner.
+    The content for a pipe or a character device, such as ``/dev/null``, is written at the end.
 
-    Of hard links only the name that is written gets the new content; the file's other names keep the old one. To change
-    it under all of them would mean to write into it, and a kill or a full disk would leave half of each.
+    Of several hard links, only the name that is written gets the new content; the file's other names keep the old one.
+    Changing all of them would mean writing into the file, where a kill or a full disk would leave a partial one.
 
     Args:
-        path: Where the content goes; its folder is made.
-        foreign: What the libraries that write in the block raise when they cannot, besides ``OSError``.
+        path: Path of the file; its folder is created.
+        foreign: Errors that libraries raise when they cannot write in the block, in addition to ``OSError``.
 
     Raises:
-        OutputError: The file cannot be written; ``path`` is as it was.
+        OutputError: The file cannot be written; ``path`` is unchanged.
     """
     try:
         with (_passing_on if _takes_a_stream(path) else _rename_into)(path) as temporary:
@@ -59,16 +59,16 @@ def replace_file(path: Path, *, foreign: tuple[type[Exception], ...] = ()) -> It
 
 
 def check_place(path: Path) -> None:
-    """Make the folder of a file that is written later, and look whether it can be.
+    """Create the folder of a file that is written later, and check that the file can be written.
 
     Raises:
-        OutputError: It cannot.
+        OutputError: The file cannot be written.
     """
     place = _place_of(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{place.parent} cannot be made: {error.strerror}; choose another place") from error
+        raise OutputError(f"{place.parent} cannot be created: {error.strerror}; choose another place") from error
     try:
         if _takes_a_stream(path):
             usable = os.access(path, os.W_OK)
@@ -76,27 +76,27 @@ def check_place(path: Path) -> None:
             usable = os.access(place.parent, os.W_OK) and (not place.exists() or os.access(place, os.W_OK))
     except IsADirectoryError:
         usable = False
-    except OSError as error:  # like a name that is too long
+    except OSError as error:  # a name that is too long, for example
         raise unwritable(path, error) from error
     if not usable:
         raise OutputError(f"{path} cannot be written; choose another place")
 
 
 def unwritable(path: Path, error: Exception) -> OutputError:
-    """What to say when a file cannot be written, and what to do about it; not every library raises ``OSError``."""
+    """Build the error for a file that cannot be written, with advice; not every library raises ``OSError``."""
     number, said = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
     full = number in _FULL or os.strerror(errno.ENOSPC) in said or (number is None and _is_full(path))
     return OutputError(f"{path} could not be written: {said}; {'free some space' if full else 'choose another place'}")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Compute the SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -105,11 +105,11 @@ def sha256(path: Path) -> str:
 
 
 def sweep(folder: Path, stem: str = "") -> None:
-    """Remove the temporary files of :func:`replace_file` that killed processes have left; those in use stay.
+    """Remove temporary files of :func:`replace_file` that killed processes have left; those in use stay.
 
     Args:
-        folder: Where they lie.
-        stem: Only those of files with this stem.
+        folder: Folder of the files.
+        stem: Stem of the files to clean up after; by default, all.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -119,17 +119,17 @@ def sweep(folder: Path, stem: str = "") -> None:
 
 
 def claim(handle: int, *, wait: bool = False) -> bool | None:
-    """Lock an open file for this process until it is closed, also by a kill.
+    """Lock an open file for this process until it is closed, even by a kill.
 
     Returns:
-        Whether it worked; ``False`` where another process has the lock, ``None`` where the file system has no locks.
+        Whether it succeeded; ``False`` if another process has the lock, ``None`` if the file system has no locks.
     """
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         else:
             msvcrt: Any = import_module("msvcrt")
-            os.lseek(handle, (1 << 31) - 2, os.SEEK_SET)  # far behind what is read; it takes no larger number
+            os.lseek(handle, (1 << 31) - 2, os.SEEK_SET)  # far beyond what is read; the largest possible number
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except OSError as error:
         taken = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
@@ -138,7 +138,7 @@ def claim(handle: int, *, wait: bool = False) -> bool | None:
 
 
 def unclaim(handle: int) -> None:
-    """Let go of a lock before its file is closed."""
+    """Release a lock before its file is closed."""
     if fcntl is not None:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
@@ -152,10 +152,10 @@ def is_same_file(path: Path, handle: int) -> bool:
 
 
 def _takes_a_stream(path: Path) -> bool:
-    """Whether a path is no file but something that content is poured into, through links.
+    """Whether a path leads, through links, to a pipe or device instead of a file.
 
     Raises:
-        OSError: It is a folder, a disk or a socket, or its links lead nowhere.
+        OSError: It is a folder, a disk or a socket, or a broken link.
     """
     try:
         mode = path.stat().st_mode
@@ -169,13 +169,13 @@ def _takes_a_stream(path: Path) -> bool:
 
 
 def _place_of(path: Path) -> Path:
-    """Where a file lies that may be a link."""
-    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - also names that are too long
+    """Resolve a path that may be a link."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - allows overlong names
 
 
 @contextmanager
 def _rename_into(path: Path) -> Iterator[Path]:
-    """A temporary file beside a file, which is renamed to it at the end."""
+    """Yield a temporary file beside a file, and rename it to that file at the end."""
     place = _place_of(path)
     place.parent.mkdir(parents=True, exist_ok=True)
     before = place.stat() if place.exists() else None
@@ -184,12 +184,12 @@ def _rename_into(path: Path) -> Iterator[Path]:
     temporary, handle = _create(place, before)
     try:
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
-        if fcntl is None:  # Windows renames no open file
+        if fcntl is None:  # Windows cannot rename an open file
             os.close(handle)
         yield temporary
         with temporary.open("ab") as file:
             os.fsync(file.fileno())
-        temporary.chmod(mode)  # where the block has put another file there
+        temporary.chmod(mode)  # if the block has put another file there
         temporary.replace(place)
     finally:
         with suppress(OSError):
@@ -199,7 +199,7 @@ def _rename_into(path: Path) -> Iterator[Path]:
 
 
 def _create(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
-    """A new file beside another, with its permissions and its owner, open and locked until it is closed."""
+    """Create a file beside another, with its permissions and its owner, open and locked until it is closed."""
     suffix = place.suffix if len(place.suffix) < 20 else ""
     mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o777
     while True:
@@ -207,7 +207,7 @@ def _create(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         if fcntl is not None:
             claim(handle, wait=True)
-            if not is_same_file(temporary, handle):  # a sweep has taken it for a forgotten one
+            if not is_same_file(temporary, handle):  # a sweep has removed it as abandoned
                 os.close(handle)
                 continue
         if before is not None and hasattr(os, "fchmod"):
@@ -221,7 +221,7 @@ def _create(place: Path, before: os.stat_result | None) -> tuple[Path, int]:
 
 @contextmanager
 def _passing_on(path: Path) -> Iterator[Path]:
-    """A temporary file whose content is written to a pipe or a device at the end."""
+    """Yield a temporary file whose content is written to a pipe or a device at the end."""
     with tempfile.TemporaryDirectory(prefix="cmaen-", ignore_cleanup_errors=True) as folder:
         temporary = Path(folder) / f"output{path.suffix}"
         temporary.touch()
@@ -231,7 +231,7 @@ def _passing_on(path: Path) -> Iterator[Path]:
 
 
 def _open_pipe(path: Path) -> int:
-    """A pipe or a device, open to be written to; a pipe that nobody reads from is an error, not a wait without end."""
+    """Open a pipe or a device for writing; a pipe without a reader is an error, not an endless wait."""
     deadline = time.monotonic() + _PATIENCE
     while (handle := _opened_at_once(path)) is None:
         if time.monotonic() > deadline:
@@ -241,7 +241,7 @@ def _open_pipe(path: Path) -> int:
 
 
 def _opened_at_once(path: Path) -> int | None:
-    """The same; ``None`` where nobody reads."""
+    """Open it without waiting; ``None`` if nobody reads."""
     try:
         handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
@@ -254,7 +254,7 @@ def _opened_at_once(path: Path) -> int | None:
 
 
 def _remove_forgotten(path: Path) -> None:
-    """Remove a temporary file unless the process that writes it may still live."""
+    """Remove a temporary file unless the process that writes it may still be running."""
     with suppress(OSError):
         handle = os.open(path, os.O_RDWR)
         try:
@@ -269,7 +269,7 @@ def _remove_forgotten(path: Path) -> None:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether the disk of a file has no room left; of a folder that is not there, nothing is known."""
+    """Whether the disk of a file is full; unknown, and so false, if its folder does not exist."""
     try:
         return shutil.disk_usage(path.parent).free < 1 << 20
     except OSError:

@@ -1,7 +1,7 @@
-"""The image reader: whatever comes in, an RGB picture or a named error comes out.
+"""The image reader: any input becomes an RGB picture or a named error.
 
 EXIF rotation is applied, transparency is flattened onto white, 16-bit and CMYK become 8-bit RGB, an animation gives its
-first frame, and a picture of too many pixels is refused before it is decoded.
+first frame, and a picture with too many pixels is refused before it is decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - checks OpenCV first
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +50,16 @@ from cmaen.signatures import FORMATS, HEAD, sniff
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]
-"""The order of an array's channels: that of Pillow, or that of OpenCV."""
+"""The order of an array's channels: Pillow's or OpenCV's."""
 
 ImageInput: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PILImage.Image | NDArray[np.uint8]"
 )
-"""What an image may be given as, see :func:`read_image`."""
+"""The accepted types of an image, see :func:`read_image`."""
 
-_DARK = 64  # of 255; colours of 14 bits are darker in a file of 16
+_DARK = 64  # of 255; 14-bit colours in a 16-bit file are darker
 MAX_PIXELS = 150_000_000
-"""By default larger pictures are refused; phones of 108 megapixels are not."""
+"""Default limit of an image's pixels; those of 108-megapixel phones are accepted."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -77,17 +77,17 @@ def read_image(
 
     Args:
         source: A path; the content of a file as ``bytes``, ``bytearray``, ``memoryview``, base64 text or a data URL; a
-            file opened in binary mode, which is read from its beginning; a PIL image; or an array: RGB ``uint8``
-            [H, W, 3], RGBA ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
-        max_pixels: Images with more pixels are refused before they are decoded.
-        channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads (then also BGRA); files have their own.
-        max_seconds: A file that takes longer to decode is given up; ``None`` for no limit.
+            file opened in binary mode, which is read from its beginning; a PIL image; or an array: RGB ``uint8`` [H, W,
+            3], RGBA ``uint8`` [H, W, 4], which is flattened onto white, or grey ``uint8`` [H, W].
+        max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
+        channels: Order of an array's channels: ``rgb``, or ``bgr`` for OpenCV's (then BGRA too); files have their own.
+        max_seconds: Maximum time to decode a file; ``None`` for no limit.
 
     Returns:
         RGB, uint8 [H, W, 3], upright, contiguous.
 
     Raises:
-        ImageError: One of its children, by what is wrong with the image; never anything else.
+        ImageError: The subclass says what is wrong with the image; no other error is raised.
     """
     try:
         if max_seconds is None:
@@ -98,19 +98,19 @@ def read_image(
         raise
     except MemoryError as error:
         raise ImageTooLargeError(f"there is not enough memory for {_kind(source)}") from error
-    except Exception as error:  # a PIL image that decodes late, a file object or an array that fails
+    except Exception as error:  # a PIL image decoded late, or a failing file object or array
         raise TruncatedImageError(f"{_kind(source)} is cut short or damaged: {describe(error)}") from error
 
 
 def count_pixels(content: bytes) -> int:
-    """The pixels that the bytes of an image file announce, before any is decoded; 0 where they cannot be read."""
+    """Count the pixels that the bytes of an image file declare, without decoding; 0 if they cannot be read."""
     with suppress(Exception), time_limit(1.0), _open(io.BytesIO(content), "the image data") as image:
         return int(image.width) * int(image.height)
     return 0
 
 
 def name_of(source: ImageInput) -> str:
-    """What a picture is called in results: its path as printable text, and nothing where it lies in memory."""
+    """Name a picture for results: its path as printable text, or an empty string if it is in memory."""
     if isinstance(source, str):
         return "" if _DATA_URL.match(source) or _base64_bytes(source) is not None else printable(source)
     return printable(source) if isinstance(source, os.PathLike) else ""
@@ -130,13 +130,13 @@ def _read(source: ImageInput, max_pixels: int, channels: Channels) -> Image:
     if hasattr(source, "read"):
         return _from_file(source, max_pixels)
     raise ImageArrayError(
-        "an image is a path, the content of a file, an open file, a PIL image or a uint8 array, not "
+        "an image must be a path, the content of a file, an open file, a PIL image or a uint8 array, not "
         f"{type(source).__name__}{advise_kind(source)}"
     )
 
 
 def _kind(source: object) -> str:
-    """What a source is called in errors; never its content."""
+    """Name a source for errors, never by its content."""
     if isinstance(source, PILImage.Image):
         return "the PIL image"
     if isinstance(source, np.ndarray):
@@ -146,7 +146,7 @@ def _kind(source: object) -> str:
 
 def _from_bytes(content: bytes, name: str, max_pixels: int) -> Image:
     start = content[:256].decode("latin-1")
-    if start[:64].isascii() and (_DATA_URL.match(start) or _BASE64.match(start)):  # as base64.b64encode gives it
+    if start[:64].isascii() and (_DATA_URL.match(start) or _BASE64.match(start)):  # the output of base64.b64encode
         content, name = _content_of(content.decode("latin-1")) or (content, name)
     return _decode_bytes(content, name, max_pixels)
 
@@ -156,7 +156,7 @@ def _decode_bytes(content: bytes, name: str, max_pixels: int) -> Image:
 
 
 def _from_file(file: IO[bytes], max_pixels: int) -> Image:
-    with suppress(OSError, AttributeError, ValueError):  # a stream of the network cannot go back
+    with suppress(OSError, AttributeError, ValueError):  # a network stream cannot seek back
         file.seek(0)
     try:
         content: Any = file.read()
@@ -168,22 +168,22 @@ def _from_file(file: IO[bytes], max_pixels: int) -> Image:
 
 
 def _from_text(text: str, max_pixels: int) -> Image:
-    """The image of a path, a data URL or base64 text."""
+    """Read the image of a path, a data URL or base64 text."""
     if (found := _content_of(text)) is not None:
         return _decode_bytes(*found, max_pixels)
     if _ADDRESS.match(text):
         parts = urlsplit(text)
         if parts.scheme.lower() == "file" and parts.netloc in ("", "localhost"):
             return _from_path(url2pathname(parts.path), max_pixels)
-        fetching = "fetch it first, and pass its content"
+        fetching = "download it first and pass its content"
         if parts.scheme.lower() in ("http", "https", "ftp"):
-            fetching = "fetch it first: urllib.request.urlopen(address).read() gives its content"
-        raise ImageNotFoundError(f"{text} is an address, and images are not fetched from addresses; {fetching}")
+            fetching = "download it first: urllib.request.urlopen(address).read() returns its content"
+        raise ImageNotFoundError(f"{text} is an address, and images are not downloaded; {fetching}")
     return _from_path(text, max_pixels)
 
 
 def _content_of(text: str) -> tuple[bytes, str] | None:
-    """What a data URL or base64 text holds, and what it is called; ``None`` for other text."""
+    """Decode a data URL or base64 text, and name it; ``None`` for other text."""
     if _DATA_URL.match(text):
         return _data_of(text), "the data URL"
     content = _base64_bytes(text)
@@ -191,23 +191,23 @@ def _content_of(text: str) -> tuple[bytes, str] | None:
 
 
 def _data_of(url: str) -> bytes:
-    """The content of a data URL."""
+    """Decode the content of a data URL."""
     head, _, data = url.partition(",")
     content = unescape(data)
     if not head.lower().endswith(";base64"):
         return content
     decoded = _base64_bytes(content.decode("ascii", "replace"), image=False)
     if decoded is None:
-        raise UnreadableImageError("the data URL holds no base64, though it says so; it may be cut short")
+        raise UnreadableImageError("the data URL claims to be base64 but is not; it may be truncated")
     return decoded
 
 
 def _base64_bytes(text: str, *, image: bool = True) -> bytes | None:
-    """What base64 text holds, be it broken into lines, URL-safe or unpadded; ``None`` where it is none.
+    """Decode base64 text, whether it is broken into lines, URL-safe or unpadded; ``None`` if it is not base64.
 
     Args:
-        text: Perhaps base64.
-        image: Only the content of an image counts, so that no path is taken for one.
+        text: Text that may be base64.
+        image: Whether to accept only the content of an image, so that no path is mistaken for base64.
     """
     if image:
         if not _BASE64.match(text):
@@ -228,16 +228,16 @@ def _from_path(path: str | os.PathLike[str], max_pixels: int) -> Image:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise NotAFileError(f"{name} is {kind}; name an image file, or pass a folder with --directory")
+            raise NotAFileError(f"{name} is {kind}; give an image file, or pass a folder with --directory")
         with open(path, "rb") as file:
             return _decode(file, os.fstat(file.fileno()).st_size, name, max_pixels)
     except PermissionError as error:
-        raise ImagePermissionError(f"{name} may not be read; check its permissions") from error
+        raise ImagePermissionError(f"{name} cannot be read: permission denied; check its permissions") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         hint = "is a broken link" if os.path.islink(path) else "does not exist; check the path"
         raise ImageNotFoundError(f"{name} {hint}") from error
     except (OSError, ValueError) as error:  # a name too long or with a NUL byte, a link to itself, a failing disk
-        reason = getattr(error, "strerror", None) or error  # which does not quote the name once more
+        reason = getattr(error, "strerror", None) or error  # without quoting the name again
         raise UnreadableImageError(f"{name} cannot be read: {reason}") from error
 
 
@@ -256,7 +256,7 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
         raise ImageTooLargeError(f"{name} is far too large: {_quote_error(error)}") from error
     except ImageError:
         raise
-    except Exception as error:  # on damaged files Pillow raises nearly anything
+    except Exception as error:  # Pillow raises almost anything on damaged files
         unended = _read_unended(file, name, max_pixels)
         if unended is None:
             raise TruncatedImageError(f"{name} is cut short or damaged: {_quote_error(error)}") from error
@@ -264,14 +264,14 @@ def _decode(file: IO[bytes], size: int, name: str, max_pixels: int) -> Image:
 
 
 def _quote_error(error: Exception) -> str:
-    """What a library says, on one line."""
+    """Return a library's error message on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(file: IO[bytes], name: str) -> PILImage.Image:
-    """Open an image as Pillow does, but without its limit of pixels, which is above or below the caller's.
+    """Open an image as Pillow does, but without Pillow's limit of pixels, which is above or below the caller's.
 
-    From then on it cannot be read for too long.
+    The time limit on reading applies from then on.
     """
     learn_formats()
     head = file.read(16)
@@ -284,7 +284,7 @@ def _open(file: IO[bytes], name: str) -> PILImage.Image:
         if accepts is not None and (not (accepted := accepts(head)) or isinstance(accepted, str)):
             continue
         file.seek(0)
-        with suppress(SyntaxError, IndexError, TypeError, struct.error):  # it is of another format
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):  # another format
             image = build(cast("IO[bytes]", guarded), "")
             check_effort(image, guarded)
             return image
@@ -293,12 +293,12 @@ def _open(file: IO[bytes], name: str) -> PILImage.Image:
 
 @cache
 def learn_formats() -> None:
-    """Load all formats of Pillow, which knows only some before, and HEIF where the extra ``heic`` is installed."""
+    """Load all formats of Pillow, which at first knows only some, and HEIF if the extra ``heic`` is installed."""
     PILImage.init()
     with suppress(ImportError):
         from PIL import AvifImagePlugin
 
-        AvifImagePlugin.DEFAULT_MAX_THREADS = usable_cores()  # else as many as the machine has
+        AvifImagePlugin.DEFAULT_MAX_THREADS = usable_cores()  # by default as many as the machine has
     with suppress(ImportError):
         import pillow_heif
 
@@ -306,14 +306,16 @@ def learn_formats() -> None:
 
 
 def _explain_unidentified(head: bytes, name: str) -> ImageError:
-    """Why no format took a file, by its first bytes."""
+    """Explain, by its first bytes, why no format accepted a file."""
     kind = sniff(head)
     if kind == "HEIF" and kind not in PILImage.OPEN:
         return UnreadableImageError(
             f"{name} is in the format HEIC, which needs optional dependencies: {describe_installation('heic')}"
         )
     if kind == "AVIF" and kind not in PILImage.OPEN:
-        return UnreadableImageError(f"{name} is in the format AVIF, which this Pillow lacks: pip install -U pillow")
+        return UnreadableImageError(
+            f"{name} is in the format AVIF, which this Pillow does not support: pip install -U pillow"
+        )
     if kind == "video":
         return UnreadableImageError(f"{name} is a video; pass it to --video, or to video() in Python")
     if kind in FORMATS:
@@ -322,7 +324,7 @@ def _explain_unidentified(head: bytes, name: str) -> ImageError:
 
 
 def _read_unended(file: IO[bytes], name: str, max_pixels: int) -> Image | None:
-    """A JPEG that lacks nothing but its end marker, which every viewer shows; ``None`` where anything else is wrong."""
+    """Read a JPEG that lacks only its end marker, which every viewer shows; ``None`` if anything else is wrong."""
     file.seek(0)
     found: Image | None = None
     for ended in with_endings(file.read()):
@@ -345,22 +347,20 @@ def _to_rgb(image: PILImage.Image, name: str, max_pixels: int) -> Image:
         raise _too_large(name, width, height, max_pixels)
     image.load()
     with suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, at half the time of JPEG
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # otherwise it would be copied, which is slow
             image = ImageOps.exif_transpose(image)
     return flatten(image)
 
 
 def _too_large(name: str, width: int, height: int, max_pixels: int) -> ImageTooLargeError:
     return ImageTooLargeError(
-        f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down, or allow more: "
+        f"{name} has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down, or raise the limit: "
         "EmotionPredictor(max_pixels=...), cmaen inference --max-megapixels"
     )
 
 
 def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:
-    """Colours of 10, 12 or 14 bits in a file of 16, of which Pillow keeps the upper 8; as they are where OpenCV cannot
-    read them.
-    """
+    """Read 10-, 12- or 14-bit colours in a 16-bit file, of which Pillow keeps 8 bits; unchanged if OpenCV cannot."""
     file.seek(0)
     content = np.frombuffer(file.read(), np.uint8)
     found: NDArray[np.generic] | None = None
@@ -376,12 +376,14 @@ def _from_deep_colours(file: IO[bytes], pixels: Image) -> Image:
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int, channels: Channels) -> Image:
     if array.dtype != np.uint8:
-        raise ImageArrayError(f"an image array is uint8 with values 0 to 255, not {array.dtype}{advise_type(array)}")
+        raise ImageArrayError(
+            f"an image array must be uint8 with values 0 to 255, not {array.dtype}{advise_type(array)}"
+        )
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] not in (3, 4):
         raise ImageArrayError(
-            "an image array is RGB [H, W, 3], RGBA [H, W, 4] or grey [H, W], "
+            "an image array must be RGB [H, W, 3], RGBA [H, W, 4] or grey [H, W], "
             f"not {list(array.shape)}{advise_shape(array)}"
         )
     if array.size == 0:

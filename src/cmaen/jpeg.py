@@ -1,4 +1,4 @@
-"""JPEGs that were cut short by their end marker alone."""
+"""JPEGs that lack only their end marker."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 _END_OF_JPEG = b"\xff\xd9"
 _NOISE = bytes(range(7, 247, 5))
 _TAILS = (b"", bytes(64), _NOISE, _NOISE[::-1])
-"""What may follow a whole JPEG without changing it."""
+"""Bytes that may follow a complete JPEG without changing it."""
 _RESTARTS = tuple(b"\xff%c" % mark + _NOISE for mark in range(0xD0, 0xD8))
-"""The same of a JPEG with restart markers, where the decoder waits for one of them."""
+"""The same for a JPEG with restart markers, where the decoder waits for one of them."""
 
 
 def with_endings(content: bytes) -> Iterator[bytes]:
-    """A JPEG without its end marker, with different endings; nothing where it is none, has its end or lacks scans.
+    """Yield a JPEG without its end marker, with different endings; nothing if not a JPEG, complete or short of scans.
 
-    If all of them decode to the same pixels, it lacked nothing else: where pixels are missing, the decoder makes them
-    of what follows, and they differ from one ending to the other.
+    If all of them decode to the same pixels, only the marker was missing: missing pixels are made up by the decoder
+    from what follows, and so differ from one ending to another.
     """
     if not content.startswith(b"\xff\xd8\xff") or content.endswith(_END_OF_JPEG) or _lacks_scans(content):
         return
@@ -25,7 +25,7 @@ def with_endings(content: bytes) -> Iterator[bytes]:
 
 
 def _lacks_scans(content: bytes) -> bool:
-    """Whether a progressive JPEG ends before the scan that gives all of its coefficients their last bit."""
+    """Whether a progressive JPEG ends before the scan that completes the last bit of all its coefficients."""
     components, rough, place = 0, set[tuple[int, int]](), 2
     while (place := content.find(b"\xff", place)) >= 0 and place + 4 < len(content):
         mark, size = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")

@@ -1,8 +1,8 @@
-"""Which files of a folder are pictures: one walk for prediction, training and every other verb, and what it leaves out.
+"""Listing the pictures of a folder: one walk for prediction, training and every other verb.
 
-A file is a picture by its suffix, or, where the suffix says nothing of the kind, by its first bytes. Linked folders are
-followed, hidden rubbish is passed over, and whatever else is not given is counted by kind, so that it can be said. A
-folder that a run writes its results to, be it the run that lists, is left out as a whole: the run holds it, see
+A file is a picture by its suffix or, if the suffix does not tell, by its first bytes. Linked folders are followed,
+system files are skipped, and everything else that is left out is counted by kind, so that it can be reported. A folder
+into which a run writes its results, including the run that lists, is left out entirely: the run holds it, see
 :func:`cmaen.locks.hold`.
 """
 
@@ -34,7 +34,7 @@ _RUBBISH = frozenset(
         *(".gitignore", ".gitattributes", ".gitkeep", ".enhanced.jsonl", LOCK),
     }
 )
-"""What systems and programs leave in folders, and nobody means as data; in small letters."""
+"""Names, in lower case, that systems and programs leave in folders and that nobody means as data."""
 _VIDEOS = _suffixes(
     "3g2 3gp asf avi divx f4v flv m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv rm rmvb ts vob webm wmv"
 )
@@ -43,42 +43,42 @@ _UNREAD = _suffixes(
     "jpf jpx jxl kdc nef nrw orf pbm pcx pef psb psd raf raw rw2 sr2 srw svg svgz tga wmf "
     "x3f xcf"
 )
-"""Pictures in formats that may not be read here; raw photographs begin like TIFF, so their bytes do not tell."""
+"""Suffixes of pictures that this installation may be unable to read; raw photographs begin like TIFF."""
 _RAW = _suffixes("3fr arw cr2 cr3 dng kdc nef nrw orf pef raf raw rw2 sr2 srw x3f")
 _OTHERS = _suffixes(
     "7z aac bz2 cfg csv db doc docx flac gz htm html ini ipynb json jsonl log m4a mat md mp3 npy "
     "npz ogg parquet pdf pkl pt pth py rar rst srt tar toml tsv txt wav xls xlsx xml yaml yml "
     "zip"
 )
-"""What is certainly no picture, where looking at the bytes is dear."""
+"""Suffixes that certainly do not belong to a picture, for use where looking at the bytes is expensive."""
 _MOST_NAMED = 5
 
 log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
-    """What a file or folder is that a listing leaves out, as one and as several are called."""
+    """A kind of file or folder that a listing leaves out, in singular and plural."""
 
     one: str
     several: str
 
 
 VIDEO = Kind("video", "videos")
-UNREAD = Kind("picture of a format that cannot be read here", "pictures of formats that cannot be read here")
+UNREAD = Kind("picture in a format that cannot be read here", "pictures in formats that cannot be read here")
 HIDDEN = Kind("hidden file or folder", "hidden files and folders")
 OTHER = Kind("other file", "other files")
 CLOSED = Kind("folder that cannot be read", "folders that cannot be read")
-AGAIN = Kind("link to a folder that was listed already", "links to folders that were listed already")
+AGAIN = Kind("link to a folder that was already listed", "links to folders that were already listed")
 WRITTEN = Kind("folder that a run writes its results to", "folders that runs write their results to")
 BESIDE = Kind("picture beside the class folders", "pictures beside the class folders")
 
 
 @dataclass
 class LeftOut:
-    """What one listing did not give; filled as it goes on.
+    """The record of what a listing left out; it is filled during the listing.
 
     Attributes:
-        counts: By kind, and by suffix or what else it is told by.
+        counts: Counts by kind, and by suffix or another name.
         empty: Folders without a picture in them or below, relative to the listed one.
     """
 
@@ -86,22 +86,22 @@ class LeftOut:
     empty: list[str] = field(default_factory=list)
 
     def add(self, kind: Kind, name: str = "", *, whole: bool = False) -> None:
-        """Count a file by its kind and its suffix, or by its whole name; a name without a suffix counts as well."""
+        """Count a file by its kind and its suffix, or by its whole name; a name without a suffix counts too."""
         self.counts.setdefault(kind, Counter())[name if whole else PurePath(name).suffix.lower()] += 1
 
     def __bool__(self) -> bool:
         return bool(self.counts)
 
     def __str__(self) -> str:
-        """One line, like ``3 videos (.mp4), 2 other files (.txt, .xml)``."""
+        """Describe it in one line, such as ``3 videos (.mp4), 2 other files (.txt, .xml)``."""
         return ", ".join(_describe(kind, suffixes) for kind, suffixes in self.counts.items())
 
     def say(self, root: object, *, folders: bool = False) -> None:
-        """Put it on the log, in one line, if there is anything to say.
+        """Log it in one line, if there is anything to report.
 
         Args:
-            root: What was listed.
-            folders: Name the folders without a picture, too.
+            root: The listed folder.
+            folders: Whether to name folders without a picture too.
         """
         parts = [f"left out of {_text(root)}: {self}"] if self else []
         if folders and self.empty:
@@ -111,27 +111,28 @@ class LeftOut:
 
 
 def list_images(root: Path, left_out: LeftOut | None = None) -> Iterator[Path]:
-    """The pictures of a folder and of those in it, linked ones too, by their names and in order.
+    """Yield the pictures of a folder and its subfolders, including linked ones, sorted by name.
 
-    It is lazy: the names of one folder at a time are held, and a picture comes as soon as its folder is sorted.
+    The listing is lazy: it holds the names of one folder at a time, and yields pictures as soon as their folder is
+    sorted.
 
     Args:
         root: The folder; it may be a link.
-        left_out: Takes what is not given. It is complete at the end of the listing.
+        left_out: Record of what is left out. It is complete at the end of the listing.
 
     Raises:
-        CmaenError: The folder cannot be read; one in it that cannot be is said, counted and left out.
+        CmaenError: The folder cannot be read; a subfolder that cannot be read is logged, counted and left out.
     """
     left_out = LeftOut() if left_out is None else left_out
     yield from _Walk(root, left_out).pictures(root, ())
 
 
 def left_out_kind(name: str, head: Callable[[], bytes]) -> Kind | None:
-    """What kind of thing a file is that is no picture which can be read; ``None`` for a picture.
+    """Determine the kind of a file that is not a readable picture; ``None`` for a picture.
 
     Args:
-        name: Of the file, with or without folders.
-        head: Gives its first :data:`HEAD` bytes, or fewer; only called where the name does not tell.
+        name: Name of the file, with or without folders.
+        head: Returns at most its first :data:`HEAD` bytes; only called if the name does not tell.
     """
     if is_image_name(name):
         return None
@@ -146,12 +147,12 @@ def left_out_kind(name: str, head: Callable[[], bytes]) -> Kind | None:
 
 
 def name_tells(name: str) -> bool:
-    """Whether a file's name is enough to know that it is no picture, where looking into it is dear."""
+    """Whether a file's name alone shows that it is not a picture, where looking into it is expensive."""
     return PurePath(name).suffix.lower() in _VIDEOS | _OTHERS
 
 
 def is_rubbish(name: str) -> bool:
-    """Whether a file or folder of this name is what systems and programs leave behind; it is passed over in silence."""
+    """Whether a file or folder of this name is left behind by systems and programs; such names are skipped silently."""
     return name.lower() in _RUBBISH or name.startswith(("._", "~$")) or name.startswith(".Trash-")
 
 
@@ -161,14 +162,14 @@ def is_hidden(name: str) -> bool:
 
 
 def name_some(names: list[str]) -> str:
-    """Some names for a sentence: the first few, and how many more there are."""
+    """Join the first few names for a sentence, and say how many more there are."""
     more = len(names) - _MOST_NAMED
     listed = ", ".join(names[:_MOST_NAMED] if more > 1 else names)
     return f"{listed} and {more:,} more" if more > 1 else listed
 
 
 class _Walk:
-    """One listing: what it has seen of links, so that none is followed round and round."""
+    """One listing: it remembers the links it has followed, so that none is followed in circles."""
 
     def __init__(self, root: Path, left_out: LeftOut) -> None:
         self._root = root
@@ -176,17 +177,17 @@ class _Walk:
         self._linked: set[tuple[int, int]] = set()
 
     def pictures(self, folder: Path, above: tuple[tuple[int, int], ...], *, links: int = 0) -> Iterator[Path]:
-        """Those of a folder, which lies in folders of these identities, under so many links."""
+        """Yield the pictures of a folder, given the identities of its parents and the number of links followed."""
         try:
             with os.scandir(folder) as found:
-                names, kinds = [], {}  # a name is all that is held of a plain file, of which there may be millions
+                names, kinds = [], {}  # only the name is kept of a plain file, of which there may be millions
                 for entry in found:
                     names.append(entry.name)
                     if not entry.is_file(follow_symlinks=False):
                         kinds[entry.name] = entry.is_symlink()
             above = (*above, _identity(folder))
         except NotADirectoryError as error:
-            raise CmaenError(f"{printable(folder)} is not a folder; for one image use --image") from error
+            raise CmaenError(f"{printable(folder)} is not a folder; for a single image, use --image") from error
         except OSError as error:
             raise CmaenError(f"{printable(folder)} cannot be read: {error.strerror}") from error
         if LOCK in names and folder != self._root and is_held(folder):
@@ -216,10 +217,10 @@ class _Walk:
             self._left_out.empty.append(printable(folder.relative_to(self._root)))
 
     def _below(self, path: Path, above: tuple[tuple[int, int], ...], links: int, *, linked: bool) -> Iterator[Path]:
-        """The pictures of a folder in another one.
+        """Yield the pictures of a subfolder.
 
-        A folder never lies in itself. A link that is met while another link is followed is only taken where nothing has
-        led to its folder before: folders that link each other in circles end, and each picture is found.
+        A folder never lies in itself. A link that is met while another link is followed is only followed if nothing has
+        led to its folder before: thus folders that link to each other end, and each picture is found.
         """
         try:
             identity = _identity(path)
@@ -234,11 +235,11 @@ class _Walk:
             log.warning("%s; it is left out", error)
         except RecursionError:
             self._left_out.add(CLOSED)
-            log.warning("%.200s lies too deep; it is left out", printable(path))
+            log.warning("%.200s is nested too deeply; it is left out", printable(path))
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is one, or a link to one."""
+    """Whether a path is a folder or a link to one."""
     try:
         return path.is_dir()
     except OSError:
@@ -251,7 +252,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of a file; none of what is no regular file, which could block, and of what cannot be read."""
+    """Read the first bytes of a file; none if it cannot be read, or is not a regular file and could block."""
     try:
         if not path.is_file():
             return b""

@@ -1,4 +1,4 @@
-"""One run writes an output at a time: a second one is refused, and a kill lets go of it."""
+"""Locks: only one run at a time writes an output; a second one is refused, and a kill releases the lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cmaen.files import claim, is_same_file, sweep, unclaim, unwritable
 
 LOCK = ".lock"
 _GLANCE = 0.05
-"""Seconds; a listing that looks whether a folder is held has its lock for less."""
+"""Maximum time in seconds that a listing holds the lock of a folder to see whether a run has it."""
 _File = TypeVar("_File", bound=IO[Any])
 
 log = logging.getLogger(__name__)
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Write a folder alone, which is made; temporary files that killed runs have left in it go away.
+    """Create a folder if needed and hold it for exclusive writing; temporary files of killed runs in it are removed.
 
-    The lock is a file in it, ``.lock``, that goes away at the end, as a new folder does in which nothing was written.
-    After a kill it stays and holds nobody up. Meanwhile no listing gives what lies in the folder, see
-    :mod:`cmaen.listing`: no run takes its own results, or the unfinished ones of another, for its inputs.
+    The lock is a file in it, ``.lock``, that is removed at the end, as is a new folder into which nothing was written.
+    After a kill it stays but blocks nobody. Meanwhile listings skip the folder, see :mod:`cmaen.listing`: no run takes
+    its own results, or the unfinished ones of another, as its inputs.
 
     Raises:
-        OutputError: Another run writes the folder, or it cannot be written.
+        OutputError: Another run is writing the folder, or it cannot be written.
     """
     there = folder.is_dir()
     try:
@@ -42,7 +42,7 @@ def hold(folder: Path) -> Iterator[None]:
                 file: IO[bytes] = lock(os.fdopen(os.open(place, flags, 0o666), "r+b", buffering=0), folder)
             except FileNotFoundError:
                 if not folder.is_dir():
-                    continue  # the run that had made it has just removed it
+                    continue  # the run that had created it has just removed it
                 raise
             if is_same_file(place, file.fileno()):
                 break
@@ -56,11 +56,11 @@ def hold(folder: Path) -> Iterator[None]:
         remove_held(place, file)
         if not there:
             with suppress(OSError):
-                folder.rmdir()  # where nothing was written
+                folder.rmdir()  # if nothing was written
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a run writes a folder; also where there is a lock of which nothing can be known."""
+    """Whether a run is writing a folder, or has a lock whose state cannot be determined."""
     place = folder / LOCK
     if not place.is_file():
         return False
@@ -74,14 +74,14 @@ def is_held(folder: Path) -> bool:
 
 
 def lock(file: _File, output: Path) -> _File:
-    """An open file, locked for this process until it is closed.
+    """Lock an open file for this process until it is closed.
 
     Args:
-        file: Of this process alone, where the lock can be had; it is closed where it cannot.
-        output: What it stands for, to say which.
+        file: The file, exclusive to this process if the lock is available; otherwise it is closed.
+        output: The output that it stands for, for the message.
 
     Raises:
-        BusyError: Another run holds it.
+        BusyError: Another run holds the lock.
     """
     answer = claim(file.fileno())
     if answer is False:
@@ -89,24 +89,24 @@ def lock(file: _File, output: Path) -> _File:
         answer = claim(file.fileno())
     if answer is False:
         file.close()
-        raise BusyError(f"{output} is being written by another run: wait for its end, or choose another place")
+        raise BusyError(f"{output} is being written by another run: wait until it ends, or choose another place")
     if answer is None:
-        log.warning("%s cannot be locked on its file system: start no second run into it", output)
+        log.warning("%s cannot be locked on its file system: do not start a second run into it", output)
     return file
 
 
 def let_go(file: IO[Any]) -> None:
-    """Close a file that is :func:`locked <lock>`, whatever a full disk says."""
+    """Close a file that is :func:`locked <lock>`, whatever errors a full disk causes."""
     try:
         file.close()
-    except OSError:  # what it has refused is refused again
+    except OSError:  # what was refused before is refused again
         with suppress(OSError, ValueError):
             unclaim(file.fileno())
 
 
 def remove_held(path: Path, file: IO[Any]) -> None:
     """Remove a file that is :func:`locked <lock>`, and close it, in the order that leaves no gap."""
-    first = os.name != "nt"  # Windows removes no open file
+    first = os.name != "nt"  # Windows cannot remove an open file
     with suppress(OSError):
         if first and is_same_file(path, file.fileno()):
             path.unlink()

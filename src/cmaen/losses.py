@@ -1,6 +1,6 @@
-"""The losses of CMAEN and their weighted sum, for hard and for soft targets.
+"""The losses of CMAEN and their weighted sum, for hard and soft targets.
 
-A target is a distribution over the emotions, float32 [B, E]; a label is one with all its mass in one place.
+A target is a distribution over the emotions, float32 [B, E]; a label is one with all its mass on one emotion.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from cmaen.models.base import EmotionOutput
 from cmaen.spec import Spec
 
 _NEAREST = 1e-6
-"""Where an answer is the target, a root has no gradient: nearer than this it has that of no distance, 0."""
+"""Distance below which the gradient of the root, which does not exist at 0, is set to 0."""
 
 
 class LossSpec(Spec):
-    """The terms of the loss, see :func:`cmaen_loss`; the paper's are in ``configs/paper.yaml``."""
+    """The terms of the loss, see :func:`cmaen_loss`; ``configs/paper.yaml`` has the paper's."""
 
     focal: float = Field(0.0, ge=0, description="Weight of the focal loss of the final logits.")
     emotion: float = Field(0.3, ge=0, description="Weight of the cross-entropy of the emotion heads.")
@@ -32,17 +32,17 @@ class LossSpec(Spec):
         description="Mass spread evenly over all emotions in the cross-entropy of the final logits; null: 0.1, or 0 "
         "with votes.",
     )
-    focal_gamma: float = Field(2.0, ge=0, description="How much the focal loss discounts easy faces.")
+    focal_gamma: float = Field(2.0, ge=0, description="Exponent by which the focal loss discounts easy faces.")
     vote_weight: float = Field(0.0, ge=0, le=1, description="Share of the FER+ votes in the target.")
     votes_as: Literal["annotators", "labels"] = Field(
         "labels",
-        description="annotators: the distribution of the annotators' votes. labels: what these votes say about "
-        "FER2013's label.",
+        description="annotators: the distribution of the annotators' votes. labels: the distribution of FER2013's "
+        "label given these votes.",
     )
     perceived: float = Field(
         0.0,
         ge=0,
-        description="Weight of the scheme perceived, which is learnt from the FER+ votes; 0: the labels' scheme alone.",
+        description="Weight of the scheme perceived, which is learnt from the FER+ votes; 0: only the labels' scheme.",
     )
 
     @field_validator("vote_weight")
@@ -54,19 +54,19 @@ class LossSpec(Spec):
 
     @property
     def smoothing(self) -> float:
-        """The label smoothing that there is."""
+        """The label smoothing in effect."""
         if self.label_smoothing is None:
             return 0.0 if self.vote_weight else 0.1
         return self.label_smoothing
 
 
 class Lesson(NamedTuple):
-    """What is learnt from teachers besides the targets.
+    """What is learnt from teachers, in addition to the targets.
 
     Attributes:
-        answers: The teachers', [B, E], rows summing to 1, softened by the temperature.
-        share: Their part of each cross-entropy, in [0, 1].
-        temperature: Divides the student's logits before they are compared with the answers.
+        answers: The teachers' answers, [B, E], rows summing to 1, softened by the temperature.
+        share: Share of the answers in each cross-entropy, in [0, 1].
+        temperature: Divisor of the student's logits before they are compared with the answers.
     """
 
     answers: Tensor
@@ -75,13 +75,13 @@ class Lesson(NamedTuple):
 
 
 def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float = 0.0) -> Tensor:
-    """Mix labels with what annotators' votes say about the same faces.
+    """Mix labels with the distribution that annotators' votes give for the same faces.
 
     Args:
         labels: int64 [B].
         emotions: E.
         votes: Distributions float32 [B, E].
-        weight: w, of the votes, in [0, 1].
+        weight: w, the weight of the votes, in [0, 1].
 
     Returns:
         (1 - w) * one-hot + w * votes, float32 [B, E].
@@ -91,10 +91,10 @@ def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, wei
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
-    """Sum_k t_k |t_k - p_k|^gamma (-log p_k), averaged over the batch.
+    """Compute sum_k t_k |t_k - p_k|^gamma (-log p_k), averaged over the batch.
 
-    For a label this is the focal loss (Lin et al., 2017); for a soft target it is 0 where the answer is the target, as
-    in the quality focal loss (Li et al., 2020), and does not push the answer beyond it.
+    For a label this is the focal loss (Lin et al., 2017); for a soft target it is 0 where the answer equals the target,
+    as in the quality focal loss (Li et al., 2020), and does not push the answer beyond it.
     """
     log_p = F.log_softmax(logits, dim=1)
     distance = (targets - log_p.exp()).abs()
@@ -105,11 +105,11 @@ def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor
 
 
 def perceived_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy with what annotators saw, averaged over the faces that have a target.
+    """Compute the cross-entropy with the annotators' votes, averaged over the faces that have a target.
 
     Args:
         logits: [B, P].
-        targets: [B, P], rows summing to 1, or to 0 where nothing is to be learnt.
+        targets: [B, P], rows summing to 1, or to 0 for faces without a target.
     """
     return -(targets * F.log_softmax(logits, dim=1)).sum() / targets.sum().clamp_min(1)
 
@@ -122,16 +122,16 @@ def cmaen_loss(
     lesson: Lesson | None = None,
     perceived: Tensor | None = None,
 ) -> Tensor:
-    """Label-smoothed cross-entropy + focal loss of the final logits + cross-entropy of each classifier, weighted.
+    """Compute the weighted sum of smoothed cross-entropy, focal loss and each classifier's cross-entropy.
 
-    With a lesson every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as Hinton et
-    al. (2015) have it: T^2 keeps the two gradients in proportion.
+    With a lesson, every cross-entropy becomes (1 - w) CE(logits, targets) + w T^2 CE(logits / T, answers), as in Hinton
+    et al. (2015): T^2 keeps the two gradients in proportion.
 
     Args:
-        output: Of the network.
+        output: Output of the network.
         targets: [B, E], rows summing to 1.
         spec: The terms and their weights.
-        lesson: What the teachers say of the same faces.
+        lesson: Answers of the teachers to the same faces.
         perceived: The targets of the second label scheme, see :func:`perceived_loss`.
     """
 

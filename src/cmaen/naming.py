@@ -1,4 +1,4 @@
-"""Names of output files: one function from what a file is of to where it is written, and never two to one place."""
+"""Names of output files: one function maps the identity of a file to its place, and never two identities to one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*\x7f]')
-"""What Windows takes in no name."""
+"""Characters that Windows does not allow in names."""
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")})
 _LONGEST = 200
-"""Bytes of a name in UTF-8: file systems take 255, and temporary files and endings come on top."""
+"""Maximum length of a name in UTF-8 bytes: file systems allow 255, and temporary files and endings add to it."""
 _DIGITS = 8
 
 
 class Names:
-    """Gives each output file of one folder a place of its own, always the same for the same identity.
+    """A register that gives each output file of one folder its own place, always the same for the same identity.
 
-    A name stays as it is wanted where nothing speaks against it. It is altered where a file system would not take it,
-    and gets some digits of its identity's hash where another file has the place already, or has it on a file system
-    that does not tell ``A`` from ``a`` or ``é`` from ``e`` and an accent. What is kept of a file is 16 bytes.
+    A wanted name is kept if possible. It is changed if a file system would not accept it, and gets some digits of its
+    identity's hash if another file already has the place, or has it on a file system that does not distinguish ``A``
+    from ``a`` or ``é`` from ``e`` and an accent. 16 bytes are kept for each file.
     """
 
     def __init__(self) -> None:
@@ -31,14 +31,14 @@ class Names:
         self._folders: set[int] = set()
 
     def place(self, wanted: Sequence[str], identity: str) -> Path:
-        """A relative path that no file of another identity has, or is a folder of.
+        """Return a relative path that is neither a file of another identity nor a folder of one.
 
         Args:
-            wanted: Folders and the file's name, each a part.
-            identity: What the file is of, told from everything else; it decides on the digits of a name that is taken.
+            wanted: Folders and the file's name, each as one part.
+            identity: Unique identity of the file's content; it determines the digits of a name that is taken.
 
         Returns:
-            As many parts as are wanted, or one named ``_`` for none.
+            A path with as many parts as are wanted, or one named ``_`` if there are none.
         """
         *folders, name = wanted or ("_",)
         place = PurePosixPath()
@@ -50,12 +50,12 @@ class Names:
         for path in _near(place, name, _digits(identity)):
             key = _key(path)
             if key not in self._folders and self._files.setdefault(key, own) == own:
-                return Path(os.fsdecode(str(path).encode()))  # also where file names are not UTF-8
-        raise AssertionError  # there is no end of them
+                return Path(os.fsdecode(str(path).encode()))  # also if file names are not UTF-8
+        raise AssertionError  # the digits never end
 
 
 def _near(folder: PurePosixPath, name: str, digits: Iterable[str]) -> Iterator[PurePosixPath]:
-    """The name in the folder, then the name with digits, and with others."""
+    """Yield the name in the folder, then the name with digits, and with others."""
     yield folder / safe_name(name)
     for ending in digits:
         yield folder / safe_name(name, f"-{ending}")
@@ -68,14 +68,14 @@ def _digits(identity: str) -> Iterator[str]:
 
 
 def make_unique(names: Sequence[str], longer: Sequence[str] | None = None) -> list[str]:
-    """The names, none of them twice: those that are alike become longer ones, or are numbered from the second on.
+    """Make names unique: equal ones become longer ones, or are numbered from the second on.
 
     Args:
-        names: As they are wanted.
-        longer: As many, to take in place of those that are alike; ``None``: they are only numbered.
+        names: The wanted names.
+        longer: A longer alternative for each name, used for those that are equal; ``None``: they are only numbered.
 
     Returns:
-        As many, in their order; a name that nothing else has is as it was.
+        The unique names, in the same order; a name without a duplicate is unchanged.
     """
     counts: dict[str, int] = {}
     for name in names:
@@ -93,13 +93,13 @@ def make_unique(names: Sequence[str], longer: Sequence[str] | None = None) -> li
 
 
 def safe_name(name: str, ending: str = "") -> str:
-    """A name that Linux, macOS and Windows take, and that is not hidden; one that all take already is as it was.
+    """Return a name that Linux, macOS and Windows accept and that is not hidden; an acceptable name is unchanged.
 
     Args:
         name: One part of a path.
-        ending: Goes before the suffix.
+        ending: Text to insert before the suffix.
     """
-    text = name.encode(errors="backslashreplace").decode()  # of bytes that are no text
+    text = name.encode(errors="backslashreplace").decode()  # of bytes that are not text
     text = _FORBIDDEN.sub("_", text).rstrip(". ")
     text = f"_{text[1:]}" if text.startswith(".") else text or "_"
     path = PurePosixPath(text)
@@ -113,7 +113,7 @@ def safe_name(name: str, ending: str = "") -> str:
 
 
 def _key(place: PurePosixPath) -> int:
-    """What a file system goes by that knows neither capitals nor ways of writing an accent."""
+    """Compute a key for file systems that distinguish neither case nor spellings of an accent."""
     return _hash(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", place.as_posix()).casefold()))
 
 

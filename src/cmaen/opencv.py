@@ -1,4 +1,4 @@
-"""A look at OpenCV when it is first needed: its packages are installed over each other, and then it is damaged."""
+"""A check of OpenCV when it is first needed: its packages can be installed over each other, which damages it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NEEDED = ("FaceDetectorYN", "INTER_AREA", "error", "resize", "setNumThreads", "
 
 
 def check_opencv() -> None:
-    """See that OpenCV can be imported and has what is needed.
+    """Check that OpenCV can be imported and has the functions that are needed.
 
     Raises:
-        BrokenInstallationError: It cannot, or has not; the message says how it is repaired.
+        BrokenInstallationError: It cannot or does not; the message says how to repair it.
     """
     try:
         import cv2
-    except Exception as error:  # a library that is missing, NumPy of another version, files of two packages
+    except Exception as error:  # a missing library, NumPy of another version, files of two packages
         raise _broken(describe(error)) from error
     missing = [name for name in _NEEDED if not hasattr(cv2, name)]
     if missing:
@@ -36,7 +36,7 @@ def _broken(why: str) -> BrokenInstallationError:
     for name in _PACKAGES:
         with suppress(PackageNotFoundError):
             installed[name] = version(name)
-    names = " and ".join(f"{name} {number}" for name, number in installed.items()) or "no package of it"
+    names = " and ".join(f"{name} {number}" for name, number in installed.items()) or "no package"
     remove = f"pip uninstall -y {' '.join(installed)}, then " if installed else ""
     over = "; they overwrite each other" if len(installed) > 1 else ""
     return BrokenInstallationError(

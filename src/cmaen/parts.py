@@ -1,4 +1,4 @@
-"""Into how many parts a picture is cut, by its head: each takes memory before anything is decoded."""
+"""Limiting the number of parts that a picture is cut into, by its head: each takes memory before decoding."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import IO
 from cmaen.errors import ImageTooLargeError
 
 MOST_NUMBERS = 200_000
-"""That one entry of a TIFF holds, like the places of its strips or tiles; a palette of 16 bits has 196,608."""
+"""Maximum number of values in a TIFF entry, such as the places of strips or tiles; a 16-bit palette has 196,608."""
 MOST_TILES = 10_000
-"""Of a JPEG 2000; each takes 9 kB, also where it is not there."""
+"""Maximum number of tiles of a JPEG 2000; each takes 9 kB, even if it is missing."""
 _MOST_ENTRIES = 65_535
 _BYTES = (1, 2, 6, 7)
-"""Types of TIFF whose values are kept as bytes."""
+"""TIFF types whose values are stored as bytes."""
 _DAMAGED = (struct.error, IndexError, OverflowError, ValueError, OSError)
-"""What comes of a head that is cut short, and of places that no file has."""
+"""Errors caused by a truncated head, and by places that no file has."""
 _SIGNATURE_JP2 = b"\x00\x00\x00\x0cjP  "
 _START_J2K = b"\xff\x4f\xff\x51"
 
 
 def check_parts(file: IO[bytes], name: str) -> None:
-    """Refuse, before it is opened, what is cut into so many parts that they take more memory than its pixels.
+    """Refuse, before it is opened, a file cut into so many parts that they take more memory than its pixels.
 
     Args:
-        file: Read from its beginning; of other formats only the first bytes are.
-        name: For the error.
+        file: File, read from its beginning; of other formats only the first bytes are read.
+        name: Name for the error.
 
     Raises:
-        ImageTooLargeError: It has too many.
+        ImageTooLargeError: The file has too many parts.
     """
-    with suppress(*_DAMAGED):  # whoever decodes it will say so
+    with suppress(*_DAMAGED):  # the decoder will report it
         file.seek(0)
         head = file.read(16)
         if head[:2] in (b"II", b"MM"):
@@ -43,11 +43,11 @@ def check_parts(file: IO[bytes], name: str) -> None:
 
 def _check(parts: int, most: int, name: str) -> None:
     if parts > most:
-        raise ImageTooLargeError(f"{name} is cut into {parts:,} parts, over the limit of {most:,}; save it in fewer")
+        raise ImageTooLargeError(f"{name} is cut into {parts:,} parts, over the limit of {most:,}; save it with fewer")
 
 
 def _numbers(file: IO[bytes], head: bytes) -> int:
-    """The most numbers of an entry in the first directory of a TIFF."""
+    """Find the largest count of values of an entry in the first directory of a TIFF."""
     order, big = "<" if head[:1] == b"I" else ">", head[2] == 43
     (place,) = struct.unpack_from(f"{order}{'Q' if big else 'L'}", head, 8 if big else 4)
     file.seek(place)
@@ -60,7 +60,7 @@ def _numbers(file: IO[bytes], head: bytes) -> int:
 
 
 def _tiles(file: IO[bytes], head: bytes) -> int:
-    """The tiles of a JPEG 2000, by its image and tile size."""
+    """Count the tiles of a JPEG 2000, from its image and tile size."""
     if not head.startswith(_START_J2K):
         _find_codestream(file)
         if file.read(4) != _START_J2K:
@@ -76,7 +76,7 @@ def _tiles(file: IO[bytes], head: bytes) -> int:
 
 
 def _find_codestream(file: IO[bytes]) -> None:
-    """Go to where the codestream of a JP2 begins, behind its boxes."""
+    """Seek to the beginning of the codestream of a JP2, behind its boxes."""
     place, kind = 0, b""
     while kind != b"jp2c":
         file.seek(place)

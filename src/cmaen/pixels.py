@@ -1,4 +1,4 @@
-"""From a decoded picture to RGB bytes, band by band: what is made in passing takes a few megabytes, not a gigabyte."""
+"""Converting a decoded picture to RGB bytes, band by band: intermediate values take a few megabytes, not a gigabyte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BAND_PIXELS = 1_000_000
 
 
 def flatten(image: PILImage.Image) -> Image:
-    """A decoded picture of any mode, on white where it is transparent, as RGB uint8 [H, W, 3], contiguous."""
+    """Convert a decoded picture of any mode to RGB uint8 [H, W, 3], contiguous, with transparency on white."""
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep_grey(np.asarray(image))
     pixels = np.empty((image.height, image.width, 3), np.uint8)
@@ -29,10 +29,10 @@ def flatten(image: PILImage.Image) -> Image:
 
 
 def _from_deep_grey(pixels: NDArray[np.generic]) -> Image:
-    """Grey of 16 or 32 bits, or float, to RGB.
+    """Convert 16-bit, 32-bit or float grey to RGB.
 
-    Files of 16 bits hold 10, 12 or 14 as well (scanners, infrared, X-rays): the range is the smallest that holds all
-    values. Values up to 255 are taken as they are.
+    16-bit files may contain 10, 12 or 14 bits (scanners, infrared, X-rays): the range is the smallest that holds all
+    values. Values up to 255 are kept unchanged.
     """
     bands = list(_bands(*pixels.shape))
     low = min(float(_finite(pixels[rows]).min()) for rows in bands)
@@ -53,6 +53,6 @@ def _finite(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _bands(height: int, width: int) -> Iterator[slice]:
-    """The rows of a picture, some at a time."""
+    """Split the rows of a picture into bands."""
     rows = max(1, _BAND_PIXELS // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))

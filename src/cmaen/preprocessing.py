@@ -1,4 +1,4 @@
-"""The only path from a face crop to the network's input: training, every engine, REST and video all call it."""
+"""The only path from a face crop to the network's input, used by training, every engine, REST and video."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - checks OpenCV first
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """How a detected face is cut out: a square around the middle of its box, turned so that the eyes are level.
+    """The crop of a detected face: a square around the middle of its box, rotated so that the eyes are level.
 
-    The landmarks tell the turn alone: scale and place by the eyes and the mouth cost YuNet's crops 2 to 3 points of
-    accuracy against those by its box, and CenterFace's up to one (``docs/figures.md``).
+    Landmarks determine only the rotation: scale and position by the eyes and the mouth cost YuNet's crops 2 to 3 points
+    of accuracy compared with those by its box, and CenterFace's up to one (``docs/figures.md``).
 
     Attributes:
-        margin: The crop's side over the longer side of the box, where a detector has no landmarks.
-        landmark_margin: The same where it has, for such detectors draw larger boxes.
+        margin: The crop's side divided by the longer side of the box, for detectors without landmarks.
+        landmark_margin: The same for detectors with landmarks, which draw larger boxes.
     """
 
     margin: float = 1.04
@@ -35,24 +35,24 @@ class CropSpec:
 
     def __post_init__(self) -> None:
         if not (self.margin > 0 and self.landmark_margin > 0):
-            raise ValueError(f"margins are above 0: {self}")
+            raise ValueError(f"margins must be above 0: {self}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CropSpec:
-        """The spec of a card; what cards of before said of eyes and mouth is left out."""
+        """Build the spec of a card; landmark keys of older cards are ignored."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
-    """How a face crop becomes the network's input; it is stored in the card of every checkpoint.
+    """The conversion of a face crop to the network's input; the card of every checkpoint stores it.
 
     Attributes:
         image_size: Side H = W of the network's input, in pixels.
         grey: Whether colour is dropped (FER2013 has none, so a network trained on it must not see any).
-        source_size: Side to which a larger crop is reduced first, so that a sharp photograph carries no more detail
-            than the training images did; ``None`` to keep all detail.
-        mean, std: Of the RGB channels, on the scale 0 to 1.
+        source_size: Side to which a larger crop is reduced first, so that a sharp photograph has no more detail than
+            the training images; ``None`` keeps all detail.
+        mean, std: Mean and deviation of the RGB channels, on the scale 0 to 1.
     """
 
     image_size: int = 224
@@ -65,16 +65,16 @@ class PreprocessSpec:
         if self.image_size < 1 or (self.source_size is not None and self.source_size < 1):
             raise ValueError(f"sizes must be at least 1 pixel: {self}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean and std have three values, and std is above 0: {self}")
+            raise ValueError(f"mean and std must have three values, and std must be above 0: {self}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PreprocessSpec:
-        """The spec that came back from JSON, which turns tuples into lists."""
+        """Build a spec from JSON, which turns tuples into lists."""
         converted: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**converted)
 
     def __call__(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Face crops, uint8 [h, w, 3] RGB or [h, w] grey of any size, to float32 [B, 3, image_size, image_size]."""
+        """Convert crops of any size, uint8 [h, w, 3] RGB or [h, w] grey, to float32 [B, 3, image_size, image_size]."""
         inputs = np.empty((len(crops), 3, self.image_size, self.image_size), np.float32)
         scale, shift = self.scale_and_shift
         for face, crop in zip(inputs, crops, strict=True):
@@ -83,14 +83,15 @@ class PreprocessSpec:
         return inputs
 
     def reduce(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What of a face crop the network will see, in as few bytes as hold it, to be kept until its batch is made.
+        """Reduce a face crop to what the network will see, to keep it in few bytes until its batch is made.
 
         Args:
             crop: RGB uint8 [h, w, 3] or grey uint8 [h, w], of any size.
 
         Returns:
-            uint8 [h, w] where colour is dropped, else [h, w, 3]; no larger than :attr:`side`, up to its shape. It makes
-            the same input as the crop; without ``source_size`` a large one is rounded to whole grey levels once more.
+            uint8 [h, w] if colour is dropped, else [h, w, 3]; no larger than :attr:`side`, unless already smaller. It
+            gives the same input as the crop, except that without ``source_size`` a large crop is rounded to whole grey
+            levels once more.
         """
         if self.grey and crop.ndim == 3:
             crop = to_grey(crop)
@@ -98,17 +99,17 @@ class PreprocessSpec:
 
     @property
     def side(self) -> int:
-        """Pixels of a face that carry detail: more of them are taken from no crop."""
+        """The side in pixels up to which detail is kept; a larger crop is reduced to it."""
         return self.source_size or self.image_size
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What grey levels are multiplied by and what is added then, float32 [3, 1, 1] each."""
+        """The factor on grey levels and the shift added after it, float32 [3, 1, 1] each."""
         mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (self.mean, self.std))
         return np.asarray(1 / (255 * std), np.float32), np.asarray(-mean / std, np.float32)
 
     def _resize(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] where there is no colour."""
+        """Resize to float32 [3, image_size, image_size] on the scale 0 to 255, or [1, ...] without colour."""
         if self.source_size is not None:
             crop = self.reduce(crop)
         elif self.grey and crop.ndim == 3:
@@ -118,12 +119,12 @@ class PreprocessSpec:
 
 
 def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 [H, W, 3] to grey [H, W]: ITU-R BT.601 luma, the one FER2013 was made with."""
+    """Convert RGB uint8 [H, W, 3] to grey [H, W] by ITU-R BT.601 luma, with which FER2013 was made."""
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def resize(pixels: NDArray[_Pixel], side: int) -> NDArray[_Pixel]:
-    """An image [h, w] or [h, w, 3] as a square of ``side``: area average to shrink, bilinear to enlarge."""
+    """Resize an image [h, w] or [h, w, 3] to a square of ``side``: area average to shrink, bilinear to enlarge."""
     if pixels.shape[:2] == (side, side):
         return pixels
     shrinks = min(pixels.shape[:2]) > side

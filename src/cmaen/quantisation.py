@@ -1,4 +1,4 @@
-"""A network whose convolutions are in 8 bits, their weights rounded so that what each computes changes least."""
+"""Quantising convolutions to 8 bits, with weights rounded such that the output of each changes least."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from cmaen.preprocessing import PreprocessSpec
 _BATCH_SIZE = 64
 _MOMENT_EVERY, _MOMENT_BATCH = 4, 16
 _STEPS, _DEPTHWISE_STEPS = 64, 127
-"""Largest number a weight is rounded to. Processors without VNNI add pairs of products in 16 bits, where 8 bits of a
-weight overflow; ONNX Runtime computes depthwise convolutions in 32 bits everywhere."""
+"""The largest number that a weight is rounded to. Processors without VNNI add pairs of products in 16 bits, where 8-bit
+weights overflow; ONNX Runtime computes depthwise convolutions in 32 bits everywhere.
+"""
 
 
 def quantise(path: Path, spec: PreprocessSpec, faces: FaceSet) -> None:
-    """Convolutions to 8 bits, in place; what little is left stays in float32.
+    """Quantise convolutions to 8 bits, in place; the little that is left stays in float32.
 
     Args:
         path: An ONNX network with one input, ``images``.
-        spec: How it wants its faces.
-        faces: Of Training: they set the scales of the activations, and say which inputs of a layer rise together.
+        spec: Preprocessing of the network.
+        faces: The faces of Training: they set the scales of the activations and show how the inputs of a layer
+            correlate.
 
     Raises:
-        SplitError: They are no training faces.
+        SplitError: The faces do not belong to Training.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -53,7 +55,7 @@ def quantise(path: Path, spec: PreprocessSpec, faces: FaceSet) -> None:
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer
     }
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    by_groups = [  # of an attention: in 8 bits ONNX Runtime computes one group after the other
+    by_groups = [  # part of an attention: in 8 bits ONNX Runtime computes the groups one by one
         node.name for node in convolutions if _attributes(node)["group"] > 1 < weights[node.input[1]].shape[1]
     ]
     layers = [node for node in convolutions if node.name not in by_groups]
@@ -83,21 +85,21 @@ def quantise(path: Path, spec: PreprocessSpec, faces: FaceSet) -> None:
         tensor = written[f"{name}_quantized"]
         tensor.CopyFrom(numpy_helper.from_array(rounded.numpy().astype(np.int8), tensor.name))
     for node in quantised.graph.node:
-        if node.op_type == "Shape":  # nothing has to be dequantised for its size alone
+        if node.op_type == "Shape":  # its size alone needs no dequantised values
             node.input[0] = node.input[0].removesuffix("_DequantizeLinear_Output")
     onnx.save(quantised, str(path))
 
 
 def round_together(weights: Tensor, scales: Tensor, moments: Tensor, steps: int) -> Tensor:
-    """Whole numbers for weights, the error of each made good by those that are rounded after it.
+    """Round weights to whole numbers, compensating for each error with the weights that are rounded later.
 
-    A layer's inputs rise and fall together, so the nearest number for each weight isn't the best one for their sum.
+    A layer's inputs are correlated, so the nearest number for each weight is not the best one for their sum.
     Frantar et al. (GPTQ, 2023, https://arxiv.org/abs/2210.17323), algorithm 1, with a convolution's inputs.
 
     Args:
-        weights: float [G, O, K]: of O outputs in each of G groups.
-        scales: float [G, O]: what one step is worth.
-        moments: float64 [G, K, K]: sums over faces and places of the products of every two inputs.
+        weights: float [G, O, K], the weights of O outputs in each of G groups.
+        scales: float [G, O], the value of one step.
+        moments: float64 [G, K, K], sums over faces and places of the products of every two inputs.
         steps: The largest number.
 
     Returns:
@@ -121,7 +123,7 @@ def _batches(spec: PreprocessSpec, faces: FaceSet, size: int) -> Iterator[dict[s
 
 
 def _attributes(layer: NodeProto) -> dict[str, Any]:
-    """How a convolution moves over its input; the exporter leaves out what is usual."""
+    """Read the stride, padding and other attributes of a convolution; the exporter leaves out default values."""
     usual = {"group": 1, "pads": [0, 0, 0, 0], "strides": [1, 1], "dilations": [1, 1]}
     return usual | {attribute.name: helper.get_attribute_value(attribute) for attribute in layer.attribute}
 
@@ -129,7 +131,7 @@ def _attributes(layer: NodeProto) -> dict[str, Any]:
 def _moments(
     model: onnx.ModelProto, layers: list[NodeProto], spec: PreprocessSpec, faces: FaceSet
 ) -> dict[str, Tensor]:
-    """The ``moments`` of :func:`round_together` for the weights of each convolution, by their name."""
+    """Compute the ``moments`` of :func:`round_together` for the weights of each convolution, by name."""
     import onnxruntime
 
     watched = onnx.ModelProto()

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores, and the memory it has taken."""
+"""The resources of this process: the cores it may use, and the memory it has taken."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _V1_MOUNTS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """How many cores this process may use, at least 1.
+    """Count the cores that this process may use, at least 1.
 
-    That is the smallest of what the system has, what the process may run on (``taskset``, Slurm) and the quotas of its
-    control groups, of version 1 or 2, rounded up (``docker --cpus 1.5`` gives 2).
+    This is the smallest of the system's cores, those that the process may run on (``taskset``, Slurm) and the quotas of
+    its control groups, version 1 or 2, rounded up (``docker --cpus 1.5`` gives 2).
 
     Args:
-        root: Where ``proc`` and ``sys`` lie.
+        root: Folder that contains ``proc`` and ``sys``.
     """
     quotas = (math.ceil(quota) for quota in _quotas(root))
     return max(1, min([_count_allowed(), *quotas]))
 
 
 def restricted_cores() -> int | None:
-    """The cores that this process may use, where they are fewer than the machine's; ``None`` where all may be used.
+    """Count the cores that this process may use if they are fewer than the machine's; ``None`` if all may be used.
 
-    Libraries that count cores on their own know physical from logical ones, and are told a number only where they
-    would take too many.
+    Libraries that count cores themselves distinguish physical from logical ones, and are told a number only if they
+    would use too many.
     """
     cores = usable_cores()
     return cores if cores < (os.cpu_count() or 1) else None
 
 
 def peak_mib() -> float | None:
-    """Most memory that this process ever held, in MiB; ``None`` where the system does not tell.
+    """Measure the peak memory of this process in MiB; ``None`` if the system does not report it.
 
-    On Linux ``getrusage`` would count that of the process it came from.
+    On Linux, ``getrusage`` would include the peak of the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -52,13 +52,13 @@ def peak_mib() -> float | None:
 
 
 def _count_allowed() -> int:
-    """Cores that the scheduler lets this process run on; where there is no such mask, those of the machine."""
-    mask = getattr(os, "sched_getaffinity", None)  # not on Windows and macOS
+    """Count the cores that the scheduler lets this process run on; without such a mask, those of the machine."""
+    mask = getattr(os, "sched_getaffinity", None)  # missing on Windows and macOS
     return (os.cpu_count() or 1) if mask is None else len(mask(0))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The quotas of this process's control groups and of those around them, in cores."""
+    """Yield the quotas, in cores, of this process's control groups and their parents."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux, or no control groups
@@ -77,14 +77,14 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _around(group: str) -> Iterator[PurePosixPath]:
-    """A control group and those around it, as relative paths; in a container the outermost is the one that is seen."""
+    """Yield a control group and its parents, as relative paths; in a container, up to the outermost visible one."""
     parts = [part for part in group.split("/") if part not in ("", ".", "..")]
     for length in range(len(parts), -1, -1):
         yield PurePosixPath(*parts[:length])
 
 
 def _quota(words: list[str]) -> Iterator[float]:
-    """Cores from a quota and its period in microseconds; nothing where there is no limit."""
+    """Yield the cores of a quota and its period in microseconds; nothing if there is no limit."""
     with suppress(ValueError):  # "max", or no such file
         quota, period = map(int, words)
         if quota > 0 and period > 0:

@@ -1,4 +1,4 @@
-"""One or several: what takes a list of images says so when it is given a single one, and never iterates over it."""
+"""One or several: functions that take a list of images refuse a single one instead of iterating over it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 _TEXT_AND_BYTES = (str, bytes, bytearray, memoryview, os.PathLike)
 _OBJECTS = "OSU"
-"""The kinds of arrays, in NumPy's letters, whose elements may be images of their own: objects, bytes and text."""
+"""Kinds of arrays, by NumPy's letters, whose elements may be images themselves: objects, bytes and text."""
 
 
 def require_several(items: Iterable[_T], advice: str, *, of: str = "images") -> Iterable[_T]:
-    """The items, unless they are a single one.
+    """Return the items unless they are a single one.
 
     Args:
-        items: What should be a list, or anything else that is iterated over.
-        advice: What to do with a single one.
-        of: What the items are.
+        items: A list, or any other iterable.
+        advice: What to do with a single item.
+        of: Name of the items.
 
     Raises:
-        TypeError: They are a single image of any type that is accepted: a path, text, bytes, an open file, a PIL image,
-            an array or tensor of numbers with fewer than four axes; or a mapping, or nothing that can be iterated over.
+        TypeError: The argument is a single image of any accepted type: a path, text, bytes, an open file, a PIL image,
+            an array or tensor of numbers with fewer than four axes; or a mapping, or not iterable.
     """
     if is_single(items) or not hasattr(items, "__iter__"):
         raise TypeError(f"this takes a list of {of}, not a single {type(items).__name__}; {advice}")
@@ -30,7 +30,7 @@ def require_several(items: Iterable[_T], advice: str, *, of: str = "images") -> 
 
 
 def is_single(item: Any) -> bool:
-    """Whether something is one item rather than several, without a look at its elements or at any library."""
+    """Whether an object is one item rather than several, without looking at its elements or importing any library."""
     if isinstance(item, (*_TEXT_AND_BYTES, Mapping)) or hasattr(item, "read"):
         return True
     axes = getattr(item, "ndim", None)

@@ -1,4 +1,4 @@
-"""What a file is by its name and its first bytes: the one table for the image reader and the listing of folders."""
+"""The format of a file by its name and first bytes: one table for the image reader and the listing of folders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ IMAGE_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".webp"}
 )
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""In Pillow's names; AVIF where this Pillow was built with it, HEIF with the extra ``heic``."""
+"""Formats by Pillow's names; AVIF if this Pillow was built with it, HEIF with the extra ``heic``."""
 HEAD = 32
-"""Bytes at the beginning of a file that tell what it is."""
+"""Number of bytes at the beginning of a file that reveal its format."""
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF = frozenset({b"avif", b"avis"})
 _PPM = re.compile(rb"P[1-6]\s+(?:#|\d+\s+(?:#|\d+\s))")
@@ -23,15 +23,15 @@ _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64,
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is an image of a format that :func:`cmaen.images.read_image` knows."""
+    """Whether a file's name is that of an image in a format that :func:`cmaen.images.read_image` knows."""
     return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def sniff(head: bytes) -> str | None:
-    """What a file is by its first bytes: Pillow's name of a picture format, ``video``, or ``None`` for neither.
+    """Determine the format of a file by its first bytes: Pillow's name of a picture format, ``video``, or ``None``.
 
     Args:
-        head: Its first :data:`HEAD` bytes; of fewer, less is known.
+        head: Its first :data:`HEAD` bytes; fewer bytes reveal less.
     """
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
@@ -59,5 +59,5 @@ def sniff(head: bytes) -> str | None:
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """The brands of an ISO file: the main one and, as far as they are there, those that it is compatible with."""
+    """Read the brands of an ISO file: the main one and, if present, the compatible ones."""
     return {head[start : start + 4] for start in (8, *range(16, len(head), 4))}

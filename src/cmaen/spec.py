@@ -1,6 +1,6 @@
-"""What every spec is: a frozen, validated value, and the only place where a part's settings are written down.
+"""The base of every spec: a frozen, validated value, and the only place that defines a part's settings.
 
-A spec stands in the room that reads it. Configuration, cards, command line and builders take it from there.
+A spec lives in the room that reads it; configuration, cards, command line and builders import it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def _spell(where: Any) -> Any:
 
 
 CheckpointName = Annotated[str, BeforeValidator(_spell)]
-"""What :meth:`cmaen.checkpoints.Checkpoint.open` takes, as text: a name, a folder, an address or a repository."""
+"""The argument of :meth:`cmaen.checkpoints.Checkpoint.open` as text: a name, a folder, an address or a repository."""
 
 
 class Spec(BaseModel):
-    """The settings of one part: immutable and hashable; an unknown key is a mistake, and so is an infinite number.
+    """The settings of one part: immutable and hashable; unknown keys and infinite numbers are mistakes.
 
-    What concerns several keys is checked by a validator of the last of them, as soon as those before it are right: so
+    Constraints between several keys are checked by a validator of the last one, once those before it are valid, so that
     one mistake does not hide another.
     """
 
@@ -36,17 +36,17 @@ def require_none(mistakes: Iterable[str]) -> None:
     """Report all mistakes that a validator has found at once.
 
     Args:
-        mistakes: One line each.
+        mistakes: Mistakes, one line each.
 
     Raises:
-        ValueError: There is at least one.
+        ValueError: There is at least one mistake.
     """
     if found := list(mistakes):
         raise ValueError("\n".join(found))
 
 
 def list_mistakes(error: ValidationError) -> list[str]:
-    """What a validation found wrong, one line for each mistake: the key, a colon, and what it must be."""
+    """List the mistakes of a validation, one line each: the key, a colon, and what it must be."""
     return [
         f"{'.'.join(map(str, found['loc'])) or 'config'}: {line}"
         for found in error.errors(include_url=False, include_context=False, include_input=False)

@@ -1,4 +1,4 @@
-"""A card may come from anybody: whatever it says, it is usable or a named error."""
+"""Cards may come from anybody: each is either usable or gives a named error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEWEST = json.loads((Checkpoint.open().folder / CARD).read_text(encoding="utf-8"
 
 
 def places(values: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something stands in a card, at any depth."""
+    """List the places of all values in a card, at any depth."""
     found = [prefix] if prefix else []
     items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     for key, value in items:
@@ -49,7 +49,7 @@ def with_value(values: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 def use(checkpoint: Checkpoint) -> None:
-    """All that is asked of a checkpoint before its weights are read."""
+    """Read everything in a checkpoint that is used before its weights."""
     card, accuracies = checkpoint.card, checkpoint.accuracies
     scheme = card.resolve_scheme(None)
     card.select_labels(scheme)
@@ -184,7 +184,7 @@ def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_old_cards_say_what_they_said(tmp_path: Path) -> None:
-    """Every figure of the cards that this project once shipped, under its new name."""
+    """Every figure of the formerly shipped cards is kept under its new name."""
     (tmp_path / CARD).write_text(json.dumps(FORMAT_2))
     new, old = Checkpoint(tmp_path), FORMAT_2["metrics"]
     assert new.metrics.splits == {

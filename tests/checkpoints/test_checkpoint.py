@@ -1,4 +1,4 @@
-"""A checkpoint is the old one or the new one, wherever a kill comes in between."""
+"""A checkpoint is either the old one or the new one, wherever a kill interrupts a change."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from cmaen.types import FER2013
 
 
 class Kill(BaseException):
-    """The process ends here: nothing cleans up after it."""
+    """A process that ends here: nothing cleans up after it."""
 
 
 def documents(number: int) -> Documents:
-    """Documents that all say which checkpoint they are of."""
+    """Return documents that all contain the number of their checkpoint."""
     return Documents(
         Card(f"{number}", {}, PreprocessSpec()),
         Provenance(seed=number),
@@ -55,12 +55,12 @@ def documents(number: int) -> Documents:
 
 
 def write(folder: Path, number: int) -> None:
-    """New weights, without anything of the old ones."""
+    """Write new weights, without anything of the old ones."""
     Checkpoint.create(folder, documents(number), {SAFETENSORS: lambda path: path.write_text(f"{number}")})
 
 
 def export(folder: Path) -> None:
-    """The file of an engine, with its figures, beside the weights."""
+    """Write the file of an engine, with its figures, beside the weights."""
     with Checkpoint.stage(folder) as draft:
         now = Checkpoint(folder).documents
         (draft / ONNX).write_text(f"{now.card.name} exported")
@@ -70,7 +70,7 @@ def export(folder: Path) -> None:
 
 
 def calibrate(folder: Path) -> None:
-    """Another temperature, and a word of it among the metrics."""
+    """Write another temperature, and its fit in the metrics."""
     Checkpoint(folder).amend(
         lambda now: replace(
             now,
@@ -81,7 +81,7 @@ def calibrate(folder: Path) -> None:
 
 
 def found(folder: Path) -> str:
-    """Which checkpoint is there, whole: every document and every file of weights is of it."""
+    """Return which checkpoint is there: all documents and weights files must belong to it."""
     checkpoint = Checkpoint(folder)
     card, number = checkpoint.card, int(checkpoint.card.name)
     assert checkpoint.provenance == Provenance(seed=number)
@@ -105,7 +105,7 @@ def prepare(folder: Path) -> None:
 
 
 def killed_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
-    """Let the file system die at its so manyth change, and all that come after it."""
+    """Make the file system fail at its n-th change, and at all later ones."""
     calls: list[str] = []
 
     def dying(name: str, call: Callable) -> Callable:
@@ -146,7 +146,7 @@ def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(change: str
             else:
                 ended = True
         seen.add(found(folder))
-        make(folder)  # a later change is held up by nothing
+        make(folder)  # nothing blocks a later change
         assert found(folder) == after
         left = {path.name for path in folder.iterdir()} - {ONNX}
         assert left == {CARD, PROVENANCE, METRICS, SAFETENSORS, HISTORY, "notes.txt"}
@@ -226,7 +226,7 @@ def test_a_process_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_pa
             seen.add(found(folder))
         process.stdin.close()
     assert len(seen) > 4
-    assert broken_off  # some of them in the very moment of a change
+    assert broken_off  # some of them in the middle of a change
     write(folder, 1)
     assert found(folder) == "1"
     assert {path.name for path in folder.iterdir()} == {CARD, PROVENANCE, METRICS, SAFETENSORS, HISTORY, "notes.txt"}
@@ -290,7 +290,7 @@ def test_two_processes_do_not_write_one_checkpoint(tmp_path: Path) -> None:
 
 
 def test_who_reads_waits_for_who_moves(tmp_path: Path) -> None:
-    """And does not move files itself, which could be those of the next change."""
+    """The reader does not move files itself, as they could belong to the next change."""
     from cmaen.locks import hold
 
     prepare(tmp_path)

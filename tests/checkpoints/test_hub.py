@@ -35,7 +35,7 @@ def digest(content: bytes) -> str:
 
 
 class Web:
-    """Answers every address with the same content, and counts."""
+    """A web that answers every address with the same content, and counts."""
 
     def __init__(self, content: bytes, leads_to: str = ADDRESS) -> None:
         self.content, self.leads_to, self.asked = content, leads_to, 0
@@ -62,12 +62,12 @@ def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_checkpoint("cmaen-m") == Checkpoint.open().folder
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "best").mkdir(parents=True)
-    assert find_checkpoint("runs/best") == Path("runs/best")  # before any repository of that name
+    assert find_checkpoint("runs/best") == Path("runs/best")  # takes precedence over a repository of that name
     assert find_checkpoint(tmp_path / "runs") == tmp_path / "runs"
-    with pytest.raises(CheckpointError, match="There is 'cmaen-m', which comes with the package"):
+    with pytest.raises(CheckpointError, match=r"Use 'cmaen-m' \(in the package\)"):
         find_checkpoint("CMAEN-M")
     with pytest.raises(CheckpointError, match="no such folder"):
-        find_checkpoint(Path("owner/name"))  # a path is never asked of Hugging Face
+        find_checkpoint(Path("owner/name"))  # a path is never looked up on Hugging Face
     with pytest.raises(CheckpointError, match="sha256 is for"):
         find_checkpoint("cmaen-m", sha256="0" * 64)
     with pytest.raises(CheckpointError, match="revision is for"):
@@ -100,15 +100,15 @@ def test_what_is_not_as_it_should_be_is_not_kept(tmp_path: Path, web) -> None:
 
     (tmp_path / "checkpoints").mkdir()
     card = {CARD: b"{}"}
-    refused(zipped(card), "another file than it should be", sha256="0" * 64)
+    refused(zipped(card), "not the expected file", sha256="0" * 64)
     refused(zipped(card), "64 hex digits", sha256=None)
     refused(zipped(card), "has no revision", revision="main")
     refused(b"no zip", "not a zip")
-    refused(zipped({"model.onnx": b"x"}), "holds 0 times a card.json")
-    refused(zipped({"a/card.json": b"", "b/card.json": b""}), "holds 2 times")
+    refused(zipped({"model.onnx": b"x"}), "holds 0 files named card.json")
+    refused(zipped({"a/card.json": b"", "b/card.json": b""}), "holds 2 files")
     for evil in ("../evil", "/evil", "a/../../evil", "C:/evil"):
-        refused(zipped({**card, evil: b"x"}), "leaves its folder")
-    refused(zipped(card, stat.S_IFLNK | 0o777), "no plain file")
+        refused(zipped({**card, evil: b"x"}), "lies outside")
+    refused(zipped(card, stat.S_IFLNK | 0o777), "not a regular file")
 
 
 def test_limits_and_https(tmp_path: Path, web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,13 +119,13 @@ def test_limits_and_https(tmp_path: Path, web, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(hub, "LARGEST", 5_000)
     with pytest.raises(CheckpointError, match="unpacks to more than 5,000 bytes"):
         find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
-    with pytest.raises(CheckpointError, match="not an address of https"):
+    with pytest.raises(CheckpointError, match="not an https address"):
         find_checkpoint("http://models.example/tiny.zip", sha256=digest(bomb), cache=tmp_path)
     web(bomb, leads_to="http://models.example/tiny.zip")
     with pytest.raises(CheckpointError, match="is not https"):
         find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
     monkeypatch.setattr(hub, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no route")))
-    with pytest.raises(CheckpointError, match="no route; look at the connection"):
+    with pytest.raises(CheckpointError, match="no route; check the connection"):
         find_checkpoint(ADDRESS, sha256=digest(bomb), cache=tmp_path)
     (tmp_path / "a file").touch()
     with pytest.raises(OutputError):
@@ -153,7 +153,7 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"model.onnx", "model.xml", "model.bin", "model.safetensors"}
     files |= {CARD, "history.csv", "metrics.json", "provenance.json"}
     assert asked == [("owner/name", "v1", files), ("owner/name", "v2", files)]
-    with pytest.raises(CheckpointError, match="no connection; look at the name"):
+    with pytest.raises(CheckpointError, match="no connection; check the name"):
         find_checkpoint("owner/offline")
 
 
@@ -212,7 +212,7 @@ def test_the_shipped_weights_have_one_name_and_those_of_before(
     assert Checkpoint.open(name).is_shipped
     if name is None:
         return
-    assert Checkpoint.open(Path(name)).is_shipped  # a configuration holds paths
+    assert Checkpoint.open(Path(name)).is_shipped  # configurations contain paths
     Path(name).mkdir()
     assert not Checkpoint.open(Path(name)).is_shipped
     assert not Checkpoint.open(f"./{name}").is_shipped
@@ -235,5 +235,5 @@ def test_what_is_shared_is_not_changed(tmp_path: Path, web) -> None:
 def test_a_name_of_nothing_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for where in (name, Path(name)):
-        with pytest.raises(CheckpointError, match="is no checkpoint"):
+        with pytest.raises(CheckpointError, match="is not a checkpoint"):
             assert Checkpoint.open(where).card

@@ -80,7 +80,7 @@ def test_a_damaged_document_is_named_and_a_missing_one_costs_nothing_else(name: 
         with pytest.raises(CheckpointError, match="corrupt or of another checkpoint"):
             assert Checkpoint(tmp_path).documents
         assert Checkpoint(tmp_path).card.name == "a"
-    (tmp_path / name).write_bytes(text.replace(b"\n", b"\r\n"))  # as git or a zip may write it on Windows
+    (tmp_path / name).write_bytes(text.replace(b"\n", b"\r\n"))  # git or a zip may write it so on Windows
     assert (Checkpoint(tmp_path).metrics, Checkpoint(tmp_path).provenance) == (FULL, MADE)
     (tmp_path / name).unlink()
     assert Checkpoint(tmp_path).accuracies == ({} if name == METRICS else {FER2013: 0.7})

@@ -1,4 +1,4 @@
-"""Whatever takes a checkpoint takes its name, its folder, a file in it and nothing at all."""
+"""Whatever takes a checkpoint accepts its name, its folder, a file in it, or nothing at all."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_all_names_are_taken(take: Callable[[Where], str], tmp_path: Path) -> No
 
 @pytest.mark.parametrize("take", [take for take in TAKERS if take is not serve])
 def test_what_is_not_there_is_named(take: Callable[[Where], str], tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"is no checkpoint: there is no such folder\. There is 'cmaen-m'"):
+    with pytest.raises(CheckpointError, match=r"is not a checkpoint: there is no such folder\. Use 'cmaen-m'"):
         take(tmp_path / "nothing")
 
 

@@ -59,7 +59,7 @@ def test_switched_off_it_only_mirrors() -> None:
 def test_erasing_replaces_a_part() -> None:
     plain = torch.full((8, 48, 48), 100, dtype=torch.uint8)
     result = augment(plain, 48, torch.Generator().manual_seed(0), contrast=0, brightness=0, erase=1.0)
-    changed = ((result - 100).abs() > 0.01).float().mean(dim=(1, 2, 3))  # but for rounding
+    changed = ((result - 100).abs() > 0.01).float().mean(dim=(1, 2, 3))  # except for rounding
     assert (changed > 0.005).all()
     assert (changed < 0.13).all()
 
@@ -78,7 +78,7 @@ def test_random_operations_keep_the_scale_and_follow_the_seed() -> None:
     assert 0 <= one.min() <= one.max() <= 255
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
-    assert torch.equal(plain, smooth_faces())  # what was given is left as it was
+    assert torch.equal(plain, smooth_faces())  # the input is unchanged
     assert rand_augment(plain, torch.Generator(), operations=0, magnitude=1.0) is plain
 
 
@@ -103,13 +103,13 @@ def test_an_operation_grows_from_nothing(operation: object) -> None:
         (operation(plain, torch.full((16, 1, 1, 1), s), torch.Generator().manual_seed(0)) - plain).abs().mean()  # type: ignore[operator]
         for s in (0.0, 0.3, 1.0)
     )
-    assert nothing < 0.3  # rounding to whole grey levels is the most that is left
+    assert nothing < 0.3  # at most the rounding to whole grey levels is left
     assert nothing < little < much < 120
 
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_nothing_random_is_drawn_on_a_device_or_waits_for_it(colour: bool) -> None:
-    # of "meta" only shapes can be known, and it refuses to be mixed with what lies on the CPU
+    # only shapes are known on "meta", and it cannot be mixed with tensors on the CPU
     there = faces().to("meta")
     there = there[..., None].expand(-1, -1, -1, 3) if colour else there
     here, away = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)

@@ -24,7 +24,7 @@ COUNTS = (9, 4, 12, 20, 11, 6, 7)
 
 
 def faces(counts: tuple[int, ...] = COUNTS, split: Split = Split.TRAIN) -> FaceSet:
-    """Faces whose grey level is near 30 times the index of their emotion, with a pattern of their own."""
+    """Make faces whose grey level is about 30 times the index of their emotion, each with its own pattern."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(EMOTIONS)), counts)
     images = 30 * labels[:, None, None] + rng.integers(0, 70, (len(labels), 12, 12))
@@ -80,7 +80,7 @@ def test_what_is_made_does_not_wrap_around() -> None:
     new = made.faces.images[made.synthetic]
     own = checkered[extreme.labels == 1].astype(int)
     disgust = new[made.faces.labels[made.synthetic] == 1].astype(int)
-    same = (own == own[0]).all(axis=0)  # where all agree nothing else may come out
+    same = (own == own[0]).all(axis=0)  # where all agree, the result must agree too
     assert (disgust[:, same] == own[0][same]).all()
 
 
@@ -89,7 +89,7 @@ def test_only_training_is_balanced_and_only_with_what_there_is() -> None:
         balance(faces(split=Split.VALIDATION), target=5, method="augment", seed=0)
     with pytest.raises(ConfigError, match="borderline-smote"):
         balance(faces(), target=5, method="smoke", seed=0)
-    with pytest.raises(ConfigError, match="1 face or more"):
+    with pytest.raises(ConfigError, match="at least 1 face"):
         balance(faces(), target=0, method="augment", seed=0)
     with pytest.raises(DataError, match="no faces of disgust"):
         balance(faces((3, 0, 3, 3, 3, 3, 3)), target=5, method="augment", seed=0)
@@ -100,7 +100,7 @@ def test_only_training_is_balanced_and_only_with_what_there_is() -> None:
 def test_the_sheet_shows_made_faces_alone() -> None:
     page = sheet(balance(faces(), target=10, method="augment", seed=0), columns=5)
     assert page.shape == (7 * 12, 5 * 12)
-    row = page[3 * 12 : 4 * 12]  # happy has more than enough
+    row = page[3 * 12 : 4 * 12]  # happy has more than enough faces
     assert not row.any()
     assert page[12:24, :60].any()
 
@@ -117,7 +117,7 @@ def test_made_faces_take_no_more_memory_than_a_block_of_them(method: str) -> Non
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == len(balanced) == 2800
-    assert most < images.nbytes * 10  # as they are and once more in float32 it would be 50 times
+    assert most < images.nbytes * 10  # keeping all in float32 as well would take 50 times
 
 
 @pytest.mark.parametrize("method", METHODS)

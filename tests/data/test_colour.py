@@ -1,4 +1,4 @@
-"""Faces in colour, larger than the network wants them: from a folder to a batch."""
+"""Coloured faces larger than the network's input: from a folder to a batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.test_cli import cmaen  # noqa: E402
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Two faces of each emotion, 96 pixels, orange or blue."""
+    """Write two faces of each emotion, 96 pixels, orange or blue."""
     rng = np.random.default_rng(0)
     for emotion in EMOTIONS:
         for number, colour in enumerate(((250, 120, 20), (20, 60, 200))):
@@ -50,7 +50,7 @@ def test_colour_is_kept_where_it_is_asked_for(tree: Path, fer_tree: Path, tmp_pa
     with pytest.raises(DataError, match=r"have no colour.*preprocess\.grey=true"):
         load_faces(fer_tree, Split.TRAIN, colour=True)
     (tmp_path / "fer.csv").write_text("emotion,pixels,Usage\n")
-    with pytest.raises(DataError, match="the Kaggle CSV is grey"):
+    with pytest.raises(DataError, match="Kaggle's CSV is grey"):
         load_faces(tmp_path / "fer.csv", Split.TRAIN, colour=True)
 
 
@@ -65,7 +65,7 @@ def test_training_sees_what_prediction_sees(source_size: int | None, grey: bool,
     augmented = FaceBatches(faces, spec, augmentation=AugmentSpec(operations=2))[picks].images
     assert augmented.shape == (14, 3, 64, 64)
     detail = batch.diff(dim=-1).abs().mean()
-    assert 0.4 * detail < augmented.diff(dim=-1).abs().mean() < 2 * detail  # not that of 96 pixels where 48 are meant
+    assert 0.4 * detail < augmented.diff(dim=-1).abs().mean() < 2 * detail  # the detail of 48 pixels, not 96
 
 
 @pytest.mark.parametrize("method", ["borderline-smote", "augment"])
@@ -93,7 +93,7 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
     assert Checkpoint.open(best).card.enhancement == ("super-resolution",)
     for verb in ("test", "calibrate"):
         arguments = (verb, "--data", fer_tree, "--checkpoint", best, "--engine", "torch")
-        assert "went through super-resolution, and those of" in cmaen(*arguments, code=2)
+        assert "enhanced by super-resolution, but those of" in cmaen(*arguments, code=2)
     assert "PublicTest" in cmaen("test", "--data", enhanced, "--checkpoint", best, "--engine", "torch")
     refused = cmaen(
         "inference", "--image", EXAMPLES / "astronaut.png", "--checkpoint", best, "--engine", "torch", code=2

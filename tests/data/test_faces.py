@@ -35,7 +35,7 @@ def test_tree_and_zip_hold_the_same(fer_tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_prefix_decides_in_kaggles_tree(fer_tree: Path, tmp_path: Path) -> None:
-    """Kaggle's ``test`` folder holds PublicTest and PrivateTest together."""
+    """Kaggle's ``test`` folder contains both PublicTest and PrivateTest."""
     for folder in ("validation", "test"):
         shutil.copytree(fer_tree / folder, tmp_path / "test", dirs_exist_ok=True)
     assert len(load_faces(tmp_path, Split.VALIDATION)) == 21
@@ -87,7 +87,7 @@ def test_images_of_different_sizes_are_brought_to_one(fer_tree: Path, tmp_path: 
         faces = load_faces(tmp_path, Split.TRAIN, side=side)
         assert faces.images.shape == (57, side, side)
         assert (faces.images[faces.names.index("train/sad/Training_large.png")] == 7).all()
-    one = load_faces(fer_tree, Split.TRAIN, side=40)  # of one size they stay as they are
+    one = load_faces(fer_tree, Split.TRAIN, side=40)  # faces of equal size stay unchanged
     assert one.images.shape == (56, 48, 48)
 
 
@@ -132,7 +132,7 @@ def test_a_bomb_in_a_zip_is_left_out_before_it_is_unpacked(tmp_path: Path, face:
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(faces) == 1
-    assert f"{size:,} bytes, over the limit" in faces.unreadable[0]
+    assert f"{size:,} bytes; the limit is" in faces.unreadable[0]
     assert most < 2**20
 
 
@@ -150,7 +150,7 @@ def test_members_that_cannot_be_unpacked_are_left_out(tmp_path: Path, face: byte
     with zipfile.ZipFile(path) as archive:
         first, second, _ = archive.infolist()
     start = first.header_offset + 30 + len(first.filename)
-    data[start : start + 20] = bytes([255] * 20)  # no deflate stream
+    data[start : start + 20] = bytes([255] * 20)  # not a deflate stream
     data[second.header_offset + 6] |= 1  # encrypted, here and in the directory at the end
     entry = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
     data[entry + 8] |= 1
@@ -180,7 +180,7 @@ def test_a_photograph_of_many_pixels_is_reduced(tmp_path: Path, face: bytes, mon
     assert faces.images.shape == (3, 48, 48)
     assert (faces.images[0] == 7).all()
     monkeypatch.setattr(reading, "MAX_TOTAL", 48 * 48)
-    with pytest.raises(DataError, match="scale them down"):
+    with pytest.raises(DataError, match="reduce their size"):
         load_faces(tmp_path, Split.TRAIN)
 
 
@@ -325,7 +325,7 @@ def test_the_two_splits_that_are_measured_may_be_one(fer_tree: Path) -> None:
 
 def test_data_are_found_where_they_usually_lie(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"no FER2013 in data.fer2013\.zip.*--data"):
+    with pytest.raises(DataError, match=r"FER2013 was not found in data.fer2013\.zip.*--data"):
         find_data()
     shutil.copytree(fer_tree, "fer2013")
     assert find_data() == Path("fer2013")

@@ -1,4 +1,4 @@
-"""Data sets in the forms that people have them in: names of splits, CSVs of all kinds, rubbish, odd sizes."""
+"""Data sets in the forms that people have: names of splits, all kinds of CSVs, system files, odd sizes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_names_that_tell_no_split(name: str) -> None:
 def test_pictures_of_no_split_are_named_by_their_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tree(tmp_path, {"Training/sad": 3, "Testing/sad": 2, "holdout/sad": 4, "happy": 1, "deep/in/happy": 2})
     assert len(load_faces(root, Split.TEST)) == 2
-    assert "7 images stand in no split and are left out: holdout (4), deep/in (2), happy (1)" in caplog.text
+    assert "7 images belong to no split and are left out: holdout (4), deep/in (2), happy (1)" in caplog.text
 
 
 def test_rubbish_is_no_data_and_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -84,7 +84,7 @@ def test_rubbish_is_no_data_and_what_is_left_out_is_said(tmp_path: Path, caplog:
     for part in (
         "1 picture beside the class folders",
         "1 video (.mp4)",
-        "1 picture of a format",
+        "1 picture in a format",
         "without a picture: angry",
     ):
         assert part in said
@@ -107,7 +107,7 @@ def test_files_without_a_suffix_are_read(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(load_faces(tmp_path, Split.TEST)) == 4
     write(tmp_path, {"test/sad/broken.png": b"text"})
     assert len(load_unlabelled(tmp_path, 24)) == 4
-    assert "1 unreadable images left out, the first: test/sad/broken.png" in caplog.text
+    assert "1 unreadable images are left out; the first: test/sad/broken.png" in caplog.text
     assert len(load_colour_faces([tmp_path], held_out=False)) == 4  # none of these names is held out
 
 
@@ -200,7 +200,7 @@ def test_classes_that_are_numbers_are_labels(tmp_path: Path) -> None:
     assert all(
         int(name.removesuffix(".png")) % 3 == label for name, label in zip(faces.names, faces.labels, strict=True)
     )
-    with pytest.raises(DataError, match="numbers do not tell which emotion"):
+    with pytest.raises(DataError, match="the meaning of numbers is unknown"):
         load_faces(path, Split.TRAIN)
 
 
@@ -246,15 +246,15 @@ def test_a_path_that_no_system_takes_costs_no_other_face(tmp_path: Path) -> None
 def test_a_split_of_which_nothing_could_be_read_says_why(tmp_path: Path) -> None:
     root = write(tmp_path / "a", {"test/sad/1.png": b"text", "test/sad/2.png": b"text"})
     with pytest.raises(
-        SplitError, match=r"no readable image of the split test: all 2 failed, the first: .*not an image"
+        SplitError, match=r"no readable image of the split test: all 2 failed; the first: .*not an image"
     ):
         load_faces(root, Split.TEST)
     root = write(tmp_path / "b", {f"happy/{number}.xcf": b"gimp" for number in range(10)})
-    with pytest.raises(SplitError, match=r"no readable image of the split train; left out: 10 pictures of formats"):
+    with pytest.raises(SplitError, match=r"no readable image of the split train; left out: 10 pictures in formats"):
         load_faces(root, Split.TRAIN)
     path = tmp_path / "faces.csv"
     path.write_text("path,label\nnowhere/1.png,sad\n")
-    with pytest.raises(SplitError, match=r"no readable image.*the only one failed.*does not exist"):
+    with pytest.raises(SplitError, match=r"no readable image.*its only image failed.*does not exist"):
         load_faces(path, Split.TRAIN)
     root = tree(tmp_path / "c", {"train/sad": 3})
     with pytest.raises(SplitError, match=r"no readable image of the split test; it has train \(3\)"):
@@ -338,7 +338,7 @@ def test_kaggles_csv_under_other_labels(tmp_path: Path, caplog: pytest.LogCaptur
     assert named == {name: emotion for name, emotion in truth.items() if emotion == "sad"}
     assert "classes left out" in caplog.text
     assert load_faces(path, Split.TRAIN, labels=ALL).classes == EMOTIONS
-    with pytest.raises(DataError, match="none of the classes is one of pain, bored"):
+    with pytest.raises(DataError, match="no face has one of the classes pain, bored"):
         load_faces(path, Split.TRAIN, labels=("pain", "bored"))
 
 

@@ -8,7 +8,7 @@ from cmaen.data.splits import FaceSet, Split
 
 
 def smooth(count: int, seed: int) -> np.ndarray:
-    """uint8 [count, 48, 48], low frequencies only, as faces are."""
+    """Make uint8 [count, 48, 48] with low frequencies only, like faces."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 6, 6), dtype=np.uint8)
     return np.stack([cv2.resize(image, (48, 48), interpolation=cv2.INTER_CUBIC) for image in coarse])

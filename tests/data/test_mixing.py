@@ -9,7 +9,7 @@ from cmaen.data.mixing import mix  # noqa: E402
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    """Eight flat faces whose grey level is the index of their emotion, so that a mixture tells its parts."""
+    """Make eight flat faces whose grey level is the index of their emotion, so that a mixture reveals its parts."""
     labels = torch.arange(8) % 7
     return labels.float().view(-1, 1, 1, 1).expand(-1, 3, 10, 10).contiguous(), torch.eye(7)[labels]
 

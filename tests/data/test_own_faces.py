@@ -1,4 +1,4 @@
-"""Data as people have them: other names and labels, mixed sizes, no splits, people who must not stand on both sides."""
+"""Users' own data: other names and labels, mixed sizes, no splits, people who must stay on one side of a split."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def noise(rng: np.random.Generator, side: int = 32) -> Image.Image:
 
 
 def folder(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
-    """A folder of class folders with pictures of mixed sizes."""
+    """Write a folder of class folders with pictures of mixed sizes."""
     rng = np.random.default_rng(seed)
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
@@ -40,7 +40,7 @@ def test_usual_names_of_the_emotions_are_known_and_others_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = folder(tmp_path, {"Anger": 10, "happiness": 12, "contempt": 3})
-    noise(np.random.default_rng(0)).save(root / "sheet.png")  # of no class
+    noise(np.random.default_rng(0)).save(root / "sheet.png")  # without a class
     (root / "pain").mkdir()
     with caplog.at_level(logging.WARNING):
         learnt, validated = (load_faces(root, split) for split in (Split.TRAIN, Split.VALIDATION))
@@ -62,7 +62,7 @@ def test_labels_of_ones_own(tmp_path: Path) -> None:
     assert chosen.classes == ("pain", "joy")
     colour = load_faces(root, Split.TRAIN, labels=ALL, colour=True, side=24)
     assert colour.images.shape[1:] == (24, 24, 3)
-    with pytest.raises(DataError, match=r"one class alone.*pain \(3\)"):
+    with pytest.raises(DataError, match=r"only one class, pain \(3\)"):
         load_faces(folder(tmp_path / "one", {"pain": 3}), Split.TRAIN, labels=ALL)
     with pytest.raises(DataError, match=r"there is engaged \(2\), pain \(2\).*data.labels=all"):
         load_faces(folder(tmp_path / "none", {"pain": 2, "engaged": 2}), Split.TRAIN)
@@ -89,8 +89,8 @@ def test_a_csv_of_files_with_boxes_and_splits(tmp_path: Path, caplog: pytest.Log
     assert [EMOTIONS[label] for label in faces.labels] == ["sad", "happy"]
     assert np.array_equal(faces.images[0], resize(picture[5:35, 10:30], 48))
     assert [reason.split(":")[0] for reason in faces.unreadable] == ["missing.png", "photo.png (row 6)"]
-    assert "1 images stand in no split" in caplog.text
-    assert "classes left out:  (1)" in caplog.text  # of the row that is cut short
+    assert "1 images belong to no split" in caplog.text
+    assert "classes left out:  (1)" in caplog.text  # from the truncated row
     assert len(load_faces(path, Split.VALIDATION)) == 1
     path.write_text("where,what\na,b\n")
     with pytest.raises(DataError, match=r"lacks the columns \['label', 'path'\]"):
@@ -125,7 +125,7 @@ def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCap
         chosen = draw_validation(faces, [None] * 21)
     assert not chosen[20]
     assert chosen.sum() == 2
-    assert "a single face or group of b" in caplog.text
+    assert "b: there is only one face or group" in caplog.text
 
 
 def test_names_and_classes() -> None:

@@ -51,7 +51,7 @@ def test_training_pairs_show_the_same_place_in_many_ways() -> None:
     assert misses.min() < 0.01 < np.median(misses) + 0.01
     grey = (targets[:, 0] == targets[:, 2]).all(axis=(1, 2))
     assert 8 < grey.sum() < 32
-    assert np.ptp(inputs[grey], axis=1).max() < 0.05  # through a JPEG, grey stays nearly grey
+    assert np.ptp(inputs[grey], axis=1).max() < 0.05  # through JPEG compression, grey stays nearly grey
 
 
 def test_chroma_is_what_grey_lacks() -> None:

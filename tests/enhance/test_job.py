@@ -21,7 +21,7 @@ from tests.test_cli import cmaen
 
 
 class Doubles:
-    """A step that doubles the side, and stops the run after so many batches."""
+    """A step that doubles the side, and stops the run after a number of batches."""
 
     name = "super-resolution"
 
@@ -41,7 +41,7 @@ class Doubles:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Ten faces of two sizes in two folders, a text, and a picture that is cut off."""
+    """Write ten faces of two sizes in two folders, a text, and a truncated picture."""
     rng = np.random.default_rng(0)
     for number in range(10):
         path = tmp_path / "in" / ("angry" if number % 2 else "sad") / f"{number}.jpg"
@@ -67,7 +67,7 @@ def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_p
 
 
 class Picky(Doubles):
-    """A step that cannot take narrow pictures, as networks with padding cannot."""
+    """A step that fails on narrow pictures, like networks with padding."""
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         if min(faces.shape[1:3]) < 8 or (faces == 255).all(axis=(1, 2, 3)).any():
@@ -128,10 +128,10 @@ def test_names_that_would_meet_and_places_that_are_refused(source: Path, tmp_pat
     assert len(made) == 3
     assert {0, 9} < set(made.values())
     assert enhance_folder(source, tmp_path / "out", [Doubles(batches=0)]).reused == 12
-    with pytest.raises(ConfigError, match="another chain or of other weights"):
+    with pytest.raises(ConfigError, match="another chain or other weights"):
         enhance_folder(source, tmp_path / "out", [Doubles("v")])
     for above in (source, source.parent):
-        with pytest.raises(ConfigError, match="holds the images themselves"):
+        with pytest.raises(ConfigError, match="holds the source images"):
             enhance_folder(source, above, [Doubles()])
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", tmp_path / "nowhere"):
@@ -158,7 +158,7 @@ def test_the_function_takes_steps_by_their_names(source: Path, tmp_path: Path) -
     assert (done.images, done.reused, len(done.errors)) == (10, 0, 1)
     assert done.seconds > 0
     assert json.loads(json.dumps(done.to_dict()))["images"] == 10
-    with pytest.raises(ConfigError, match="a chain is made of"):
+    with pytest.raises(ConfigError, match="choose from the steps"):
         enhance(source, tmp_path / "out", ["sharpen"])
 
 

@@ -70,7 +70,7 @@ def test_weights_are_a_file_or_a_published_name(tmp_path: Path) -> None:
         patch("torch.hub.get_dir", return_value=str(tmp_path)),
         patch("cmaen.checkpoints.hub.urlopen", side_effect=OSError("no network")) as fetch,
     ):
-        with pytest.raises(ConfigError, match=r"no network.*fetch https://github.com/JingyunLiang.*by hand"):
+        with pytest.raises(ConfigError, match=r"no network.*download https://github.com/JingyunLiang.*by hand"):
             find_weights("super-resolution", "swinir-l")
         assert fetch.call_args.args[0].full_url == PUBLISHED["swinir-l"].address
         with pytest.raises(ConfigError, match="without a checksum"):

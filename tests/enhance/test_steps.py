@@ -14,7 +14,7 @@ pytest.importorskip("spandrel_extra_arches")
 from cmaen.enhance.steps import Colorization, SuperResolution, _authors_network, build_chain  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 
-VARIANTS: dict[str, dict[str, Any]] = {  # each of the authors' ways to enlarge, far smaller
+VARIANTS: dict[str, dict[str, Any]] = {  # each of the authors' upsamplers, far smaller
     "classical": {"upsampler": "pixelshuffle", "resi_connection": "1conv"},
     "lightweight": {"upsampler": "pixelshuffledirect", "resi_connection": "1conv"},
     "real-world, medium": {"upsampler": "nearest+conv", "resi_connection": "1conv"},
@@ -23,7 +23,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # each of the authors' ways to enlarge,
 
 
 def swinir(path: Path, variant: str = "lightweight", wrapped: str | None = None) -> Path:
-    """Weights of a small SwinIR."""
+    """Write weights of a small SwinIR."""
     from spandrel.architectures.SwinIR import SwinIR
 
     torch.manual_seed(0)
@@ -35,7 +35,7 @@ def swinir(path: Path, variant: str = "lightweight", wrapped: str | None = None)
 
 
 def ddcolor(path: Path) -> Path:
-    """Weights of a DDColor, the small one of its authors."""
+    """Write weights of a DDColor, the small one of its authors."""
     from spandrel_extra_arches.architectures.DDColor import DDColor
 
     torch.manual_seed(0)
@@ -118,7 +118,7 @@ def test_colour_leaves_lightness_as_it_is(tmp_path: Path) -> None:
 
 
 class Vivid(torch.nn.Module):
-    """Far more chroma than there is at most lightnesses."""
+    """A network with far more chroma than exists at most lightnesses."""
 
     def forward(self, images: Any) -> Any:
         return torch.cat([90 * torch.ones_like(images[:, :1]), -80 * torch.ones_like(images[:, :1])], dim=1)
@@ -134,7 +134,7 @@ def test_a_chain_is_named_and_its_weights_are_of_its_networks(tmp_path: Path) ->
     path = str(swinir(tmp_path / "weights.pth"))
     assert [step.name for step in build_chain(["super-resolution"], {"super-resolution": path})] == ["super-resolution"]
     for names in ([], ["sharpen"]):
-        with pytest.raises(ConfigError, match="a chain is made of"):
+        with pytest.raises(ConfigError, match="choose from the steps"):
             build_chain(names, {})
     with pytest.raises(CheckpointError, match="does not hold DDColor"):
         build_chain(["colorization"], {"colorization": path})

@@ -16,7 +16,7 @@ from cmaen.evaluation.calibration import (
 
 @pytest.fixture(scope="module")
 def honest() -> tuple[np.ndarray, np.ndarray]:
-    """Logits whose softmax is the truth: each label is drawn from it."""
+    """Draw labels from the softmax of logits, which is therefore the truth."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (6000, 7)).astype(np.float32)
     labels = np.array([rng.choice(7, p=row) for row in probabilities(logits)])

@@ -1,4 +1,4 @@
-"""``cmaen test`` and ``calibrate`` on data that hold less than all splits."""
+"""``cmaen test`` and ``calibrate`` on data that lack some splits."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.test_cli import cmaen
 
 
 def measure(**options: object) -> None:
-    """``cmaen test``, called as the command line does."""
+    """Run ``cmaen test`` as the command line does."""
     with click.Context(click.Command("test")) as context:
         evaluation.test(context, **options)
 
 
 @pytest.fixture
 def alone(fer_tree: Path, tmp_path: Path) -> Path:
-    """FER2013 of which somebody has the validation split alone."""
+    """Write a FER2013 that contains only the validation split."""
     shutil.copytree(fer_tree / "validation", tmp_path / "data" / "validation")
     return tmp_path / "data"
 
@@ -82,7 +82,7 @@ def test_a_split_of_copies_alone(
 
 @pytest.fixture
 def plain(fer_tree: Path, tmp_path: Path) -> Path:
-    """A tree of train and test whose files have no official prefixes."""
+    """Write a tree of train and test whose files have no official prefixes."""
     for split in ("train", "test"):
         for file in sorted((fer_tree / split).rglob("*.png")):
             target = tmp_path / "plain" / split / file.parent.name / file.name.partition("_")[2]
@@ -103,7 +103,7 @@ def test_without_a_validation_split_the_test_split_is_measured(
 
 def test_that_validation_is_drawn_is_said_without_being_asked(plain: Path, checkpoint: Path) -> None:
     said = cmaen("test", "--data", plain, "--checkpoint", checkpoint, "--split", "validation")
-    assert "there is no validation split: 7 of the 56 faces for training are drawn for it" in said
+    assert "there is no validation split: 7 of the 56 training faces are drawn for it" in said
 
 
 def test_copies_of_the_inner_split_are_looked_for_in_the_rest_of_training(fer_tree: Path, checkpoint: Path) -> None:

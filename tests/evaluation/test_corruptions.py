@@ -29,7 +29,7 @@ def test_a_corruption_grows_with_its_severity(name: str, faces: np.ndarray) -> N
         harm.append(np.abs(result.astype(int) - faces).mean())
     assert np.array_equal(before, faces)
     assert 0 < harm[0] < harm[2] < harm[4]
-    assert harm == sorted(harm) or name in ("rotation", "crop jitter")  # which may come back to alike pixels
+    assert harm == sorted(harm) or name in ("rotation", "crop jitter")  # these may return to similar pixels
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -24,7 +24,7 @@ from tests.conftest import EXAMPLES
 
 @pytest.fixture
 def votes(fer_tree: Path, tmp_path: Path) -> Path:
-    """Nine of ten annotators see what the label says, and one is neutral."""
+    """Write votes: nine of ten annotators see what the label says, and one sees neutral."""
     names = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
     rows = [",".join(("file", *CATEGORIES))]
     for split in (Split.TRAIN, Split.VALIDATION):
@@ -77,7 +77,7 @@ def test_faces_that_are_loaded_are_measured_alike(checkpoint: Path, fer_tree: Pa
 
 
 def test_what_cannot_be_measured_is_named(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="There is 'cmaen-m'"):
+    with pytest.raises(CheckpointError, match="Use 'cmaen-m'"):
         cmaen.evaluate("nothing", fer_tree)
     with pytest.raises(ConfigError, match="no label scheme"):
         cmaen.evaluate(checkpoint, fer_tree, scheme="felt")

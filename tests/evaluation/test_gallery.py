@@ -17,7 +17,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def answered(faces: FaceSet, *, every: int) -> np.ndarray:
-    """Probabilities: of every so many faces the answer is the next label, of the rest the right one."""
+    """Return probabilities: for every n-th face the answer is the next label, for the others the right one."""
     answers = np.full((len(faces), 7), 0.05)
     wrong = np.arange(len(faces)) // 7 % every == 0
     answers[np.arange(len(faces)), (faces.labels + wrong) % 7] = 0.7
@@ -45,7 +45,7 @@ def test_places_stay_empty_where_there_are_too_few() -> None:
 def test_the_most_confident_mistake_comes_first() -> None:
     faces = face_set(70)
     answers = answered(faces, every=2)
-    answers[7 * 2 + 3, 4] = 0.9  # happy is taken for neutral
+    answers[7 * 2 + 3, 4] = 0.9  # happy is mistaken for neutral
     figure = mistakes(faces, answers)
     assert figure is not None
     assert words(figure)[:2] == ["neutral 90%", "labelled happy"]

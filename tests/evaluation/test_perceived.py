@@ -35,7 +35,7 @@ def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:
     found = assess_perceived(FACES, answers, np.random.default_rng(0))
     assert found.majority.accuracy == pytest.approx(2 / 3)
     assert found.majority.by_emotion["contempt"].recall == 0
-    assert found.mistakes._asdict() == pytest.approx(  # neutral, which four of ten saw
+    assert found.mistakes._asdict() == pytest.approx(  # neutral, seen by four of ten
         {"faces": 1, "majority_share": 0.6, "answer_share": 0.4, "second_choice": 1.0, "without_vote": 0.0}
     )
 

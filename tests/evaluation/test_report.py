@@ -24,7 +24,7 @@ from tests.evaluation.test_assessment import face_set, logits_for
 
 
 class Links(HTMLParser):
-    """Everything that a page would fetch, and the open elements."""
+    """Collects everything that a page would load, and the open elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_every_picture_of_the_page_is_a_file_in_two_forms(full: Report, tmp_path
     assert {file.name for file in pictures.iterdir()} == {f"{name}.{kind}" for name in NAMES for kind in ("svg", "png")}
     for name in NAMES:
         element = (pictures / f"{name}.svg").read_text().partition("?>\n")[2]
-        assert element in (tmp_path / "report" / "report.html").read_text()  # one drawing, and not a second
+        assert element in (tmp_path / "report" / "report.html").read_text()  # drawn once, not twice
         pixels = cv2.imread(str(pictures / f"{name}.png"))
         assert min(pixels.shape[:2]) > 150
         assert pixels.std() > 5

@@ -198,7 +198,7 @@ def test_options_that_do_not_go_together(
     ("option", "name", "message"),
     [
         ("output", "r.xml", "can be written as"),
-        ("output", "file/r.json", "cannot be made"),
+        ("output", "file/r.json", "cannot be created"),
         ("timeline", "x.foo", "a timeline can be drawn as"),
         ("save_video", "x.foo", "a video can be written as"),
         ("save_video", "file/x.mp4", "could not be written"),
@@ -232,7 +232,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(ou
         ({"video": "0"}, VideoError, "a webcam is --real-time --camera-index 0"),
         ({"video": "."}, VideoError, "are read with --directory"),
         ({"video": str(ASTRONAUT.with_suffix(".md"))}, VideoError, "cannot be opened as a video"),
-        ({"image": [str(ASTRONAUT)], "checkpoint": Path()}, CheckpointError, "is no checkpoint"),
+        ({"image": [str(ASTRONAUT)], "checkpoint": Path()}, CheckpointError, "is not a checkpoint"),
         ({"image": [str(ASTRONAUT)], "engine": "magic"}, ConfigError, "not an engine"),
         ({"image": [str(ASTRONAUT)], "detector": "eyes"}, DetectorError, "not a face detector"),
     ],

@@ -390,7 +390,7 @@ def test_a_checkpoint_is_named_by_its_folder_or_by_a_file_in_it(copy: Path, pred
 
 
 def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, copy: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         EmotionPredictor(tmp_path)
     with pytest.raises(ConfigError, match="not an engine"):
         EmotionPredictor(engine="magic")
@@ -415,7 +415,7 @@ def test_features_without_a_face_are_nan_and_no_row_is_lost(predictor: EmotionPr
 
 def test_features_that_a_file_does_not_give(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor.pipeline.classifier._engine, "_outputs", ["logits"])
-    with pytest.raises(CheckpointError, match=r"model\.onnx gives no features; .*cmaen export writes it anew"):
+    with pytest.raises(CheckpointError, match=r"model\.onnx has no output features; .*run cmaen export again"):
         predictor.embed([ASTRONAUT])
 
 

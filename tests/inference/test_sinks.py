@@ -208,7 +208,7 @@ def test_places_that_cannot_be_written_are_said_before_the_work(
     (tmp_path / "file").touch()
     for name, message in (
         ("folder.json", "cannot be written"),
-        ("file/results.json", "file cannot be made: File exists; choose another place"),
+        ("file/results.json", "file cannot be created: File exists; choose another place"),
     ):
         with pytest.raises(OutputError, match=message):
             RecordSink(tmp_path / name)
@@ -405,7 +405,7 @@ def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
     ("drawn", "names no picture format"),
     ("drawn.xyz", "names no picture format"),
     ("drawn.psd", "names no picture format"),
-    ("photo.png/drawn.png", "photo.png cannot be made: File exists; choose another place"),
+    ("photo.png/drawn.png", "photo.png cannot be created: File exists; choose another place"),
 ])  # fmt: skip
 def test_a_picture_that_can_never_be_written_is_refused_before_the_run(name: str, message: str, tmp_path: Path) -> None:
     photo(tmp_path)

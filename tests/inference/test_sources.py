@@ -136,7 +136,7 @@ def test_a_folder_is_read_as_its_pictures_are_asked_for(folder: Path, monkeypatc
 def test_what_is_no_folder_of_pictures(folder: Path) -> None:
     with pytest.raises(CmaenError, match="holds no image"):
         FolderSource(folder / "folder.png")
-    with pytest.raises(CmaenError, match="is not a folder; for one image use --image"):
+    with pytest.raises(CmaenError, match="is not a folder; for a single image, use --image"):
         FolderSource(folder / "b.png")
     with pytest.raises(CmaenError, match="cannot be read: No such file"):
         FolderSource(folder / "nothing")

@@ -87,7 +87,7 @@ def test_bidirectional_fusion_asks_both_ways() -> None:
     fused = fusion(e, f).fused
     assert fused.shape == (2, 8, 4, 4)
     fused.sum().backward()
-    assert f.grad.abs().sum() > 0  # also while gamma is 0, through the projection of the way back
+    assert f.grad.abs().sum() > 0  # also while gamma is 0, through the projection of the other direction
 
 
 @pytest.mark.parametrize("kind", ["one way", "both ways", "added", "one pathway"])

@@ -103,7 +103,7 @@ def test_in_training_small_maps_are_padded_before_a_depthwise_convolution(monkey
     backbone(torch.randn(2, 3, 64, 64))
     assert not slow
     backbone.eval()(torch.randn(2, 3, 64, 64))
-    assert slow  # there are such maps, and what is exported is as it was
+    assert slow  # there are such maps, and the export is unchanged
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -153,7 +153,7 @@ def test_sface_computes_what_opencv_computes() -> None:
     backbone = build_backbone("sface", "installed").eval()
     picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4)
     net = cv2.dnn.readNet(str(_locate()))
-    net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, as the network takes it
+    net.setInput(cv2.dnn.blobFromImage(picture))  # RGB, the network's input
     expected = net.forward("onnx_node!conv_14_relu")
     spec = PreprocessSpec(image_size=224, source_size=None, grey=False)
     doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
@@ -177,7 +177,7 @@ def test_sface_is_restored_from_its_own_weights_and_from_no_others(tmp_path: Pat
 
 
 def faceres_like(folder: Path, rng: np.random.Generator) -> Path:
-    """A TensorFlow.js model with the names and shapes of faceres-deep and random values."""
+    """Write a TensorFlow.js model with the names and shapes of faceres-deep and random values."""
     tensors = {"conv1/convolution/merged_input": (3, 3, 3, 32), "conv1_bn/batchnorm_1/sub": (32,)}
     widths = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
     for i, (c, d) in enumerate(pairwise(widths), start=1):
@@ -217,7 +217,7 @@ def test_a_broken_faceres_is_named(tmp_path: Path) -> None:
     path = faceres_like(tmp_path, np.random.default_rng(0))
     data = (tmp_path / "faceres.bin").read_bytes()
     (tmp_path / "faceres.bin").write_bytes(data[: len(data) // 2])
-    with pytest.raises(CheckpointError, match=r"not a whole TensorFlow\.js model"):
+    with pytest.raises(CheckpointError, match=r"not a complete TensorFlow\.js model"):
         build_backbone("mobilenet_v1", path)
     path.write_text(json.dumps({"weightsManifest": []}))
     with pytest.raises(CheckpointError, match="not faceres-deep"):
@@ -234,7 +234,7 @@ def test_published_weights_without_a_connection_are_one_line(error: Exception, m
         raise error
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", fail)
-    with pytest.raises(CheckpointError, match=r"IMAGENET1K_V1 cannot be fetched from https://.*by hand") as caught:
+    with pytest.raises(CheckpointError, match=r"IMAGENET1K_V1 cannot be downloaded from https://.*by hand") as caught:
         build_backbone("efficientnet_v2_s", "IMAGENET1K_V1")
     assert "\n" not in str(caught.value)
 
@@ -248,5 +248,5 @@ def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"weightsManifest": [{"paths": ["../secret"], "weights": []}]}))
     (tmp_path.parent / "secret").touch()
-    with pytest.raises(CheckpointError, match="not a file beside it"):
+    with pytest.raises(CheckpointError, match="not a file beside the manifest"):
         build_backbone("mobilenet_v1", path)

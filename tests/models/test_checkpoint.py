@@ -103,7 +103,7 @@ def test_only_networks_of_one_kind_are_averaged(checkpoint: Path, tmp_path: Path
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         load_checkpoint(tmp_path / "nothing")
 
 
@@ -126,7 +126,7 @@ def test_weights_of_another_architecture(copy: Path) -> None:
     ("changes", "message"),
     [
         ({"schemes": {"own": {"labels": ["happy", "happy"], "temperature": 1}}}, "labels"),
-        ({"schemes": {"own": {"labels": ["happy"], "temperature": 1}}}, "two or more"),
+        ({"schemes": {"own": {"labels": ["happy"], "temperature": 1}}}, "at least two"),
         ({"schemes": {"own": {"labels": ["happy", "sad"], "temperature": 0}}}, "temperature"),
         ({"schemes": {"own": {"labels": ["happy", "sad"]}}}, "not a card"),
         ({"schemes": {"own": []}}, "not a card"),

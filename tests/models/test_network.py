@@ -47,7 +47,7 @@ def test_it_begins_as_its_trunk_and_all_of_it_learns(part: str) -> None:
     output = model(images())
     assert output.logits.shape == (4, 7)
     assert torch.equal(output.logits, model.trunk_classifier(output.features))
-    if model.ensemble is not None:  # a step away from the beginning
+    if model.ensemble is not None:  # one step after the beginning
         torch.nn.init.normal_(model.ensemble.fixed)
         for layer in model.ensemble.layers or ():
             if isinstance(layer, torch.nn.Linear):
@@ -94,5 +94,5 @@ def test_places_are_told_apart_and_are_those_of_the_face_at_every_size() -> None
     small = encode_places(torch.zeros(1, 1, 4, 4), 32)[0]
     assert torch.cdist(small, small).fill_diagonal_(1).min() > 0.1
     large = encode_places(torch.zeros(1, 1, 12, 12), 32)[0].reshape(12, 12, 32)
-    middle = large[1::3, 1::3].reshape(16, 32)  # the middles of 3 x 3 places are those of the small map
+    middle = large[1::3, 1::3].reshape(16, 32)  # the centres of 3 x 3 places are those of the small map
     assert torch.allclose(middle, small, atol=1e-4)

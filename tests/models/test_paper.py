@@ -38,7 +38,7 @@ def images(count: int = 2, side: int = 64) -> torch.Tensor:
 
 
 def gradients(model: CMAEN, side: int = 64) -> dict[str, float]:
-    """The largest gradient in each weight, after a step back from all logits of two faces."""
+    """Compute the largest gradient of each weight, after a backward pass from all logits of two faces."""
     output = model(images(side=side))
     assert output.logits.shape == output.fusion_logits.shape == (2, 7)
     (output.logits.square().sum() + output.fusion_logits.square().sum()).backward()
@@ -53,15 +53,15 @@ def attentions(model: CMAEN) -> list[CrossModalAttention]:
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
 def test_every_switch_gives_a_network_whose_every_weight_learns(switch: dict[str, object]) -> None:
-    """All but the biases that cancel: of the keys in the softmax, and of what the norm of the fusion centres."""
+    """Exceptions are biases that cancel: those of the keys in the softmax, and of what the fusion's norm centres."""
     torch.manual_seed(0)
     model = build(**switch)
     for attention in attentions(model):
-        torch.nn.init.ones_(attention.gamma)  # at 0 nothing behind it learns in the first step
+        torch.nn.init.ones_(attention.gamma)  # at 0, nothing before it learns in the first step
     cancels = re.compile(r"fusion\..*(key|value|proj)\.bias")
     still = {name: size for name, size in gradients(model, side=128).items() if size < 1e-5}  # x4 8 x 8, f 4 x 4
     assert all(cancels.fullmatch(name) for name in still), still
-    assert any(name.endswith("proj.bias") for name in still)  # so that 1e-5 is not too low
+    assert any(name.endswith("proj.bias") for name in still)  # shows that 1e-5 is not too low
 
 
 @pytest.mark.parametrize("attention", ["one_way", "both_ways"])
@@ -70,7 +70,7 @@ def test_at_its_start_gamma_learns_and_then_what_is_behind_it(attention: str) ->
     model = build(attention=attention)
     first = gradients(model)
     for part in attentions(model):
-        torch.nn.init.constant_(part.gamma, 1e-2)  # a step later
+        torch.nn.init.constant_(part.gamma, 1e-2)  # one step later
     second = gradients(model)
     for way in ("forth", "back") if attention == "both_ways" else ("forth",):
         asked = {f"fusion.{way}.{part}.weight" for part in ("query", "key", "value")}
@@ -83,7 +83,7 @@ def test_at_its_start_gamma_learns_and_then_what_is_behind_it(attention: str) ->
 
 @pytest.mark.parametrize("switch", SWITCHES[1:], ids=str)
 def test_every_switch_changes_the_network(switch: dict[str, object]) -> None:
-    """It has other weights, or computes something else from the same ones."""
+    """Either its weights differ, or it computes something else from the same ones."""
 
     def seeded(**changes: object) -> CMAEN:
         torch.manual_seed(0)

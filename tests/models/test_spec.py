@@ -37,7 +37,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
 
 
 def combine() -> list[ModelSpec]:
-    """Every network that the switches make."""
+    """List every network that the switches produce."""
     specs = []
     for values in itertools.product(*SWITCHES.values()):
         chosen = dict(zip(SWITCHES, values, strict=True))
@@ -66,7 +66,7 @@ def test_a_card_makes_the_same_network_whatever_its_switches() -> None:
         with torch.device("meta"):
             first, second = build_network(spec), build_network(again)
         assert shapes(first) == shapes(second)
-        assert str(first) == str(second)  # with what has no weights, like the scales
+        assert str(first) == str(second)  # with parts without weights, such as the scales
         assert not spec.list_differences(again)
 
 
@@ -138,7 +138,7 @@ def test_what_is_checked_without_memory_is_what_is_built() -> None:
     drawn = check_buildable(spec, 64)
     assert {value.device.type for value in drawn.parameters()} == {"meta"}
     assert shapes(drawn) == shapes(build_network(spec))
-    with pytest.raises(ConfigError, match=r"cannot take images of 64 x 64 pixels, change preprocess\.image_size"):
+    with pytest.raises(ConfigError, match=r"cannot take images of 64 x 64 pixels; change preprocess\.image_size"):
         check_buildable(ModelSpec(trunk="timm/swin_tiny_patch4_window7_224", side=None), 64)
     with pytest.raises(ConfigError, match="no side"):
         build_network(ModelSpec(side=None), side_weights="weights.pt")

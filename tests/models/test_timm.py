@@ -17,7 +17,7 @@ NETWORKS = [
     "test_convnext",
     "test_efficientnet",
     "test_efficientnet_gn",
-    "test_mambaout",  # whose maps have their channels last
+    "test_mambaout",  # its maps have their channels last
     "test_nfnet",
     "test_byobnet",
     "mobilenetv3_small_050",
@@ -43,7 +43,7 @@ def test_every_network_gives_three_levels_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["test_vit", "xcit_nano_12_p16_224"])
 def test_a_network_without_maps_at_all_strides_is_named(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"timm/{name} has maps at the strides .*choose a convolutional network"):
+    with pytest.raises(ConfigError, match=rf"timm/{name} has maps at strides .*choose a convolutional network"):
         build_backbone(f"timm/{name}")
 
 
@@ -87,7 +87,7 @@ def test_weights_of_timm_and_of_this_backbone_are_read_and_no_others(name: str, 
         (tmp_path / "cut.pt").write_bytes(data[:length])
         with pytest.raises(CheckpointError, match=r"cut\.pt"):
             build_backbone(f"timm/{name}", tmp_path / "cut.pt")
-    with pytest.raises(ConfigError, match="published weights are named pretrained"):
+    with pytest.raises(ConfigError, match="published weights are pretrained"):
         build_backbone(f"timm/{name}", "imagenet")
 
 
@@ -100,6 +100,8 @@ def test_pretrained_weights_without_a_connection_are_one_line(monkeypatch: pytes
         return build(*args, **options)
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    with pytest.raises(CheckpointError, match=r"cannot be fetched: no route to the host; .*--trunk-weights") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"cannot be downloaded: no route to the host; .*--trunk-weights"
+    ) as caught:
         build_backbone("timm/test_resnet", "pretrained")
     assert "\n" not in str(caught.value)

@@ -26,18 +26,18 @@ from tests.conftest import EXAMPLES
 def settings(
     *, key: str | None = None, origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), **limits
 ) -> Settings:
-    """Of one core, with some limits that are not the usual ones."""
+    """Return settings for one core, with some unusual limits."""
     return Settings(pipeline=one_core(), api_key=key, origins=origins, hosts=hosts, limits=Limits(**limits))
 
 
 def one_core(**given) -> PipelineSpec:
-    """The pipeline of a server on one core."""
+    """Return the pipeline of a server on one core."""
     return replace(SERVED, workers=1, **given)
 
 
 @contextmanager
 def serving(**given) -> Iterator[TestClient]:
-    """A client of an application that is ready."""
+    """Yield a client of an application that is ready."""
     with TestClient(create_app(settings(**given)), raise_server_exceptions=False) as client:
         wait_until_ready(client)
         yield client
@@ -58,7 +58,7 @@ def client() -> Iterator[TestClient]:
 
 
 def picture(kind: str = "PNG", **options) -> bytes:
-    """A small picture without a face, as a file."""
+    """Encode a small picture without a face as a file."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
     return encoded(Image.fromarray(pixels), kind, **options)
 
@@ -71,10 +71,10 @@ def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 @pytest.fixture(scope="session")
 def portrait() -> bytes:
-    """The astronaut as a JPEG."""
+    """Return the astronaut as a JPEG."""
     return encoded(Image.fromarray(read_image(EXAMPLES / "astronaut.png")[:302, 60:382]), "JPEG", quality=92)
 
 
 def files(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
-    """The fields of a form."""
+    """Return the fields of a form."""
     return [("images", (f"{index}.jpg", content)) for index, content in enumerate(contents)]

@@ -24,7 +24,7 @@ from tests.serving.conftest import encoded, files, one_core, picture, serving, s
 
 
 def problem(response, status: int) -> str:
-    """What a refusal says, which has one form."""
+    """Return the text of a refusal, which always has the same form."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     content = response.json()
@@ -104,7 +104,7 @@ def test_explanations_that_cannot_be_given_are_said(portrait: bytes, monkeypatch
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 60,000 x 60,000 pixels."""
+    """Return a PNG of a few bytes that declares 60,000 x 60,000 pixels."""
     head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
     parts = (
@@ -239,9 +239,9 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path) -> None:
     with TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path)))) as client:
         while "loading:" in (said := problem(client.get("/readyz"), 503)) or said.endswith("loading"):
             pass
-    assert "is no checkpoint" in said
+    assert "is not a checkpoint" in said
     with (
-        pytest.raises(Problem, match="is no checkpoint"),
+        pytest.raises(Problem, match="is not a checkpoint"),
         TestClient(create_app(Settings(pipeline=one_core(checkpoint=tmp_path), load_first=True))),
     ):
         pass

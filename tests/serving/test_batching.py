@@ -109,7 +109,7 @@ def test_who_would_wait_too_long_is_refused(pipeline: FacePipeline) -> None:
     with batching(pipeline, wait=0.2, batch_faces=1) as (batcher, _):
         for answer in batcher.submit([slow] * 40, detect=False):
             answer.result(20)
-        answers = batcher.submit([slow] * 40, detect=False)  # nobody is there: no wait
+        answers = batcher.submit([slow] * 40, detect=False)  # without other requests there is no wait
         with pytest.raises(Problem, match="40 images are waiting"):
             batcher.submit([slow], detect=False)
         for answer in answers:
@@ -186,7 +186,7 @@ def test_requests_hold_no_more_bytes_than_they_may() -> None:
         begun, held = asyncio.Event(), asyncio.Event()
 
         async def body() -> AsyncIterator[bytes]:
-            yield b"--x--\r\n" + b" " * 2500  # what follows the last part counts, too
+            yield b"--x--\r\n" + b" " * 2500  # bytes after the last part count too
             begun.set()
             await held.wait()
 
@@ -227,7 +227,7 @@ def test_bytes_that_are_announced_and_do_not_come_take_no_room() -> None:
         answered, slow = asyncio.run(ask(client.app))
         assert answered.status_code == 200
         assert {response.status_code for response in slow} == {422}
-        assert client.post("/v1/predict", files=files(bytes(2500))).status_code == 200  # all room is given back
+        assert client.post("/v1/predict", files=files(bytes(2500))).status_code == 200  # all room has been given back
 
 
 def test_clients_of_the_service_share_batches(client: TestClient) -> None:
@@ -277,7 +277,7 @@ def test_large_pictures_are_decoded_one_after_the_other(pipeline: FacePipeline) 
 
 
 class Crowd:
-    """Finds very many faces."""
+    """A detector that finds very many faces."""
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -1,4 +1,4 @@
-"""Clients that let the server wait, on real sockets."""
+"""Clients that make the server wait, on real sockets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(scope, receive, send) -> None:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], socket.socket]]:
-    """Opens a connection to a server of few, and sends something."""
+    """Yield a function that connects to a server with few places, and sends something."""
     monkeypatch.setattr(Connection, "patience", 1.0)
     opened: list[socket.socket] = []
     server = uvicorn.Server(
@@ -65,7 +65,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], socke
         started = time.monotonic()
         server.should_exit = True
         thread.join()
-        assert time.monotonic() - started < 15  # whoever was slow is not waited for
+        assert time.monotonic() - started < 15  # slow clients are not waited for
         for connection in opened:
             connection.close()
 
@@ -75,7 +75,7 @@ def head(path: str = "/", *lines: str) -> bytes:
 
 
 def status(connection: socket.socket) -> bytes:
-    """The first line of an answer; nothing where the connection is closed without one."""
+    """Return the first line of an answer; nothing if the connection is closed without one."""
     with suppress(ConnectionError):
         return connection.recv(100_000).partition(b"\r\n")[0]
     return b""
@@ -83,7 +83,7 @@ def status(connection: socket.socket) -> bytes:
 
 @contextmanager
 def dripping(connection: socket.socket, content: bytes) -> Iterator[None]:
-    """A client that sends a byte now and then."""
+    """Run a client that sends a byte now and then."""
     ended = threading.Event()
 
     def drip() -> None:
@@ -160,6 +160,6 @@ def test_a_connection_is_used_again(connect: Callable[[bytes], socket.socket]) -
     connection = connect(head())
     for _ in range(4):
         assert status(connection) == b"HTTP/1.1 200 OK"
-        time.sleep(0.3)  # longer in sum than the patience
+        time.sleep(0.3)  # together longer than the patience
         connection.sendall(head())
     assert status(connection) == b"HTTP/1.1 200 OK"

@@ -1,4 +1,4 @@
-"""One replica on Ray: it answers as the application in this process does, and it comes back when it is killed."""
+"""A replica on Ray: it answers like the application in this process, and it is restarted when it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thousand uploads that are wrong by chance, and whatever the description of the service allows or forbids."""
+"""A thousand randomly broken uploads, and everything that the service's description allows or forbids."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def app() -> Iterator[FastAPI]:
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """Some bytes changed, left out, repeated or put in."""
+    """Change, remove, repeat or insert some bytes."""
     wrong = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
         place = rng.randrange(len(wrong) + 1)
@@ -57,7 +57,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 
 
 def uploads() -> Iterator[tuple[bytes, str]]:
-    """Bodies and their media types: forms with wrong images, wrong forms, and wrong JSON."""
+    """Yield bodies and their media types: forms with wrong images, wrong forms, and wrong JSON."""
     rng = random.Random(0)
     pictures = [picture(kind) for kind in KINDS]
     for number in range(UPLOADS):
@@ -101,7 +101,7 @@ def test_a_thousand_wrong_uploads_and_no_failure(app: FastAPI) -> None:
 
 
 def started(app: FastAPI):
-    """The application for schemathesis, which would start and stop it around each request."""
+    """Start the application once for schemathesis, which would start and stop it around each request."""
 
     async def running(scope, receive, send) -> None:
         if scope["type"] != "lifespan":
@@ -127,7 +127,7 @@ def started(app: FastAPI):
 )
 def test_the_service_is_as_it_is_described(app: FastAPI, method: str, path: str, mode: GenerationMode) -> None:
     operation = schemathesis.openapi.from_asgi("/openapi.json", started(app))[path][method]
-    excluded = [ignored_auth] if mode.is_negative else []  # which takes a wrong key beside the right one for no key
+    excluded = [ignored_auth] if mode.is_negative else []  # it takes a wrong key beside the right one for no key
     count = 0
 
     @given(case=operation.as_strategy(mode))

@@ -31,14 +31,14 @@ JSON = {"Content-Type": "application/json"}
 
 
 def progressive(side: int, scans: int) -> bytes:
-    """A grey progressive JPEG whose last scan is there again and again."""
+    """Make a grey progressive JPEG whose last scan is repeated."""
     whole = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True)
     end = whole.rindex(b"\xff\xd9")
     return whole[:end] + whole[whole.rindex(b"\xff\xda") : end] * scans + whole[end:]
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of 8 x 8 pixels, with chunks before its pixels."""
+    """Make a PNG of 8 x 8 pixels, with chunks before its pixels."""
     ends = [(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)), *chunks]
     ends += [(b"IDAT", zlib.compress(bytes(72))), (b"IEND", b"")]
     parts = (
@@ -178,7 +178,7 @@ def test_json_may_be_written_out_and_escaped(client: TestClient) -> None:
 
 
 def ways(content: bytes) -> dict[str, str]:
-    """The base64 texts by which clients send the same bytes."""
+    """Return the base64 texts by which clients send the same bytes."""
     text, safe = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
     return {
         "mime": base64.encodebytes(content).decode(),

@@ -31,7 +31,7 @@ def test_faces_keep_their_identities(client: TestClient, portrait: bytes) -> Non
             (face,) = answer["faces"]
             assert face["identity"] == 1
             assert face["predicted_emotion"] == "happy"
-    with client.websocket_connect("/v1/live") as socket:  # another client has faces of its own
+    with client.websocket_connect("/v1/live") as socket:  # another client has its own faces
         socket.send_bytes(portrait)
         assert socket.receive_json()["faces"][0]["identity"] == 1
 
@@ -82,7 +82,7 @@ def test_the_newest_frame_is_kept_until_it_is_taken() -> None:
 
 
 def closed(socket) -> tuple[int, str]:
-    """Why the server closes a socket."""
+    """Return why the server closes a socket."""
     with pytest.raises(WebSocketDisconnect) as end:
         while True:
             socket.receive_json()

@@ -1,4 +1,4 @@
-"""The command in a process of its own: its workers, its metrics and its end."""
+"""The command in a process of its own: its workers, its metrics and its shutdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.test_cli import cmaen
 
 @contextmanager
 def server(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """``cmaen serve`` on a free port, and its address; ended as a service manager ends it."""
+    """Run ``cmaen serve`` on a free port, yield its address, and stop it like a service manager."""
     port = free_port()
     command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -50,7 +50,7 @@ def server(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
 
 
 def workers(process: subprocess.Popen) -> set[int]:
-    """The processes that serve, by their ids."""
+    """Return the ids of the serving processes."""
     found = set()
     for child in psutil.Process(process.pid).children():
         with suppress(psutil.Error):
@@ -138,7 +138,7 @@ def test_serving_needs_no_pytorch() -> None:
 
 
 def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
-    assert "is no checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
+    assert "is not a checkpoint" in cmaen("serve", "--checkpoint", tmp_path, code=2)
     assert "not a face detector" in cmaen("serve", "--detector", "eyes", code=2)
     assert "not an engine" in cmaen("serve", "--engine", "abacus", code=2)
     assert "never has room" in cmaen("serve", "--queue", 3, code=2)
@@ -148,7 +148,7 @@ def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
 
 
 def test_a_shutdown_does_not_wait_for_slow_clients_and_files() -> None:
-    content = progressive(3000, 480)  # some seconds, as far as the limit lets it
+    content = progressive(3000, 480)  # takes some seconds, as the limit allows
     with server() as (process, address):
         host, _, port = address.removeprefix("http://").partition(":")
         slow = []

@@ -1,4 +1,4 @@
-"""What a server says of its failures, and how often."""
+"""The log of a server's failures, and its frequency."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.serving.test_app import problem
 
 @contextmanager
 def configured() -> Iterator[None]:
-    """The log of a server's process, and afterwards that of before.
+    """Configure the log of a server's process, and restore the previous one afterwards.
 
-    A new configuration closes all handlers of the process, and those of some libraries close the stream that they were
-    given, which here is pytest's: it is not told of them.
+    A new configuration closes all handlers of the process, and those of some libraries close their stream, which here
+    is pytest's: they are hidden from it.
     """
     root, package = logging.getLogger(), logging.getLogger("cmaen")
     before = root.handlers[:], root.level, package.level

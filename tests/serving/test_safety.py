@@ -134,7 +134,7 @@ ORIGINS = {
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_origins_are_kept_as_browsers_send_them(origin: str) -> None:
     assert Settings(origins=(origin,)).origins == (ORIGINS[origin],)
-    assert Settings(origins=(ORIGINS[origin],)).origins == (ORIGINS[origin],)  # as the processes of a server read them
+    assert Settings(origins=(ORIGINS[origin],)).origins == (ORIGINS[origin],)  # as read by the processes of a server
 
 
 WRONG_ORIGINS = [
@@ -185,6 +185,6 @@ def test_keys_are_those_that_a_header_can_carry() -> None:
             Settings(api_key=key)
     gate = Gate(settings(key="cœur"))
     assert gate.knows("cœur")
-    assert gate.knows("cœur".encode().decode("latin-1"))  # how UTF-8 in a header is read
+    assert gate.knows("cœur".encode().decode("latin-1"))  # UTF-8 in a header is read like this
     assert not gate.knows("c?ur")
     assert not gate.knows("")

@@ -25,7 +25,7 @@ TWO = TINY | {"wiring": "residual", "side": "sface", "attention": "none"}
 
 
 def means(pathway: torch.nn.Module) -> torch.Tensor:
-    """What the first norm of a pathway takes for the mean of its input."""
+    """Return the mean that the first norm of a pathway expects of its input."""
     return next(module for module in pathway.modules() if isinstance(module, torch.nn.BatchNorm2d)).running_mean
 
 
@@ -48,7 +48,7 @@ def test_every_pathway_with_foreign_weights_gets_statistics_of_its_own_faces(fer
         assert after.training
         assert not torch.allclose(means(before), means(after), atol=1e-2)
         assert torch.allclose(before.eval()(images)[-1], after.eval()(images)[-1], rtol=1e-2, atol=1e-2)
-    assert describe_beginning(config) == "faces.pt; the weights of sface that are installed with this package"
+    assert describe_beginning(config) == "faces.pt; the weights of sface installed with this package"
 
 
 def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
@@ -63,7 +63,7 @@ def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
     with caplog.at_level(logging.WARNING, "cmaen"):
         begun = build_initial(config, load_faces(fer_tree, Split.TRAIN), resume=False)
     assert all(torch.equal(a, b) for a, b in zip(kept.side.parameters(), begun.trunk.parameters(), strict=True))
-    assert "the side mobilenet_v1 begins from nothing: --side-weights names pretrained ones" in caplog.text
+    assert "the side mobilenet_v1 starts from random weights; --side-weights names pretrained ones" in caplog.text
     assert "the trunk" not in caplog.text
     assert find_licence(config) == "for research"
     assert find_licence(config.model_copy(update={"licence": "for all"})) == "for all"

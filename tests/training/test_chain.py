@@ -1,4 +1,4 @@
-"""From a folder of faces to a prediction, by the command line alone."""
+"""From a folder of faces to a prediction, using only the command line."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
     settings += ["preprocess.image_size=64", "training.precision=32-true"]
     changes = [part for setting in settings for part in ("--set", setting)]
     said = cmaen("train", "--epochs", 1, "--batch-size", 16, "--output", "runs/x", *changes)
-    assert "mobilenet_v1 begins from nothing" in said
+    assert "mobilenet_v1 starts from random weights" in said
     text = cmaen("test", "--checkpoint", "runs/x/best", "--split", "validation,test")
     assert "PublicTest and PrivateTest, all faces" in text
-    assert "no model.onnx, so PyTorch computes; faster: cmaen export" in " ".join(text.split())
+    assert "no model.onnx, so PyTorch is used, which is slower; create it: cmaen export" in " ".join(text.split())
     twice = ("--checkpoint", "runs/x/best") * 2
     assert "PublicTest: accuracy" in cmaen("average", *twice, "--output", "runs/mean", "--data", "data/fer2013")
     assert Checkpoint.open("runs/mean").metrics == Checkpoint.open("runs/x/best").metrics
@@ -41,7 +41,7 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
         "--output",
         "faces.json",
     )
-    assert "PyTorch computes" in " ".join(cmaen(*photo).split())
+    assert "PyTorch is used" in " ".join(cmaen(*photo).split())
     assert json.loads(Path("faces.json").read_text())[0]["status"] == "ok"
     cmaen("export", "--checkpoint", "runs/x/best")
-    assert "PyTorch computes" not in " ".join(cmaen(*photo).split())
+    assert "PyTorch is used" not in " ".join(cmaen(*photo).split())

@@ -23,7 +23,7 @@ from tests.training.test_run import config, with_a_power_cut  # noqa: E402
 
 
 class Malicious:
-    """Makes a folder when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Malicious:
 
 @pytest.fixture(scope="module")
 def begun(fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was stopped in its second epoch."""
+    """Start a run and interrupt it in its second epoch."""
     plan = config(fer_tree, tmp_path_factory.mktemp("runs") / "begun")
     with_a_power_cut(plan)
     return plan.output
@@ -110,7 +110,7 @@ def test_a_moved_run_does_not_replace_its_best_epoch_by_a_worse_one(
     moved = Path(shutil.copytree(begun, tmp_path / "moved"))
     state = read_run_state(moved / "last.ckpt")
     for kept in state["callbacks"].values():
-        if kept.get("monitor") == "val_accuracy":  # nothing is better than this
+        if kept.get("monitor") == "val_accuracy":  # no accuracy can exceed this
             kept |= {"best_model_score": torch.tensor(2.0), "kth_value": torch.tensor(2.0)}
             kept["best_k_models"] = {path: torch.tensor(2.0) for path in kept["best_k_models"]}
     torch.save(state, moved / "last.ckpt")
@@ -158,4 +158,4 @@ def test_an_early_end_is_said_and_a_second_run_refused(
     assert not plan.output.exists()
     train(plan)
     assert "the run ended early, after epoch" in caplog.text
-    assert "of 9: val_accuracy was no better over 1 epochs" in caplog.text
+    assert "of 9: val_accuracy did not improve for 1 epochs" in caplog.text

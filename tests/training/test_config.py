@@ -50,7 +50,7 @@ def test_every_key_is_documented() -> None:
         for name, field in section.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Spec):
                 found += undocumented(field.annotation)
-            elif not field.description and field.annotation is not PreprocessSpec:  # its docstring has them
+            elif not field.description and field.annotation is not PreprocessSpec:  # its docstring describes it
                 found.append(f"{section.__name__}.{name}")
         return found
 
@@ -121,15 +121,15 @@ def test_every_teacher_has_a_share_or_none() -> None:
 
 
 WRONG = {
-    "attention_heads against fused_channels": ({"attention_heads": 7}, "no multiple of the 7 attention_heads"),
+    "attention_heads against fused_channels": ({"attention_heads": 7}, "not a multiple of the 7 attention_heads"),
     "no scales": ({"scales": []}, "model.scales"),
     "both ways": ({"attention": "both_ways", "ecnn_widths": [8, 8, 8, 18]}, "must be a multiple of 4"),
     "both ways with a backbone": (
         {"attention": "both_ways", "attention_heads": 5, "fused_channels": 20, "side": "mobilenet_v1"},
         "side's last map is 1024",
     ),
-    "a multiple of 4": ({"attention_heads": 2, "fused_channels": 18}, "needs a multiple of 4"),
-    "an unknown pathway": ({"side": "vgg"}, "'vgg' is no pathway"),
+    "a multiple of 4": ({"attention_heads": 2, "fused_channels": 18}, "requires a multiple of 4"),
+    "an unknown pathway": ({"side": "vgg"}, "'vgg' is not a pathway"),
     "a network of timm that is not there": ({"side": "timm/hf_hub:somebody/something"}, "timm has no network"),
     "a network of timm without maps": ({"trunk": "timm/test_vit"}, r"none at \[8, 32\]"),
     "what the paper did not join": ({"wiring": "paper", "side": "sface"}, "the paper's wiring joins a backbone"),
@@ -155,11 +155,11 @@ def test_what_cannot_be_built_is_said_beside_other_mistakes_and_before_data_are_
         ({"preprocess.source_size": 4}, "source_size is 4"),
         ({"training.frozen_stages": 9}, "frozen_stages is 9; the trunk efficientnet_v2_s has 8 stages"),
         ({"model.trunk": "timm/test_resnet", "training.frozen_stages": 1}, "has no stages that can be frozen"),
-        ({"training.batch_size": 9, "training.devices": 2}, "a batch of 9 cannot be shared out among 2 processes"),
-        ({"training.device": "cuda:1", "training.devices": 2}, "cannot train on cuda:1 alone"),
-        ({"augment.source_sides": [64, 32]}, "must rise"),
+        ({"training.batch_size": 9, "training.devices": 2}, "a batch of 9 cannot be divided evenly among 2 processes"),
+        ({"training.device": "cuda:1", "training.devices": 2}, "cannot share cuda:1"),
+        ({"augment.source_sides": [64, 32]}, "must not exceed"),
         ({"model.side": None, "side_weights": "x"}, "the network has no side: leave out side_weights"),
-        ({"initial_weights": "x", "side_weights": "x"}, "hold a side already: leave out side_weights"),
+        ({"initial_weights": "x", "side_weights": "x"}, "already contain a side: leave out side_weights"),
         ({"loss.focal": float("inf")}, r"loss\.focal"),
     ],
     ids=str,

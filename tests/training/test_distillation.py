@@ -47,7 +47,7 @@ def test_a_teacher_is_asked_once(
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
     (cached,) = tmp_path.glob("*.npz")
     cached.write_bytes(cached.read_bytes()[:100])
-    with pytest.raises(DataError, match="cannot be read as the answers"):
+    with pytest.raises(DataError, match="cannot be read as a teacher's answers"):
         teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_answers_of_another_device_are_others(
     assert kept.about["device"] in cached.stem or kept.about["device"] == "cpu"
     with monkeypatch.context() as patch:
         patch.setattr("torch.cuda.is_available", lambda: False)
-        with pytest.raises(ConfigError, match="answers of tiny on cuda, where the run began: bring it along"):
+        with pytest.raises(ConfigError, match=r"answers of tiny on cuda, where the run began\. Copy it here"):
             teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="cuda")
         other = KeptAnswers(kept.logits[:, ::-1], kept.perceived, kept.about | {"device": "cuda"})
         other.write(cached.with_stem(cached.stem.removesuffix("-cuda") + "-cuda"))

@@ -1,4 +1,4 @@
-"""Training with two label schemes, and without a look at the validation split."""
+"""Training with two label schemes, and without using the validation split."""
 
 from __future__ import annotations
 

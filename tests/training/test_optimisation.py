@@ -26,7 +26,7 @@ def module(**changes: object) -> pl.LightningModule:
         ({}, ["trunk"]),
         ({"side": "sface"}, ["trunk", "side"]),
         ({"trunk": "ecnn", "side": "mobilenet_v1"}, ["side"]),
-        ({"trunk": "timm/test_convnext", "side": None}, ["trunk"]),  # whose gammas are no gates
+        ({"trunk": "timm/test_convnext", "side": None}, ["trunk"]),  # its gammas are not gates
     ],
     ids=str,
 )
@@ -55,7 +55,7 @@ def test_the_backbone_rests_while_its_head_is_random() -> None:
     optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
     names = {id(value): name for name, value in training.named_parameters()}
     resting = [g for g in optimizer.param_groups if find_role(names[id(g["params"][0])], ["model.trunk"]) == "backbone"]
-    for step in range(8):  # of 10 an epoch
+    for step in range(8):  # 10 steps per epoch
         assert all((group["lr"] == 0) == (step < 5 and group in resting) for group in optimizer.param_groups)
         optimizer.step()
         scheduler.step()

@@ -1,4 +1,4 @@
-"""From an empty folder to an answer with labels of one's own, by the command line."""
+"""From an empty folder to an answer with custom labels, using the command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path) -> N
     (data / "circle" / "broken.jpg").write_bytes(b"nothing")
     settings = ("--set", "data.labels=all", "--set", "training.precision=32-true", "--batch-size", 16)
     said = cmaen("train", "--initial-weights", "shipped", "--data", data, "--output", run, "--epochs", 6, *settings)
-    assert "1 unreadable images left out" in said
+    assert "1 unreadable images are left out" in said
     best = run / "best"
     for command in (f"test --checkpoint {best} --data {data}", f"export --checkpoint {best}", "inference --checkpoint"):
         assert f"  cmaen {command}" in said

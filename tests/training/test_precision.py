@@ -100,7 +100,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_in(
 
 
 class Line(pl.LightningModule):
-    """A network of one layer, that notes the gradients' norm before and after they are clipped."""
+    """A network of one layer that records the gradients' norm before and after clipping."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Line(pl.LightningModule):
 
 
 def test_float16_gradients_are_clipped_after_they_are_unscaled() -> None:
-    """By a GradScaler on the CPU; the arithmetic of a GPU is the same."""
+    """Uses a GradScaler on the CPU; the arithmetic on a GPU is the same."""
     batches = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(torch.arange(8.0).view(2, 4) / 8), batch_size=2
     )

@@ -1,4 +1,4 @@
-"""More than one process, and a process that is killed: real ones, started as a user starts them."""
+"""Several processes, and a killed process: real ones, started as by a user."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
 
 
 def gradients(data: Path) -> dict[str, torch.Tensor]:
-    """Of one batch, dropout off and BatchNorm at rest, as one of so many processes as there are."""
+    """Compute the gradients of one batch, without dropout and with BatchNorm frozen, in any number of processes."""
     torch.manual_seed(0)
     network = build_network(ModelSpec(**TINY)).eval()
     processes = Place.here().processes
@@ -58,7 +58,7 @@ def gradients(data: Path) -> dict[str, torch.Tensor]:
 
 
 def as_one_of_two() -> None:
-    """Train by the command line, and then give the gradients that the same processes find together."""
+    """Train by the command line, then compute the gradients that the same processes find together."""
     data, output = (Path(sys.argv[sys.argv.index(option) + 1]) for option in ("--data", "--output"))
     with pytest.raises(SystemExit) as end:
         main()
@@ -94,7 +94,7 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     found = loop._processes(LoopSpec(device="cpu", devices=5, batch_size=12))
     assert found == {"accelerator": "cpu", "devices": 2, "num_nodes": 3, "strategy": "ddp"}
-    with pytest.raises(ConfigError, match="a batch of 16 cannot be shared out among 6 processes"):
+    with pytest.raises(ConfigError, match="a batch of 16 cannot be divided evenly among 6 processes"):
         loop._processes(LoopSpec(batch_size=16))
 
 
@@ -108,7 +108,7 @@ def test_a_gpu_that_is_named_trains_alone(monkeypatch: pytest.MonkeyPatch) -> No
         "strategy": "auto",
     }
     assert loop._processes(LoopSpec(device="cuda", devices=4))["devices"] == 4
-    with pytest.raises(ValueError, match="2 processes cannot train on cuda:2 alone"):
+    with pytest.raises(ValueError, match="2 processes cannot share cuda:2"):
         LoopSpec(device="cuda:2", devices=2)
 
 
@@ -117,12 +117,12 @@ def test_a_batch_that_cannot_be_shared_out(fer_tree: Path, tmp_path: Path) -> No
     said = cmaen(
         "train", "--data", fer_tree, "--output", output, "--batch-size", "15", "--set", "training.devices=2", code=2
     )
-    assert "a batch of 15 cannot be shared out among 2 processes" in said
+    assert "a batch of 15 cannot be divided evenly among 2 processes" in said
     assert not output.exists()
 
 
 def validated(output: Path) -> dict[str, tuple[str, str]]:
-    """Accuracy and loss of each epoch, over all logs of a run."""
+    """Return the accuracy and loss of each epoch, over all logs of a run."""
     found = {}
     for log in sorted(output.glob("logs/*/metrics.csv")):
         for row in csv.DictReader(log.open()):
@@ -132,7 +132,7 @@ def validated(output: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
-    threads = torch.get_num_threads() + 1  # of an engine that this process has used before
+    threads = torch.get_num_threads() + 1  # an engine in this process has used that many before
     build_engine("torch", checkpoint, threads=threads)(np.zeros((1, 3, 64, 64), np.float32))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = subprocess.Popen(

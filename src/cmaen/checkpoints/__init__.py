@@ -1,15 +1,15 @@
-"""Checkpoints: a network's weights with all that is known of them, in a folder that one class reads and writes.
+"""Checkpoints: a network's weights and their documentation, in a folder that one class reads and writes.
 
 ================== ==================================================================================================
 ``card.json``      what prediction needs, and the SHA-256 of every other file (:mod:`cmaen.checkpoints.card`)
 ``provenance.json`` how the weights were made (:mod:`cmaen.checkpoints.provenance`)
-``metrics.json``   what was measured of them (:mod:`cmaen.checkpoints.metrics`)
-``history.csv``    how the training went, epoch by epoch (:mod:`cmaen.checkpoints.history`)
+``metrics.json``   measured results (:mod:`cmaen.checkpoints.metrics`)
+``history.csv``    the training, epoch by epoch (:mod:`cmaen.checkpoints.history`)
 ``model.*``        the weights: ``.safetensors`` for PyTorch, ``.onnx`` for ONNX Runtime, ``.xml`` and ``.bin`` for
                    OpenVINO
 ================== ==================================================================================================
 
-Nothing but :class:`Checkpoint` reads or writes these files. Foreign files in the folder are left alone.
+Only :class:`Checkpoint` reads and writes these files. Other files in the folder are left alone.
 """
 
 from cmaen.checkpoints.card import CARD, FILES, ONNX, OPENVINO, SAFETENSORS, Card, Scheme

@@ -1,4 +1,4 @@
-"""``card.json``: all that prediction has to know of a checkpoint before its weights are read."""
+"""``card.json``: everything that prediction must know about a checkpoint before its weights are read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FORMAT = 3
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One label scheme of a network: what its answers mean.
+    """A label scheme of a network: the meaning of its outputs.
 
     Attributes:
-        labels: In the order of the logits.
-        temperature: The logits are divided by it before the softmax that gives the probabilities; above 0.
-        confidence_temperature: The same for the confidence, which says how often the answer is right; ``None``: that of
-            the probabilities. Under ``perceived`` the two differ: when 70 % of people see anger in a face, that most
-            of them do is nearly certain.
+        labels: Labels in the order of the logits.
+        temperature: Divisor of the logits before the softmax that gives the probabilities; above 0.
+        confidence_temperature: The same for the confidence, the probability that the answer is right; ``None``: that of
+            the probabilities. Under ``perceived`` the two differ: when 70 % of people see anger in a face, it is nearly
+            certain that most of them do.
     """
 
     labels: tuple[str, ...]
@@ -38,34 +38,36 @@ class Scheme:
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels) or not all(map(_is_name, self.labels)):
-            raise ValueError(f"the labels are {self.labels}; they must be two or more different names")
+            raise ValueError(f"the labels are {self.labels}; there must be at least two different names")
         for temperature in (self.temperature, self.confidence_temperature):
             if temperature is not None and not temperature > 0:
                 raise ValueError(f"the temperature is {temperature}; it must be above 0")
 
     @property
     def sharpening(self) -> float:
-        """The power that makes probabilities ones whose largest is the confidence."""
+        """The exponent that turns the probabilities into ones whose largest is the confidence."""
         return 1.0 if self.confidence_temperature is None else self.temperature / self.confidence_temperature
 
 
 @dataclass(frozen=True)
 class Card:
-    """What ``card.json`` holds.
+    """The content of ``card.json``.
 
     Attributes:
-        name: Of the model.
-        architecture: What :class:`cmaen.models.spec.ModelSpec` keeps of itself; a card never names a file.
-        preprocess: From a face crop to the input.
-        crop: From a detected face to the crop.
-        schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first is that of the data set's labels;
+        name: Name of the model.
+        architecture: The values of :class:`cmaen.models.spec.ModelSpec`; a card never names a file.
+        preprocess: Preprocessing from a face crop to the network's input.
+        crop: Crop of a detected face.
+        schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first has the labels of the data set;
             ``perceived`` may follow.
-        enhancement: Steps that the training images went through, in order, each with its weights' SHA-256 cut short.
-        cost: Of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition are two).
-        licence: What the weights may be used for; it goes on to what is trained from them, averaged or exported.
-        precision: That an engine's files were exported in, by the name of the engine.
-        sha256: Of each weights file beside the card, by file name.
-        documents: SHA-256 of the other documents beside the card, by file name, with line ends of one character.
+        enhancement: Enhancement steps of the training images, in order, each with the shortened SHA-256 of its weights.
+        cost: Cost of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition count as
+            two).
+        licence: Licence of the weights; it is passed on to weights that are trained, averaged or exported from them.
+        precision: Precision in which each engine's files were exported, by the name of the engine.
+        sha256: SHA-256 of each weights file beside the card, by file name.
+        documents: SHA-256 of each other document beside the card, by file name, computed with single-character line
+            ends.
         format: Version of the layout of the folder.
     """
 
@@ -84,10 +86,10 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Card:
-        """The card that came back from JSON, of the newest format; every value is looked at here, and nowhere later.
+        """Build a card from JSON of the newest format; this is the one place where every value is checked.
 
         Raises:
-            ValueError, LookupError, TypeError: It is not a card of this project.
+            ValueError, LookupError, TypeError: The values are not a card of this project.
         """
         require_card_values(values)
         schemes = {
@@ -105,25 +107,25 @@ class Card:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of the first scheme, which the data set's labels are compared with."""
+        """The labels of the first scheme, which must be those of the data set."""
         return next(iter(self.schemes.values())).labels
 
     @property
     def outputs(self) -> dict[str, int]:
-        """How many logits each scheme has, as arguments of :func:`cmaen.models.build.build_network`."""
+        """The number of logits of each scheme, as arguments of :func:`cmaen.models.build.build_network`."""
         perceived = self.schemes.get(PERCEIVED)
         return {"classes": len(self.labels), "perceived": len(perceived.labels) if perceived else 0}
 
     def resolve_scheme(self, name: str | None) -> str:
-        """The scheme to answer with.
+        """Choose the scheme to answer with.
 
         Args:
-            name: The one that is asked for; ``None``: ``perceived`` where the checkpoint has it, else its only one.
+            name: The requested scheme; ``None``: ``perceived`` if the checkpoint has it, else its only one.
 
         Raises:
             ConfigError: The checkpoint does not have it.
@@ -135,31 +137,33 @@ class Card:
         return name
 
     def select_labels(self, scheme: str, contempt: bool = False) -> Scheme:
-        """What is answered under a scheme: all of its labels, or those of ``perceived`` without contempt.
+        """Select the labels to answer with: all labels of a scheme, or those of ``perceived`` without contempt.
 
         Args:
-            scheme: That the checkpoint has.
-            contempt: Keep contempt among the answers.
+            scheme: A scheme of the checkpoint.
+            contempt: Whether to keep contempt among the answers.
 
         Raises:
-            ConfigError: Contempt is asked for, and the scheme does not know it.
+            ConfigError: Contempt is requested, but the scheme does not have it.
         """
         whole = self.schemes[scheme]
         if contempt and CONTEMPT not in whole.labels:
-            raise ConfigError(f"the label scheme {scheme} has no contempt; {PERCEIVED} has, where a checkpoint has it")
+            raise ConfigError(
+                f"the label scheme {scheme} has no contempt; only {PERCEIVED} has, in checkpoints that have that scheme"
+            )
         return whole if contempt or scheme != PERCEIVED else replace(whole, labels=whole.labels[: len(EMOTIONS)])
 
     def with_temperature(self, scheme: str, temperature: float, confidence_temperature: float | None = None) -> Card:
-        """The same card with other temperatures for one of its schemes."""
+        """Return the card with other temperatures for one of its schemes."""
         changed = Scheme(self.schemes[scheme].labels, temperature, confidence_temperature)
         return replace(self, schemes={**self.schemes, scheme: changed})
 
     def drop_calibration(self) -> Card:
-        """The same card with all temperatures at 1."""
+        """Return the card with all temperatures at 1."""
         return replace(self, schemes={name: Scheme(scheme.labels) for name, scheme in self.schemes.items()})
 
     def without_files(self) -> Card:
-        """The network alone, without what tells of the files beside the card."""
+        """Return the card of the network alone, without the description of the files beside it."""
         return replace(self, cost={}, precision={}, sha256={}, documents={})
 
 

@@ -1,4 +1,4 @@
-"""The one class that reads and writes a checkpoint's folder: weights and documents are one, and change as one."""
+"""The one class that reads and writes a checkpoint's folder: weights and documents change together."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _WEIGHTS = tuple(name for names in FILES.values() for name in names)
 _DOCUMENTS = (PROVENANCE, METRICS, HISTORY)
 
 Writer = Callable[[Path], object]
-"""Writes a file of weights to a path."""
+"""A function that writes a weights file to a path."""
 
 
 @dataclass(frozen=True)
 class Documents:
-    """All that a checkpoint holds besides its weights.
+    """Everything in a checkpoint except its weights.
 
     Attributes:
         card: What prediction needs.
         provenance: How the weights were made.
-        metrics: What was measured of them.
+        metrics: The measured results.
         history: The epochs of the training.
     """
 
@@ -49,15 +49,15 @@ class Documents:
 
 
 class Checkpoint:
-    """A checkpoint as it was when its card was first read.
+    """A checkpoint in the state in which its card was first read.
 
-    Documents are read when they are first asked for, and weights are looked at by their checksums when an engine asks
-    for them. Where the folder has changed in the meantime that is an error, so that nobody uses the card of one
-    checkpoint with the weights of another.
+    Documents are read when they are first used, and the checksums of weights are verified when an engine asks for them.
+    If the folder has changed in the meantime, that is an error, so that the card of one checkpoint is never used with
+    the weights of another.
 
     Attributes:
-        folder: Where it lies.
-        is_shared: Whether it is the package's or lies in a cache of what was fetched; then it is not changed.
+        folder: Folder of the checkpoint.
+        is_shared: Whether it belongs to the package or lies in a download cache, and so must not be changed.
     """
 
     def __init__(self, folder: Path, *, is_shared: bool = False) -> None:
@@ -73,16 +73,16 @@ class Checkpoint:
         revision: str | None = None,
         cache: Path | None = None,
     ) -> Checkpoint:
-        """Find a checkpoint. Its card is read when it is first asked for.
+        """Find a checkpoint; its card is read when it is first used.
 
         Args:
-            where: A name, a folder, a file in it, an address, a repository of Hugging Face, or a checkpoint that is
-                open; ``None`` for the shipped weights. See :func:`cmaen.checkpoints.hub.find_checkpoint`, which takes
-                the other arguments, too.
-            sha256, revision, cache: Of what is fetched.
+            where: A name, a folder, a file in it, an address, a repository on Hugging Face, or an open checkpoint;
+                ``None`` for the shipped weights. See :func:`cmaen.checkpoints.hub.find_checkpoint`, which also takes
+                the other arguments.
+            sha256, revision, cache: Settings of a download.
 
         Raises:
-            CheckpointError: There is no such checkpoint, it cannot be fetched or is not what it should be.
+            CheckpointError: The checkpoint does not exist, cannot be downloaded or is not the expected one.
             MissingExtraError: The extra ``hub`` is not installed.
             OutputError: The cache cannot be written.
         """
@@ -97,7 +97,7 @@ class Checkpoint:
 
     @property
     def is_shipped(self) -> bool:
-        """Whether it is the one that comes with the package."""
+        """Whether it is the checkpoint that comes with the package."""
         return self.folder == shipped_folder()
 
     @cached_property
@@ -107,7 +107,7 @@ class Checkpoint:
             settle(self.folder)
             return read_root(path)
         except FileNotFoundError as error:
-            raise CheckpointError(f"{self.folder} is no checkpoint: there is no {path}") from error
+            raise CheckpointError(f"{self.folder} is not a checkpoint: there is no {path}") from error
         except OutputError as error:
             raise CheckpointError(str(error)) from error
         except OSError as error:
@@ -115,19 +115,19 @@ class Checkpoint:
 
     @property
     def card(self) -> Card:
-        """What prediction needs.
+        """The card: what prediction needs.
 
         Raises:
-            CheckpointError: There is no card, or it cannot be used.
+            CheckpointError: The card is missing or cannot be used.
         """
         return self._root.card
 
     @cached_property
     def provenance(self) -> Provenance:
-        """How the weights were made; nothing is known where the file is missing.
+        """The provenance: how the weights were made; empty if the file is missing.
 
         Raises:
-            CheckpointError: It is damaged or of another checkpoint.
+            CheckpointError: The file is damaged or belongs to another checkpoint.
         """
         if self._root.provenance is not None:
             return self._root.provenance
@@ -136,10 +136,10 @@ class Checkpoint:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """What was measured; nothing where the file is missing.
+        """The measured results; empty if the file is missing.
 
         Raises:
-            CheckpointError: It is damaged or of another checkpoint.
+            CheckpointError: The file is damaged or belongs to another checkpoint.
         """
         if self._root.metrics is not None:
             return self._root.metrics
@@ -148,12 +148,12 @@ class Checkpoint:
 
     @cached_property
     def history(self) -> tuple[Epoch, ...]:
-        """The epochs of the training; none where they were not kept.
+        """The epochs of the training; empty if they were not recorded.
 
         Raises:
-            CheckpointError: The file is damaged or of another checkpoint.
+            CheckpointError: The file is damaged or belongs to another checkpoint.
         """
-        if self._root.provenance is not None:  # of format 1 or 2, whose cards do not know of it
+        if self._root.provenance is not None:  # format 1 or 2, whose cards do not list it
             return tuple(read_history(self.folder))
         content = self._read(HISTORY)
         try:
@@ -163,16 +163,16 @@ class Checkpoint:
 
     @property
     def documents(self) -> Documents:
-        """All documents; the errors are those of the single ones."""
+        """All documents; raises the errors of the single ones."""
         return Documents(self.card, self.provenance, self.metrics, self.history)
 
     @property
     def accuracies(self) -> dict[str, float]:
-        """By label scheme: how often it is right on the validation split, see :meth:`Metrics.accuracies`."""
+        """The accuracy on the validation split by label scheme, see :meth:`Metrics.accuracies`."""
         return self.metrics.accuracies(self.card.schemes)
 
     def describe(self) -> str:
-        """The network by its name and what tells it from others of that name."""
+        """Describe the network by its name and what distinguishes it from others of that name."""
         return self.provenance.describe(self.card.name)
 
     def has(self, engine: str) -> bool:
@@ -180,10 +180,10 @@ class Checkpoint:
         return all((self.folder / name).is_file() for name in FILES[engine])
 
     def weights(self, engine: str) -> Path:
-        """The path of an engine's first file, after a look at the checksums of all of them.
+        """Return the path of an engine's first file, after verifying the checksums of all of them.
 
         Raises:
-            CheckpointError: A file is missing, damaged or of another checkpoint.
+            CheckpointError: A file is missing, damaged or belongs to another checkpoint.
         """
         card = self.card
         self._settle()
@@ -200,35 +200,35 @@ class Checkpoint:
         return self.folder / FILES[engine][0]
 
     def require_own(self) -> None:
-        """Refuse to change what is not the user's.
+        """Refuse to change a checkpoint that does not belong to the user.
 
         Raises:
-            ConfigError: The checkpoint is the package's or was fetched.
+            ConfigError: The checkpoint belongs to the package or was downloaded.
         """
         if self.is_shared:
             raise ConfigError(
-                f"{self.card.name} is shared by all who use it by its name, and is not changed: copy its folder "
-                f"{self.folder}, and name the copy"
+                f"{self.card.name} is shared by everyone who uses it by name and must not be changed: copy its folder "
+                f"{self.folder} and name the copy"
             )
 
     def size_of(self, engine: str) -> int:
-        """Bytes of the files that an engine reads."""
+        """Return the total size in bytes of the files that an engine reads."""
         return sum((self.folder / name).stat().st_size for name in FILES[engine])
 
     @classmethod
     def create(
         cls, folder: Path, documents: Documents, weights: Mapping[str, Writer], *, kept: Mapping[str, str] | None = None
     ) -> Checkpoint:
-        """Write a checkpoint, all of it or nothing.
+        """Write a whole checkpoint atomically.
 
         Args:
-            folder: Foreign files in it stay.
-            documents: The checksums in the card are set here.
-            weights: What writes each file of weights, by name.
-            kept: Files of weights that are there and stay, with their checksums; all others go away.
+            folder: Folder of the checkpoint; other files in it stay.
+            documents: The documents; the checksums in the card are set here.
+            weights: Functions that write the weights files, by file name.
+            kept: Existing weights files that stay, with their checksums; all others are removed.
 
         Raises:
-            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+            OutputError: The folder cannot be written, or another process is writing it; it is unchanged.
         """
         with stage(folder) as draft:
             for name, write in weights.items():
@@ -237,18 +237,18 @@ class Checkpoint:
         return cls(folder)
 
     def amend(self, change: Callable[[Documents], Documents]) -> Checkpoint:
-        """Change documents of a checkpoint, which nothing else changes meanwhile; its weights stay.
+        """Change the documents of a checkpoint, with the folder locked; its weights stay.
 
         Args:
-            change: From the documents as they are now, whatever was read before, to those that are to be.
+            change: Function from the current documents on disk to the new ones.
 
         Returns:
-            The changed checkpoint; this object is of the one before.
+            The changed checkpoint; this object still represents the previous one.
 
         Raises:
-            CheckpointError: There is no card, or it cannot be used.
-            ConfigError: The checkpoint is not the user's, see :meth:`require_own`.
-            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+            CheckpointError: The card is missing or cannot be used.
+            ConfigError: The checkpoint does not belong to the user, see :meth:`require_own`.
+            OutputError: The folder cannot be written, or another process is writing it; it is unchanged.
         """
         self.require_own()
         with stage(self.folder) as draft:
@@ -259,18 +259,18 @@ class Checkpoint:
     @classmethod
     @contextmanager
     def stage(cls, folder: Path) -> Iterator[Path]:
-        """A draft folder that becomes part of a checkpoint's, all or nothing, when the block ends well.
+        """Open a draft folder that is merged into a checkpoint's folder atomically when the block succeeds.
 
         The block writes weights and, with :func:`write_documents`, documents into it.
 
         Raises:
-            OutputError: The folder cannot be written, or another process writes it; it is as it was.
+            OutputError: The folder cannot be written, or another process is writing it; it is unchanged.
         """
         with stage(folder) as draft:
             yield draft
 
     def _read(self, name: str) -> bytes | None:
-        """The content of a document that the card knows, ``None`` where it knows none or it has not travelled along."""
+        """Read a document that the card lists; ``None`` if the card does not list it or the file is missing."""
         known = self.card.documents.get(name)
         if known is None:
             return None
@@ -292,24 +292,24 @@ class Checkpoint:
             raise CheckpointError(str(error)) from error
 
     def _refuse(self, path: Path) -> CheckpointError:
-        """What to say of a file that is not the one in the card."""
+        """Build the error for a file that is not the one in the card."""
         if type(self)(self.folder).card != self.card:
             return CheckpointError(f"{self.folder} has changed since it was opened; open it again")
-        return CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 is not the one in {CARD}")
+        return CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 differs from that in {CARD}")
 
 
 Where: TypeAlias = "Checkpoint | str | os.PathLike[str] | None"
-"""What names a checkpoint, see :meth:`Checkpoint.open`."""
+"""Anything that identifies a checkpoint, see :meth:`Checkpoint.open`."""
 
 
 def write_documents(draft: Path, documents: Documents, *, weights: Sequence[str], kept: Mapping[str, str]) -> Card:
-    """Write the documents of a checkpoint into the draft of a change.
+    """Write the documents of a checkpoint into a draft.
 
     Args:
         draft: See :meth:`Checkpoint.stage`.
-        documents: The checksums in the card are set here.
-        weights: The names of the files of weights that the draft holds.
-        kept: Files of weights that are in the folder and stay, with their checksums; all others go away.
+        documents: The documents; the checksums in the card are set here.
+        weights: Names of the weights files that the draft holds.
+        kept: Existing weights files of the folder that stay, with their checksums; all others are removed.
 
     Returns:
         The card as written.
@@ -340,5 +340,5 @@ def _format(values: Mapping[str, Any]) -> str:
 
 
 def _sum_of_text(content: bytes) -> str:
-    """SHA-256 of a text, the same where its line ends were translated on the way."""
+    """Compute the SHA-256 of a text, independent of its line ends."""
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()

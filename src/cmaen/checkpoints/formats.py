@@ -1,4 +1,4 @@
-"""The text of a card, of this format or an older one: the one place where what older versions wrote is understood."""
+"""Reading a card of the current or an older format: the one place that knows the older formats."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cmaen.errors import CheckpointError
 from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED
 
 LARGEST = 1 << 22
-"""Bytes of a document."""
+"""Maximum size of a document in bytes."""
 _BAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 _OF_FILE = re.compile(r"(.+), (onnx|openvino) in (\w+)", re.DOTALL)
-"""How formats 1 and 2 name the figures of an exported file: ``PublicTest, onnx in int8``."""
+"""The key of an exported file's figures in formats 1 and 2: ``PublicTest, onnx in int8``."""
 
 
 class Root(NamedTuple):
-    """What ``card.json`` holds; before format 3 the provenance and the metrics, too, else ``None``."""
+    """The content of ``card.json``; provenance and metrics are ``None``, except before format 3."""
 
     card: Card
     provenance: Provenance | None = None
@@ -31,17 +31,17 @@ class Root(NamedTuple):
 
 
 def read_root(path: Path) -> Root:
-    """Read ``card.json``, of any format.
+    """Read ``card.json`` of any format.
 
     Raises:
-        CheckpointError: It is not a card of this project, or of a newer version.
-        OSError: It cannot be read.
+        CheckpointError: The file is not a card of this project, or belongs to a newer version.
+        OSError: The file cannot be read.
     """
     values = parse(path, read_bytes(path), "a card of this project")
     try:
         if values["format"] not in range(1, FORMAT + 1) or isinstance(values["format"], bool | float):
             raise CheckpointError(
-                f"{path} has format {shorten(values['format'])}, this version reads {FORMAT}; update cmaen"
+                f"{path} has format {shorten(values['format'])}; this version reads up to {FORMAT}; update cmaen"
             )
         return Root(Card.from_dict(values)) if values["format"] == FORMAT else _upgrade(values)
     except _BAD as error:
@@ -49,7 +49,7 @@ def read_root(path: Path) -> Root:
 
 
 def read_provenance(path: Path, content: bytes) -> Provenance:
-    """The content of ``provenance.json``; a ``CheckpointError`` says what is wrong."""
+    """Parse the content of ``provenance.json``; a ``CheckpointError`` says what is wrong."""
     try:
         return Provenance.from_dict(parse(path, content, "a provenance of this project"))
     except _BAD as error:
@@ -57,7 +57,7 @@ def read_provenance(path: Path, content: bytes) -> Provenance:
 
 
 def read_metrics(path: Path, content: bytes) -> Metrics:
-    """The content of ``metrics.json``; a ``CheckpointError`` says what is wrong."""
+    """Parse the content of ``metrics.json``; a ``CheckpointError`` says what is wrong."""
     try:
         return Metrics.from_dict(parse(path, content, "metrics of this project"))
     except _BAD as error:
@@ -65,11 +65,11 @@ def read_metrics(path: Path, content: bytes) -> Metrics:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A document, no further than one may be long.
+    """Read a document of limited size.
 
     Raises:
-        CheckpointError: It is no file, such as a pipe, or too large.
-        OSError: It cannot be read.
+        CheckpointError: The path is not a file (a pipe, for example), or the file is too large.
+        OSError: The file cannot be read.
     """
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} cannot be read: it is not a file")
@@ -81,15 +81,15 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(path: Path, content: bytes, what: str) -> dict[str, Any]:
-    """A JSON object of plain values.
+    """Parse a JSON object of plain values.
 
     Args:
-        path: Where it was read.
-        content: Of the file, UTF-8.
-        what: The object is meant to be, for the message.
+        path: Path of the file, for the message.
+        content: Content of the file, UTF-8.
+        what: Kind of object expected, for the message.
 
     Raises:
-        CheckpointError: It is something else.
+        CheckpointError: The content is something else.
     """
     try:
         values = json.loads(content.decode("utf-8"))
@@ -107,7 +107,7 @@ def _refuse(path: Path, what: str, error: Exception) -> CheckpointError:
 
 
 def _upgrade(values: dict[str, Any]) -> Root:
-    """A card of format 1 or 2, which held everything."""
+    """Convert a card of format 1 or 2, which held everything."""
     if values["format"] == 1:  # one scheme, written without its name
         labels, temperature = values.pop("labels"), values.pop("temperature")
         name = FER2013 if labels == list(EMOTIONS) else OWN
@@ -118,7 +118,7 @@ def _upgrade(values: dict[str, Any]) -> Root:
 
 
 def _upgrade_metrics(values: Mapping[str, Any], card: Card) -> Metrics:
-    """Figures by strings that name a split and a file; what is of no split, and no calibration, is left out."""
+    """Convert figures whose keys name a split and a file; all but those of splits and calibrations are dropped."""
     if not are_objects(values):
         raise ValueError("metrics must hold objects by the name of a split")
     metrics = Metrics()
@@ -136,8 +136,8 @@ def _upgrade_metrics(values: Mapping[str, Any], card: Card) -> Metrics:
 
 
 def _upgrade_calibration(figures: Mapping[str, Any], card: Card) -> dict[str, TemperatureFit]:
-    if "faces" not in figures:  # of format 2: by scheme
+    if "faces" not in figures:  # format 2: by scheme
         return {name: TemperatureFit.from_dict(part) for name, part in figures.items() if name in card.schemes}
-    first, *_ = card.schemes  # of format 1: all figures of the only scheme, whose temperature the card has
+    first, *_ = card.schemes  # format 1: all figures belong to the only scheme, whose temperature is on the card
     ece = {key: figures[key]["ece_equal_mass"] for key in ("before", "cross_fitted")}
     return {first: TemperatureFit.from_dict({**figures, **ece, "temperature": card.schemes[first].temperature})}

@@ -1,6 +1,6 @@
-"""``history.csv``: how the training of a checkpoint went, epoch by epoch.
+"""``history.csv``: the training of a checkpoint, epoch by epoch.
 
-An average of networks has the epochs of all of them, told apart by ``run``. What was not kept is empty.
+An average of networks has the epochs of all of them, distinguished by ``run``. Missing figures are empty.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ HISTORY = "history.csv"
 
 
 class Epoch(NamedTuple):
-    """One epoch of a run; figures that were not kept are ``None``.
+    """One epoch of a run; figures that were not recorded are ``None``.
 
     Attributes:
-        run: Which.
-        epoch: Its number, from 1.
-        train_loss, train_accuracy: Of the training images, augmented as they were; the loss with all of its terms.
-        val_loss, val_accuracy, val_macro_f1: Of validation, with the averaged weights where there are any; the loss is
-            the cross-entropy.
-        learning_rate: In the middle of the epoch, of what has no factor of its own.
+        run: Title of the run.
+        epoch: Number of the epoch, from 1.
+        train_loss, train_accuracy: Figures on the augmented training images; the loss includes all of its terms.
+        val_loss, val_accuracy, val_macro_f1: Figures on validation, with the averaged weights if there are any; the
+            loss is the cross-entropy.
+        learning_rate: Learning rate in the middle of the epoch, of parameters without a factor of their own.
     """
 
     run: str
@@ -41,10 +41,10 @@ class Epoch(NamedTuple):
 
 
 def read_history(folder: Path) -> list[Epoch]:
-    """The epochs of a checkpoint or a run; none where they were not kept.
+    """Read the epochs of a checkpoint or a run; empty if they were not recorded.
 
     Raises:
-        CheckpointError: The file is there and cannot be read.
+        CheckpointError: The file exists but cannot be read.
     """
     path = folder / HISTORY
     if not path.is_file():
@@ -53,22 +53,22 @@ def read_history(folder: Path) -> list[Epoch]:
         return parse_history(path.read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(
-            f"{path} cannot be read: {error!r}; without that file the checkpoint is usable"
+            f"{path} cannot be read: {error!r}; the checkpoint can be used without that file"
         ) from error
 
 
 def parse_history(text: str) -> list[Epoch]:
-    """The epochs of a file's content.
+    """Parse the epochs in a file's content.
 
     Raises:
-        KeyError, TypeError, ValueError, csv.Error: It is no history.
+        KeyError, TypeError, ValueError, csv.Error: The text is not a history.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""))
     return [Epoch(row["run"], int(row["epoch"]), **_read_figures(row)) for row in rows]
 
 
 def format_history(epochs: Sequence[Epoch]) -> str:
-    """The content of a file of epochs."""
+    """Format epochs as the content of a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Epoch._fields)
@@ -78,7 +78,7 @@ def format_history(epochs: Sequence[Epoch]) -> str:
 
 
 def write_history(folder: Path, epochs: Sequence[Epoch]) -> None:
-    """Write the epochs of a run, whole or not at all; where there are none, those of an older one go away.
+    """Write the epochs of a run atomically; without epochs, the file of an older run is removed.
 
     Raises:
         OutputError: The file cannot be written.
@@ -90,7 +90,7 @@ def write_history(folder: Path, epochs: Sequence[Epoch]) -> None:
 
 
 def join_histories(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
-    """The epochs of several checkpoints, one after the other; runs of one name are numbered."""
+    """Join the epochs of several checkpoints, one after the other; runs with the same name are numbered."""
     found: list[Epoch] = []
     for history in histories:
         taken = {epoch.run for epoch in found}
@@ -100,18 +100,18 @@ def join_histories(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
 
 
 def read_log(output: Path, run: str) -> list[Epoch]:
-    """The epochs of the run in a folder, over all its CSV logs and its own ``history.csv``; none where there are none.
+    """Read the epochs of the run in a folder from all its CSV logs and its own ``history.csv``; empty without any.
 
     Args:
-        output: The folder of the run.
-        run: What to call it.
+        output: Folder of the run.
+        run: Title of the run.
     """
     epochs: dict[int, dict[str, float]] = {}
     logs = output.glob("logs/version_*/metrics.csv")
     for log in sorted(logs, key=lambda log: (len(log.parent.name), log.parent.name)):  # version_10 after version_2
         with log.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                with suppress(KeyError, ValueError):  # rows of no epoch, and the last one of a run that was killed
+                with suppress(KeyError, ValueError):  # rows without an epoch, and the last row of a killed run
                     figures = _read_figures(row)
                     epochs.setdefault(int(row["epoch"]) + 1, {}).update(figures)
     with suppress(CheckpointError):
@@ -124,12 +124,12 @@ def read_log(output: Path, run: str) -> list[Epoch]:
 
 
 def _read_figures(row: dict[str, str]) -> dict[str, float]:
-    """Those that a row has."""
+    """Return the figures that a row has."""
     return {name: float(row[name]) for name in Epoch._fields[2:] if row.get(name)}
 
 
 def _find_free(name: str, taken: set[str]) -> str:
-    """The name, with a number behind it where it is taken."""
+    """Return the name, followed by a number if it is taken."""
     number = 1
     while (free := name if number == 1 else f"{name} ({number})") in taken:
         number += 1

@@ -1,7 +1,7 @@
-"""Where a checkpoint comes from when it is named: the package, a folder, an address or Hugging Face.
+"""Finding a checkpoint by name: in the package, in a folder, at an address or on Hugging Face.
 
-What is fetched is looked at by its checksum, kept in the user's cache and used again. Of an archive or a repository
-only :data:`WANTED` is taken; nothing is unpickled, and nothing in them is run.
+Downloads are verified by checksum, kept in the user's cache and reused. Of an archive or a repository, only
+:data:`WANTED` is used; nothing is unpickled or executed.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from cmaen.files import replace_file, unwritable, write_text
 from cmaen.files import sha256 as _sha256
 
 SHIPPED = "cmaen-m"
-"""The name of the weights that come with the package."""
+"""Name of the weights that come with the package."""
 OTHER_NAMES = ("shipped",)
-"""What the weights that come with the package were called before; it goes on to work."""
+"""Former names of the weights that come with the package; they still work."""
 WANTED = (CARD, PROVENANCE, METRICS, HISTORY, *(name for names in FILES.values() for name in names))
 """The files of a checkpoint."""
 LARGEST = 2 * 2**30
-"""Bytes that are fetched, and bytes that are unpacked, at most."""
+"""Maximum number of bytes to download, and maximum number of bytes to unpack."""
 _SECONDS = 30.0
 _DRAFT = ".fetching-"
 _FORGOTTEN = 24 * 3600.0
-"""Seconds after which a draft is taken for one that a killed process has left."""
+"""Seconds after which a draft is considered abandoned by a killed process."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -58,38 +58,38 @@ def find_checkpoint(
     revision: str | None = None,
     cache: Path | None = None,
 ) -> Path:
-    """The folder of a checkpoint by its name.
+    """Find the folder of a checkpoint.
 
     Args:
         named: :data:`SHIPPED`, or ``None`` for the same; a folder, or a file in it; the https address of a zip; or a
-            repository of Hugging Face, ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder.
-            A ``Path`` is a folder or a file, and the shipped weights only where there is none of that name.
-        sha256: Of the zip, in hex, which an address must have; it may also stand at the address's end,
+            repository on Hugging Face, ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder.
+            A ``Path`` is a folder or a file, and the shipped weights only if neither exists under that name.
+        sha256: SHA-256 of the zip, in hex, required for an address; it may also be the end of the address,
             ``https://…/model.zip#sha256=…``.
-        revision: Of the repository: a branch, a tag or, to always get the same, a commit; ``owner/name@revision`` is
-            the same.
-        cache: Folder for what is fetched from addresses; ``None`` for :func:`cache_folder`. Hugging Face has its own.
+        revision: Revision of the repository: a branch, a tag or, for reproducibility, a commit; ``owner/name@revision``
+            is equivalent.
+        cache: Folder for downloads from addresses; ``None`` for :func:`cache_folder`. Hugging Face has its own.
 
     Raises:
-        CheckpointError: There is no such checkpoint, it cannot be fetched or is not what it should be.
+        CheckpointError: The checkpoint does not exist, cannot be downloaded or is not the expected one.
         MissingExtraError: The extra ``hub`` is not installed.
         OutputError: The cache cannot be written.
     """
     name = SHIPPED if named is None else os.fspath(named)
     if "://" in name:
         if revision is not None:
-            raise CheckpointError(f"{name} is an address, which has no revision; name its sha256 alone")
+            raise CheckpointError(f"{name} is an address, which has no revision; give only its sha256")
         address, _, fragment = name.partition("#")
         return _fetch_zip(address, sha256 or fragment.removeprefix("sha256="), cache or cache_folder())
     if sha256 is not None:
-        raise CheckpointError(f"a sha256 is for the https address of a zip, and {name} is none; leave it out")
-    there = os.path.exists(name)  # noqa: PTH110 - also names that are no valid path
+        raise CheckpointError(f"a sha256 is for the https address of a zip, but {name} is not one; leave it out")
+    there = os.path.exists(name)  # noqa: PTH110 - accepts names that are not valid paths
     shipped = name in (SHIPPED, *OTHER_NAMES) and not (there and isinstance(named, os.PathLike))
     repository, _, at = name.partition("@")
     if isinstance(named, str) and not (there or shipped) and _REPOSITORY.fullmatch(repository):
         return _fetch_repository(repository, revision or at or None)
     if revision is not None:
-        raise CheckpointError(f"a revision is for a repository of Hugging Face, and {name} is none; leave it out")
+        raise CheckpointError(f"a revision is for a repository on Hugging Face, but {name} is not one; leave it out")
     if shipped:
         if there:
             log.warning("%s is the name of the weights that come with the package; ./%s is the folder", name, name)
@@ -97,18 +97,18 @@ def find_checkpoint(
     if there:
         return Path(name)
     raise CheckpointError(
-        f"{name} is no checkpoint: there is no such folder. There is {SHIPPED!r}, which comes with the package; others "
-        "are a folder, the https address of a zip, and owner/name of Hugging Face"
+        f"{name} is not a checkpoint: there is no such folder. Use {SHIPPED!r} (in the package), a folder, "
+        "the https address of a zip, or owner/name on Hugging Face"
     )
 
 
 def shipped_folder() -> Path:
-    """The folder of the weights that come with the package."""
+    """Return the folder of the weights that come with the package."""
     return Path(str(files("cmaen") / "weights"))
 
 
 def cache_folder() -> Path:
-    """Where fetched checkpoints are kept: the user's folder for caches, or what ``CMAEN_CACHE`` names."""
+    """Return the folder of downloaded checkpoints: the user's cache folder, or the value of ``CMAEN_CACHE``."""
     if named := os.environ.get("CMAEN_CACHE"):
         return Path(named)
     if sys.platform == "win32":
@@ -121,16 +121,16 @@ def cache_folder() -> Path:
 
 
 def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> Path:
-    """Fetch a file, once: what stands at ``place`` is taken if its checksum is right, and fetched again if not.
+    """Download a file once: an existing file at ``place`` is used if its checksum is right, and replaced if not.
 
     Args:
-        address: Of https, also after every redirection.
-        place: Where it is kept; it appears there whole, and only when its checksum is right.
-        sha256: Of the file, in hex.
-        largest: Bytes that it may have.
+        address: An https address; every redirection must be https too.
+        place: Path of the file; it appears there complete, and only if its checksum is right.
+        sha256: SHA-256 of the file, in hex.
+        largest: Maximum size in bytes.
 
     Raises:
-        CheckpointError: It cannot be fetched, or is another file or a larger one.
+        CheckpointError: The file cannot be downloaded, is too large, or is not the expected one.
         OutputError: ``place`` cannot be written.
     """
     if place.is_file():
@@ -138,10 +138,12 @@ def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> 
             if _sha256(place) == sha256.lower():
                 return place
         except OSError as error:
-            raise CheckpointError(f"{place} cannot be read: {error.strerror}; delete it, to fetch it again") from error
-        log.warning("%s is damaged, and is fetched again", place)
+            raise CheckpointError(
+                f"{place} cannot be read: {error.strerror}; delete it to download it again"
+            ) from error
+        log.warning("%s is damaged and is downloaded again", place)
     if urlsplit(address).scheme != "https":
-        raise CheckpointError(f"{address} is not an address of https, and nothing else is fetched")
+        raise CheckpointError(f"{address} is not an https address; only https is supported")
     with replace_file(place) as temporary:
         digest = hashlib.sha256()
         with temporary.open("wb") as file:
@@ -150,13 +152,13 @@ def fetch(address: str, place: Path, *, sha256: str, largest: int = LARGEST) -> 
                 file.write(block)
         if digest.hexdigest() != sha256.lower():
             raise CheckpointError(
-                f"{address} is another file than it should be: its SHA-256 is {digest.hexdigest()}, not {sha256}"
+                f"{address} is not the expected file: its SHA-256 is {digest.hexdigest()}, not {sha256}"
             )
     return place
 
 
 def _blocks(address: str, largest: int) -> Iterator[bytes]:
-    """The content of an address, as it comes."""
+    """Yield the content of an address as it arrives."""
     size = 0
     try:
         with urlopen(Request(address, headers={"User-Agent": "cmaen"}), timeout=_SECONDS) as response:
@@ -165,12 +167,12 @@ def _blocks(address: str, largest: int) -> Iterator[bytes]:
             while block := response.read(1 << 20):
                 size += len(block)
                 if size > largest:
-                    raise CheckpointError(f"{address} has more than {largest:,} bytes, and is not fetched")
+                    raise CheckpointError(f"{address} has more than {largest:,} bytes and is not downloaded")
                 yield block
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise CheckpointError(
-            f"{address} cannot be fetched: {reason}; look at the connection, or fetch it by hand"
+            f"{address} cannot be downloaded: {reason}; check the connection, or download it by hand"
         ) from error
 
 
@@ -191,12 +193,12 @@ def _fetch_zip(address: str, sha256: str, cache: Path) -> Path:
             content = {path.name: _sha256(path) for path in draft.iterdir()}
             write_text(sums, json.dumps(content, indent=2) + "\n")
             if folder.is_dir() and not _is_whole(folder, sums):
-                log.warning("%s is damaged, and is replaced", folder)
+                log.warning("%s is damaged and is replaced", folder)
                 folder.rename(Path(name) / "damaged")
             try:
                 draft.rename(folder)
             except OSError:
-                if not folder.is_dir():  # where another process was first, the two are the same
+                if not folder.is_dir():  # another process was first; the two are the same
                     raise
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -204,7 +206,7 @@ def _fetch_zip(address: str, sha256: str, cache: Path) -> Path:
 
 
 def _is_whole(folder: Path, sums: Path) -> bool:
-    """Whether a fetched checkpoint is there as it was unpacked, by the SHA-256 of each of its files in another file."""
+    """Whether a downloaded checkpoint is as it was unpacked, by the SHA-256 of each file in ``sums``."""
     try:
         content = json.loads(sums.read_text(encoding="utf-8"))
         return CARD in content and all(_sha256(folder / name) == digest for name, digest in content.items())
@@ -213,18 +215,18 @@ def _is_whole(folder: Path, sums: Path) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes have left of what they were fetching."""
+    """Remove drafts left behind by killed processes."""
     for draft in folder.glob(f"{_DRAFT}*"):
         try:
             forgotten = time.time() - draft.stat().st_mtime > _FORGOTTEN
-        except OSError:  # its process has just ended well
+        except OSError:  # its process has just finished
             continue
         if forgotten:
             shutil.rmtree(draft, ignore_errors=True)
 
 
 def _unpack(archive: Path, folder: Path, address: str) -> Path:
-    """The checkpoint of a zip as a new folder."""
+    """Unpack the checkpoint in a zip into a new folder."""
     folder.mkdir()
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -238,17 +240,21 @@ def _unpack(archive: Path, folder: Path, address: str) -> Path:
 
 
 def _list_members(archive: zipfile.ZipFile, address: str) -> list[zipfile.ZipInfo]:
-    """The files of the one checkpoint in a zip, which may lie in a folder of it."""
+    """List the files of the one checkpoint in a zip, which may lie in a subfolder."""
     members = [member for member in archive.infolist() if not member.is_dir()]
     for member in members:
         path = _name(member)
         if path.is_absolute() or ".." in path.parts or ":" in member.filename or "\\" in member.filename:
-            raise CheckpointError(f"{address} holds {member.filename!r}, which leaves its folder; it is not unpacked")
+            raise CheckpointError(
+                f"{address} holds {member.filename!r}, which lies outside the archive's folder; it is not unpacked"
+            )
         if member.external_attr >> 16 & 0o170000 not in (0, 0o100000):
-            raise CheckpointError(f"{address} holds {member.filename!r}, which is no plain file; it is not unpacked")
+            raise CheckpointError(
+                f"{address} holds {member.filename!r}, which is not a regular file; it is not unpacked"
+            )
     cards = [_name(member).parent for member in members if _name(member).name == CARD]
     if len(cards) != 1:
-        raise CheckpointError(f"{address} holds {len(cards)} times a {CARD}; a checkpoint has one, and its weights")
+        raise CheckpointError(f"{address} holds {len(cards)} files named {CARD}; it must hold exactly one checkpoint")
     return [member for member in members if _name(member).parent == cards[0] and _name(member).name in WANTED]
 
 
@@ -257,11 +263,11 @@ def _name(member: zipfile.ZipInfo) -> PurePosixPath:
 
 
 def _copy(source: IO[bytes], target: IO[bytes], left: int, address: str) -> int:
-    """Copy a member; how many bytes may still be unpacked, whatever the zip says of itself."""
+    """Copy a member; return the number of bytes that may still be unpacked, whatever sizes the zip declares."""
     while block := source.read(1 << 20):
         left -= len(block)
         if left < 0:
-            raise CheckpointError(f"{address} unpacks to more than {LARGEST:,} bytes, and is not unpacked")
+            raise CheckpointError(f"{address} unpacks to more than {LARGEST:,} bytes and is not unpacked")
         target.write(block)
     return left
 
@@ -271,18 +277,18 @@ def _fetch_repository(repository: str, revision: str | None) -> Path:
         import huggingface_hub
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"there is no folder {repository}, and fetching the repository of that name from Hugging Face", "hub"
+            f"there is no folder {repository}, and downloading the repository of that name from Hugging Face", "hub"
         ) from error
     download: Any = huggingface_hub.snapshot_download
     try:
         folder = Path(download(repository, revision=revision, allow_patterns=list(WANTED)))
-    except Exception as error:  # those of the connection share no public base
-        reason = " ".join(str(error).split())  # which may have several lines
+    except Exception as error:  # connection errors have no public base class
+        reason = " ".join(str(error).split())  # it may have several lines
         raise CheckpointError(
-            f"{repository} is no folder here and cannot be fetched from Hugging Face: {reason}; look at the name, the "
-            "revision and the connection (offline, only what was fetched before is there), or fetch the checkpoint by "
-            "hand and name its folder"
+            f"{repository} is not a folder here and cannot be downloaded from Hugging Face: {reason}; check the "
+            "name, the revision and the connection (offline, only earlier downloads are available), or download the "
+            "checkpoint by hand and name its folder"
         ) from error
     if not (folder / CARD).is_file():
-        raise CheckpointError(f"{repository} on Hugging Face has no {CARD}; it is no checkpoint of this project")
+        raise CheckpointError(f"{repository} on Hugging Face has no {CARD}; it is not a checkpoint of this project")
     return folder

@@ -1,4 +1,4 @@
-"""``metrics.json``: what was measured of a checkpoint, by split, engine and label scheme."""
+"""``metrics.json``: the measured results of a checkpoint, by split, engine and label scheme."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from cmaen.checkpoints.values import are_objects, is_integer, is_number, is_text
 
 METRICS = "metrics.json"
 PREFERRED = "onnx"
-"""The engine that predicts by default, whose figures are told first."""
+"""The default engine for prediction, whose figures are listed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one label scheme on labelled faces, both in [0, 1].
+    """The figures of one label scheme on labelled faces, both in [0, 1].
 
     Attributes:
-        accuracy: Share of the faces that are answered right.
-        macro_f1: Mean F1 over the classes; ``None`` where it was not kept.
+        accuracy: Share of the faces that are classified correctly.
+        macro_f1: Mean F1 over the classes; ``None`` if it was not recorded.
     """
 
     accuracy: float
@@ -27,17 +27,17 @@ class Figures:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Figures:
-        """From JSON; a ``ValueError`` names what is wrong."""
+        """Build from JSON; a ``ValueError`` names what is wrong."""
         return cls(_share(values, "accuracy"), _share(values, "macro_f1", optional=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Of an engine's weights on a split.
+    """The figures of an engine's weights on a split.
 
     Attributes:
-        precision: That they were stored and computed in, see :data:`cmaen.export.PRECISIONS`.
-        schemes: By label scheme.
+        precision: Precision of the stored weights and the computation, see :data:`cmaen.export.PRECISIONS`.
+        schemes: Figures by label scheme.
     """
 
     precision: str
@@ -45,24 +45,24 @@ class Measured:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Measured:
-        """From JSON; a ``ValueError`` names what is wrong."""
+        """Build from JSON; a ``ValueError`` names what is wrong."""
         precision, schemes = values.get("precision"), values.get("schemes")
         if not isinstance(precision, str) or not is_text(precision):
-            raise ValueError(f"a precision is {shorten(precision)} and must be a text of one line")
+            raise ValueError(f"a precision is {shorten(precision)} and must be a single line of text")
         return cls(precision, {name: Figures.from_dict(part) for name, part in _objects(schemes, "schemes").items()})
 
 
 @dataclass(frozen=True, slots=True)
 class TemperatureFit:
-    """How the temperatures of a label scheme were fitted.
+    """The result of fitting the temperatures of a label scheme.
 
     Attributes:
         temperature, confidence_temperature: See :class:`cmaen.checkpoints.card.Scheme`.
-        faces: How many faces they were fitted on.
+        faces: Number of faces they were fitted on.
         before, cross_fitted: ECE of the confidence in bins of equal mass, in [0, 1]: at temperature 1, and with each
-            face at the temperature that fits the others.
-        share_error: Of ``perceived``, cross-fitted: mean distance between the predicted and the annotators' shares, in
-            [0, 1]; else ``None``.
+            face at the temperature fitted on the others.
+        share_error: Cross-fitted mean distance between the predicted and the annotators' shares under ``perceived``, in
+            [0, 1]; otherwise ``None``.
         copies: Whether the faces were ``with`` or ``without`` those that have copies in Training.
     """
 
@@ -76,7 +76,7 @@ class TemperatureFit:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TemperatureFit:
-        """From JSON; a ``ValueError`` names what is wrong."""
+        """Build from JSON; a ``ValueError`` names what is wrong."""
         of_confidence, faces, copies = (values.get(key) for key in ("confidence_temperature", "faces", "copies"))
         for key, value in (("temperature", values.get("temperature")), ("confidence_temperature", of_confidence)):
             if not (is_number(value, 1e-3, 1e3) or (value is None and key == "confidence_temperature")):
@@ -96,18 +96,18 @@ class TemperatureFit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class OnPhotographs:
-    """Of one label scheme on whole photographs, in which the faces are found first.
+    """The figures of one label scheme on whole photographs, in which faces are detected first.
 
     Attributes:
-        name: Of the photographs.
-        count: How many.
-        accuracy, mean_recall: In [0, 1]; the recall is the mean over the emotions that have photographs.
+        name: Name of the set of photographs.
+        count: Number of photographs.
+        accuracy, mean_recall: Figures in [0, 1]; the recall is averaged over the emotions that have photographs.
     """
 
     name: str
@@ -117,10 +117,10 @@ class OnPhotographs:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> OnPhotographs:
-        """From JSON; a ``ValueError`` names what is wrong."""
+        """Build from JSON; a ``ValueError`` names what is wrong."""
         name, count = values.get("name"), values.get("count")
         if not isinstance(name, str) or not is_text(name):
-            raise ValueError(f"the name of the photographs is {shorten(name)} and must be a text of one line")
+            raise ValueError(f"the name of the photographs is {shorten(name)} and must be a single line of text")
         if not isinstance(count, int) or not (is_integer(count) and is_number(count, 0, 2**62)):
             raise ValueError(f"a number of photographs is {shorten(count)} and must be a whole number")
         return cls(name, count, _share(values, "accuracy"), _share(values, "mean_recall"))
@@ -128,12 +128,13 @@ class OnPhotographs:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What was measured of a checkpoint.
+    """The measured results of a checkpoint.
 
     Attributes:
-        splits: By the name of the split, then by the engine: ``torch`` is the trained weights in float32.
-        calibration: How the temperatures were fitted, by label scheme.
-        photographs: By label scheme.
+        splits: Figures by the name of the split, then by the engine: ``torch`` stands for the trained weights in
+            float32.
+        calibration: Fits of the temperatures, by label scheme.
+        photographs: Figures on photographs, by label scheme.
     """
 
     splits: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
@@ -145,10 +146,10 @@ class Metrics:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Metrics:
-        """The metrics that came back from JSON; what a later version added is left out.
+        """Build from JSON; values added by later versions are ignored.
 
         Raises:
-            ValueError: A value is not what it should be.
+            ValueError: A value is invalid.
         """
         splits, calibration, photographs = (
             _objects(values.get(key, {}), key) for key in ("splits", "calibration", "photographs")
@@ -163,19 +164,19 @@ class Metrics:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON; what was not measured is left out."""
+        """Return a plain dict, ready for JSON; missing results are left out."""
         return {key: value for key, value in asdict(self).items() if value}
 
     def add(self, split: str, engine: str, figures: Measured) -> Metrics:
-        """The same with the figures of an engine on a split, in place of older ones."""
+        """Return the metrics with the figures of an engine on a split, replacing older ones."""
         return self.merge(Metrics(splits={split: {engine: figures}}))
 
     def with_calibration(self, fits: Mapping[str, TemperatureFit]) -> Metrics:
-        """The same with how temperatures were fitted, in place of all that was known of it."""
+        """Return the metrics with these fits of temperatures in place of all older ones."""
         return replace(self, calibration=dict(fits))
 
     def merge(self, other: Metrics) -> Metrics:
-        """Both; where they tell of the same, the other's figures."""
+        """Merge two metrics; the other's figures take precedence."""
         splits = {split: dict(engines) for split, engines in self.splits.items()}
         for split, engines in other.splits.items():
             splits[split] = {**splits.get(split, {}), **engines}
@@ -186,7 +187,7 @@ class Metrics:
         )
 
     def without_engine(self, engine: str) -> Metrics:
-        """The same without the figures of an engine, whose file is written anew."""
+        """Return the metrics without the figures of an engine whose file is being rewritten."""
         kept = {
             split: {name: found for name, found in engines.items() if name != engine}
             for split, engines in self.splits.items()
@@ -194,10 +195,10 @@ class Metrics:
         return replace(self, splits={split: engines for split, engines in kept.items() if engines})
 
     def accuracies(self, schemes: Collection[str]) -> dict[str, float]:
-        """How often each label scheme is right on a split; the engine that predicts comes before the others.
+        """Return the accuracy of each label scheme on a split; the default engine takes precedence.
 
         Args:
-            schemes: Those that are asked about, in order.
+            schemes: The label schemes, in order.
         """
         by_engine = [(engine, found) for engines in self.splits.values() for engine, found in engines.items()]
         by_engine.sort(key=lambda pair: pair[0] != PREFERRED)
@@ -216,7 +217,7 @@ def _objects(values: object, key: str) -> Mapping[str, Any]:
 
 
 def _share(values: Mapping[str, Any], key: str, *, optional: bool = False) -> Any:
-    """A number from 0 to 1; ``None`` is one where it is optional."""
+    """Return a number from 0 to 1; ``None`` is allowed if it is optional."""
     value = values.get(key)
     if not (is_number(value, 0, 1) or (optional and value is None)):
         raise ValueError(f"{key} is {shorten(value)} and must be a number from 0 to 1")

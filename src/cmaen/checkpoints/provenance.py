@@ -13,12 +13,12 @@ PROVENANCE = "provenance.json"
 
 @dataclass(frozen=True)
 class Part:
-    """One of the networks whose weights were averaged.
+    """A network whose weights went into an average.
 
     Attributes:
-        name: In its card.
-        share: Of the average, in [0, 1].
-        provenance: Of its own weights.
+        name: Name on its card.
+        share: Share in the average, in [0, 1].
+        provenance: Provenance of its own weights.
     """
 
     name: str
@@ -28,15 +28,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How weights were made. What is not known is ``None`` or empty.
+    """How weights were made. Unknown values are ``None`` or empty.
 
     Attributes:
-        seed: Of the run.
-        revision: Git commit of the code, with ``-dirty`` where it had been changed since.
-        pretraining: What the weights were before this training, in words.
-        averaged: The networks that this one is the average of.
-        recorded: All else that the run wrote down: data, splits, images by emotion, teachers, loss, optimisation and
-            versions, as JSON has them.
+        seed: Random seed of the run.
+        revision: Git commit of the code, with ``-dirty`` if it had been changed since.
+        pretraining: Description of the weights before this training.
+        averaged: The networks that were averaged.
+        recorded: Everything else that the run recorded: data, splits, images by emotion, teachers, loss, optimisation
+            and versions, as in JSON.
     """
 
     seed: int | None = None
@@ -47,10 +47,10 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """The provenance that came back from JSON.
+        """Build a provenance from JSON.
 
         Raises:
-            ValueError: A value is not what it should be; the message names its key.
+            ValueError: A value is invalid; the message names its key.
         """
         recorded = dict(values)
         seed, revision, pretraining, parts = (
@@ -60,13 +60,13 @@ class Provenance:
             raise ValueError(f"the seed is {shorten(seed)} and must be a whole number")
         for key, text in (("revision", revision), ("pretraining", pretraining)):
             if not (text is None or is_text(text)):
-                raise ValueError(f"the {key} is {shorten(text)} and must be a text of one line")
+                raise ValueError(f"the {key} is {shorten(text)} and must be a single line of text")
         if not is_list_of_objects(parts or []):
             raise ValueError("averaged must be a list of objects")
         return cls(seed, revision, pretraining, tuple(map(_read_part, parts or [])), recorded)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON; what is not known is left out."""
+        """Return a plain dict, ready for JSON; unknown values are left out."""
         named = {"pretraining": self.pretraining, "seed": self.seed, "revision": self.revision}
         parts = [
             {"name": part.name, "share": part.share, "provenance": part.provenance.to_dict()} for part in self.averaged
@@ -78,10 +78,10 @@ class Provenance:
         }
 
     def describe(self, name: str) -> str:
-        """A network by its name and what tells it from others of that name, or by its parts if it is an average.
+        """Describe a network by its name and what distinguishes it from namesakes, or by the parts of an average.
 
         Args:
-            name: In its card.
+            name: Name on its card.
         """
         if self.averaged:
             return " + ".join(f"{part.share:.3g} × {part.provenance.describe(part.name)}" for part in self.averaged)
@@ -93,9 +93,9 @@ class Provenance:
 
 
 def _read_part(values: Mapping[str, Any]) -> Part:
-    made = values.get("provenance", values.get("training"))  # as formats 1 and 2 call it
+    made = values.get("provenance", values.get("training"))  # the key of formats 1 and 2
     if not is_text(values.get("name")) or not is_number(values.get("share"), 0, 1):
-        raise ValueError("every part of an average must have a name, and a share from 0 to 1")
+        raise ValueError("every part of an average must have a name and a share from 0 to 1")
     if not is_object(made):
         raise ValueError("every part of an average must say how it was trained")
     return Part(values["name"], values["share"], Provenance.from_dict(made))

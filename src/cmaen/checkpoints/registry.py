@@ -17,14 +17,14 @@ class ModelEntry:
     """A model that comes with the package.
 
     Attributes:
-        name: That :meth:`cmaen.checkpoints.Checkpoint.open` and every command take.
-        description: What it is.
-        schemes: Its label schemes; the last is answered by default.
-        accuracies: On FER2013's validation split, by label scheme, in [0, 1].
-        photographs: What was measured of it on whole photographs, by label scheme.
-        bytes: Of the file that each engine reads, by engine, where it is there.
-        parameters: Of the network; ``None`` where the card does not tell.
-        licence: What the weights may be used for.
+        name: Name that :meth:`cmaen.checkpoints.Checkpoint.open` and every command accept.
+        description: Short description.
+        schemes: Its label schemes; the last is the default.
+        accuracies: Accuracy on FER2013's validation split by label scheme, in [0, 1].
+        photographs: Figures on whole photographs, by label scheme.
+        bytes: Size of each engine's file, for the engines that have one.
+        parameters: Number of parameters of the network; ``None`` if the card does not record it.
+        licence: Licence of the weights.
     """
 
     name: str
@@ -37,19 +37,19 @@ class ModelEntry:
     licence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 MODELS = {
-    SHIPPED: "faces of any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier for "
+    SHIPPED: "faces in any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier for "
     "each label scheme; its ONNX file computes in 8 bits",
 }
-"""What ships, by name."""
+"""The shipped models, by name."""
 
 
 def list_models() -> list[ModelEntry]:
-    """The models that come with the package, the default first.
+    """List the models that come with the package, the default first.
 
     Raises:
         CheckpointError: One of them is damaged.

@@ -1,4 +1,4 @@
-"""Changing several files of a folder as one: after a kill all of them are the new ones, or all are the old ones."""
+"""Changing several files of a folder atomically: after a kill, all files are new or all are old."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from cmaen.locks import hold
 _DRAFT = ".cmaen-draft-"
 _COMMITTED = ".cmaen-committed"
 _GONE = "gone.json"
-"""In a draft: the names of the files that go away."""
+"""The file in a draft with the names of the files to remove."""
 _PATIENCE = 30.0
-"""Seconds to wait for another process that is just putting its files in their places."""
+"""Seconds to wait for another process that is moving its files into place."""
 
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
-    """A draft folder whose files take their places in ``folder``, all or none, when the block ends well.
+    """Open a draft folder whose files are moved to ``folder``, all or none, when the block succeeds.
 
-    The draft is renamed in one step, which decides; then its files are moved. Where a kill comes in between,
-    :func:`settle` moves the rest, and whoever reads the folder calls it first. Files that the draft does not hold stay,
-    unless :func:`remove` names them. Nobody else changes the folder meanwhile.
+    A single rename of the draft commits it; then its files are moved. After a kill in between, :func:`settle` moves the
+    rest; every reader of the folder calls it first. Files that are not in the draft stay, unless :func:`remove` names
+    them. The folder is locked meanwhile.
 
     Raises:
-        OutputError: The folder cannot be written, or another process changes it; it is as it was.
+        OutputError: The folder cannot be written, or another process is changing it; it is unchanged.
     """
     try:
         with hold(folder):
@@ -54,28 +54,28 @@ def stage(folder: Path) -> Iterator[Path]:
 
 
 def remove(draft: Path, *names: str) -> None:
-    """Let files of the folder go away when the draft takes its place."""
+    """Mark files of the folder for removal when the draft is committed."""
     write_text(draft / _GONE, json.dumps(names))
 
 
 def settle(folder: Path) -> None:
-    """Finish a change that a kill has interrupted, or wait for its end; where there is none, nothing happens.
+    """Finish a change that a kill has interrupted, or wait for its end; without one, do nothing.
 
-    One process at a time moves the files. Two could take turns with a third that already makes the next change, and
-    whoever is late would move or remove files of that.
+    One process at a time moves the files. Otherwise two could alternate with a third that already makes the next
+    change, and the late one would move or remove files of that change.
 
     Raises:
-        OutputError: The folder cannot be written, or another process does not come to its end.
+        OutputError: The folder cannot be written, or another process does not finish.
     """
     deadline = time.monotonic() + _PATIENCE
     while _is_committed(folder) and not _finish(folder):
         if time.monotonic() > deadline:
-            raise BusyError(f"{folder} is being written by another run, which does not come to its end")
+            raise BusyError(f"{folder} is being written by another run, which does not finish")
         time.sleep(0.01)
 
 
 def _finish(folder: Path) -> bool:
-    """Move the files of a committed draft; ``False`` where another process does so."""
+    """Move the files of a committed draft; return ``False`` if another process is doing so."""
     try:
         with hold(folder):
             _move_all(folder)
@@ -93,10 +93,10 @@ def _is_committed(folder: Path) -> bool:
 
 
 def _move_all(folder: Path) -> None:
-    """Put the files of a committed draft in their places; only who holds the folder does so.
+    """Move the files of a committed draft into place; the caller must hold the lock of the folder.
 
     Raises:
-        OSError, OutputError: They cannot be moved.
+        OSError, OutputError: The files cannot be moved.
     """
     if not _is_committed(folder):
         return
@@ -111,7 +111,7 @@ def _move_all(folder: Path) -> None:
 
 
 def _read_gone(committed: Path) -> list[str]:
-    """The names of the files that go away."""
+    """Read the names of the files to remove."""
     try:
         names = json.loads((committed / _GONE).read_text(encoding="utf-8"))
         return [name for name in names if name not in ("", ".", "..") and Path(name).name == name]
@@ -120,7 +120,7 @@ def _read_gone(committed: Path) -> list[str]:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Put a file in its place; a link stays one, and permissions stay as they were."""
+    """Move a file into place; a link stays a link, and permissions are kept."""
     if target.is_symlink():
         with replace_file(target) as temporary:
             shutil.copyfile(source, temporary)

@@ -1,4 +1,4 @@
-"""What the values of a checkpoint's documents may be: they are read before it is trusted, and may come from anybody."""
+"""Validation of the values in a checkpoint's documents, which may come from anybody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 _DEEPEST = 64
-"""Lists and objects in each other."""
+"""Maximum nesting of lists and objects."""
 _LARGEST_SIDE = 4096
 _MOST_LABELS = 1000
 _FILES = ("backbone_weights", "initial_weights", "side_weights", "trunk_weights")
@@ -17,10 +17,10 @@ _FILES = ("backbone_weights", "initial_weights", "side_weights", "trunk_weights"
 
 
 def require_plain(values: Any) -> None:
-    """Refuse what JSON may say and nothing else can: infinite numbers, half characters, very deep nesting.
+    """Refuse values that JSON allows but nothing else does: infinite numbers, lone surrogates, very deep nesting.
 
     Raises:
-        ValueError: There is such a thing.
+        ValueError: There is such a value.
     """
     waiting = [(values, 1)]
     while waiting:
@@ -38,20 +38,20 @@ def require_plain(values: Any) -> None:
 
 
 def require_card_values(values: Mapping[str, Any]) -> None:
-    """Look at each value of a card of the newest format.
+    """Check each value of a card of the newest format.
 
     Args:
-        values: From JSON, see :func:`require_plain`.
+        values: Parsed JSON, see :func:`require_plain`.
 
     Raises:
-        ValueError: A value is not what it should be; the message names its key.
+        ValueError: A value is invalid; the message names its key.
     """
     for key, (allowed, wanted) in _VALUES.items():
         if key in values and not allowed(values[key]):
             raise ValueError(f"{key} is {shorten(values[key])} and must be {wanted}")
     named = [key for key in _FILES if key in values["architecture"]]
     if named:
-        raise ValueError(f"architecture names a file, {named[0]}, which a card never does")
+        raise ValueError(f"architecture names a file, {named[0]}, which is not allowed in a card")
     _require_schemes(values["schemes"])
 
 
@@ -62,16 +62,18 @@ def _require_schemes(schemes: Mapping[str, Any]) -> None:
             if not (key == "confidence_temperature" and value is None) and not is_number(value, 1e-3, 1e3):
                 raise ValueError(f"the {key} of the scheme {name} is {shorten(value)} and must be from 0.001 to 1000")
         if not _are_texts(scheme.get("labels")) or len(scheme["labels"]) > _MOST_LABELS:
-            raise ValueError(f"the labels of the scheme {name} must be a list of at most {_MOST_LABELS} texts")
+            raise ValueError(f"the labels of the scheme {name} must be a list of at most {_MOST_LABELS} strings")
     first, *others = schemes
     if first == PERCEIVED or others not in ([], [PERCEIVED]):
-        raise ValueError(f"the schemes are {shorten(list(schemes))}; there may be one, and {PERCEIVED} after it")
+        raise ValueError(
+            f"the schemes are {shorten(list(schemes))}; there must be one, optionally followed by {PERCEIVED}"
+        )
     if others and schemes[PERCEIVED]["labels"] != list(PERCEIVED_LABELS):
         raise ValueError(f"the labels of {PERCEIVED} must be {', '.join(PERCEIVED_LABELS)}")
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text of one line."""
+    """Whether a value is a single line of text."""
     return isinstance(value, str) and value.isprintable()
 
 
@@ -80,32 +82,32 @@ def _are_texts(value: object) -> bool:
 
 
 def is_number(value: object, low: float, high: float) -> bool:
-    """Whether it is a number in a range, ends included."""
+    """Whether a value is a number in a range, ends included."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def is_integer(value: object) -> bool:
-    """Whether it is a whole number, which true and false are not."""
+    """Whether a value is an integer; booleans are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_side(value: object) -> bool:
-    """Whether it is a number of pixels."""
+    """Whether a value is a number of pixels."""
     return isinstance(value, int) and is_number(value, 1, _LARGEST_SIDE)
 
 
 def is_object(value: object) -> bool:
-    """Whether it is a JSON object."""
+    """Whether a value is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_list_of_objects(value: object) -> bool:
-    """Whether it is a list of JSON objects."""
+    """Whether a value is a list of JSON objects."""
     return isinstance(value, list) and all(map(is_object, value))
 
 
 def are_objects(value: object) -> bool:
-    """Whether it is a JSON object of objects."""
+    """Whether a value is a JSON object of objects."""
     return isinstance(value, dict) and all(map(is_object, value.values()))
 
 
@@ -141,21 +143,21 @@ def _is_cost(value: object) -> bool:
 
 
 _VALUES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "name": (is_text, "a text of one line"),
+    "name": (is_text, "a single line of text"),
     "architecture": (is_object, "an object"),
     "preprocess": (_is_preprocess, f"a PreprocessSpec, with sides of 1 to {_LARGEST_SIDE} pixels"),
     "crop": (_is_crop, "a CropSpec, with margins from 0.01 to 100"),
-    "schemes": (lambda value: are_objects(value) and bool(value), "one or two label schemes by their names"),
-    "enhancement": (_are_texts, "a list of texts"),
+    "schemes": (lambda value: are_objects(value) and bool(value), "one or two label schemes by name"),
+    "enhancement": (_are_texts, "a list of strings"),
     "cost": (_is_cost, "empty, or hold whole numbers of parameters and flops"),
-    "licence": (is_text, "a text of one line"),
-    "precision": (_maps_to_texts, "texts by the name of an engine"),
+    "licence": (is_text, "a single line of text"),
+    "precision": (_maps_to_texts, "strings by the name of an engine"),
     "sha256": (_maps_to_texts, "checksums by the name of a file"),
     "documents": (_maps_to_texts, "checksums by the name of a file"),
 }
 
 
 def shorten(value: object) -> str:
-    """A value as a message shows it."""
+    """Shorten a value for a message."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"

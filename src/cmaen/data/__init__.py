@@ -1,1 +1,1 @@
-"""Reading FER2013, its splits and its FER+ votes, augmentation, and the check for copies between splits."""
+"""Reading FER2013, its splits and its FER+ votes, augmentation, and the detection of copies between splits."""

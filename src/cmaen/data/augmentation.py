@@ -1,7 +1,7 @@
-"""Emotion-preserving augmentation of whole batches: a face stays a face of the same emotion.
+"""Emotion-preserving augmentation of whole batches: a face keeps its emotion.
 
-The faces may lie on any device. What is random is drawn on the CPU, so that it is the same wherever a run goes on, and
-so that a GPU is never waited for.
+The faces may lie on any device. Random numbers are drawn on the CPU, so that they are the same on any device, and so
+that the CPU never waits for a GPU.
 """
 
 from __future__ import annotations
@@ -17,34 +17,36 @@ from torch import Tensor
 from cmaen.spec import Spec
 
 _SOURCE = 48
-"""Side of FER2013's faces, whose pixels noise and blur are told in."""
+"""Side of FER2013's faces; noise and blur are measured in its pixels."""
 
 
 Side = Annotated[int, Field(ge=8)]
 
 
 class AugmentSpec(Spec):
-    """What is done to the faces of Training before they are learnt."""
+    """The augmentation of the faces of Training."""
 
     vary: bool = Field(
         True,
-        description="Mirror, turn, zoom, shift, re-light and partly hide each face; false also leaves out operations.",
+        description="Mirror, rotate, zoom, shift, re-light and partly hide faces; false also switches off operations.",
     )
-    operations: int = Field(0, ge=0, le=8, description="Random photometric operations on each face, see rand_augment.")
+    operations: int = Field(0, ge=0, le=8, description="Number of random photometric operations on each face.")
     magnitude: float = Field(0.5, gt=0, le=1, description="Strength of these operations.")
     mixup: float = Field(0.0, ge=0, description="Alpha of mixup; 0 switches it off.")
-    cutmix: float = Field(0.0, ge=0, description="Alpha of CutMix; 0 switches it off. With both, each batch takes one.")
+    cutmix: float = Field(
+        0.0, ge=0, description="Alpha of CutMix; 0 switches it off. If both are on, each batch uses one."
+    )
     source_sides: tuple[Side, Side] = Field(
         (32, 112),
-        description="Unlabelled faces are reduced to a random side between these two, and enlarged again.",
+        description="Range of sides in pixels: unlabelled faces are reduced to a random one and enlarged again.",
     )
-    weighted: bool = Field(False, description="Draw every emotion equally often, like cmaen balance --method weighted.")
+    weighted: bool = Field(False, description="Draw all emotions equally often, like cmaen balance --method weighted.")
 
     @field_validator("source_sides")
     @classmethod
     def _rise(cls, sides: tuple[int, int]) -> tuple[int, int]:
         if sides[0] > sides[1]:
-            raise ValueError("the two sides must rise, like [32, 112]")
+            raise ValueError("the first side must not exceed the second, as in [32, 112]")
         return sides
 
 
@@ -60,21 +62,20 @@ def augment(
     brightness: float = 30.0,
     erase: float = 0.3,
 ) -> Tensor:
-    """Mirror, rotate, zoom, shift, re-light and partly hide a batch, resampled once, straight to the network's size.
+    """Mirror, rotate, zoom, shift, re-light and partly hide a batch, resampled once, directly to the network's size.
 
-    Faces larger than that are reduced by area first, as prediction reduces them: picking single pixels out of them
-    would keep all of their noise.
+    Larger faces are first reduced by area, as in prediction: sampling single pixels would keep all of their noise.
 
     Args:
         images: uint8 [B, H, W], grey, or [B, H, W, 3], on any device.
-        size: Side of the result.
+        size: Side of the result in pixels.
         generator: The source of all randomness, on the CPU.
-        rotation: At most so many degrees to either side.
-        zoom: Range of the part of the side that is seen: below 1 enlarges.
-        shift: At most this part of the side.
-        contrast: Contrast is multiplied by 1 plus or minus this.
-        brightness: At most so many grey levels are added or taken.
-        erase: Probability that a random rectangle of 10 to 35 % of the side is replaced by noise (Zhong et al., 2020).
+        rotation: Maximum rotation in degrees, either way.
+        zoom: Range of the visible share of the side; below 1, the face is enlarged.
+        shift: Maximum shift, as a share of the side.
+        contrast: Maximum change of the contrast factor, which is 1 plus or minus this.
+        brightness: Maximum change of brightness in grey levels, either way.
+        erase: Probability that noise replaces a random rectangle of 10 to 35 % of the side (Zhong et al., 2020).
 
     Returns:
         float32 [B, 1, size, size], or [B, 3, size, size], on the scale 0 to 255.
@@ -110,14 +111,14 @@ def augment(
 def average_areas(faces: Tensor, size: int) -> Tensor:
     """Reduce faces float32 [B, C, H, W] to [B, C, size, size]: each pixel is the mean of the area that it covers.
 
-    What ``cv2.INTER_AREA`` does, also where a side is no multiple of the size.
+    This equals ``cv2.INTER_AREA``, even if a side is not a multiple of the size.
     """
     down, across = (_areas(side, size).to(faces.device) for side in faces.shape[-2:])
     return down @ faces @ across.T  # [size, H] @ [B, C, H, W] @ [W, size]
 
 
 def _areas(side: int, size: int) -> Tensor:
-    """The share of each of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing to 1."""
+    """Compute the share of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing to 1."""
     edges = torch.arange(size + 1, dtype=torch.float64) * side / size
     places = torch.arange(side, dtype=torch.float64)
     covered = torch.minimum(edges[1:, None], places + 1) - torch.maximum(edges[:-1, None], places)
@@ -137,18 +138,18 @@ def _erase(faces: Tensor, generator: torch.Generator, probability: float) -> Ten
 
 
 def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, magnitude: float) -> Tensor:
-    """So many different photometric operations on each face, drawn at random (after Cubuk et al., 2020).
+    """Apply a number of different photometric operations to each face, drawn at random (after Cubuk et al., 2020).
 
-    Only what cameras and files do to a face is among them, never what changes its expression: :data:`OPERATIONS`.
+    The operations imitate cameras and files, and never change the expression of a face: :data:`OPERATIONS`.
 
     Args:
         faces: float32 [B, 1 or 3, S, S] on the scale 0 to 255, on any device.
         generator: The source of all randomness, on the CPU.
-        operations: For each face, from 0 to the number of operations there are.
-        magnitude: In (0, 1]; each operation draws its strength from 0 to this.
+        operations: Number of operations on each face, from 0 to that of all operations.
+        magnitude: Maximum strength in (0, 1]; each operation draws its strength from 0 to this.
 
     Returns:
-        The same shape, dtype and scale.
+        Faces of the same shape, dtype and scale.
     """
     if not operations:
         return faces
@@ -164,15 +165,15 @@ def rand_augment(faces: Tensor, generator: torch.Generator, operations: int, mag
 
 
 def reduce_sources(faces: Tensor, generator: torch.Generator, sides: tuple[int, int]) -> Tensor:
-    """Each face as a camera with fewer pixels would have seen it: reduced to a random side and enlarged again.
+    """Reduce each face to a random side and enlarge it again, as if a camera with fewer pixels had seen it.
 
     Args:
         faces: float32 [B, 1 or 3, S, S], on any device.
         generator: The source of all randomness, on the CPU.
-        sides: The smallest and the largest side in pixels; those of S and more leave a face as it is.
+        sides: The smallest and the largest side in pixels; a side of S or more leaves the face unchanged.
 
     Returns:
-        The same shape, dtype and scale.
+        Faces of the same shape, dtype and scale.
     """
     side, faces = faces.shape[-1], faces.clone()
     least, most = sides
@@ -187,19 +188,19 @@ def reduce_sources(faces: Tensor, generator: torch.Generator, sides: tuple[int, 
 
 
 def gamma(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Darker or lighter midtones: an exponent between 1/2 and 2 at full strength."""
+    """Darken or lighten the midtones: the exponent is between 1/2 and 2 at full strength."""
     exponent = torch.exp2(strength * _sign(strength, generator))
     return 255 * torch.pow(faces / 255, exponent.to(faces.device))
 
 
 def sharpness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Blurred by a mean over 5 x 5 pixels, or as much sharper, at full strength."""
+    """Blur by a mean over 5 x 5 pixels, or sharpen by as much, at full strength."""
     blurred = F.avg_pool2d(F.pad(faces, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     return faces + (strength * _sign(strength, generator)).to(faces.device) * (faces - blurred)
 
 
 def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
-    """Gaussian blur, deviation 2 of 48 pixels at full strength; each face by its own."""
+    """Apply Gaussian blur, each face with its own deviation: 2 of 48 pixels at full strength."""
     deviation = (2 * strength * faces.shape[-1] / _SOURCE).clamp_min(1e-3).view(-1, 1)  # [B, 1]
     reach = math.ceil(2.5 * float(deviation.max()))
     kernel = torch.softmax(-(torch.arange(-reach, reach + 1) ** 2) / (2 * deviation**2), dim=1)  # [B, 2 reach + 1]
@@ -210,18 +211,18 @@ def blur(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
 
 
 def noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Gaussian noise in the pixels of a face of 48 x 48, deviation 36 grey levels at full strength."""
+    """Add Gaussian noise in the pixels of a face of 48 x 48; its deviation is 36 grey levels at full strength."""
     grains = torch.randn((len(faces), 1, _SOURCE, _SOURCE), generator=generator)
     return faces + F.interpolate((36 * strength * grains).to(faces.device), size=faces.shape[-1], mode="bilinear")
 
 
 def darkness(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Light at 12 % at full strength, with the noise of a sensor that grows as it fades."""
+    """Dim the light to 12 % at full strength, with sensor noise that grows as it fades."""
     return noise(faces * (1 - 0.88 * strength).to(faces.device), strength / 9, generator)
 
 
 def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Light from a random side: 100 grey levels more there and less across, at full strength."""
+    """Light the face from a random side: 100 grey levels brighter there and darker across, at full strength."""
     angle = 2 * math.pi * torch.rand(strength.shape, generator=generator)
     across, down = ((100 * strength * turned).to(faces.device) for turned in (torch.cos(angle), torch.sin(angle)))
     axis = torch.linspace(-1, 1, faces.shape[-1], device=faces.device)
@@ -229,7 +230,7 @@ def side_light(faces: Tensor, strength: Tensor, generator: torch.Generator) -> T
 
 
 def fewer_pixels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
-    """Scaled down, to a quarter of the side at full strength, in steps of an eighth of that, and up again."""
+    """Reduce in eight steps of strength, to a quarter of the side at full strength, and enlarge again."""
     steps = (8 * strength.view(-1)).round()
     side, faces = faces.shape[-1], faces.clone()
     for step in torch.unique(steps).tolist():
@@ -240,7 +241,7 @@ def fewer_pixels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
 
 
 def fewer_levels(faces: Tensor, strength: Tensor, _: torch.Generator) -> Tensor:
-    """Rounded to multiples of a step, 48 grey levels at full strength."""
+    """Round to multiples of a step: 48 grey levels at full strength."""
     step = (48 * strength).clamp_min(1).to(faces.device)
     return (faces / step).round() * step
 

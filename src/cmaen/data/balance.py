@@ -1,4 +1,4 @@
-"""A balanced copy of a data set: ``cmaen balance`` as a function with a typed result."""
+"""Writing a balanced copy of a data set: ``cmaen balance`` as a function with a typed result."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from cmaen.locks import LOCK, hold
 
 STATS, SHEET = "dataset_stats.json", "synthetic.png"
 WEIGHTED = "weighted"
-"""The method that makes no faces and says how often each is to be drawn."""
+"""The method that makes no faces, but gives each class a drawing weight."""
 
 Progress = Callable[[Iterable[FaceSet], str, int], Iterable[FaceSet]]
-"""Wraps the loop over the blocks of faces: (blocks, what they are called, how many there are) -> the blocks."""
+"""Wraps the loop over the blocks of faces: (blocks, their description, their number) -> the blocks."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BalanceResult:
-    """What was done to balance a data set.
+    """The result of balancing a data set.
 
     Attributes:
-        folder: Of the balanced data set.
-        method, seed, target: How; the target is ``None`` under :data:`WEIGHTED`.
+        folder: Folder of the balanced data set.
+        method, seed, target: The arguments; the target is ``None`` under :data:`WEIGHTED`.
         source: Fingerprint of the faces of Training.
-        before: How many faces each class had.
-        after, synthetic: How many it has, and how many of them were made; empty under :data:`WEIGHTED`.
-        weights: Under :data:`WEIGHTED`: how often a face of each class is to be drawn; else empty.
+        before: Number of faces of each class in the source.
+        after, synthetic: Number of faces of each class in the result, and how many of them were made; empty under
+            :data:`WEIGHTED`.
+        weights: Relative drawing frequency of a face of each class under :data:`WEIGHTED`; otherwise empty.
     """
 
     folder: Path
@@ -55,7 +56,7 @@ class BalanceResult:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON, as it stands in ``dataset_stats.json``."""
+        """Return a plain dict, ready for JSON, as in ``dataset_stats.json``."""
         values = {"method": self.method, "seed": self.seed, "source": self.source}
         if self.target is None:
             return {**values, "before": dict(self.before), "weights": dict(self.weights)}
@@ -75,25 +76,25 @@ def balance_folder(
     seed: int = 42,
     progress: Progress | None = None,
 ) -> BalanceResult:
-    """Write a data set in which every class has as many faces of Training; the other splits go there as they are.
+    """Write a data set in which every class has the same number of training faces; the other splits are copied.
 
-    What was done stands in ``dataset_stats.json``, and some of the made faces in ``synthetic.png``. Splits that the
-    data do not hold are put on the log.
+    The result is recorded in ``dataset_stats.json``, and some of the made faces are shown in ``synthetic.png``. Splits
+    that the data do not have are logged.
 
     Args:
-        output: A folder that is empty, or is made.
-        data: See :func:`cmaen.data.faces.load_faces`; ``None``: FER2013 where it is looked for.
+        output: Output folder; must be empty or not exist.
+        data: See :func:`cmaen.data.faces.load_faces`; ``None``: FER2013 in its usual places.
         method: One of :data:`cmaen.data.balancing.METHODS`, or :data:`WEIGHTED`.
-        target: Faces of each class; the paper's is 7,000.
-        colour: Keep it.
-        all_labels: All classes, and not the seven emotions alone.
-        split: Only Training is ever balanced; another one is an error.
-        seed: Of all randomness.
-        progress: Shows how far it is; ``None`` for nothing.
+        target: Number of faces of each class; the paper's is 7,000.
+        colour: Whether to keep colour.
+        all_labels: Whether to use all classes, not only the seven emotions.
+        split: The split to balance; any split other than Training is an error.
+        seed: Random seed.
+        progress: Wraps the loop, to show progress; ``None``: none is shown.
 
     Raises:
-        SplitError: The split is not Training, or is not there.
-        ConfigError: There is no such method, or the target is below 1.
+        SplitError: The split is not Training, or does not exist.
+        ConfigError: The method does not exist, or the target is below 1.
         DataError: The data cannot be read, or a class has too few faces.
         OutputError: The folder is not empty, or cannot be written.
     """
@@ -143,7 +144,7 @@ def _write(
 
 @contextmanager
 def _say_missing() -> Iterator[None]:
-    """Put a split that is not there on the log."""
+    """Log a missing split instead of raising."""
     try:
         yield
     except SplitError as error:

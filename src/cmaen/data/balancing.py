@@ -1,6 +1,6 @@
-"""As many faces of every emotion: what is too much is left out, what is missing is made (of Training alone).
+"""Giving every emotion the same number of faces: surplus faces are left out, missing ones are made (in Training alone).
 
-Made faces are held as recipes, a few numbers each; their pixels come into being a block at a time, as they are written.
+Made faces are stored as recipes of a few numbers each; their pixels are computed block by block while they are written.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from cmaen.errors import ConfigError, DataError
 from cmaen.preprocessing import resize, to_grey
 
 COMPONENTS = 64
-"""Of the compact space that neighbours are looked for in."""
+"""Dimensions of the compact space in which neighbours are searched."""
 BLOCK = 64
-"""Made faces whose pixels are there at a time."""
+"""Number of made faces whose pixels are in memory at a time."""
 _COMPACT_SIDE = 48
-"""Larger faces are reduced to this side, and their colour is dropped, before neighbours are looked for."""
+"""Side in pixels to which larger faces are reduced, without colour, before neighbours are searched."""
 _NEIGHBOURS = 5
 _SURROUNDINGS = 10
 
@@ -35,11 +35,11 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Made:
-    """Faces that are to be made.
+    """Recipes of faces to be made.
 
     Attributes:
-        labels: int64 [N], the classes in their order.
-        block: Gives the images of the n-th :data:`BLOCK` of them, uint8 [B, H, W(, 3)], always the same ones.
+        labels: int64 [N], sorted by class.
+        block: Returns the images of the n-th :data:`BLOCK` of them, uint8 [B, H, W(, 3)], always the same ones.
     """
 
     labels: NDArray[np.int64]
@@ -50,12 +50,12 @@ class Made:
 
     @classmethod
     def of_recipes(cls, labels: NDArray[np.int64], cook: Callable[[slice], Pixels]) -> Made:
-        """Those that a function makes of a range of recipes."""
+        """Build from a function that makes the faces of a range of recipes."""
         return cls(labels, lambda number: cook(slice(number * BLOCK, (number + 1) * BLOCK)))
 
 
 Maker = Callable[[FaceSet, int, int], Made]
-"""(faces, target, seed) -> faces to be added, so that every emotion has ``target``."""
+"""(faces, target, seed) -> the additional faces that bring every emotion to ``target``."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Balanced:
     """A balanced set.
 
     Attributes:
-        kept: Faces of Training as they were.
-        made: Those that are added.
-        method: How.
-        before: How many faces each emotion had.
+        kept: The original faces of Training that are kept.
+        made: The additional faces.
+        method: Name of the method.
+        before: Number of faces of each emotion in the source.
     """
 
     kept: FaceSet
@@ -78,7 +78,7 @@ class Balanced:
         return len(self.kept) + len(self.made)
 
     def blocks(self) -> Iterator[FaceSet]:
-        """All faces, some at a time: those that were kept, then those that are made."""
+        """Yield all faces block by block: first those that were kept, then those that are made."""
         for start in range(0, len(self.kept), BLOCK):
             yield self.kept.select(np.arange(start, min(start + BLOCK, len(self.kept))))
         for number, start in enumerate(range(0, len(self.made), BLOCK)):
@@ -90,7 +90,7 @@ class Balanced:
 
     @property
     def faces(self) -> FaceSet:
-        """All of them at once, in memory."""
+        """All faces at once, in memory."""
         blocks = list(self.blocks())
         return replace(
             self.kept,
@@ -102,11 +102,11 @@ class Balanced:
 
     @property
     def synthetic(self) -> NDArray[np.bool_]:
-        """Which were made, bool [N]."""
+        """Whether each face was made, bool [N]."""
         return np.arange(len(self)) >= len(self.kept)
 
     def stats(self) -> dict[str, Any]:
-        """Counts by emotion: before, after, and how many of these were made."""
+        """Count the faces of each emotion: before, after, and how many of the latter were made."""
         classes = self.kept.classes
         made = dict(zip(classes, np.bincount(self.made.labels, minlength=len(classes)).tolist(), strict=True))
         after = {name: count + made[name] for name, count in self.kept.counts().items()}
@@ -117,37 +117,37 @@ def balance(faces: FaceSet, *, target: int, method: str, seed: int) -> Balanced:
     """Give every emotion ``target`` faces.
 
     Args:
-        faces: Of Training.
-        target: Faces of each emotion; the paper's is 7,000.
+        faces: The faces of Training.
+        target: Number of faces of each emotion; the paper's is 7,000.
         method: One of :data:`METHODS`.
-        seed: Of all randomness.
+        seed: Random seed.
 
     Raises:
-        SplitError: The faces are of another split, which is never balanced.
-        ConfigError: There is no such method, or the target is below 1.
-        DataError: An emotion has no faces, or too few to be interpolated.
+        SplitError: The faces belong to another split, which is never balanced.
+        ConfigError: The method does not exist, or the target is below 1.
+        DataError: An emotion has no faces, or too few to interpolate.
     """
     faces.require(Split.TRAIN, "balancing")
     if method not in METHODS:
-        raise ConfigError(f"{method!r} is no way of making faces; choose from {sorted(METHODS)}")
+        raise ConfigError(f"{method!r} is not a method of balancing; choose from {sorted(METHODS)}")
     if target < 1:
-        raise ConfigError(f"the target must be 1 face or more of each emotion, not {target}")
+        raise ConfigError(f"the target must be at least 1 face of each emotion, not {target}")
     before = faces.counts()
     missing = [name for name, count in before.items() if not count]
     if missing:
-        raise DataError(f"there are no faces of {', '.join(missing)} to make more of")
+        raise DataError(f"there are no faces of {', '.join(missing)} from which more could be made")
     kept = _reduce(faces, target, seed)
     return Balanced(kept, METHODS[method](kept, target, seed), method, before)
 
 
 def shares(faces: FaceSet) -> dict[str, float]:
-    """How often each face of an emotion is to be drawn against the others, so that all emotions come as often."""
+    """Compute how often to draw a face of each emotion, relative to others, so that all are drawn equally often."""
     counts = faces.counts()
     return {name: len(faces) / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
 
 
 def sheet(balanced: Balanced, columns: int = 16) -> Pixels:
-    """Made faces to look at, a row a class: uint8 [C H, columns W] or [..., 3], black where there are no more."""
+    """Arrange made faces for viewing, one row per class: uint8 [C H, columns W] or [..., 3], padded with black."""
     kept, labels = balanced.kept, balanced.made.labels
     height, width, *channels = kept.images.shape[1:]
     page = np.zeros((len(kept.classes) * height, columns * width, *channels), np.uint8)
@@ -162,36 +162,36 @@ def sheet(balanced: Balanced, columns: int = 16) -> Pixels:
 
 
 def _reduce(faces: FaceSet, target: int, seed: int) -> FaceSet:
-    """At most ``target`` of each emotion, drawn at random, in their order."""
+    """Keep at most ``target`` faces of each emotion, drawn at random, in their order."""
     rng = np.random.default_rng(seed)
     kept = [rng.permutation(np.flatnonzero(faces.labels == label))[:target] for label in range(len(faces.classes))]
     return faces.select(np.sort(np.concatenate(kept)))
 
 
 def _borderline_smote(faces: FaceSet, target: int, seed: int) -> Made:
-    """BorderlineSMOTE (Han et al., 2005; borderline-1): between a face near another emotion and one of its own.
+    """Interpolate between a face near another emotion and one of its own: borderline-SMOTE 1 (Han et al., 2005).
 
-    Neighbours are those in the principal components of the pixels; what is interpolated is the pixels of the two faces,
-    in float32, so that the result lies between them. An emotion none of whose faces is near another is interpolated
-    anywhere (SMOTE, Chawla et al., 2002).
+    Neighbours are searched in the principal components of the pixels. The pixels of the two faces are interpolated in
+    float32, so the result lies between them. If no face of an emotion is near another emotion, any of its faces are
+    interpolated (SMOTE, Chawla et al., 2002).
     """
     counts = np.bincount(faces.labels, minlength=len(faces.classes))
     scarce = [label for label in range(len(faces.classes)) if counts[label] < target]
     if scarce and (fewest := min(int(counts[label]) for label in scarce)) < 2:
-        raise DataError(f"{faces.classes[int(counts.argmin())]} has a single face, and two are needed to interpolate")
+        raise DataError(f"{faces.classes[int(counts.argmin())]} has a single face; interpolation needs at least two")
     firsts, seconds, steps = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     if scarce:
         compact = _compact(faces, seed)
         around = NearestNeighbors(n_neighbors=min(_SURROUNDINGS, len(faces) - 1) + 1).fit(compact)
     for label in scarce:
         own = np.flatnonzero(faces.labels == label)
-        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, fewest - 1) + 1).fit(compact[own])  # the first is itself
+        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, fewest - 1) + 1).fit(compact[own])  # first: the face
         strangers = faces.labels[around.kneighbors(compact[own], return_distance=False)[:, 1:]] != label
         others = strangers.sum(axis=1)
         danger = (others >= strangers.shape[1] / 2) & (others < strangers.shape[1])
         some = own[danger] if danger.any() else own
         neighbours = own[near.kneighbors(compact[some], return_distance=False)[:, 1:]]  # [S, K]
-        rng = np.random.RandomState(seed)  # and its order of drawing: those of imbalanced-learn
+        rng = np.random.RandomState(seed)  # same generator and drawing order as imbalanced-learn
         drawn = rng.randint(0, neighbours.size, size=target - len(own))
         steps.append(rng.uniform(size=len(drawn)))
         firsts.append(some[drawn // neighbours.shape[1]])
@@ -203,14 +203,14 @@ def _borderline_smote(faces: FaceSet, target: int, seed: int) -> Made:
 def _between(
     images: Pixels, firsts: NDArray[np.int64], seconds: NDArray[np.int64], steps: NDArray[np.float64], some: slice
 ) -> Pixels:
-    """Faces on the way from one to another: uint8 [B, H, W(, 3)]."""
+    """Interpolate between pairs of faces: uint8 [B, H, W(, 3)]."""
     start, end = (images[ends[some]].astype(np.float32) for ends in (firsts, seconds))
     way = steps[some].astype(np.float32).reshape(-1, *[1] * (images.ndim - 1))  # [B] -> [B, 1, 1(, 1)]
     return np.asarray(np.rint(start + way * (end - start)).clip(0, 255), np.uint8)
 
 
 def _compact(faces: FaceSet, seed: int) -> NDArray[np.float32]:
-    """Principal components of the pixels, float32 [N, C]; of large faces and of those in colour, of small grey ones."""
+    """Compute principal components of the pixels, float32 [N, C], of small grey versions of the faces."""
     images: Sequence[Pixels] | Pixels = faces.images
     if max(faces.images.shape[1:3]) > _COMPACT_SIDE or faces.images.ndim == 4:
         side = min(_COMPACT_SIDE, *faces.images.shape[1:3])
@@ -221,10 +221,10 @@ def _compact(faces: FaceSet, seed: int) -> NDArray[np.float32]:
 
 
 def _augment(faces: FaceSet, target: int, seed: int) -> Made:
-    """Faces mirrored, turned, moved and re-lit, see :func:`cmaen.data.augmentation.augment`; nothing is hidden."""
+    """Mirror, rotate, shift and re-light faces, see :func:`cmaen.data.augmentation.augment`; nothing is hidden."""
     rng = np.random.default_rng(seed)
     owns = [np.flatnonzero(faces.labels == label) for label in range(len(faces.classes))]
-    chosen = np.concatenate([np.resize(rng.permutation(own), target - len(own)) for own in owns])  # each as often
+    chosen = np.concatenate([np.resize(rng.permutation(own), target - len(own)) for own in owns])  # equally often
 
     def alter(some: slice) -> Pixels:
         part = torch.from_numpy(faces.images[chosen[some]])
@@ -237,4 +237,4 @@ def _augment(faces: FaceSet, target: int, seed: int) -> Made:
 
 
 METHODS: dict[str, Maker] = {"borderline-smote": _borderline_smote, "augment": _augment}
-"""Ways of making faces, by name."""
+"""The methods of making faces, by name."""

@@ -1,4 +1,4 @@
-"""A validation split for data that have none: drawn once and for all, with whatever belongs together on one side."""
+"""Drawing a validation split from data that have none: always the same, with related faces on one side."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from cmaen.data.leakage import find_copies
 from cmaen.data.splits import FaceSet, Split
 
 PART = 10
-"""One of so many faces validates."""
+"""The validation split is one part in this many."""
 _SEED = 0
 
 log = logging.getLogger(__name__)
 
 
 def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> FaceSet:
-    """The faces that validate, or the others, of data that have no validation split; the log says that it was drawn.
+    """Return the drawn validation faces, or the others, of data without a validation split; the drawing is logged.
 
     Args:
-        faces: Of both.
-        groups: Of each face, see :func:`drawn`.
-        split: Validation, or another for the others.
+        faces: The faces of both splits.
+        groups: Group of each face, see :func:`draw_validation`.
+        split: Validation, or any other split for the others.
     """
     validates = draw_validation(faces, groups)
     log.warning(
-        "there is no validation split: %d of the %d faces for training are drawn for it, always the same ones",
+        "there is no validation split: %d of the %d training faces are drawn for it, always the same ones",
         validates.sum(),
         len(faces),
     )
@@ -38,15 +38,15 @@ def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> Fac
 
 
 def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Which faces validate, bool [N]: a tenth of each class as far as groups allow, always the same.
+    """Draw the validation faces, bool [N]: a tenth of each class as far as groups allow, always the same.
 
-    Copies (exact, near, mirrored) and faces of one group, like a person, stay on one side.
+    Copies (exact, near, mirrored) and the faces of one group, such as a person, stay on one side.
 
-    A class with a single face or group only learns; of any other at least one validates and one learns.
+    A class with a single face or group is used for training only; every other class has at least one of each.
 
     Args:
-        faces: Of all splits.
-        groups: Of each face; ``None`` for one of its own.
+        faces: The faces of all splits.
+        groups: Group of each face; ``None`` for a face without a group.
     """
     chosen = np.zeros(len(faces), bool)
     if len(faces) < 2:
@@ -55,7 +55,9 @@ def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.
     units = {label: np.unique(together[faces.labels == label]) for label in np.unique(faces.labels).tolist()}
     alone = [faces.classes[label] for label, own in units.items() if len(own) == 1]
     if alone:
-        log.warning("a single face or group of %s: it is learnt, and not validated", ", ".join(alone))
+        log.warning(
+            "%s: there is only one face or group, so training uses it and validation has none", ", ".join(alone)
+        )
     validated = np.flatnonzero([len(units[label]) > 1 for label in faces.labels.tolist()])
     if len(validated):
         chosen[validated[_fold(faces.labels[validated], together[validated])]] = True
@@ -64,22 +66,22 @@ def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.
 
 
 def _fold(labels: NDArray[np.int64], together: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of a tenth of the faces, of each class if it has enough groups; of a half at most, of few groups."""
+    """Return the indices of a tenth of the faces, of each class with enough groups; at most half of other classes."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     most = max(len(np.unique(together[labels == label])) for label in np.unique(labels))
     parts = min(PART, most)
     folds = StratifiedGroupKFold(parts, shuffle=True, random_state=_SEED)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a class has fewer faces than there are parts
+        warnings.simplefilter("ignore", UserWarning)  # the warning that a class has fewer faces than there are parts
         tests = [test for _, test in folds.split(labels, labels, together)]
     wanted = len(labels) / parts
-    fits = (test for test in tests if wanted / 1.5 <= len(test) <= wanted * 1.5)  # one may be a huge group
+    fits = (test for test in tests if wanted / 1.5 <= len(test) <= wanted * 1.5)  # one may be a single huge group
     return next(fits, min(tests, key=lambda test: abs(len(test) - wanted)))
 
 
 def _cover(chosen: NDArray[np.bool_], together: NDArray[np.int64], units: dict[int, NDArray[np.int64]]) -> None:
-    """Give each class a group that validates, the smallest, and leave it one that learns; ``chosen`` is changed."""
+    """Give each class a validation group, the smallest, and leave it a training group; changes ``chosen`` in place."""
     sizes = dict(zip(*(part.tolist() for part in np.unique(together, return_counts=True)), strict=True))
     validating = set(together[chosen].tolist())
     for own in units.values():
@@ -95,10 +97,10 @@ def _cover(chosen: NDArray[np.bool_], together: NDArray[np.int64], units: dict[i
 
 
 def inner_split(training: FaceSet) -> tuple[FaceSet, FaceSet]:
-    """Training without a tenth of it, and that tenth, which validates in place of a validation split that is worn out.
+    """Return Training without a tenth, and that tenth, which replaces a validation split that was used too often.
 
     Raises:
-        SplitError: These are not the faces of Training.
+        SplitError: The faces do not belong to Training.
     """
     training.require(Split.TRAIN, "the inner split")
     validates = draw_validation(training, [None] * len(training))
@@ -106,7 +108,7 @@ def inner_split(training: FaceSet) -> tuple[FaceSet, FaceSet]:
 
 
 def _join_groups(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:
-    """A number a face, the same for those that belong together."""
+    """Number the faces, with the same number for those that belong together."""
     parent = list(range(len(faces)))
 
     def root(index: int) -> int:

@@ -1,4 +1,4 @@
-"""What faces a data set names, before any is read: of a folder of folders, its zip, or a CSV of files."""
+"""Listing the faces of a data set before any is read: of a folder of folders, its zip, or a CSV of files."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from cmaen.types import Image
 
 
 class Entry(NamedTuple):
-    """A face that may be read.
+    """A face that can be read.
 
     Attributes:
-        name: Unique.
-        label: The name of its class.
-        split: ``None`` where nothing tells.
-        group: What it belongs to, like a person; ``None`` for nothing.
-        place: What its split would be told by: the folder of its class folder, or the value in the CSV.
-        read: Gives RGB uint8 [H, W, 3].
+        name: Unique name.
+        label: Name of its class.
+        split: Its split; ``None`` if unknown.
+        group: Its group, such as a person; ``None`` without a group.
+        place: Where its split would be named: the folder that holds its class folder, or the value in the CSV.
+        read: Returns the image, RGB uint8 [H, W, 3].
     """
 
     name: str
@@ -44,13 +44,13 @@ class Entry(NamedTuple):
 
 @contextmanager
 def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
-    """The faces of a folder, a zip or a CSV, which may be read inside of the ``with`` block, and what is left out.
+    """Open a folder, a zip or a CSV: its faces, which can be read inside the ``with`` block, and what is left out.
 
     Raises:
         DataError: The path is none of these, or is damaged.
     """
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of faces, its zip, or a CSV")
+        raise DataError(f"{path} does not exist; give a folder of faces, a zip of it, or a CSV")
     if path.is_dir():
         yield _of_folder(path)
     elif zipfile.is_zipfile(path):
@@ -58,7 +58,7 @@ def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
             with zipfile.ZipFile(path) as archive:
                 yield _of_zip(archive)
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-            raise DataError(f"{path} is a damaged zip: {error}; fetch it again") from error
+            raise DataError(f"{path} is a damaged zip: {error}; download it again") from error
     elif path.suffix.lower() in (".csv", ".tsv"):
         yield _of_csv(path), LeftOut()
     else:
@@ -66,7 +66,7 @@ def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
 
 
 def split_of(path: PurePosixPath) -> Split | None:
-    """The split of a file ``<split>/<class>/<name>``: by the official prefix of its name, else by its folder."""
+    """Determine the split of a file ``<split>/<class>/<name>`` by the official prefix of its name or by its folder."""
     official = official_split(path.name)
     if official is not None or len(path.parts) < 3:
         return official
@@ -84,7 +84,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
     for member in archive.infolist():
         if member.is_dir():
             continue
-        file = PurePosixPath(member.filename.replace("\\", "/"))  # as some Windows programs write
+        file = PurePosixPath(member.filename.replace("\\", "/"))  # some Windows programs write backslashes
         if any(map(is_rubbish, file.parts)):
             continue
         if any(map(is_hidden, file.parts)):
@@ -97,7 +97,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
 
 
 def _of_files(files: Sequence[tuple[PurePosixPath, Callable[[], Image]]], left_out: LeftOut) -> list[Entry]:
-    """The entries of pictures by their paths in the data set; those that lie in no class folder are left out."""
+    """List the entries of pictures by their paths in the data set; those in no class folder are left out."""
     for file, _ in files:
         if len(file.parts) < 2:
             left_out.add(BESIDE, file.name)
@@ -117,7 +117,7 @@ def _place_of(file: PurePosixPath) -> str:
 
 
 def _of_csv(path: Path) -> list[Entry]:
-    """A face a row; its path is looked for beside the CSV."""
+    """List one entry per row; its path is relative to the folder of the CSV."""
     entries = []
     for row in rows_of(path):
         named = row.values.get("split", "")
@@ -128,7 +128,7 @@ def _of_csv(path: Path) -> list[Entry]:
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """The first bytes of a file of a zip; none of one that cannot be unpacked."""
+    """Read the first bytes of a file in a zip; none if it cannot be unpacked."""
     try:
         with archive.open(member) as file:
             return file.read(HEAD)
@@ -137,11 +137,11 @@ def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 
 def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
-    """A file of a zip, if it is small: it never takes more memory than its size says, and that is limited."""
+    """Unpack a file of a zip if it is small: it never takes more memory than its declared size, which is limited."""
     if member.file_size > MAX_FILE:
-        raise DataError(f"it has {member.file_size:,} bytes, over the limit of {MAX_FILE:,}")
+        raise DataError(f"it has {member.file_size:,} bytes; the limit is {MAX_FILE:,}")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError("it is compressed in another way than stored or deflated")
+        raise DataError("its compression method is neither stored nor deflated")
     try:
         with archive.open(member) as file:
             data = file.read(MAX_FILE)

@@ -1,4 +1,4 @@
-"""Labelled faces in whatever form they come: a folder of folders, its zip, a CSV of files, FER2013 as Kaggle's CSV."""
+"""Loading labelled faces in any supported form: a folder of folders, its zip, a CSV of files, Kaggle's CSV."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from cmaen.listing import LeftOut, name_some
 from cmaen.preprocessing import to_grey
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
-"""Where FER2013 is looked for when nobody says where it is."""
+"""Default places of FER2013."""
 
 log = logging.getLogger(__name__)
 
 
 def find_data() -> Path:
-    """Where FER2013 lies, if it is in one of :data:`PLACES`.
+    """Find FER2013 in one of :data:`PLACES`.
 
     Raises:
         DataError: It is in none of them.
@@ -39,7 +39,7 @@ def find_data() -> Path:
             log.info("data: %s", place)
             return place
     places = ", ".join(map(str, PLACES))
-    raise DataError(f"there is no FER2013 in {places}: name its folder, zip or CSV with --data, or put it there")
+    raise DataError(f"FER2013 was not found in {places}: give its folder, zip or CSV with --data, or put it there")
 
 
 def load_faces(
@@ -50,25 +50,25 @@ def load_faces(
     labels: Sequence[str] | str | None = None,
     side: int = SIDE,
 ) -> FaceSet:
-    """The faces of one split.
+    """Load the faces of one split.
 
-    What is no picture, stands in no split or in a class that is not asked for is left out, counted and put on the log.
+    Files that are not pictures, belong to no split or have a class that is not wanted are left out, counted and logged.
 
     Args:
         path: A folder ``<class>/*.png`` or ``<split>/<class>/*.png``, linked folders included, a zip of one, a CSV of
-            files, see :mod:`cmaen.data.table` (with a path, a label and, if there are any, a split, a group and the box
-            ``x``, ``y``, ``width``, ``height``), or FER2013 as Kaggle's CSV. Where a file's name has an official prefix
-            of FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``) the prefix decides on the split.
-        split: Which one. Where there is no validation split, a tenth of the others is drawn, see
+            files, see :mod:`cmaen.data.table` (with a path, a label and optionally a split, a group and the box ``x``,
+            ``y``, ``width``, ``height``), or Kaggle's CSV of FER2013. If a file's name has an official prefix of
+            FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``), the prefix determines the split.
+        split: The split to load. If there is no validation split, a tenth of the others is drawn for it, see
             :func:`cmaen.data.drawing.split_off`.
-        colour: Keep it; else it is dropped.
+        colour: Whether to keep colour.
         labels: The classes, see :class:`Labelling`; ``None`` for the seven emotions, also under their other names.
-        side: Pixels that faces are brought to if they differ in size, are not square or are photographs.
+        side: Side in pixels to which faces are resized if they differ in size, are not square or are photographs.
 
     Raises:
-        DataError: The path holds no faces or is damaged, or colour is to be kept and there is none. Single images that
-            cannot be read are left out and listed in ``FaceSet.unreadable``; classes that are not asked for are named.
-        SplitError: It has no such split, or no image of it can be read; the message says which, and why.
+        DataError: The path holds no faces or is damaged, or colour is wanted and there is none. Single images that
+            cannot be read are left out and listed in ``FaceSet.unreadable``; classes that are not wanted are named.
+        SplitError: The split does not exist, or none of its images can be read; the message says which, and why.
     """
     if split is Split.BOTH:
         validation, test = (
@@ -78,7 +78,7 @@ def load_faces(
     left_out, there = LeftOut(), Counter[Split | None]()
     if _is_kaggle(path):
         if colour:
-            raise DataError(f"{path} has no colour: the Kaggle CSV is grey (preprocess.grey=true)")
+            raise DataError(f"{path} has no colour: Kaggle's CSV is grey; set preprocess.grey=true")
         faces = load_kaggle_csv(path, split, labels)
         if not len(faces):
             there = splits_of_kaggle_csv(path)
@@ -91,16 +91,16 @@ def load_faces(
         raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
     if colour and (faces.images == faces.images[..., :1]).all():
         raise DataError(
-            f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"
+            f"the images of {path} have no colour, so the network must not expect it; set preprocess.grey=true"
         )
     return faces
 
 
 def measured_split(path: Path) -> Split:
-    """The split that a measurement is made on if nobody says: validation, or test where only that is a split apart.
+    """Return the default split of a measurement: validation, or test if there is a test split but no validation split.
 
-    Without this a tenth of Training would be drawn in place of a validation split, which says less than a real test
-    split and, of a network that has learnt these faces, nothing.
+    Otherwise a tenth of Training would be drawn as validation, which says less than a real test split and nothing about
+    a network that was trained on these faces.
 
     Raises:
         DataError: See :func:`load_faces`.
@@ -116,30 +116,30 @@ def measured_split(path: Path) -> Split:
 
 
 def load_for(card: Card, path: Path, split: Split) -> FaceSet:
-    """The faces of one split as a network has learnt them: its labels, colour or none; see :func:`load_faces`."""
+    """Load the faces of one split as a network expects them: its labels, colour or grey; see :func:`load_faces`."""
     spec = card.preprocess
     return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side)
 
 
 def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
-    """The faces by what a column of their CSV says of them, like an age or a skin tone; by the value, in its order.
+    """Group faces by a column of their CSV, such as an age or a skin tone; sorted by value.
 
     Args:
-        faces: That :func:`load_faces` has loaded from it.
+        faces: Faces that :func:`load_faces` has loaded from the CSV.
         path: A CSV of faces.
-        column: Another one; faces without a value are left out.
+        column: Name of the column; faces without a value are left out.
 
     Raises:
-        DataError: There is no such CSV or column, or no face has a value.
+        DataError: The CSV or the column does not exist, or no face has a value.
     """
     if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
-        raise DataError(f"{path} is no CSV, and only a CSV has columns: path, label, and {column}")
+        raise DataError(f"{path} is not a CSV; only a CSV has columns (path, label and {column})")
     if column not in columns_of(path):
-        raise DataError(f"{path} has no column {column!r}; there is {', '.join(columns_of(path))}")
+        raise DataError(f"{path} has no column {column!r}; it has {', '.join(columns_of(path))}")
     values = {row.name: row.values[column] for row in rows_of(path)}
     found = np.array([values.get(name, "") for name in faces.names])
     if lacking := int((found == "").sum()):
-        log.warning("%d of %d faces have no value in the column %s and are in no group", lacking, len(faces), column)
+        log.warning("%d of %d faces have no value in the column %s and belong to no group", lacking, len(faces), column)
     groups = {value: faces.select(found == value) for value in sorted(set(found.tolist()) - {""})}
     if not groups:
         raise DataError(f"no face has a value in the column {column!r} of {path}")
@@ -153,7 +153,7 @@ def _is_kaggle(path: Path) -> bool:
 def _of_split(
     entries: Sequence[Entry], *, split: Split, colour: bool, labels: Sequence[str] | str | None, side: int
 ) -> FaceSet:
-    """The faces of a split; what none of the classes stands for, and what stands in no split, is named."""
+    """Select the faces of a split; images of other classes and images without a split are logged."""
     if not entries:
         return collect(split, ())
     labelling = Labelling.of([entry.label for entry in entries], labels)
@@ -164,8 +164,8 @@ def _of_split(
     splits = {entry.split for entry in known} - {None}
     lost = Counter(entry.place for entry in known if entry.split is None) if splits else Counter[str]()
     if lost:
-        places = name_some([f"{place or 'without a value'} ({count:,})" for place, count in lost.most_common()])
-        log.warning("%d images stand in no split and are left out: %s", lost.total(), places)
+        places = name_some([f"{place or 'no value'} ({count:,})" for place, count in lost.most_common()])
+        log.warning("%d images belong to no split and are left out: %s", lost.total(), places)
 
     def read(entry: Entry) -> Face:
         image = entry.read()
@@ -188,10 +188,10 @@ def _of_split(
 
 
 def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str:
-    """What is known of a split of which no face could be read."""
+    """Explain why no face of a split could be read."""
     if faces.unreadable:
         count = len(faces.unreadable)
-        return f": {'the only one' if count == 1 else f'all {count:,}'} failed, the first: {faces.unreadable[0]}"
+        return f": {'its only image' if count == 1 else f'all {count:,}'} failed; the first: {faces.unreadable[0]}"
     splits = [f"{split.folder} ({count:,})" for split, count in there.items() if split is not None]
     if splits:
         return f"; it has {', '.join(sorted(splits))}"

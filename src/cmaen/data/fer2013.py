@@ -1,4 +1,4 @@
-"""FER2013 as Kaggle's CSV, and the official names of its files."""
+"""FER2013 in the form of Kaggle's CSV, and the official names of its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.errors import DataError
 
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""The order of the ids in the Kaggle CSV, which is not :data:`cmaen.types.EMOTIONS`."""
+"""The emotions in the order of the ids in Kaggle's CSV, which is not :data:`cmaen.types.EMOTIONS`."""
 _COLUMNS = {"emotion", "pixels"}
 _SPLIT = "Usage"
 _SIDE = 48
@@ -28,28 +28,28 @@ _LONGEST_LINE = 100_000
 
 
 def official_split(name: str) -> Split | None:
-    """The split that a file's official prefix tells, like ``Training_``."""
+    """Return the split given by a file's official prefix, such as ``Training_``."""
     return next((split for split in Split if name.startswith(f"{split.value}_")), None)
 
 
 def is_kaggle_csv(columns: Iterable[str]) -> bool:
-    """Whether a CSV with these columns is FER2013 as Kaggle has it, or a part of it without the column ``Usage``."""
+    """Whether a CSV with these columns is Kaggle's FER2013, or a part of it without the column ``Usage``."""
     return {name.strip() for name in columns} >= _COLUMNS
 
 
 def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None = None) -> FaceSet:
-    """The faces of one split of the CSV with the columns ``emotion``, ``pixels`` and ``Usage``.
+    """Load the faces of one split of the CSV with the columns ``emotion``, ``pixels`` and ``Usage``.
 
-    Where there is no ``Usage``, as in ``train.csv`` of the competition, or none of its values stands for validation, a
-    tenth of what is for training validates, see :func:`cmaen.data.drawing.split_off`.
+    If there is no ``Usage``, as in ``train.csv`` of the competition, or if none of its values stands for validation, a
+    tenth of the training faces is drawn for validation, see :func:`cmaen.data.drawing.split_off`.
 
     Args:
-        path: The file.
-        split: Which one.
-        labels: The classes, see :class:`Labelling`; the ids of the CSV are brought to their order.
+        path: The CSV file.
+        split: The split to load.
+        labels: The classes, see :class:`Labelling`; the ids of the CSV are converted to their order.
 
     Raises:
-        DataError: The file cannot be read as one, or its emotions are none of the classes.
+        DataError: The file cannot be read as such a CSV, or none of its emotions is one of the classes.
     """
     labelling = Labelling.of(KAGGLE_EMOTIONS, labels)
     skipped, there = Counter[str](), Counter[Split | None]()
@@ -65,7 +65,7 @@ def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None
 
 
 def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:
-    """How many faces of each split there are; of ``None`` where there is no ``Usage``.
+    """Count the faces of each split; of ``None`` if there is no ``Usage``.
 
     Raises:
         DataError: See :func:`load_kaggle_csv`.
@@ -76,26 +76,26 @@ def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:
 
 @contextmanager
 def _rows(path: Path) -> Iterator[Iterator[dict[str, str]]]:
-    """The rows of the CSV by column, which may be read inside of the ``with`` block."""
+    """Open the rows of the CSV as dicts by column, which can be read inside the ``with`` block."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = _lines_of(file)
             columns = [name.strip() for name in next(lines, [])]
             if missing := _COLUMNS - set(columns):
                 raise DataError(
-                    f"{path} lacks the columns {sorted(missing)}; the Kaggle CSV has emotion, pixels and Usage"
+                    f"{path} lacks the columns {sorted(missing)}; Kaggle's CSV has emotion, pixels and Usage"
                 )
             empty = dict.fromkeys(columns, "")
             yield ({**empty, **dict(zip(columns, line, strict=False))} for line in lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as the Kaggle CSV: {error}") from error
+        raise DataError(f"{path} cannot be read as Kaggle's CSV: {error}") from error
 
 
 def _lines_of(file: TextIO) -> Iterator[list[str]]:
-    """The fields of each line that is not empty; a line of any length takes little memory."""
+    """Yield the fields of each non-empty line; a line of any length takes little memory."""
     while line := file.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE:
-            raise csv.Error(f"it has a line of {_LONGEST_LINE:,} characters or more")
+            raise csv.Error(f"it has a line of at least {_LONGEST_LINE:,} characters")
         if line.strip():
             yield next(csv.reader([line], skipinitialspace=True))
 
@@ -107,13 +107,13 @@ def _rows_of(
     skipped: Counter[str],
     there: Counter[Split | None],
 ) -> Entries:
-    """The faces of a split, or all where there is no ``Usage``; those of a class that is not asked for are counted in
-    ``skipped``, and all by their split in ``there``.
+    """Yield the faces of a split, or all faces without ``Usage``. Faces of unwanted classes are counted in ``skipped``,
+    and all faces by their split in ``there``.
     """
 
     def read(row: dict[str, str]) -> Face:
         if _SPLIT in row and split_named(row[_SPLIT]) is None:
-            raise DataError(f"{row[_SPLIT]!r} is no split")
+            raise DataError(f"{row[_SPLIT]!r} is not a split")
         name = _emotion_of(row)
         pixels = np.array(row.get("pixels", "").split(), dtype=np.uint8)
         index = labelling.index(name)
@@ -131,15 +131,15 @@ def _rows_of(
             there[None] += 1
             if split is Split.TEST:
                 continue
-        with suppress(DataError, ValueError):  # what is wrong with a row is said when it is read
+        with suppress(DataError, ValueError):  # a faulty row is reported when it is read
             if labelling.index(name := _emotion_of(row)) is None:
                 skipped[name] += 1
                 continue
-        yield f"fer{number:07d}.png", partial(read, row)  # the name FER+ gives to the row
+        yield f"fer{number:07d}.png", partial(read, row)  # FER+'s name for the row
 
 
 def _emotion_of(row: dict[str, str]) -> str:
     label = int(row.get("emotion", ""))
     if not 0 <= label < len(KAGGLE_EMOTIONS):
-        raise DataError(f"{label} is no emotion; they are 0 to {len(KAGGLE_EMOTIONS) - 1}")
+        raise DataError(f"{label} is not an emotion; emotions are 0 to {len(KAGGLE_EMOTIONS) - 1}")
     return KAGGLE_EMOTIONS[label]

@@ -1,4 +1,4 @@
-"""FER+: the votes of ten annotators on each FER2013 image (Barsoum et al., ICMI 2016), joined to a set by file name."""
+"""FER+: the votes of ten annotators on each image of FER2013 (Barsoum et al., ICMI 2016), joined by file name."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _PERCEIVED_COLUMNS = [*_EMOTION_COLUMNS, CATEGORIES.index("contempt")]
 
 
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
-    """The same faces with their votes.
+    """Join votes to faces.
 
     Args:
-        faces: Of one split.
+        faces: The faces of one split.
         path: A CSV with the ten columns of :data:`CATEGORIES` and the image's name in the column ``file``
             (``train/angry/Training_1.png``) or ``Image name`` (``fer0000000.png``, as FER+ publishes it).
 
     Raises:
-        DataError: The file is no such CSV, none of its rows belongs to these faces, or they have other classes.
+        DataError: The file is not such a CSV, none of its rows belongs to these faces, or they have other classes.
     """
     if faces.classes != EMOTIONS:
-        raise DataError(f"FER+ has votes for the seven emotions, and these faces are {', '.join(faces.classes)}")
+        raise DataError(f"FER+ has votes for the seven emotions, but these faces are {', '.join(faces.classes)}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -50,20 +50,19 @@ def join_votes(faces: FaceSet, path: Path) -> FaceSet:
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as FER+ votes: {error}") from error
     if not votes.any():
-        raise DataError(f"no row of {path} belongs to these faces; names look like {faces.names[0]!r}")
+        raise DataError(f"no row of {path} belongs to these faces, whose names look like {faces.names[0]!r}")
     return replace(faces, votes=votes)
 
 
 def with_votes(faces: FaceSet, path: Path | None) -> FaceSet:
-    """The faces with the votes of a file, see :func:`join_votes`; as they are where there is none."""
+    """Join the votes of a file, see :func:`join_votes`; without a file, return the faces unchanged."""
     return faces if path is None else join_votes(faces, path)
 
 
 def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
-    """The annotators' distribution over the seven emotions, float32 [N, 7], rows summing to 1.
+    """Compute the annotators' distribution over the seven emotions, float32 [N, 7], rows summing to 1.
 
-    Votes for contempt, unknown and "not a face" are left out; where nothing else is left, and where there are no votes,
-    the row is the label itself.
+    Votes for contempt, unknown and "not a face" are ignored; if no other votes are left, the row is the label itself.
     """
     labels = np.eye(len(EMOTIONS), dtype=np.float32)[faces.labels]
     if faces.votes is None:
@@ -74,14 +73,14 @@ def vote_distribution(faces: FaceSet) -> NDArray[np.float32]:
 
 
 def perceived_distribution(faces: FaceSet) -> NDArray[np.float32]:
-    """What the annotators saw, over the seven emotions and contempt: the target of the scheme ``perceived``.
+    """Compute the annotators' distribution over the seven emotions and contempt: the target of ``perceived``.
 
     Args:
-        faces: With votes.
+        faces: Faces with votes.
 
     Returns:
-        float32 [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`. Rows sum to 1, or to 0 where nothing is to
-        be learnt: the face has no votes, or most annotators saw no face or could not tell.
+        float32 [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`. Rows sum to 1, or to 0 if the face is not a
+        target: it has no votes, or most annotators saw no face or could not tell.
     """
     assert faces.votes is not None
     votes = faces.votes[:, _PERCEIVED_COLUMNS].astype(np.float32)
@@ -90,15 +89,15 @@ def perceived_distribution(faces: FaceSet) -> NDArray[np.float32]:
 
 
 def majority(faces: FaceSet) -> NDArray[np.int64]:
-    """What most annotators saw, by the majority protocol of FER+ (Barsoum et al., 2016).
+    """Find the emotion that most annotators saw, by the majority protocol of FER+ (Barsoum et al., 2016).
 
     Args:
-        faces: With votes.
+        faces: Faces with votes.
 
     Returns:
-        int64 [N], indices into :data:`cmaen.types.PERCEIVED_LABELS`; -1 where the face has no votes, or where more
-        annotators saw no face, or could not tell, than saw any one emotion. Of emotions with equally many votes the
-        one that FER+ lists first is taken, as in its own code.
+        int64 [N], indices into :data:`cmaen.types.PERCEIVED_LABELS`; -1 if the face has no votes, or if more annotators
+        saw no face, or could not tell, than saw any one emotion. Among emotions with equally many votes, the first in
+        FER+'s order is chosen, as in its own code.
     """
     assert faces.votes is not None
     most = faces.votes.argmax(axis=1)
@@ -108,21 +107,21 @@ def majority(faces: FaceSet) -> NDArray[np.int64]:
 
 
 def find_agreed(faces: FaceSet) -> NDArray[np.bool_]:
-    """Whether more than half of all annotators of a face saw its majority, bool [N]."""
+    """Find the faces of which more than half of all annotators saw the majority's emotion, bool [N]."""
     assert faces.votes is not None
     total = faces.votes.sum(axis=1, dtype=np.int64)
     return np.asarray((majority(faces) >= 0) & (2 * faces.votes.max(axis=1).astype(np.int64) > total))
 
 
 def label_distribution(faces: FaceSet) -> NDArray[np.float32]:
-    """What the votes say about FER2013's own label: P(label | votes) by logistic regression, float32 [N, 7].
+    """Compute P(FER2013's label | votes) by logistic regression, float32 [N, 7].
 
-    The annotators of FER+ saw other emotions than the labels of FER2013 (33 % neutral against 17 %, 4 % fear against
-    14 %), so their plain distribution teaches a network to answer "neutral" too often. This one has the priors of the
-    labels. Where there are no votes, the row is the label itself.
+    The annotators of FER+ saw other emotions than the labels of FER2013 (33 % neutral against 17 %, 4 % fear against 14
+    %), so their plain distribution teaches a network to answer "neutral" too often. This distribution has the priors of
+    the labels. Without votes, the row is the label itself.
 
     Args:
-        faces: Of Training, with votes; the regression is fitted on them.
+        faces: The faces of Training, with votes; the regression is fitted on them.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,4 @@
-"""What faces are told apart by: the seven emotions under their usual names, or labels of one's own."""
+"""The classes of faces: the seven emotions under their usual names, or custom labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmaen.errors import DataError
 from cmaen.types import EMOTIONS
 
 ALL = "all"
-"""Every class that a data set has, in the order of the alphabet."""
+"""All classes of a data set, in alphabetical order."""
 ALIASES = {
     "anger": "angry",
     "annoyed": "angry",
@@ -30,18 +30,18 @@ ALIASES = {
     "surprised": "surprise",
     "astonished": "surprise",
 }
-"""Usual names of the seven emotions in other data sets."""
+"""Other usual names of the seven emotions."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """Classes, and which of them a name stands for.
+    """The classes, and the mapping from names to them.
 
     Attributes:
-        classes: Their names.
-        skipped: How many files have a name that stands for none of them, by the name.
+        classes: Names of the classes.
+        skipped: Number of files of each name that stands for no class.
     """
 
     classes: tuple[str, ...]
@@ -49,14 +49,14 @@ class Labelling:
 
     @classmethod
     def of(cls, names: Iterable[str], wanted: Sequence[str] | str | None) -> Labelling:
-        """The labelling of a data set whose files have these names of classes.
+        """Determine the classes of a data set from the class names of its files.
 
         Args:
-            names: One a file.
-            wanted: The classes; :data:`ALL` for those that there are; ``None`` for the seven emotions.
+            names: One name per file.
+            wanted: The classes; :data:`ALL` for those of the data; ``None`` for the seven emotions.
 
         Raises:
-            DataError: No file has one of the classes, or there is only one; the message says what there is.
+            DataError: No file has one of the classes, or there is only one class; the message says what there is.
         """
         counts = Counter(names)
         if wanted == ALL:
@@ -69,37 +69,37 @@ class Labelling:
         there = ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items())[:20]) or "nothing"
         if not found:
             numbers = (
-                "; numbers do not tell which emotion they mean, so write names in their place"
+                "; the meaning of numbers is unknown, so write names instead"
                 if all(name.strip().isdecimal() for name in counts if name.strip())
                 else ""
             )
             raise DataError(
-                f"none of the classes is one of {', '.join(classes)}; there is {there}{numbers}. "
-                "cmaen train --set data.labels=all learns what there is"
+                f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}. "
+                "To learn all classes of the data, use cmaen train --set data.labels=all"
             )
         if len(classes) < 2:
-            raise DataError(f"there is one class alone, and two are needed to tell apart: {there}")
+            raise DataError(f"there is only one class, {there}; at least two are needed")
         return cls(classes, skipped)
 
     def index(self, name: str) -> int | None:
-        """The place of a name's class among them; ``None`` where it stands for none."""
+        """Return the index of a name's class; ``None`` if it stands for none."""
         name = plain(name)
         if name not in self.classes:
             name = ALIASES.get(name, name)
         return self.classes.index(name) if name in self.classes else None
 
     def say_skipped(self) -> None:
-        """Put the classes that are left out on the log, with the number of their files."""
+        """Log the classes that are left out, with the number of their files."""
         if self.skipped:
             left = ", ".join(f"{name} ({count:,})" for name, count in self.skipped.items())
-            log.warning("classes left out: %s; --set data.labels=all learns them too", left)
+            log.warning("classes left out: %s; to learn them too, use --set data.labels=all", left)
 
 
 def plain(name: str) -> str:
-    """A name without capitals and without space around it."""
+    """Return a name in lower case without surrounding space."""
     return name.strip().lower()
 
 
 def _in_order(name: str) -> tuple[int, str]:
-    """The order of the alphabet, and that of numbers among numbers."""
+    """Return a key that sorts alphabetically, and numbers by value."""
     return (int(name) if name.isdecimal() else -1, name)

@@ -1,7 +1,7 @@
 """Copies of one image in two splits: exact ones by their pixels, near ones by a perceptual hash that is then verified.
 
-FER2013 leaks: 280 of the 3,589 validation images stand in Training, pixel by pixel, 57 groups of them under different
-labels. Every published figure includes them; here they are reported and can be left out of training.
+FER2013 leaks: 280 of its 3,589 validation images are also in Training, pixel by pixel, 57 groups of them under
+different labels. Every published figure includes them; here they are reported and can be left out of training.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Kind = Literal["exact", "near", "mirrored"]
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One image that stands in two sets.
+    """An image that two sets share.
 
     Attributes:
         kind: ``exact`` (equal pixels), ``near`` (re-encoded, slightly re-cropped or re-lit) or ``mirrored``.
         first, second: Indices into the two sets.
-        correlation: Of the pixels at 32 x 32, in [-1, 1]; 1 for exact copies.
+        correlation: Correlation of the pixels at 32 x 32, in [-1, 1]; 1 for exact copies.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Copy:
     correlation: float
 
     def row(self, first: FaceSet, second: FaceSet) -> dict[str, str | float]:
-        """Names and labels of the pair, for a table."""
+        """Return the names and labels of the pair, for a table."""
         return {
             "kind": self.kind,
             "first": first.names[self.first],
@@ -53,9 +53,10 @@ class Copy:
 
 
 def find_copies(first: FaceSet, second: FaceSet) -> list[Copy]:
-    """Every pair of copies between two sets, ordered by the indices.
+    """Find all pairs of copies between two sets, ordered by index.
 
-    A near copy has perceptual hashes that differ in at most 10 of 64 bits and pixels that correlate at 0.95 or more.
+    Near copies have perceptual hashes that differ in at most 10 of 64 bits and pixels with a correlation of at least
+    0.95.
     """
     copies = {(i, j): Copy("exact", i, j, 1.0) for i, j in _exact_pairs(first.images, second.images)}
     reduced_first, reduced_second = _reduce(first.images), _reduce(second.images)
@@ -72,7 +73,7 @@ def find_copies(first: FaceSet, second: FaceSet) -> list[Copy]:
 
 
 def without_copies(faces: FaceSet, other: FaceSet, *, exact_only: bool) -> FaceSet:
-    """The faces that have no copy in the other set."""
+    """Select the faces that have no copy in the other set."""
     keep = np.ones(len(faces), bool)
     for copy in find_copies(faces, other):
         if copy.kind == "exact" or not exact_only:
@@ -81,11 +82,11 @@ def without_copies(faces: FaceSet, other: FaceSet, *, exact_only: bool) -> FaceS
 
 
 def perceptual_hash(reduced: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """PHash of float32 [N, 32, 32]: which of the lowest 8 x 8 DCT coefficients are above their median; uint64 [N]."""
+    """Compute the PHash of float32 [N, 32, 32]: one bit per low DCT coefficient, set above their median; uint64 [N]."""
     basis = np.empty((HASH_SIDE, _REDUCED_SIDE), np.float32)  # rows of the DCT-II
     positions = (np.arange(_REDUCED_SIDE) + 0.5) * np.pi / _REDUCED_SIDE
     for k in range(HASH_SIDE):
-        basis[k] = np.cos(positions * (k + 1))  # the constant term says nothing about the content
+        basis[k] = np.cos(positions * (k + 1))  # the constant term carries no information about the content
     coefficients = (basis @ reduced @ basis.T).reshape(len(reduced), HASH_SIDE * HASH_SIDE)
     bits = coefficients > np.median(coefficients, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
@@ -106,7 +107,7 @@ def _reduce(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _standardise(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of mean 0 and length 1, float32 [N, 1024]; a flat image has a row of zeros and correlates with nothing."""
+    """Scale rows to mean 0 and length 1, float32 [N, 1024]; a flat image becomes zeros and correlates with nothing."""
     flat = reduced.reshape(len(reduced), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Mixing the faces of a batch, targets in step: mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019)."""
+"""Mixing the faces of a batch with their targets: mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 Targets = tuple[Tensor, Tensor | None, Tensor | None]
-"""Distributions float32 [B, E] each: targets, teachers' answers, what annotators saw; ``None`` where there are none."""
+"""Distributions float32 [B, E] each: targets, teachers' answers, annotators' votes; ``None`` where there are none."""
 
 
 class Mixed(NamedTuple):
-    """Images float32 [B, C, H, W], and what is learnt of them, see :func:`mix`."""
+    """Images float32 [B, C, H, W] and their targets, see :func:`mix`."""
 
     images: Tensor
     targets: Targets
@@ -27,14 +27,14 @@ def mix(
     mixup: float = 0.0,
     cutmix: float = 0.0,
 ) -> Mixed:
-    """Mix each face of a batch with another one of it.
+    """Mix each face of a batch with another face of the batch.
 
     Args:
         images: float32 [B, C, H, W].
-        targets: What is learnt of them.
+        targets: Targets of the images.
         rng: The source of all randomness.
-        mixup: Alpha of the Beta distribution that the share of the other face is drawn from; 0 to switch it off.
-        cutmix: The same for cutting a rectangle out of the other face. With both on, each batch takes one of them.
+        mixup: Alpha of the Beta distribution from which the share of the other face is drawn; 0 switches mixup off.
+        cutmix: The same for pasting a rectangle of the other face. If both are on, each batch uses one of them.
 
     Returns:
         New tensors; the targets are mixed by the share of the pixels.
@@ -63,6 +63,6 @@ def mix(
 
 
 def _span(side: int, part: float, rng: np.random.Generator) -> slice:
-    """A stretch of about ``part`` of a side, around a random place, cut off at the ends."""
+    """Return an interval of about ``part`` of a side, around a random place, cut off at the ends."""
     middle, half = rng.integers(0, side), part * side / 2
     return slice(max(0, round(middle - half)), min(side, round(middle + half)))

@@ -1,4 +1,4 @@
-"""Reading faces one by one into a set: what cannot be read is named and left out, and costs no other."""
+"""Reading faces one by one into a set: an unreadable face is named and left out, without affecting the others."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cmaen.preprocessing import resize
 from cmaen.types import EMOTIONS
 
 SIDE = 48
-"""Pixels that faces of different sizes are brought to, if nobody says otherwise: FER2013's."""
+"""Default side in pixels to which faces of different sizes are resized: FER2013's."""
 MAX_FILE = 64 * 2**20
-"""Bytes of an image in a zip; larger ones are left out, for a small zip can hold files of any size."""
+"""Maximum size in bytes of an image in a zip, because a small zip can hold files of any size."""
 MAX_PIXELS = 2048 * 2048
-"""Of an image that is kept as it is; a larger one, like a portrait from a camera, is reduced when it is read."""
+"""Maximum number of pixels of an image that keeps its size; a larger one is reduced when it is read."""
 MAX_TOTAL = 8 * 2**30
-"""Pixels of a split, which is held in memory, at a byte each."""
+"""Maximum size in bytes of a split, which is held in memory at one byte per value."""
 MAX_UNREADABLE = 100_000
-"""Images of a split that are left out, each with its reason; a set with more is another file."""
+"""Maximum number of unreadable images of a split; a set with more is not a set of faces."""
 _LONGEST_REASON = 300
 
 log = logging.getLogger(__name__)
@@ -31,17 +31,17 @@ log = logging.getLogger(__name__)
 Face = tuple[int, NDArray[np.uint8]]
 """A label and its image, uint8 [H, W], or [H, W, 3] where colour is kept."""
 Entries = Iterable[tuple[str, Callable[[], Face]]]
-"""Names, and what reads the face of each."""
+"""Names, each with a function that reads its face."""
 
 
 def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIONS, side: int = SIDE) -> FaceSet:
-    """Read every entry; what cannot be read is reported and left out, never replaced.
+    """Read every entry; unreadable ones are reported and left out, never replaced.
 
     Args:
-        split: Of them all.
+        split: Split of all entries.
         entries: See :data:`Entries`.
-        classes: That the labels are indices into.
-        side: Pixels that all faces are brought to, if they differ in size, are not square or are photographs.
+        classes: Classes that the labels are indices into.
+        side: Side in pixels to which all faces are resized if they differ in size, are not square or are photographs.
 
     Raises:
         DataError: The faces take too much memory, or too many cannot be read.
@@ -57,7 +57,9 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
         except (CmaenError, ValueError, OverflowError, cv2.error) as error:
             unreadable.append(f"{name}: {error}"[:_LONGEST_REASON])
             if len(unreadable) > MAX_UNREADABLE:
-                raise DataError(f"more than {MAX_UNREADABLE:,} images are unreadable, as {unreadable[0]}") from error
+                raise DataError(
+                    f"more than {MAX_UNREADABLE:,} images are unreadable, for example {unreadable[0]}"
+                ) from error
             continue
         if image.shape[0] * image.shape[1] > MAX_PIXELS or image.shape[0] != image.shape[1]:
             image = resize(image, side)
@@ -66,13 +68,13 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
         image = resize(image, side) if mixed else image
         if (len(images) + 1) * image.size > MAX_TOTAL:
             raise DataError(
-                f"the faces of the split {split.folder} take more than {MAX_TOTAL:,} bytes of memory; scale them down"
+                f"the faces of the split {split.folder} take more than {MAX_TOTAL:,} bytes of memory; reduce their size"
             )
         images.append(image)
         labels.append(label)
         names.append(name)
-    if unreadable and images:  # of none at all the caller says why
-        log.warning("%d unreadable images left out, the first: %s", len(unreadable), unreadable[0])
+    if unreadable and images:  # if there are no images, the caller explains why
+        log.warning("%d unreadable images are left out; the first: %s", len(unreadable), unreadable[0])
     pixels = np.stack(images) if images else np.empty((0, side, side), np.uint8)
     return FaceSet(
         split, pixels, np.array(labels, np.int64), tuple(names), unreadable=tuple(unreadable), classes=classes

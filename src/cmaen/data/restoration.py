@@ -1,4 +1,4 @@
-"""Pairs for learning to enhance: a colour face, and what is left of it in a data set of small grey ones."""
+"""Pairs for training enhancement networks: a colour face, and its degraded version, small and grey."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cmaen.listing import LeftOut, list_images
 from cmaen.preprocessing import to_grey
 
 Faces = NDArray[np.uint8]
-"""RGB, uint8 [B, S, S, 3]."""
+"""RGB images, uint8 [B, S, S, 3]."""
 
 SIDE = 200
-"""Pixels that faces are kept at: UTKFace's."""
+"""Side in pixels at which faces are stored: UTKFace's."""
 
 _SMALL, _PATCH, _SCALE = 48, 32, 4
 _HELD_OUT = 10
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Pairs(NamedTuple):
-    """What a network is given, and what it is to give: float32 [B, C, H, W] both."""
+    """Inputs and targets of a network, both float32 [B, C, H, W]."""
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
@@ -40,11 +40,11 @@ class Pairs(NamedTuple):
 def load_colour_faces(
     folders: Sequence[Path], *, held_out: bool, progress: Callable[[Sequence[Any]], Iterable[Any]] = iter
 ) -> Faces:
-    """The middle squares of colour pictures, uint8 [N, 200, 200, 3].
+    """Load the middle squares of colour pictures, uint8 [N, 200, 200, 3].
 
     Args:
-        folders: Of images; what is left out, and what cannot be read, is said on the log.
-        held_out: The tenth that never trains, by the hash of the name, or all others.
+        folders: Folders of images; files that are left out or cannot be read are logged.
+        held_out: Whether to load the tenth, by the hash of the name, that is never trained on, or all others.
         progress: Wraps the list of files.
 
     Raises:
@@ -60,15 +60,15 @@ def load_colour_faces(
     squares = map(_square_of, progress([path for path in files if _is_held_out(path.name) == held_out]))
     faces = [square for square in squares if square is not None]
     if not faces:
-        raise DataError(f"{', '.join(map(str, folders)) or 'no folder'}: there is no image to learn from")
+        raise DataError(f"{', '.join(map(str, folders)) or 'no folder'}: there is no image to train on")
     return np.stack(faces)
 
 
 def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
-    """RGB in [0, 1] at a quarter of the side, and at the whole one.
+    """Make pairs of RGB in [0, 1] at a quarter of the side and at the full side.
 
-    With a generator: patches of 32 pixels, mirrored, half of them grey, half of them as FER2013's are, through blur,
-    noise and JPEG. Without: the middle 48 pixels, grey, reduced by a bicubic filter alone.
+    With a generator: patches of 32 pixels, mirrored at random, half of them grey, half of them degraded like FER2013's
+    by blur, noise and JPEG. Without: the middle 48 pixels, grey, reduced by a bicubic filter alone.
     """
     inputs, targets = [], []
     for face in faces:
@@ -85,10 +85,10 @@ def small_and_large(faces: Faces, rng: np.random.Generator | None) -> Pairs:
 
 
 def grey_and_chroma(faces: Faces, rng: np.random.Generator | None, side: int) -> Pairs:
-    """Grey RGB in [0, 1], and the chroma a and b of CIELAB.
+    """Make pairs of grey RGB in [0, 1] and the chroma a and b of CIELAB.
 
-    With a generator: squares of half the face to the whole one, mirrored, half of them enlarged from a quarter of their
-    side, as what super-resolution gives is; the contrast of the grey changes. Without: the whole face.
+    With a generator: squares of half the face to all of it, mirrored at random, half of them enlarged from a quarter of
+    their side, like the output of super-resolution, with a random contrast of the grey. Without: the whole face.
     """
     inputs, targets = [], []
     for face in faces:
@@ -113,19 +113,19 @@ def grey_and_chroma(faces: Faces, rng: np.random.Generator | None, side: int) ->
 
 
 def grey_of(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """CIELAB's lightness [H, W] -> grey RGB in [0, 1], [H, W, 3]."""
+    """Convert CIELAB's lightness [H, W] to grey RGB in [0, 1], [H, W, 3]."""
     lab = np.dstack([lightness, np.zeros((*lightness.shape, 2))]).astype(np.float32)
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
 
 
 def reduce(large: Faces) -> Faces:
-    """RGB uint8 [S, S, 3] at a quarter of the side, by a bicubic filter."""
+    """Reduce RGB uint8 [S, S, 3] to a quarter of the side, by a bicubic filter."""
     side = large.shape[0] // _SCALE
     return np.array(Image.fromarray(np.ascontiguousarray(large)).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def degrade(large: Faces, rng: np.random.Generator) -> Faces:
-    """As small pictures on the web are: blurred, reduced by one filter or another, noisy, and through a JPEG."""
+    """Degrade a picture as on the web: blur, reduce by a random filter, add noise and compress as JPEG."""
     blurred = np.asarray(cv2.GaussianBlur(large, (0, 0), rng.uniform(0.3, 4)), np.uint8)
     side = large.shape[0] // _SCALE
     small = reduce(blurred) if rng.random() < 0.5 else cv2.resize(blurred, (side, side), interpolation=cv2.INTER_AREA)
@@ -141,7 +141,7 @@ def _is_held_out(name: str) -> bool:
 
 
 def _square_of(path: Path) -> Faces | None:
-    """The middle of a picture; none where it cannot be read."""
+    """Return the middle square of a picture; ``None`` if it cannot be read."""
     try:
         image = read_image(path)
     except ImageError as error:

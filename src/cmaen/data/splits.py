@@ -1,4 +1,4 @@
-"""Splits as values that cannot be mistaken, and the set of faces that belongs to one."""
+"""The splits as distinct values, and the set of faces that belongs to one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cmaen.errors import DataError, SplitError
 from cmaen.types import EMOTIONS
 
 INNER = "a tenth of Training"
-"""The title of the inner split, see :func:`cmaen.data.drawing.inner_split`."""
+"""Title of the inner split, see :func:`cmaen.data.drawing.inner_split`."""
 
 
 class Split(str, Enum):
-    """The three splits of FER2013 under the names used here; the values name the official ones.
+    """The three splits of FER2013 under the names used here; the values are the official names.
 
-    Training trains, PublicTest validates (it chooses epochs and settings), PrivateTest is only ever tested on. The last
-    two as one are what the paper measures.
+    Training is trained on; PublicTest is for validation (it chooses epochs and settings); PrivateTest is only ever
+    tested on. The paper measures the last two together.
     """
 
     TRAIN = "Training"
@@ -36,10 +36,10 @@ class Split(str, Enum):
 
     @classmethod
     def parse(cls, name: str) -> Split:
-        """The split of a name, official or folder.
+        """Parse the name of a split, official or of a folder.
 
         Raises:
-            SplitError: There is no such split.
+            SplitError: The split does not exist.
         """
         name = name.strip().lower()
         for split in cls:
@@ -56,11 +56,11 @@ _WORDS = {
     Split.TEST: {"test", "testing", "tst"},
 }
 _FILLERS = {"set", "split", "data", "dataset", "images", "image", "imgs", "img", "faces", "pictures", "folder", "fer"}
-"""What stands beside the word for a split, as in ``test_set`` or ``train-images``."""
+"""Words that may accompany that for a split, as in ``test_set`` or ``train-images``."""
 
 
 def split_named(name: str) -> Split | None:
-    """The split of a folder or a CSV's value by its usual names, like ``Testing``, ``val_set`` or ``TRAIN``."""
+    """Return the split that a folder or a value of a CSV names, such as ``Testing``, ``val_set`` or ``TRAIN``."""
     plain = re.sub(r"[\W_\d]+", " ", name.lower()).split()
     official = {split.value.lower(): split for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)}
     if (found := official.get("".join(plain))) is not None:
@@ -74,14 +74,14 @@ class FaceSet:
     """The labelled faces of one split, in memory.
 
     Attributes:
-        split: Where they belong.
+        split: The split of all faces.
         images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB.
         labels: int64 [N], indices into the classes.
-        names: N file names, unique.
-        votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero where FER+
-            has no row. ``None`` where no votes were joined.
+        names: N unique file names.
+        votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero for faces
+            without a row in FER+. ``None`` if no votes were joined.
         unreadable: Files that were left out because they could not be decoded, with the reason.
-        classes: What the faces are told apart by: the seven emotions, or labels of one's own.
+        classes: Names of the classes: the seven emotions, or custom labels.
     """
 
     split: Split
@@ -106,7 +106,7 @@ class FaceSet:
 
     @property
     def title(self) -> str:
-        """What their split is called: by FER2013's word if their files bear it, else by the folder's name."""
+        """The title of the split: FER2013's name for it if the files bear it, else the folder's name."""
         first = self.names[0].rpartition("/")[2] if self.names else ""
         if self.split is Split.VALIDATION and first.startswith(f"{Split.TRAIN.value}_"):
             return INNER
@@ -115,16 +115,16 @@ class FaceSet:
         return "validation and test" if self.split is Split.BOTH else self.split.folder
 
     def require(self, split: Split, purpose: str) -> None:
-        """Refuse to go on with the faces of any other split.
+        """Refuse faces of any other split.
 
         Raises:
-            SplitError: These are not the faces of ``split``.
+            SplitError: The faces do not belong to ``split``.
         """
         if self.split is not split:
-            raise SplitError(f"only {split.folder} may be used for {purpose}, and these faces are of {self.title}")
+            raise SplitError(f"only {split.folder} may be used for {purpose}, but these faces belong to {self.title}")
 
     def select(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
-        """The faces at a mask or at indices, still of the same split."""
+        """Select the faces at a mask or at indices, of the same split."""
         indices = np.arange(len(self))[keep]
         return replace(
             self,
@@ -135,7 +135,7 @@ class FaceSet:
         )
 
     def join(self, other: FaceSet, split: Split) -> FaceSet:
-        """These faces and others, as one set without votes."""
+        """Join two sets of faces as one set without votes."""
         return FaceSet(
             split,
             np.concatenate([self.images, other.images]),
@@ -146,16 +146,16 @@ class FaceSet:
         )
 
     def with_images(self, images: NDArray[np.uint8]) -> FaceSet:
-        """The same faces, seen otherwise."""
+        """Return the same faces with other images."""
         return replace(self, images=images)
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the names, labels and pixels: two sets with one fingerprint are the same."""
+        """Compute the SHA-256, in hex, of names, labels and pixels: sets with equal fingerprints are equal."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         digest.update(np.ascontiguousarray(self.images).tobytes())
         return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
-        """How many faces each class has."""
+        """Count the faces of each class."""
         return dict(zip(self.classes, np.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))

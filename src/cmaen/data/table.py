@@ -1,4 +1,4 @@
-"""CSVs of faces as people have them: commas, semicolons or tabs, and columns under one usual name or another."""
+"""CSVs of faces in their usual variants: commas, semicolons or tabs, and various names of columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS = {
     "split": ("split", "usage", "subset", "set", "partition"),
     "group": ("group",),
 }
-"""What a column may be called, the first of them that is there being taken; capitals do not matter."""
+"""Accepted names of each column; the first one present is used, and case does not matter."""
 _BOX = ("x", "y", "width", "height")
 _DELIMITERS = ",;\t|"
 _LONGEST_LINE = 100_000
@@ -37,10 +37,10 @@ class Row(NamedTuple):
     """A line of a CSV of faces.
 
     Attributes:
-        name: Its path, told from that of every other line.
-        values: By column, under the column's own name and, of those that have a meaning here, under that one: ``path``,
-            ``label``, ``split``, ``group``.
-        boxed: Whether it names a box in the picture.
+        name: Its path, made unique among all lines.
+        values: Values by column, under the column's own name and, if it has a meaning here, also under ``path``,
+            ``label``, ``split`` or ``group``.
+        boxed: Whether the line names a box in the picture.
     """
 
     name: str
@@ -49,20 +49,20 @@ class Row(NamedTuple):
 
 
 def columns_of(path: Path) -> list[str]:
-    """The columns of a CSV.
+    """Read the column names of a CSV.
 
     Raises:
-        DataError: It cannot be read as one.
+        DataError: The file cannot be read as a CSV.
     """
     with _name_errors(path):
         return _header(path)[0]
 
 
 def rows_of(path: Path) -> list[Row]:
-    """The lines of a CSV of faces.
+    """Read the lines of a CSV of faces.
 
     Raises:
-        DataError: It cannot be read as one, or says neither where the faces are nor what they show.
+        DataError: The file cannot be read as a CSV, or has no column of paths or of labels.
     """
     columns = columns_of(path)
     lower = [column.lower() for column in columns]
@@ -73,33 +73,33 @@ def rows_of(path: Path) -> list[Row]:
     }
     if missing := sorted({"path", "label"} - set(meant)):
         raise DataError(
-            f"{path} lacks the columns {missing}: a CSV of faces has path and label, Kaggle's FER2013 emotion, pixels "
-            f"and Usage; there is {', '.join(columns) or 'nothing'}"
+            f"{path} lacks the columns {missing}: a CSV of faces has path and label, and Kaggle's FER2013 has emotion, "
+            f"pixels and Usage; this one has {', '.join(columns) or 'none'}"
         )
     has_box = set(_BOX) <= set(lower)
     boxes = {key: columns[lower.index(key)] for key in _BOX} if has_box else {}
     rows = []
     for number, line in _lines_of(path):
         values = line | {meaning: line.get(column, "") for meaning, column in (meant | boxes).items()}
-        whole = _WHOLE.fullmatch(values["label"])  # pandas writes 3.0 where a column of numbers has a gap
+        whole = _WHOLE.fullmatch(values["label"])  # pandas writes 3.0 if a column of numbers has a gap
         values["label"] = whole.group(1) if whole else values["label"]
         boxed = any(values.get(key) for key in boxes)
-        name = values["path"].replace("\\", "/")  # Windows writes the one, and reads both
+        name = values["path"].replace("\\", "/")  # Windows accepts both separators
         rows.append(Row(f"{name} (row {number})" if boxed else name, values, boxed))
     names = make_unique([row.name for row in rows])
     return [row._replace(name=name) for row, name in zip(rows, names, strict=True)]
 
 
 def cut(root: Path, row: Row) -> Image:
-    """The picture of a row, or the box in it, RGB uint8 [H, W, 3]; its path is looked for in ``root``.
+    """Read the picture of a row, or the box in it, RGB uint8 [H, W, 3]; its path is relative to ``root``.
 
     Raises:
-        ImageError: The picture cannot be used.
-        DataError: The box lies outside of it.
-        ValueError: The box is none.
+        ImageError: The picture cannot be read.
+        DataError: The box lies outside the picture.
+        ValueError: The box is not a box.
     """
     path = root / row.values["path"]
-    if os.sep == "/" and "\\" in row.values["path"] and not os.path.exists(path):  # noqa: PTH110 - of any text, without an error
+    if os.sep == "/" and "\\" in row.values["path"] and not os.path.exists(path):  # noqa: PTH110 - accepts any text without an error
         path = root / row.values["path"].replace("\\", "/")  # written on Windows
     image = read_image(path)
     if not row.boxed:
@@ -107,12 +107,12 @@ def cut(root: Path, row: Row) -> Image:
     left, top, width, height = (round(float(row.values[key])) for key in _BOX)
     part = image[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
     if not part.size:
-        raise DataError(f"its box lies outside of the picture, which has {image.shape[1]} x {image.shape[0]} pixels")
+        raise DataError(f"its box lies outside the picture, which has {image.shape[1]} x {image.shape[0]} pixels")
     return np.ascontiguousarray(part)
 
 
 def _lines_of(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a CSV by their numbers, from 2; one that is cut short costs no other."""
+    """Yield the lines of a CSV by number, from 2; a truncated line does not affect the others."""
     with _name_errors(path):
         columns, delimiter = _header(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -126,10 +126,10 @@ def _lines_of(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _header(path: Path) -> tuple[list[str], str]:
-    """The columns, and what separates them."""
+    """Return the column names and the delimiter."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         line = file.readline(_LONGEST_LINE)
-    delimiter = max(_DELIMITERS, key=line.count)  # a comma where there is a single column
+    delimiter = max(_DELIMITERS, key=line.count)  # a comma if there is a single column
     return [
         name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     ], delimiter
@@ -137,7 +137,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 @contextmanager
 def _name_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in reading a file into an error that names it."""
+    """Turn errors in reading a file into an error that names it."""
     try:
         yield
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -1,4 +1,4 @@
-"""The folder tree that :func:`cmaen.data.faces.load_faces` reads: writing it, and what was done to its faces."""
+"""Writing the folder tree that :func:`cmaen.data.faces.load_faces` reads, and reading how its faces were enhanced."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from cmaen.files import unwritable
 from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
-"""What ``cmaen enhance`` says of a folder."""
+"""The file in which ``cmaen enhance`` records what it did to a folder."""
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """The steps that the faces of a data set went through, each with its weights' SHA-256 cut short; none where no
-    manifest says so.
+    """Read the enhancement steps of a data set, each with its weights' shortened SHA-256; empty without a manifest.
 
     Raises:
         DataError: There is a manifest that cannot be read.
@@ -36,31 +35,33 @@ def enhancement_of(path: Path) -> tuple[str, ...]:
 
 
 def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
-    """Refuse a data set whose faces did not go through what a network was trained on.
+    """Refuse a data set whose faces were not enhanced like those a network was trained on.
 
     Raises:
-        DataError: They did not, or went through something else.
+        DataError: The enhancement is missing or different.
     """
     found = enhancement_of(path)
     if found != tuple(enhancement):
         wanted, there = (", ".join(steps) or "nothing" for steps in (enhancement, found))
-        raise DataError(f"the network was trained on faces that went through {wanted}, and those of {path} did {there}")
+        raise DataError(
+            f"the network was trained on faces enhanced by {wanted}, but those of {path} were enhanced by {there}"
+        )
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
-    """The file of a picture, grey uint8 [H, W] or RGB [H, W, 3]."""
+    """Encode a picture, grey uint8 [H, W] or RGB [H, W, 3], as PNG."""
     return cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])[1].tobytes()
 
 
 def write_tree(faces: FaceSet | Iterable[FaceSet], folder: Path) -> None:
-    """Write each face to ``<folder>/<split>/<emotion>/<name>.png``, its name being the last part of its own.
+    """Write each face to ``<folder>/<split>/<emotion>/<name>.png``, where the name is the last part of its own.
 
-    Where that is taken already, like by a face of another folder, some digits are added, see
+    If that name is taken, for example by a face of another folder, some digits are added, see
     :class:`cmaen.naming.Names`: there are as many files as faces.
 
     Args:
-        faces: Of one split; or parts of it, with names of their own, of which one at a time is held.
-        folder: Of the tree; nothing of this split is in it yet.
+        faces: The faces of one split, or parts of it with different names, of which one at a time is in memory.
+        folder: Root of the tree; it must not contain this split yet.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.

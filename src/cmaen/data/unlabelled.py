@@ -1,4 +1,4 @@
-"""Face crops without labels, which a network learns from by what another one says of them."""
+"""Face crops without labels, which a network learns from through another network's answers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cmaen.preprocessing import resize, to_grey
 
 
 def load_unlabelled(folder: Path, side: int) -> FaceSet:
-    """The crops of a folder and of those in it, grey; their labels mean nothing.
+    """Load the crops of a folder and its subfolders, grey; their labels are meaningless.
 
-    What is no picture is left out, counted and put on the log.
+    Files that are not pictures are left out, counted and logged.
 
     Args:
-        folder: Of crops as ``cmaen crop`` makes them.
-        side: Pixels that they are brought to.
+        folder: Folder of crops, as made by ``cmaen crop``.
+        side: Side in pixels to which they are resized.
 
     Raises:
         DataError: There is no readable image; the message says why.

@@ -1,1 +1,1 @@
-"""Better pictures of faces before they are learnt or judged: super-resolution and colour, a folder at a time."""
+"""Enhancing pictures of faces before training or prediction: super-resolution and colour, a folder at a time."""

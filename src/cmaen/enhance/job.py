@@ -1,4 +1,4 @@
-"""Enhancing a folder: in batches, resumable after a kill with a batch lost at most, one bad file costing no other."""
+"""Enhancing a folder in batches: resumable after a kill, which costs at most one batch; a bad file affects no other."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from cmaen.naming import Names
 from cmaen.resources import usable_cores
 
 PROGRESS = ".enhanced.jsonl"
-"""What is done so far: the chain, then a line an image; the manifest at the end says it too."""
+"""The progress file: the chain, then one line per image; at the end the manifest repeats it."""
 _SHORT = 16
-"""Digits of the weights' SHA-256 that a chain is told by."""
+"""Number of digits of the weights' SHA-256 that identify a chain."""
 
 log = logging.getLogger(__name__)
 
 
 class Picture(NamedTuple):
-    """A picture to be enhanced.
+    """A picture to enhance.
 
     Attributes:
-        path: Of its file.
-        place: In the folder of the results.
+        path: Path of its file.
+        place: Path in the output folder.
         source: SHA-256 of its file.
-        pixels: RGB uint8 [H, W, 3]; ``None`` where an earlier call has enhanced it.
+        pixels: RGB uint8 [H, W, 3]; ``None`` if an earlier call has enhanced it.
     """
 
     path: Path
@@ -52,13 +52,13 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Enhanced:
-    """What came of a folder.
+    """The result of enhancing a folder.
 
     Attributes:
-        images: How many are there, those of earlier calls included.
-        reused: How many of them an earlier call had made.
-        errors: Why files were left out, by name.
-        seconds: That it took.
+        images: Number of enhanced images, including those of earlier calls.
+        reused: Number of images that an earlier call had made.
+        errors: Reasons why files were left out, by name.
+        seconds: Duration in seconds.
     """
 
     images: int
@@ -67,7 +67,7 @@ class Enhanced:
     seconds: float = field(default=0.0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
@@ -82,20 +82,20 @@ def enhance(
     device: torch.device | str = "cpu",
     progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> Enhanced:
-    """Enlarge the images of a folder four times and give them colour: ``cmaen enhance`` as a function.
+    """Enlarge the images of a folder fourfold and colourise them: ``cmaen enhance`` as a function.
 
     Args:
-        source, target, batch_size, progress: See :func:`enhance_folder`, as also for the errors.
-        steps: By their names, in order.
-        weights: Files of weights by the name of a step, see :func:`cmaen.enhance.steps.build_chain`; ``None`` for the
+        source, target, batch_size, progress: See :func:`enhance_folder`, also for its errors.
+        steps: Names of the steps, in order.
+        weights: Weights files by the name of a step, see :func:`cmaen.enhance.steps.build_chain`; ``None`` for the
             light networks of the package.
-        bfloat16: Compute in it.
-        device: See :func:`cmaen.devices.torch_device`.
+        bfloat16: Whether to compute in bfloat16.
+        device: Device to run on, see :func:`cmaen.devices.torch_device`.
 
     Raises:
-        ConfigError: There is no such step or none at all, or its weights are not to be had.
-        CheckpointError: Weights are missing or damaged, or of another network.
-        MissingExtraError: They need the extra ``enhance``.
+        ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
+        CheckpointError: Weights are missing or damaged, or belong to another network.
+        MissingExtraError: The weights need the extra ``enhance``.
     """
     place = torch_device(device) if isinstance(device, str) else device
     chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place)
@@ -111,36 +111,36 @@ def enhance_folder(
     batch_size: int = 16,
     progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> Enhanced:
-    """Run every image of a folder through a chain, into a folder of the same shape, as PNG.
+    """Run every image of a folder through a chain, and write PNG files to a folder of the same structure.
 
-    An image whose content was enhanced by the same chain before is left as it is.
+    An image that the same chain has already enhanced, judged by its content, is skipped.
 
     Args:
-        source: Folder of images, at any depth, see :mod:`cmaen.listing`; what is left out is put on the log.
-        target: Folder of the results, and of a ``manifest.json`` at the end: the chain with the source's own
-            before it, counts, checksums, errors.
+        source: Folder of images, at any depth, see :mod:`cmaen.listing`; files that are left out are logged.
+        target: Output folder; a ``manifest.json`` at the end holds the chain, preceded by that of the source, counts,
+            checksums and errors.
         chain: The steps, in order.
-        batch_size: Images of one size that go through the chain together.
+        batch_size: Number of images of one size that are processed together.
         progress: Wraps the list of batches.
 
     Raises:
-        DataError: The folder is not there, or holds no image.
+        DataError: The folder does not exist, or holds no image.
         ConfigError: The target holds the results of another chain, or the source.
-        OutputError: The target cannot be written, another run writes it, or the disk is full; what is there stays, and
-            a later call goes on.
+        OutputError: The target cannot be written, another run is writing it, or the disk is full; results so far stay,
+            and a later call resumes.
     """
     started = time.perf_counter()
     if not source.is_dir():
         raise DataError(f"{source} is not a folder of images")
     if source.resolve().is_relative_to(target.resolve()):
-        raise ConfigError(f"{target} holds the images themselves; choose another folder")
+        raise ConfigError(f"{target} holds the source images; choose another folder")
     left_out, names = LeftOut(), Names()
     steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
     with hold(target), ThreadPoolExecutor(usable_cores()) as pool:
         files = list(list_images(source, left_out))
         if not files:
-            raise DataError(f"{source} holds no image" + (f"; left out: {left_out}" if left_out else ""))
+            raise DataError(f"{source} contains no image" + (f"; left out: {left_out}" if left_out else ""))
         places = {path: names.place(*_place(path.relative_to(source))) for path in files}
         done = _begun(target, steps)
         for batch in progress([files[start : start + batch_size] for start in range(0, len(files), batch_size)]):
@@ -173,13 +173,13 @@ def enhance_folder(
 
 
 def _begun(target: Path, steps: Sequence[str]) -> dict[str, str]:
-    """What earlier calls have made: SHA-256 of the source by place; a line that a kill has cut off is dropped."""
+    """Read what earlier calls have made: SHA-256 of the source by place; a line truncated by a kill is dropped."""
     path, done = target / PROGRESS, dict[str, str]()
     identity = json.dumps(steps)
     if path.is_file():
         first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         if first != identity:
-            raise ConfigError(f"{target} holds the results of another chain or of other weights; choose another folder")
+            raise ConfigError(f"{target} holds the results of another chain or other weights; choose another folder")
         for line in lines:
             done.update(_entry(line))
     write_text(path, "\n".join([identity, *(json.dumps({place: source}) for place, source in done.items())]) + "\n")
@@ -202,22 +202,22 @@ def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:
 
 
 def _place(path: Path) -> tuple[tuple[str, ...], str]:
-    """Where the result of a picture should lie, and what the picture is known by."""
+    """Return the wanted place of a picture's result, and the picture's identity."""
     return tuple(map(printable, path.with_suffix(".png").parts)), printable(path)
 
 
 def _through(chain: Sequence[Step], pictures: Sequence[Picture]) -> tuple[list[tuple[Picture, Faces]], dict[Path, str]]:
-    """What the chain makes of pictures of one size; where they fail together, each goes through it alone.
+    """Run the chain on pictures of one size; if they fail together, each is processed alone.
 
     Returns:
-        The pictures with what was made of them; why the others failed, by their paths.
+        The pictures with their results, and the reasons why the others failed, by path.
     """
     try:
         enhanced = np.stack([np.asarray(picture.pixels) for picture in pictures])
         for step in chain:
             enhanced = step(enhanced)
         return list(zip(pictures, enhanced, strict=True)), {}
-    except Exception as error:  # whatever a network does with an odd picture, like one of four pixels' width
+    except Exception as error:  # any failure of a network on an odd picture, such as one four pixels wide
         if len(pictures) > 1:
             parts = [_through(chain, [picture]) for picture in pictures]
             return [pair for made, _ in parts for pair in made], {
@@ -231,7 +231,7 @@ def _through(chain: Sequence[Step], pictures: Sequence[Picture]) -> tuple[list[t
 
 
 def _reader(places: Mapping[Path, Path], target: Path, done: Mapping[str, str]) -> Callable[[Path], Picture | str]:
-    """What reads a file: the picture, or what is wrong with it."""
+    """Return a function that reads a file and returns the picture, or what is wrong with it."""
 
     def read(path: Path) -> Picture | str:
         place = places[path]

@@ -1,4 +1,4 @@
-"""The light networks that come with the package: a small SwinIR and a small DDColor, for faces on an ordinary CPU."""
+"""The light networks of the package: a small SwinIR and a small DDColor, for faces on an ordinary CPU."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 SCALE = 4
 COLOUR_SIDE = 96
-"""Pixels of the faces that are coloured; chroma changes slowly, and is enlarged to the face's own side."""
+"""Side in pixels at which faces are coloured; chroma changes slowly and is enlarged to the face's own side."""
 
 _WIDTHS = (32, 64, 128, 192)
 _QUERIES = 48
 _QUERY_WIDTH = 64
 _AB = 50.0
-_BILINEAR = (  # weights of the pixels before, at and after, for each of the four that a pixel becomes
+_BILINEAR = (  # weights of the pixels before, at and after, for each of the four output pixels
     (3 / 8, 5 / 8, 0.0),
     (1 / 8, 7 / 8, 0.0),
     (0.0, 7 / 8, 1 / 8),
@@ -27,10 +27,10 @@ _BILINEAR = (  # weights of the pixels before, at and after, for each of the fou
 
 
 def light_swinir() -> nn.Module:
-    """SwinIR (Liang et al., 2021) of 0.24 M parameters, RGB [B, 3, H, W] -> [B, 3, 4 H, 4 W] in [0, 1].
+    """Build SwinIR (Liang et al., 2021) with 0.24 M parameters, RGB [B, 3, H, W] -> [B, 3, 4 H, 4 W] in [0, 1].
 
-    It is the lightweight variant with fewer and narrower blocks, so its weights are read like the authors' own. At the
-    start it is a bilinear interpolation, and learns what is missing.
+    It is the lightweight variant with fewer and narrower blocks, so its weights are read like the authors'. Before
+    training it is a bilinear interpolation; it learns what is missing.
     """
     from spandrel.architectures.SwinIR import SwinIR
 
@@ -51,7 +51,7 @@ def light_swinir() -> nn.Module:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off the terminal what PyTorch says of the code of others."""
+    """Suppress PyTorch's warnings about third-party code."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.meshgrid")
         yield
@@ -59,7 +59,7 @@ def quiet() -> Iterator[None]:
 
 @torch.no_grad()
 def _begin_as_interpolation(network: nn.Module) -> None:
-    """Carry the three colours through the first channels, and let the last convolution interpolate them."""
+    """Pass the three colours through the first channels, and make the last convolution interpolate them."""
     weights = network.state_dict()
     for name in ("conv_after_body.weight", "conv_after_body.bias", "upsample.0.bias"):
         weights[name].zero_()
@@ -76,16 +76,16 @@ def _begin_as_interpolation(network: nn.Module) -> None:
 
 
 class LightDDColor(nn.Module):
-    """DDColor (Kang et al., 2023) of 2 M parameters: colours as queries that look at a face at three scales.
+    """DDColor (Kang et al., 2023) with 2 M parameters: colour queries that attend to a face at three scales.
 
-    A convolutional encoder and a pixel decoder give maps of the grey face; colour queries attend to three of them, one
-    after the other; each query's likeness with the finest map says where its colour belongs, and a last convolution
-    makes the two chroma channels of all of them. The authors' encoder, a ConvNeXt, alone has 28 M.
+    A convolutional encoder and a pixel decoder compute maps of the grey face; colour queries attend to three of them,
+    one after the other; the similarity of each query to the finest map gives the places of its colour, and a last
+    convolution turns all of them into the two chroma channels. The authors' encoder, a ConvNeXt, alone has 28 M.
     """
 
     input_size = (COLOUR_SIDE, COLOUR_SIDE)
     QUERIES = "colour_queries"
-    """The key of its weights that no other network has."""
+    """The key that identifies its weights: no other network has it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class LightDDColor(nn.Module):
         nn.init.zeros_(self.chroma.bias)  # type: ignore[arg-type]
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Grey RGB in [0, 1], [B, 3, 96, 96] -> chroma (a and b of CIELAB), [B, 2, 96, 96]."""
+        """Predict chroma (a and b of CIELAB), [B, 2, 96, 96], from grey RGB in [0, 1], [B, 3, 96, 96]."""
         x = self.stem(2 * grey[:, :1] - 1)
         maps = [x]
         for stage in self.encoder:
@@ -145,7 +145,7 @@ class _Residual(nn.Module):
 
 
 class _Enlarging(nn.Module):
-    """Twice the side, joined with the encoder's map of that side."""
+    """Enlarges a map to twice its side and joins it with the encoder's map of that side."""
 
     def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class _Enlarging(nn.Module):
         self.join = _convolution(2 * narrow, narrow)
 
     def forward(self, x: Tensor, skipped: Tensor) -> Tensor:
-        """[B, wide, H, W] and [B, narrow, 2 H, 2 W] -> [B, narrow, 2 H, 2 W]."""
+        """Join [B, wide, H, W] and [B, narrow, 2 H, 2 W] into [B, narrow, 2 H, 2 W]."""
         return self.join(torch.cat([self.enlarge(x), skipped], dim=1))  # type: ignore[no-any-return]
 
 

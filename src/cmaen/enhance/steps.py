@@ -1,7 +1,7 @@
-"""The steps of enhancement: SwinIR gives four times the side, DDColor gives colour.
+"""The enhancement steps: SwinIR enlarges fourfold, DDColor adds colour.
 
-The authors' networks are built by spandrel from whatever variant the weights' file holds, and so is the light SwinIR of
-this package; nothing but tensors is ever unpickled.
+spandrel builds the authors' networks, in whatever variant a weights file holds, and the light SwinIR of this package;
+only tensors are ever unpickled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cmaen.files import sha256
 from cmaen.models.backbones.base import fill, read_state_dict
 
 Faces = NDArray[np.uint8]
-"""RGB, uint8 [B, H, W, 3]."""
+"""RGB images, uint8 [B, H, W, 3]."""
 
 CPU = torch.device("cpu")
 _GAMUT_STEPS = 12
@@ -36,27 +36,29 @@ class Step(Protocol):
 
     Attributes:
         name: One of :data:`STEPS`.
-        weights: SHA-256 of the weights' file.
+        weights: SHA-256 of the weights file.
     """
 
     name: str
     weights: str
 
     def __call__(self, faces: Faces) -> Faces:
-        """RGB uint8 [B, H, W, 3] -> RGB uint8 [B, H', W', 3]."""
+        """Enhance RGB uint8 [B, H, W, 3] to RGB uint8 [B, H', W', 3]."""
         ...
 
 
 class SuperResolution:
-    """SwinIR (Liang et al., 2021).
+    """Super-resolution by SwinIR (Liang et al., 2021).
 
     Args:
-        weights: Of any of its super-resolution variants: classical, lightweight, real-world; ``.pth`` or safetensors.
-        bfloat16: Compute in it where that is exact enough; faster on processors that have it, far slower on others.
-        device: That computes.
+        weights: File of any of its super-resolution variants: classical, lightweight, real-world; ``.pth`` or
+            safetensors.
+        bfloat16: Whether to compute in bfloat16 where that is precise enough; faster on processors that support it, far
+            slower on others.
+        device: Device to run on.
 
     Raises:
-        CheckpointError: The file is missing or damaged, or of another network.
+        CheckpointError: The file is missing or damaged, or belongs to another network.
     """
 
     name = "super-resolution"
@@ -70,23 +72,24 @@ class SuperResolution:
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
-        """See :class:`Step`."""
+        """Enhance a batch, see :class:`Step`."""
         images = torch.from_numpy(faces).to(self._device).permute(0, 3, 1, 2) / 255  # [B, H, W, 3] -> [B, 3, H, W]
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             return _as_faces(self._network(images))
 
 
 class Colorization:
-    """DDColor (Kang et al., 2023): chroma alone is predicted, lightness stays as it is.
+    """Colourisation by DDColor (Kang et al., 2023): only chroma is predicted; lightness is unchanged.
 
-    Where a colour does not exist at a pixel's lightness, its chroma is lessened until it does.
+    If a colour does not exist at a pixel's lightness, its chroma is reduced until it does.
 
     Args:
-        weights: Of :class:`cmaen.enhance.light.LightDDColor` or any of the authors' variants, ``.pth`` or safetensors.
+        weights: File of :class:`cmaen.enhance.light.LightDDColor` or any of the authors' variants, ``.pth`` or
+            safetensors.
         bfloat16, device: See :class:`SuperResolution`.
 
     Raises:
-        CheckpointError: The file is missing or damaged, or of another network.
+        CheckpointError: The file is missing or damaged, or belongs to another network.
         MissingExtraError: The package of its architecture is not installed.
     """
 
@@ -107,7 +110,7 @@ class Colorization:
 
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
-        """See :class:`Step`."""
+        """Colourise a batch, see :class:`Step`."""
         lightness = np.stack([cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0] for face in faces])
         grey = np.stack([grey_of(light) for light in lightness])
         images = torch.from_numpy(grey).to(self._device).permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W]
@@ -128,20 +131,20 @@ STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution,
 def build_chain(
     names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False, device: torch.device = CPU
 ) -> list[Step]:
-    """The steps of a chain, in order.
+    """Build the steps of a chain, in order.
 
     Args:
-        names: Of :data:`STEPS`.
-        weights: For a step, a file or a published name; default: those of the package.
+        names: Names of :data:`STEPS`.
+        weights: A file or a published name for a step; default: the weights of the package.
         bfloat16, device: See :class:`SuperResolution`.
 
     Raises:
-        ConfigError: There is no such step or none at all, or its weights are not to be had.
-        CheckpointError: A file is missing or damaged, or of another network.
+        ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
+        CheckpointError: A file is missing or damaged, or belongs to another network.
     """
     unknown = [name for name in names if name not in STEPS]
     if unknown or not names:
-        raise ConfigError(f"{unknown or 'no steps'}: a chain is made of {', '.join(STEPS)}")
+        raise ConfigError(f"{unknown or 'no steps'}: choose from the steps {', '.join(STEPS)}")
     return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device) for name in names]
 
 
@@ -154,9 +157,9 @@ def _ddcolor() -> Any:
 
 
 def _state(weights: Path) -> dict[str, Any]:
-    """The tensors of a file, in float32."""
+    """Read the tensors of a file, in float32."""
     state: dict[str, Any] = dict(read_state_dict(weights))
-    for key in ("params_ema", "params"):  # as the authors' training scripts nest them
+    for key in ("params_ema", "params"):  # the authors' training scripts nest them like this
         nested = state.get(key)
         if isinstance(nested, dict):
             state = nested
@@ -170,7 +173,7 @@ def _state(weights: Path) -> dict[str, Any]:
 def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, step: str) -> nn.Module:
     try:
         if not architecture.detect(state):
-            raise CheckpointError(f"{weights} does not hold {architecture.name}, which {step} is done with")
+            raise CheckpointError(f"{weights} does not hold {architecture.name}, which {step} requires")
         with quiet():
             network: nn.Module = architecture.load(state).model
     except (RuntimeError, KeyError, ValueError, ZeroDivisionError) as error:
@@ -179,18 +182,18 @@ def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, st
 
 
 def _as_faces(images: Tensor) -> Faces:
-    """[B, 3, H, W] in [0, 1] -> uint8 [B, H, W, 3]."""
+    """Convert [B, 3, H, W] in [0, 1] to uint8 [B, H, W, 3]."""
     return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _rgb(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """CIELAB to RGB in [0, 1]; outside of it where the colour does not exist."""
+    """Convert CIELAB to RGB in [0, 1], or outside that range if the colour does not exist."""
     lab = np.dstack([lightness, chroma]).astype(np.float32)
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
 
 
 def _in_gamut(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """RGB [H, W, 3] of this lightness [H, W], with as much of the chroma [H, W, 2] as there can be."""
+    """Compute RGB [H, W, 3] of this lightness [H, W], with as much of the chroma [H, W, 2] as the gamut allows."""
     share = np.ones_like(lightness)
     for _ in range(_GAMUT_STEPS):
         colour = _rgb(lightness, chroma * share[..., None])

@@ -1,4 +1,4 @@
-"""Where the weights of enhancement come from: those of the package, a file, or what the authors publish."""
+"""Finding the weights of enhancement: those of the package, a file, or those published by the authors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cmaen.errors import CheckpointError, ConfigError
 
 
 class Published(NamedTuple):
-    """A file of the authors'.
+    """A weights file published by the authors.
 
     Attributes:
-        step: What it is for.
-        address: Where it is published.
-        sha256: Of the file, in hex; ``None`` where none is known, and then it is not fetched.
-        licence: What its authors let others do.
+        step: Step that it is for.
+        address: Address of the file.
+        sha256: SHA-256 of the file, in hex; ``None`` if unknown, in which case it is not downloaded.
+        licence: Licence of the weights.
     """
 
     step: str
@@ -44,31 +44,31 @@ PUBLISHED = {
     "ddcolor": Published("colorization", f"{_DDCOLOR}modelscope.pth", None, "Apache-2.0"),
     "ddcolor-tiny": Published("colorization", f"{_DDCOLOR}paper_tiny.pth", None, "Apache-2.0"),
 }
-"""By the name on the command line."""
+"""The published weights by their name on the command line."""
 
 
 def find_shipped(step: str) -> Path:
-    """The light network's weights of a step, which come with the package."""
+    """Return the weights file of a step's light network, which comes with the package."""
     return Path(str(files("cmaen") / "enhance" / f"{step}.safetensors"))
 
 
 def find_weights(step: str, named: str | None) -> Path:
-    """The file of a step's weights.
+    """Find the weights file of a step.
 
     Args:
-        step: Which needs them.
-        named: A file, or a name in :data:`PUBLISHED`, which is fetched once and looked at by its checksum; ``None``:
-            those of the package.
+        step: Step that needs the weights.
+        named: A file, or a name in :data:`PUBLISHED`, which is downloaded once and verified by its checksum; ``None``:
+            the weights of the package.
 
     Raises:
-        ConfigError: There is no such file or name, or it cannot be fetched; the message says what to do by hand.
+        ConfigError: The file or the name does not exist, or cannot be downloaded; the message says what to do by hand.
     """
     if named is None:
         return find_shipped(step)
     known = {name: file for name, file in PUBLISHED.items() if file.step == step}
     if named not in known:
         if not Path(named).is_file():
-            raise ConfigError(f"{named} is neither a file nor one of {list(known)}, which {step} is published as")
+            raise ConfigError(f"{named} is neither a file nor one of the weights published for {step}: {list(known)}")
         return Path(named)
     return _fetch(named, known[named])
 
@@ -79,10 +79,10 @@ def _fetch(name: str, file: Published) -> Path:
     place = Path(hub.get_dir()) / "checkpoints" / Path(file.address).name
     if place.is_file():
         return place
-    by_hand = f"fetch {file.address} ({file.licence}) by hand and name the file"
+    by_hand = f"download {file.address} ({file.licence}) by hand and name the file"
     if file.sha256 is None:
-        raise ConfigError(f"{name} is published without a checksum, so it is not fetched by itself: {by_hand}")
+        raise ConfigError(f"{name} is published without a checksum, so it is not downloaded automatically: {by_hand}")
     try:
         return fetch(file.address, place, sha256=file.sha256)
-    except CheckpointError as error:  # no network, or another file than was published
-        raise ConfigError(f"{name} could not be fetched ({error}): {by_hand}") from error
+    except CheckpointError as error:  # no network, or not the published file
+        raise ConfigError(f"{name} could not be downloaded ({error}): {by_hand}") from error

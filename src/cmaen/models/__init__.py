@@ -1,1 +1,1 @@
-"""The networks. Read :mod:`cmaen.models.paper` or :mod:`cmaen.models.network` from top to bottom first."""
+"""The networks. Start with :mod:`cmaen.models.paper` or :mod:`cmaen.models.network`, from top to bottom."""

@@ -1,4 +1,4 @@
-"""What every network of the emotions is and returns, whatever its wiring.
+"""The interface of every emotion network, and its outputs, whatever its wiring.
 
 Shape legend: B batch, E emotions (7), P perceived emotions (8, with contempt), D channels of the fused map, F length of
 the feature vector.
@@ -16,14 +16,14 @@ from cmaen.models.parts.heads import EmotionHeads, FusionClassifier
 
 
 class EmotionOutput(NamedTuple):
-    """What a network answers for a batch.
+    """The output of a network for a batch.
 
     Attributes:
-        logits: The answer, [B, E].
-        emotion_logits: Of the emotion heads, [B, E]; ``None`` without them.
-        fusion_logits: Of the fusion classifier, [B, E]; ``None`` where nothing is fused.
+        logits: The final logits, [B, E].
+        emotion_logits: Logits of the emotion heads, [B, E]; ``None`` without them.
+        fusion_logits: Logits of the fusion classifier, [B, E]; ``None`` if nothing is fused.
         features: The penultimate features, [B, F].
-        perceived_logits: What annotators would see, [B, P]; ``None`` where the network has one label scheme.
+        perceived_logits: Logits of the scheme ``perceived``, [B, P]; ``None`` if the network has one label scheme.
     """
 
     logits: Tensor
@@ -34,13 +34,13 @@ class EmotionOutput(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What the classifiers read, and the attention across the pathways.
+    """The inputs of the classifiers, and the attention between the pathways.
 
     Attributes:
         fused: The fused map, [B, D, H, W].
         vector: The pooled features, [B, F].
-        attention: The attention across the pathways, [B, h, N, N'], where it was asked for and there is any.
-        back: The same of the other way, where the pathways attend to each other.
+        attention: The attention between the pathways, [B, h, N, N'], if requested and present.
+        back: The attention in the other direction, if the pathways attend to each other.
     """
 
     fused: Tensor
@@ -50,14 +50,14 @@ class Features(NamedTuple):
 
 
 class EmotionNetwork(nn.Module):
-    """From images to the emotions.
+    """A network from images to emotions.
 
     Attributes:
         trunk: The first pathway.
-        side: The second one; ``None`` where there is one alone.
+        side: The second pathway; ``None`` if there is only one.
         trunk_attention, side_attention: Multi-scale attention on the last map of each; an identity without it.
         emotion_heads: The emotion heads; ``None`` without them.
-        perceived_classifier: The classifier of the second label scheme; ``None`` where there is one scheme.
+        perceived_classifier: The classifier of the second label scheme; ``None`` if there is one scheme.
     """
 
     trunk: Backbone
@@ -69,27 +69,27 @@ class EmotionNetwork(nn.Module):
 
     @property
     def pretrained(self) -> tuple[str, ...]:
-        """Which of ``trunk`` and ``side`` are backbones that weights exist for, that is, all but the E-CNN."""
+        """Those of ``trunk`` and ``side`` for which pretrained weights exist: all backbones except the E-CNN."""
         return tuple(role for role in ("trunk", "side") if not isinstance(getattr(self, role), ECNN | None))
 
     def forward(self, x: Tensor) -> EmotionOutput:
-        """Images float32 [B, 3, H, W], normalised by the PreprocessSpec of the checkpoint -> :class:`EmotionOutput`."""
+        """Classify images float32 [B, 3, H, W], normalised by the checkpoint's PreprocessSpec."""
         return self.answer(self.forward_features(x))
 
     def answer(self, features: Features) -> EmotionOutput:
-        """Ask the classifiers of all label schemes."""
+        """Run the classifiers of all label schemes."""
         output = self.forward_head(features)
         if self.perceived_classifier is None:
             return output
         return output._replace(perceived_logits=self.perceived_classifier(features.vector))
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
-        """Compute everything up to what the classifiers read."""
+        """Compute the inputs of the classifiers."""
         raise NotImplementedError
 
     def forward_head(self, features: Features) -> EmotionOutput:
-        """Ask the classifiers of the first label scheme."""
+        """Run the classifiers of the first label scheme."""
         raise NotImplementedError
 
     def fold_norms(self) -> None:
-        """Before an export, move norms that the engines do not fuse into convolutions; the answers stay the same."""
+        """Fold norms that the engines do not fuse into convolutions, before an export; the outputs stay the same."""

@@ -1,4 +1,4 @@
-"""A network by its spec: its pathways, and the wiring that joins them."""
+"""Building a network from its spec: the pathways, and the wiring that joins them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def build_network(
     """Build a network.
 
     Args:
-        spec: Its architecture.
-        classes: How many labels it tells apart; the label schemes of a card say it, not its architecture.
-        perceived: Labels of the second scheme, which gets a classifier of its own; 0 for one scheme alone.
-        trunk_weights, side_weights: What the pathways start from: the name of published weights or a file, see
+        spec: Architecture of the network.
+        classes: Number of labels; it comes from the label schemes of a card, not from its architecture.
+        perceived: Number of labels of the second scheme, which gets a classifier of its own; 0 for a single scheme.
+        trunk_weights, side_weights: Initial weights of the pathways: the name of published weights or a file, see
             :func:`cmaen.models.backbones.build_backbone`; ``None`` for random weights.
 
     Raises:
-        ConfigError: The parts do not fit each other, or there are no such weights.
-        CheckpointError: The weights cannot be read or fetched, or are of another network.
+        ConfigError: The parts do not fit each other, or the weights do not exist.
+        CheckpointError: The weights cannot be read or downloaded, or belong to another network.
     """
     if spec.side is None and side_weights is not None:
-        raise ConfigError("side_weights are given, and the network has no side: leave them out, or name a side")
+        raise ConfigError("side_weights are given, but the network has no side: leave them out, or set a side")
     side = None if spec.side is None else _build_pathway(spec.side, spec, side_weights)
     trunk = _build_pathway(spec.trunk, spec, trunk_weights)
     wiring = CMAEN if spec.wiring == "paper" else JoinedNetwork
@@ -51,15 +51,15 @@ def build_network(
 
 @lru_cache(maxsize=16)
 def check_buildable(spec: ModelSpec, image_size: int) -> EmotionNetwork:
-    """Refuse an architecture whose parts do not fit each other, or inputs of a size that it cannot take.
+    """Refuse an architecture whose parts do not fit each other, or that does not fit the size of its input.
 
     Returns:
-        The network on the device ``meta``, where it has shapes and no memory.
+        The network on the device ``meta``, where it has shapes but no memory.
 
     Raises:
-        ConfigError: It cannot be built, or cannot take images of this size; the message says what to change.
+        ConfigError: The network cannot be built, or cannot take images of this size; the message says what to change.
     """
-    doing = f"the network cannot take images of {image_size} x {image_size} pixels, change preprocess.image_size"
+    doing = f"the network cannot take images of {image_size} x {image_size} pixels; change preprocess.image_size"
     with torch.device("meta"), torch.no_grad():
         with guard(ConfigError, "the network cannot be built"):
             network = build_network(spec).eval()

@@ -30,21 +30,21 @@ def save_checkpoint(
     provenance: Provenance | None = None,
     metrics: Metrics | None = None,
 ) -> Card:
-    """Write the weights (float16) of a network and all that is known of it into a folder, all of it or nothing.
+    """Write a network's weights (float16) and its documents into a folder, atomically.
 
     Args:
         model: The network.
-        card: What prediction needs to know.
-        folder: Of the checkpoint; foreign files in it stay.
+        card: What prediction needs.
+        folder: Folder of the checkpoint; other files in it stay.
         history: The epochs of the training.
         provenance: How the weights were made.
-        metrics: What was measured of them.
+        metrics: The measured results.
 
     Returns:
-        The card as written, with the checksum of the weights; files exported from older weights go away.
+        The card as written, with the checksum of the weights; files exported from older weights are removed.
 
     Raises:
-        OutputError: The folder cannot be written; it is as it was.
+        OutputError: The folder cannot be written; it is unchanged.
     """
     state = {name: _pack(value) for name, value in model.state_dict().items()}
 
@@ -59,13 +59,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
-    """The network of a checkpoint, in evaluation mode with float32 weights, and its card.
+    """Load the network of a checkpoint, in evaluation mode with float32 weights, and its card.
 
     Args:
-        checkpoint: Its folder, any file in it or its name, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        checkpoint: Folder of the checkpoint, any file in it, or its name, see
+            :meth:`cmaen.checkpoints.Checkpoint.open`.
 
     Raises:
-        CheckpointError: A file is missing or corrupt, or the weights are of another architecture.
+        CheckpointError: A file is missing or damaged, or the weights belong to another architecture.
     """
     opened = Checkpoint.open(checkpoint)
     card, path = opened.card, opened.weights("torch")
@@ -85,16 +86,16 @@ def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
 
 
 def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path) -> None:
-    """Give one pathway of a network the weights of the pathway of the same name in a checkpoint.
+    """Load one pathway of a network from the pathway of the same name in a checkpoint.
 
     Args:
-        network: Changed in place: the pathway, and where both have it its multi-scale attention.
-        role: ``trunk`` or ``side``, in the network; in the checkpoint it may be the other one.
-        name: Of the pathway, like ``mobilenet_v1`` or ``ecnn``.
-        checkpoint: Its folder, or any file in it.
+        network: The network, changed in place: the pathway and, if both have it, its multi-scale attention.
+        role: Role in the network, ``trunk`` or ``side``; in the checkpoint it may be the other one.
+        name: Name of the pathway, such as ``mobilenet_v1`` or ``ecnn``.
+        checkpoint: Folder of the checkpoint, or any file in it.
 
     Raises:
-        CheckpointError: The checkpoint is missing or corrupt.
+        CheckpointError: The checkpoint is missing or damaged.
         ConfigError: It has no such pathway, or one of other widths.
     """
     given, card = load_checkpoint(checkpoint)
@@ -103,7 +104,7 @@ def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path
     found = next((other for other in (role, "trunk", "side") if there[other] == name), None)
     if found is None:
         pathways = " and ".join(pathway for pathway in there.values() if pathway)
-        raise ConfigError(f"{checkpoint} has the pathways {pathways}, and no {name} for the {role}")
+        raise ConfigError(f"{checkpoint} has the pathways {pathways}, but no {name} for the {role}")
     own_attention, its_attention = (getattr(each, f"{at}_attention") for each, at in ((network, role), (given, found)))
     try:
         getattr(network, role).load_state_dict(getattr(given, found).state_dict())
@@ -111,12 +112,13 @@ def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path
             own_attention.load_state_dict(its_attention.state_dict())
     except RuntimeError as error:
         raise ConfigError(
-            f"the {name} of {checkpoint} is not that of the network, compare ecnn_widths, ecnn_stem and scales: {error}"
+            f"the {name} of {checkpoint} differs from that of the network; compare ecnn_widths, ecnn_stem and "
+            f"scales: {error}"
         ) from error
 
 
 def rename_parts(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights by the names of today: those of older checkpoints know the pathways as ``backbone`` and ``ecnn``."""
+    """Rename weights of older checkpoints, which call the pathways ``backbone`` and ``ecnn``."""
     both = any(name.startswith("backbone.") for name in state)
     ecnn = "side" if both else "trunk"
     renamed = {
@@ -135,7 +137,7 @@ def rename_parts(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> None:
-    """Refuse weights that are not those of a network, of which the shapes alone are needed."""
+    """Refuse weights that do not belong to a network, of which only the shapes are needed."""
     for name, value in network.state_dict().items():
         if name not in state or state[name].shape != value.shape:
             there = list(state[name].shape) if name in state else "missing"
@@ -143,17 +145,17 @@ def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> 
 
 
 def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], folder: Path) -> Card:
-    """The mean of the weights of networks that share a start, as one network (Wortsman et al., 2022).
+    """Average the weights of networks that share a start into one network (Wortsman et al., 2022).
 
     Args:
-        checkpoints: Of one architecture and one preprocessing; the first gives the card.
-        weights: Of each, to be divided by their sum.
-        folder: Of the new checkpoint; its card names all parts and their licences, and holds no figures, for none was
-            measured yet; its history is that of all parts.
+        checkpoints: Checkpoints of one architecture and one preprocessing; the first provides the card.
+        weights: Weight of each checkpoint; they are divided by their sum.
+        folder: Folder of the new checkpoint; its card names all parts and their licences, and has no figures, because
+            none were measured yet; its history is that of all parts.
 
     Raises:
-        CheckpointError: One is missing or corrupt, or they are of different kinds.
-        ConfigError: There is not one weight above 0 a checkpoint, or the folder is that of a part.
+        CheckpointError: A checkpoint is missing or damaged, or they are of different kinds.
+        ConfigError: There is not one weight above 0 per checkpoint, or the folder is that of a part.
         OutputError: The folder cannot be written.
     """
     if len(weights) != len(checkpoints) or not checkpoints or not all(0 < weight < math.inf for weight in weights):
@@ -192,7 +194,7 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
 
 
 def _pack(value: torch.Tensor) -> torch.Tensor:
-    """float16 where the range allows it."""
+    """Convert a value to float16 if the range allows it."""
     value = value.detach().cpu().contiguous()
     if value.is_floating_point() and value.abs().max() < torch.finfo(torch.float16).max:
         return value.half()

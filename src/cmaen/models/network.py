@@ -1,4 +1,4 @@
-"""The product: a network that begins as its trunk, and to whose answer every other part adds.
+"""The product: a network that starts as its trunk, to whose output every other part adds.
 
 Shape legend: B batch, C channels, H W map, N = H * W tokens, h heads, d channels of a head, D channels of the fused
 map, P channels of the pyramid, E emotions (7), M classifiers beside the trunk's, F length of the feature vector. f8,
@@ -8,8 +8,8 @@ f16 and f32 are a trunk's maps at those strides, e the side's last one.
            │                        ├─ f16 ─ asks the side ─ fused ─┬─────────── emotion heads ── gate ┼─ logits
            └─ side ───────────── e ─┴───────────────────────────────┴─ pyramid ─ fusion classifier ── gate ┘
 
-What a part adds is scaled by a gate that starts at 0, so that the whole is never worse than its trunk by construction;
-each has a loss of its own to learn from. The E-CNN's last map goes through multi-scale attention, whichever its role.
+What a part adds is scaled by a gate that starts at 0, so that by construction the initial network is its trunk;
+each part has a loss of its own. The E-CNN's last map goes through multi-scale attention, whichever its role.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from cmaen.models.parts.heads import EmotionHeads, FusionClassifier
 from cmaen.models.spec import ModelSpec, find_misfits
 
 LEAST_KEYS = 4
-"""Side of the smallest map that attention can choose places from; with one key it is a sum."""
+"""Minimum side of a map for attention to choose places from; with one key, attention is a sum."""
 
 
 class JoinedNetwork(EmotionNetwork):
-    """The network in its residual wiring. What nothing would read is not made.
+    """The network in its residual wiring. Parts whose output is not used are not built.
 
     Args:
-        spec: Its architecture, with ``wiring: residual``.
+        spec: Architecture, with ``wiring: residual``.
         trunk: The first pathway.
-        side: The second one, if there is one.
+        side: The second pathway, if there is one.
         classes: E.
-        perceived: Labels of the second scheme, which gets a classifier of its own; 0 for one scheme alone.
+        perceived: Number of labels of the second scheme, which gets a classifier of its own; 0 for a single scheme.
 
     Raises:
-        ConfigError: The side cannot attend to the trunk with so many heads.
+        ConfigError: The side cannot attend to the trunk with this number of heads.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class JoinedNetwork(EmotionNetwork):
         self.perceived_classifier = classify(perceived) if perceived else None
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
-        """Run the trunk, what the side has to say to it, and the pyramid, and pool everything into one vector."""
+        """Run the trunk, its attention to the side, and the pyramid, and pool everything into one vector."""
         *finer, last = self.trunk(x)
         trunk = (*finer, self.trunk_attention(last))
         side: tuple[Tensor, ...] = ()
@@ -107,7 +107,7 @@ class JoinedNetwork(EmotionNetwork):
         return Features(fused, vector, attention, back)
 
     def forward_head(self, features: Features) -> EmotionOutput:
-        """Ask the trunk's classifier, and add what the other classifiers say."""
+        """Run the trunk's classifier, and add the gated outputs of the other classifiers."""
         logits = self.trunk_classifier(features.vector)
         emotion_logits = None if self.emotion_heads is None else self.emotion_heads(features.fused)
         fusion_logits = None if self.fusion_classifier is None else self.fusion_classifier(features.vector)
@@ -119,14 +119,14 @@ class JoinedNetwork(EmotionNetwork):
 
 
 class Exchange(nn.Module):
-    """Fused = relu(norm(proj(trunk) + lambda * attention(trunk, side))).
+    """The fusion of the pathways: relu(norm(proj(trunk) + lambda * attention(trunk, side))).
 
     Args:
-        trunk_channels: Of the map that asks.
-        side_channels: Of the map that is asked; ``None`` where there is no side.
+        trunk_channels: Channels of the map that queries.
+        side_channels: Channels of the map that is queried; ``None`` without a side.
         dim: D, channels of the fused map.
-        heads: Of the attention; 0 adds the projected map of the side instead.
-        both_ways: The side asks the trunk first ("dynamic information exchange between pathways").
+        heads: Number of attention heads; 0 adds the projected map of the side instead.
+        both_ways: Whether the side first attends to the trunk ("dynamic information exchange between pathways").
     """
 
     def __init__(
@@ -150,13 +150,13 @@ class Exchange(nn.Module):
             self.back = ExchangeAttention(side_channels, trunk_channels, dim=side_channels, heads=heads)
 
     def forward(self, trunk: Tensor, side: Tensor | None, *, return_attention: bool = False) -> CrossModal:
-        """Trunk [B, C, H, W] and side [B, C', H', W'] -> fused [B, D, H, W]."""
+        """Fuse trunk [B, C, H, W] and side [B, C', H', W'] into [B, D, H, W]."""
         total, attention, back = self.proj(trunk), None, None
         if side is not None and self.forth is not None:
             if min(side.shape[-2:]) < LEAST_KEYS:
                 raise ConfigError(
                     f"attention between the pathways needs at least {LEAST_KEYS} x {LEAST_KEYS} keys; the side's last "
-                    f"map is {side.shape[-2]} x {side.shape[-1]}; take a larger preprocess.image_size, a smaller "
+                    f"map is {side.shape[-2]} x {side.shape[-1]}; use a larger preprocess.image_size, a smaller "
                     "stride of the E-CNN's stem, or attention none"
                 )
             if self.back is not None:
@@ -170,22 +170,23 @@ class Exchange(nn.Module):
 
 
 class ExchangeAttention(nn.Module):
-    """What a place of one pathway learns from the other, to be added.
+    """The residual that each place of one pathway learns from the other.
 
-    Both maps are normalised, places are told by fixed sines, queries and keys have length 1 and each head a temperature
-    (Henry et al., 2020), and the answer is scaled by lambda, which starts small (LayerScale, Touvron et al., 2021).
+    Both maps are normalised, positions are encoded by fixed sines, queries and keys have length 1 and each head has a
+    temperature (Henry et al., 2020), and the result is scaled by lambda, which starts small (LayerScale, Touvron et
+    al., 2021).
 
     Args:
-        query_channels: Channels of the map that asks.
-        context_channels: Channels of the map that answers.
+        query_channels: Channels of the map that queries.
+        context_channels: Channels of the map that is queried.
         dim: D, channels of the result, a multiple of ``heads`` and of 4.
         heads: h.
     """
 
     def __init__(self, query_channels: int, context_channels: int, *, dim: int, heads: int) -> None:
         super().__init__()
-        assert dim % heads == 0, "ModelSpec sees to it"
-        assert dim % 4 == 0, "ModelSpec sees to it"
+        assert dim % heads == 0, "ModelSpec guarantees it"
+        assert dim % 4 == 0, "ModelSpec guarantees it"
         self.heads = heads
         self.query_norm = nn.LayerNorm(query_channels)
         self.context_norm = nn.LayerNorm(context_channels)
@@ -197,7 +198,7 @@ class ExchangeAttention(nn.Module):
         self.scale = nn.Parameter(torch.full((dim,), 0.1))
 
     def forward(self, query: Tensor, context: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """Query [B, C, H, W] and context [B, C', H', W'] -> [B, D, H, W]; the maps' sizes may differ."""
+        """Map query [B, C, H, W] and context [B, C', H', W'] to [B, D, H, W]; the maps' sizes may differ."""
         batch, _, height, width = query.shape
         asking = self.query_norm(query.flatten(2).transpose(1, 2))  # [B, C, H, W] -> [B, N, C]
         answering = self.context_norm(context.flatten(2).transpose(1, 2))  # [B, C', H', W'] -> [B, N', C']
@@ -215,15 +216,15 @@ class ExchangeAttention(nn.Module):
         return CrossModal(out.transpose(1, 2).reshape(batch, -1, height, width), attention)
 
     def _split(self, x: Tensor) -> Tensor:
-        """[B, N, h * d] -> [B, h, N, d]."""
+        """Split [B, N, h * d] into [B, h, N, d]."""
         return x.reshape(x.shape[0], x.shape[1], self.heads, x.shape[2] // self.heads).transpose(1, 2)
 
 
 class JoinedPyramid(nn.Module):
-    """A top-down pyramid over the trunk's levels (Lin et al., 2017), which the side's levels join, scaled from 0.
+    """A top-down pyramid over the trunk's levels (Lin et al., 2017), joined by the side's levels with gates from 0.
 
     Args:
-        trunk_channels, side_channels: Of the levels, from fine to coarse; the side may have none.
+        trunk_channels, side_channels: Channels of the levels, from fine to coarse; the side may have none.
         dim: P, channels of every level of the pyramid.
     """
 
@@ -237,7 +238,7 @@ class JoinedPyramid(nn.Module):
         )
 
     def forward(self, trunk: tuple[Tensor, ...], side: tuple[Tensor, ...]) -> list[Tensor]:
-        """Levels [B, C_i, H_i, W_i] from fine to coarse -> as many maps [B, P, H_i, W_i] as the trunk has levels."""
+        """Map levels [B, C_i, H_i, W_i] from fine to coarse to maps [B, P, H_i, W_i], one for each of the trunk's."""
         maps: list[Tensor] = []
         for level in reversed(range(len(trunk))):
             x = self.lateral[level](trunk[level])
@@ -248,12 +249,12 @@ class JoinedPyramid(nn.Module):
 
 
 class AddingEnsemble(nn.Module):
-    """How much each further classifier adds to the trunk's answer: gates that start at 0.
+    """The gates of the further classifiers, which start at 0 and scale what each adds to the trunk's output.
 
     Args:
         features: F, length of the feature vector.
-        members: M, how many classifiers may add.
-        adaptive: Whether the gates differ from face to face, by an MLP; else each is one number an emotion.
+        members: M, number of classifiers that may add.
+        adaptive: Whether the gates differ from face to face, by an MLP; otherwise each is one number per emotion.
         emotions: E.
         hidden: Width of the MLP's hidden layer.
     """
@@ -269,18 +270,18 @@ class AddingEnsemble(nn.Module):
             self.layers = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, hidden), nn.ReLU(), last)
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> gates [B, M, E]."""
+        """Map [B, F] to gates [B, M, E]."""
         gates = self.fixed.expand(features.shape[0], -1, -1)  # [M, E] -> [B, M, E]
         return gates if self.layers is None else gates + self.layers(features)[..., None]
 
 
 class TrunkClassifier(nn.Module):
-    """Logits from the trunk's pooled map alone, which comes first in the feature vector.
+    """A classifier of the trunk's pooled map alone, which comes first in the feature vector.
 
     Args:
         features: C, channels of the trunk's last map.
         emotions: E.
-        dropout: Of the pooled map.
+        dropout: Dropout of the pooled map.
     """
 
     def __init__(self, features: int, *, emotions: int, dropout: float) -> None:
@@ -289,13 +290,13 @@ class TrunkClassifier(nn.Module):
         self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, emotions))
 
     def forward(self, vector: Tensor) -> Tensor:
-        """[B, F] -> logits [B, E]."""
+        """Map [B, F] to logits [B, E]."""
         logits: Tensor = self.layers(vector[:, : self.features])
         return logits
 
 
 def encode_places(x: Tensor, dim: int) -> Tensor:
-    """Sines and cosines of where each place of a map is, [1, H * W, dim]; the same for the same part of the face."""
+    """Encode the positions of a map by sines and cosines, [1, H * W, dim]; equal for the same part of the face."""
     height, width = x.shape[-2:]
     rates = math.pi * 2.0 ** torch.arange(dim // 4, device=x.device).mul(4 / max(dim // 4, 1))  # half a turn to eight
     rows = (torch.arange(height, device=x.device) + 0.5) / height
@@ -310,7 +311,7 @@ def encode_places(x: Tensor, dim: int) -> Tensor:
 
 
 def _silence(conv: nn.Conv2d) -> nn.Conv2d:
-    """Let a convolution add nothing before it has learnt to."""
+    """Initialise a convolution to add nothing until it is trained."""
     assert conv.bias is not None
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)

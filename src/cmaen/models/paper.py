@@ -1,4 +1,4 @@
-"""CMAEN, the Cross-Modal Attention Emotion Network, as the paper wires it: from top to bottom, and frozen.
+"""CMAEN, the Cross-Modal Attention Emotion Network, in the paper's wiring: from top to bottom, and frozen.
 
 Shape legend: B batch, C channels, H W map, N = H * W tokens, h heads, d channels of a head, D channels of the fused
 map, P channels of the pyramid, E emotions (7), F length of the feature vector.
@@ -9,7 +9,7 @@ map, P channels of the pyramid, E emotions (7), F length of the feature vector.
                               └─ feature pyramid ─ pooled, with fused and f ─────────────────┴ fusion classifier┘
                                                                                               (adaptive ensemble)
 
-With one pathway alone, that is the trunk, and its projected map is the fused one.
+With a single pathway, that pathway is the trunk, and its projected map is the fused one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class CMAEN(EmotionNetwork):
     """The paper's network.
 
     Args:
-        spec: Its architecture, with ``wiring: paper``.
-        trunk: The backbone, or the E-CNN where it is alone.
+        spec: Architecture, with ``wiring: paper``.
+        trunk: The backbone, or the E-CNN if it is alone.
         side: The E-CNN beside a backbone.
         classes: E.
-        perceived: Labels of the second scheme, which gets a classifier of its own; 0 for one scheme alone.
+        perceived: Number of labels of the second scheme, which gets a classifier of its own; 0 for a single scheme.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class CMAEN(EmotionNetwork):
         )
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
-        """Stages 1 and 2: both pathways, their fusion, the pyramid, and everything pooled into one vector."""
+        """Run stages 1 and 2: both pathways, their fusion and the pyramid, all pooled into one vector."""
         levels = self.trunk(x)
         f = self.trunk_attention(levels[-1])
         e = None
@@ -84,7 +84,7 @@ class CMAEN(EmotionNetwork):
         return Features(fused, vector, attention, back)
 
     def forward_head(self, features: Features) -> EmotionOutput:
-        """Stage 3: the two classifiers and their ensemble."""
+        """Run stage 3: the two classifiers and their ensemble."""
         fusion_logits = self.fusion_classifier(features.vector)
         if self.emotion_heads is None:
             return EmotionOutput(fusion_logits, None, fusion_logits, features.vector)
@@ -100,21 +100,21 @@ class CMAEN(EmotionNetwork):
 
 
 class CrossModalAttention(nn.Module):
-    """Every place of one pathway looks at every place of the other (section "Cross-modal attention").
+    """Attention of every place of one pathway to every place of the other (section "Cross-modal attention").
 
     Q = Conv1x1(query), K, V = Conv1x1(context), A = softmax(Q K^T / sqrt(d)), out = gamma * (A V) + proj(query).
-    gamma starts at 0, so that training begins with the two pathways apart.
+    gamma starts at 0, so that the two pathways are separate when training begins.
 
     Args:
-        query_channels: Channels of the map that asks.
-        context_channels: Channels of the map that answers.
+        query_channels: Channels of the map that queries.
+        context_channels: Channels of the map that is queried.
         dim: D, channels of the result, a multiple of ``heads``.
         heads: h.
     """
 
     def __init__(self, query_channels: int, context_channels: int, *, dim: int, heads: int) -> None:
         super().__init__()
-        assert dim % heads == 0, "ModelSpec sees to it"
+        assert dim % heads == 0, "ModelSpec guarantees it"
         self.heads = heads
         self.query = nn.Conv2d(query_channels, dim, 1)
         self.key = nn.Conv2d(context_channels, dim, 1)
@@ -123,31 +123,31 @@ class CrossModalAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, query: Tensor, context: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """Query [B, C, H, W] and context [B, C', H', W'] -> fused [B, D, H, W]; the maps' sizes may differ."""
+        """Fuse query [B, C, H, W] and context [B, C', H', W'] into [B, D, H, W]; the maps' sizes may differ."""
         q, k, v = (self._split(part) for part in (self.query(query), self.key(context), self.value(context)))
         attention = None
         if return_attention:
             attention = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), dim=-1)  # [B, h, N, N']
             out = attention @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v)  # [B, h, N, d], with the 1 / sqrt(d)
+            out = F.scaled_dot_product_attention(q, k, v)  # [B, h, N, d], scaled by 1 / sqrt(d)
         batch, _, height, width = query.shape
         out = out.transpose(2, 3).reshape(batch, -1, height, width)  # [B, h, N, d] -> [B, h * d, H, W]
         return CrossModal(self.gamma * out + self.proj(query), attention)
 
     def _split(self, x: Tensor) -> Tensor:
-        """[B, h * d, H, W] -> [B, h, N, d]."""
+        """Split [B, h * d, H, W] into [B, h, N, d]."""
         return x.reshape(x.shape[0], self.heads, x.shape[1] // self.heads, x.shape[2] * x.shape[3]).transpose(2, 3)
 
 
 class CrossModalFusion(nn.Module):
-    """Cross-modal attention from the E-CNN to the backbone and, if asked for, back.
+    """Cross-modal attention from the E-CNN to the backbone and, optionally, back.
 
     Args:
-        e_channels, f_channels: Of the last maps of E-CNN and backbone.
+        e_channels, f_channels: Channels of the last maps of E-CNN and backbone.
         dim: D, channels of the fused map.
-        heads: Of the attention.
-        both_ways: The backbone attends to the E-CNN too ("dynamic information exchange between pathways").
+        heads: Number of attention heads.
+        both_ways: Whether the backbone attends to the E-CNN too ("dynamic information exchange between pathways").
     """
 
     def __init__(self, e_channels: int, f_channels: int, *, dim: int, heads: int, both_ways: bool) -> None:
@@ -157,7 +157,7 @@ class CrossModalFusion(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(dim)
 
     def forward(self, e: Tensor, f: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """E [B, C, H, W], f [B, C', H', W'] -> fused [B, D, H, W]."""
+        """Fuse E [B, C, H, W] and f [B, C', H', W'] into [B, D, H, W]."""
         fused, attention, back = self.forth(e, f, return_attention=return_attention)
         if self.back is not None:
             other, back, _ = self.back(f, e, return_attention=return_attention)
@@ -166,7 +166,7 @@ class CrossModalFusion(nn.Module):
 
     @torch.no_grad()
     def fold_norm(self) -> None:
-        """Move the norm, and gamma, into the convolutions before them: the same answers for less work, no training."""
+        """Fold the norm and gamma into the preceding convolutions: same outputs with less work, for inference only."""
         factor, shift = _read_affine(self.norm)
         none = torch.zeros_like(shift)
         for attention, constant in ((self.forth, shift), (self.back, none)):
@@ -178,10 +178,10 @@ class CrossModalFusion(nn.Module):
 
 
 class AdditiveFusion(nn.Module):
-    """What is left without cross-modal attention: the projected maps of the pathways, added.
+    """The fusion without cross-modal attention: the sum of the projected maps of the pathways.
 
     Args:
-        trunk_channels, side_channels: Of the last maps; ``None`` where there is no side.
+        trunk_channels, side_channels: Channels of the last maps; ``None`` without a side.
         dim: D, channels of the fused map.
     """
 
@@ -192,7 +192,7 @@ class AdditiveFusion(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(dim)
 
     def forward(self, side: Tensor | None, trunk: Tensor, *, return_attention: bool = False) -> CrossModal:
-        """Maps [B, C, H, W], [B, C', H', W'] -> fused [B, D, H, W], of the side's size, or of the trunk's alone."""
+        """Fuse [B, C, H, W] and [B, C', H', W'] into [B, D, H, W] of the side's size, or the trunk's without a side."""
         fused = self.trunk_proj(trunk)
         if side is not None and self.side_proj is not None:
             projected = self.side_proj(side)
@@ -201,7 +201,7 @@ class AdditiveFusion(nn.Module):
 
     @torch.no_grad()
     def fold_norm(self) -> None:
-        """Move the norm into the projections before it: the same answers for less work, no training."""
+        """Fold the norm into the preceding projections: same outputs with less work, for inference only."""
         factor, shift = _read_affine(self.norm)
         projections = [part for part in (self.side_proj, self.trunk_proj) if part is not None]
         for projection, constant in zip(projections, (shift, torch.zeros_like(shift)), strict=False):
@@ -210,11 +210,11 @@ class AdditiveFusion(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """Top-down pyramid over three levels and the fused map (Lin et al., 2017).
+    """A top-down pyramid over three levels and the fused map (Lin et al., 2017).
 
     Args:
-        level_channels: Of the three levels, from fine to coarse.
-        fused_channels: Of the fused map, the top.
+        level_channels: Channels of the three levels, from fine to coarse.
+        fused_channels: Channels of the fused map, the top.
         width: P, channels of every level of the pyramid.
     """
 
@@ -227,7 +227,7 @@ class FeaturePyramid(nn.Module):
         )
 
     def forward(self, levels: tuple[Tensor, ...], fused: Tensor) -> list[Tensor]:
-        """Levels [B, C_i, H_i, W_i] from fine to coarse, fused [B, D, H, W] -> as many maps [B, P, H_i, W_i]."""
+        """Map levels [B, C_i, H_i, W_i] from fine to coarse, and fused [B, D, H, W], to maps [B, P, H_i, W_i]."""
         maps: list[Tensor] = []
         for x, lateral in zip((fused, *reversed(levels)), reversed(self.lateral), strict=True):
             top = lateral(x)
@@ -236,11 +236,11 @@ class FeaturePyramid(nn.Module):
 
 
 class AdaptiveEnsemble(nn.Module):
-    """Weights of the classifiers that differ from face to face: softmax(MLP(features)).
+    """The weights of the classifiers, which differ from face to face: softmax(MLP(features)).
 
     Args:
         features: F, length of the feature vector.
-        members: M, how many classifiers are weighed.
+        members: M, number of classifiers.
         hidden: Width of the hidden layer.
     """
 
@@ -251,12 +251,12 @@ class AdaptiveEnsemble(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> weights [B, M] that sum to 1."""
+        """Map [B, F] to weights [B, M] that sum to 1."""
         return torch.softmax(self.layers(features), dim=1)
 
 
 def _read_affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """The factor and the shift [C] of a batch norm that no longer learns."""
+    """Compute the factor and the shift [C] of a batch norm that is no longer trained."""
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -265,7 +265,7 @@ def _read_affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _absorb(conv: nn.Conv2d, factor: Tensor, shift: Tensor) -> None:
-    """Let a convolution do what a factor and a shift after it would."""
+    """Fold a factor and a shift into the convolution before them."""
     assert conv.bias is not None
     conv.weight *= factor[:, None, None, None]
     conv.bias.copy_(conv.bias * factor + shift)

@@ -1,6 +1,7 @@
-"""What a network is: the only place where an architecture's keys, defaults and ranges are written down.
+"""The architecture of a network: the only place that defines its keys, defaults and ranges.
 
-The configuration contains a :class:`ModelSpec`, a card keeps it, and :func:`cmaen.models.build.build_network` reads it.
+The configuration contains a :class:`ModelSpec`, a card stores it, and :func:`cmaen.models.build.build_network` reads
+it.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ _OLD = {*_SWITCHES, "backbone", "stochastic_depth"}
 class ModelSpec(Spec):
     """The architecture of a network.
 
-    A pathway is named ``ecnn``, which is trained from scratch, or like a backbone that pretrained weights exist for:
+    A pathway is ``ecnn``, which is trained from scratch, or a backbone for which pretrained weights exist:
     ``mobilenet_v1``, ``sface``, ``efficientnet_v2_s``, or ``timm/NAME`` for a network of timm.
     """
 
     wiring: Literal["paper", "residual"] = Field(
         "residual",
-        description="How the parts are joined. residual: the network begins as its trunk, and every other part adds to "
-        "that answer. paper: as in the paper.",
+        description="How the parts are joined. residual: the network starts as its trunk, and every other part adds to "
+        "its output. paper: as in the paper.",
     )
     trunk: str = Field(
         "efficientnet_v2_s", description="First pathway: efficientnet_v2_s, mobilenet_v1, sface, timm/NAME or ecnn."
     )
     side: str | None = Field(
-        "ecnn", description="Second pathway, named like the first; null for none. With the paper's wiring: ecnn."
+        "ecnn", description="Second pathway, named like the first, or null for none. In the paper's wiring: ecnn."
     )
     ecnn_widths: tuple[Width, Width, Width, Width] = Field(
         (64, 128, 256, 512), description="Channels of the E-CNN's four stages."
@@ -54,19 +55,19 @@ class ModelSpec(Spec):
         (1, 2, 4),
         min_length=1,
         max_length=16,
-        description="Pooling factors of the multi-scale attention, which is on the last map of the E-CNN, and in the "
-        "paper's wiring on that of both pathways; null for no such attention.",
+        description="Pooling factors of the multi-scale attention on the last map of the E-CNN and, in the paper's "
+        "wiring, of both pathways; null for no such attention.",
     )
     attention: Literal["none", "one_way", "both_ways"] = Field(
-        "one_way", description="Attention between the pathways; with none their maps are added."
+        "one_way", description="Attention between the pathways; none adds their maps."
     )
-    attention_heads: Width = Field(8, description="Heads of the attention between the pathways.")
+    attention_heads: Width = Field(8, description="Number of heads of the attention between the pathways.")
     fused_channels: Width = Field(256, description="Channels of the fused map, a multiple of attention_heads.")
     pyramid_channels: Width | None = Field(
         128, description="Channels of each level of the feature pyramid; null for no pyramid."
     )
-    emotion_heads: bool = Field(True, description="One attention head for each emotion, beside the other classifiers.")
-    adaptive_ensemble: bool = Field(True, description="Weigh the classifiers face by face, instead of all faces alike.")
+    emotion_heads: bool = Field(True, description="Add an attention head for each emotion to the other classifiers.")
+    adaptive_ensemble: bool = Field(True, description="Weight the classifiers for each face, not equally for all.")
     hidden: Width = Field(256, description="Width of the fusion classifier.")
     dropout: float = Field(
         0.5, ge=0, lt=1, description="Dropout of the E-CNN's last map and of the classifiers' inputs."
@@ -101,9 +102,9 @@ class ModelSpec(Spec):
         return channels
 
     def describe(self) -> dict[str, Any]:
-        """What a card keeps: the keys of the parts that the network has, as plain JSON values.
+        """Return the values to store on a card: the keys of the parts that the network has, as plain JSON values.
 
-        :meth:`from_card` makes the same network of it.
+        :meth:`from_card` restores the same network.
         """
         pathways = {self.trunk, self.side}
         paper = self.wiring == "paper"
@@ -121,13 +122,13 @@ class ModelSpec(Spec):
         return {key: value for key, value in self.model_dump(mode="json").items() if applies.get(key, True)}
 
     def list_differences(self, other: ModelSpec) -> list[str]:
-        """The keys in which another network is of another architecture, in alphabetical order."""
+        """List the keys in which the architecture of another network differs, in alphabetical order."""
         own, others = self.describe(), other.describe()
         return sorted(key for key in own.keys() | others.keys() if own.get(key) != others.get(key))
 
     @classmethod
     def from_card(cls, architecture: Mapping[str, Any]) -> ModelSpec:
-        """Read the architecture of a card, which may come from anybody, and may be older than this class.
+        """Read the architecture on a card, which may come from anybody and be older than this class.
 
         Raises:
             ConfigError: A key is unknown, or its value cannot be built; the message names all of them.
@@ -147,16 +148,16 @@ def _find_misfits(fused_channels: int, spec: Mapping[str, Any]) -> Iterator[str]
     if side is None or attention == "none":
         return
     if fused_channels % heads:
-        yield f"it is {fused_channels}, which is no multiple of the {heads} attention_heads"
+        yield f"it is {fused_channels}, which is not a multiple of the {heads} attention_heads"
     if spec["wiring"] == "residual":
         if fused_channels % 4:
-            yield f"it is {fused_channels}; attention in the residual wiring needs a multiple of 4"
+            yield f"it is {fused_channels}; attention in the residual wiring requires a multiple of 4"
         if attention == "both_ways" and side == ECNN_NAME:
             yield from find_misfits(spec["ecnn_widths"][-1], heads, "the last of ecnn_widths")
 
 
 def find_misfits(channels: int, heads: int, name: str) -> Iterator[str]:
-    """What keeps the side from attending to the trunk, whose result has as many channels as the side's last map."""
+    """Find why the side cannot attend to the trunk, where the result has as many channels as the side's last map."""
     if channels % heads or channels % 4:
         yield (
             f"{name} is {channels}; with attention both ways it must be a multiple of 4 and of the {heads} "
@@ -165,7 +166,7 @@ def find_misfits(channels: int, heads: int, name: str) -> Iterator[str]:
 
 
 def _translate(old: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of today for those of older cards, whose pathways were ``backbone`` and ``ecnn``."""
+    """Translate the keys of older cards, whose pathways were ``backbone`` and ``ecnn``."""
     switches = {key: old.get(key, key != "bidirectional") for key in _SWITCHES}
     if wrong := [key for key, value in switches.items() if not isinstance(value, bool)]:
         raise ValueError(f"{wrong[0]} is {str(switches[wrong[0]])[:80]!r} and must be true or false")

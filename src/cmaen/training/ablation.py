@@ -1,4 +1,4 @@
-"""The ablation study: the same run again and again, each time with one thing changed, like a part switched off."""
+"""The ablation study: the same training run repeated, each time with one change, such as a part switched off."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the E-CNN alone": {"model.trunk": "ecnn", "model.side": None, "trunk_weights": None, "side_weights": None},
     "the paper's wiring": {"model.wiring": "paper"},
 }
-"""What is changed in the configuration, by dotted key, by the name of the variant; all are held against the first."""
+"""Changes to the configuration (dotted key: value) by name of the variant; all are compared with the first."""
 
 Faces = tuple[FaceSet, FaceSet]
-"""Of Training and of validation."""
+"""The faces of Training and of validation."""
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +64,13 @@ class Row:
     """A variant's figures on the validation split.
 
     Attributes:
-        variant: Its name.
-        parameters: Of its network.
-        accuracies, macro_f1s: One a seed.
+        variant: Name of the variant.
+        parameters: Number of parameters of its network.
+        accuracies, macro_f1s: One value per seed.
         accuracy: Mean over the seeds.
         accuracy_interval: 95 % bootstrap interval of that mean, over the faces and the seeds.
-        difference: To the first variant's accuracy, with the interval of the paired faces; ``None`` for itself.
+        difference: Difference from the first variant's accuracy, with the interval over paired faces; ``None`` for the
+            first.
     """
 
     variant: str
@@ -82,7 +83,7 @@ class Row:
 
 
 class Outcome(NamedTuple):
-    """What a variant answers: predictions int64 [seeds, N], the right answers [N], its parameters, and the labels."""
+    """A variant's predictions int64 [seeds, N], the true labels [N], its number of parameters and the class names."""
 
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -97,17 +98,18 @@ def ablate(
     variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> list[Row]:
-    """Train every variant with every seed, or go on where an earlier call was stopped, and measure them.
+    """Train every variant with every seed and measure them; an interrupted study is resumed.
 
     Args:
-        config: Of the run that the variants change; its output is the folder of all runs.
-        seeds: One run of each variant for each.
-        variants: What each changes, see :data:`VARIANTS`. One may learn from other data, like the same faces enhanced.
+        config: Configuration that the variants change; its output is the folder of all runs.
+        seeds: Random seeds; each variant is trained once with each.
+        variants: Changes of each variant, see :data:`VARIANTS`. A variant may train on other data, such as the same
+            faces enhanced.
         progress: Wraps the loop over the runs.
 
     Raises:
-        ConfigError: A folder holds a run of another configuration or on other data, or the variants are measured on
-            other faces.
+        ConfigError: A folder holds a run with another configuration or other data, or the variants are validated on
+            different faces.
     """
     config = _in_one_precision(config)
     read = lru_cache(maxsize=2)(lambda data, grey, side: read_data(data, colour=not grey, side=side))
@@ -125,30 +127,30 @@ def ablate(
     first, *_ = outcomes.values()
     for name, outcome in outcomes.items():
         if outcome.classes != first.classes or not np.array_equal(outcome.labels, first.labels):
-            raise ConfigError(f"{name} is measured on other faces of validation than {next(iter(outcomes))}")
+            raise ConfigError(f"{name} is validated on other faces than {next(iter(outcomes))}")
     return [_row(name, outcome, first) for name, outcome in outcomes.items()]
 
 
 def choose_variants(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The variants of these names, in their order, and the first one always.
+    """Select variants by name, in their original order; the first one is always included.
 
     Raises:
-        ConfigError: There is no such variant.
+        ConfigError: A variant does not exist.
     """
     if unknown := set(names) - set(variants):
-        raise ConfigError(f"{sorted(unknown)} are no variants; choose from {list(variants)}")
+        raise ConfigError(f"{sorted(unknown)} are not variants; choose from {list(variants)}")
     first = next(iter(variants))
     return {name: changes for name, changes in variants.items() if name in {first, *names}}
 
 
 def make_variant(config: Config, name: str, changes: Mapping[str, Any], seed: int) -> Config:
-    """The configuration of one run: what the variant changes, a seed, a folder of its own."""
+    """Build the configuration of one run: the variant's changes, a seed and a folder of its own."""
     folder = re.sub("[^a-z0-9]+", "-", name.lower())
     return change(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
 
 
 def format_table(rows: Sequence[Row], budget: str) -> str:
-    """The table, with the budget of each run below it."""
+    """Format the rows as a Markdown table, with the budget of each run below it."""
     lines = [
         "| variant | parameters | accuracy | 95 % interval | difference | 95 % interval | macro-F1 |",
         "|---|---|---|---|---|---|---|",
@@ -165,22 +167,22 @@ def format_table(rows: Sequence[Row], budget: str) -> str:
 
 
 def format_json(rows: Sequence[Row], budget: str) -> str:
-    """The rows and the budget."""
+    """Format the rows and the budget as JSON."""
     return json.dumps({"budget": budget, "rows": [asdict(row) for row in rows]}, indent=2) + "\n"
 
 
 def describe_budget(config: Config, seeds: Sequence[int]) -> str:
-    """What each run was given, in a sentence."""
+    """Describe in a sentence what each run was given."""
     images = "all" if config.data.limit is None else f"{config.data.limit:,}"
     return (
         f"Each run: {images} training images, {config.training.epochs} epochs, {config.preprocess.image_size} pixels, "
-        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch chosen on the "
-        "validation split, which the figures are of; one crop, no test-time augmentation."
+        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch was chosen on the "
+        "validation split, on which the figures were measured; one crop, no test-time augmentation."
     )
 
 
 def _in_one_precision(config: Config) -> Config:
-    """The configuration with what ``auto`` means here; a study that goes on stays in what it began in."""
+    """Resolve the precision ``auto`` for this machine; a resumed study keeps the precision it began with."""
     if config.training.precision != "auto":
         return config
     records = sorted(config.output.glob(f"*/{RECORD}"))
@@ -190,7 +192,7 @@ def _in_one_precision(config: Config) -> Config:
 
 
 def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
-    """Train one run, unless it is done; go on with it, if it was begun."""
+    """Train one run, resume it if it was interrupted, or skip it if it is finished."""
     if (config.output / CONFIG).is_file():
         require_same_configuration(config)
     if (config.output / BEST / CARD).is_file():
@@ -234,7 +236,7 @@ def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
 
 
 def _interval(figures: NDArray[np.float64]) -> Interval:
-    """Of the mean of figures [seeds, N]: with other faces, and with other seeds among those that were drawn."""
+    """Compute the interval of the mean of figures [seeds, N], resampling both the faces and the seeds."""
     rng = np.random.default_rng(0)
     seeds = len(figures)
 

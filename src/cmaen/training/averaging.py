@@ -11,10 +11,10 @@ Average = Callable[[list[Tensor], list[Tensor], Tensor | int], None]
 
 
 def warm_average(decay: float) -> Average:
-    """The step of an average, for :class:`torch.optim.swa_utils.AveragedModel`.
+    """Build the update of an average, for :class:`torch.optim.swa_utils.AveragedModel`.
 
-    After n steps the decay is the smaller of ``decay`` and (1 + n) / (10 + n), so that the average of the first epochs
-    is not one of weights that were not yet trained.
+    After n steps the decay is the smaller of ``decay`` and (1 + n) / (10 + n), so that the untrained weights of the
+    first steps do not dominate the average.
     """
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Batches from faces in memory. Training is augmented, validation never is, and both end in the same PreprocessSpec."""
+"""Batches of faces in memory. Only training batches are augmented; PreprocessSpec prepares both kinds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _CPU = torch.device("cpu")
 
 
 class Batch(NamedTuple):
-    """A batch of faces and what is learnt of them.
+    """A batch of faces and its training targets.
 
     Attributes:
-        images: float32 [B, 3, H, W]; of faces as they are kept, uint8 [B, H, W] or [B, H, W, 3].
+        images: float32 [B, 3, H, W]; before preprocessing, uint8 [B, H, W] or [B, H, W, 3].
         labels: int64 [B].
         targets: float32 [B, E], rows summing to 1: the labels, with the votes mixed in.
-        answers: The same shape, the teachers'; ``None`` where there are none.
-        perceived: What annotators saw, float32 [B, P], see :func:`cmaen.losses.perceived_loss`; ``None`` without votes.
+        answers: The teachers' probabilities, same shape; ``None`` without teachers.
+        perceived: The annotators' votes, float32 [B, P], see :func:`cmaen.losses.perceived_loss`; ``None`` without
+            votes.
     """
 
     images: Tensor
@@ -38,54 +39,54 @@ class Batch(NamedTuple):
     perceived: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The same change of every part that there is."""
+        """Apply a function to every part that is not ``None``."""
         return Batch(*(None if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
     def join(self, other: Batch) -> Batch:
-        """These faces and others, of which the same is known."""
+        """Concatenate two batches that have the same parts."""
         both = zip(self, other, strict=True)
         return Batch(*(None if own is None else torch.cat([own, more]) for own, more in both))  # type: ignore[arg-type,list-item]
 
 
 class Picks(NamedTuple):
-    """Which faces make a batch, and the seed of what is random in it."""
+    """Indices of the faces of a batch, and its random seed."""
 
     indices: Tensor
     seed: int
 
 
 class Place(NamedTuple):
-    """Which of the processes that train together this one is."""
+    """The rank of this process among the processes of a distributed run."""
 
     rank: int
     processes: int
 
     @classmethod
     def here(cls) -> Place:
-        """As torch.distributed has it; alone where nothing is distributed."""
+        """Return the place that torch.distributed reports; rank 0 of 1 if nothing is distributed."""
         distributed = dist.is_available() and dist.is_initialized()
         return cls(dist.get_rank(), dist.get_world_size()) if distributed else cls(0, 1)
 
     def share(self, indices: Tensor) -> Tensor:
-        """This process's part of indices [N], every so manyth."""
+        """Return this process's share of indices [N]: every n-th one."""
         return indices[self.rank :: self.processes]
 
 
 def derive_seed(*parts: int) -> int:
-    """A seed that only depends on these numbers, like the run's seed and the epoch."""
+    """Derive a seed that depends on these numbers alone, such as the run's seed and the epoch."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 2)
 
 
 class ShuffledPicks(Sampler[Picks]):
-    """Every epoch has an order of its own, by the seed and the epoch alone, so a resumed run goes on alike.
+    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run continues identically.
 
-    A batch is shared out evenly among the processes that train together. The last, smaller batch is dropped.
+    Each batch is divided evenly among the processes of the run. The last, smaller batch is dropped.
 
     Args:
-        count: Of the faces.
-        batch_size: Of all processes together.
-        seed: Of the run.
-        weights: How often each face is drawn against the others, float32 [N]; ``None``: all once an epoch.
+        count: Number of faces.
+        batch_size: Faces in a batch, over all processes.
+        seed: Random seed of the run.
+        weights: Relative probability of drawing each face, float32 [N]; ``None``: each face once per epoch.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int, weights: Tensor | None = None) -> None:
@@ -96,7 +97,7 @@ class ShuffledPicks(Sampler[Picks]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch."""
+        """Set the epoch; Lightning calls this at the start of each one."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -114,7 +115,7 @@ class ShuffledPicks(Sampler[Picks]):
 
 
 class InOrder(Sampler[Picks]):
-    """All faces, in their order, shared out among the processes that train together."""
+    """A sampler of all faces in their order, divided among the processes of the run."""
 
     def __init__(self, count: int, batch_size: int) -> None:
         self.count = count
@@ -132,17 +133,17 @@ class InOrder(Sampler[Picks]):
 
 
 class FaceBatches(Dataset[Batch]):
-    """Makes whole batches of a set: ``dataset[picks]``.
+    """A dataset of whole batches: ``dataset[picks]``.
 
     Args:
-        faces: In memory.
-        spec: Of the network.
-        targets: Of all faces, see :class:`Batch`; default: the labels.
-        answers: The teachers', if there are any.
+        faces: The faces, in memory.
+        spec: Preprocessing of the network.
+        targets: Targets of all faces, see :class:`Batch`; default: the labels.
+        answers: The teachers' answers, if there are any.
         perceived: See :class:`Batch`.
-        augmentation: What is done to them, for Training only; ``None`` leaves them as they are.
-        device: Where the faces are kept, as uint8, and augmented. The first batch puts them there, in the process that
-            trains and on its GPU.
+        augmentation: Augmentation, for Training only; ``None`` leaves the faces unchanged.
+        device: Device that keeps the faces, as uint8, and augments them. The first batch moves them there, in the
+            training process and onto its GPU.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class FaceBatches(Dataset[Batch]):
         self.device = device
 
     def __getitem__(self, picks: Picks) -> Batch:
-        self.faces = self.faces.each(lambda part: part.to(self.device))  # nothing where they are there already
+        self.faces = self.faces.each(lambda part: part.to(self.device))  # no-op once they are there
         indices = picks.indices.to(self.device)
         images, labels, targets, answers, perceived = self.faces.each(lambda part: part[indices])
         if self.augmentation is None or not self.augmentation.vary:
@@ -188,12 +189,12 @@ class FaceBatches(Dataset[Batch]):
         return Batch(pixels, labels, targets, answers, perceived)
 
     def vary(self, images: Tensor, generator: torch.Generator, *, sides: tuple[int, int] | None = None) -> Tensor:
-        """Faces uint8 [B, H, W] or [B, H, W, 3] as network input, changed at random as the spec says.
+        """Convert faces uint8 [B, H, W] or [B, H, W, 3] to network input, with random augmentation.
 
         Args:
-            images: On the device.
+            images: Faces on the device.
             generator: The source of all randomness, on the CPU.
-            sides: Reduce each face to a random side between these first.
+            sides: Range of sides in pixels; each face is first reduced to a random one of them.
         """
         assert self.augmentation is not None
         pixels = augment(images, self.spec.image_size, generator)
@@ -205,13 +206,13 @@ class FaceBatches(Dataset[Batch]):
 
 
 class Unlabelled(NamedTuple):
-    """Faces that a teacher has answered in place of people.
+    """Faces without labels, answered by a teacher.
 
     Attributes:
-        images: uint8 [M, H, W], larger than the data set's.
-        answers: The teacher's under the first label scheme, float32 [M, E].
-        perceived: The same under ``perceived``, float32 [M, P]; ``None`` where that is not trained.
-        sides: The faces are reduced to a random side between these, see
+        images: uint8 [M, H, W], larger than those of the data set.
+        answers: The teacher's probabilities under the first label scheme, float32 [M, E].
+        perceived: The same under ``perceived``, float32 [M, P]; ``None`` if that scheme is not trained.
+        sides: Range of sides in pixels to which the faces are randomly reduced, see
             :func:`cmaen.data.augmentation.reduce_sources`.
     """
 
@@ -222,7 +223,7 @@ class Unlabelled(NamedTuple):
 
 
 class WithUnlabelled(Dataset[Batch]):
-    """Batches of labelled faces, each with as many unlabelled ones as the sizes of the two sets give it."""
+    """Batches of labelled faces, joined by unlabelled ones in proportion to the sizes of the two sets."""
 
     def __init__(self, labelled: FaceBatches, unlabelled: Unlabelled) -> None:
         images, answers, perceived, self.sides = unlabelled
@@ -254,14 +255,14 @@ def train_loader(
     unlabelled: Unlabelled | None = None,
     device: torch.device = _CPU,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of Training; ``batch_size`` is that of all processes together.
+    """Build a loader of shuffled training batches; ``batch_size`` counts the faces of all processes.
 
-    With ``augmentation.weighted`` every emotion is drawn as often: faces of rare ones several times an epoch, of others
-    not at all.
-    See :class:`FaceBatches` for the rest.
+    With ``augmentation.weighted`` all emotions are drawn equally often: faces of rare emotions several times in an
+    epoch, some faces of the others not at all.
+    See :class:`FaceBatches` for the other arguments.
 
     Raises:
-        SplitError: The faces are of another split.
+        SplitError: The faces belong to another split.
     """
     weights = torch.from_numpy(1 / np.bincount(faces.labels)[faces.labels]).float() if augmentation.weighted else None
     picks = ShuffledPicks(len(faces), batch_size, seed, weights)
@@ -275,10 +276,10 @@ def train_loader(
 def validation_loader(
     faces: FaceSet, spec: PreprocessSpec, *, batch_size: int = 256, perceived: Tensor | None = None
 ) -> DataLoader[Batch]:
-    """Batches of the validation split, as they are.
+    """Build a loader of validation batches, without augmentation.
 
     Raises:
-        SplitError: The faces are of another split.
+        SplitError: The faces belong to another split.
     """
     faces.require(Split.VALIDATION, "validation")
     batches = FaceBatches(faces, spec, perceived=perceived)

@@ -1,4 +1,4 @@
-"""The network that a run begins with: random, or with the weights of its pathways, or those of a whole checkpoint."""
+"""The initial network of a run: random, with pretrained pathways, or with the weights of a whole checkpoint."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ log = logging.getLogger(__name__)
 
 
 def build_initial(config: Config, training: FaceSet, *, resume: bool) -> EmotionNetwork:
-    """Build the network that a run begins with.
+    """Build the initial network of a run.
 
     Args:
-        config: Of the run.
-        training: Its faces.
-        resume: All weights come later, from the run that is resumed.
+        config: Configuration of the run.
+        training: The faces of Training.
+        resume: Load no weights here: they come from the checkpoint of the resumed run.
 
     Raises:
-        CheckpointError: Weights are missing or damaged, or cannot be fetched.
-        ConfigError: They are of another architecture.
+        CheckpointError: Weights are missing or damaged, or cannot be downloaded.
+        ConfigError: The weights belong to another architecture.
     """
     weights = {} if resume else config.pathway_weights
     folders = {role: Path(given) for role, given in weights.items() if Path(given).is_dir()}
@@ -63,19 +63,19 @@ def build_initial(config: Config, training: FaceSet, *, resume: bool) -> Emotion
             _adapt(model, role, training, config)
         elif role not in folders:
             name = getattr(config.model, role)
-            log.warning("the %s %s begins from nothing: --%s-weights names pretrained ones", role, name, role)
+            log.warning("the %s %s starts from random weights; --%s-weights names pretrained ones", role, name, role)
     return model
 
 
 def describe_beginning(config: Config) -> str | None:
-    """Say what the weights come from, as far back as the cards tell; ``None`` where all are random."""
+    """Describe where the initial weights come from, as far back as the cards record; ``None`` if all are random."""
     if config.initial_weights is not None:
         return _describe(config.initial_weights)
     return "; ".join(_describe_weights(config)) or None
 
 
 def find_licence(config: Config) -> str:
-    """The licence of the weights: what the configuration says, or what those have that the run begins with."""
+    """Return the licence of the weights: the configured one, or that of the initial weights."""
     begins: list[Where] = [Path(given) for given in config.pathway_weights.values() if Path(given).is_dir()]
     if config.initial_weights is not None:
         begins = [config.initial_weights]
@@ -89,7 +89,7 @@ def _describe_weights(config: Config) -> Iterator[str]:
         if Path(given).is_dir():
             yield f"the {role} of {_describe(Path(given))}"
         elif given == INSTALLED:
-            yield f"the weights of {name} that are installed with this package"
+            yield f"the weights of {name} installed with this package"
         elif given == PRETRAINED:
             yield f"the pretrained weights of {name}"
         else:
@@ -102,14 +102,14 @@ def _describe(checkpoint: Where) -> str:
 
 
 def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...]) -> None:
-    """Give a network the weights of a checkpoint: all, or for other labels those of its body."""
+    """Load the weights of a checkpoint into a network: all of them, or only its body if the labels differ."""
     assert config.initial_weights is not None
     given, card = load_checkpoint(config.initial_weights)
     differing = set(config.model.list_differences(ModelSpec.from_card(card.architecture))) - _REGULARISATION
     if differing:
         raise ConfigError(
-            f"{config.initial_weights} is of another architecture; these keys differ: {sorted(differing)}. Its "
-            "pathways alone are taken with trunk_weights and side_weights"
+            f"{config.initial_weights} has another architecture; these keys differ: {sorted(differing)}. To take "
+            "its pathways alone, set trunk_weights and side_weights"
         )
     taken = given.state_dict()
     if card.labels != classes:
@@ -133,7 +133,7 @@ def _adapt(model: EmotionNetwork, role: str, training: FaceSet, config: Config) 
 
 
 def freeze(model: EmotionNetwork, stages: int) -> None:
-    """Let so many of the trunk's first stages learn no more; the configuration sees to it that there are as many."""
+    """Freeze the first stages of the trunk; the configuration guarantees that it has that many."""
     if stages:
         assert isinstance(model.trunk, StagedBackbone)
         model.trunk.freeze(stages)

@@ -1,4 +1,4 @@
-"""What a run says of itself while it runs."""
+"""Callbacks that log the progress of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Pace(Callback):
-    """Logs each epoch's images per second, of all processes together, and the part of that time spent on the loader."""
+    """Logs the images per second of each epoch, over all processes, and the share of that time spent on the loader."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -28,25 +28,25 @@ class Pace(Callback):
         self.waited = 0.0
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
-        """The loader has given a batch."""
+        """Note that the loader has delivered a batch."""
         self.waited += time.perf_counter() - self.left
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """The step is done."""
+        """Note that the step is done."""
         self.left = time.perf_counter()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch of training that came before this validation."""
+        """Log the speed of the training epoch before this validation."""
         seconds = self.left - self.started
         pl_module.log("images_per_second", trainer.num_training_batches * self.batch_size / seconds)
         pl_module.log("loader_share", self.waited / seconds)
 
 
 class Figures(Checkpoint):
-    """Keeps the figures of every epoch in the run's ``history.csv``, before its checkpoint is written.
+    """Writes the figures of every epoch to the run's ``history.csv`` before its checkpoint is written.
 
-    Lightning's own logs get an epoch's last figures after that, so that a kill in between would lose them. Among its
-    callbacks those of this kind run last, and in their order.
+    Lightning's own logs receive an epoch's last figures after the checkpoint, so a kill in between would lose them.
+    Lightning runs callbacks of this kind last, in their order.
     """
 
     def __init__(self, output: Path, run: str) -> None:
@@ -54,7 +54,7 @@ class Figures(Checkpoint):
         self.run = run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add the epoch, or write it anew where a run goes on that was stopped after this."""
+        """Add the epoch; overwrite it if the run was interrupted after writing it and is now resumed."""
         if not trainer.is_global_zero:
             return
         metrics, number = trainer.callback_metrics, trainer.current_epoch + 1
@@ -64,10 +64,10 @@ class Figures(Checkpoint):
 
 
 class EpochLog(Callback):
-    """One line an epoch on the log, for terminals without a progress bar and for files."""
+    """Logs one line per epoch, for files and for terminals without a progress bar."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how far the run is."""
+        """Log the epoch and its figures."""
         if not trainer.is_global_zero:
             return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith("lr-")}

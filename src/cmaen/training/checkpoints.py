@@ -1,4 +1,4 @@
-"""The files that a run is resumed from: written whole or not at all, and read as plain data, of which nothing runs."""
+"""The files from which a run is resumed: written atomically, and read as plain data without executing anything."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PARTS = ("pytorch-lightning_version", "epoch", "global_step", "state_dict", "lo
 
 
 def read_run_state(path: Path) -> dict[str, Any]:
-    """What Lightning saved of a run: tensors, numbers, texts, and lists and dicts of them.
+    """Read the state that Lightning saved: tensors, numbers, strings, and lists and dicts of them.
 
     Raises:
-        CheckpointError: The file is missing or damaged, holds anything else, or is not of a run.
+        CheckpointError: The file is missing or damaged, holds anything else, or is not the state of a run.
     """
     state: dict[str, Any] = read_state_dict(path)
     if missing := [part for part in _PARTS if part not in state]:
@@ -37,30 +37,30 @@ def read_run_state(path: Path) -> dict[str, Any]:
 
 
 class PlainCheckpoints(TorchCheckpointIO):
-    """How Lightning writes and reads its files.
+    """Lightning's reader and writer of checkpoint files.
 
-    Its own way writes beside the system's temporary files and then copies, where that is another disk, and always on
-    Windows: a kill in that moment takes the last checkpoint with it.
+    Lightning's default writes to the system's temporary folder and then copies the file if that is another disk, and
+    always on Windows: a kill while it copies destroys the last checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write a file, whole or not at all.
+        """Write a file atomically.
 
         Raises:
-            OutputError: It cannot be written; the one before is as it was.
+            OutputError: The file cannot be written; the previous one is unchanged.
         """
-        with replace_file(Path(path), foreign=(RuntimeError,)) as temporary:  # which a full disk is to PyTorch
+        with replace_file(Path(path), foreign=(RuntimeError,)) as temporary:  # PyTorch's error for a full disk
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """See :func:`read_run_state`; where the run's folder was moved, its best epoch moves with it."""
+        """Read a file, see :func:`read_run_state`; if the run's folder was moved, its best epoch's path is updated."""
         return _move_paths(read_run_state(Path(path)), Path(path).parent)
 
 
 def _move_paths(state: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The state of a run whose files lie in a folder, wherever they lay before.
+    """Update the paths in the state of a run to the folder that now holds its files.
 
-    Lightning keeps their whole paths, and forgets the best epoch's score where they differ.
+    Lightning stores absolute paths, and forgets the score of the best epoch if they differ.
     """
 
     def here(path: str) -> str:
@@ -74,7 +74,7 @@ def _move_paths(state: dict[str, Any], folder: Path) -> dict[str, Any]:
         kept |= {"dirpath": str(place), "best_k_models": {here(path): score for path, score in _scores(kept)}}
         best = kept.get("best_model_path")
         if kept.get("monitor") and best and not Path(best).is_file():
-            log.warning("%s is missing: the best of the epochs that follow is kept", best)
+            log.warning("%s is missing: only the epochs that follow compete to be the best", best)
             kept |= {"best_model_path": "", "best_model_score": None, "best_k_models": {}, "kth_best_model_path": ""}
             kept["kth_value"] = torch.tensor(-torch.inf)
     return state

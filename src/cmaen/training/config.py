@@ -1,4 +1,4 @@
-"""One YAML file a run: the specs of its parts, files, and overrides; every mistake is reported before data are read."""
+"""The configuration of a run: specs, YAML file and overrides. All mistakes are reported before data are read."""
 
 from __future__ import annotations
 
@@ -28,12 +28,10 @@ _Run = TypeVar("_Run", bound=Spec)
 
 
 class Config(Spec):
-    """A whole run."""
+    """The configuration of a whole run."""
 
-    name: str = Field("cmaen", description="Name of the network, for its card.")
-    licence: str = Field(
-        "", description="Licence of the weights, for the card; none: that of the weights that the run begins with."
-    )
+    name: str = Field("cmaen", description="Name of the network on its card.")
+    licence: str = Field("", description="Licence of the weights on the card; empty: that of the initial weights.")
     seed: int = Field(42, ge=0, description="Random seed.")
     output: Path = Field(Path("runs/cmaen"), description="Folder of the run.")
     data: DataSpec = DataSpec()
@@ -45,18 +43,18 @@ class Config(Spec):
     augment: AugmentSpec = AugmentSpec()
     training: LoopSpec = LoopSpec()
     initial_weights: CheckpointName | None = Field(
-        None, description="Checkpoint to start from, by its name, folder or address; its architecture must be the same."
+        None, description="Checkpoint to start from: name, folder or address. Its architecture must be the same."
     )
     trunk_weights: str | None = Field(
         None,
-        description="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint, of "
-        "which the pathway of the same name is taken.",
+        description="Initial weights of the trunk: a published name, a file, or the folder of a checkpoint, "
+        "whose pathway of the same name is used.",
     )
-    side_weights: str | None = Field(None, description="The same of the side.")
+    side_weights: str | None = Field(None, description="Initial weights of the side, given like those of the trunk.")
 
     @property
     def pathway_weights(self) -> dict[str, str]:
-        """The weights that pathways start from, by ``trunk`` and ``side``."""
+        """The initial weights of the pathways, by ``trunk`` and ``side``."""
         given = {"trunk": self.trunk_weights, "side": self.side_weights}
         return {role: weights for role, weights in given.items() if weights}
 
@@ -84,7 +82,7 @@ class Config(Spec):
     @classmethod
     def _has_votes(cls, loss: LossSpec, info: ValidationInfo) -> LossSpec:
         if (loss.vote_weight or loss.perceived) and "data" in info.data and info.data["data"].votes is None:
-            raise ValueError("loss.vote_weight and loss.perceived need data.votes, the CSV of the FER+ votes")
+            raise ValueError("loss.vote_weight and loss.perceived need data.votes: the CSV of the FER+ votes")
         return loss
 
     @field_validator("distillation")
@@ -93,7 +91,7 @@ class Config(Spec):
         mistakes = []
         if "data" in info.data and (info.data["data"].unlabelled is None) != (distillation.unlabelled is None):
             mistakes.append(
-                "data.unlabelled needs distillation.unlabelled, the checkpoint that answers it; set both, or neither"
+                "data.unlabelled needs distillation.unlabelled, the checkpoint that answers it; set both or neither"
             )
         if "loss" in info.data and info.data["loss"].vote_weight + distillation.share > 1:
             mistakes.append("loss.vote_weight and distillation.weight together are above 1")
@@ -120,7 +118,7 @@ class Config(Spec):
         role = str(info.field_name).partition("_")[0]
         mistakes = []
         if weights and info.data.get("initial_weights"):
-            mistakes.append(f"initial_weights hold a {role} already: leave out {info.field_name}")
+            mistakes.append(f"initial_weights already contain a {role}: leave out {info.field_name}")
         if weights and "model" in info.data and getattr(info.data["model"], role) is None:
             mistakes.append(f"the network has no {role}: leave out {info.field_name}, or set model.{role}")
         require_none(mistakes)
@@ -128,13 +126,13 @@ class Config(Spec):
 
 
 class EnhancerConfig(Spec):
-    """The training of a light network of enhancement."""
+    """The configuration of the training of a light enhancement network."""
 
-    step: Literal["super-resolution", "colorization"] = Field(description="What it learns.")
+    step: Literal["super-resolution", "colorization"] = Field(description="Enhancement step to learn.")
     seed: int = Field(42, ge=0, description="Random seed.")
     output: Path = Field(Path("runs/enhancer"), description="Folder of the run.")
     data: tuple[Path, ...] = Field(
-        (), description="Folders of colour faces of 192 pixels or more; a tenth, by name, is held out and chooses."
+        (), description="Folders of colour faces of at least 192 pixels; a tenth is held out to choose the epoch."
     )
     optimiser: OptimiserSpec = OptimiserSpec()
     training: LoopSpec = LoopSpec()
@@ -143,28 +141,28 @@ class EnhancerConfig(Spec):
     @classmethod
     def _check_frozen(cls, training: LoopSpec) -> LoopSpec:
         if training.frozen_stages:
-            raise ValueError("frozen_stages has no meaning here: an enhancer has no trunk")
+            raise ValueError("frozen_stages has no meaning here: an enhancement network has no trunk")
         return training
 
 
 def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
-    """The configuration of a run, of a YAML file changed by overrides.
+    """Load the configuration of a run from a YAML file, changed by overrides.
 
     Args:
         path: The file; ``None`` for the defaults.
-        overrides: Values by dotted key, ``{"training.epochs": 3}``; ``None`` is a value too, YAML's null.
+        overrides: Values by dotted key, such as ``{"training.epochs": 3}``; ``None`` is a value too: YAML's null.
 
     Raises:
-        ConfigError: The file cannot be read, or there are mistakes; the message lists them all.
+        ConfigError: The file cannot be read, or it contains mistakes; the message lists all of them.
     """
     return _load(Config, path, overrides)
 
 
 def configure_fine_tuning(checkpoint: Where) -> Config:
-    """The run that goes on from a checkpoint on other faces or with other labels: gently, and what is new first.
+    """Configure fine-tuning of a checkpoint on other faces or labels: low learning rates, and new parts trained first.
 
     Raises:
-        CheckpointError: The checkpoint has no card, or it cannot be used.
+        CheckpointError: The checkpoint has no card or cannot be used.
         ConfigError: Its network cannot be trained.
     """
     opened = Checkpoint.open(checkpoint)
@@ -195,12 +193,12 @@ def configure_fine_tuning(checkpoint: Where) -> Config:
 
 
 def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfig:
-    """The configuration of an enhancer's run, see :func:`load_config`."""
+    """Load the configuration of an enhancement network's run, see :func:`load_config`."""
     return _load(EnhancerConfig, path, overrides)
 
 
 def change(config: Config, changes: Mapping[str, Any]) -> Config:
-    """The configuration with other values, by dotted key.
+    """Return the configuration with other values, given by dotted key.
 
     Raises:
         ConfigError: See :func:`load_config`.
@@ -209,31 +207,31 @@ def change(config: Config, changes: Mapping[str, Any]) -> Config:
 
 
 def read_variants(path: Path) -> dict[str, dict[str, Any]]:
-    """What variants of a run change, by dotted key, by their names: ``"super-resolved: {data.path: faces}"``.
+    """Read the changes of each variant of a run, such as ``"super-resolved: {data.path: faces}"``.
 
     Raises:
-        ConfigError: The file cannot be read, or holds something else.
+        ConfigError: The file cannot be read, or is not a list of variants.
     """
     variants = _read_yaml(path)
     for name, changes in variants.items():
         if not isinstance(changes, dict):
-            raise ConfigError(f"{path}: {name!r} must hold what it changes, key by key; {{}} for nothing")
+            raise ConfigError(f"{path}: {name!r} must be a mapping of the keys that it changes; {{}} for none")
     if not variants:
         raise ConfigError(f"{path} names no variants")
     return variants
 
 
 def parse_overrides(settings: list[str]) -> dict[str, Any]:
-    """``["training.epochs=3", "model.side=null"]`` -> values by dotted key, each read as YAML.
+    """Parse overrides such as ``["training.epochs=3", "model.side=null"]`` into values by dotted key, read as YAML.
 
     Raises:
-        ConfigError: A setting has no ``=``, or its value is no YAML.
+        ConfigError: A setting has no ``=``, or its value is not YAML.
     """
     overrides = {}
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator:
-            raise ConfigError(f"{setting!r} is not key=value, like training.epochs=3")
+            raise ConfigError(f"{setting!r} must be key=value, such as training.epochs=3")
         overrides[key.strip()] = _parse(value, repr(setting))
     return overrides
 
@@ -254,7 +252,7 @@ def _check(kind: type[_Run], values: dict[str, Any], overrides: Mapping[str, Any
 
 @contextmanager
 def _as_mistake() -> Iterator[None]:
-    """Report what cannot be built among the other mistakes."""
+    """Report a part that cannot be built along with the other mistakes."""
     try:
         yield
     except ConfigError as error:
@@ -268,14 +266,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     loaded = _parse(text, str(path))
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path} must hold keys and values at its top, not {type(loaded).__name__}")
+        raise ConfigError(f"{path} must be a mapping of keys to values, not {type(loaded).__name__}")
     return loaded
 
 
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two: no such date, nested too deep
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates; deep nesting
         raise ConfigError(f"{source} cannot be read as YAML: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What a run learns from, and reading it: the faces of Training and of validation, with their votes."""
+"""The data of a run and their reader: the faces of Training and of validation, with their votes."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ log = logging.getLogger(__name__)
 
 
 class DataSpec(Spec):
-    """What is trained on. Validation is always the split of that name and is never changed."""
+    """The data of a run. Validation always uses the split of that name, unchanged."""
 
     path: Path | None = Field(
-        None, description="A folder of class folders, its zip, a CSV of path and label, or FER2013 as Kaggle's CSV."
+        None, description="Folder of class folders, a zip of it, a CSV of paths and labels, or Kaggle's CSV of FER2013."
     )
     labels: Literal["all"] | tuple[str, ...] | None = Field(
-        None, description="The classes. all: those that the data have. null: the seven emotions."
+        None, description="Classes to learn. all: every class in the data. null: the seven emotions."
     )
-    votes: Path | None = Field(None, description="CSV of the FER+ votes.")
+    votes: Path | None = Field(None, description="CSV file of the FER+ votes.")
     leave_out: Literal["nothing", "exact", "near"] = Field(
-        "nothing", description="Training images to leave out because validation holds a copy of them."
+        "nothing", description="Training images to leave out: those with a copy in validation, exact or near."
     )
     inner_validation: bool = Field(
         False,
-        description="Validate on a tenth of Training, copies kept together, instead of the validation split, which "
-        "then remains unseen and can judge.",
+        description="Validate on a tenth of Training, with copies kept together, instead of the validation split, "
+        "which then remains unseen for a final measurement.",
     )
     unlabelled: Path | None = Field(
-        None, description="Folder of face crops without labels, sharper than the data set's, that a teacher answers."
+        None, description="Folder of unlabelled face crops, sharper than those of the data set, that a teacher answers."
     )
-    limit: int | None = Field(None, ge=1, description="Train on so many images only, always the same ones.")
+    limit: int | None = Field(None, ge=1, description="Train on this many images only, always the same ones.")
 
 
 def read_data(data: DataSpec, *, colour: bool, side: int) -> tuple[FaceSet, FaceSet]:
-    """The faces that are trained on, with their votes, and those that are validated on.
+    """Read the faces of Training, with their votes, and those of validation.
 
     Args:
-        data: Which.
-        colour: Keep it.
-        side: Pixels that faces of different sizes are brought to.
+        data: Settings of the data.
+        colour: Keep colour; otherwise the faces become grey.
+        side: Side in pixels to which faces of different sizes are resized.
 
     Raises:
         ConfigError: The configuration names no data.
-        DataError: They cannot be read.
+        DataError: The data cannot be read.
     """
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
@@ -67,7 +67,7 @@ def read_data(data: DataSpec, *, colour: bool, side: int) -> tuple[FaceSet, Face
     if data.leave_out != "nothing":
         before = len(training)
         training = without_copies(training, validation, exact_only=data.leave_out == "exact")
-        log.info("%d training images left out, being copies of validation images", before - len(training))
+        log.info("left out %d training images that are copies of validation images", before - len(training))
     if data.limit is not None and data.limit < len(training):
         training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
     if data.votes is not None:
@@ -80,10 +80,10 @@ def read_data(data: DataSpec, *, colour: bool, side: int) -> tuple[FaceSet, Face
 
 
 def _require_classes(training: FaceSet) -> None:
-    """Name the classes that nothing is learnt of, and refuse to tell one class apart."""
+    """Warn of classes without training faces, and refuse data with a single class."""
     counts = training.counts()
     there = [f"{name} ({count:,})" for name, count in counts.items() if count]
     if len(there) < 2:
-        raise DataError(f"there is one class alone, and two are needed to tell apart: {there[0]}")
+        raise DataError(f"there is only one class, {there[0]}; training needs at least two")
     if missing := [name for name, count in counts.items() if not count]:
-        log.warning("no training face is %s: that will never be answered", " or ".join(missing))
+        log.warning("no training face is labelled %s: the network will never predict it", " or ".join(missing))

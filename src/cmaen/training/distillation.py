@@ -1,4 +1,4 @@
-"""Answers of trained networks to learn from (Hinton et al., 2015), computed once and kept."""
+"""Answers of trained networks as training targets (Hinton et al., 2015), computed once and cached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cmaen.spec import CheckpointName, Spec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 ANSWERS = ".npz"
-"""The ending of a file of answers."""
+"""File extension of a teacher's answers."""
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 Named = str | os.PathLike[str]
@@ -37,26 +37,27 @@ log = logging.getLogger(__name__)
 
 
 class DistillationSpec(Spec):
-    """Learning from trained networks as well (Hinton et al., 2015)."""
+    """Learning from the answers of trained networks (Hinton et al., 2015)."""
 
     teachers: tuple[CheckpointName, ...] = Field(
         (), description="Checkpoints by name, folder or address, or files of their answers; the answers are averaged."
     )
     shares: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (), description="Share of each teacher in the average; none: all alike."
+        (), description="Share of each teacher in the average; empty: equal shares."
     )
-    weight: float = Field(0.5, ge=0, le=1, description="Share of the teachers in the target.")
+    weight: float = Field(0.5, ge=0, le=1, description="Share of the teachers' answers in the target.")
     perceived: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of those teachers that have the scheme perceived in the target of that scheme.",
+        description="Share of the teachers' answers in the target of the scheme perceived; only teachers "
+        "with it count.",
     )
     unlabelled: CheckpointName | None = Field(None, description="Checkpoint that answers the faces of data.unlabelled.")
     temperature: float = Field(
-        1.0, gt=0, description="Temperature of the teachers' and the student's answers; above 1 they are softer."
+        1.0, gt=0, description="Temperature of the teachers' and the student's answers; above 1, they are softer."
     )
-    cache: Path = Field(Path("runs/teachers"), description="Folder where the teachers' logits are kept.")
+    cache: Path = Field(Path("runs/teachers"), description="Folder that caches the teachers' logits.")
 
     @field_validator("shares")
     @classmethod
@@ -67,18 +68,18 @@ class DistillationSpec(Spec):
 
     @property
     def share(self) -> float:
-        """The weight, where there are teachers."""
+        """The teachers' share in the target: the weight, or 0 without teachers."""
         return self.weight if self.teachers else 0.0
 
 
 class KeptAnswers(NamedTuple):
-    """What a teacher says of the faces of Training, in a file under 1.5 MB: its weights need not be kept.
+    """A teacher's answers to the faces of Training, in a file under 1.5 MB that replaces the teacher's weights.
 
     Attributes:
         logits: float16 [2, N, 7], of the faces and of their mirror images.
-        perceived: The same of the scheme ``perceived``, float16 [2, N, 8]; ``None`` where the teacher does not have it.
+        perceived: The same under the scheme ``perceived``, float16 [2, N, 8]; ``None`` if the teacher does not have it.
         about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, the kind of
-            ``device`` that computed, and the provenance (``training``) and ``metrics``.
+            ``device`` that computed them, and the teacher's provenance (``training``) and ``metrics``.
     """
 
     logits: NDArray[np.float16]
@@ -87,18 +88,18 @@ class KeptAnswers(NamedTuple):
 
     @classmethod
     def ask(cls, faces: FaceSet, teacher: Where, progress: Progress = iter, *, device: str = "cpu") -> KeptAnswers:
-        """Ask a checkpoint.
+        """Compute the answers of a checkpoint.
 
         Args:
-            faces: Of Training.
-            teacher: Its checkpoint.
-            progress: Wraps the loop over the batches, to show how far it is.
-            device: That computes, see :func:`cmaen.devices.torch_device`. The CPU asks the network that predicts, where
-                there is one; a GPU asks the trained weights.
+            faces: The faces of Training.
+            teacher: Checkpoint of the teacher.
+            progress: Wraps the loop over the batches, to show progress.
+            device: Device to run on, see :func:`cmaen.devices.torch_device`. The CPU runs the exported network, if
+                there is one; a GPU runs the trained weights.
 
         Raises:
-            CheckpointError: It is missing or corrupt.
-            SplitError: The faces are not of Training.
+            CheckpointError: The checkpoint is missing or damaged.
+            SplitError: The faces do not belong to Training.
         """
         faces.require(Split.TRAIN, "distillation")
         opened = _open(teacher, faces)
@@ -127,10 +128,10 @@ class KeptAnswers(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> KeptAnswers:
-        """Of a file that :meth:`write` has written.
+        """Read a file written by :meth:`write`.
 
         Raises:
-            DataError: It is missing, damaged, or something else.
+            DataError: The file is missing, damaged, or something else.
         """
         try:
             with np.load(path) as kept:
@@ -139,10 +140,10 @@ class KeptAnswers(NamedTuple):
                     kept["logits"], kept.get("perceived"), about | {key: str(about[key]) for key in ("name", "faces")}
                 )
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise DataError(f"{path} cannot be read as the answers of a teacher: {error}") from error
+            raise DataError(f"{path} cannot be read as a teacher's answers: {error}") from error
 
     def write(self, path: Path) -> None:
-        """Into a file, whole or not at all."""
+        """Write a file atomically."""
         arrays: dict[str, NDArray[Any]] = {"logits": self.logits, "about": np.array(json.dumps(self.about))}
         if self.perceived is not None:
             arrays["perceived"] = self.perceived
@@ -153,10 +154,10 @@ class KeptAnswers(NamedTuple):
         """Refuse answers to other faces, or under other labels.
 
         Raises:
-            DataError: They are.
+            DataError: The faces or the labels differ.
         """
         if self.about["faces"] != faces.fingerprint():
-            raise DataError(f"{path} holds the answers of {self.about['name']} to other faces than these {len(faces)}")
+            raise DataError(f"{path} holds the answers of {self.about['name']} to faces other than these {len(faces)}")
         shapes = [(self.logits, len(faces.classes)), (self.perceived, len(PERCEIVED_LABELS))]
         if any(
             logits is not None and not (logits.shape == (2, len(faces), labels) and np.isfinite(logits).all())
@@ -166,10 +167,10 @@ class KeptAnswers(NamedTuple):
 
 
 def identify_teacher(teacher: Named) -> tuple[str, str]:
-    """The name of a teacher, and a digest of what is learnt from it.
+    """Return the name of a teacher and a digest of what is learnt from it.
 
     Raises:
-        CheckpointError: There is no such checkpoint.
+        CheckpointError: The checkpoint does not exist.
         DataError: A file of answers is missing or damaged.
     """
     if (file := _find_file(teacher)) is not None:
@@ -179,7 +180,7 @@ def identify_teacher(teacher: Named) -> tuple[str, str]:
 
 
 def describe_teacher(teacher: Named) -> str:
-    """A teacher by its name, its seed and its revision; the arguments and errors of :func:`identify_teacher`."""
+    """Describe a teacher by its name, seed and revision; arguments and errors as in :func:`identify_teacher`."""
     if (file := _find_file(teacher)) is not None:
         about = KeptAnswers.read(file).about
         try:
@@ -199,24 +200,24 @@ def teacher_answers(
     matched: bool = True,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """The mean answer of the teachers to each face and its mirror image, float32 [N, 7], rows summing to 1.
+    """Compute the teachers' mean answer to each face and its mirror image, float32 [N, 7], rows summing to 1.
 
-    The answers are shifted, one constant an emotion, until their mean is the share of each emotion in the labels: a
-    teacher's leaning towards an emotion is not handed down.
+    The answers are multiplied by one factor per emotion, so that their mean equals the share of each emotion in the
+    labels: a teacher's bias towards an emotion is not passed on.
 
     Args:
-        faces: Of Training.
+        faces: The faces of Training.
         teachers: Checkpoints, or files of :class:`KeptAnswers`.
-        temperature: Divides the logits; above 1 the answers are softer.
-        cache: Folder where the logits are kept, by the weights, the faces and the kind of device that they come from.
-        shares: Of each teacher in the mean; none: all the same.
-        matched: Shift the answers, as above; not where the labels mean nothing.
-        device: That computes, see :meth:`KeptAnswers.ask`.
+        temperature: Divisor of the logits; above 1 the answers are softer.
+        cache: Folder of cached logits, named by the weights, the faces and the kind of device that computed them.
+        shares: Share of each teacher in the mean; empty: equal shares.
+        matched: Whether to match the labels, as above; switch it off where the labels mean nothing.
+        device: Device to run on, see :meth:`KeptAnswers.ask`.
 
     Raises:
-        CheckpointError: A teacher is missing or corrupt.
-        DataError: A file of answers is missing, damaged, or of other faces.
-        SplitError: The faces are of another split.
+        CheckpointError: A teacher is missing or damaged.
+        DataError: A file of answers is missing, damaged, or made for other faces.
+        SplitError: The faces belong to another split.
     """
     faces.require(Split.TRAIN, "distillation")
     asked = (_obtain_answers(faces, teacher, cache, device) for teacher in teachers)
@@ -228,12 +229,12 @@ def teacher_answers(
 def perceived_answers(
     faces: FaceSet, teachers: Sequence[Named], *, cache: Path, device: str = "cpu"
 ) -> NDArray[np.float32]:
-    """The mean answer under ``perceived`` of the teachers that have it, float32 [N, 8], rows summing to 1.
+    """Compute the mean answer, under ``perceived``, of the teachers that have it: float32 [N, 8], rows summing to 1.
 
     The arguments and errors are those of :func:`teacher_answers`.
 
     Raises:
-        ConfigError: None of the teachers has it.
+        ConfigError: No teacher has it.
     """
     faces.require(Split.TRAIN, "distillation")
     asked = (_obtain_answers(faces, teacher, cache, device).perceived for teacher in teachers)
@@ -244,7 +245,7 @@ def perceived_answers(
 
 
 def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Probabilities [N, E] times one factor an emotion, rows summing to 1, so that their mean is the labels' share."""
+    """Multiply probabilities [N, E] by one factor per emotion to match the labels' shares; rows still sum to 1."""
     prior = np.bincount(labels, minlength=answers.shape[1]) / len(labels)
     for _ in range(500):
         factors = np.sqrt(prior / np.maximum(answers.mean(axis=0), 1e-12))
@@ -256,28 +257,28 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
 
 
 def _find_file(teacher: Named) -> Path | None:
-    """The file of a teacher's answers; ``None`` where the teacher is a checkpoint."""
+    """Return the file of a teacher's answers; ``None`` if the teacher is a checkpoint."""
     path = Path(teacher)
     return path if path.suffix == ANSWERS else None
 
 
 def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) -> KeptAnswers:
-    """What a teacher says, from its file, from the cache, or asked now."""
+    """Obtain a teacher's answers from its file, from the cache, or by computing them."""
     path = _find_file(teacher)
     if path is None:
         card = _open(teacher, faces).card
-        name = re.sub(r"[^\w.-]+", "-", card.name)  # a file system may not like all of it
+        name = re.sub(r"[^\w.-]+", "-", card.name)  # characters that file systems may refuse
         kind = device.partition(":")[0]
         kind = torch_device(device).type if kind == "auto" else kind
-        of_device = "" if kind == "cpu" else f"-{kind}"  # a GPU answers a little otherwise
+        of_device = "" if kind == "cpu" else f"-{kind}"  # a GPU's answers differ slightly
         path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}{of_device}{ANSWERS}"
         if not path.is_file():
             try:
                 torch_device(device)
             except ConfigError as error:
                 raise ConfigError(
-                    f"{path} is missing, the answers of {card.name} on {kind}, where the run began: bring it along, or "
-                    f"go on where there is such a device; {error}"
+                    f"{path} is missing: the answers of {card.name} on {kind}, where the run began. Copy it here, or "
+                    f"resume the run on such a device; {error}"
                 ) from error
             KeptAnswers.ask(faces, teacher, device=device).write(path)
     kept = KeptAnswers.read(path)
@@ -286,10 +287,10 @@ def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) ->
 
 
 def _open(teacher: Where, faces: FaceSet) -> Checkpoint:
-    """A teacher that answers with the labels of the faces.
+    """Open a teacher, which must have the labels of the faces.
 
     Raises:
-        DataError: It answers with others.
+        DataError: Its labels are others.
     """
     opened = Checkpoint.open(teacher)
     card = opened.card
@@ -301,5 +302,5 @@ def _open(teacher: Where, faces: FaceSet) -> Checkpoint:
 
 
 def _weights(card: Card) -> str:
-    """A digest of all weights of a checkpoint."""
+    """Compute a digest of all weights of a checkpoint."""
     return hashlib.sha256(json.dumps(card.sha256, sort_keys=True).encode()).hexdigest()

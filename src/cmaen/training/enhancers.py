@@ -1,4 +1,4 @@
-"""Training the light networks of enhancement, by the loop that trains the emotion network."""
+"""Training of the light enhancement networks, with the same loop as the emotion network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _QUALITY = "val_quality"
 
 
 class PairBatch(NamedTuple):
-    """See :class:`cmaen.data.restoration.Pairs`, as tensors."""
+    """A batch of :class:`cmaen.data.restoration.Pairs`, as tensors."""
 
     inputs: Tensor
     targets: Tensor
@@ -50,13 +50,13 @@ class PairBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """How a step of enhancement is learnt.
+    """The training task of an enhancement step.
 
     Attributes:
-        network: Makes it.
-        pairs: Of faces, see :mod:`cmaen.data.restoration`.
-        loss: Of answers and targets.
-        quality: Of them, higher is better; it chooses the epoch.
+        network: Builds the network.
+        pairs: Makes pairs of faces, see :mod:`cmaen.data.restoration`.
+        loss: Loss of outputs against targets.
+        quality: Quality of outputs against targets, higher is better; it chooses the epoch.
     """
 
     network: Callable[[], nn.Module]
@@ -66,7 +66,7 @@ class Task:
 
 
 def _colour_loss(answers: Tensor, targets: Tensor) -> Tensor:
-    """Mean distance of the chroma, and of its strength over a face, which the first alone would make pale."""
+    """Compute the mean error of the chroma, plus that of its strength over a face, without which colours turn pale."""
     strength, wanted = (torch.linalg.vector_norm(chroma, dim=1).mean(dim=(1, 2)) for chroma in (answers, targets))
     return (F.l1_loss(answers, targets) + _SATURATION * F.l1_loss(strength, wanted)) / _CHROMA
 
@@ -86,11 +86,11 @@ TASKS = {
         lambda answers, targets: -F.l1_loss(answers, targets),
     ),
 }
-"""By the name of the step."""
+"""The training tasks by the name of the step."""
 
 
 class PairBatches(Dataset[PairBatch]):
-    """Makes whole batches of faces in memory: ``dataset[picks]``."""
+    """A dataset of whole batches of faces in memory: ``dataset[picks]``."""
 
     def __init__(self, faces: Faces, task: Task, *, varied: bool) -> None:
         self.faces = faces
@@ -103,7 +103,7 @@ class PairBatches(Dataset[PairBatch]):
 
 
 class EnhancerModule(pl.LightningModule):
-    """Trains a network to enhance."""
+    """Trains an enhancement network."""
 
     def __init__(self, task: Task, optimiser: OptimiserSpec) -> None:
         super().__init__()
@@ -112,13 +112,13 @@ class EnhancerModule(pl.LightningModule):
         self.optimiser = optimiser
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """Compute the loss of one batch."""
         loss = self.task.loss(self.network(batch.inputs).float(), batch.targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.inputs))
         return loss
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
-        """The quality of what is held out."""
+        """Log the quality on the held-out faces."""
         quality = self.task.quality(self.network(batch.inputs).float(), batch.targets)
         self.log(_QUALITY, quality, prog_bar=True, batch_size=len(batch.inputs))
 
@@ -132,15 +132,15 @@ class EnhancerModule(pl.LightningModule):
 
 
 def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
-    """Train a light network of enhancement.
+    """Train a light enhancement network.
 
     Args:
-        config: Of the run.
-        resume: Go on from the last whole epoch of the run in ``config.output``.
+        config: Configuration of the run.
+        resume: Resume the run in ``config.output`` from its last complete epoch.
 
     Returns:
-        The weights of the best epoch by what is held out, ``<output>/<step>.safetensors``, in float16; a text beside it
-        says what they were trained on.
+        The weights of the best epoch on the held-out faces, ``<output>/<step>.safetensors``, in float16; a text file
+        beside them describes the training data.
 
     Raises:
         CmaenError: The faces cannot be read, there is nothing to resume, or ``config.output`` holds another run.
@@ -153,7 +153,7 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
 
 def _train(config: EnhancerConfig, *, resume: bool) -> Path:
     settings, task = config.training, TASKS[config.step]
-    check_run(config.output, settings, resume)  # for another process may just have ended
+    check_run(config.output, settings, resume)  # another process may just have ended
     precision = precision_of(settings.precision, torch_device(settings.device))
     stated = config.output / _CONFIG
     if resume and load_enhancer_config(stated, {}) != config:

@@ -1,4 +1,4 @@
-"""The loop of every training run: Lightning with checkpoints to resume from, logs, averaged weights, many processes."""
+"""The loop of every training run: Lightning with resumable checkpoints, logs, averaged weights and processes."""
 
 from __future__ import annotations
 
@@ -40,35 +40,34 @@ log = logging.getLogger(__name__)
 
 
 class LoopSpec(Spec):
-    """The loop of a run, and where it runs; the defaults are the paper's."""
+    """The training loop and its devices; the defaults are the paper's."""
 
-    epochs: int = Field(150, ge=1, description="Most epochs; early stopping may end the run before.")
-    batch_size: int = Field(64, ge=2, description="Faces in a batch, of all processes together.")
+    epochs: int = Field(150, ge=1, description="Maximum number of epochs; early stopping may end the run sooner.")
+    batch_size: int = Field(64, ge=2, description="Faces in a batch, over all processes.")
     keep: Literal["best", "last"] = Field(
         "best",
-        description="Epoch whose weights are kept: the best one on validation, or the last one, so that nothing "
-        "chooses.",
+        description="Epoch whose weights are kept: the best one on validation, or the last one, which needs no choice.",
     )
-    patience: int = Field(15, ge=1, description="Epochs without a better figure on validation before the run ends.")
-    devices: int = Field(1, ge=1, description="Processes on each machine: GPUs, or parts of its CPU cores.")
-    nodes: int = Field(1, ge=1, description="Machines. torchrun overrides both.")
+    patience: int = Field(15, ge=1, description="Epochs without improvement on validation before the run ends.")
+    devices: int = Field(1, ge=1, description="Processes per machine, one for each GPU or share of the CPU cores.")
+    nodes: int = Field(1, ge=1, description="Number of machines. torchrun overrides nodes and devices.")
     device: str = Field(
         "auto",
         pattern=f"^({DEVICES})$",
-        description="cpu, cuda, cuda:1 (the second GPU) or mps; the faces are kept there too. auto: a GPU if there is "
-        "one.",
+        description="Device to run on: cpu, cuda, cuda:1 (the second GPU), mps or auto (a GPU if there is one). The "
+        "faces are kept there too.",
     )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        "auto", description="Precision of the arithmetic; auto takes what the processor or the GPU is fast at."
+        "auto", description="Precision of the arithmetic; auto chooses what is fast on this processor or GPU."
     )
     ema_decay: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Decay of the averaged weights, which are validated and kept; it is reached by a warm-up. null: no "
-        "average.",
+        description="Decay of the averaged weights, which are validated and kept; it warms up to this value. null: no "
+        "averaging.",
     )
-    frozen_stages: int = Field(0, ge=0, description="So many of the trunk's first stages are not trained.")
+    frozen_stages: int = Field(0, ge=0, description="Number of the trunk's first stages to freeze.")
 
     @field_validator("device")
     @classmethod
@@ -81,33 +80,33 @@ class LoopSpec(Spec):
 
 
 def find_misshares(batch_size: int, device: str, devices: int, processes: int) -> Iterator[str]:
-    """What keeps a batch from being shared out among the processes of a run.
+    """Find why a batch cannot be divided among the processes of a run.
 
     Args:
-        batch_size: Of all processes.
-        device: By its name.
+        batch_size: Faces in a batch, over all processes.
+        device: Name of the device.
         devices: Processes on each machine.
-        processes: Those on all machines.
+        processes: Processes on all machines.
     """
     if batch_size % processes:
-        yield f"a batch of {batch_size} cannot be shared out among {processes} processes"
+        yield f"a batch of {batch_size} cannot be divided evenly among {processes} processes"
     if ":" in device and devices > 1:
-        yield f"{devices} processes cannot train on {device} alone; name it cuda, or take one process"
+        yield f"{devices} processes cannot share {device}; set the device to cuda, or use one process"
 
 
 def check_run(output: Path, settings: LoopSpec, resume: bool) -> None:
-    """Refuse what cannot run, before anything is read or written.
+    """Refuse a run that cannot start, before anything is read or written.
 
     Raises:
         CheckpointError: There is nothing to resume.
-        ConfigError: The folder holds another run, or the batch cannot be shared out evenly among the processes.
+        ConfigError: The folder holds another run, or the batch cannot be divided evenly among the processes.
     """
     _processes(settings)
     last = output / LAST
     if resume and not last.is_file():
         raise CheckpointError(f"there is nothing to resume in {output}: no {LAST}")
     if last.is_file() and not resume:
-        raise ConfigError(f"{output} holds a run already; add --resume to go on with it, or choose another --output")
+        raise ConfigError(f"{output} already holds a run; add --resume to resume it, or choose another --output")
 
 
 def fit(
@@ -122,21 +121,21 @@ def fit(
     resume: bool,
     run: str | None = None,
 ) -> pl.Trainer:
-    """Train; ``output`` gets logs, the best checkpoint by a figure of validation, and the last one.
+    """Train; ``output`` receives logs, the checkpoint that is best on validation, and the last one.
 
     Args:
-        module: What is trained.
-        training, validation: Batches.
-        settings: Of the loop.
-        monitored: The figure that the module logs and that chooses the best epoch: the highest.
-        precision: By Lightning's name for it.
+        module: The module to train.
+        training, validation: Loaders of batches.
+        settings: Settings of the loop.
+        monitored: The logged figure whose maximum chooses the best epoch.
+        precision: Lightning's name for the precision.
         output: Folder of the run.
-        resume: Go on from the last checkpoint in it.
-        run: What to call it in its history; ``None``: none is kept.
+        resume: Resume from the last checkpoint in the folder.
+        run: Title of the run in its history; ``None``: no history is written.
 
     Raises:
-        CheckpointError: That checkpoint is damaged, or holds more than plain data.
-        OutputError: The folder cannot be written; the last whole epoch can be gone on from.
+        CheckpointError: The last checkpoint is damaged, or holds more than plain data.
+        OutputError: The folder cannot be written; the run can be resumed from its last complete epoch.
     """
     with _quiet_lightning(), _said_where_unwritable(output):
         trainer = pl.Trainer(
@@ -156,7 +155,7 @@ def fit(
         trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
     if trainer.is_global_zero and trainer.current_epoch < settings.epochs:
         log.warning(
-            "the run ended early, after epoch %d of %d: %s was no better over %d epochs (training.patience)",
+            "the run ended early, after epoch %d of %d: %s did not improve for %d epochs (training.patience)",
             trainer.current_epoch,
             settings.epochs,
             monitored,
@@ -184,10 +183,10 @@ def _callbacks(settings: LoopSpec, monitored: str, output: Path, run: str | None
 
 
 def _processes(settings: LoopSpec) -> dict[str, Any]:
-    """Where the run runs: as the configuration says, or as torchrun has started it.
+    """Return Lightning's settings of devices and nodes, from the configuration or from torchrun's environment.
 
     Raises:
-        ConfigError: There is no such device, or the batch cannot be shared out evenly among the processes.
+        ConfigError: The device does not exist, or the batch cannot be divided evenly among the processes.
     """
     device = torch_device(settings.device)
     devices, nodes = settings.devices, settings.nodes
@@ -206,7 +205,7 @@ def _processes(settings: LoopSpec) -> dict[str, Any]:
 
 @contextmanager
 def _said_where_unwritable(output: Path) -> Iterator[None]:
-    """Name what a full disk or a folder that has gone does to logs; while it trains, a run reads nothing."""
+    """Name the cause if logs cannot be written: a full disk or a missing folder. Nothing is read during training."""
     try:
         yield
     except OSError as error:

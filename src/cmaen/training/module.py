@@ -1,4 +1,4 @@
-"""The Lightning module: one step of training, one of validation, the optimiser and its schedule."""
+"""The Lightning module: the training step, the validation step, the optimiser and its schedule."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from cmaen.types import EMOTIONS
 
 
 class EmotionModule(LightningModule):
-    """Trains a network of the emotions.
+    """Trains an emotion network.
 
     Args:
         model: The network.
-        loss: The loss.
-        optimiser: The optimiser of its parameters.
-        distillation: How much is learnt from the teachers' answers, where a batch has some.
-        seed: Of what is random in the network, like dropout.
-        classes: Of its answers.
+        loss: Settings of the loss.
+        optimiser: Settings of the optimiser.
+        distillation: Settings of learning from the teachers' answers, for batches that have them.
+        seed: Random seed of the network, for example of dropout.
+        classes: Number of classes.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class EmotionModule(LightningModule):
         self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Every step has its own randomness, so a resumed run goes on alike."""
+        """Seed each step separately, so that a resumed run continues identically."""
         torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """Compute the loss of one batch."""
         output = self.model(_channels_last(batch.images))
         lesson = None
         if batch.answers is not None:
@@ -67,14 +67,15 @@ class EmotionModule(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Note the learning rate that the epoch had in its middle."""
+        """Note the learning rate in the middle of the epoch."""
         schedule = self.optimiser.plan(self.trainer.max_epochs or 1)
         self.log("learning_rate", self.optimiser.learning_rate * schedule.factor(self.current_epoch + 0.5))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accuracy, macro-F1 and cross-entropy against the labels, one crop and no augmentation.
+        """Log accuracy, macro-F1 and cross-entropy against the labels, for one crop without augmentation.
 
-        With votes also ``val_perceived``, the part of the faces whose perceived emotion is that of most annotators.
+        With votes, log ``val_perceived`` too: the share of faces whose predicted perceived emotion is that of most
+        annotators.
         """
         output = self.model(_channels_last(batch.images))
         logits = output.logits.float()

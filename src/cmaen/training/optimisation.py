@@ -1,4 +1,4 @@
-"""The optimiser of every training run, and how its learning rate goes."""
+"""The optimiser of every training run and the schedule of its learning rate."""
 
 from __future__ import annotations
 
@@ -23,26 +23,30 @@ _GATES = ("gamma", "scale", "temperature")
 class OptimiserSpec(Spec):
     """AdamW (Loshchilov and Hutter, 2019) and the schedule of its learning rate; the defaults are the paper's."""
 
-    learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
+    learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate.")
     backbone_rate: float = Field(
-        1.0, ge=0, description="Factor on the learning rate of the pretrained pathways, that is, all but the E-CNN."
+        1.0, ge=0, description="Factor on the learning rate of the pretrained pathways: all except the E-CNN."
     )
     gate_rate: float = Field(
-        1.0, gt=0, description="Factor on the learning rate of the numbers that scale what a part adds."
+        1.0, gt=0, description="Factor on the learning rate of the gates, which scale what a part adds."
     )
-    head_first_epochs: float = Field(0.0, ge=0, description="The pretrained pathways rest for so many epochs.")
-    weight_decay: float = Field(1e-3, ge=0, description="Weight decay; norms, biases and gates have none.")
-    clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    head_first_epochs: float = Field(
+        0.0, ge=0, description="Number of first epochs in which the pretrained pathways are frozen."
+    )
+    weight_decay: float = Field(
+        1e-3, ge=0, description="Weight decay; normalisation layers, biases and gates have none."
+    )
+    clip: float = Field(1.0, gt=0, description="Maximum norm of the gradient.")
     schedule: Literal["warm_restarts", "cosine"] = Field(
         "warm_restarts", description="Cosine annealing in cycles (warm_restarts), or once over the whole run (cosine)."
     )
-    warmup_epochs: float = Field(1.0, ge=0, description="The learning rate rises linearly over so many epochs.")
-    t_0: int = Field(30, ge=1, description="Epochs of the first cycle of warm restarts.")
-    t_mult: int = Field(2, ge=1, description="Each cycle is so many times as long as the one before.")
+    warmup_epochs: float = Field(1.0, ge=0, description="Number of epochs over which the learning rate rises linearly.")
+    t_0: int = Field(30, ge=1, description="Length of the first cycle of warm restarts in epochs.")
+    t_mult: int = Field(2, ge=1, description="Factor by which each cycle is longer than the one before.")
     eta_min: float = Field(1e-6, ge=0, description="Learning rate at the end of a cycle.")
 
     def plan(self, epochs: int) -> Schedule:
-        """The factor on the learning rates over a run of so many epochs."""
+        """Plan the factor on the learning rates over a run of this many epochs."""
         once = self.schedule == "cosine"
         return Schedule(
             warmup_epochs=self.warmup_epochs,
@@ -55,12 +59,12 @@ class OptimiserSpec(Spec):
 def build_optimisers(
     spec: OptimiserSpec, module: pl.LightningModule, *, pretrained: Collection[str] = ()
 ) -> OptimizerLRScheduler:
-    """Build the optimiser of a module in training, and a schedule that moves at every step.
+    """Build the optimiser of a module and a schedule that advances at every step.
 
     Args:
-        spec: Of them.
-        module: That is trained.
-        pretrained: Names of those of its parts that are pretrained, like ``model.trunk``.
+        spec: Settings of the optimiser and the schedule.
+        module: The module to train.
+        pretrained: Names of its pretrained parts, such as ``model.trunk``.
     """
     trainer = module.trainer
     epochs = trainer.max_epochs or 1
@@ -90,16 +94,16 @@ def build_optimisers(
 
 
 def clip_gradient(spec: OptimiserSpec, module: pl.LightningModule) -> None:
-    """Clip the gradient by its norm; Lightning's own way refuses a fused optimiser.
+    """Clip the gradient by its norm; Lightning's own clipping refuses a fused optimiser.
 
-    Gradients are scaled in float16 alone. A fused optimiser would unscale them itself, after the clipping; for the
-    other, which :func:`build_optimisers` takes there, Lightning has done so before.
+    Only in float16 are gradients scaled. A fused optimiser would unscale them itself, after the clipping;
+    :func:`build_optimisers` uses the other kind there, whose gradients Lightning has unscaled by then.
     """
     torch.nn.utils.clip_grad_norm_(module.parameters(), spec.clip)
 
 
 def find_role(name: str, pretrained: Collection[str] = ()) -> str:
-    """What a parameter is: of the pretrained ``backbone`` of these names, a ``gate``, or of the ``rest``."""
+    """Return a parameter's role: ``backbone`` if it belongs to a pretrained part, ``gate``, or ``rest``."""
     if any(name.startswith(f"{part}.") for part in pretrained):
         return "backbone"
     parts = name.split(".")

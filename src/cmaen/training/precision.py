@@ -1,4 +1,4 @@
-"""The arithmetic of a run: what the processor or the GPU that it runs on is fast at."""
+"""The arithmetic precision of a run, chosen by what its processor or GPU is fast at."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cmaen.errors import ConfigError
 
 _BFLOAT16 = ("avx512_bf16", "amx_bf16")
 _SLOW = (
-    "bf16-mixed on a processor with neither avx512_bf16 nor amx_bf16 is slower than 32-true, 10 to 20 times without "
-    "AVX-512 (6 against 111 images/s for MobileNetV1 at 96 pixels), for oneDNN has to emulate bfloat16"
+    "bf16-mixed on a processor with neither avx512_bf16 nor amx_bf16 is slower than 32-true (10 to 20 times without "
+    "AVX-512: 6 against 111 images/s for MobileNetV1 at 96 pixels), because oneDNN emulates bfloat16"
 )
 
 log = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a run runs on.
+    """The hardware of a run.
 
     Attributes:
-        kind: A CPU, GPUs of CUDA, or a GPU of Apple's.
-        processor: What the CPU can, by the names of ``torch.cpu.get_capabilities``.
-        compute: CUDA's compute capability, major and minor; that of the weakest GPU.
+        kind: A CPU, CUDA GPUs, or an Apple GPU.
+        processor: Capabilities of the CPU, by the names of ``torch.cpu.get_capabilities``.
+        compute: CUDA compute capability of the weakest GPU, major and minor.
     """
 
     kind: Literal["cpu", "cuda", "mps"]
@@ -36,7 +36,7 @@ class Hardware:
 
     @classmethod
     def of(cls, device: torch.device) -> Hardware:
-        """This machine's, of a device; of all GPUs where it names none of them."""
+        """Return the hardware of a device on this machine; of all GPUs if the device has no number."""
         if device.type == "mps":
             return cls("mps")
         if device.type == "cuda":
@@ -46,19 +46,19 @@ class Hardware:
 
 
 class Choice(NamedTuple):
-    """A precision, by Lightning's name for it, and why it is taken."""
+    """A precision, by Lightning's name for it, and the reason for it."""
 
     precision: str
     reason: str
 
 
 def automatic(hardware: Hardware) -> Choice:
-    """The fastest precision that trains as well as float32 does."""
+    """Choose the fastest precision that trains as well as float32 does."""
     if hardware.kind == "cuda":
         capability = "compute capability {}.{}".format(*hardware.compute)
         if hardware.compute >= (8, 0):
-            return Choice("bf16-mixed", f"the GPU has {capability}, and so bfloat16")
-        return Choice("16-mixed", f"the GPU has {capability}, and so float16 but no bfloat16")
+            return Choice("bf16-mixed", f"the GPU has {capability} and therefore bfloat16")
+        return Choice("16-mixed", f"the GPU has {capability} and therefore float16, but not bfloat16")
     if hardware.kind == "mps":
         return Choice("32-true", "the GPU is Apple's")
     if found := [name for name in _BFLOAT16 if hardware.processor.get(name)]:
@@ -67,12 +67,12 @@ def automatic(hardware: Hardware) -> Choice:
 
 
 def choose(asked: str, hardware: Hardware, *, began: str | None = None) -> Choice:
-    """The precision of a run.
+    """Choose the precision of a run.
 
     Args:
-        asked: By the configuration; ``auto`` leaves it to :func:`automatic`.
-        hardware: What the run runs on.
-        began: What a run that is resumed was in until now; it goes on in it, also on other hardware.
+        asked: The configured precision; ``auto`` leaves the choice to :func:`automatic`.
+        hardware: Hardware of the run.
+        began: Precision of the run that is resumed, which it keeps, even on other hardware.
     """
     if began is not None:
         return Choice(began, "as the run began")
@@ -80,15 +80,15 @@ def choose(asked: str, hardware: Hardware, *, began: str | None = None) -> Choic
 
 
 def precision_of(asked: str, device: torch.device, *, began: str | None = None, say: bool = True) -> str:
-    """The precision of a run on this machine, said on the log with what speaks against it.
+    """Choose the precision of a run on this machine, and log it with any objection to it.
 
     Args:
         asked, began: See :func:`choose`.
-        device: That it trains on.
-        say: Whether this process speaks for all.
+        device: Device of the run.
+        say: Whether this process logs on behalf of all.
 
     Raises:
-        ConfigError: It cannot train here.
+        ConfigError: This machine cannot train in it.
     """
     hardware = Hardware.of(device)
     choice = choose(asked, hardware, began=began)
@@ -101,21 +101,23 @@ def precision_of(asked: str, device: torch.device, *, began: str | None = None, 
 
 
 def objection(precision: str, hardware: Hardware) -> str | None:
-    """What speaks against training in a precision; ``None`` where nothing does.
+    """Return the objection to training in a precision; ``None`` if there is none.
 
     Raises:
-        ConfigError: It cannot train there.
+        ConfigError: The hardware cannot train in it.
     """
     if hardware.kind != "cpu":
         return None
     if precision == "16-mixed":
-        raise ConfigError("16-mixed trains on GPUs only; on a CPU take training.precision auto, bf16-mixed or 32-true")
+        raise ConfigError(
+            "16-mixed trains on GPUs only; on a CPU set training.precision to auto, bf16-mixed or 32-true"
+        )
     slow = precision == "bf16-mixed" and automatic(hardware).precision != precision
     return _SLOW if slow else None
 
 
 def processor_capabilities() -> Mapping[str, object]:
-    """What this CPU can, like ``{"avx2": True, "avx512_bf16": False}``."""
+    """Return the capabilities of this CPU, such as ``{"avx2": True, "avx512_bf16": False}``."""
     if hasattr(torch.cpu, "get_capabilities"):
         return dict(torch.cpu.get_capabilities())
     return {  # older versions of PyTorch

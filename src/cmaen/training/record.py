@@ -1,4 +1,4 @@
-"""What a run's folder says of it, so that it goes on as it began and no other run goes on in its place."""
+"""The record in a run's folder: a run is resumed as it began, and no other run can take its place."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ _FREE = {
     "training.device",
     "licence",
 }
-"""Keys that do not change what is learnt: where things are, and what the weights may be used for. The device rounds in
-its own way; what teachers answer on it is kept as it began, see :attr:`Record.answered_on`."""
+"""Keys that do not affect what is learnt: locations, and the permitted use of the weights. The rounding depends on the
+device, so the device on which teachers answer stays the same, see :attr:`Record.answered_on`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a run learns from, wherever it lies.
+    """Fingerprints of what a run learns from, independent of where it lies.
 
     Attributes:
         training, validation: Fingerprints of the faces.
-        votes: Fingerprint of the FER+ votes; ``None`` without.
-        teachers: Checksums of the teachers' weights; that of the faces without labels is the last.
-        unlabelled: Fingerprint of the faces without labels; ``None`` without.
+        votes: Fingerprint of the FER+ votes; ``None`` without votes.
+        teachers: Checksums of the teachers' weights; the last is that of the teacher of the unlabelled faces.
+        unlabelled: Fingerprint of the unlabelled faces; ``None`` without them.
     """
 
     training: str
@@ -51,15 +52,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run began with and its configuration does not tell.
+    """The facts about the beginning of a run that its configuration does not contain.
 
     Attributes:
-        precision: Of the arithmetic; the configuration may say ``auto``.
-        pretraining: What the weights came from.
-        sources: What is learnt from.
-        licence: Of the weights that it began with, where the configuration names no other.
-        answered_on: The kind of device that the teachers answered on, for they answer a little otherwise on another;
-            empty in runs of before.
+        precision: Precision of the arithmetic; the configuration may say ``auto``.
+        pretraining: Description of the origin of the initial weights.
+        sources: Fingerprints of what is learnt from.
+        licence: Licence of the initial weights, if the configuration names none.
+        answered_on: Kind of device on which the teachers answered, because answers differ slightly between devices;
+            empty in older runs.
     """
 
     precision: str
@@ -69,15 +70,15 @@ class Record:
     answered_on: str = ""
 
     def write(self, output: Path) -> None:
-        """Write it into the folder of the run."""
+        """Write the record into the folder of the run."""
         write_text(output / RECORD, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, output: Path) -> Record:
-        """The record of the run in a folder.
+        """Read the record of the run in a folder.
 
         Raises:
-            CheckpointError: There is none, or it is damaged.
+            CheckpointError: The record is missing or damaged.
         """
         path = output / RECORD
         try:
@@ -91,10 +92,10 @@ class Record:
                 values.get("answered_on", ""),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} cannot be read, so the run cannot go on: {error!r}") from error
+            raise CheckpointError(f"{path} cannot be read, so the run cannot be resumed: {error!r}") from error
 
     def require(self, sources: Sources, output: Path) -> None:
-        """Refuse to go on with other data than the run in ``output`` began with.
+        """Refuse to resume with data other than those with which the run in ``output`` began.
 
         Raises:
             ConfigError: Faces, votes or teachers differ; the message names which.
@@ -109,20 +110,20 @@ class Record:
         differing = [name for part, name in names.items() if getattr(self.sources, part) != getattr(sources, part)]
         if differing:
             raise ConfigError(
-                f"{output} holds a run on other data, for these differ: {', '.join(differing)}; name the same data, "
+                f"{output} holds a run on other data; these differ: {', '.join(differing)}. Name the same data, "
                 "or choose another --output"
             )
 
 
 def require_same_configuration(config: Config) -> None:
-    """Refuse a configuration that is not that of the run in ``config.output``.
+    """Refuse a configuration that differs from that of the run in ``config.output``.
 
-    All that changes what is learnt must be the same, the number of epochs too, which the learning rate follows. What
-    may differ is where things are: the output, the data, the votes, the teachers and their cache, the devices, nodes
-    and device; and the licence, which stays as it began.
+    Everything that affects what is learnt must be the same, including the number of epochs, which sets the schedule of
+    the learning rate. Locations may differ: the output, the data, the votes, the teachers and their cache, the devices,
+    nodes and device; so may the licence, which stays as it was.
 
     Raises:
-        ConfigError: Keys differ, and the message names each with both values; or the folder's configuration cannot be
+        ConfigError: Keys differ (the message lists each with both values), or the folder's configuration cannot be
             read.
     """
     began = dict(_flat(load_config(config.output / CONFIG, {}).model_dump(mode="json")))
@@ -134,13 +135,13 @@ def require_same_configuration(config: Config) -> None:
     ]
     if differing:
         raise ConfigError(
-            f"{config.output} holds a run of another configuration; take that one, or choose another --output:\n"
+            f"{config.output} holds a run with another configuration; use that one, or choose another --output:\n"
             + "\n".join(differing)
         )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted key."""
+    """Yield the values by dotted key."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")

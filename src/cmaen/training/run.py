@@ -1,4 +1,4 @@
-"""A training run: from a configuration to a folder with logs, checkpoints to resume from, and the best network."""
+"""A training run: from a configuration to a folder with logs, resumable checkpoints and the best network."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def train(config: Config, *, resume: bool = False) -> Path:
     """Train a network.
 
     Args:
-        config: Of the run.
-        resume: Go on from the last whole epoch of the run in ``config.output``.
+        config: Configuration of the run.
+        resume: Resume the run in ``config.output`` from its last complete epoch.
 
     Returns:
-        The folder of the best checkpoint by validation accuracy: ``<output>/best``.
+        The folder of the checkpoint with the highest validation accuracy: ``<output>/best``.
 
     Raises:
-        CmaenError: The data or the weights cannot be read, there is nothing to resume, or ``config.output`` holds
-            another run: what may differ is said at :func:`cmaen.training.record.require_same_configuration`. Or
-            another process trains into ``config.output``, or it cannot be written.
+        CmaenError: The data or the weights cannot be read; there is nothing to resume; ``config.output`` holds another
+            run (for permitted differences see :func:`cmaen.training.record.require_same_configuration`); another
+            process trains into ``config.output``; or the folder cannot be written.
     """
     check_run(config.output, config.training, resume)
     leads = not rank_zero_only.rank  # type: ignore[attr-defined]
@@ -67,10 +67,10 @@ def train(config: Config, *, resume: bool = False) -> Path:
 
 
 def _train(config: Config, *, resume: bool, leads: bool) -> Path:
-    check_run(config.output, config.training, resume)  # for another process may just have ended
+    check_run(config.output, config.training, resume)  # another process may just have ended
     if not leads:
         for name in ("cmaen", __name__):
-            logging.getLogger(name).setLevel(logging.WARNING)  # one process speaks for all
+            logging.getLogger(name).setLevel(logging.WARNING)  # only one process logs
     began = None
     if resume:
         require_same_configuration(config)
@@ -137,12 +137,12 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
 def fingerprint_sources(
     config: Config, training: FaceSet, validation: FaceSet, unlabelled: FaceSet | None = None
 ) -> Sources:
-    """Fingerprint what the run of a configuration learns from.
+    """Compute the fingerprints of what the run of a configuration learns from.
 
     Args:
-        config: Of the run.
-        training, validation: Its faces, see :func:`read_data`.
-        unlabelled: Those without labels, if it has any.
+        config: Configuration of the run.
+        training, validation: The faces of the run, see :func:`read_data`.
+        unlabelled: The unlabelled faces of the run, if it has any.
 
     Raises:
         CheckpointError: A teacher is missing.
@@ -158,23 +158,23 @@ def fingerprint_sources(
 
 
 def _answering_device(config: Config, began: Record | None) -> str:
-    """The kind of device that teachers answer on: that on which they did when the run began."""
+    """Return the kind of device that teachers answer on: the one used when the run began."""
     own = torch_device(config.training.device).type
     return own if began is None else began.answered_on or own
 
 
 def _targets(training: FaceSet, config: Config) -> Tensor:
-    """The labels, mixed with the annotators' votes, float32 [N, E]."""
+    """Mix the labels with the annotators' votes, float32 [N, E]."""
     labels, loss = torch.from_numpy(training.labels), config.loss
     if not loss.vote_weight:
         return soft_targets(labels, len(training.classes))
     votes = label_distribution if loss.votes_as == "labels" else vote_distribution
-    left = 1 - config.distillation.share  # by the teachers
+    left = 1 - config.distillation.share  # what the teachers leave
     return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
 
 
 def _mix_perceived(training: FaceSet, config: Config, device: str) -> Tensor:
-    """What annotators saw, mixed with what teachers answer, float32 [N, P]; rows of 0 where nothing is learnt."""
+    """Mix the annotators' votes with the teachers' answers, float32 [N, P]; rows without a target are 0."""
     votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
     if not distillation.perceived:
         return votes
@@ -183,7 +183,7 @@ def _mix_perceived(training: FaceSet, config: Config, device: str) -> Tensor:
 
 
 def _answer_unlabelled(faces: FaceSet, config: Config, device: str) -> Unlabelled:
-    """The faces without labels, and what their teacher says of them."""
+    """Collect the unlabelled faces and their teacher's answers."""
     teacher = config.distillation.unlabelled
     assert teacher is not None
     how: dict[str, Any] = {"cache": config.distillation.cache, "device": device}
@@ -199,7 +199,7 @@ def _answer_unlabelled(faces: FaceSet, config: Config, device: str) -> Unlabelle
 
 
 def _find_majorities(validation: FaceSet) -> Tensor | None:
-    """The majority of the annotators, one-hot float32 [N, P]; rows of 0 where there is none. ``None`` without votes."""
+    """Find the majority of the annotators, one-hot float32 [N, P]; rows without one are 0. ``None`` without votes."""
     if validation.votes is None:
         return None
     seen = torch.from_numpy(majority(validation))
@@ -207,7 +207,7 @@ def _find_majorities(validation: FaceSet) -> Tensor | None:
 
 
 def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
-    """The teachers', float32 [N, E]; ``None`` where nothing is learnt from them."""
+    """Compute the teachers' answers, float32 [N, E]; ``None`` if nothing is learnt from them."""
     distillation = config.distillation
     if not distillation.share:
         return None
@@ -224,7 +224,7 @@ def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
 
 
 def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet) -> None:
-    """Write the best network of the run as a checkpoint whose card says how it was made and what it scores."""
+    """Write the best network of the run as a checkpoint that records how it was made and what it scores."""
     best = read_run_state(config.output / (f"{BEST}.ckpt" if config.training.keep == "best" else LAST))
     prefix = "model."
     state = {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
@@ -244,7 +244,7 @@ def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: 
 
 
 def _title(config: Config) -> str:
-    """Of the run, in its history."""
+    """Return the title of the run in its history."""
     return f"{config.name}, seed {config.seed}"
 
 
@@ -256,7 +256,7 @@ def _schemes(training: FaceSet, config: Config) -> dict[str, Scheme]:
 def _describe_training(
     config: Config, record: Record, epochs: int, training: FaceSet, validation: FaceSet
 ) -> Provenance:
-    """How the weights were made; paths are cut to their names, for a checkpoint travels."""
+    """Describe how the weights were made; paths are cut to their names, because checkpoints are shared."""
     assert config.data.path is not None
     recorded = {
         "data": config.data.path.name,
@@ -285,9 +285,9 @@ def _describe_training(
 
 
 def _revision() -> str | None:
-    """The git commit of the code that runs, marked where it was changed since; ``None`` outside its checkout."""
+    """Return the git commit of the running code, marked if it was changed since; ``None`` outside its checkout."""
     here = Path(__file__)
-    known = ["ls-files", "--error-unmatch", here.name]  # not the checkout of somebody's environment
+    known = ["ls-files", "--error-unmatch", here.name]  # not the checkout around somebody's environment
     commit = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         for command in (known, commit):

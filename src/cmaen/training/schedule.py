@@ -11,9 +11,9 @@ class Schedule:
     """Factor on the learning rate (Loshchilov and Hutter, 2017).
 
     Attributes:
-        warmup_epochs: The factor rises linearly over these.
+        warmup_epochs: Number of epochs over which the factor rises linearly.
         cycle_epochs: Length of the first cycle after the warm-up.
-        cycle_growth: Each cycle is so many times as long as the one before; with one cycle it does not matter.
+        cycle_growth: Factor by which each cycle is longer than the one before; irrelevant with one cycle.
         floor: Factor at the end of a cycle.
     """
 
@@ -23,7 +23,7 @@ class Schedule:
     floor: float = 0.0
 
     def factor(self, epoch: float) -> float:
-        """The factor after so many epochs, in (0, 1]."""
+        """Return the factor after this many epochs, in (0, 1]."""
         if epoch < self.warmup_epochs:
             return max(epoch / self.warmup_epochs, 1e-3)
         epoch -= self.warmup_epochs

@@ -1,6 +1,6 @@
-"""The pathways that pretrained weights exist for: a few of our own, and the networks of timm by name.
+"""The pathways for which pretrained weights exist: a few of our own, and the networks of timm by name.
 
-A new backbone is one new file, one line in :data:`BACKBONES` and one row in the registry-wide test.
+A new backbone needs one new file, one line in :data:`BACKBONES` and one row in the registry-wide test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BACKBONES: dict[str, Callable[[str | Path | None], Backbone]] = {
 
 
 def require_backbone(name: str) -> None:
-    """Refuse what is no backbone.
+    """Refuse a name that is not a backbone.
 
     Raises:
         ConfigError: It is neither in :data:`BACKBONES` nor ``timm/NAME`` for a network of timm.
@@ -32,7 +32,7 @@ def require_backbone(name: str) -> None:
     if name.startswith(PREFIX):
         require_network(name)
     elif name not in BACKBONES:
-        raise ConfigError(f"{name!r} is no pathway; there are ecnn, {', '.join(BACKBONES)}, and {PREFIX}NAME")
+        raise ConfigError(f"{name!r} is not a pathway; choose from ecnn, {', '.join(BACKBONES)} and {PREFIX}NAME")
 
 
 def build_backbone(name: str, weights: str | Path | None = None) -> Backbone:
@@ -40,11 +40,11 @@ def build_backbone(name: str, weights: str | Path | None = None) -> Backbone:
 
     Args:
         name: One of :data:`BACKBONES`, or ``timm/NAME``.
-        weights: What to start from: the name of published weights, a local file, or ``None`` for random weights.
+        weights: Initial weights: the name of published weights, a local file, or ``None`` for random weights.
 
     Raises:
-        ConfigError: There is no such backbone, or no such weights for it.
-        CheckpointError: The weights' file cannot be read or belongs to another network.
+        ConfigError: The backbone does not exist, or has no such weights.
+        CheckpointError: The weights file cannot be read or belongs to another network.
     """
     require_backbone(name)
     build = partial(TimmBackbone, name) if name.startswith(PREFIX) else BACKBONES[name]

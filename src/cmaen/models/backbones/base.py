@@ -1,4 +1,4 @@
-"""What every backbone is: levels of features from one input."""
+"""The interface of every backbone: levels of features from one input."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from cmaen.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Backbone(nn.Module):
-    """Gives the maps at strides 8, 16 and 32.
+    """A network that returns maps at strides 8, 16 and 32.
 
     Attributes:
-        channels: Of the three maps.
+        channels: Number of channels of the three maps.
     """
 
     channels: tuple[int, int, int]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, 3, H, W] -> [B, channels[i], H / (8 * 2^i), W / (8 * 2^i)] for i = 0, 1, 2."""
+        """Map [B, 3, H, W] to [B, channels[i], H / (8 * 2^i), W / (8 * 2^i)] for i = 0, 1, 2."""
         raise NotImplementedError
 
 
 class StagedBackbone(Backbone):
-    """A backbone made of stages that run one after the other, three of which give a level.
+    """A backbone of consecutive stages, the outputs of three of which are its levels.
 
     Args:
-        stages: To be run in order.
+        stages: Stages to run in order.
         levels: Indices of the stages whose output is a level.
-        channels: Of the levels.
+        channels: Number of channels of each level.
     """
 
     def __init__(self, stages: nn.Sequential, levels: tuple[int, int, int], channels: tuple[int, int, int]) -> None:
@@ -47,13 +47,13 @@ class StagedBackbone(Backbone):
         self.frozen = 0
 
     def freeze(self, stages: int) -> None:
-        """Let so many of the first stages learn no more, the statistics of their BatchNorm included."""
+        """Freeze the first stages, including the statistics of their BatchNorm."""
         self.frozen = stages
         self.stages[:stages].requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> StagedBackbone:
-        """As for every module, but what is frozen stays in evaluation mode."""
+        """Set the mode of the module; frozen stages stay in evaluation mode."""
         super().train(mode)
         self.stages[: self.frozen].eval()
         return self
@@ -77,10 +77,10 @@ class ConvNorm(nn.Module):
     """A convolution with an odd kernel, BatchNorm and an activation.
 
     Args:
-        channels_in, channels, kernel, stride, groups: Of the convolution.
-        activation: Of the result.
-        centred: With stride 2, whether a place sees as much to the left and above as to the right and below; else it is
-            padded to the right and below only, as in TensorFlow.
+        channels_in, channels, kernel, stride, groups: Arguments of the convolution.
+        activation: Activation of the result.
+        centred: Whether to pad all sides equally with stride 2; otherwise the padding is on the right and below only,
+            as in TensorFlow.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C', H / stride, W / stride]; H and W are even where the stride is 2."""
+        """Map [B, C, H, W] to [B, C', H / stride, W / stride]; H and W must be even if the stride is 2."""
         weight, groups = self.conv.weight, self.conv.groups
         reach = weight.shape[-1] // 2
         if self.stride == 1:
@@ -118,10 +118,10 @@ class ConvNorm(nn.Module):
 
 
 class Rescaled(nn.Module):
-    """The project's input, RGB less ImageNet's mean and divided by its deviation, in the units of another network.
+    """Converts the project's input, RGB normalised by ImageNet's mean and deviation, to the units of another network.
 
     Args:
-        less, by: Its units are RGB from 0 to 255, less the one and divided by the other.
+        less, by: The other network's input is RGB from 0 to 255, minus ``less``, divided by ``by``.
     """
 
     gain: Tensor
@@ -134,7 +134,7 @@ class Rescaled(nn.Module):
         self.register_buffer("shift", (mean - less) / by, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] -> the same shape."""
+        """Convert [B, 3, H, W] to the same shape."""
         return x * self.gain + self.shift
 
 
@@ -142,13 +142,13 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
     """Load weights into a torchvision network: published ones by name (downloaded once), or those of a local file.
 
     Args:
-        network: Changed in place.
+        network: The network, changed in place.
         weights: A name in ``published``, a path to a state dict, or ``None`` to do nothing.
         published: The torchvision ``WeightsEnum`` of the network.
 
     Raises:
         ConfigError: ``weights`` is neither a published name nor a file.
-        CheckpointError: The file is no state dict of this network, or the published one cannot be fetched.
+        CheckpointError: The file is not a state dict of this network, or the published weights cannot be downloaded.
     """
     if weights is None:
         return
@@ -159,56 +159,56 @@ def load_torchvision(network: nn.Module, weights: str | Path | None, published: 
 
 
 def _fetch(weights: Any) -> dict[str, Tensor]:
-    """The state dict of published weights of torchvision, from its cache or its address."""
+    """Load the state dict of torchvision's published weights from its cache or its address."""
     try:
         found: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise CheckpointError(
-            f"the published weights {weights.name} cannot be fetched from {weights.url}: {reason}; look at the "
-            "connection, or fetch that file by hand and name it with --trunk-weights or --side-weights"
+            f"the published weights {weights.name} cannot be downloaded from {weights.url}: {reason}; check the "
+            "connection, or download that file by hand and name it with --trunk-weights or --side-weights"
         ) from error
     return found
 
 
 def find_weights(weights: str | Path, names: Sequence[str] = ()) -> Path:
-    """Find weights that are named by a file.
+    """Find a file of weights.
 
     Args:
-        weights: The file.
-        names: The names of published weights that might have been meant.
+        weights: Path of the file.
+        names: Names of published weights, for the error.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: The file does not exist.
     """
     path = Path(weights)
     if not path.is_file():
-        known = f"; published weights are named {', '.join(names)}" if names else ""
-        raise ConfigError(f"the weights {str(weights)!r} are no file{known}")
+        known = f"; the published weights are {', '.join(names)}" if names else ""
+        raise ConfigError(f"the weights {str(weights)!r} are not a file{known}")
     return path
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | Path) -> None:
-    """Load a state dict into a network; the name and the source are for the error.
+    """Load a state dict into a network; the name and the source are used in the error.
 
     Raises:
-        CheckpointError: It is of another network.
+        CheckpointError: It belongs to another network.
     """
     try:
         network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:  # the latter two: it holds other things than tensors
+    except (RuntimeError, TypeError, AttributeError) as error:  # the last two: values that are not tensors
         raise CheckpointError(f"{source} does not fit {name}: {error}") from error
 
 
 @torch.no_grad()
 def adapt_statistics(backbone: nn.Module, images: Tensor) -> None:
-    """Give every BatchNorm the statistics of real images, and a scale and shift that keep its result the same.
+    """Give every BatchNorm the statistics of real images, and a scale and shift that keep its output unchanged.
 
-    For networks whose BatchNorm came folded, with running statistics (0, 1): without this the first training step would
-    normalise by the batch and compute something else altogether.
+    This is for networks whose BatchNorm was folded, with running statistics (0, 1): without it, the first training step
+    would normalise by the batch and compute something entirely different.
 
     Args:
-        backbone: In evaluation mode; changed in place.
+        backbone: Network in evaluation mode, changed in place.
         images: float32 [N, 3, H, W] as the network will see them, some hundreds.
     """
 
@@ -230,7 +230,7 @@ def adapt_statistics(backbone: nn.Module, images: Tensor) -> None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """A state dict from a safetensors file or a PyTorch file; nothing but tensors is ever unpickled.
+    """Read a state dict from a safetensors file or a PyTorch file; only tensors are unpickled.
 
     Raises:
         CheckpointError: The file is neither.
@@ -244,8 +244,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
-    except Exception as error:  # pickle.UnpicklingError and its kin: an unsafe or damaged file
+    except Exception as error:  # pickle.UnpicklingError and similar: an unsafe or damaged file
         raise CheckpointError(f"{path} is damaged or holds more than tensors: {error}") from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds a {type(state).__name__} where a state dict is meant")
+        raise CheckpointError(f"{path} holds a {type(state).__name__} instead of a state dict")
     return state

@@ -14,16 +14,16 @@ from cmaen.models.backbones.base import StagedBackbone, load_torchvision
 
 
 class DepthwiseConv(nn.Conv2d):
-    """A depthwise convolution of 3x3 that trains without two slow gradients of oneDNN; the numbers are the same.
+    """A depthwise 3x3 convolution that trains without two slow gradients of oneDNN; its results are the same.
 
-    Maps smaller than its kernel are padded before, not while it computes: the weight gradient of the one that pads by
-    itself is 25 to 60 times slower (39 against 1.5 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores). In bfloat16
-    stride 2 is stride 1, subsampled, as in :mod:`cmaen.models.backbones.mobilenet`. ``examples/measure_training.py``
+    Maps smaller than the kernel are padded beforehand: the weight gradient of a convolution that pads by itself is 25
+    to 60 times slower (39 against 1.5 ms for 64 maps of 1536 x 2 x 2 on two Zen 3 cores). In bfloat16, stride 2 is
+    computed as stride 1 and subsampled, as in :mod:`cmaen.models.backbones.mobilenet`. ``examples/measure_training.py``
     measures both.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C, H / stride, W / stride]."""
+        """Map [B, C, H, W] to [B, C, H / stride, W / stride]."""
         if not self.training:
             return super().forward(x)
         padding = 1
@@ -36,10 +36,10 @@ class DepthwiseConv(nn.Conv2d):
 
 
 def efficientnet_v2_s(weights: str | Path | None) -> StagedBackbone:
-    """EfficientNetV2-S; ``weights`` is ``IMAGENET1K_V1``, a state dict of torchvision's network, or ``None``."""
+    """Build EfficientNetV2-S; ``weights`` is ``IMAGENET1K_V1``, a state dict of torchvision's network, or ``None``."""
     network = torchvision_efficientnet_v2_s()
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
-            module.__class__ = DepthwiseConv  # with the weights that torchvision has drawn
+            module.__class__ = DepthwiseConv  # keeps the weights drawn by torchvision
     load_torchvision(network, weights, EfficientNet_V2_S_Weights)
     return StagedBackbone(network.features, levels=(3, 5, 7), channels=(64, 160, 1280))

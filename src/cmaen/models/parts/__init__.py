@@ -1,1 +1,1 @@
-"""The parts that both wirings share: the E-CNN, attention over scales and over emotions, and the classifiers."""
+"""The parts of both wirings: the E-CNN, attention over scales and over emotions, and the classifiers."""

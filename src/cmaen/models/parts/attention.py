@@ -1,4 +1,4 @@
-"""Attention over scales and over emotions, and what attention across two pathways returns in either wiring.
+"""Attention over scales and over emotions, and the result of attention between two pathways in either wiring.
 
 Shape legend: B batch, C channels, H W map, D channels of the fused map, E emotions (7), N = H * W tokens, h heads.
 """
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 
 def resize_like(x: Tensor, like: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, C, H', W'] with the size of ``like``, by the nearest neighbour."""
+    """Resize [B, C, H, W] to the size of ``like``, [B, C, H', W'], by nearest neighbour."""
     return x if x.shape[-2:] == like.shape[-2:] else F.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 def attend_to_scales(channels: int, scales: tuple[int, ...] | None) -> nn.Module:
-    """Build a :class:`MultiScaleAttention`; where there are no scales, what leaves a map as it is."""
+    """Build a :class:`MultiScaleAttention`, or an identity without scales."""
     return nn.Identity() if scales is None else MultiScaleAttention(channels, scales=scales)
 
 
 class MultiScaleAttention(nn.Module):
-    """Weighs every place and channel of a map by what is seen at several scales (section "Multi-scale attention").
+    """Weights for every place and channel of a map, computed at several scales (section "Multi-scale attention").
 
     For each scale s: pool by s, squeeze and excite with 1x1 convolutions, sigmoid, upsample, multiply; then the mean.
 
@@ -44,11 +44,11 @@ class MultiScaleAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C, H, W]."""
+        """Weight [B, C, H, W], keeping the shape."""
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        """In (0, 1), of every place and channel: [B, C, H, W] -> [B, C, H, W]."""
+        """Compute the weight in (0, 1) of every place and channel: [B, C, H, W] -> [B, C, H, W]."""
         height, width = x.shape[-2:]
         total = torch.zeros_like(x)
         for scale, gate in zip(self.scales, self.gates, strict=True):
@@ -61,17 +61,17 @@ class MultiScaleAttention(nn.Module):
 
 
 class EmotionWeights(NamedTuple):
-    """For each emotion, weights in (0, 1) of the channels [B, E, C] and of the places [B, E, H, W]."""
+    """Weights in (0, 1) of the channels [B, E, C] and of the places [B, E, H, W], for each emotion."""
 
     channel: Tensor
     spatial: Tensor
 
 
 class EmotionAttention(nn.Module):
-    """For each emotion a channel attention, then a 7x7 spatial attention (CBAM, Woo et al., 2018).
+    """A channel attention, then a 7x7 spatial attention, for each emotion (CBAM, Woo et al., 2018).
 
-    All emotions are computed in one batched operation over [B, E, C, N]. The map attended by an emotion is
-    ``x * channel * spatial``; it is not built, since all that is read of it is its pooled vector, see :meth:`pool`.
+    All emotions are computed in one batched operation over [B, E, C, N]. The attended map of an emotion is ``x *
+    channel * spatial``; it is not built, because only its pooled vector is used, see :meth:`pool`.
 
     Args:
         channels: C.
@@ -87,7 +87,7 @@ class EmotionAttention(nn.Module):
         self.spatial = nn.Conv2d(2 * emotions, emotions, 7, padding=3, groups=emotions)
 
     def forward(self, x: Tensor) -> EmotionWeights:
-        """[B, C, H, W] -> weights [B, E, C] and [B, E, H, W]."""
+        """Compute the weights [B, E, C] and [B, E, H, W] of [B, C, H, W]."""
         channel = torch.sigmoid(self._channel_logits(x.mean(dim=(2, 3))) + self._channel_logits(x.amax(dim=(2, 3))))
         tokens = x.flatten(2)  # [B, C, H, W] -> [B, C, N]
         mean = channel @ tokens / x.shape[1]  # over the channels of x * channel: [B, E, C] @ [B, C, N] -> [B, E, N]
@@ -98,23 +98,23 @@ class EmotionAttention(nn.Module):
 
     @staticmethod
     def pool(x: Tensor, weights: EmotionWeights) -> Tensor:
-        """The mean over all places of ``x * channel * spatial``: [B, C, H, W] -> [B, E, C]."""
+        """Compute the mean over all places of ``x * channel * spatial``: [B, C, H, W] -> [B, E, C]."""
         places = weights.spatial.flatten(2)  # [B, E, H, W] -> [B, E, N]
         return weights.channel * (places @ x.flatten(2).transpose(1, 2)) / places.shape[2]  # [B, E, N] @ [B, N, C]
 
     def _channel_logits(self, pooled: Tensor) -> Tensor:
-        """[B, C] -> [B, E, C]."""
+        """Compute the logits of the channels: [B, C] -> [B, E, C]."""
         hidden = F.relu(torch.einsum("bc,ecs->bes", pooled, self.squeeze))
         return torch.einsum("bes,esc->bec", hidden, self.excite)
 
 
 class CrossModal(NamedTuple):
-    """The result of attention across two pathways.
+    """The result of attention between two pathways.
 
     Attributes:
         fused: The map [B, D, H, W].
-        attention: A [B, h, N, N'], the weight of each of N' keys for each of N queries; ``None`` unless asked for.
-        back: The A [B, h, N', N] of the other way, where the pathways attend to each other.
+        attention: A [B, h, N, N'], the weight of each of N' keys for each of N queries; ``None`` unless requested.
+        back: A [B, h, N', N] of the other direction, if the pathways attend to each other.
     """
 
     fused: Tensor

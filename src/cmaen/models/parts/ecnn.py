@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from cmaen.models.backbones.base import Backbone
 
 ECNN_NAME = "ecnn"
-"""The name of this pathway in a spec."""
+"""Name of this pathway in a spec."""
 
 Stem = Literal["paper", "small"]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a shortcut, which is projected where the shape changes."""
+    """Two 3x3 convolutions with BatchNorm and a shortcut, which is projected if the shape changes."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C', H / stride, W / stride]."""
+        """Map [B, C, H, W] to [B, C', H / stride, W / stride]."""
         out = F.relu(self.norm1(self.conv1(x)), inplace=True)
         return F.relu(self.norm2(self.conv2(out)) + self.shortcut(x), inplace=True)
 
 
 class ECNN(Backbone):
-    """The emotion CNN.
+    """The emotion CNN, E-CNN.
 
     Args:
         widths: Channels of the four stages.
@@ -64,7 +64,7 @@ class ECNN(Backbone):
         self.channels = widths[1:]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, 3, H, W] -> x2, x3, x4: [B, channels[i], H / (2s * 2^i), ...] with s the stride of the whole stem."""
+        """Map [B, 3, H, W] to x2, x3, x4: [B, channels[i], H / (2s * 2^i), ...], where s is the whole stem's stride."""
         x = self.stages[0](self.stem(x))
         x2 = self.stages[1](x)
         x3 = self.stages[2](x2)

@@ -12,12 +12,12 @@ from cmaen.models.parts.attention import EmotionAttention
 
 
 class EmotionHeads(nn.Module):
-    """One logit for each emotion, each read from that emotion's own attended map.
+    """One logit for each emotion, computed from that emotion's own attended map.
 
     Args:
         channels: C of the fused map.
         emotions: E.
-        dropout: Of the pooled features.
+        dropout: Dropout of the pooled features.
     """
 
     def __init__(self, channels: int, *, emotions: int, dropout: float) -> None:
@@ -28,13 +28,13 @@ class EmotionHeads(nn.Module):
         self.bias = nn.Parameter(torch.zeros(emotions))
 
     def forward(self, fused: Tensor) -> Tensor:
-        """[B, C, H, W] -> logits [B, E]."""
+        """Map [B, C, H, W] to logits [B, E]."""
         pooled = self.attention.pool(fused, self.attention(fused))  # [B, C, H, W] -> [B, E, C]
         return torch.einsum("bec,ec->be", self.dropout(pooled), self.weight) + self.bias
 
 
 class NormBySource(nn.Module):
-    """A LayerNorm for each part of a vector, whose parts come from maps of different scale.
+    """A LayerNorm for each part of a vector whose parts come from maps of different scale.
 
     Args:
         sources: Lengths of the parts.
@@ -46,19 +46,19 @@ class NormBySource(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(length) for length in sources)
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> [B, F]."""
+        """Normalise [B, F], keeping the shape."""
         parts = torch.split(features, self.sources, dim=1)
         return torch.cat([norm(part) for norm, part in zip(self.norms, parts, strict=True)], dim=1)
 
 
 class FusionClassifier(nn.Module):
-    """Logits from all pooled features together.
+    """A classifier of all pooled features together.
 
     Args:
-        features: F, length of the feature vector; or the lengths of its parts, each of which is normalised by itself.
+        features: F, length of the feature vector; or the lengths of its parts, each of which is normalised separately.
         hidden: Width of the hidden layer.
         emotions: E.
-        dropout: Before both linear layers.
+        dropout: Dropout before both linear layers.
     """
 
     def __init__(self, features: int | Sequence[int], *, hidden: int, emotions: int, dropout: float) -> None:
@@ -73,6 +73,6 @@ class FusionClassifier(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, F] -> logits [B, E]."""
+        """Map [B, F] to logits [B, E]."""
         logits: Tensor = self.layers(features)
         return logits

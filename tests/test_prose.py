@@ -1,0 +1,149 @@
+"""Docstrings, argument entries and descriptions of settings are whole phrases, not fragments of a sentence."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cmaen
+
+SOURCES = Path(cmaen.__file__).parent
+
+UNFINISHED = (
+    "cli/",
+    "evaluation/",
+    "inference/",
+    "serving/",
+    "web/",
+    "drawing.py",
+    "explanation.py",
+    "rendering.py",
+    "results.py",
+    "types.py",
+)
+"""Rooms and files whose prose still has to be revised."""
+
+FRAGMENT = re.compile(
+    r"(?:Are|As|At|By|Does|Else|For|From|Goes|Has|In|Into|Is|Must|Of|On|Or|Out of|So|That|To|Which|Whose|With) "
+    r"(?!other words|addition|practice|general|example)"
+)
+"""First words that leave out what the phrase is about: "Of the run.", "That computes."."""
+
+NO_VERB = re.compile(
+    r"(?:A|All|An|Both|Each|Every|How|Its|No|None|Nothing|One|That|The|Theirs|These|They|This|Those|What|When|Where|"
+    r"Which|Who|Why|With)\b|[^A-Z]|[A-Z][a-z]*[^s]s\b"
+)
+"""First words of a function's docstring that are no verb in the imperative: "The faces …", "Returns …"."""
+
+ENTRY = re.compile(r"^    (?=\S)[\w*., `]+: (.*)", re.MULTILINE)
+SECTION = re.compile(r"^(?:Args|Attributes|Raises|Returns|Yields):\n((?:    .*\n?|\n)+)", re.MULTILINE)
+
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Phrase(NamedTuple):
+    """A phrase that begins a docstring or an entry: its line, its text, and whether it says what a function does."""
+
+    line: int
+    text: str
+    verb: bool = False
+
+
+def phrases(source: str) -> Iterator[Phrase]:
+    """Find every phrase of a module that must stand on its own."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            yield from _attribute_docstrings(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text is not None:
+                line = node.body[0].lineno
+                yield Phrase(line, text, verb=isinstance(node, Function) and not _is_value(node))
+                yield from (Phrase(line, entry) for entry in _entries(text))
+        if isinstance(node, ast.keyword) and node.arg in ("description", "help"):
+            yield from (
+                Phrase(part.lineno, part.value)
+                for part in [node.value]
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+
+
+def refused(source: str) -> list[Phrase]:
+    """Return the phrases that are fragments."""
+    return [
+        phrase
+        for phrase in phrases(source)
+        if FRAGMENT.match(phrase.text) or (phrase.verb and NO_VERB.match(phrase.text))
+    ]
+
+
+def _attribute_docstrings(node: ast.Module | ast.ClassDef) -> Iterator[Phrase]:
+    for before, statement in zip(node.body, node.body[1:], strict=False):
+        match before, statement:
+            case ast.Assign() | ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(text))):
+                yield Phrase(statement.lineno, text)
+
+
+def _entries(docstring: str) -> Iterator[str]:
+    for section in SECTION.finditer(docstring):
+        yield from (entry[1] for entry in ENTRY.finditer(section[1]))
+
+
+def _is_value(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function is read like an attribute, and so is described by a noun."""
+    names = {ast.unparse(decorator).split("(")[0].split(".")[-1] for decorator in node.decorator_list}
+    return bool(names & {"property", "cached_property", "computed_field"})
+
+
+def finished() -> list[str]:
+    """List the modules whose prose is held to the rule."""
+    names = sorted(path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.py"))
+    return [name for name in names if not name.startswith(UNFINISHED)]
+
+
+@pytest.mark.parametrize("module", finished())
+def test_no_phrase_is_a_fragment(module: str) -> None:
+    found = refused((SOURCES / module).read_text(encoding="utf-8"))
+    assert not found, "\n".join(f"{module}:{phrase.line}: {phrase.text.splitlines()[0]}" for phrase in found)
+
+
+def test_every_unfinished_room_exists() -> None:
+    assert not [room for room in UNFINISHED if not (SOURCES / room).exists()]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""Of the network."""',
+        'class A:\n    """That computes."""',
+        'KINDS = 1\n"""By the name of the step."""',
+        'class A:\n    side: int = 1\n    """In pixels."""',
+        'def a():\n    """Return it.\n\n    Args:\n        b: Fine.\n        seed: Of the run.\n    """',
+        'def a():\n    """The faces of a folder."""',
+        'def a():\n    """Returns the faces of a folder."""',
+        'async def a():\n    """``a`` -> b."""',
+        'x = Field(1, description="Of all randomness.")',
+    ],
+)
+def test_fragments_are_found(source: str) -> None:
+    assert len(refused(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""The network."""',
+        'class A:\n    """Processes faces."""',
+        'class A:\n    @property\n    def a(self):\n        """The faces of a folder."""',
+        'def a():\n    """Process a folder.\n\n    Args:\n        seed: Random seed of the run.\n    """',
+        'def a():\n    """Whether it is a face."""',
+        'x = Field(1, description="Random seed.")',
+    ],
+)
+def test_whole_phrases_pass(source: str) -> None:
+    assert not refused(source)
