@@ -1,6 +1,6 @@
 """The example pictures of the page, all made of examples/astronaut.png: half covered, masked, and six faces at once.
 
-    python examples/make_page_examples.py src/cmaen/web/page
+python examples/make_page_examples.py src/cmaen/web/page
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Page {
       labels: config.labels,
       colours: config.colours,
       unsureBelow: config.unsure_below,
-      drawing: { ...DRAWING, ...config['drawing'] },
+      drawing: { ...DRAWING, ...config['drawing'] }, // told by the package from the next version on
     };
     this.linked = { ...this.look, onPoint: (key) => this.point(key), onChoose: (key) => this.choose(key) };
     this.live = null;

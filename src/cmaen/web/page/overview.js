@@ -54,7 +54,7 @@ export class Overview {
       button.number.textContent = String(sizeOf(group));
       button.bar.style.setProperty('--share', group.key === ALL ? 0 : sizeOf(group) / most);
       button.root.setAttribute('aria-pressed', String(group.key === filter));
-      button.root.setAttribute('aria-label', describeGroup(group));
+      button.more.textContent = describeGroup(group);
     }
   }
 
@@ -69,16 +69,19 @@ export class Overview {
   #build({ key, label, emotion }) {
     const number = element('span', { class: 'number' });
     const bar = element('span', { class: 'column' }, element('span', { class: 'fill' }));
+    const more = element('span', { class: 'unseen' });
     const classes = ['group', { [ALL]: 'every', unsure: 'unsure' }[key] ?? (emotion ? 'emotion' : 'rest')];
     const root = element(
       'button',
       { type: 'button', class: classes.join(' '), onclick: () => this.onFilter(key) },
       number,
       bar,
+      ' ',
       element('span', { class: 'name' }, label),
+      more,
     );
     if (emotion) tint(root, this.colours[emotion]);
-    const button = { root, number, bar };
+    const button = { root, number, bar, more };
     this.#buttons.set(key, button);
     return button;
   }
@@ -97,8 +100,7 @@ function sizeOf({ faces, pictures }) {
   return faces || pictures;
 }
 
-function describeGroup({ label, faces, pictures }) {
-  const many = counted(pictures, 'picture');
-  if (label === 'all pictures') return `Show all ${many}`;
-  return faces ? `Show ${label}: ${counted(faces, 'face')} in ${many}` : `Show ${label}: ${many}`;
+/** What is heard after the number and the name of a column. */
+function describeGroup({ faces, pictures }) {
+  return faces ? `, ${faces === 1 ? 'a face' : 'faces'} in ${counted(pictures, 'picture')}` : '';
 }

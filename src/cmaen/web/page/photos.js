@@ -191,7 +191,6 @@ export class PhotoList {
     if (item.state === 'waiting') return; // it is asked about again
     item.result = result;
     item.state = 'done';
-    if (!this.#items.includes(item)) return;
     this.#finish(item);
     await this.#picture(item);
   }
@@ -209,6 +208,7 @@ export class PhotoList {
   }
 
   #finish(item) {
+    if (!this.#items.includes(item)) return; // it was forgotten meanwhile
     const { unsureBelow, colours, onChoose } = this.options;
     const { result } = item;
     item.button.className = result.note ? 'no_face' : result.status;

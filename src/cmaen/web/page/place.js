@@ -82,7 +82,8 @@ function* placesOf(face, name, picture, inside) {
   for (const x of [face.x - gap - name.width, face.x + face.width + gap]) {
     for (const y of down) yield { x, y, within: false };
   }
-  if (name.width > face.width || name.height > inside * face.height) return;
+  const tooWide = name.kind === 'tag' && name.width > face.width; // a dot may jut out where that covers nobody
+  if (tooWide || name.height > inside * face.height) return;
   for (const x of across) yield { x, y: face.y + face.height - gap - name.height, within: true };
 }
 

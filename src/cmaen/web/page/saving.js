@@ -39,9 +39,9 @@ export class Saving {
     const button = byId('save-all');
     const count = photos.shown.length;
     button.hidden = photos.items.length < 2;
-    button.textContent = photos.whole ? 'All pictures' : `These ${counted(count, 'picture')}`;
-    const which = photos.whole ? 'all pictures' : `these ${counted(count, 'picture')}`;
-    button.setAttribute('aria-label', `Save ${which} with their faces as one ZIP file`);
+    const these = count === 1 ? 'This picture alone' : `These ${count} pictures`;
+    button.textContent = photos.whole ? 'All pictures' : these;
+    button.setAttribute('aria-label', `${button.textContent}, with their faces, as one ZIP file`);
     button.disabled = count === 0;
   }
 
@@ -88,7 +88,7 @@ export class Saving {
     try {
       for (const [index, item] of items.entries()) {
         button.textContent = `Cancel (${index} of ${items.length})`;
-        button.setAttribute('aria-label', 'Cancel saving the pictures');
+        button.removeAttribute('aria-label');
         const made = await this.#drawn(item).catch(() => null);
         if (run.stopped) break;
         if (!made) {
