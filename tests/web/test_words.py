@@ -62,7 +62,14 @@ def test_why_it_is_unsure(doubts: list[str] | None, words: str) -> None:
         ("this browser cannot read it as a picture", "b.png", "b.png is not a picture", "JPEG, PNG", True),
         ("UnreadableImageError: no image", "IMG_1.HEIC", "IMG_1.HEIC is a HEIC", "Most Compatible", True),
         ("the server cannot be reached", "c.png", "c.png could not be", "The server cannot be reached.", False),
-        ("ImageTooLargeError: it has 300 megapixels", "c.png", "c.png could not be", "It has 300", False),
+        ("SlowImageError: it takes too long", "c.png", "c.png could not be", "It takes too long.", False),
+        (
+            "ImageTooLargeError: x has 9 x 9 pixels, over the limit of 50,000,000; …",
+            "c.png",
+            "c.png is too",
+            "50 mega",
+            True,
+        ),
         (None, "c.png", "c.png could not be", "No answer.", False),
     ],
 )

@@ -39,7 +39,7 @@ export class PhotoView {
     byId('save-png').disabled = result?.status !== 'ok' || !this.stage.image;
     if (!result) return;
     if (result.status === 'error' && failure(result.error, item.name).another) this.stage.blank();
-    else if (!this.stage.image) this.stage.blank('This browser cannot show this kind of picture.');
+    else if (!this.stage.image) this.stage.blank(result.status === 'error' ? '' : 'This browser cannot show this kind of picture.');
     this.panel.clear();
     this.panel.show(result.faces, {
       keyOf: (_, index) => String(index),

@@ -133,8 +133,8 @@ function drawnFaces({ detect, result }) {
 
 function report(saved, leftOut) {
   const names = leftOut.slice(0, NAMED).join(', ') + (leftOut.length > NAMED ? ' …' : '');
-  const more = leftOut.length ? `; ${leftOut.length} left out, which this browser cannot show: ${names}` : '';
+  const more = leftOut.length ? `; ${leftOut.length} left out, because this browser cannot show them: ${names}` : '';
   const text = `${counted(saved, 'picture')} saved${more}.`;
-  if (leftOut.length) notice('save', text, 'bad');
+  if (leftOut.length) notice('save', text);
   else announce(text);
 }

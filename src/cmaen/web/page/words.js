@@ -95,6 +95,12 @@ function isUnreadable(error) {
  */
 export function failure(error, name) {
   const file = name.split('/').pop();
+  const most = /^ImageTooLargeError: .*limit of ([\d,]+)/.exec(error)?.[1];
+  if (most) {
+    const megapixels = Number(most.replaceAll(',', '')) / 1e6;
+    const advice = `Pictures of up to ${megapixels} megapixels can be analysed here. Save it smaller, or cut out a part.`;
+    return { title: `${file} is too large.`, advice, another: true };
+  }
   if (!isUnreadable(error)) return { title: `${file} could not be analysed.`, advice: sentence(plain(error)), another: false };
   if (HEIC.test(file)) {
     const advice =
