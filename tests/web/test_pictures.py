@@ -116,6 +116,7 @@ def test_the_arrow_keys_go_through_what_is_shown(many: Any) -> None:
     assert page.title().startswith("2.png")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#place") == "3 of 3"
+    assert page.evaluate("scrollY") == 0, "the picture stays in view"
     page.focus(".strip li:nth-child(3) button")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.matches('.strip li:nth-child(2) button')"), "the focus goes along"

@@ -6,6 +6,7 @@ import { countGroups, groupsOf, sortItems } from './tally.js';
 import { counted, NO_FACE_HERE, plain, summary } from './words.js';
 
 const THUMB = 96;
+const MARGIN = 8;
 const REFRESH = 50; // milliseconds
 const MOST_THUMBS = 500; // the small pictures of a very large folder would fill the memory
 
@@ -72,7 +73,7 @@ export class PhotoList {
     this.#chosen?.button.removeAttribute('aria-current');
     this.#chosen = item;
     item.button.setAttribute('aria-current', 'true');
-    item.button.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    reveal(item.entry);
     if (focus) item.button.focus();
     if (item.result) announce(`${item.name}: ${item.said.textContent}`);
     this.#place();
@@ -296,4 +297,12 @@ export class PhotoList {
     const shown = this.shown;
     if (this.#items.length > 1) this.overview.place(shown.indexOf(this.#chosen), shown.length);
   }
+}
+
+/** Scroll the list, and nothing but the list, to an entry of it: the picture above stays where it is. */
+function reveal(entry) {
+  const list = byId('strip');
+  const [top, bottom] = [entry.offsetTop, entry.offsetTop + entry.offsetHeight];
+  if (top < list.scrollTop) list.scrollTop = top - MARGIN;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom + MARGIN - list.clientHeight;
 }
