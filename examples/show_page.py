@@ -87,8 +87,8 @@ def main() -> None:
         shot(page, "phone-live", whole=True)
         page = example(opened())
         with suppress(Exception):  # where explanations are not installed there is no such button
-            page.click("text=Show where it looked", timeout=2000)
-            page.wait_for_selector(".explaining img", timeout=60_000)
+            page.click("text=Show what it looked at", timeout=2000)
+            page.wait_for_selector(".layers .heat", timeout=60_000)
             shot(page, "attention")
         if options.runtime is not None:
             with given(options.runtime) as static:

@@ -106,6 +106,27 @@ def test_a_carriage_return_ends_no_row() -> None:
     assert [row[0] for row in read_rows(as_csv)] == ["path", "a\rb", "'\r", "a\r\nb"]
 
 
+def test_what_is_noted_of_a_picture_has_a_column_of_its_own_behind_the_others() -> None:
+    face = {
+        "box": [0, 0, 9, 9],
+        "landmarks": [],
+        "predicted_emotion": "sad",
+        "confidence": 1,
+        "probabilities": {"sad": 1},
+    }
+    records = [
+        {"path": "a", "status": "ok", "faces": [face, face]},
+        {"path": "b", "status": "ok", "faces": [face], "note": "means nothing"},
+    ]
+    as_csv, as_json = run_page(SCRIPT, records=records, columns=COLUMNS, labels=["sad"])
+    header, *rows = read_rows(as_csv)
+    assert header == [*COLUMNS, "sad", "note"]
+    assert [row[-1] for row in rows] == ["", "", "means nothing"]
+    assert [record.get("note") for record in json.loads(as_json)] == [None, "means nothing"]
+    plain, _ = run_page(SCRIPT, records=records[:1], columns=COLUMNS, labels=["sad"])
+    assert read_rows(plain)[0] == [*COLUMNS, "sad"], "where nothing is noted the file is as the package writes it"
+
+
 def test_a_face_that_was_explained_is_saved_without_its_picture() -> None:
     face = {"box": [1, 2, 3, 4], "landmarks": [], "predicted_emotion": "sad", "confidence": 1, "probabilities": {}}
     record = {"path": "x", "status": "ok", "error": None, "scheme": None, "faces": [{**face, "explanation": "data:"}]}

@@ -28,7 +28,7 @@ The code of this page: CMAEN, MIT licence.
 model.onnx: CMAEN's weights, trained on FER2013, for research.
 yunet.onnx: YuNet (Wu, Peng and Yu, 2023), from libfacedetection through OpenCV Zoo, MIT licence; made to take any size.
 ort.js, ort-wasm-simd-threaded.wasm: onnxruntime-web, Microsoft, MIT licence.
-example.jpg: Eileen Collins, NASA, public domain.
+example.jpg: Eileen Collins, NASA, public domain; the other examples are made of it.
 """
 
 

@@ -31,7 +31,7 @@ async function dropped(transfer) {
 /**
  * Connect the page's ways in.
  * @param {{onPhotos: (files: File[], how: {folder: boolean}) => void, onVideo: (file: File) => void,
- *          onCamera: () => void, onExample: () => void, onClear: () => void, onNothing: (text: string) => void}} listeners
+ *          onCamera: () => void, onExample: (name: string) => void, onClear: () => void, onNothing: (text: string) => void}} listeners
  */
 export function connectIntake(listeners) {
   const take = (files, { folder = false } = {}) => {
@@ -43,7 +43,7 @@ export function connectIntake(listeners) {
     const several = folder || files.length > 1;
     const pictures = several ? files.filter(isPicture).sort(byName) : files; // a single one is always looked at
     if (pictures.length) listeners.onPhotos(pictures, { folder });
-    else if (files.length) listeners.onNothing('There is no picture among these files.');
+    else if (files.length) listeners.onNothing('None of these files is a picture. JPEG, PNG, WebP, GIF, BMP and TIFF work.');
   };
   const chooser = (button, input, how) => {
     byId(button).addEventListener('click', () => byId(input).click());
@@ -56,7 +56,9 @@ export function connectIntake(listeners) {
   chooser('choose-folder', 'folder-files', { folder: true });
   chooser('choose-video', 'video-file');
   byId('use-camera').addEventListener('click', listeners.onCamera);
-  byId('try-example').addEventListener('click', listeners.onExample);
+  for (const example of document.querySelectorAll('[data-example]')) {
+    example.addEventListener('click', () => listeners.onExample(example.dataset.example));
+  }
   byId('clear').addEventListener('click', listeners.onClear);
 
   const curtain = byId('dropping');

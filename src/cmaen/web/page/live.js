@@ -158,7 +158,7 @@ export class LiveView {
     context.clearRect(0, 0, width, height);
     const scaled = this.#faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) }));
     const chosen = ({ identity }) => identity === this.#chosen || identity === this.#pointed;
-    drawFaces(context, scaled, { ...this.look, width, height, unit: 2.2 * ratio, mirror: this.mirror, chosen });
+    drawFaces(context, scaled, { ...this.look, width, height, scale: ratio, mirror: this.mirror, chosen });
     this.timeline.draw(this.#chosen ?? LEADING, time);
     const now = performance.now();
     if (now - this.#shown < PANEL_EVERY) return;

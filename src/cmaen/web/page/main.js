@@ -1,15 +1,18 @@
 /** The page: the engine that was configured, and what its parts have to do with each other. */
-import { announce, byId, element, forget, notice } from './dom.js';
-import { annotated } from './draw.js';
+import { announce, byId, forget, notice } from './dom.js';
+import { DRAWING } from './draw.js';
 import { connectIntake } from './intake.js';
 import { LiveView } from './live.js';
+import { Maps } from './maps.js';
+import { PhotoView, title } from './photo.js';
 import { PhotoList } from './photos.js';
 import { FacePanel } from './results.js';
-import { asCsv, asJson, download } from './save.js';
+import { Saving } from './saving.js';
 import { PhotoStage } from './stage.js';
-import { agreement, plain, summary } from './words.js';
+import { agreement, plain, sentence } from './words.js';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+const CONFUSED = ['sad', 'fear', 'angry'];
 const here = (name) => new URL(name, import.meta.url);
 
 /** The parts of the page, and which of photos and live view is shown. */
@@ -17,27 +20,34 @@ class Page {
   constructor(config, engine) {
     this.config = config;
     this.engine = engine;
-    this.look = { labels: config.labels, colours: config.colours, unsureBelow: config.unsure_below };
+    this.look = {
+      labels: config.labels,
+      colours: config.colours,
+      unsureBelow: config.unsure_below,
+      drawing: { ...DRAWING, ...config['drawing'] }, // told by the package from the next version on
+    };
     this.linked = { ...this.look, onPoint: (key) => this.point(key), onChoose: (key) => this.choose(key) };
+    this.live = null;
     this.panel = new FacePanel(byId('cards'), this.linked);
     this.stage = new PhotoStage(byId('stage'), this.linked);
-    this.photos = new PhotoList(engine, { ...this.look, onChoose: (item) => this.showPhoto(item) });
-    this.live = null;
+    const listeners = { onChoose: (item) => this.view.show(item), onChange: () => this.saving.refresh() };
+    this.photos = new PhotoList(engine, { ...this.look, ...listeners });
+    this.view = new PhotoView(engine, { ...this, maps: new Maps(engine, this.look) });
+    this.saving = new Saving(config, { ...this, live: () => this.live });
     connectIntake({
       onPhotos: (files) => this.takePhotos(files),
-      onVideo: (file) => this.goLive((live) => live.file(file)),
-      onCamera: () => this.goLive((live) => live.camera()),
-      onExample: () => this.example(),
+      onVideo: (file) => this.goLive(file.name, (live) => live.file(file)),
+      onCamera: () => this.goLive('Your camera', (live) => live.camera()),
+      onExample: (name) => this.example(name),
       onClear: () => this.startAgain(),
       onNothing: (text) => notice('intake', text, 'bad'),
     });
     byId('benchmark-choice').hidden = config.schemes.length < 2;
     byId('benchmark').addEventListener('change', (event) => this.answerAs(event.target.checked));
     this.answerAs(config.scheme === config.benchmark);
+    if (config.labels.length !== 7) byId('kinds').textContent = `of ${config.labels.length} expressions`;
+    byId('confused').hidden = !CONFUSED.every((label) => config.labels.includes(label));
     byId('stop').addEventListener('click', () => this.stopLive());
-    byId('save-json').addEventListener('click', () => download(asJson(this.records), 'cmaen.json'));
-    byId('save-csv').addEventListener('click', () => download(asCsv(this.records, config), 'cmaen.csv'));
-    byId('save-png').addEventListener('click', () => this.savePicture());
   }
 
   /** Answer what people see, or what the labels of the data set would be; pictures that are shown are asked about again. */
@@ -46,7 +56,8 @@ class Page {
     const chosen = benchmark ? asLabelled : (schemes.find((one) => one !== asLabelled) ?? scheme);
     this.engine.scheme = chosen;
     byId('benchmark').checked = benchmark;
-    byId('right').textContent = agreement(right[chosen], { perceived: chosen === perceived });
+    const how = { perceived: chosen === perceived, benchmark: chosen === asLabelled };
+    byId('right').textContent = agreement(right[chosen], how);
     this.photos.startOver();
   }
 
@@ -57,37 +68,42 @@ class Page {
     byId('work').hidden = false;
   }
 
-  startAgain() {
+  /** Let go of everything that is shown. */
+  leave(text) {
     this.live?.close();
     this.live = null;
+    this.saving.stop();
     this.photos.clear();
     this.stage.close();
-    this.panel.clear();
-    byId('work').hidden = true;
+    this.panel.clear(text);
+    this.view.clear();
+    byId('save-all').hidden = true;
     byId('stop').hidden = true;
+  }
+
+  startAgain() {
+    this.leave();
+    byId('work').hidden = true;
     document.body.dataset.view = 'welcome';
     byId('choose-photos').focus();
   }
 
   takePhotos(files) {
-    this.live?.close();
-    this.live = null;
-    byId('stop').hidden = true;
+    if (this.live) this.leave();
     this.enter();
     this.photos.add(files, { detect: !byId('crops').checked });
   }
 
-  async example() {
-    const response = await fetch(here('./example.jpg'));
-    this.takePhotos([new File([await response.blob()], 'example.jpg', { type: 'image/jpeg' })]);
+  async example(name) {
+    const response = await fetch(here(`./${name}`));
+    byId('crops').checked = false;
+    this.takePhotos([new File([await response.blob()], name, { type: 'image/jpeg' })]);
   }
 
-  async goLive(begin) {
-    this.live?.close();
-    this.photos.clear();
-    this.stage.close();
-    this.panel.clear('Starting …');
+  async goLive(name, begin) {
+    this.leave('Starting …');
     this.enter();
+    title(name);
     byId('caption').textContent = 'Starting …';
     const live = new LiveView(this.engine, this.panel, this.linked);
     this.live = live;
@@ -98,7 +114,7 @@ class Page {
     } catch (error) {
       if (this.live !== live) return;
       this.startAgain();
-      notice('intake', `Sorry, ${plain(error.message)}.`, 'bad');
+      notice('intake', sentence(plain(error.message)), 'bad');
     }
   }
 
@@ -106,86 +122,6 @@ class Page {
     this.live?.stop();
     byId('stop').hidden = true;
     byId('save-json').focus();
-  }
-
-  /** Show a picture of the list, with what is known of it. */
-  async showPhoto(item) {
-    const fresh = this.shown !== item;
-    this.shown = item;
-    byId('caption').textContent = item.name;
-    if (fresh) {
-      this.panel.clear('Looking …');
-      await this.stage.open(item.file, item.name);
-      if (this.shown !== item) return;
-    }
-    if (!item.result) return;
-    const { result } = item;
-    const said = summary(result, this.look.unsureBelow);
-    byId('caption').textContent = result.status === 'ok' ? item.name : `${item.name}: ${said}`;
-    this.panel.clear();
-    this.panel.show(result.faces, {
-      keyOf: (_, index) => String(index),
-      named: (_, index) => `Face ${index + 1}`,
-      picture: this.stage.image,
-      empty: this.nothing(item),
-      extra: (face, index) => (index === 0 && this.config.explain && item.detect ? this.explaining(item, face) : null),
-    });
-    this.stage.outline(item.detect ? result.faces : []);
-    this.stage.choose(null);
-  }
-
-  /** What to do where no face was found, or no picture. */
-  nothing(item) {
-    if (item.result.status === 'error') return element('p', { class: 'bad' }, plain(item.result.error));
-    const again = element(
-      'button',
-      { type: 'button', onclick: () => this.photos.again(item, { detect: false }) },
-      'Take the whole picture as one face',
-    );
-    return element(
-      'div',
-      {},
-      element('p', {}, 'No face was found. It finds those that look towards the camera, from about 20 pixels on.'),
-      again,
-    );
-  }
-
-  /** The button that asks where the network looked, and its answer. */
-  explaining(item, face) {
-    const place = element('div', { class: 'explaining' });
-    const show = (address) =>
-      place.replaceChildren(
-        element(
-          'figure',
-          {},
-          element('img', { src: address, alt: 'The face, with the regions marked that the network looked at' }),
-          element('figcaption', {}, 'The warm regions counted most for this answer. It says where, not why.'),
-        ),
-      );
-    if (face.explanation) {
-      show(face.explanation);
-      return place;
-    }
-    const button = element('button', { type: 'button' }, 'Show where it looked');
-    button.addEventListener('click', async () => {
-      button.disabled = true;
-      button.textContent = 'Looking again …';
-      const answer = await this.engine
-        .predict(item.file, { detect: item.detect, explain: true, name: item.name })
-        .catch((error) => ({ error: error.message, faces: [] }));
-      const address = answer.faces[0]?.explanation;
-      if (address) {
-        face.explanation = address;
-        show(address);
-        announce('The map of where the network looked is shown');
-      } else {
-        place.replaceChildren(
-          element('p', { class: 'bad' }, `No map: ${plain(answer.error ?? 'the server gave none')}`),
-        );
-      }
-    });
-    place.append(button);
-    return place;
   }
 
   point(key) {
@@ -200,33 +136,6 @@ class Page {
     }
     this.panel.choose(key, { reveal: true });
     this.stage.choose(key);
-  }
-
-  /** What is saved: all pictures that are done, or the last minute. */
-  get records() {
-    return this.live ? this.live.records : this.photos.items.filter((item) => item.result).map((item) => item.result);
-  }
-
-  async savePicture() {
-    try {
-      const { image } = this.stage;
-      if (!this.live && !image) throw new Error('this browser cannot show the picture');
-      const size = image && { width: image.naturalWidth, height: image.naturalHeight };
-      const still = this.live
-        ? this.live.still
-        : { picture: image, size, faces: this.shown.detect ? (this.shown.result?.faces ?? []) : [] };
-      const blob = await annotated(still.picture, still.size, still.faces, { ...this.look, mirror: still.mirror });
-      const name =
-        (this.live
-          ? 'live'
-          : this.shown.name
-              .split('/')
-              .pop()
-              .replace(/\.[^.]+$/, '')) || 'picture';
-      download(blob, `${name}-faces.png`);
-    } catch (error) {
-      notice('save', `The picture cannot be saved: ${plain(error.message)}`, 'bad');
-    }
   }
 }
 
@@ -260,8 +169,8 @@ async function start() {
     ? 'In your browser'
     : `On ${LOOPBACK.includes(location.hostname) ? 'this machine' : location.hostname}`;
   byId('privacy').textContent = local
-    ? `The networks run inside this page; no picture leaves your device. CMAEN ${config.version}.`
-    : `Pictures go to the server that gave you this page, which keeps none of them. CMAEN ${config.version}.`;
+    ? `The network runs inside this page; your pictures never leave your device. CMAEN ${config.version}.`
+    : `Your pictures are sent to this server and never stored. CMAEN ${config.version}.`;
   if (/Mac|iPhone|iPad/.test(navigator.userAgent)) document.querySelector('kbd').textContent = '⌘';
   document.body.dataset.ready = 'true';
   return new Page(config, engine);

@@ -1,7 +1,7 @@
 /** The panel of faces: a card for each, with the seven probabilities, linked with its outline in the picture. */
 import { element, tint } from './dom.js';
 import { drawCrop } from './draw.js';
-import { describe, percent } from './words.js';
+import { describe, percent, reasons } from './words.js';
 
 const OPEN_CARDS = 3;
 const CROP_EVERY = 700;
@@ -25,9 +25,10 @@ export class FacePanel {
    * Show these faces; those that are there already change in place.
    * @param {object[]} faces
    * @param {{keyOf: (face: object, index: number) => string, named: (face: object, index: number) => string,
-   *          picture?: CanvasImageSource, empty?: Node | string, extra?: (face: object, index: number) => Node | null}} how
+   *          picture?: CanvasImageSource, empty?: Node | string, warning?: string,
+   *          extra?: (face: object, index: number) => Node | null}} how `warning`: why the numbers mean nothing.
    */
-  show(faces, { keyOf, named, picture, empty = '', extra }) {
+  show(faces, { keyOf, named, picture, empty = '', warning = '', extra }) {
     const shown = new Map();
     faces.forEach((face, index) => {
       const key = keyOf(face, index);
@@ -37,13 +38,13 @@ export class FacePanel {
         const more = extra?.(face, index);
         if (more) card.more.append(more);
       }
-      this.#fill(card, face);
+      this.#fill(card, face, warning);
       if (picture) portray(card, picture, face);
       shown.set(key, card);
     });
     for (const [key, card] of this.#cards) if (!shown.has(key)) card.root.remove();
     this.#cards = shown;
-    this.root.querySelector('.empty')?.remove();
+    for (const old of this.root.querySelectorAll('.empty')) old.remove();
     if (!faces.length) this.root.append(element('div', { class: 'empty' }, empty));
     let place = null; // in order, moving only what is out of place
     for (const card of [...shown.values()].reverse()) {
@@ -52,6 +53,11 @@ export class FacePanel {
       place = card.root;
     }
     this.#mark();
+  }
+
+  /** Say something above the cards, until others are shown. */
+  hint(node) {
+    this.root.prepend(node);
   }
 
   /** Take all cards away. */
@@ -78,7 +84,7 @@ export class FacePanel {
     const { labels, colours, onPoint, onChoose } = this.options;
     const crop = element('canvas', { width: 112, height: 112, class: 'crop', 'aria-hidden': 'true' });
     const title = element('strong', { class: 'title' });
-    const sign = element('span', { class: 'sign', hidden: true }, 'unsure');
+    const sign = element('span', { class: 'sign', hidden: true });
     const value = element('span', { class: 'value' });
     const head = element(
       'button',
@@ -89,13 +95,12 @@ export class FacePanel {
         onclick: () => onChoose(this.#chosen === key ? null : key),
       },
       crop,
-      element('span', { class: 'said' }, element('span', { class: 'who' }, name), title),
-      sign,
+      element('span', { class: 'said' }, element('span', { class: 'who' }, name), title, sign),
       value,
     );
     const bars = new Map();
     const blend = element('div', { class: 'blend', 'aria-hidden': 'true' });
-    const list = element('ul', { class: 'bars', 'aria-label': `${name}: seven probabilities` });
+    const list = element('ul', { class: 'bars', 'aria-label': `${name}: probabilities` });
     for (const label of labels) {
       const fill = element('span', { class: 'fill' });
       const number = element('span', { class: 'number' });
@@ -127,12 +132,16 @@ export class FacePanel {
     return { root, head, crop, title, sign, value, bars, more };
   }
 
-  #fill(card, face) {
+  #fill(card, face, warning) {
     const said = describe(face, this.options.unsureBelow);
     if (card.title.textContent !== said.title) card.title.textContent = said.title;
     card.value.textContent = percent(face.confidence);
-    card.sign.hidden = said.sure;
+    const why = reasons(face);
+    const sign = warning || (why ? `unsure: ${why}` : 'unsure');
+    if (card.sign.textContent !== sign) card.sign.textContent = sign;
+    card.sign.hidden = said.sure && !warning;
     card.root.classList.toggle('unsure', !said.sure);
+    card.root.classList.toggle('void', Boolean(warning));
     tint(card.root, this.options.colours[face.predicted_emotion]);
     for (const [label, { row, fill, number, part }] of card.bars) {
       const share = face.probabilities[label] ?? 0;

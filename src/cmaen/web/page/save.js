@@ -16,21 +16,23 @@ export function download(blob, name) {
 export function asJson(records) {
   const plain = records.map((record) => ({
     ...record,
-    faces: record.faces.map(({ explanation: _, ...face }) => face),
+    faces: record.faces.map(({ explanation: _, crop: __, ...face }) => face),
   }));
   return new Blob([`${JSON.stringify(plain, null, 2)}\n`], { type: 'application/json' });
 }
 
 /**
- * Results as CSV: a row for each face, and one for a picture without any.
+ * Results as CSV: a row for each face, and one for a picture without any. Where something is to be noted of a picture,
+ * as that its numbers mean nothing, there is a last column more, `note`.
  * @param {object[]} records
  * @param {{columns: string[], labels: string[]}} names The package's columns, and the labels of the answers.
  */
 export function asCsv(records, { columns, labels }) {
-  const all = [...columns, ...labels];
-  const lines = [all.map(quoted).join(',')];
+  const all = [...columns, ...labels].map((name) => ({ name, of: (row) => row[name] }));
+  if (records.some((record) => record.note)) all.push({ name: 'note', of: (_, record) => record.note });
+  const lines = [all.map(({ name }) => quoted(name)).join(',')];
   for (const record of records) {
-    for (const row of rows(record)) lines.push(all.map((column) => cell(row[column])).join(','));
+    for (const row of rows(record)) lines.push(all.map(({ of }) => cell(of(row, record))).join(','));
   }
   return new Blob([`${lines.join('\n')}\n`], { type: 'text/csv' });
 }

@@ -6,7 +6,7 @@ const ROOT = new URL('../', import.meta.url);
 const TRIES = 12;
 const LONGEST_WAIT = 30;
 const KEY = 'cmaen-key';
-const HINT = 'Whoever runs it can give you one. It is kept until you close this tab.';
+const HINT = 'Ask the person who runs this server. The key is kept until you close this tab.';
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
@@ -49,8 +49,10 @@ class Key {
   ask(refused) {
     const dialog = byId('key-dialog');
     const field = byId('key');
-    const hint = refused ? 'The server does not take that key. Is it typed right?' : HINT;
-    byId('key-hint').textContent = hint;
+    const hint = byId('key-hint');
+    hint.textContent = refused ? 'The server does not accept that key. Check it and try again.' : HINT;
+    hint.classList.toggle('bad', refused);
+    field.setAttribute('aria-invalid', String(refused));
     field.value = '';
     dialog.returnValue = '';
     dialog.showModal();
