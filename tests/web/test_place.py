@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cmaen.types import EMOTIONS
+from cmaen.web.settings import describe_drawing
 from tests.web.node import run_page
 
 SCRIPT = """
-    import { DRAWING } from './draw.js';
     import { measureLine, measureText, placeTags } from './place.js';
     const measure = (text, size) => 0.6 * size * text.length;
     const answer = given.scenes.map(({ width, height, boxes, scale }) => {
@@ -20,16 +21,17 @@ SCRIPT = """
             const tags = ['happy 98%', 'happy', 'h'].map((text) => `${number} ${text}`.trim());
             return { box: { x, y, width: w, height: h }, tags, number };
         });
-        const options = { width, height, rules: DRAWING, measure, scale };
+        const options = { width, height, rules: given.rules, measure, scale };
         const longer = Math.max(width, height);
         return {
             tags: placeTags(faces, options),
-            lines: boxes.map(([, , w]) => measureLine(w, { longer, rules: DRAWING, scale })),
+            lines: boxes.map(([, , w]) => measureLine(w, { longer, rules: given.rules, scale })),
             sizes: boxes.map(([, , w]) => measureText(w, options)),
         };
     });
 """
 
+RULES = describe_drawing(EMOTIONS)
 Box = tuple[float, float, float, float]
 SLACK = 1e-6
 
@@ -61,7 +63,7 @@ def area_of(tag: dict[str, Any]) -> Box:
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(scenes(), min_size=25, max_size=40))
 def test_a_name_covers_neither_a_face_nor_another_name(some: list[dict[str, Any]]) -> None:
-    for scene, answer in zip(some, run_page(SCRIPT, scenes=some), strict=True):
+    for scene, answer in zip(some, run_page(SCRIPT, rules=RULES, scenes=some), strict=True):
         tags = answer["tags"]
         assert len(tags) == len(scene["boxes"])
         for index, tag in enumerate(tags):
@@ -86,7 +88,7 @@ def test_a_name_covers_neither_a_face_nor_another_name(some: list[dict[str, Any]
 
 def place(width: int, height: int, *boxes: Box, scale: int = 1) -> dict[str, Any]:
     answer: dict[str, Any] = run_page(
-        SCRIPT, scenes=[{"width": width, "height": height, "boxes": boxes, "scale": scale}]
+        SCRIPT, rules=RULES, scenes=[{"width": width, "height": height, "boxes": boxes, "scale": scale}]
     )[0]
     return answer
 

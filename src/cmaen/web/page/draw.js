@@ -3,24 +3,6 @@ import { measureLine, measureText, placeTags } from './place.js';
 import { describe } from './words.js';
 
 const FONT = 'Inter, system-ui, sans-serif';
-/** The rules of drawing, where config.json does not tell them as `drawing`. */
-export const DRAWING = {
-  line_of_face: 40,
-  least_line: 1,
-  most_line: 6,
-  line_of_picture: 480,
-  text_of_face: 8,
-  least_text: 11,
-  text_of_picture: 110,
-  most_text_of_picture: 16,
-  widest: 1.6,
-  few: 6,
-  inside: 0.3,
-  opacity: 0.88,
-  plate: '#0e1016',
-  unsure: '#d3d7dd',
-};
-
 const RIM = 'white'; // beside a line, so that it is seen on any ground
 const SHADE = 'rgb(10 12 16 / 0.75)'; // beside dashes
 

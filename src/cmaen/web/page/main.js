@@ -1,6 +1,5 @@
 /** The page: the engine that was configured, and what its parts have to do with each other. */
 import { announce, byId, forget, notice } from './dom.js';
-import { DRAWING } from './draw.js';
 import { connectIntake } from './intake.js';
 import { LiveView } from './live.js';
 import { Maps } from './maps.js';
@@ -24,7 +23,7 @@ class Page {
       labels: config.labels,
       colours: config.colours,
       unsureBelow: config.unsure_below,
-      drawing: { ...DRAWING, ...config['drawing'] }, // told by the package from the next version on
+      drawing: config.drawing,
     };
     this.linked = { ...this.look, onPoint: (key) => this.point(key), onChoose: (key) => this.choose(key) };
     this.live = null;

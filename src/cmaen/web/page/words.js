@@ -19,31 +19,16 @@ export function reasons({ doubts = [] }) {
 }
 
 /**
- * The shortest beginning of a label that no other label has: "h", "sa", "su".
- * @param {string} label
- * @param {string[]} labels
- */
-export function initial(label, labels) {
-  const others = labels.filter((other) => other !== label);
-  const letters = [...label];
-  for (let count = 1; count < letters.length; count += 1) {
-    const start = letters.slice(0, count).join('');
-    if (!others.some((other) => other.startsWith(start))) return start;
-  }
-  return label;
-}
-
-/**
  * The emotion of a face in words: one, or two when the network is unsure.
  * @param {Answer} face
  * @param {number} unsureBelow
- * @param {Record<string, string>} [letters] Of labels, where there is no room for words; see {@link initial}.
+ * @param {Record<string, string>} [letters] Of labels, where there is no room for words.
  * @returns {{sure: boolean, title: string, tags: string[], sentence: string}} `tags`: what stands beside the face in
  *     the picture, from the longest to the shortest.
  */
 export function describe(face, unsureBelow, letters = {}) {
   const [first, second] = Object.entries(face.probabilities).sort(([, one], [, other]) => other - one);
-  const letterOf = (label) => letters[label] ?? initial(label, Object.keys(face.probabilities));
+  const letterOf = (label) => letters[label] ?? label;
   if (face.confidence >= unsureBelow || !second) {
     const label = face.predicted_emotion;
     const full = `${label} ${percent(face.confidence)}`;
