@@ -185,6 +185,7 @@ def test_mistakes_name_their_files_and_lead_to_them() -> None:
         (name,) = set(re.findall(r">(\d+\.png)<", tile))
         assert (f'href="../faces/{name}"' in tile) == name.startswith("1")
         assert "✗" in tile
+        assert 'alt=""></a>' not in tile  # a link without a name
 
 
 def test_no_mark_is_a_colour_alone(full: Report) -> None:

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from cmaen.cli.console import escape_for_terminal
 from cmaen.evaluation.assessment import ALL_FACES, COPIES, merge_copies
-from cmaen.evaluation.intervals import FEW
+from cmaen.evaluation.intervals import FEW, wilson
 from cmaen.types import PERCEIVED_LABELS
 
 if TYPE_CHECKING:
-    from cmaen.checkpoints import Checkpoint
+    from cmaen.checkpoints import Checkpoint, Figures
     from cmaen.evaluation.assessment import Assessment, Headline
     from cmaen.evaluation.evaluate import Evaluation
     from cmaen.evaluation.metrics import ClassMetrics, Metrics
@@ -65,6 +65,15 @@ def show_headline(title: str, headline: Headline) -> None:
 def describe_count(count: int) -> str:
     """How many faces there are, and whether they are too few to tell."""
     return f"{count} face{'' if count == 1 else 's'}{_warn(count)}"
+
+
+def describe_accuracy(figures: Figures) -> str:
+    """An accuracy that a checkpoint keeps, with its 95 % interval where it keeps of how many faces it is, too."""
+    text = f"{figures.accuracy:.2%}"
+    if figures.faces is None:
+        return text
+    low, high = wilson(round(figures.accuracy * figures.faces), figures.faces)
+    return f"{text} ({low:.1%} to {high:.1%}) of {describe_count(figures.faces)}"
 
 
 def _warn(count: int) -> str:
