@@ -158,6 +158,7 @@ def test_sixteen_faces_that_are_all_right_are_not_a_hundred_to_a_hundred() -> No
     assert page.count("<small>accuracy") == 1  # nothing twice where there are no copies
     assert "No face has a copy in the training split" in page
     assert "<th>label</th>" in page
+    assert "By label</h2>" in page
 
 
 def test_the_contents_lead_to_every_part_and_raw_json_is_folded(full: Report) -> None:

@@ -185,6 +185,7 @@ def draw_report(
     figures |= _draw_charts(faces, logits, answers, assessment, perceived, robustness, inside, history)
     drawn = {name: Picture(plots.svg(figures[name]), plots.png(figures[name])) for name in NAMES if name in figures}
     charts = {name: theme(drawn[name].svg, TITLES[name]) for name in drawn if name not in sheets}
+    class_word = "emotion" if set(faces.classes) <= set(PERCEIVED_LABELS) else "label"
     environment = Environment(
         loader=PackageLoader("cmaen.evaluation", "."),
         autoescape=select_autoescape(),
@@ -202,11 +203,11 @@ def draw_report(
         headlines=merge_copies(assessment.headlines),
         has_copies=any(name in assessment.headlines for name in COPIES),
         verdict=[_mark_code(sentence) for sentence in judge(assessment).sentences],
-        class_word="emotion" if set(faces.classes) <= set(PERCEIVED_LABELS) else "label",
+        class_word=class_word,
         few=assessment.headlines[ALL_FACES].metrics.count < FEW,
         split=describe_split(faces),
         origin=origin,
-        sections=_list_sections(drawn, assessment, perceived, inside, cost),
+        sections=_list_sections(drawn, assessment, perceived, inside, cost, class_word),
         charts={name: Markup(chart) for name, chart in charts.items()},
         sheets=sheets,
         link=link or (lambda _: None),
@@ -226,10 +227,11 @@ def _list_sections(
     perceived: PerceivedAssessment | None,
     inside: Inside | None,
     cost: Cost | None,
+    class_word: str,
 ) -> dict[str, str]:
     """The headings of the page by their anchors, of the parts that there is something for."""
     there = {
-        "emotions": ("By emotion", True),
+        "emotions": (f"By {class_word}", True),
         "curves": ("Curves", True),
         "confidences": ("Are the confidences honest?", True),
         "schemes": ("Two label schemes", perceived is not None),
