@@ -29,7 +29,7 @@ from cmaen.types import FER2013, PERCEIVED
 from tests.checkpoints.test_card import JSON, places, with_value
 
 FULL = Metrics(
-    {"PublicTest": {"torch": Measured("fp32", {FER2013: Figures(0.7, 0.6)}), "onnx": Measured("int8", {})}},
+    {"PublicTest": {"torch": Measured("fp32", {FER2013: Figures(0.7, 0.6, 120)}), "onnx": Measured("int8", {})}},
     {FER2013: TemperatureFit(1.5, None, 40, 0.2, 0.1)},
     {PERCEIVED: OnPhotographs("LFW", 3, 0.9, 0.8)},
 )
@@ -84,6 +84,13 @@ def test_a_damaged_document_is_named_and_a_missing_one_costs_nothing_else(name: 
     assert (Checkpoint(tmp_path).metrics, Checkpoint(tmp_path).provenance) == (FULL, MADE)
     (tmp_path / name).unlink()
     assert Checkpoint(tmp_path).accuracies == ({} if name == METRICS else {FER2013: 0.7})
+
+
+def test_figures_of_before_do_not_tell_their_faces_and_absurd_numbers_of_them_are_named() -> None:
+    assert Figures.from_dict({"accuracy": 0.7, "macro_f1": 0.6}) == Figures(0.7, 0.6, None)
+    for faces in (0, -1, 2.5, True, "many", 2**70):
+        with pytest.raises(ValueError, match="whole number above 0"):
+            Figures.from_dict({"accuracy": 0.7, "faces": faces})
 
 
 def test_the_file_that_predicts_comes_first() -> None:

@@ -11,7 +11,18 @@ from cmaen.data.ferplus import CATEGORIES
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import probabilities
 from cmaen.errors import DataError
-from cmaen.evaluation.assessment import Assessment, assess, measure_robustness, metrics_csv, predictions_csv
+from cmaen.evaluation.assessment import (
+    ALL_FACES,
+    COPIES,
+    EXACT_OR_NEAR,
+    Assessment,
+    Headline,
+    assess,
+    measure_robustness,
+    merge_copies,
+    metrics_csv,
+    predictions_csv,
+)
 from cmaen.evaluation.intervals import bootstrap
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS
@@ -54,7 +65,11 @@ def test_everything_is_there_and_fits_together(assessment: Assessment) -> None:
     assert assessment.calibration["as shipped"] != assessment.calibration["temperature 1"]
     assert assessment.agreement is not None
     assert assessment.agreement.annotators_entropy == 0
-    assert json.loads(json.dumps(assessment.to_dict()))["headlines"]["half"]["count"] == 70
+    values = json.loads(json.dumps(assessment.to_dict()))["headlines"]["half"]
+    assert values["count"] == 70
+    assert values["accuracy_interval"] == pytest.approx(half.accuracy_interval)
+    happy = values["by_emotion"]["happy"]
+    assert happy["recall_interval"][0] <= happy["recall"] <= happy["recall_interval"][1]
 
 
 def test_the_interval_of_a_share_is_the_binomials() -> None:
@@ -71,6 +86,32 @@ def test_tables(assessment: Assessment) -> None:
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-5)
     table = list(csv.DictReader(io.StringIO(metrics_csv(assessment))))
     assert [row["set"] for row in table if row["emotion"] == "all"] == ["all faces", "half"]
+    assert all(float(row["low"]) <= float(row["accuracy"] or row["recall"]) <= float(row["high"]) for row in table)
+
+
+def headlines(*sizes: int, names: tuple[str, ...] = COPIES) -> dict[str, Headline]:
+    """Of all faces, and of the first so many of them."""
+    faces = face_set()
+    subsets = {name: faces.select(np.arange(size)) for name, size in zip(names, sizes, strict=True)}
+    rng = np.random.default_rng(0)
+    return dict(assess(faces, logits_for(faces), temperature=1.0, rng=rng, subsets=subsets).headlines)
+
+
+def test_sets_without_copies_are_merged_where_they_are_the_same() -> None:
+    assert list(merge_copies(headlines(140, 140))) == [ALL_FACES]
+    assert list(merge_copies(headlines(140, 130))) == [ALL_FACES, COPIES[1]]
+    assert list(merge_copies(headlines(130, 130))) == [ALL_FACES, EXACT_OR_NEAR]
+    assert list(merge_copies(headlines(130, 120))) == [ALL_FACES, *COPIES]  # type: ignore[arg-type]
+    groups = headlines(140, 140, names=("age 20", "age 30"))
+    assert list(merge_copies(groups)) == list(groups)
+
+
+def test_of_few_faces_no_temperature_is_cross_fitted_and_nothing_is_said_twice(assessment: Assessment) -> None:
+    assert list(assessment.told_calibration) == ["temperature 1", "as shipped", "chance alone"]
+    faces = face_set(210)
+    many = assess(faces, logits_for(faces), temperature=1.0, rng=np.random.default_rng(0))
+    assert list(many.told_calibration) == ["as shipped", "cross-fitted", "chance alone"]
+    assert list(many.calibration) == ["temperature 1", "as shipped", "cross-fitted", "chance alone"]
 
 
 def test_robustness_begins_with_the_faces_as_they_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from cmaen.cli import evaluation
 from cmaen.cli.evaluation import calibrate
 from cmaen.data.splits import Split
 from cmaen.errors import OutputError, SplitError
+from cmaen.evaluation.report import TITLES
 from cmaen.evaluation.splits import exclude_copies, load_split
+from cmaen.evaluation.theme import theme
 from tests.test_cli import cmaen
 
 
@@ -46,9 +49,16 @@ def test_the_report_says_what_it_leaves_out(
     assert [latency["batch_size"] for latency in figures["cost"]["latencies"]] == [1, 64]
     assert figures["cost"]["precision"] == "fp16"
     page = (tmp_path / "report" / "report.html").read_text()
-    for name in ("maps", "scatter", "samples", "roc"):
-        assert (tmp_path / "report" / "pictures" / f"{name}.png").is_file()
-        assert (tmp_path / "report" / "pictures" / f"{name}.svg").read_text().partition("?>\n")[2] in page
+    drawn = {file.stem for file in (tmp_path / "report" / "pictures").glob("*.png")}
+    assert {"maps", "samples", "roc"} <= drawn
+    assert "scatter" not in drawn  # of so few faces
+    assert theme((tmp_path / "report" / "pictures" / "roc.svg").read_text().partition("?>\n")[2], TITLES["roc"]) in page
+    assert f"<code>{alone}</code>" in page
+    assert "21 faces named like FER2013&#39;s PublicTest" in page
+    assert figures["origin"]["data"] == str(alone)
+    for mistake in re.findall(r'<a href="([^"#][^"]*)"', page):
+        assert (tmp_path / "report" / mistake).is_file()
+    assert page.count('<a href="../data/validation/') > 10
     with pytest.raises(SplitError, match="split train"):
         measure(data=alone, checkpoint=checkpoint, without_copies=True)
 

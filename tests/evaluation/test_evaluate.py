@@ -50,6 +50,7 @@ def test_a_checkpoint_is_measured(checkpoint: Path, fer_tree: Path, votes: Path)
         progress=lambda items, unit, total: seen.append((unit, total)) or items,
     )
     assert found.schemes == (FER2013, PERCEIVED)
+    assert found.data == fer_tree
     assert list(found.assessment.headlines) == [ALL_FACES, "without exact copies", "without near copies"]
     assert found.logits.shape == (21, 7)
     assert found.answers.sum() == pytest.approx(21)
@@ -71,6 +72,7 @@ def test_faces_that_are_loaded_are_measured_alike(checkpoint: Path, fer_tree: Pa
     faces = load_faces(fer_tree, Split.TEST)
     loaded, by_name = cmaen.evaluate(checkpoint, faces), cmaen.evaluate(checkpoint, str(fer_tree), split="test")
     assert loaded.to_dict() == by_name.to_dict()
+    assert (loaded.data, by_name.data) == (None, fer_tree)
     for options in ({"split": "test"}, {"by": "age"}, {"without_copies": True}):
         with pytest.raises(DataError, match="faces that are loaded have no split"):
             cmaen.evaluate(checkpoint, faces, **options)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ FACES = voted(
 
 
 def test_the_annotators_themselves_are_right_and_calibrated() -> None:
-    found = assess_perceived(FACES, perceived_distribution(FACES).astype(float), np.random.default_rng(0))
+    found = assess_perceived(FACES, perceived_distribution(FACES).astype(float))
     assert (found.majority.count, found.majority.accuracy) == (3, 1.0)
     assert (found.agreed_count, found.agreed_accuracy) == (2, 1.0)
     assert found.shares.error == pytest.approx(0)
@@ -32,7 +32,7 @@ def test_the_annotators_themselves_are_right_and_calibrated() -> None:
 def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:
     answers = perceived_distribution(FACES).astype(float)[:, :7] + 1e-9
     answers /= answers.sum(axis=1, keepdims=True)
-    found = assess_perceived(FACES, answers, np.random.default_rng(0))
+    found = assess_perceived(FACES, answers)
     assert found.majority.accuracy == pytest.approx(2 / 3)
     assert found.majority.by_emotion["contempt"].recall == 0
     assert found.mistakes._asdict() == pytest.approx(  # neutral, seen by four of ten
@@ -42,14 +42,14 @@ def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:
 
 def test_mistakes_that_nobody_shares() -> None:
     answers = np.eye(8)[[2, 2, 2, 2]]
-    found = assess_perceived(FACES, answers, np.random.default_rng(0)).mistakes
+    found = assess_perceived(FACES, answers).mistakes
     assert (found.faces, found.without_vote, found.second_choice) == (3, pytest.approx(2 / 3), 0.0)
     assert found.answer_share == pytest.approx(0.1 / 3)
 
 
 def test_without_a_majority_there_is_nothing_to_compare() -> None:
     with pytest.raises(DataError, match="no face has FER"):
-        assess_perceived(voted({"NF": 10}, {}), np.full((2, 7), 1 / 7), np.random.default_rng(0))
+        assess_perceived(voted({"NF": 10}, {}), np.full((2, 7), 1 / 7))
 
 
 def test_an_overconfident_network_shows_in_the_shares_and_a_temperature_mends_it() -> None:

@@ -15,20 +15,25 @@ PREFERRED = "onnx"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of one label scheme on labelled faces, both in [0, 1].
+    """The figures of one label scheme on labelled faces.
 
     Attributes:
-        accuracy: Share of the faces that are classified correctly.
-        macro_f1: Mean F1 over the classes; ``None`` if it was not recorded.
+        accuracy: Share of the faces that are classified correctly, in [0, 1].
+        macro_f1: Mean F1 over the classes, in [0, 1]; ``None`` if it was not recorded.
+        faces: Number of faces measured, which tells how certain the figures are; ``None`` if it was not recorded.
     """
 
     accuracy: float
     macro_f1: float | None = None
+    faces: int | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Figures:
         """Build from JSON; a ``ValueError`` names what is wrong."""
-        return cls(_share(values, "accuracy"), _share(values, "macro_f1", optional=True))
+        faces = values.get("faces")
+        if not (faces is None or (isinstance(faces, int) and is_integer(faces) and is_number(faces, 1, 2**62))):
+            raise ValueError(f"a number of faces is {shorten(faces)} and must be a whole number above 0")
+        return cls(_share(values, "accuracy"), _share(values, "macro_f1", optional=True), faces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +114,8 @@ def test(
     )
     show_evaluation(evaluation)
     if output is not None:
-        typer.echo(f"report: {write_report(evaluation, output, figures=figures)}")
+        command = ("cmaen", *sys.argv[1:])
+        typer.echo(f"report: {write_report(evaluation, output, figures=figures, command=command)}")
 
 
 def calibrate(

@@ -9,12 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from cmaen.cli.console import escape_for_terminal
+from cmaen.evaluation.assessment import ALL_FACES, COPIES, merge_copies
+from cmaen.evaluation.intervals import FEW, wilson
+from cmaen.types import PERCEIVED_LABELS
 
 if TYPE_CHECKING:
-    from cmaen.checkpoints import Checkpoint
+    from cmaen.checkpoints import Checkpoint, Figures
     from cmaen.evaluation.assessment import Assessment, Headline
     from cmaen.evaluation.evaluate import Evaluation
-    from cmaen.evaluation.metrics import Metrics
+    from cmaen.evaluation.metrics import ClassMetrics, Metrics
     from cmaen.evaluation.perceived import PerceivedAssessment
     from cmaen.evaluation.photographs import PhotographFigures
 
@@ -30,8 +33,11 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """All that was measured on labelled faces."""
     title = evaluation.faces.title
     if evaluation.first in evaluation.schemes:
-        for name, headline in evaluation.assessment.headlines.items():
+        told = merge_copies(evaluation.assessment.headlines)
+        for name, headline in told.items():
             show_headline(f"{title}, {name}, scheme {evaluation.first}", headline)
+        if len(told) == 1 and any(name in evaluation.assessment.headlines for name in COPIES):
+            typer.echo(f"no face of {title} has a copy in the training split")
         show_calibration(evaluation.assessment)
         if evaluation.mirrored is not None:
             (headline,) = evaluation.mirrored.headlines.values()
@@ -48,25 +54,57 @@ def show_headline(title: str, headline: Headline) -> None:
     console = Console()
     console.print(_by_emotion(title, metrics))
     low, high = headline.accuracy_interval
+    error = "" if metrics.count < FEW else f"ECE {headline.calibration.ece_equal_mass:.4f}   "
     console.print(
-        f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   "
-        f"ECE {headline.calibration.ece_equal_mass:.4f}   {metrics.count} faces",
+        f"accuracy {metrics.accuracy:.2%} ({low:.1%} to {high:.1%})   macro-F1 {metrics.macro_f1:.4f}   {error}"
+        f"{describe_count(metrics.count)}",
         highlight=False,
     )
 
 
+def describe_count(count: int) -> str:
+    """How many faces there are, and whether they are too few to tell."""
+    return f"{count} face{'' if count == 1 else 's'}{_warn(count)}"
+
+
+def describe_accuracy(figures: Figures) -> str:
+    """An accuracy that a checkpoint keeps, with its 95 % interval where it keeps of how many faces it is, too."""
+    text = f"{figures.accuracy:.2%}"
+    if figures.faces is None:
+        return text
+    low, high = wilson(round(figures.accuracy * figures.faces), figures.faces)
+    return f"{text} ({low:.1%} to {high:.1%}) of {describe_count(figures.faces)}"
+
+
+def _warn(count: int) -> str:
+    return "" if count >= FEW else ", too few to tell"
+
+
 def _by_emotion(title: str, metrics: Metrics) -> Table:
-    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
+    heading = "emotion" if set(metrics.by_emotion) <= set(PERCEIVED_LABELS) else "label"
+    table = Table(heading, "precision", "recall", "95% interval", "F1", "faces", title=title)
     for emotion, figures in metrics.by_emotion.items():
-        shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
-        table.add_row(emotion, *shares, str(figures.support))
+        precision, recall, f1 = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
+        table.add_row(emotion, precision, recall, _span(figures), f1, str(figures.support))
     return table
 
 
+def _span(figures: ClassMetrics) -> str:
+    """The interval of a recall, where there are faces."""
+    return "{:.2f}–{:.2f}".format(*figures.recall_interval) if figures.support else ""
+
+
 def show_calibration(assessment: Assessment) -> None:
-    """How honest the probabilities are."""
+    """How honest the probabilities are, where there are enough faces to tell."""
+    metrics = assessment.headlines[ALL_FACES].metrics
+    shipped = assessment.calibration["as shipped"]
+    if metrics.count < FEW:
+        typer.echo(
+            f"confidence on average {shipped.mean_confidence:.1%}; the faces are too few for a calibration error"
+        )
+        return
     table = Table("probabilities", "ECE, equal mass", "equal width", "Brier", "NLL", title="calibration")
-    for name, figures in assessment.calibration.items():
+    for name, figures in assessment.told_calibration.items():
         values = (figures.ece_equal_mass, figures.ece_equal_width, figures.brier, figures.nll)
         table.add_row(name, *(f"{value:.4f}" for value in values))
     Console().print(table)
@@ -87,9 +125,9 @@ def show_perceived(title: str, found: PerceivedAssessment) -> None:
     console.print(_by_emotion(title, found.majority))
     low, high = found.accuracy_interval
     console.print(
-        f"FER+ majority {found.majority.accuracy:.2%} ({low:.1%} to {high:.1%}) of {found.majority.count} faces   "
-        f"more than half agree: {found.agreed_accuracy:.2%} of {found.agreed_count}   "
-        f"macro-F1 {found.majority.macro_f1:.4f}\n"
+        f"FER+ majority {found.majority.accuracy:.2%} ({low:.1%} to {high:.1%}) of "
+        f"{describe_count(found.majority.count)}   more than half agree: "
+        f"{found.agreed_accuracy:.2%} of {found.agreed_count}   macro-F1 {found.majority.macro_f1:.4f}\n"
         f"ECE against the majority {found.calibration.ece_equal_mass:.4f}   error of the shares "
         f"{found.shares.error:.4f}   Jensen-Shannon divergence {found.divergence:.3f} bits",
         highlight=False,
@@ -114,6 +152,6 @@ def show_photographs(title: str, figures: PhotographFigures) -> None:
     low, high = figures.accuracy_interval
     console.print(
         f"accuracy {figures.accuracy:.2%} ({low:.1%} to {high:.1%})   mean recall {figures.mean_recall:.3f}   "
-        f"{figures.count} photographs, {figures.without_face} without an answer",
+        f"{figures.count} photographs, {figures.without_face} without an answer{_warn(figures.count)}",
         highlight=False,
     )

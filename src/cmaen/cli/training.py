@@ -201,13 +201,15 @@ def average(
     keep_freed_memory()
     with extra("averaging", "train"):
         from cmaen.averaging import average as run
+    from cmaen.cli.tables import describe_accuracy
+
     result = run(checkpoints, output, weights=weights, data=data, votes=votes)
     typer.echo(f"averaged checkpoint: {output}")
     if result.measured is not None:
         plain, *perceived = result.measured.schemes.values()
-        typer.echo(f"{result.split}: accuracy {plain.accuracy:.2%}, macro-F1 {plain.macro_f1:.4f}")
+        typer.echo(f"{result.split}: accuracy {describe_accuracy(plain)}, macro-F1 {plain.macro_f1:.4f}")
         for figures in perceived:
-            typer.echo(f"{result.split}: FER+ majority {figures.accuracy:.2%}")
+            typer.echo(f"{result.split}: FER+ majority {describe_accuracy(figures)}")
 
 
 def export(

@@ -106,8 +106,11 @@ class FaceSet:
 
     @property
     def title(self) -> str:
-        """The title of the split: FER2013's name for it if the files bear it, else the folder's name."""
-        first = self.names[0].rpartition("/")[2] if self.names else ""
+        """The title of the split: FER2013's name for it if the files bear it, else the folder's name.
+
+        Faces with other labels are not FER2013's, whatever their files are called.
+        """
+        first = self.names[0].rpartition("/")[2] if self.names and self.classes == EMOTIONS else ""
         if self.split is Split.VALIDATION and first.startswith(f"{Split.TRAIN.value}_"):
             return INNER
         if first.startswith(tuple(f"{split.value}_" for split in Split)):

@@ -17,6 +17,7 @@ from cmaen.engines import Logits, probabilities
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import Agreement, agreement
 from cmaen.evaluation.calibration import (
+    FEW_FACES,
     Calibration,
     calibration,
     calibration_by_chance,
@@ -32,18 +33,32 @@ from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
+COPIES = ("without exact copies", "without near copies")
+"""Sets of faces of which no copy is in Training; the second leaves out what is like one or mirrored, too."""
+EXACT_OR_NEAR = "without exact or near copies"
+"""Both of them, where they are the same."""
 
 Robustness = dict[str, dict[str, list[float]]]
 """Figures by their name, then by corruption: a list that begins with the faces as they are, then severities 1 to 5."""
 
 
 class Headline(NamedTuple):
-    """The figures of a set of faces, with 95 % bootstrap intervals, and how honest its confidences are."""
+    """The figures of a set of faces, and how honest its confidences are.
+
+    Attributes:
+        metrics: Those of answers; they know the intervals of their shares.
+        macro_f1_interval: 95 % bootstrap interval.
+        calibration: Of the confidences.
+    """
 
     metrics: Metrics
-    accuracy_interval: Interval
     macro_f1_interval: Interval
     calibration: Calibration
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """95 % interval of the accuracy."""
+        return self.metrics.accuracy_interval
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,24 @@ class Assessment:
     fitted_temperature: float
     agreement: Agreement | None
 
+    @property
+    def told_calibration(self) -> dict[str, Calibration]:
+        """What of the calibration tells something of so many faces, and not the same twice.
+
+        A temperature is not cross-fitted on a few faces, and temperature 1 may be the one that is shipped.
+        """
+        count = self.headlines[ALL_FACES].metrics.count
+        left_out = {"cross-fitted"} if count < FEW_FACES else set()
+        if self.temperature == 1:
+            left_out |= {"temperature 1"}
+        return {name: found for name, found in self.calibration.items() if name not in left_out}
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         values = asdict(self)
         values["headlines"] = {
             name: {
                 **headline.metrics.to_dict(),
-                "accuracy_interval": list(headline.accuracy_interval),
                 "macro_f1_interval": list(headline.macro_f1_interval),
                 "calibration": headline.calibration.to_dict(),
             }
@@ -147,6 +173,18 @@ def assess(
     )
 
 
+def merge_copies(headlines: Mapping[str, Headline]) -> dict[str, Headline]:
+    """The headlines without those that say the same: of sets without copies, where there are none to leave out."""
+    merged: dict[str, Headline] = {}
+    for name, headline in headlines.items():
+        same = next((other for other in merged if name in COPIES and merged[other].metrics == headline.metrics), None)
+        if same is None:
+            merged[name] = headline
+        elif same != ALL_FACES:
+            merged = {EXACT_OR_NEAR if other == same else other: found for other, found in merged.items()}
+    return merged
+
+
 def measure_robustness(
     faces: FaceSet,
     spec: PreprocessSpec,
@@ -203,15 +241,21 @@ def predictions_csv(faces: FaceSet, answers: NDArray[np.float64]) -> str:
 
 
 def metrics_csv(assessment: Assessment) -> str:
-    """One row a set and emotion, with a row ``all`` for each set."""
+    """One row a set and emotion, with a row ``all`` for each set.
+
+    ``low`` and ``high`` are the ends of the 95 % interval of the recall, and of the accuracy in the row ``all``.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["set", "emotion", "precision", "recall", "f1", "faces", "accuracy"])
+    writer.writerow(["set", "emotion", "precision", "recall", "f1", "faces", "accuracy", "low", "high"])
     for name, (metrics, *_) in assessment.headlines.items():
         for emotion, figures in metrics.by_emotion.items():
             shares = (f"{value:.6f}" for value in (figures.precision, figures.recall, figures.f1))
-            writer.writerow([name, emotion, *shares, figures.support, ""])
-        writer.writerow([name, "all", "", "", f"{metrics.macro_f1:.6f}", metrics.count, f"{metrics.accuracy:.6f}"])
+            ends = (f"{end:.6f}" for end in figures.recall_interval)
+            writer.writerow([name, emotion, *shares, figures.support, "", *ends])
+        ends = (f"{end:.6f}" for end in metrics.accuracy_interval)
+        together = (f"{metrics.macro_f1:.6f}", metrics.count, f"{metrics.accuracy:.6f}")
+        writer.writerow([name, "all", "", "", *together, *ends])
     return text.getvalue()
 
 
@@ -221,7 +265,6 @@ def _headline(
     predictions = answers.argmax(axis=1)
     return Headline(
         measure(labels, predictions, classes),
-        bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).accuracy, len(labels), rng),
         bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).macro_f1, len(labels), rng),
         calibration(labels, answers),
     )

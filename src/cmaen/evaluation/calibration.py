@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from cmaen.engines import probabilities
 
 BINS = 15
+BIN_FACES = 20
+"""A bin of equally many faces has at least so many; of a few faces there are fewer bins than :data:`BINS`."""
 FOLDS = 5
 MAX_TEMPERATURE = 20.0
 BELIEF = 4.0
@@ -49,8 +51,8 @@ class Calibration:
     """How honest the confidences of a set are.
 
     Attributes:
-        ece_equal_width, ece_equal_mass: Expected calibration error over 15 bins of equal width, or of equally many
-            faces.
+        ece_equal_width, ece_equal_mass: Expected calibration error over 15 bins of equal width, or over bins of equally
+            many faces, see :func:`count_bins`.
         brier: Mean squared distance of the probabilities to the label, in [0, 2].
         nll: Mean negative log-likelihood of the label, in nats.
         mean_confidence: To be compared with the accuracy.
@@ -67,10 +69,24 @@ class Calibration:
         return asdict(self)
 
 
+def count_bins(faces: int) -> int:
+    """How many bins of equally many faces tell something: 15, or fewer where these would have under 20 faces each."""
+    return min(max(faces // BIN_FACES, 1), BINS)
+
+
 def reliability(
-    labels: NDArray[np.int64], answers: NDArray[np.float64], binning: Binning, bins: int = BINS
+    labels: NDArray[np.int64], answers: NDArray[np.float64], binning: Binning, bins: int | None = None
 ) -> Reliability:
-    """The reliability diagram of probabilities float64 [N, E]: accuracy by confidence."""
+    """The reliability diagram of probabilities float64 [N, E]: accuracy by confidence.
+
+    Args:
+        labels: int64 [N].
+        answers: Probabilities.
+        binning: What the bins have alike.
+        bins: How many; ``None``: 15 of equal width, or as :func:`count_bins` says.
+    """
+    if bins is None:
+        bins = BINS if binning == "equal_width" else count_bins(len(labels))
     confidence = answers.max(axis=1)
     right = answers.argmax(axis=1) == labels
     if binning == "equal_width":

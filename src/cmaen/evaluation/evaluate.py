@@ -45,7 +45,8 @@ class Evaluation:
         assessment: Under the first label scheme, by its labels.
         mirrored: The same with each face and its mirror image averaged, if that was asked for.
         perceived: Against the votes of the annotators, by label scheme; empty without votes.
-        robustness: Under corruptions, by label scheme; empty if it was not asked for.
+        robustness: Under corruptions, by label scheme; ``None`` if it was not asked for.
+        data: Where the faces were read from; ``None`` for faces that were loaded before.
     """
 
     checkpoint: Checkpoint
@@ -57,6 +58,7 @@ class Evaluation:
     mirrored: Assessment | None = None
     perceived: Mapping[str, PerceivedAssessment] = field(default_factory=dict)
     robustness: Mapping[str, Robustness] | None = None
+    data: Path | None = None
 
     @property
     def first(self) -> str:
@@ -160,6 +162,7 @@ def evaluate(
         both,
         {} if faces.votes is None else _measure_perceived(faces, opened, network, schemes, progress),
         _measure_robustness(faces, opened, network, schemes, progress) if robustness else None,
+        None if loaded is not None else path,
     )
 
 
@@ -226,7 +229,7 @@ def evaluate_photographs(
             for result in (results if progress is None else progress(results, "photographs", len(photographs)))
         ]
         truth = [photograph.label for photograph in photographs]
-        found[name] = measure_photographs(truth, answers, np.random.default_rng(0))
+        found[name] = measure_photographs(truth, answers)
     return PhotographEvaluation(opened, engine, labels.name, found)
 
 
@@ -244,7 +247,7 @@ def _measure_perceived(
         logits = logits_of(faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches"))
         answers = probabilities(logits, card.schemes[name].temperature)
         sharpening = card.schemes[name].sharpening
-        found[name] = assess_perceived(faces, answers, np.random.default_rng(0), sharpening=sharpening)
+        found[name] = assess_perceived(faces, answers, sharpening=sharpening)
     return found
 
 

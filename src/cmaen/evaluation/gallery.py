@@ -1,7 +1,8 @@
-"""The pictures of a report that show faces, as matplotlib figures: samples, maps, mistakes."""
+"""The pictures of a report that show faces: samples, maps, mistakes, as sheets of tiles for a page and for a file."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,20 +11,64 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
+from cmaen.data.tree import png
 
 _COLUMNS = 8
 _MISTAKES = 24
 _SIDE, _GAP, _LINE = 1.25, 0.1, 0.17
 """Inches: of a picture, between two, and of a line of text."""
 _RIGHT, _WRONG, _PLAIN = "#1a7f4b", "#c0392b", "#445"
+_MARKS = {True: "✓", False: "✗"}
+"""Beside the colours, which not everybody tells apart."""
 
 
 class Tile(NamedTuple):
-    """A picture, grey uint8 [h, w] or RGB uint8 [h, w, 3], and the lines below it: the first in a colour."""
+    """A picture and the lines below it.
+
+    Attributes:
+        picture: Grey uint8 [h, w] or RGB uint8 [h, w, 3].
+        caption: Lines.
+        right: Whether the first line is a right answer; ``None`` where it is no answer.
+        name: Of the face, as in :attr:`cmaen.data.splits.FaceSet.names`.
+    """
 
     picture: NDArray[np.uint8]
     caption: tuple[str, ...] = ()
-    colour: str = _PLAIN
+    right: bool | None = None
+    name: str | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The caption, with ✓ or ✗ before an answer."""
+        if self.right is None:
+            return self.caption
+        return (f"{_MARKS[self.right]} {self.caption[0]}", *self.caption[1:])
+
+    @property
+    def address(self) -> str:
+        """The picture as a ``data:`` URI."""
+        return f"data:image/png;base64,{base64.b64encode(png(self.picture)).decode()}"
+
+
+class Sheet(NamedTuple):
+    """Tiles from left to right and from top to bottom.
+
+    Attributes:
+        tiles: ``None`` leaves a place empty.
+        columns: Of the picture; a page has as many as fit.
+        together: So many tiles after each other stay in a row.
+    """
+
+    tiles: Sequence[Tile | None]
+    columns: int
+    together: int = 1
+
+    @property
+    def groups(self) -> list[list[Tile]]:
+        """The tiles that stay together, without empty places."""
+        starts = range(0, len(self.tiles), self.together)
+        groups = [[tile for tile in self.tiles[start : start + self.together] if tile] for start in starts]
+        return [group for group in groups if group]
 
 
 class Mapped(NamedTuple):
@@ -39,9 +84,9 @@ class Mapped(NamedTuple):
     pictures: Mapping[str, NDArray[np.uint8]]
 
 
-def samples(
+def choose_samples(
     faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator, *, right: int = 2, wrong: int = 2
-) -> Figure:
+) -> Sheet:
     """Faces of every label, drawn by chance: some that are answered right, then some that are not.
 
     Args:
@@ -57,36 +102,30 @@ def samples(
         for chosen, count in ((hit, right), (~hit, wrong)):
             found = order[(labels == label) & chosen][:count]
             tiles += [_make_tile(faces, answers, index) for index in found] + [None] * (count - len(found))
-    return _sheet(tiles, max(_COLUMNS // (right + wrong), 1) * (right + wrong))
+    return Sheet(tiles, max(_COLUMNS // (right + wrong), 1) * (right + wrong))
 
 
-def mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> Figure | None:
-    """The most confident wrong answers, the worst first; ``None`` where all are right. See :func:`samples`."""
+def choose_mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> Sheet | None:
+    """The most confident wrong answers, the worst first; ``None`` where all are right. See :func:`choose_samples`."""
     wrong = np.flatnonzero(answers.argmax(axis=1) != faces.labels)
     worst = wrong[np.argsort(-answers[wrong].max(axis=1), kind="stable")][:_MISTAKES]
-    return _sheet([_make_tile(faces, answers, index) for index in worst], _COLUMNS) if len(worst) else None
+    return Sheet([_make_tile(faces, answers, index) for index in worst], _COLUMNS) if len(worst) else None
 
 
-def maps(mapped: Sequence[Mapped]) -> Figure:
-    """Faces, each with its maps to the right of it: two faces a row, or one where there are many maps."""
+def lay_out_maps(mapped: Sequence[Mapped]) -> Sheet:
+    """Faces, each with its maps to the right of it: some faces a row, or one where there are many maps."""
     across = len(mapped[0].pictures)
     tiles = []
     for answer, label, pictures in mapped:
-        colour = _RIGHT if answer == label else _WRONG
         face, *others = pictures.items()
-        tiles += [Tile(face[1], (answer, f"labelled {label}"), colour)]
+        tiles += [Tile(face[1], (answer, f"labelled {label}"), answer == label)]
         tiles += [Tile(picture, (name,)) for name, picture in others]
-    return _sheet(tiles, across * max(_COLUMNS // across, 1))
+    return Sheet(tiles, across * max(_COLUMNS // across, 1), across)
 
 
-def _make_tile(faces: FaceSet, answers: NDArray[np.float64], index: int) -> Tile:
-    answer, label = int(answers[index].argmax()), int(faces.labels[index])
-    words = (f"{faces.classes[answer]} {answers[index, answer]:.0%}", f"labelled {faces.classes[label]}")
-    return Tile(faces.images[index], words, _RIGHT if answer == label else _WRONG)
-
-
-def _sheet(tiles: Sequence[Tile | None], columns: int) -> Figure:
-    """Tiles from left to right and from top to bottom; ``None`` leaves a place empty."""
+def draw_sheet(sheet: Sheet) -> Figure:
+    """The sheet as a picture."""
+    tiles, columns, _ = sheet
     rows, lines = -(-len(tiles) // columns), max(len(tile.caption) for tile in tiles if tile)
     across, down = _SIDE + _GAP, _SIDE + _GAP + lines * _LINE
     figure = Figure(figsize=(columns * across, rows * down))
@@ -97,11 +136,18 @@ def _sheet(tiles: Sequence[Tile | None], columns: int) -> Figure:
         x, y = place % columns * across, place // columns * down
         where = (x, x + _SIDE, y + _SIDE, y)
         axes.imshow(tile.picture, cmap="gray", vmin=0, vmax=255, extent=where, interpolation="bilinear")
-        for line, words in enumerate(tile.caption):
-            colour = _PLAIN if line else tile.colour
-            weight = "normal" if colour == _PLAIN else "bold"
+        for line, words in enumerate(tile.lines):
+            first = tile.right is not None and not line
+            colour = _PLAIN if not first else _RIGHT if tile.right else _WRONG
             height = y + _SIDE + 0.03 + line * _LINE
+            weight = "bold" if first else "normal"
             axes.text(x + _SIDE / 2, height, words, ha="center", va="top", fontsize=8, color=colour, weight=weight)
     axes.set(xlim=(-_GAP / 2, columns * across - _GAP / 2), ylim=(rows * down - _GAP / 2, -_GAP / 2), aspect="equal")
     axes.set_axis_off()
     return figure
+
+
+def _make_tile(faces: FaceSet, answers: NDArray[np.float64], index: int) -> Tile:
+    answer, label = int(answers[index].argmax()), int(faces.labels[index])
+    words = (f"{faces.classes[answer]} {answers[index, answer]:.0%}", f"labelled {faces.classes[label]}")
+    return Tile(faces.images[index], words, answer == label, faces.names[index])

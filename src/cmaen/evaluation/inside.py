@@ -16,6 +16,8 @@ SCATTERED = 1500
 """Faces whose features are shown."""
 MAPPED = 2
 """Faces of each label whose maps are shown."""
+TELLING = 0.15
+"""A map with a smaller part of its variation from face to face is nearly the same for every face: it tells nothing."""
 
 
 class Features(NamedTuple):
@@ -30,13 +32,23 @@ class Inside(NamedTuple):
 
     Attributes:
         features: For the t-SNE.
-        maps: Where it looks.
+        maps: Where it looks, without the maps that tell nothing.
         variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
     """
 
     features: Features
     maps: Sequence[Mapped]
     variation: Mapping[str, float]
+
+    @property
+    def telling(self) -> dict[str, float]:
+        """The variation of the maps that are shown."""
+        return {name: share for name, share in self.variation.items() if share >= TELLING}
+
+    @property
+    def silent(self) -> dict[str, float]:
+        """The variation of the maps that are left out, for it is below :data:`TELLING`."""
+        return {name: share for name, share in self.variation.items() if share < TELLING}
 
 
 def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
@@ -61,6 +73,7 @@ def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
     maps = []
     for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
         crop = faces.images[index]
-        pictures = {name.replace("_", " "): overlay(crop, heat) for name, heat in found.maps.items()}
+        named = {name.replace("_", " "): heat for name, heat in found.maps.items()}
+        pictures = {name: overlay(crop, heat) for name, heat in named.items() if variation.get(name, 1) >= TELLING}
         maps.append(Mapped(classes[found.emotion], classes[faces.labels[index]], {"face": crop, **pictures}))
     return Inside(Features(explainer.features(list(faces.images[some])), faces.labels[some]), maps, variation)

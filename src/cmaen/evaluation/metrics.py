@@ -9,17 +9,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.evaluation.intervals import Interval, wilson
 from cmaen.types import EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """Figures of one emotion, each in [0, 1]; 0 where there is nothing to divide by."""
+    """Figures of one emotion, each in [0, 1]; 0 where there is nothing to divide by.
+
+    Attributes:
+        precision: Part of the faces with this answer that have this label.
+        recall: Part of the faces with this label that have this answer.
+        f1: Harmonic mean of the two.
+        support: Faces with this label.
+    """
 
     precision: float
     recall: float
     f1: float
     support: int
+
+    @property
+    def recall_interval(self) -> Interval:
+        """95 % interval of the recall; all of [0, 1] where no face has this label."""
+        return wilson(round(self.recall * self.support), self.support)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return {**asdict(self), "recall_interval": list(self.recall_interval)}
 
 
 @dataclass(frozen=True)
@@ -40,9 +57,15 @@ class Metrics:
     by_emotion: dict[str, ClassMetrics]
     confusion: list[list[int]]
 
+    @property
+    def accuracy_interval(self) -> Interval:
+        """95 % interval of the accuracy."""
+        return wilson(round(self.accuracy * self.count), self.count)
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
-        return asdict(self)
+        by_emotion = {emotion: figures.to_dict() for emotion, figures in self.by_emotion.items()}
+        return {**asdict(self), "by_emotion": by_emotion, "accuracy_interval": list(self.accuracy_interval)}
 
 
 def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

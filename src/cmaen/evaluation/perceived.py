@@ -17,7 +17,7 @@ from cmaen.data.splits import FaceSet
 from cmaen.errors import DataError
 from cmaen.evaluation.agreement import jensen_shannon
 from cmaen.evaluation.calibration import BINS, Calibration, calibration
-from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.intervals import Interval
 from cmaen.evaluation.metrics import Metrics, measure
 from cmaen.types import PERCEIVED_LABELS
 
@@ -78,7 +78,6 @@ class PerceivedAssessment:
 
     Attributes:
         majority: By the majority protocol, eight classes.
-        accuracy_interval: 95 % bootstrap interval of its accuracy.
         calibration: Of the confidences against the majority.
         agreed_count, agreed_accuracy: Faces on which more than half of the annotators agree.
         shares: The whole distribution against the annotators' own.
@@ -87,7 +86,6 @@ class PerceivedAssessment:
     """
 
     majority: Metrics
-    accuracy_interval: Interval
     calibration: Calibration
     agreed_count: int
     agreed_accuracy: float
@@ -95,10 +93,16 @@ class PerceivedAssessment:
     divergence: float
     mistakes: Mistakes
 
+    @property
+    def accuracy_interval(self) -> Interval:
+        """95 % interval of the accuracy by the majority protocol."""
+        return self.majority.accuracy_interval
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return {
             **asdict(self),
+            "majority": self.majority.to_dict(),
             "accuracy_interval": list(self.accuracy_interval),
             "shares": {name: values.tolist() for name, values in self.shares._asdict().items()},
             "share_error": self.shares.error,
@@ -106,16 +110,13 @@ class PerceivedAssessment:
         }
 
 
-def assess_perceived(
-    faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator, *, sharpening: float = 1.0
-) -> PerceivedAssessment:
+def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening: float = 1.0) -> PerceivedAssessment:
     """Measure answers against the votes.
 
     Args:
         faces: With votes; those without a majority are left out.
         answers: Probabilities [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a network that
             never answers contempt.
-        rng: Draws the bootstrap samples.
         sharpening: Of the confidences, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
 
     Raises:
@@ -134,7 +135,6 @@ def assess_perceived(
     confidences = powers / powers.sum(axis=1, keepdims=True)
     return PerceivedAssessment(
         majority=measure(seen, chosen, PERCEIVED_LABELS),
-        accuracy_interval=bootstrap(lambda rows: float((seen == chosen)[rows].mean()), len(seen), rng),
         calibration=calibration(seen, confidences),
         agreed_count=int(clear.sum()),
         agreed_accuracy=float((seen == chosen)[clear].mean()) if clear.any() else 0.0,

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmaen.data.labelling import Labelling
 from cmaen.errors import DataError
-from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.intervals import Interval, wilson
 from cmaen.types import EMOTIONS
 
 NO_FACE = "no face"
@@ -35,7 +35,7 @@ class PhotographFigures:
     Attributes:
         count: How many photographs.
         accuracy: Part of them that is answered right; one without a face that was found is wrong.
-        accuracy_interval: 95 % bootstrap interval.
+        accuracy_interval: 95 % interval.
         mean_recall: Mean of the recalls, over the emotions that have photographs.
         recall, support: By emotion.
         without_face: Photographs in which no face was found, or that could not be read.
@@ -94,15 +94,12 @@ def read_photographs(labels: Path, pictures: Path | None = None) -> Iterator[Pho
             yield Photograph(name, EMOTIONS[index], content)
 
 
-def measure_photographs(
-    labels: Sequence[str], answers: Sequence[str | None], rng: np.random.Generator
-) -> PhotographFigures:
+def measure_photographs(labels: Sequence[str], answers: Sequence[str | None]) -> PhotographFigures:
     """The figures of photographs.
 
     Args:
         labels: One each.
         answers: For the largest face of each; ``None`` where there is no answer.
-        rng: Draws the bootstrap samples.
 
     Raises:
         DataError: There are no photographs.
@@ -120,7 +117,7 @@ def measure_photographs(
     return PhotographFigures(
         count=len(labels),
         accuracy=float(right.mean()),
-        accuracy_interval=bootstrap(lambda rows: float(right[rows].mean()), len(right), rng),
+        accuracy_interval=wilson(int(right.sum()), len(right)),
         mean_recall=float(np.mean(list(recall.values()))),
         recall=recall,
         support={emotion: int((of_label == emotion).sum()) for emotion in present},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -21,12 +24,22 @@ from cmaen.evaluation.curves import (
     precision_recall_curve,
     roc_curve,
 )
+from cmaen.evaluation.intervals import wilson
 from cmaen.evaluation.perceived import Shares
+from cmaen.evaluation.theme import CELL, ON_CELL, PAPER
 from cmaen.types import EMOTIONS
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 """Before the element, where it is a file of its own."""
 _DPI = 150
+_WIDTH = 4.8
+"""Inches of most pictures, so that what is written in them can be read on a telephone, too."""
+_COLUMNS = 3
+_BLUE, _RED, _PALE, _LINE = "#1f5fa8", "#c8372d", "#c9ced8", "#8a93a3"
+_MARKERS = "os^vDP*Xph"
+"""Of the labels of a scatter plot in turn, so that colour is not the only sign."""
+_FAR = 4.0
+"""A difference is cut off at the border where it is that many times as large as the median one."""
 _PANELS = {
     "loss": {"train_loss": ("training", ".--"), "val_loss": ("validation", ".-")},
     "accuracy": {"train_accuracy": ("training", ".--"), "val_accuracy": ("validation", ".-")},
@@ -37,9 +50,10 @@ _PANELS = {
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element, to stand in a page."""
+    """The figure as an ``<svg>`` element, to stand in a page; of equal figures it is equal."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "cmaen"}):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
@@ -52,104 +66,123 @@ def png(figure: Figure) -> bytes:
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """The confusion matrix twice: counts, and parts of each label."""
+    """The confusion matrix: of each label, which part of its faces got which answer, and how many these are."""
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    for axes, values, form, title in zip(
-        figure.subplots(1, 2), (matrix, shares), ("{:d}", "{:.2f}"), ("faces", "part of the label's faces"), strict=True
-    ):
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row in range(len(classes)):
-            for column in range(len(classes)):
-                colour = "white" if shares[row, column] > 0.55 else "#223"
-                text = form.format(values[row, column])
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.set(xlabel="answer", ylabel="label", title=title)
+    side = max(_WIDTH, 0.55 * len(classes) + 0.9)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    for (row, column), share in np.ndenumerate(shares):
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=CELL, alpha=float(share), linewidth=0))
+        if matrix[row, column]:
+            colour = ON_CELL if share > 0.7 else "#000000"
+            axes.text(column, row - 0.03, f"{share:.0%}", ha="center", va="bottom", color=colour, fontsize=9)
+            axes.text(column, row + 0.07, f"{matrix[row, column]}", ha="center", va="top", color=colour, fontsize=7)
+    axes.set(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5), aspect="equal")
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="answer", ylabel="label")
     return figure
 
 
 def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """ROC curves: each emotion against the rest, their mean (macro), and all decisions in one pot (micro)."""
-    figure, axes = _square("false positive rate", "true positive rate")
-    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
-    for emotion, positive, scores in _questions(labels, answers, classes):
-        curve = roc_curve(positive, scores)
-        axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AUC {curve.area:.3f}")
+    """ROC curves, one panel each: every emotion against the rest, and their mean (macro) beside all decisions."""
+    curves = {name: roc_curve(positive, scores) for name, positive, scores in _questions(labels, answers, classes)}
     micro = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
-    for name, curve, line in (("macro", macro_roc_curve(labels, answers), "-"), ("micro", micro, "--")):
-        axes.plot(*curve, color="black", linestyle=line, label=f"{name}-average, AUC {curve.area:.3f}")
-    axes.legend(loc="lower right", fontsize=8)
-    return figure
+    return _draw_panels(
+        {name: (*curve, curve.area) for name, curve in curves.items()},
+        {"macro": (*(macro := macro_roc_curve(labels, answers)), macro.area), "micro": (*micro, micro.area)},
+        ("AUC", "false positive rate", "true positive rate"),
+        classes,
+        chance=((0, 1), (0, 1)),
+    )
 
 
 def precision_recall(
     labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS
 ) -> Figure:
-    """Precision-recall curves: each emotion against the rest, their mean (macro), and all decisions in one pot."""
-    figure, axes = _square("recall", "precision")
-    for emotion, positive, scores in _questions(labels, answers, classes):
-        curve = precision_recall_curve(positive, scores)
-        axes.plot(*curve, color=hex_of(emotion, classes), label=f"{emotion}, AP {curve.average_precision:.3f}")
+    """Precision-recall curves, one panel each: every emotion, and their mean (macro) beside all decisions."""
+    questions = _questions(labels, answers, classes)
+    curves = {name: precision_recall_curve(positive, scores) for name, positive, scores in questions}
     micro = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
-    for name, curve, line in (("macro", macro_precision_recall_curve(labels, answers), "-"), ("micro", micro, "--")):
-        label = f"{name}-average, AP {curve.average_precision:.3f}"
-        axes.plot(*curve, color="black", linestyle=line, label=label)
-    axes.legend(loc="lower left", fontsize=8)
-    return figure
+    macro = macro_precision_recall_curve(labels, answers)
+    return _draw_panels(
+        {name: (*curve, curve.average_precision) for name, curve in curves.items()},
+        {"macro": (*macro, macro.average_precision), "micro": (*micro, micro.average_precision)},
+        ("AP", "recall", "precision"),
+        classes,
+    )
 
 
-def reliability_diagram(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Accuracy by confidence in bins of equally many faces; on the diagonal, "0.8" means 80 %."""
+def reliability_diagram(
+    labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]], *, shown: str | None = None
+) -> Figure:
+    """Accuracy by confidence in bins of equally many faces; on the diagonal, "0.8" means 80 %.
+
+    Args:
+        labels: int64 [N].
+        answers: Probabilities float64 [N, C] by their names.
+        shown: The name of those whose bins get 95 % intervals.
+    """
     figure, axes = _square("confidence", "accuracy")
-    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
-    for (name, probabilities), colour in zip(answers.items(), ("#b0b7c3", "#1f5fa8", "#d62728"), strict=False):
+    axes.plot([0, 1], [0, 1], color=_LINE, linestyle=":")
+    others = iter(((_LINE, "--"), (_RED, "-."), (_BLUE, ":")))
+    for name, probabilities in answers.items():
+        colour, line = (_BLUE, "-") if name == shown else next(others)
         diagram = reliability(labels, probabilities, "equal_mass")
-        label = f"{name}, ECE {diagram.expected_error:.3f}"
-        axes.plot(diagram.confidence, diagram.accuracy, marker="o", markersize=4, color=colour, label=label)
-    axes.legend(loc="upper left", fontsize=8)
+        axes.plot(diagram.confidence, diagram.accuracy, line, marker="o", markersize=4, color=colour, label=name)
+        if name == shown:
+            faces = np.rint(diagram.share * len(labels)).astype(int)
+            for x, share, count in zip(diagram.confidence, diagram.accuracy, faces.tolist(), strict=True):
+                axes.plot([x, x], wilson(round(share * count), count), color=colour, linewidth=1.2, alpha=0.6)
+    axes.legend(loc="upper left", fontsize=9, frameon=False)
     return figure
 
 
 def shares(found: Shares) -> Figure:
     """Observed by predicted share of the annotators; on the diagonal, "30 %" means 30 % of them."""
     figure, axes = _square("predicted share", "share of annotators")
-    axes.plot([0, 1], [0, 1], color="#bbb", linestyle=":")
+    axes.plot([0, 1], [0, 1], color=_LINE, linestyle=":")
     label = f"all emotions, error {found.error:.3f}"
-    axes.plot(found.predicted, found.observed, marker="o", markersize=4, color="#1f5fa8", label=label)
-    axes.legend(loc="upper left", fontsize=8)
+    axes.plot(found.predicted, found.observed, marker="o", markersize=4, color=_BLUE, label=label)
+    axes.legend(loc="upper left", fontsize=9, frameon=False)
     return figure
 
 
 def robustness_curves(accuracies: Mapping[str, Sequence[float]]) -> Figure:
     """Accuracy against severity, one curve a corruption; severity 0 is the face as it is."""
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    for axes, (name, curve) in zip(
-        figure.subplots(2, 4, sharex=True, sharey=True).flat, accuracies.items(), strict=True
-    ):
-        axes.plot(range(len(curve)), curve, marker="o", markersize=4, color="#1f5fa8")
-        axes.axhline(curve[0], color="#bbb", linestyle=":")
-        axes.set(title=name, ylim=(0, 1), xticks=range(len(curve)))
+    figure, places = _grid(len(accuracies), sharey=True)
+    for axes, (name, curve) in zip(places, accuracies.items(), strict=True):
+        axes.plot(range(len(curve)), curve, marker="o", markersize=4, color=_BLUE)
+        axes.set(ylim=(0, 1), xlim=(-0.3, len(curve) - 0.7))
+        axes.set_title(name, fontsize=9)
+        axes.set_xticks(range(len(curve)))
+        axes.axhline(curve[0], color=_LINE, linestyle=":")
         _plain(axes)
-    figure.supxlabel("severity")
-    figure.supylabel("accuracy")
+    figure.supxlabel("severity", fontsize=9)
+    figure.supylabel("accuracy", fontsize=9)
     return figure
 
 
 def training_curves(history: Sequence[Epoch]) -> Figure:
-    """Loss, accuracy, macro-F1 and learning rate over the epochs, as far as they were kept, one colour a run."""
+    """Loss, accuracy and macro-F1 by epoch, of training and of validation, and the learning rate; a run has a colour.
+
+    Panels and lines that no epoch has a figure for are left out.
+
+    Raises:
+        ValueError: No epoch has any.
+    """
     runs = list(dict.fromkeys(epoch.run for epoch in history))
     kept = {title: lines for title, lines in _PANELS.items() if any(_points(history, runs, key) for key in lines)}
-    figure = Figure(figsize=(3.7 * len(kept), 3.6), layout="constrained")
-    for axes, (title, lines) in zip(figure.subplots(1, len(kept), squeeze=False).flat, kept.items(), strict=True):
+    figure, places = _grid(len(kept), columns=min(2, len(kept)), height=2.2)
+    for axes, (title, lines) in zip(places, kept.items(), strict=True):
         for index, run in enumerate(runs):
             for key, (name, line) in lines.items():
                 if points := _points(history, [run], key):
                     label = ", ".join([*([run] if len(runs) > 1 else []), name])
                     axes.plot(*zip(*points, strict=True), line, color=f"C{index % 10}", label=label)
-        axes.set(xlabel="epoch", title=title)
+        axes.set_xlabel("epoch", fontsize=9)
+        axes.set_title(title, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=7, frameon=False)
         _plain(axes)
@@ -157,31 +190,48 @@ def training_curves(history: Sequence[Epoch]) -> Figure:
 
 
 def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """Faces at places [N, 2], coloured by their label."""
-    figure = Figure(figsize=(7, 5.6), layout="constrained")
+    """Faces at places [N, 2], with the colour and the mark of their label, whose name stands in the middle of them."""
+    figure = Figure(figsize=(_WIDTH, _WIDTH), layout="constrained")
     axes = figure.subplots()
-    for index, emotion in enumerate(classes):
+    for index, name in enumerate(classes):
         chosen = places[labels == index]
-        axes.scatter(
-            chosen[:, 0], chosen[:, 1], s=6, alpha=0.6, color=hex_of(emotion, classes), label=emotion, rasterized=True
-        )
-    axes.legend(fontsize=8, markerscale=2)
+        marker, colour = _MARKERS[index % len(_MARKERS)], hex_of(name, classes)
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=10, alpha=0.7, color=colour, marker=marker, linewidth=0, label=name)
+        if len(chosen):
+            ground = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": colour, "boxstyle": "round,pad=0.25"}
+            x, y = np.median(chosen, axis=0)
+            axes.text(x, y, name, fontsize=8, ha="center", va="center", bbox=ground)
+    columns = min(4, len(classes))
+    figure.legend(fontsize=8, markerscale=1.6, ncols=columns, loc="outside lower center", frameon=False)
     axes.set(xticks=[], yticks=[])
     return figure
 
 
 def compare(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
-    """Differences in accuracy with their intervals, one line a name; 0 is what they are compared with."""
-    figure = Figure(figsize=(8, 0.5 * len(names) + 1.2), layout="constrained")
+    """Differences in accuracy with their intervals, one line a name; 0 is what they are compared with.
+
+    One that is far beyond the others would squeeze them into a corner: it is cut off at the border, with an arrow and
+    its figures.
+    """
+    figure = Figure(figsize=(8, 0.4 * len(names) + 1.2), layout="constrained")
     axes = figure.subplots()
+    reaches = np.abs(100 * np.array(intervals)).max(axis=1)
+    near = reaches <= _FAR * np.median(reaches)
+    border = 1.15 * float(reaches[near].max())
     for row, (difference, (low, high)) in enumerate(zip(differences, intervals, strict=True)):
-        colour = "#8a93a3" if low <= 0 <= high else "#1f5fa8"
-        axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
-        axes.plot(100 * difference, row, marker="o", color=colour)
-    axes.axvline(0, color="#bbb", linestyle=":")
+        colour = _LINE if low <= 0 <= high else _BLUE
+        if near[row]:
+            axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
+            axes.plot(100 * difference, row, marker="o", color=colour)
+            continue
+        edge = math.copysign(border, difference)
+        axes.plot(0.97 * edge, row, marker="<" if edge < 0 else ">", color=colour, markersize=8)
+        figures = f"{100 * difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), off the scale"
+        axes.text(0.93 * edge, row, figures, ha="left" if edge < 0 else "right", va="center", fontsize=9)
+    axes.axvline(0, color=_LINE, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set(xlabel="accuracy against the whole network, points")
+    axes.set(xlabel="accuracy against the whole network, points", xlim=(-border, border))
     _plain(axes)
     return figure
 
@@ -217,13 +267,68 @@ def _questions(
     return [(classes[index], positive[:, index], answers[:, index]) for index in present]
 
 
+def _draw_panels(
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], float]],
+    together: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], float]],
+    words: tuple[str, str, str],
+    classes: Sequence[str],
+    *,
+    chance: tuple[tuple[float, float], tuple[float, float]] | None = None,
+) -> Figure:
+    """A panel for each curve, in front of all others in grey, and one for what sums them up.
+
+    Args:
+        curves, together: Points across, points up, and the area below, by name.
+        words: What the area is called, and the axes.
+        classes: All labels, for the colours.
+        chance: A line that guessing would be on.
+    """
+    figure, places = _grid(len(curves) + 1, sharey=True)
+    name_of_area, across, up = words
+    for axes, name in zip(places, [*curves, None], strict=True):
+        for x, y, _ in curves.values():
+            axes.plot(x, y, color=_PALE, linewidth=0.7)
+        if chance is not None:
+            axes.plot(*chance, color=_LINE, linestyle=":", linewidth=1)
+        if name is not None:
+            x, y, area = curves[name]
+            axes.plot(x, y, color=hex_of(name, classes), linewidth=2)
+            axes.set_title(f"{name}\n{name_of_area} {area:.3f}", fontsize=9)
+        else:
+            for line, (x, y, _) in zip(("-", "--"), together.values(), strict=True):
+                axes.plot(x, y, line, color="#000000", linewidth=1.6)
+            title = "\n".join(
+                f"{line} {key} {part[2]:.3f}" for line, (key, part) in zip("─╌", together.items(), strict=True)
+            )
+            axes.set_title(title, fontsize=9)
+        axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        _plain(axes)
+    figure.supxlabel(across, fontsize=9)
+    figure.supylabel(up, fontsize=9)
+    return figure
+
+
+def _grid(
+    count: int, *, columns: int = _COLUMNS, height: float = 1.75, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """So many panels in rows, the last of which may be shorter."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(_WIDTH, height * rows), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for axes in places[count:]:
+        axes.remove()
+    return figure, places[:count]
+
+
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 0.9 * _WIDTH), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlabel=across, ylabel=up, xlim=(0, 1), ylim=(0, 1.01))
+    axes.set(xlabel=across, ylabel=up, xlim=(0, 1.01), ylim=(0, 1.01))
     _plain(axes)
     return figure, axes
 
 
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)

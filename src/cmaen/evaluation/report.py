@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -18,32 +18,37 @@ from cmaen.checkpoints.history import read_log
 from cmaen.data.splits import FaceSet
 from cmaen.engines import probabilities
 from cmaen.evaluation import gallery, plots
-from cmaen.evaluation.assessment import ALL_FACES, Assessment, metrics_csv, predictions_csv
+from cmaen.evaluation.assessment import ALL_FACES, COPIES, Assessment, merge_copies, metrics_csv, predictions_csv
 from cmaen.evaluation.calibration import cross_fit
 from cmaen.evaluation.evaluate import Evaluation
 from cmaen.evaluation.inside import Inside, look_inside
+from cmaen.evaluation.intervals import FEW
+from cmaen.evaluation.origin import Origin, describe_split, link_file
 from cmaen.evaluation.perceived import PerceivedAssessment
+from cmaen.evaluation.theme import DARK_PAPER, darken, theme
+from cmaen.evaluation.verdict import judge, of_hundred
 from cmaen.files import replace_file, write_text
 from cmaen.inference.benchmark import Cost, measure_cost
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 PAGE = "report.html"
 PICTURES = "pictures"
-NAMES = (
-    "confusion",
-    "perceived-confusion",
-    "perceived-shares",
-    "roc",
-    "precision-recall",
-    "reliability",
-    "robustness",
-    "training-curves",
-    "samples",
-    "mistakes",
-    "scatter",
-    "maps",
-)
-"""Of the pictures, in the order of the page; those that there is nothing for are left out."""
+TITLES = {
+    "confusion": "Confusion matrix: labels down, answers across",
+    "perceived-confusion": "Confusion matrix against the annotators' majority: labels down, answers across",
+    "perceived-shares": "Share of annotators by predicted share",
+    "roc": "ROC curves, a panel for each emotion",
+    "precision-recall": "Precision-recall curves, a panel for each emotion",
+    "reliability": "Accuracy by confidence",
+    "robustness": "Accuracy by severity, a panel for each corruption",
+    "training-curves": "Figures of training and validation by epoch",
+    "samples": "Faces with their answers",
+    "mistakes": "The most confident wrong answers",
+    "scatter": "Faces as the network groups them",
+    "maps": "Faces and the maps over them",
+}
+"""Of the pictures by their names, in the order of their files; those that there is nothing for are left out."""
+NAMES = tuple(TITLES)
 
 
 class Picture(NamedTuple):
@@ -84,7 +89,13 @@ class Report(NamedTuple):
                 temporary.write_bytes(self.pictures[name].png)
 
 
-def write_report(evaluation: Evaluation, folder: Path, *, figures: Mapping[str, Any] | None = None) -> Path:
+def write_report(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    figures: Mapping[str, Any] | None = None,
+    command: Sequence[str] | None = None,
+) -> Path:
     """Write all that is known of a network into a folder.
 
     That is the page, its pictures, ``metrics.json`` with the figures and the cost of an answer, ``metrics.csv`` and
@@ -94,6 +105,7 @@ def write_report(evaluation: Evaluation, folder: Path, *, figures: Mapping[str, 
         evaluation: What was measured.
         folder: Files of the same names in it are replaced.
         figures: More of them, for ``metrics.json``.
+        command: The words of the command that measured, for the page.
 
     Returns:
         The page.
@@ -103,18 +115,27 @@ def write_report(evaluation: Evaluation, folder: Path, *, figures: Mapping[str, 
     """
     checkpoint, faces = evaluation.checkpoint, evaluation.faces
     cost = measure_cost(checkpoint, evaluation.engine)
+    origin = Origin.of(
+        faces,
+        data=evaluation.data,
+        checkpoint=checkpoint.describe(),
+        engine=evaluation.engine,
+        command=command,
+    )
     report = draw_report(
         checkpoint.documents,
         faces,
         evaluation.logits,
         evaluation.assessment,
+        origin=origin,
+        link=lambda name: link_file(name, evaluation.data, folder),
         perceived=evaluation.perceived.get(PERCEIVED),
         robustness=(evaluation.robustness or {}).get(evaluation.first, {}).get("accuracy"),
         inside=look_inside(checkpoint, faces),
         history=checkpoint.history or read_log(checkpoint.folder.parent, checkpoint.card.name),
         cost=cost,
     )
-    values = {**(figures or {}), **evaluation.to_dict(), "cost": cost.to_dict()}
+    values = {**(figures or {}), **evaluation.to_dict(), "origin": origin.to_dict(), "cost": cost.to_dict()}
     for name, text in {
         "metrics.json": json.dumps(values, indent=2) + "\n",
         "metrics.csv": metrics_csv(evaluation.assessment),
@@ -131,6 +152,8 @@ def draw_report(
     logits: NDArray[np.float32],
     assessment: Assessment,
     *,
+    origin: Origin | None = None,
+    link: Callable[[str], str | None] | None = None,
     perceived: PerceivedAssessment | None = None,
     robustness: Mapping[str, Sequence[float]] | None = None,
     inside: Inside | None = None,
@@ -144,6 +167,8 @@ def draw_report(
         faces: Of the split, in the order of the logits.
         logits: Of the network, float32 [N, C].
         assessment: What was measured.
+        origin: Where the figures come from.
+        link: The address of a face's file by its name, ``None`` where it has none.
         perceived: What was measured against the annotators' votes, of the scheme ``perceived``.
         robustness: Accuracy by corruption and severity.
         inside: Of the network.
@@ -151,10 +176,16 @@ def draw_report(
         cost: Of an answer.
     """
     answers = probabilities(logits, assessment.temperature)
-    drawn = {
-        name: Picture(plots.svg(figure), plots.png(figure))
-        for name, figure in _figures(faces, logits, answers, assessment, perceived, robustness, inside, history).items()
+    sheets = {
+        "samples": gallery.choose_samples(faces, answers, np.random.default_rng(0)),
+        "mistakes": gallery.choose_mistakes(faces, answers),
+        "maps": gallery.lay_out_maps(inside.maps) if inside else None,
     }
+    figures = {name: gallery.draw_sheet(sheet) for name, sheet in sheets.items() if sheet is not None}
+    figures |= _draw_charts(faces, logits, answers, assessment, perceived, robustness, inside, history)
+    drawn = {name: Picture(plots.svg(figures[name]), plots.png(figures[name])) for name in NAMES if name in figures}
+    charts = {name: theme(drawn[name].svg, TITLES[name]) for name in drawn if name not in sheets}
+    class_word = "emotion" if set(faces.classes) <= set(PERCEIVED_LABELS) else "label"
     environment = Environment(
         loader=PackageLoader("cmaen.evaluation", "."),
         autoescape=select_autoescape(),
@@ -163,22 +194,61 @@ def draw_report(
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    environment.filters["of_hundred"] = of_hundred
     page = environment.get_template(PAGE).render(
         card=documents.card,
         provenance=documents.provenance.to_dict(),
         assessment=assessment,
         whole=assessment.headlines[ALL_FACES],
-        pictures={name: Markup(picture.svg) for name, picture in drawn.items()},
+        headlines=merge_copies(assessment.headlines),
+        has_copies=any(name in assessment.headlines for name in COPIES),
+        verdict=[_mark_code(sentence) for sentence in judge(assessment).sentences],
+        class_word=class_word,
+        few=assessment.headlines[ALL_FACES].metrics.count < FEW,
+        split=describe_split(faces),
+        origin=origin,
+        sections=_list_sections(drawn, assessment, perceived, inside, cost, class_word),
+        charts={name: Markup(chart) for name, chart in charts.items()},
+        sheets=sheets,
+        link=link or (lambda _: None),
+        dark=darken(charts.values()),
+        dark_paper=DARK_PAPER,
         perceived=perceived,
         robustness=robustness,
-        maps=list(inside.maps[0].pictures) if inside else [],
-        variation=inside.variation if inside else {},
+        inside=inside,
         cost=cost,
     )
     return Report(page, drawn)
 
 
-def _figures(
+def _list_sections(
+    drawn: Mapping[str, Picture],
+    assessment: Assessment,
+    perceived: PerceivedAssessment | None,
+    inside: Inside | None,
+    cost: Cost | None,
+    class_word: str,
+) -> dict[str, str]:
+    """The headings of the page by their anchors, of the parts that there is something for."""
+    there = {
+        "emotions": (f"By {class_word}", True),
+        "curves": ("Curves", True),
+        "confidences": ("Are the confidences honest?", True),
+        "schemes": ("Two label schemes", perceived is not None),
+        "people": ("What people see", assessment.agreement is not None),
+        "robustness": ("When the picture is bad", "robustness" in drawn),
+        "training": ("Training", "training-curves" in drawn),
+        "samples": ("Samples", True),
+        "mistakes": ("The most confident mistakes", "mistakes" in drawn),
+        "scatter": ("How the network groups faces", "scatter" in drawn),
+        "maps": ("Where it looks", inside is not None),
+        "cost": ("What it costs", cost is not None),
+        "origin": ("How it was made", True),
+    }
+    return {anchor: title for anchor, (title, shown) in there.items() if shown}
+
+
+def _draw_charts(
     faces: FaceSet,
     logits: NDArray[np.float32],
     answers: NDArray[np.float64],
@@ -188,30 +258,36 @@ def _figures(
     inside: Inside | None,
     history: Sequence[Epoch],
 ) -> dict[str, Figure]:
-    """All pictures that there is something for, by :data:`NAMES`."""
+    """All charts that there is something for."""
     classes = faces.classes
     honest = {
         "temperature 1": probabilities(logits),
         "as shipped": answers,
         "cross-fitted": cross_fit(faces.labels, logits),
     }
+    told = {name: found for name, found in honest.items() if name in assessment.told_calibration}
     figures: dict[str, Figure | None] = {
         "confusion": plots.confusion(assessment.headlines[ALL_FACES].metrics.confusion, classes),
         "perceived-confusion": plots.confusion(perceived.majority.confusion, PERCEIVED_LABELS) if perceived else None,
         "perceived-shares": plots.shares(perceived.shares) if perceived else None,
         "roc": plots.roc(faces.labels, answers, classes),
         "precision-recall": plots.precision_recall(faces.labels, answers, classes),
-        "reliability": plots.reliability_diagram(faces.labels, honest),
+        "reliability": plots.reliability_diagram(faces.labels, told, shown="as shipped"),
         "robustness": plots.robustness_curves(robustness) if robustness else None,
         "training-curves": plots.training_curves(history) if _says_something(history) else None,
-        "samples": gallery.samples(faces, answers, np.random.default_rng(0)),
-        "mistakes": gallery.mistakes(faces, answers),
         "scatter": plots.scatter(_project(inside.features.vectors), inside.features.labels, classes)
-        if inside
+        if inside and len(inside.features.labels) >= FEW
         else None,
-        "maps": gallery.maps(inside.maps) if inside else None,
     }
-    return {name: figure for name in NAMES if (figure := figures[name]) is not None}
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _mark_code(sentence: str) -> Markup:
+    """What stands between backticks as code; all else is escaped."""
+    parts = sentence.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
+    )
 
 
 def _says_something(history: Sequence[Epoch]) -> bool:

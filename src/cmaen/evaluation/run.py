@@ -77,11 +77,11 @@ def score(faces: FaceSet, card: Card, engine: Engine, *, precision: str = "fp32"
     """
     plain = measure(faces.labels, logits_of(faces, card.preprocess, engine).argmax(axis=1), faces.classes)
     first, *_ = card.schemes
-    schemes = {first: Figures(plain.accuracy, plain.macro_f1)}
+    schemes = {first: Figures(plain.accuracy, plain.macro_f1, plain.count)}
     if PERCEIVED in card.schemes and faces.votes is not None:
         some = faces.select(majority(faces) >= 0)
         if len(some):
             logits = logits_of(some, card.preprocess, select_output(engine, PERCEIVED))
             seen = measure(majority(some), logits.argmax(axis=1), PERCEIVED_LABELS)
-            schemes[PERCEIVED] = Figures(seen.accuracy, seen.macro_f1)
+            schemes[PERCEIVED] = Figures(seen.accuracy, seen.macro_f1, seen.count)
     return Measured(precision, schemes)

@@ -11,6 +11,7 @@ from cmaen.data.faces import load_for, measured_split
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import SplitError
+from cmaen.evaluation.assessment import COPIES
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ def exclude_copies(faces: FaceSet, card: Card, data: Path, split: str | None) ->
     if _is_inner(split):
         training, _ = inner_split(training)
     subsets = {
-        f"without {kind} copies": without_copies(faces, training, exact_only=kind == "exact")
-        for kind in ("exact", "near")
+        name: without_copies(faces, training, exact_only=exact)
+        for name, exact in zip(COPIES, (True, False), strict=True)
     }
     if not all(map(len, subsets.values())):
         raise SplitError(f"every face of {faces.title} has a copy in {training.title}")

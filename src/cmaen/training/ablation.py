@@ -18,7 +18,7 @@ from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
 from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
-from cmaen.evaluation.intervals import Interval, bootstrap
+from cmaen.evaluation.intervals import Interval, bootstrap, wilson
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replace_file
@@ -68,7 +68,8 @@ class Row:
         parameters: Number of parameters of its network.
         accuracies, macro_f1s: One value per seed.
         accuracy: Mean over the seeds.
-        accuracy_interval: 95 % bootstrap interval of that mean, over the faces and the seeds.
+        accuracy_interval: 95 % interval of that mean: Wilson's for one seed; for several a bootstrap over the faces and
+            the seeds.
         difference: Difference from the first variant's accuracy, with the interval over paired faces; ``None`` for the
             first.
     """
@@ -230,7 +231,7 @@ def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
         tuple(figure.accuracy for figure in figures),
         tuple(figure.macro_f1 for figure in figures),
         float(hits.mean()),
-        _interval(hits.astype(np.float64)),
+        wilson(int(hits.sum()), hits.size) if len(hits) == 1 else _interval(hits.astype(np.float64)),
         difference,
     )
 

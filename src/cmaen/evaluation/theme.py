@@ -1,0 +1,79 @@
+"""Charts in the colours of the page that they stand in: the same drawing by day and in dark mode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+PAPER, DARK_PAPER = "#ffffff", "#1b1e26"
+"""What charts are drawn on, by day and in dark mode."""
+CELL, ON_CELL = "#14407a", "#fefefe"
+"""Of a table of colours, and of what is written on its darkest cells."""
+_INK = "#000000"
+_CHOSEN = {CELL: "#2f6fc4", ON_CELL: ON_CELL}
+"""In dark mode, where the rule would not do."""
+_COLOUR = re.compile(r"(?<=: )#([0-9a-f]{6})\b")
+_CONTRAST = 4.5
+"""That colours have on dark paper at least, as WCAG wants it of text."""
+_GREY = 16
+"""A colour whose red, green and blue differ by less has no hue of its own to keep."""
+
+
+def theme(svg: str, label: str) -> str:
+    """A chart as it stands in a page: its colours are variables of CSS, and screen readers are told what it shows.
+
+    Args:
+        svg: The element, see :func:`cmaen.evaluation.plots.svg`; as a file of its own it stays as it is.
+        label: What it shows, plain text.
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        colour = found.group()
+        if colour == _INK:
+            return "currentColor"
+        return "var(--paper)" if colour == PAPER else f"var(--c{colour[1:]}, {colour})"
+
+    head = f'<svg role="img" aria-label="{label}" fill="currentColor" '
+    return head + _COLOUR.sub(replace, svg).removeprefix("<svg ")
+
+
+def darken(svgs: Iterable[str]) -> dict[str, str]:
+    """The variables of CSS that themed charts have in dark mode, by their names."""
+    colours = {found for svg in svgs for found in re.findall(r"var\(--c([0-9a-f]{6}),", svg)}
+    return {f"--c{colour}": adapt(f"#{colour}") for colour in sorted(colours)}
+
+
+def adapt(colour: str) -> str:
+    """The colour, ``#rrggbb``, as it is drawn on dark paper: greys are turned round, others as light as needed."""
+    if colour in _CHOSEN:
+        return _CHOSEN[colour]
+    parts = _split(colour)
+    if max(parts) - min(parts) < _GREY:
+        paper = _split(DARK_PAPER)
+        return _join(tuple(low + (255 - part) * (255 - low) / 255 for part, low in zip(parts, paper, strict=True)))
+    step = 0
+    while contrast(_join(parts), DARK_PAPER) < _CONTRAST and step < 20:
+        step += 1
+        parts = tuple(part + (255 - part) * 0.05 for part in parts)
+    return _join(parts)
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast of two colours, from 1 to 21, as WCAG defines it."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (
+        part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in _split(colour)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _split(colour: str) -> tuple[float, ...]:
+    return tuple(float(int(colour[place : place + 2], 16)) for place in (1, 3, 5))
+
+
+def _join(parts: Iterable[float]) -> str:
+    return "#" + "".join(f"{round(part):02x}" for part in parts)
