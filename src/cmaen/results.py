@@ -45,6 +45,8 @@ class Face:
         classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
         threshold: The confidence below which the answer is :data:`~cmaen.types.UNCERTAIN`; 0 for never.
         certainty: The confidence, see :func:`cmaen.types.certainty_of`; ``None``: the largest probability.
+        doubts: Of an unsure face: what is wrong with the picture of it, some of
+            :data:`cmaen.inference.doubts.DOUBTS`; empty where nothing was found, and where the network is sure.
         crop: The face cut out and upright, RGB uint8 [side, side, 3], in results of
             :meth:`~cmaen.inference.predictor.EmotionPredictor.predict` alone. Equality does not look at it.
 
@@ -58,6 +60,7 @@ class Face:
     classes: tuple[str, ...] = EMOTIONS
     threshold: float = 0.0
     certainty: float | None = None
+    doubts: tuple[str, ...] = ()
     crop: Image | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,13 +93,14 @@ class Face:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Identity (of a video), box, landmarks and emotion as a plain dict, ready for JSON."""
+        """Identity (of a video), box, landmarks, emotion and doubts (if any) as a plain dict, ready for JSON."""
         box = self.box
         return {
             **({} if self.identity is None else {"identity": self.identity}),
             "box": [round(float(v), 1) for v in (box.x, box.y, box.width, box.height)],
             "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in box.landmarks or ()],
             **self.summarise(),
+            **({"doubts": list(self.doubts)} if self.doubts else {}),
         }
 
     @classmethod
@@ -113,6 +117,7 @@ class Face:
             classes=tuple(answers),
             threshold=float("inf") if uncertain else 0.0,
             certainty=values["confidence"],
+            doubts=tuple(values.get("doubts", ())),
         )
 
     def _repr_png_(self) -> bytes:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import SHIPPED, Checkpoint, Where
-from cmaen.errors import CmaenError, MissingExtraError
+from cmaen.errors import CmaenError, NoFaceError
 from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
+from cmaen.inference.explaining import OCCLUSION, ExplainedPicture, explain_crops
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
@@ -355,27 +356,32 @@ class EmotionPredictor:
         with closing(opened), closing(pipeline.results(opened)) as results:
             yield analyse_frames(results)
 
-    def explain(self, image: ImageInput, detect: bool = True, kind: str = "gradient") -> Image:
-        """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
+    def explain(self, image: ImageInput, detect: bool = True, kind: str = OCCLUSION) -> ExplainedPicture:
+        """What the answer for each face depends on, as a map of the face; about half a second a face.
+
+        ``predictor.explain("photo.jpg").plot().save("maps.png")``
 
         Args:
             image: See :meth:`predict_single`.
             detect: Likewise.
-            kind: Of the map, see :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer
-                or take from it), or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
+            kind: Of the maps. ``occlusion``: where the answer becomes less likely when the face is covered there, see
+                :mod:`cmaen.inference.occlusion`; every engine can do it. Those of research need PyTorch, see
+                :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer or take from it),
+                or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
 
         Raises:
             CmaenError: There is no such map, or the network has not the part that it is of.
             ImageError: The image cannot be used.
             NoFaceError: There is no face in it.
-            MissingExtraError: The extra ``report`` is not installed.
-            CheckpointError: The checkpoint has no ``model.safetensors``.
+            MissingExtraError: A map of research needs the extra ``report``, which is not installed.
+            CheckpointError: It needs a ``model.safetensors``, and the checkpoint has none.
         """
-        try:
-            from cmaen.inference.explaining import explain_face
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("explaining", "report") from error
-        return explain_face(self._read(image), self._pipeline(detect), kind=kind, explainers=self._explainers)
+        pixels, pipeline = self._read(image), self._pipeline(detect)
+        faces = self._faces(pixels, pipeline)
+        if not faces:
+            raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
+        crops = [pipeline.crop(pixels, face.box) for face in faces]
+        return explain_crops(crops, faces, pipeline.classifier, kind=kind, explainers=self._explainers)
 
     def _pipeline(self, detect: bool, batch_size: int = PipelineSpec.batch_size) -> FacePipeline:
         pipeline = self.pipeline.tune(batch_size=batch_size)
