@@ -121,7 +121,7 @@ def draw_sheet(panels: Sequence[Panel], *, low: str, high: str, note: str) -> PI
     for number, panel in enumerate(panels):
         left = _GAP + number % columns * (_PANEL + _GAP)
         top = _GAP + number // columns * pitch
-        large = cv2.resize(panel.heat, (_PANEL, _PANEL), interpolation=cv2.INTER_LINEAR)
+        large = np.asarray(cv2.resize(panel.heat, (_PANEL, _PANEL), interpolation=cv2.INTER_LINEAR), np.float32)
         sheet.paste(PILImage.fromarray(overlay(panel.crop, large)), (left, top))
         middle = top + _PANEL + _ROW // 2
         draw.ellipse((left, middle - 5, left + 10, middle + 5), fill=panel.colour)

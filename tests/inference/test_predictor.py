@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import pickle
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -29,15 +28,13 @@ from cmaen.errors import (
     DetectorError,
     ImageNotFoundError,
     ImageTooLargeError,
-    MissingExtraError,
-    NoFaceError,
     VideoError,
 )
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES, change_card
-from tests.inference.conftest import BLUE, RED, TIMES, plain
+from tests.inference.conftest import RED, TIMES, plain
 from tests.test_several import SINGLE
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
@@ -356,24 +353,6 @@ def test_a_webcam_is_watched_and_its_video_kept(
     with pytest.raises(VideoError, match="camera 99 cannot be opened"):
         monkeypatch.setattr(cv2, "VideoCapture", capture)
         predictor.real_time_webcam(99, display=False)
-
-
-def test_an_answer_is_explained_over_its_face(predictor: EmotionPredictor) -> None:
-    pytest.importorskip("captum")
-    picture = predictor.explain(ASTRONAUT)
-    side = predictor.card.preprocess.image_size
-    assert picture.shape == (side, side, 3)
-    assert picture.dtype == np.uint8
-    with pytest.raises(NoFaceError, match="detect=False"):
-        predictor.explain(np.zeros((60, 60, 3), np.uint8))
-    red, _, blue = predictor.explain(plain(BLUE), detect=False).mean(axis=(0, 1))
-    assert blue > red
-
-
-def test_what_explaining_needs_is_advised(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cmaen.inference.explaining", None)
-    with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
-        predictor.explain(ASTRONAUT)
 
 
 def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:

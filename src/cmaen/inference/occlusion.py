@@ -80,10 +80,10 @@ def cover(face: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         float32 [81, 3, S, S]; where the patch is, the face's mean colour.
     """
-    profile = _profile(face.shape[-1], PATCH * face.shape[-1])  # [S, 9]
+    profile = _profile(face.shape[-1], PATCH * face.shape[-1]).astype(np.float32)  # [S, 9]
     patches = np.einsum("yi,xj->ijyx", profile, profile).reshape(-1, 1, *face.shape[1:])  # [81, 1, S, S]
     mean = face.mean(axis=(1, 2), keepdims=True)  # [3, 1, 1]
-    return np.asarray(face + patches * (mean - face), np.float32)
+    return np.asarray(face + patches * (mean - face), np.float32)  # [81, 3, S, S]
 
 
 def measure_log_odds(rows: NDArray[np.float64], answer: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 /** The engine that needs no server: both networks run in this browser, in a worker. */
 import { forget, notice } from './dom.js';
 
-/** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
+/** @returns {{name: string, parallel: number, predict: Function, explain: Function, live: Function}} */
 export function createEngine(config) {
   const worker = new Crew();
   notice('loading', 'Fetching the networks (20 MB, once). You can choose a photo meanwhile.', 'busy');
@@ -15,6 +15,7 @@ export function createEngine(config) {
     parallel: 1,
     loaded,
     predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect, scheme: engine.scheme }),
+    explain: (blob, { detect = true } = {}) => worker.ask('explain', { blob, detect, scheme: engine.scheme }),
     live: (listeners) => new LiveSession(listeners, worker, engine, config.live),
   };
   return engine;

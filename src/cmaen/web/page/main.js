@@ -128,7 +128,7 @@ class Page {
       named: (_, index) => `Face ${index + 1}`,
       picture: this.stage.image,
       empty: this.nothing(item),
-      extra: (face, index) => (index === 0 && this.config.explain && item.detect ? this.explaining(item, face) : null),
+      extra: (face, index) => (this.config.explain ? this.explaining(item, face, index) : null),
     });
     this.stage.outline(item.detect ? result.faces : []);
     this.stage.choose(null);
@@ -151,19 +151,23 @@ class Page {
   }
 
   /** The button that asks where the network looked, and its answer. */
-  explaining(item, face) {
+  explaining(item, face, index) {
     const place = element('div', { class: 'explaining' });
-    const show = (address) =>
+    const show = ({ crop, explanation }) => {
+      const alt = 'The face, with the regions marked that the network looked at';
+      const map = element('img', { src: explanation, alt });
+      map.style.background = `url(${crop}) 0 0 / 100% 100%`;
       place.replaceChildren(
         element(
           'figure',
           {},
-          element('img', { src: address, alt: 'The face, with the regions marked that the network looked at' }),
+          map,
           element('figcaption', {}, 'The warm regions counted most for this answer. It says where, not why.'),
         ),
       );
+    };
     if (face.explanation) {
-      show(face.explanation);
+      show(face);
       return place;
     }
     const button = element('button', { type: 'button' }, 'Show where it looked');
@@ -171,12 +175,12 @@ class Page {
       button.disabled = true;
       button.textContent = 'Looking again …';
       const answer = await this.engine
-        .predict(item.file, { detect: item.detect, explain: true, name: item.name })
+        .explain(item.file, { detect: item.detect, name: item.name })
         .catch((error) => ({ error: error.message, faces: [] }));
-      const address = answer.faces[0]?.explanation;
-      if (address) {
-        face.explanation = address;
-        show(address);
+      const found = answer.faces[index];
+      if (found?.explanation) {
+        Object.assign(face, found);
+        show(face);
         announce('The map of where the network looked is shown');
       } else {
         place.replaceChildren(

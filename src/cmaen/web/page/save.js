@@ -16,7 +16,7 @@ export function download(blob, name) {
 export function asJson(records) {
   const plain = records.map((record) => ({
     ...record,
-    faces: record.faces.map(({ explanation: _, ...face }) => face),
+    faces: record.faces.map(({ explanation: _, crop: __, ...face }) => face),
   }));
   return new Blob([`${JSON.stringify(plain, null, 2)}\n`], { type: 'application/json' });
 }
