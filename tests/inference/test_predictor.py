@@ -405,6 +405,24 @@ def test_one_image_where_a_list_is_meant_is_refused_and_never_iterated(kind: str
             method(SINGLE[kind], detect=False)
 
 
+def test_a_folder_is_all_of_its_images(predictor: EmotionPredictor, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("b.png", "below/a.png"):
+        shutil.copy(ASTRONAUT, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("text")
+    for folder in (tmp_path, str(tmp_path)):
+        answers = predictor.predict_batch(folder)
+        assert [Path(answer.path).name for answer in answers] == ["b.png", "a.png"]
+        assert [result.status for result in predictor.predict_each(folder)] == ["ok", "ok"]
+    assert predictor.embed(tmp_path).shape[0] == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CmaenError, match="holds no image"):
+        predictor.predict_batch(tmp_path / "empty")
+    for nothing in ("", "no such folder", str(tmp_path / "b.png"), "x" * 5000, "a\0b"):
+        with pytest.raises(TypeError, match="or the path of a folder"):
+            predictor.predict_batch(nothing)
+
+
 def test_one_box_where_a_list_is_meant_is_refused(predictor: EmotionPredictor) -> None:
     for box in ((1, 2, 3, 4), [1.0, 2.0, 3.0, 4.0], np.array([1, 2, 3, 4]), FaceBox(1, 2, 3, 4)):
         with pytest.raises(TypeError, match="list of boxes"):

@@ -13,8 +13,8 @@ from cmaen.drawing import hex_of
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, doubts, likeness, occlusion, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
-from cmaen.inference.sinks.records import COLUMNS
 from cmaen.inference.tuning import Tuning
+from cmaen.tabulation import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
