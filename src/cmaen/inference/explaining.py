@@ -67,6 +67,9 @@ class ExplainedPicture:
     faces: tuple[ExplainedFace, ...]
     kind: str = OCCLUSION
 
+    def __repr__(self) -> str:
+        return f"ExplainedPicture({len(self.faces)} of kind {self.kind})"
+
     def plot(self) -> PILImage.Image:
         """Every face with its map, its answer and a bar that tells the colours, as a PIL image."""
         high = "answer falls most" if self.kind == OCCLUSION else "most"
@@ -85,10 +88,10 @@ class ExplainedPicture:
         with replace_file(path) as temporary:
             self.plot().save(temporary)
 
-    def _repr_png_(self) -> bytes:
-        """For notebooks."""
+    def _repr_jpeg_(self) -> bytes:
+        """For notebooks, which keep it: a PNG is four times as large."""
         file = BytesIO()
-        self.plot().save(file, "PNG")
+        self.plot().save(file, "JPEG", quality=88)
         return file.getvalue()
 
 
@@ -150,6 +153,13 @@ def _ask_network(
 def _describe(number: int, explained: ExplainedFace) -> Panel:
     face = explained.face
     name = face.classes[int(np.argmax(face.probabilities))]
-    detail = "" if explained.lowest is None else f"falls to {explained.lowest:.0%} with its warmest part covered"
+    detail = "" if explained.lowest is None else _describe_fall(face.confidence, explained.lowest)
     title = f"{number} {describe_answer(face.to_dict())}"
     return Panel(explained.crop, explained.heat, title, hex_of(name, face.classes), detail)
+
+
+def _describe_fall(confidence: float, lowest: float) -> str:
+    """What covering the face costs at most, in words."""
+    if confidence - lowest < 0.01:
+        return "hardly falls, whichever part is covered"
+    return f"falls to {'<1%' if lowest < 0.005 else f'{lowest:.0%}'} with its warmest part covered"
