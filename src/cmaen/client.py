@@ -93,7 +93,8 @@ class EmotionClient:
             images: Paths of files, or their bytes.
             detect: Find the faces first; ``False`` says that each image is a face crop already.
             top_k: Add ``top``, the most probable emotions of the largest face, 1 to 7 of them.
-            explain: Add ``explanation`` to the largest face, a PNG as a data URI.
+            explain: Add to each face (of a crowd to the 16 largest) where its answer comes from: ``explanation``, a PNG
+                with transparency to be laid over its ``crop``; data URIs.
             scheme: Label scheme: ``perceived`` (what people see) or ``fer2013``; ``None``: the server's own.
             contempt: Answer contempt as an eighth emotion, which ``perceived`` alone knows.
             batch_size: Images of one request, at most.
