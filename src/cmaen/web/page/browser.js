@@ -1,7 +1,7 @@
 /** The engine that needs no server: both networks run in this browser, in a worker. */
 import { forget, notice } from './dom.js';
 
-/** @returns {{name: string, parallel: number, predict: Function, explain: Function, live: Function}} */
+/** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
 export function createEngine(config) {
   const worker = new Crew();
   notice('loading', 'Fetching the networks (20 MB, once). You can choose a photo meanwhile.', 'busy');

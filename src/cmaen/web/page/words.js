@@ -2,8 +2,7 @@
  * What is said of a face, in one place.
  *
  * @typedef {{box: number[], landmarks: number[][], predicted_emotion: string, confidence: number,
- *            probabilities: Record<string, number>, identity?: number, doubts?: string[], explanation?: string,
- *            crop?: string}} Answer
+ *            probabilities: Record<string, number>, identity?: number, explanation?: string}} Answer
  */
 
 /** 0.983 -> "98 %". */
