@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,20 @@ def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path) -> None:
 def test_the_examples_are_python() -> None:
     for path in EXAMPLES.rglob("*.py"):
         compile(path.read_text(), str(path), "exec")
+
+
+def test_how_often_a_doubt_is_named_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\nlfw/one.png,happy\nlfw/two.png,sad\n")
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        for name in ("one.png", "two.png"):
+            archive.write(EXAMPLES / "astronaut.png", f"deep/{name}")
+    command = [sys.executable, EXAMPLES / "measure_doubts.py", tmp_path / "labels.csv", tmp_path / "faces.zip"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[0].startswith("1 faces that are answered right")
+    rows = {line[:13].strip(): line[13:] for line in said[1:]}
+    assert "100" not in rows["as they are"]
+    for name, doubt in (("blur", "blurred"), ("low light", "dark"), ("24 pixels", "small")):
+        assert f"{doubt} 100.0%" in rows[name]
 
 
 def test_peers_are_asked_for_the_same_faces(

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("captum")
 
 from cmaen.checkpoints import Card  # noqa: E402
-from cmaen.explanation import MAPS, Explainer, Variation, overlay  # noqa: E402
+from cmaen.explanation import MAPS, Explainer, Variation  # noqa: E402
+from cmaen.heat import overlay  # noqa: E402
 from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
@@ -59,7 +60,7 @@ def test_pathways_that_ask_each_other_have_maps_of_both_ways(wiring: str, tmp_pa
 
 def test_a_multi_scale_map_is_what_the_places_are_weighed_with(checkpoint: Path) -> None:
     explainer = Explainer(checkpoint)
-    attended = explainer._attended(torch.from_numpy(explainer.spec(crops(2))))
+    attended = explainer._attend(torch.from_numpy(explainer.spec(crops(2))))
     given = torch.randn(2, 16, 8, 8)
     module = explainer.model.side_attention
     assert torch.equal(module(given), given * module.weights(given))
@@ -102,12 +103,12 @@ def test_an_overlay_is_a_picture_of_the_maps_size() -> None:
 def test_threads_get_the_maps_of_their_own_faces(checkpoint: Path) -> None:
     explainer = Explainer(checkpoint)
     batches = [torch.from_numpy(explainer.spec(crops(12)[3 * number : 3 * number + 3])) for number in range(4)]
-    alone = [explainer._attended(batch).maps for batch in batches]
+    alone = [explainer._attend(batch).maps for batch in batches]
     wrong = []
 
     def work(number: int) -> None:
         for _ in range(6):
-            maps = explainer._attended(batches[number]).maps
+            maps = explainer._attend(batches[number]).maps
             wrong.extend(
                 name for name, found in maps.items() if not torch.allclose(found, alone[number][name], atol=1e-5)
             )

@@ -1,26 +1,70 @@
+"""The notebooks run to their ends, and are stored with what they put out (``python examples/run_notebooks.py``)."""
+
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
+from tests.conftest import EXAMPLES
 
-from tests.conftest import EXAMPLES  # noqa: E402
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+MOST_BYTES = 300_000
 
 
-def test_the_notebook_runs_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    notebook = nbformat.read(EXAMPLES / "own_faces.ipynb", as_version=4)
-    given, *cells = (cell for cell in notebook.cells if cell.cell_type == "code")
-    given.source = "FACES, EPOCHS = 90, 1"
+def run(path: Path, **first: str) -> list[Any]:
+    """The code cells of a notebook that was run, the first of which may be another."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells[0].source = first.get("source", cells[0].source)
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    return cells
+
+
+def shown(cells: list[Any], kind: str) -> list[str]:
+    """What cells show of a kind, like ``image/png``."""
+    outputs = (output for cell in cells for output in cell.outputs)
+    return ["".join(output["data"][kind]) for output in outputs if kind in output.get("data", {})]
+
+
+def test_the_notebook_of_own_faces_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    _, *cells = run(EXAMPLES / "own_faces.ipynb", source="FACES, EPOCHS = 90, 1")
     said = " ".join("".join(output.get("text", "") for cell in cells for output in cell.outputs).split())
     assert "labels negative, neutral, positive in place of" in said
     assert "best checkpoint: " in said
     assert "accuracy" in said
     assert "Traceback" not in said
-    pictures = [output for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 3
+    assert len(shown(cells, "image/jpeg")) == 3
+
+
+def test_the_first_look_runs_and_shows_itself() -> None:
+    pytest.importorskip("pandas")
+    cells = run(EXAMPLES / "first_look.ipynb")
+    assert len(shown(cells, "image/png")) == 2  # the photograph and the face
+    assert len(shown(cells, "image/jpeg")) == 1  # the map
+    table, frame = shown(cells, "text/html")
+    for word in ("dark", "blurred", "small"):
+        assert f"({word})" in table
+    assert "predicted_emotion" in frame
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stored_with_their_outputs(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert sum(bool(cell["outputs"]) for cell in cells) >= len(cells) / 2
+    assert any("data" in output for output in outputs)
+    assert not any(output["output_type"] == "error" for output in outputs)
+    assert len(text) < MOST_BYTES
+    for leak in ("/home/", "/root/", "/Users/", "\\u001b["):
+        assert leak not in text
+
+
+def test_there_are_notebooks() -> None:
+    assert {"own_faces", "first_look"} <= {path.stem for path in NOTEBOOKS}

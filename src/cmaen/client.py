@@ -93,7 +93,8 @@ class EmotionClient:
             images: Paths of files, or their bytes.
             detect: Whether to detect the faces first; ``False``: each image is already a face crop.
             top_k: Number of entries of ``top``, the most probable emotions of the largest face, 1 to 7.
-            explain: Whether to add ``explanation`` to the largest face, a PNG as a data URI.
+            explain: Whether to add to each face (of a crowd to the 16 largest) where its answer comes from:
+                ``explanation``, a PNG with transparency to be laid over its ``crop``; both are data URIs.
             scheme: Label scheme: ``perceived`` (what people see) or ``fer2013``; ``None``: the server's own.
             contempt: Whether to answer contempt as an eighth emotion, which only ``perceived`` has.
             batch_size: Maximum number of images in one request.

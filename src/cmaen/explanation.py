@@ -19,12 +19,12 @@ from torch import Tensor
 
 from cmaen.checkpoints import Where
 from cmaen.devices import torch_threads
+from cmaen.heat import Heat
 from cmaen.models.base import EmotionOutput
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.parts.attention import MultiScaleAttention
 from cmaen.types import EMOTIONS, PERCEIVED
 
-Map = NDArray[np.float32]
 MAPS = ("gradient", "cross_modal", "cross_modal_back", "multi_scale", "multi_scale_backbone", "emotion_head")
 """Names of an explanation's maps."""
 _STEPS = 24
@@ -49,15 +49,15 @@ class Explanation(NamedTuple):
     """
 
     emotion: int
-    gradient: Map
-    cross_modal: Map | None = None
-    cross_modal_back: Map | None = None
-    multi_scale: Map | None = None
-    multi_scale_backbone: Map | None = None
-    emotion_head: Map | None = None
+    gradient: Heat
+    cross_modal: Heat | None = None
+    cross_modal_back: Heat | None = None
+    multi_scale: Heat | None = None
+    multi_scale_backbone: Heat | None = None
+    emotion_head: Heat | None = None
 
     @property
-    def maps(self) -> dict[str, Map]:
+    def maps(self) -> dict[str, Heat]:
         """Those that there are, by name, in the order of :data:`MAPS`."""
         return {name: found for name in MAPS if (found := getattr(self, name)) is not None}
 
@@ -186,21 +186,12 @@ class Explainer:
         ]
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 
-    def _enlarge(self, found: Map) -> Map:
+    def _enlarge(self, found: Heat) -> Heat:
         """A map of any size, stretched to [0, 1] and to the side of the input."""
         side = self.spec.image_size
         spread = float(np.ptp(found))
         found = (found - found.min()) / spread if spread > 1e-8 else np.zeros_like(found)
         return np.asarray(cv2.resize(found.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR))
-
-
-def overlay(crop: NDArray[np.uint8], heat: Map) -> NDArray[np.uint8]:
-    """A face crop [h, w] or [h, w, 3] with a map over it: RGB uint8 [S, S, 3], S the side of the map."""
-    face = cv2.resize(crop, heat.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    if face.ndim == 2:
-        face = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB)
-    colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    return np.asarray(cv2.addWeighted(face, 0.55, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), 0.45, 0), np.uint8)
 
 
 def _square(places: Tensor) -> Tensor:

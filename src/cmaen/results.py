@@ -13,6 +13,7 @@ from cmaen.errors import NoPixelsError
 from cmaen.types import EMOTIONS, UNCERTAIN, UNSURE_BELOW, FaceBox, Frame, Image, Status
 
 if TYPE_CHECKING:
+    import pandas
     from PIL import Image as PILImage
 
     from cmaen.images import ImageInput
@@ -21,7 +22,7 @@ _NOTHING = {"predicted_emotion": None, "confidence": None, "probabilities": None
 
 
 class Answer(dict[str, Any]):
-    """A plain dict in every respect, which remembers the path of its image besides, for :func:`cmaen.to_pandas`.
+    """A plain dict in every respect, which remembers the path of its image besides. In a notebook it is a small table.
 
     Attributes:
         path: As printable text; empty where the image was in memory.
@@ -32,6 +33,57 @@ class Answer(dict[str, Any]):
     def __init__(self, content: Mapping[str, Any], path: str = "") -> None:
         super().__init__(content)
         self.path = path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The answer with its path, see :meth:`Result.to_record`; that of one face as that of a picture."""
+        named = {"path": self.path} if self.path else {}
+        return {**named, **self} if "faces" in self else {**named, "status": "ok", "error": None, "faces": [self]}
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        from cmaen.tabulation import make_frame
+
+        return make_frame([self.record])
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from cmaen.markup import write_table
+
+        return write_table([self.record])
+
+
+class Answers(list[dict[str, Any]]):
+    """A plain list in every respect, of answers or faces. In a notebook it is a table with a row for each face."""
+
+    __slots__ = ()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """A record for each picture: faces that follow each other and have the same path are those of one."""
+        records: list[dict[str, Any]] = []
+        before: str | None = None
+        for answer in self:
+            record = (answer if isinstance(answer, Answer) else Answer(answer)).record
+            path = record.get("path", "") if "faces" not in answer else None
+            if path is not None and path == before:
+                records[-1]["faces"].append(answer)
+            else:
+                records.append(record)
+            before = path
+        return records
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        from cmaen.tabulation import make_frame
+
+        return make_frame(self.records)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from cmaen.markup import write_table
+
+        return write_table(self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +97,8 @@ class Face:
         classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
         threshold: The confidence below which the answer is :data:`~cmaen.types.UNCERTAIN`; 0 for never.
         certainty: The confidence, see :func:`cmaen.types.certainty_of`; ``None``: the largest probability.
+        doubts: Of an unsure face: what is wrong with the picture of it, some of
+            :data:`cmaen.inference.doubts.DOUBTS`; empty where nothing was found, and where the network is sure.
         crop: The face cut out and upright, RGB uint8 [side, side, 3], in results of
             :meth:`~cmaen.inference.predictor.EmotionPredictor.predict` alone. Equality does not look at it.
 
@@ -58,6 +112,7 @@ class Face:
     classes: tuple[str, ...] = EMOTIONS
     threshold: float = 0.0
     certainty: float | None = None
+    doubts: tuple[str, ...] = ()
     crop: Image | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,13 +145,14 @@ class Face:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Identity (of a video), box, landmarks and emotion as a plain dict, ready for JSON."""
+        """Identity (of a video), box, landmarks, emotion and doubts (if any) as a plain dict, ready for JSON."""
         box = self.box
         return {
             **({} if self.identity is None else {"identity": self.identity}),
             "box": [round(float(v), 1) for v in (box.x, box.y, box.width, box.height)],
             "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in box.landmarks or ()],
             **self.summarise(),
+            **({"doubts": list(self.doubts)} if self.doubts else {}),
         }
 
     @classmethod
@@ -113,6 +169,7 @@ class Face:
             classes=tuple(answers),
             threshold=float("inf") if uncertain else 0.0,
             certainty=values["confidence"],
+            doubts=tuple(values.get("doubts", ())),
         )
 
     def _repr_png_(self) -> bytes:
@@ -218,8 +275,20 @@ class Result:
             )
         return PILImage.fromarray(draw_faces(pixels, [face.to_dict() for face in self.faces]))
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        from cmaen.tabulation import make_frame
+
+        return make_frame([self.to_record()])
+
+    def _repr_html_(self) -> str | None:
+        """For notebooks: a table where there are no pixels."""
+        from cmaen.markup import write_table
+
+        return write_table([self.to_record()]) if self.image is None else None
+
     def _repr_png_(self) -> bytes | None:
-        """For notebooks: a thumbnail; nothing where there are no pixels, and the notebook shows the text."""
+        """For notebooks: a thumbnail; nothing where there are no pixels."""
         from cmaen.rendering import render_picture
 
         if self.image is None:

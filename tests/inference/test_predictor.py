@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import pickle
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -29,15 +28,13 @@ from cmaen.errors import (
     DetectorError,
     ImageNotFoundError,
     ImageTooLargeError,
-    MissingExtraError,
-    NoFaceError,
     VideoError,
 )
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES, change_card
-from tests.inference.conftest import BLUE, RED, TIMES, plain
+from tests.inference.conftest import RED, TIMES, plain
 from tests.test_several import SINGLE
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
@@ -358,24 +355,6 @@ def test_a_webcam_is_watched_and_its_video_kept(
         predictor.real_time_webcam(99, display=False)
 
 
-def test_an_answer_is_explained_over_its_face(predictor: EmotionPredictor) -> None:
-    pytest.importorskip("captum")
-    picture = predictor.explain(ASTRONAUT)
-    side = predictor.card.preprocess.image_size
-    assert picture.shape == (side, side, 3)
-    assert picture.dtype == np.uint8
-    with pytest.raises(NoFaceError, match="detect=False"):
-        predictor.explain(np.zeros((60, 60, 3), np.uint8))
-    red, _, blue = predictor.explain(plain(BLUE), detect=False).mean(axis=(0, 1))
-    assert blue > red
-
-
-def test_what_explaining_needs_is_advised(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cmaen.inference.explaining", None)
-    with pytest.raises(MissingExtraError, match=r"cmaen\[report\]"):
-        predictor.explain(ASTRONAUT)
-
-
 def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:
     assert predictor.predict_batch([]) == []
 
@@ -424,6 +403,24 @@ def test_one_image_where_a_list_is_meant_is_refused_and_never_iterated(kind: str
     for method in (predictor.predict_batch, predictor.predict_each, predictor.embed):
         with pytest.raises(TypeError, match="list of images, not a single"):
             method(SINGLE[kind], detect=False)
+
+
+def test_a_folder_is_all_of_its_images(predictor: EmotionPredictor, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("b.png", "below/a.png"):
+        shutil.copy(ASTRONAUT, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("text")
+    for folder in (tmp_path, str(tmp_path)):
+        answers = predictor.predict_batch(folder)
+        assert [Path(answer.path).name for answer in answers] == ["b.png", "a.png"]
+        assert [result.status for result in predictor.predict_each(folder)] == ["ok", "ok"]
+    assert predictor.embed(tmp_path).shape[0] == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CmaenError, match="holds no image"):
+        predictor.predict_batch(tmp_path / "empty")
+    for nothing in ("", "no such folder", str(tmp_path / "b.png"), "x" * 5000, "a\0b"):
+        with pytest.raises(TypeError, match="or the path of a folder"):
+            predictor.predict_batch(nothing)
 
 
 def test_one_box_where_a_list_is_meant_is_refused(predictor: EmotionPredictor) -> None:

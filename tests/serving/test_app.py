@@ -16,10 +16,11 @@ from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
 from cmaen.checkpoints import Checkpoint
+from cmaen.drawing import hex_of
 from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
-from cmaen.serving.service import explains
 from cmaen.serving.settings import Settings
+from cmaen.types import UNSURE_BELOW
 from tests.serving.conftest import encoded, files, one_core, picture, serving, settings, wait_until_ready
 
 
@@ -86,20 +87,36 @@ def test_parameters(client: TestClient, portrait: bytes) -> None:
         assert wrong.split("=")[0] in problem(client.post(f"/v1/predict?{wrong}", files=files(portrait)), 422)
 
 
-@pytest.mark.skipif(not explains(), reason="needs the extra report")
-def test_explanations_are_pictures_of_the_largest_face(client: TestClient, portrait: bytes) -> None:
-    answers = client.post("/v1/predict?explain=true", files=files(portrait, picture(), b"text")).json()
-    kind, _, content = answers[0]["faces"][0]["explanation"].partition(",")
-    assert kind == "data:image/png;base64"
-    side = Checkpoint.open().card.preprocess.image_size
-    assert Image.open(io.BytesIO(base64.b64decode(content))).size == (side, side)
+def opened(address: str) -> Image.Image:
+    """The picture of a data URI."""
+    kind, _, content = address.partition(",")
+    assert kind in ("data:image/png;base64", "data:image/jpeg;base64")
+    return Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+def test_every_face_is_explained_by_a_map_over_its_crop(client: TestClient, portrait: bytes) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(portrait)))
+    two = encoded(Image.fromarray(np.concatenate([pixels, pixels[:, ::-1]], axis=1)), "JPEG", quality=92)
+    answers = client.post("/v1/predict?explain=true", files=files(two, picture(), b"text")).json()
     assert [answer["status"] for answer in answers] == ["ok", "no_face", "error"]
+    assert len(answers[0]["faces"]) == 2
+    side = Checkpoint.open().card.preprocess.image_size
+    for face in answers[0]["faces"]:
+        heat, crop = opened(face["explanation"]), opened(face["crop"])
+        assert (heat.mode, heat.size) == ("RGBA", (side, side))
+        assert heat.getchannel("A").getextrema()[1] > 100
+        assert crop.width == crop.height
+    (plain,) = client.post("/v1/predict", files=files(portrait)).json()
+    assert {"crop", "explanation"}.isdisjoint(plain["faces"][0])
 
 
-def test_explanations_that_cannot_be_given_are_said(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cmaen.inference.explaining", None)
+def test_a_whole_picture_is_explained_as_a_square(client: TestClient, portrait: bytes) -> None:
+    (answer,) = client.post("/v1/predict?explain=true&detect=false", files=files(portrait)).json()
+    assert opened(answer["faces"][0]["crop"]).size == (320, 320)
+
+
+def test_more_explanations_than_there_is_room_for_are_refused(portrait: bytes) -> None:
     with serving(explanations=1) as client:
-        assert "cmaen[report]" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
         assert "at most 1" in problem(client.post("/v1/predict?explain=true", files=files(portrait, portrait)), 422)
 
 
@@ -213,7 +230,7 @@ def test_a_name_is_a_label_and_nothing_else(client: TestClient) -> None:
 def test_labels_health_and_the_description(client: TestClient) -> None:
     labels = client.get("/v1/labels").json()
     assert labels["labels"] == list(EMOTIONS)
-    assert labels["colours"]["angry"] == "#d62728"
+    assert labels["colours"]["angry"] == hex_of("angry", EMOTIONS)
     assert client.get("/healthz").json() == {"status": "ok"}
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/v1/predict", "/v1/embed", "/v1/labels", "/healthz", "/readyz", "/metrics"}
@@ -271,18 +288,25 @@ def test_the_page_is_a_fixed_list_of_files(client: TestClient) -> None:
     config = json.loads(client.get("/page/config.json").content)
     assert config["labels"] == list(EMOTIONS)
     assert (config["mode"], config["max_images"], config["key_required"]) == ("server", 4, False)
-    assert (config["max_bytes"], config["unsure_below"], config["explain"]) == (1_000_000, 0.5, explains())
+    assert (config["max_bytes"], config["unsure_below"], config["explain"]) == (1_000_000, 0.5, True)
 
 
-@pytest.mark.skipif(not explains(), reason="needs the extra report")
-def test_a_checkpoint_without_the_weights_to_explain_with_says_so(tmp_path, portrait: bytes) -> None:
+def test_a_checkpoint_of_onnx_alone_explains(tmp_path, portrait: bytes) -> None:
     for name in ("card.json", "model.onnx"):
         (tmp_path / name).write_bytes((Checkpoint.open().folder / name).read_bytes())
     given = Settings(pipeline=one_core(checkpoint=tmp_path))
-    assert explains()
-    assert not explains(given)
     with TestClient(create_app(given), raise_server_exceptions=False) as client:
         wait_until_ready(client)
-        assert client.get("/page/config.json").json()["explain"] is False
-        assert "model.safetensors" in problem(client.post("/v1/predict?explain=true", files=files(portrait)), 501)
-        assert client.post("/v1/predict", files=files(portrait)).json()[0]["status"] == "ok"
+        assert client.get("/page/config.json").json()["explain"] is True
+        (answer,) = client.post("/v1/predict?explain=true", files=files(portrait)).json()
+        assert opened(answer["faces"][0]["explanation"]).mode == "RGBA"
+
+
+def test_what_an_unsure_answer_may_come_from_is_told(client: TestClient, portrait: bytes) -> None:
+    """The portrait, so dark that little is left of it."""
+    pixels = np.asarray(Image.open(io.BytesIO(portrait)))
+    dark = encoded(Image.fromarray((pixels * 0.05).astype(np.uint8)))
+    answers = client.post("/v1/predict?detect=false", files=files(dark, portrait)).json()
+    for answer in answers:
+        (face,) = answer["faces"]
+        assert ("doubts" in face) == (face["confidence"] < UNSURE_BELOW and answer is answers[0])

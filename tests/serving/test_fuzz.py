@@ -15,7 +15,10 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from hypothesis import given, settings
 
-from cmaen import EmotionPredictor
+from cmaen.inference.explaining import ExplainedFace, ExplainedPicture
+from cmaen.results import Face
+from cmaen.serving import service
+from cmaen.types import FaceBox
 from tests.serving.conftest import picture, serving
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -34,7 +37,9 @@ def app() -> Iterator[FastAPI]:
         pytest.MonkeyPatch.context() as patch,
         serving(key=KEY["X-API-Key"], pixels=1_000_000, body_bytes=200_000, images=8, queue=1000, wait=60) as client,
     ):
-        patch.setattr(EmotionPredictor, "explain", lambda *_: np.zeros((8, 8, 3), np.uint8))  # takes seconds
+        heat, face = np.zeros((8, 8), np.float32), Face((1.0,), FaceBox(0, 0, 8, 8), classes=("happy",))
+        found = ExplainedPicture((ExplainedFace(face, np.zeros((8, 8, 3), np.uint8), heat),))
+        patch.setattr(service, "explain_crops", lambda *_: found)  # takes seconds
         yield client.app
 
 

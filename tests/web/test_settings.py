@@ -13,13 +13,13 @@ import pytest
 from cmaen.checkpoints import Checkpoint
 from cmaen.drawing import STYLE, hex_of
 from cmaen.errors import ConfigError
-from cmaen.inference import tracking
+from cmaen.inference import doubts, occlusion, tracking
 from cmaen.inference.sinks.records import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED
 from cmaen.web.files import PAGE
 from cmaen.web.settings import ServerTerms, describe_page
 
-TERMS = ServerTerms(max_images=4, max_bytes=1000, explain=True, key_required=True)
+TERMS = ServerTerms(max_images=4, max_bytes=1000, key_required=True)
 
 
 def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
@@ -28,10 +28,12 @@ def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
     alone = describe_page(card, accuracies=shipped.accuracies)
     served = describe_page(card, accuracies=shipped.accuracies, server=TERMS)
     differing = {name for name in alone.keys() | served.keys() if alone.get(name) != served.get(name)}
-    assert differing == {"mode", "max_images", "max_bytes", "explain", "key_required"}
+    assert differing == {"mode", "max_images", "max_bytes", "key_required"}
     assert (alone["mode"], served["mode"]) == ("browser", "server")
     assert json.loads(json.dumps(alone, allow_nan=False))["columns"] == list(COLUMNS)
     assert alone["tracking"]["memory"] == tracking.MEMORY
+    assert alone["explain"] is served["explain"] is True  # without PyTorch, and without a server
+    assert (alone["doubts"]["side"], alone["occlusion"]["grid"]) == (doubts.SIDE, occlusion.GRID)
     assert (alone["scheme"], alone["benchmark"]) == (PERCEIVED, FER2013)
     assert alone["colours"] == {name: hex_of(name, EMOTIONS) for name in EMOTIONS}
     assert alone["drawing"]["letters"]["surprise"] == "su"

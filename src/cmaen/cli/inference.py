@@ -49,12 +49,15 @@ class InferenceOptions(FaceOptions):
     ] = None
     explain: Annotated[
         Path | None,
-        typer.Option(help="With one --image: a .png that shows what the answer for its largest face depends on."),
+        typer.Option(help="With one --image: a picture file that shows what the answer of each face depends on."),
     ] = None
     map_kind: Annotated[
         str,
-        typer.Option("--explain-map", help="Which map --explain draws: gradient, or an attention like emotion_head."),
-    ] = "gradient"
+        typer.Option(
+            "--explain-map",
+            help="Which map --explain draws: occlusion, or with PyTorch gradient or an attention like emotion_head.",
+        ),
+    ] = "occlusion"
     detect: Annotated[bool, typer.Option(help="Find the faces first; --no-detect: the images are face crops.")] = True
     batch_size: Annotated[
         int, typer.Option(min=int(PipelineSpec.range_of("batch_size").low), help="Images per batch.")
@@ -301,14 +304,9 @@ def _run(source: Source, pipeline: Pipeline, sinks: Sequence[Sink], unit: str) -
 
 
 def _explain(predictor: EmotionPredictor, options: InferenceOptions, target: Path) -> None:
-    """Draw what the answer depends on, by the predictor that gave it."""
-    from cmaen.data.tree import png
-    from cmaen.files import replace_file
-
+    """Draw what the answers depend on, by the predictor that gave them."""
     assert options.image
-    picture = predictor.explain(options.image[0], detect=options.detect, kind=options.map_kind)
-    with replace_file(target) as temporary:
-        temporary.write_bytes(png(picture))
+    predictor.explain(options.image[0], detect=options.detect, kind=options.map_kind).save(target)
 
 
 def _count_frames(summary: Summary, seconds: float) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cmaen.checkpoints import Checkpoint
 from cmaen.data.splits import FaceSet
 from cmaen.evaluation.gallery import Mapped
+from cmaen.heat import overlay
 
 SCATTERED = 1500
 """Faces whose features are shown."""
@@ -58,7 +59,7 @@ def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
         ``None`` where PyTorch or the weights that it needs are missing.
     """
     try:
-        from cmaen.explanation import Explainer, overlay
+        from cmaen.explanation import Explainer
     except ModuleNotFoundError:
         return None
     if not checkpoint.has("torch"):

@@ -86,9 +86,7 @@ def _read_record(answer: Any, number: int) -> Mapping[str, Any]:
     if isinstance(answer, Result):
         return answer.to_record()
     if isinstance(answer, AnalysedFrame):
-        status = "error" if answer.error is not None else "ok" if answer.faces else "no_face"
-        moment = {"frame": answer.number, "time": round(answer.time, 4)}
-        return {**moment, "status": status, "error": answer.error, "faces": answer.faces}
+        return answer.record
     if isinstance(answer, Mapping):
         faces = answer["faces"]
         if not isinstance(faces, Sequence) or isinstance(faces, str):

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from PIL import Image as PILImage
+
+from cmaen.drawing import draw_faces
+from cmaen.rendering import render_picture
 from cmaen.results import Result
+from cmaen.tabulation import make_frame
 from cmaen.types import Image
+
+if TYPE_CHECKING:
+    import pandas
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +36,25 @@ class AnalysedFrame(NamedTuple):
     image: Image
     faces: list[dict[str, Any]]
     error: str | None = None
+
+    def plot(self) -> PILImage.Image:
+        """The frame with a box and a label for every face, as a PIL image."""
+        return PILImage.fromarray(draw_faces(self.image, self.faces))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        return make_frame([self.record])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The frame as a record without pixels, see :meth:`cmaen.results.Result.to_record`."""
+        status = "error" if self.error is not None else "ok" if self.faces else "no_face"
+        moment = {"frame": self.number, "time": round(self.time, 4)}
+        return {**moment, "status": status, "error": self.error, "faces": self.faces}
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks: a thumbnail."""
+        return render_picture(self.image, self.faces)
 
 
 def analyse_frames(results: Iterable[Result]) -> Iterator[AnalysedFrame]:

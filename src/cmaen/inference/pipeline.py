@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cmaen.errors import CmaenError, DetectorError, PredictionError, describe, guard
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
+from cmaen.inference.doubts import find_doubts
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
@@ -202,7 +203,8 @@ class FacePipeline:
             return
         answers = iter(rows)
         for located in batch:
-            found = [(tuple(next(answers)), face) for face in located.faces]
+            faces = zip(located.faces, located.crops, strict=True)
+            found = [(tuple(next(answers)), face, crop) for face, crop in faces]
             yield self._result(located.frame, found, located.error)
 
     def embed(self, batch: Sequence[Located]) -> NDArray[np.float32]:
@@ -250,9 +252,10 @@ class FacePipeline:
             found = self.detect(image, moving=True)
             tracks = tracker.find(found, time, lambda faces: [self._compare(image, face) for face in faces])
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
-        answers = self.classifier([self.crop(image, track.face) for track in due])
-        for track, probabilities in zip(due, answers, strict=True):
+        crops = [self.crop(image, track.face) for track in due]
+        for track, crop, probabilities in zip(due, crops, self.classifier(crops), strict=True):
             track.update(probabilities, time, self.tuning.smoothing)
+            track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
 
     def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
@@ -263,10 +266,16 @@ class FacePipeline:
             log.debug("a face is not compared: %s", describe(problem))
             return None
 
-    def _result(self, frame: Frame, answers: Sequence[tuple[tuple[float, ...], FaceBox]], error: str | None) -> Result:
+    def _result(
+        self,
+        frame: Frame,
+        answers: Sequence[tuple[tuple[float, ...], FaceBox, NDArray[np.uint8]]],
+        error: str | None,
+    ) -> Result:
         """The result of a picture; an error where the network has overflowed."""
         try:
-            return self._answer(frame, tuple(self._emotion(*answer) for answer in answers), error)
+            faces = (self._doubt(self._emotion(row, box), crop) for row, box, crop in answers)
+            return self._answer(frame, tuple(faces), error)
         except ValueError as problem:
             return self._answer(frame, error=describe(problem))
 
@@ -275,8 +284,19 @@ class FacePipeline:
 
     def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
-        return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number)
+        return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number, track.doubts)
 
-    def _emotion(self, probabilities: tuple[float, ...], face: FaceBox, identity: int | None = None) -> Face:
+    def _emotion(
+        self,
+        probabilities: tuple[float, ...],
+        box: FaceBox,
+        identity: int | None = None,
+        doubts: tuple[str, ...] = (),
+    ) -> Face:
         certainty = certainty_of(probabilities, self.classifier.sharpening)
-        return Face(probabilities, face, identity, self.classifier.labels, self.tuning.threshold, certainty)
+        face = Face(probabilities, box, identity, self.classifier.labels, self.tuning.threshold, certainty)
+        return replace(face, doubts=doubts) if doubts and face.is_unsure else face
+
+    def _doubt(self, face: Face, crop: NDArray[np.uint8]) -> Face:
+        """The face with what is wrong with its picture, where its answer is unsure."""
+        return replace(face, doubts=find_doubts(crop, face.box.landmarks)) if face.is_unsure else face

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import SHIPPED, Checkpoint, Where
-from cmaen.errors import CmaenError, MissingExtraError
+from cmaen.errors import CmaenError, NoFaceError
 from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
-from cmaen.inference.frames import AnalysedFrame, analyse_frames
+from cmaen.inference.explaining import OCCLUSION, ExplainedPicture, explain_crops
 from cmaen.inference.pipeline import FacePipeline
-from cmaen.inference.run import run
-from cmaen.inference.sinks import Sink, open_sink
-from cmaen.inference.sources import Excerpt, open_source
-from cmaen.inference.sources.images import ListSource
+from cmaen.inference.sources.images import FolderSource, ListSource
 from cmaen.inference.spec import PipelineSpec, name_checkpoint
-from cmaen.results import Answer, Face, Result
+from cmaen.inference.watching import Watcher
+from cmaen.notebook import follow, in_notebook
+from cmaen.results import Answer, Answers, Face, Result
 from cmaen.several import require_several
 from cmaen.types import FaceBox, Frame, Image
 
+Images = Iterable[ImageInput] | str | PathLike[str]
+"""Several images; or the path of a folder, for all images in it and in the folders below, by name."""
 
-class EmotionPredictor:
+
+class EmotionPredictor(Watcher):
     """Recognises the emotions of the faces in images. Several threads may use one; a copy shares its networks.
 
     It can be pickled, for other processes: there it is built anew from its spec.
@@ -199,33 +201,54 @@ class EmotionPredictor:
         return self._answer(image, self._pipeline(detect)).to_dict()
 
     def predict_batch(
-        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
-    ) -> list[dict[str, Any]]:
-        """One dict for each image, in their order; see :meth:`predict_single`.
+        self,
+        images: Images,
+        detect: bool = True,
+        batch_size: int = PipelineSpec.batch_size,
+    ) -> Answers:
+        """A list with one dict for each image, in their order; see :meth:`predict_single` and :meth:`predict_each`.
+
+        In a notebook a bar shows how far it is, and the list is a table; ``.to_pandas()`` makes it a data frame.
 
         Raises:
-            TypeError, ValueError: See :meth:`predict_each`.
+            CmaenError, TypeError, ValueError: See :meth:`predict_each`.
         """
-        return [result.to_dict() for result in self.predict_each(images, detect, batch_size)]
+        source = self._source(images)
+        results = self._pipeline(detect, batch_size).results(source)
+        followed = follow(results, unit="images", total=source.count() if in_notebook() else None)
+        return Answers(result.to_dict() for result in followed)
 
     def predict_each(
-        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
+        self,
+        images: Images,
+        detect: bool = True,
+        batch_size: int = PipelineSpec.batch_size,
     ) -> Iterator[Result]:
         """One :class:`~cmaen.results.Result` for each image, in order; ``batch_size`` images are classified together.
 
+        Args:
+            images: Several, each as :meth:`predict_single` takes one; or the path of a folder, for all images in it and
+                in the folders below, by name.
+            detect: See :meth:`predict_single`.
+            batch_size: Images whose faces go through the network together.
+
         Raises:
+            CmaenError: The folder holds no image.
             TypeError: ``images`` is a single image.
             ValueError: ``batch_size`` is below 1.
         """
         return self._pipeline(detect, batch_size).results(self._source(images))
 
     def embed(
-        self, images: Iterable[ImageInput], detect: bool = True, batch_size: int = PipelineSpec.batch_size
+        self,
+        images: Images,
+        detect: bool = True,
+        batch_size: int = PipelineSpec.batch_size,
     ) -> NDArray[np.float32]:
         """What the network makes of the largest face of each image before it answers, for classifiers of your own.
 
         Args:
-            images: See :meth:`predict_single`.
+            images: See :meth:`predict_each`.
             detect: Likewise.
             batch_size: Images whose faces go through the network together.
 
@@ -242,10 +265,8 @@ class EmotionPredictor:
         none = classifier.features(classifier.inputs([]))  # [0, F]
         return np.concatenate([none, *pipeline.embed_all(self._source(images))])
 
-    def predict_faces(
-        self, image: ImageInput, boxes: Sequence[FaceBox | Sequence[float]] | None = None
-    ) -> list[dict[str, Any]]:
-        """The faces of one image: those that are found, the largest first, or those of your own boxes, in their order.
+    def predict_faces(self, image: ImageInput, boxes: Sequence[FaceBox | Sequence[float]] | None = None) -> Answers:
+        """The faces of one image, a dict each: those that are found, the largest first, or those of your own boxes.
 
         Args:
             image: See :meth:`predict_single`.
@@ -264,7 +285,7 @@ class EmotionPredictor:
             faces = read_boxes(boxes, pixels)
             pipeline = replace(pipeline, detector=lambda _: faces)
         path = name_of(image)
-        return [Answer(face.to_dict(), path) for face in self._faces(pixels, pipeline)]
+        return Answers(Answer(face.to_dict(), path) for face in self._faces(pixels, pipeline))
 
     def get_top_k_predictions(self, image: ImageInput, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
         """The ``k`` most probable emotions of the largest face; an empty list where there is none.
@@ -281,101 +302,32 @@ class EmotionPredictor:
             return []
         return sorted(zip(labels, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
-    def real_time_webcam(
-        self,
-        camera_index: int = 0,
-        save_video: bool = False,
-        output_path: str | Path | None = None,
-        *,
-        display: bool = True,
-        smoothing: float = PipelineSpec.smoothing,
-        search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
-        end: float | None = None,
-    ) -> None:
-        """Watch a webcam until q is pressed, the window is closed, Ctrl-C is pressed or the camera is gone.
+    def explain(self, image: ImageInput, detect: bool = True, kind: str = OCCLUSION) -> ExplainedPicture:
+        """What the answer for each face depends on, as a map of the face; about half a second a face.
 
-        Args:
-            camera_index: Which camera.
-            save_video: Write a video with the faces drawn.
-            output_path: Where to; default: ``output.avi``.
-            display: Show it in a window.
-            smoothing: Seconds over which answers are smoothed; 0 for none.
-            search_every, every: See :meth:`video`.
-            end: Seconds after which it ends by itself; ``None`` for never.
-
-        Raises:
-            VideoError: There is no such camera, or no display.
-            OutputError: The video cannot be written.
-            MissingExtraError: The extra ``video`` is not installed.
-            ValueError: A number is out of its range.
-        """
-        pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        excerpt = Excerpt(every, end=end)
-        with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
-            sinks: list[Sink] = [open_sink("window")] if display else []
-            if save_video:
-                sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
-            run(camera, pipeline, sinks)
-
-    @contextmanager
-    def video(
-        self,
-        source: int | str | Path,
-        *,
-        smoothing: float = PipelineSpec.smoothing,
-        search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
-        start: float = 0.0,
-        end: float | None = None,
-    ) -> Generator[Iterator[AnalysedFrame], None, None]:
-        """The frames of a video or a camera with their faces, as they come.
-
-        ``with predictor.video("in.mp4") as frames: for frame in frames: print(frame.time, frame.faces)``
-
-        Args:
-            source: A file, an address, or the index of a camera; let go of at the end of the ``with`` block.
-            smoothing: Seconds over which answers are smoothed; 0 for none.
-            search_every: Seconds from one search for faces to the next; between them, faces are followed. They are
-                searched earlier where none is left and where the picture has changed. 0: search every frame.
-            every: Look at every n-th frame only. Frames keep their numbers and times.
-            start, end: The part of the video to look at, in seconds; ``None`` for its end.
-
-        A frame that cannot be decoded is left out, with a warning. Where something else goes wrong with a frame, its
-        ``error`` says what.
-
-        Raises:
-            VideoError: It cannot be opened (on entering), or not one frame can be decoded.
-            MissingExtraError: The extra ``video`` is not installed.
-            ValueError: A number is out of its range.
-        """
-        pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
-        opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
-        with closing(opened), closing(pipeline.results(opened)) as results:
-            yield analyse_frames(results)
-
-    def explain(self, image: ImageInput, detect: bool = True, kind: str = "gradient") -> Image:
-        """What the answer for the largest face depends on: its crop with a map over it, RGB uint8 [S, S, 3].
+        ``predictor.explain("photo.jpg").plot().save("maps.png")``
 
         Args:
             image: See :meth:`predict_single`.
             detect: Likewise.
-            kind: Of the map, see :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer
-                or take from it), or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
+            kind: Of the maps. ``occlusion``: where the answer becomes less likely when the face is covered there, see
+                :mod:`cmaen.inference.occlusion`; every engine can do it. Those of research need PyTorch, see
+                :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer or take from it),
+                or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
 
         Raises:
             CmaenError: There is no such map, or the network has not the part that it is of.
             ImageError: The image cannot be used.
             NoFaceError: There is no face in it.
-            MissingExtraError: The extra ``report`` is not installed.
-            CheckpointError: The checkpoint has no ``model.safetensors``.
+            MissingExtraError: A map of research needs the extra ``report``, which is not installed.
+            CheckpointError: It needs a ``model.safetensors``, and the checkpoint has none.
         """
-        try:
-            from cmaen.inference.explaining import explain_face
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("explaining", "report") from error
-        return explain_face(self._read(image), self._pipeline(detect), kind=kind, explainers=self._explainers)
+        pixels, pipeline = self._read(image), self._pipeline(detect)
+        faces = self._faces(pixels, pipeline)
+        if not faces:
+            raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
+        crops = [pipeline.crop(pixels, face.box) for face in faces]
+        return explain_crops(crops, faces, pipeline.classifier, kind=kind, explainers=self._explainers)
 
     def _pipeline(self, detect: bool, batch_size: int = PipelineSpec.batch_size) -> FacePipeline:
         pipeline = self.pipeline.tune(batch_size=batch_size)
@@ -384,8 +336,11 @@ class EmotionPredictor:
     def _read(self, image: ImageInput) -> Image:
         return read_image(image, channels=self._channels, max_pixels=self.spec.max_pixels)
 
-    def _source(self, images: Iterable[ImageInput]) -> ListSource:
-        several = require_several(images, "for one image use predict_single")
+    def _source(self, images: Images) -> ListSource | FolderSource:
+        if isinstance(images, str | PathLike) and _is_folder(images):
+            return FolderSource(Path(images), max_pixels=self.spec.max_pixels)
+        several = cast("Iterable[ImageInput]", images)
+        require_several(several, "give a list or the path of a folder; for one image use predict_single")
         return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 
     def _answer(self, image: ImageInput, pipeline: FacePipeline) -> Result:
@@ -398,3 +353,10 @@ class EmotionPredictor:
         if result.error is not None:
             raise CmaenError(result.error)
         return result.faces
+
+
+def _is_folder(path: str | PathLike[str]) -> bool:
+    """Whether a path is that of a folder; text may be anything, like a picture in base64."""
+    with suppress(OSError, ValueError):
+        return bool(fspath(path)) and Path(path).is_dir()
+    return False

@@ -62,6 +62,7 @@ class Track:
         hidden: Whether the last search did not find it.
         probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first classified.
         updated: When they were last updated, in seconds.
+        doubts: What was wrong with its picture then, see :mod:`cmaen.inference.doubts`; empty where the answer is sure.
         likeness: What it is recognised by; ``None`` where nothing is.
         compared: When that was last taken, in seconds.
     """
@@ -74,6 +75,7 @@ class Track:
     hidden: bool = False
     probabilities: NDArray[np.float64] | None = None
     updated: float = -math.inf
+    doubts: tuple[str, ...] = ()
     likeness: Likeness | None = None
     compared: float = -math.inf
 

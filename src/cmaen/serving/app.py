@@ -34,7 +34,7 @@ from cmaen.serving.schemas import (
     problems,
     request_body,
 )
-from cmaen.serving.service import Service, explains
+from cmaen.serving.service import Service
 from cmaen.serving.settings import Limits, Settings
 from cmaen.serving.uploads import Asked, read_request
 from cmaen.types import EMOTIONS, FER2013
@@ -134,7 +134,7 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
     async def predict(
         request: Request,
         detect: Annotated[bool, _DETECT] = True,
-        explain: Annotated[bool, Query(description="Add what the largest face's answer depends on.")] = False,
+        explain: Annotated[bool, Query(description="Add what the answer of each face depends on.")] = False,
         top_k: int | None = most,
         scheme: str | None = named,
         contempt: Annotated[bool, _CONTEMPT] = False,
@@ -147,7 +147,7 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
             results = await service.predict(
                 asked.uploads, detect=asked.detect, scheme=asked.scheme, contempt=asked.contempt
             )
-            maps: list[str | None] = []
+            maps: list[list[dict[str, str]]] = []
             if asked.explain:
                 maps = await service.explain(asked.uploads, results, detect=asked.detect, scheme=asked.scheme)
         return json_response(_answers(results, asked, maps))
@@ -207,7 +207,6 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
     terms = ServerTerms(
         max_images=settings.limits.images,
         max_bytes=settings.limits.body_bytes,
-        explain=explains(settings),
         key_required=settings.api_key is not None,
     )
     config = describe_page(known.card, scheme=settings.pipeline.scheme, accuracies=known.accuracies, server=terms)
@@ -234,15 +233,15 @@ def _give(file: PageFile, request: Request) -> Response:
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
-def _answers(results: list[Result], asked: Asked, maps: list[str | None]) -> list[dict[str, Any]]:
+def _answers(results: list[Result], asked: Asked, maps: list[list[dict[str, str]]]) -> list[dict[str, Any]]:
     """One dict for each image, as ``EmotionPredictor`` gives them, with the name and what else was asked for."""
     answers = [result.to_record() for result in results]
     for answer, result in zip(answers, results, strict=True):
         if asked.top_k is not None:
             answer["top"] = _rank(result)[: asked.top_k]
-    for answer, picture in zip(answers, maps, strict=False):
-        if picture is not None:
-            answer["faces"][0]["explanation"] = picture
+    for answer, pictures in zip(answers, maps, strict=False):
+        for face, more in zip(answer["faces"], pictures, strict=False):
+            face.update(more)
     return answers
 
 

@@ -30,7 +30,7 @@ class EmbedBody(BaseModel):
 class PredictBody(EmbedBody):
     """Images as base64, and what is asked of them."""
 
-    explain: bool | None = Field(None, description="Add to the largest face what its answer depends on.")
+    explain: bool | None = Field(None, description="Add to each face what its answer depends on.")
     top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None, ge=1, description="Add the most probable emotions of the largest face."
     )
@@ -56,7 +56,15 @@ class Face(BaseModel):
     predicted_emotion: str
     confidence: float = Field(description="How likely it is that the answer is right: that most people would agree.")
     probabilities: dict[str, float] = Field(description="Under perceived: the share of people who would say so.")
-    explanation: str | None = Field(None, description="With explain, for the largest face: a PNG as a data URI.")
+    doubts: list[str] | None = Field(
+        None, description="Where the confidence is below 0.5: what is wrong with the picture of the face."
+    )
+    explanation: str | None = Field(
+        None,
+        description="With explain, for the 16 largest faces: where the answer falls when the face is covered there; "
+        "a square PNG with transparency, to be laid over the crop, as a data URI.",
+    )
+    crop: str | None = Field(None, description="With explain: the face cut out, as a square JPEG; a data URI.")
 
 
 class Answer(BaseModel):

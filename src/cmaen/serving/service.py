@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from io import BytesIO
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image as PILImage
 
-from cmaen.errors import CheckpointError, ConfigError, ImageError, MissingExtraError, NoFaceError
+from cmaen.errors import CheckpointError, ConfigError, ImageError
+from cmaen.heat import encode_crop, encode_map
 from cmaen.images import count_pixels, read_image
+from cmaen.inference.explaining import explain_crops
+from cmaen.inference.occlusion import MOST
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.inference.sources.images import read_frame
 from cmaen.results import Result
 from cmaen.serving.batching import Batcher, Embedded
 from cmaen.serving.metrics import Metrics
 from cmaen.serving.problems import Problem, Room
-from cmaen.serving.settings import SERVED, Settings
+from cmaen.serving.settings import Settings
 from cmaen.serving.uploads import Upload
 from cmaen.types import PERCEIVED, Frame
 
@@ -45,13 +45,6 @@ def build_predictor(settings: Settings) -> EmotionPredictor:
         CmaenError: The checkpoint, the detector or the engine cannot be used.
     """
     return EmotionPredictor.from_spec(settings.pipeline)
-
-
-def explains(settings: Settings | None = None) -> bool:
-    """Whether what explanations need is installed, and is in the checkpoint of the settings."""
-    installed = all(importlib.util.find_spec(name) is not None for name in ("torch", "captum"))
-    spec = SERVED if settings is None else settings.pipeline
-    return installed and spec.open_checkpoint().has("torch")
 
 
 class Service:
@@ -146,11 +139,11 @@ class Service:
 
     async def explain(
         self, uploads: list[Upload], results: list[Result], *, detect: bool, scheme: str | None = None
-    ) -> list[str | None]:
-        """A map over the largest face of each upload as the data URI of a PNG; ``None`` where no face was found.
+    ) -> list[list[dict[str, str]]]:
+        """What the answers depend on: of each upload, ``crop`` and ``explanation`` of its faces, the largest 16.
 
         Raises:
-            Problem: There is no room for them, or what explains is not installed.
+            Problem: There is no room for them.
         """
         predictor = self.predictor(scheme)
         if len(uploads) > self._room.places:
@@ -163,21 +156,21 @@ class Service:
                 ]
             )
 
-    def _explain_upload(self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool) -> str | None:
+    def _explain_upload(
+        self, predictor: EmotionPredictor, upload: Upload, result: Result, detect: bool
+    ) -> list[dict[str, str]]:
         if not result.faces:
-            return None
-        limits = self._settings.limits
+            return []
+        limits, faces = self._settings.limits, result.faces[:MOST]
+        pipeline = predictor.pipeline if detect else replace(predictor.pipeline, detector=None)
         try:
             pixels = read_image(upload.content, max_pixels=limits.pixels, max_seconds=limits.decode_seconds)
-            picture = predictor.explain(pixels, detect)
-        except (MissingExtraError, CheckpointError) as error:
-            raise Problem(501, f"this server cannot explain: {error}") from error
-        except (ImageError, NoFaceError) as error:  # of a picture that has an answer: it was too slow this time
+        except ImageError as error:  # of a picture that has an answer: it was too slow this time
             log.warning("an answer is given without its explanation: %s", error)
-            return None
-        file = BytesIO()
-        PILImage.fromarray(picture).save(file, "PNG")
-        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+            return []
+        crops = [pipeline.crop(pixels, face.box) for face in faces]
+        explained = explain_crops(crops, faces, pipeline.classifier).faces
+        return [{"crop": encode_crop(one.crop), "explanation": encode_map(one.heat)} for one in explained]
 
     def _reader(self, index: int, upload: Upload) -> partial[Frame]:
         if upload.error is not None:

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cmaen import heat
 from cmaen.checkpoints import Card
 from cmaen.drawing import STYLE, hex_of
 from cmaen.engines import LOGITS
-from cmaen.inference import alignment, likeness, scenes, tracking
+from cmaen.inference import alignment, doubts, likeness, occlusion, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
-from cmaen.inference.sinks.records import COLUMNS
 from cmaen.inference.tuning import Tuning
 from cmaen.lettering import choose_letters
+from cmaen.tabulation import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
@@ -79,6 +80,28 @@ TRACKING = {
 }
 """The numbers by which a browser follows faces; times are in seconds."""
 
+OCCLUSION = {
+    "grid": occlusion.GRID,
+    "patch": occlusion.PATCH,
+    "spread": occlusion.SPREAD,
+    "least": occlusion.LEAST,
+    "most": occlusion.MOST,
+    "colours": heat.COLOURS,
+    "opacity": heat.OPACITY,
+    "crop_side": heat.CROP_SIDE,
+}
+"""The numbers by which a browser finds what an answer depends on, and how it is coloured."""
+
+DOUBTS = {
+    "least_side": doubts.LEAST_SIDE,
+    "side": doubts.SIDE,
+    "sharp": doubts.SHARP,
+    "light": doubts.LIGHT,
+    "bright": doubts.BRIGHT,
+    "turn": doubts.TURN,
+}
+"""The numbers by which a browser tells why an answer is unsure."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTerms:
@@ -87,13 +110,11 @@ class ServerTerms:
     Attributes:
         max_images: Of one request.
         max_bytes: Of one request.
-        explain: Whether it tells what an answer depends on.
         key_required: Whether it wants an API key.
     """
 
     max_images: int
     max_bytes: int
-    explain: bool
     key_required: bool
 
 
@@ -119,7 +140,7 @@ def describe_page(
     Raises:
         ConfigError: The checkpoint has no such scheme.
     """
-    terms = {"explain": False, "key_required": False} if server is None else asdict(server)
+    terms = {"key_required": False} if server is None else asdict(server)
     return {
         "mode": "browser" if server is None else "server",
         "version": importlib.metadata.version("cmaen"),
@@ -127,6 +148,7 @@ def describe_page(
         "perceived": PERCEIVED,
         "right": dict(accuracies or {}),
         "unsure_below": UNSURE_BELOW,
+        "explain": True,
         "columns": COLUMNS,
         "live": LIVE,
         **_describe_answers(card, scheme),
@@ -170,4 +192,6 @@ def _describe_answers(card: Card | None, scheme: str | None) -> dict[str, Any]:
         "crop": {**asdict(card.crop), "max_side": alignment.MAX_SIDE},
         "preprocess": asdict(card.preprocess),
         "tracking": TRACKING,
+        "occlusion": OCCLUSION,
+        "doubts": DOUBTS,
     }

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,16 +17,9 @@ from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritab
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
 from cmaen.results import Result
+from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
 
-COLUMNS = (
-    "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
-    "predicted_emotion", "confidence",
-)  # fmt: skip
-"""Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
-_OF_FRAMES = ("path", "frame", "time", "status", "error", "scheme")
-_TEXTS = ("path", "status", "error", "scheme", "predicted_emotion")
-_NUMBERS = ("image", "frame", "face", "identity")
 _ROW_GROUP = 10_000
 
 Records = Iterable[dict[str, Any]]
@@ -183,29 +176,6 @@ class Names:
     @staticmethod
     def _key(name: str) -> int:
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
-
-
-def rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a record, by column; what does not apply is left out."""
-    common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
-    if not record["faces"]:
-        yield common
-    for number, face in enumerate(record["faces"], start=1):
-        box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
-        own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
-        yield {**common, "face": number, **box, **own, **face.get("probabilities", {})}
-
-
-def kind_of(column: str) -> str:
-    """What a column holds: ``string``, ``int64`` or ``float64``."""
-    return "string" if column in _TEXTS else "int64" if column in _NUMBERS else "float64"
-
-
-def arrow_schema(columns: Sequence[str]) -> Any:
-    """The schema of Arrow for a table with these columns; needs PyArrow."""
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.type_for_alias(kind_of(name))) for name in columns])
 
 
 def _check(path: Path) -> None:

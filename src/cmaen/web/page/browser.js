@@ -15,6 +15,7 @@ export function createEngine(config) {
     parallel: 1,
     loaded,
     predict: (blob, { detect = true } = {}) => worker.ask('predict', { blob, detect, scheme: engine.scheme }),
+    explain: (blob, { detect = true } = {}) => worker.ask('explain', { blob, detect, scheme: engine.scheme }),
     live: (listeners) => new LiveSession(listeners, worker, engine, config.live),
   };
   return engine;

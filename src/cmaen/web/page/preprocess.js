@@ -35,15 +35,25 @@ function square(pixels, side) {
 }
 
 /**
+ * What of a crop the network sees, in as few pixels as hold it.
+ * @param {Pixels} crop RGB.
+ * @param {Spec} spec
+ * @param {number | null} side A larger crop is reduced to it; `null` for no reduction.
+ * @returns {Pixels} Of one channel where colour is dropped.
+ */
+export function reduce(crop, spec, side = spec.source_size ?? spec.image_size) {
+  const pixels = spec.grey ? grey(crop) : crop;
+  return side !== null && Math.min(pixels.width, pixels.height) > side ? shrink(pixels, side, side) : pixels;
+}
+
+/**
  * The network's input for one crop.
  * @param {Pixels} crop RGB.
  * @param {Spec} spec
  * @param {Float32Array} out Where it goes, [3, image_size, image_size].
  */
 export function writeInput(crop, spec, out) {
-  let pixels = spec.grey ? grey(crop) : crop;
-  const small = spec.source_size;
-  if (small !== null && Math.min(pixels.width, pixels.height) > small) pixels = shrink(pixels, small, small);
+  let pixels = reduce(crop, spec, spec.source_size);
   pixels = square({ ...pixels, data: Float32Array.from(pixels.data) }, spec.image_size); // rounded no more
   const area = spec.image_size ** 2;
   for (let channel = 0; channel < 3; channel += 1) {

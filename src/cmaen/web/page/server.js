@@ -10,7 +10,7 @@ const HINT = 'Ask the person who runs this server. The key is kept until you clo
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
-/** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
+/** @returns {{name: string, parallel: number, predict: Function, explain: Function, live: Function}} */
 export function createEngine(config) {
   const key = new Key(config);
   const engine = {
@@ -18,6 +18,7 @@ export function createEngine(config) {
     scheme: config.scheme,
     parallel: 3,
     predict: (blob, options = {}) => predict(blob, { ...options, scheme: engine.scheme }, config, key),
+    explain: (blob, options = {}) => explain(blob, { ...options, scheme: engine.scheme }, config, key),
     live: (listeners) => new LiveSession(listeners, key, engine, config.live),
   };
   return engine;
@@ -107,6 +108,13 @@ async function predict(blob, { detect = true, explain = false, name = 'picture',
     const asked = Number(response.headers.get('Retry-After')) || attempt;
     await patience(Math.min(Math.max(asked, 0.2), LONGEST_WAIT), 'The server is busy');
   }
+}
+
+/** The faces of a picture cut out, and what their answers depend on as maps to be laid over them; data URIs. */
+async function explain(blob, options, config, key) {
+  const { error, faces } = await predict(blob, { ...options, explain: true }, config, key);
+  if (error) throw new Error(error);
+  return { faces: faces.map(({ crop, explanation }) => ({ crop, explanation })) };
 }
 
 /** Wait, and say so. */

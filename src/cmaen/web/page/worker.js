@@ -1,12 +1,15 @@
 /** The two networks, away from the page's own thread: pictures in, answers as the package's out. */
 import { answerOf, resultOf } from './answers.js';
+import { findDoubts } from './doubts.js';
+import { colourHeat, cover, fallsOf, spreadFalls } from './occlusion.js';
 import * as ort from './ort.js';
 import { fromImageData } from './pixels.js';
-import { cropFace, softmax, writeInput } from './preprocess.js';
+import { cropFace, reduce, softmax, writeInput } from './preprocess.js';
 import { glanceAt, isDue, likenessOf, Tracker, update } from './track.js';
 import { findFaces, glimpseFaces } from './yunet.js';
 
 const QUIET = { logSeverityLevel: 3 }; // it finds the detector's shapes odd
+const TOGETHER = 27; // covered faces that go through the network at once
 const SESSION = { executionProviders: ['wasm'], ...QUIET };
 const here = (name) => new URL(name, import.meta.url).href;
 
@@ -40,18 +43,61 @@ function pixelsOf(bitmap) {
 
 /** The probabilities of face crops under a label scheme; contempt, with which one of them ends, is left out. */
 async function classify(scheme, crops) {
-  const { preprocess, network, temperatures, labels, outputs: names } = networks;
+  const { preprocess } = networks;
   if (!crops.length) return [];
   const size = preprocess.image_size;
   const input = new Float32Array(crops.length * 3 * size * size);
   crops.forEach((crop, i) =>
     writeInput(crop, preprocess, input.subarray(i * 3 * size * size, (i + 1) * 3 * size * size)),
   );
-  const images = new ort.Tensor('float32', input, [crops.length, 3, size, size]);
+  return answersTo(scheme, input, crops.length);
+}
+
+/** The probabilities of some inputs of the network, [count, 3, size, size]. */
+async function answersTo(scheme, input, count) {
+  const { preprocess, network, temperatures, labels, outputs: names } = networks;
+  const size = preprocess.image_size;
+  const images = new ort.Tensor('float32', input, [count, 3, size, size]);
   const outputs = await network.run({ images }, QUIET);
   const { data, dims } = outputs[names[scheme]];
-  const first = (i) => i * dims[1];
-  return crops.map((_, i) => softmax(data.subarray(first(i), first(i) + labels.length), temperatures[scheme]));
+  return Array.from({ length: count }, (_, i) =>
+    softmax(data.subarray(i * dims[1], i * dims[1] + labels.length), temperatures[scheme]),
+  );
+}
+
+/** What the answer for a face depends on: the face, and a map to be laid over it, as pictures. */
+async function explain(scheme, crop) {
+  const { preprocess, occlusion, sharpening } = networks;
+  const size = preprocess.image_size;
+  const input = new Float32Array(3 * size * size);
+  writeInput(crop, preprocess, input);
+  const rows = await answersTo(scheme, input, 1);
+  for (let first = 0; first < occlusion.grid ** 2; first += TOGETHER) {
+    const count = Math.min(TOGETHER, occlusion.grid ** 2 - first);
+    rows.push(...(await answersTo(scheme, cover(input, size, occlusion, first, count), count)));
+  }
+  const heat = spreadFalls(fallsOf(rows, sharpening[scheme]), size, occlusion);
+  const side = Math.min(Math.max(crop.width, crop.height), occlusion.crop_side);
+  const [face, map] = [pictureOf(crop), new ImageData(colourHeat(heat, occlusion), size)];
+  return { crop: await encode(face, side, 'image/jpeg'), explanation: await encode(map, size, 'image/png') };
+}
+
+/** RGB pixels as a picture for a canvas. */
+function pictureOf({ width, height, data }) {
+  const image = new ImageData(width, height);
+  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
+    image.data.set([data[from], data[from + 1], data[from + 2], 255], to);
+  }
+  return image;
+}
+
+/** A picture as the data URI of a square. */
+async function encode(image, side, type) {
+  const bitmap = await createImageBitmap(image, { resizeWidth: side, resizeHeight: side, resizeQuality: 'high' });
+  const canvas = new OffscreenCanvas(side, side);
+  canvas.getContext('2d').drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return new FileReaderSync().readAsDataURL(await canvas.convertToBlob({ type, quality: 0.9 }));
 }
 
 function detect(planes, dims) {
@@ -62,6 +108,22 @@ function detect(planes, dims) {
 function answer(scheme, face, shares, more = {}) {
   const { labels, sharpening } = networks;
   return answerOf(face, shares, { ...more, labels, sharpening: sharpening[scheme] });
+}
+
+/** The same with what is wrong with the picture of the face, where its answer is unsure. */
+function doubted(told, face, crop) {
+  if (told.confidence >= networks.unsure_below) return told;
+  const doubts = findDoubts(reduce(crop, networks.preprocess), face.landmarks, networks.doubts);
+  return doubts.length ? { ...told, doubts } : told;
+}
+
+/** The faces of a picture and their crops. */
+async function locate(blob, searching) {
+  const pixels = await read(blob);
+  const { width, height } = pixels;
+  if (!searching) return { faces: [{ x: 0, y: 0, width, height, landmarks: [] }], crops: [pixels] };
+  const faces = await findFaces(pixels, detect, networks.detector);
+  return { faces, crops: faces.map((face) => cropFace(pixels, face, networks.crop)) };
 }
 
 /** Bytes of a picture file to pixels, upright, without a change of colours. */
@@ -77,16 +139,18 @@ async function read(blob) {
 const JOBS = {
   load: () => {},
   predict: async ({ blob, detect: searching, scheme }) => {
-    const pixels = await read(blob);
-    const { width, height } = pixels;
-    const whole = { x: 0, y: 0, width, height, landmarks: [] };
-    const faces = searching ? await findFaces(pixels, detect, networks.detector) : [whole];
-    const crops = searching ? faces.map((face) => cropFace(pixels, face, networks.crop)) : [pixels];
+    const { faces, crops } = await locate(blob, searching);
     const shares = await classify(scheme, crops);
     return resultOf(
       scheme,
-      faces.map((face, i) => answer(scheme, face, shares[i])),
+      faces.map((face, i) => doubted(answer(scheme, face, shares[i]), face, crops[i])),
     );
+  },
+  explain: async ({ blob, detect: searching, scheme }) => {
+    const { crops } = await locate(blob, searching);
+    const faces = [];
+    for (const crop of crops.slice(0, networks.occlusion.most)) faces.push(await explain(scheme, crop));
+    return { faces };
   },
   begin: () => {
     tracker = new Tracker(networks.tracking);
@@ -110,8 +174,14 @@ const JOBS = {
       scheme,
       due.map((track) => crop(track.face)),
     );
-    due.forEach((track, i) => update(track, shares[i], time, networks.tracking));
-    const told = tracks.map(({ identity, face, shares: own }) => answer(scheme, face, own, { identity, scale }));
+    due.forEach((track, i) => {
+      update(track, shares[i], time, networks.tracking);
+      track.doubts = doubted(answer(scheme, track.face, track.shares), track.face, crop(track.face)).doubts;
+    });
+    const told = tracks.map(({ identity, face, shares: own, doubts }) => ({
+      ...answer(scheme, face, own, { identity, scale }),
+      ...(doubts && { doubts }),
+    }));
     return { ...resultOf(scheme, told), time };
   },
 };

@@ -1,0 +1,89 @@
+"""Records as rows and columns: a row a face, and one for a picture without any; for CSV, Parquet, pandas and Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cmaen.errors import MissingExtraError
+from cmaen.types import EMOTIONS
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+COLUMNS = (
+    "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
+    "predicted_emotion", "confidence",
+)  # fmt: skip
+"""Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
+_OF_FRAMES = ("path", "frame", "time", "status", "error", "scheme")
+_TEXTS = ("path", "status", "error", "scheme", "predicted_emotion")
+_NUMBERS = ("image", "frame", "face", "identity")
+_IMAGE = "image"
+
+Record = Mapping[str, Any]
+"""What :meth:`cmaen.results.Result.to_record` gives."""
+
+
+def rows(record: Record) -> Iterator[dict[str, Any]]:
+    """The rows of a record, by column; what does not apply is left out."""
+    common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
+    if not record["faces"]:
+        yield common
+    for number, face in enumerate(record["faces"], start=1):
+        box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
+        own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
+        yield {**common, "face": number, **box, **own, **face.get("probabilities", {})}
+
+
+def kind_of(column: str) -> str:
+    """What a column holds: ``string``, ``int64`` or ``float64``."""
+    return "string" if column in _TEXTS else "int64" if column in _NUMBERS else "float64"
+
+
+def arrow_schema(columns: Sequence[str]) -> Any:
+    """The schema of Arrow for a table with these columns; needs PyArrow."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.type_for_alias(kind_of(name))) for name in columns])
+
+
+def make_arrow(records: Iterable[Record], classes: Sequence[str] | None = None) -> pyarrow.Table:
+    """Records as a table of Arrow, see :func:`cmaen.to_arrow`.
+
+    Raises:
+        MissingExtraError: The extra ``tables`` is not installed.
+    """
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a table of Arrow", "tables") from error
+    everything, columns = _tabulate(records, classes)
+    return pyarrow.Table.from_pylist(everything, schema=arrow_schema(columns))
+
+
+def make_frame(records: Iterable[Record], classes: Sequence[str] | None = None) -> pandas.DataFrame:
+    """Records as a data frame of pandas, see :func:`cmaen.to_pandas`.
+
+    Raises:
+        MissingExtraError: The extra ``tables`` is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a data frame of pandas", "tables") from error
+    everything, columns = _tabulate(records, classes)
+    types = {"int64": "Int64", "string": "object", "float64": "float64"}
+    frame = pandas.DataFrame(everything, columns=list(columns), dtype="object")
+    return frame.astype({name: types[kind_of(name)] for name in columns})
+
+
+def _tabulate(records: Iterable[Record], classes: Sequence[str] | None) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The rows, and the columns that they may have."""
+    records = list(records)
+    if classes is None:
+        found = (name for record in records for face in record["faces"] for name in face.get("probabilities", ()))
+        classes = tuple(dict.fromkeys(found)) or EMOTIONS
+    everything = [{_IMAGE: number, **row} for number, record in enumerate(records) for row in rows(record)]
+    return everything, (_IMAGE, *COLUMNS, *classes)
