@@ -286,7 +286,7 @@ def test_a_validation_split_that_is_drawn_is_said_aloud(tmp_path: Path, caplog: 
     root = tree(tmp_path, {"train/sad": 20, "train/happy": 20, "test/sad": 2})
     with caplog.at_level(logging.WARNING):
         assert len(load_faces(root, Split.VALIDATION)) == 4
-    assert "there is no validation split: 4 of the 40 faces" in caplog.text
+    assert "there is no validation split: 4 of the 40 training faces" in caplog.text
 
 
 def faces_of(labels: np.ndarray) -> FaceSet:

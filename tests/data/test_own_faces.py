@@ -64,7 +64,7 @@ def test_labels_of_ones_own(tmp_path: Path) -> None:
     assert colour.images.shape[1:] == (24, 24, 3)
     with pytest.raises(DataError, match=r"only one class, pain \(3\)"):
         load_faces(folder(tmp_path / "one", {"pain": 3}), Split.TRAIN, labels=ALL)
-    with pytest.raises(DataError, match=r"there is engaged \(2\), pain \(2\).*data.labels=all"):
+    with pytest.raises(DataError, match=r"the data have engaged \(2\), pain \(2\).*data.labels=all"):
         load_faces(folder(tmp_path / "none", {"pain": 2, "engaged": 2}), Split.TRAIN)
 
 

@@ -67,7 +67,7 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     next((other / "validation" / "sad").iterdir()).unlink()
     with pytest.raises(ConfigError, match=r"other data; these differ: validation faces\."):
         ablate(config(other, tmp_path), [0])
-    with pytest.raises(ConfigError, match="no variants"):
+    with pytest.raises(ConfigError, match="are not variants"):
         choose_variants(["without everything"], VARIANTS)
 
 

@@ -68,7 +68,7 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
     assert np.allclose(asked, kept, atol=1e-3)
     assert identify_teacher(tmp_path / "kept.npz")[0] == identify_teacher(checkpoint)[0] == "tiny"
-    with pytest.raises(DataError, match="other faces"):
+    with pytest.raises(DataError, match="faces other than"):
         teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):
         KeptAnswers.ask(load_faces(fer_tree, Split.VALIDATION), checkpoint)

@@ -202,7 +202,7 @@ def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, u
     with pytest.raises(ConfigError, match="compare ecnn_widths"):
         train(wider)
     other = change(plan, {"model.trunk": "sface", "trunk_weights": str(unbroken), "output": tmp_path / "other"})
-    with pytest.raises(ConfigError, match="has the pathways mobilenet_v1 and ecnn, and no sface for the trunk"):
+    with pytest.raises(ConfigError, match="has the pathways mobilenet_v1 and ecnn, but no sface for the trunk"):
         train(other)
 
 
