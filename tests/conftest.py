@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import random
 import shutil
@@ -25,6 +26,8 @@ from PIL import Image  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cmaen.models.base import EmotionNetwork
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -32,12 +35,13 @@ PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTes
 
 
 LONGEST = ("test_notebook", "test_own_labels", "test_export", "test_page", "test_cli", "test_run", "test_chain")
-"""Files whose tests take longest: they come first, so that no process has a long one left when the others are done."""
+"""Files whose tests take longest, the longest first: so no process has a long one left when the others are done."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    """Put the longest files first; pytest-xdist would put those of most tests there."""
+    places = {stem: place for place, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def free_port() -> int:
@@ -74,7 +78,7 @@ def fer_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TINY = {
     "wiring": "paper",
-    "trunk": "mobilenet_v1",
+    "trunk": "timm/test_efficientnet",
     "side": "ecnn",
     "ecnn_widths": [8, 8, 16, 16],
     "ecnn_stem": "small",
@@ -84,6 +88,19 @@ TINY = {
     "hidden": 16,
     "dropout": 0.0,
 }
+"""The paper's network, whole, over the smallest network of timm."""
+PLAIN = {
+    "wiring": "residual",
+    "trunk": "ecnn",
+    "side": None,
+    "ecnn_widths": [8, 8, 16, 16],
+    "ecnn_stem": "small",
+    "scales": None,
+    "pyramid_channels": None,
+    "emotion_heads": False,
+    "hidden": 16,
+}
+"""A network with as few parts as there can be."""
 
 
 def change_card(folder: Path, **changes: object) -> None:
@@ -116,6 +133,29 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "_write_onnx", write_once)
         yield
+
+
+@pytest.fixture
+def rough_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the pictures of a report small and without their layout, which takes most of its time.
+
+    They are real pictures of the same figures; how they look, the tests of the report itself say.
+    """
+    pytest.importorskip("matplotlib")
+    from cmaen.evaluation import plots
+
+    def draw(figure: Figure, kind: str) -> bytes:
+        figure.set_layout_engine("none")
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, dpi=20)
+        return file.getvalue()
+
+    def draw_svg(figure: Figure) -> str:
+        text = draw(figure, "svg").decode()
+        return text[text.index("<svg") :]
+
+    monkeypatch.setattr(plots, "svg", draw_svg)
+    monkeypatch.setattr(plots, "png", lambda figure: draw(figure, "png"))
 
 
 @pytest.fixture(scope="session")

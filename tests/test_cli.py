@@ -122,7 +122,9 @@ def test_the_shipped_weights_can_be_measured(fer_tree: Path) -> None:
     assert "cross-fitted" in text
 
 
-def test_everything_that_can_be_measured_is_reported(fer_tree: Path, tmp_path: Path, checkpoint: Path) -> None:
+def test_everything_that_can_be_measured_is_reported(
+    fer_tree: Path, tmp_path: Path, checkpoint: Path, rough_pictures: None
+) -> None:
     pytest.importorskip("matplotlib")
     output = tmp_path / "report"
     cmaen("test", "--data", fer_tree, "--checkpoint", checkpoint, "--tta", "--robustness", "--output", output)
