@@ -34,7 +34,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
-LONGEST = ("test_notebook", "test_own_labels", "test_export", "test_page", "test_cli", "test_run", "test_chain")
+LONGEST = (
+    *("test_notebook", "test_own_labels", "test_export", "test_processes", "test_page", "test_checkpoint", "test_run"),
+    *("test_cli", "test_local", "test_cluster", "test_schemes", "test_steps", "test_commands", "test_fuzz"),
+    *("test_distributed", "test_label_schemes", "test_connections", "test_ablation", "test_chain", "test_outputs"),
+)
 """Files whose tests take longest, the longest first: so no process has a long one left when the others are done."""
 
 
@@ -80,7 +84,7 @@ TINY = {
     "wiring": "paper",
     "trunk": "timm/test_efficientnet",
     "side": "ecnn",
-    "ecnn_widths": [8, 8, 16, 16],
+    "ecnn_widths": [8, 8, 32, 32],
     "ecnn_stem": "small",
     "fused_channels": 16,
     "attention_heads": 2,
@@ -136,13 +140,14 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def rough_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the pictures of a report small and without their layout, which takes most of its time.
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the pictures of a report small and without their layout, and time few answers: the rest is as it is.
 
     They are real pictures of the same figures; how they look, the tests of the report itself say.
     """
     pytest.importorskip("matplotlib")
     from cmaen.evaluation import plots
+    from cmaen.inference import benchmark
 
     def draw(figure: Figure, kind: str) -> bytes:
         figure.set_layout_engine("none")
@@ -154,6 +159,8 @@ def rough_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         text = draw(figure, "svg").decode()
         return text[text.index("<svg") :]
 
+    monkeypatch.setattr(benchmark, "COST_RUNS", dict.fromkeys(benchmark.COST_RUNS, 2))
+    monkeypatch.setattr(benchmark, "WARMUP", 1)
     monkeypatch.setattr(plots, "svg", draw_svg)
     monkeypatch.setattr(plots, "png", lambda figure: draw(figure, "png"))
 

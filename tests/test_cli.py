@@ -123,7 +123,7 @@ def test_the_shipped_weights_can_be_measured(fer_tree: Path) -> None:
 
 
 def test_everything_that_can_be_measured_is_reported(
-    fer_tree: Path, tmp_path: Path, checkpoint: Path, rough_pictures: None
+    fer_tree: Path, tmp_path: Path, checkpoint: Path, quick_report: None
 ) -> None:
     pytest.importorskip("matplotlib")
     output = tmp_path / "report"

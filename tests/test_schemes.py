@@ -110,7 +110,7 @@ def test_a_resumed_run_has_the_scheme_it_began_with(checkpoint: Path, tmp_path: 
 
 
 def test_the_command_measures_both_schemes(
-    checkpoint: Path, fer_tree: Path, tmp_path: Path, rough_pictures: None
+    checkpoint: Path, fer_tree: Path, tmp_path: Path, quick_report: None
 ) -> None:
     pytest.importorskip("matplotlib")
     from cmaen.data.faces import load_faces
