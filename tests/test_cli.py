@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cmaen.cli import main
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, PLAIN
 
 TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
 
@@ -161,13 +161,7 @@ def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkp
 def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     run = tmp_path / "run"
-    tiny = [
-        "model.trunk=ecnn",
-        "model.side=null",
-        "model.ecnn_widths=[8,8,16,16]",
-        "model.ecnn_stem=small",
-        "preprocess.image_size=32",
-    ]
+    tiny = [*(f"model.{key}={json.dumps(value)}" for key, value in PLAIN.items()), "preprocess.image_size=32"]
     settings = [part for setting in tiny for part in ("--set", setting)]
     options = ["--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
     said = cmaen("train", "--data", fer_tree, "--output", run, *options)
