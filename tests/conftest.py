@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import random
 import shutil
@@ -25,19 +26,26 @@ from PIL import Image  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cmaen.models.base import EmotionNetwork
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
-LONGEST = ("test_notebook", "test_own_labels", "test_export", "test_page", "test_cli", "test_run", "test_chain")
-"""The files with the longest tests: they run first, so that none is left over at the end."""
+LONGEST = (
+    *("test_notebook", "test_own_labels", "test_export", "test_processes", "test_page", "test_checkpoint", "test_run"),
+    *("test_cli", "test_local", "test_cluster", "test_schemes", "test_steps", "test_commands", "test_fuzz"),
+    *("test_distributed", "test_label_schemes", "test_connections", "test_ablation", "test_chain", "test_outputs"),
+)
+"""The files with the longest tests, the longest first: they run first, so that none is left over at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    """Put the longest files first; pytest-xdist would put those of most tests there."""
+    places = {stem: place for place, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def free_port() -> int:
@@ -74,9 +82,9 @@ def fer_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TINY = {
     "wiring": "paper",
-    "trunk": "mobilenet_v1",
+    "trunk": "timm/test_efficientnet",
     "side": "ecnn",
-    "ecnn_widths": [8, 8, 16, 16],
+    "ecnn_widths": [8, 8, 32, 32],
     "ecnn_stem": "small",
     "fused_channels": 16,
     "attention_heads": 2,
@@ -84,6 +92,19 @@ TINY = {
     "hidden": 16,
     "dropout": 0.0,
 }
+"""The paper's network, whole, over the smallest network of timm."""
+PLAIN = {
+    "wiring": "residual",
+    "trunk": "ecnn",
+    "side": None,
+    "ecnn_widths": [8, 8, 16, 16],
+    "ecnn_stem": "small",
+    "scales": None,
+    "pyramid_channels": None,
+    "emotion_heads": False,
+    "hidden": 16,
+}
+"""A network with as few parts as there can be."""
 
 
 def change_card(folder: Path, **changes: object) -> None:
@@ -116,6 +137,32 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "_write_onnx", write_once)
         yield
+
+
+@pytest.fixture
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the pictures of a report small and without their layout, and time few answers: the rest is as it is.
+
+    They are real pictures of the same figures; how they look, the tests of the report itself say.
+    """
+    pytest.importorskip("matplotlib")
+    from cmaen.evaluation import plots
+    from cmaen.inference import benchmark
+
+    def draw(figure: Figure, kind: str) -> bytes:
+        figure.set_layout_engine("none")
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, dpi=20)
+        return file.getvalue()
+
+    def draw_svg(figure: Figure) -> str:
+        text = draw(figure, "svg").decode()
+        return text[text.index("<svg") :]
+
+    monkeypatch.setattr(benchmark, "COST_RUNS", dict.fromkeys(benchmark.COST_RUNS, 2))
+    monkeypatch.setattr(benchmark, "WARMUP", 1)
+    monkeypatch.setattr(plots, "svg", draw_svg)
+    monkeypatch.setattr(plots, "png", lambda figure: draw(figure, "png"))
 
 
 @pytest.fixture(scope="session")

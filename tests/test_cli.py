@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cmaen.cli import main
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, PLAIN
 
 TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
 
@@ -122,7 +122,9 @@ def test_the_shipped_weights_can_be_measured(fer_tree: Path) -> None:
     assert "too few to tell" in text
 
 
-def test_everything_that_can_be_measured_is_reported(fer_tree: Path, tmp_path: Path, checkpoint: Path) -> None:
+def test_everything_that_can_be_measured_is_reported(
+    fer_tree: Path, tmp_path: Path, checkpoint: Path, quick_report: None
+) -> None:
     pytest.importorskip("matplotlib")
     output = tmp_path / "report"
     cmaen("test", "--data", fer_tree, "--checkpoint", checkpoint, "--tta", "--robustness", "--output", output)
@@ -159,13 +161,7 @@ def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkp
 def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     run = tmp_path / "run"
-    tiny = [
-        "model.trunk=ecnn",
-        "model.side=null",
-        "model.ecnn_widths=[8,8,16,16]",
-        "model.ecnn_stem=small",
-        "preprocess.image_size=32",
-    ]
+    tiny = [*(f"model.{key}={json.dumps(value)}" for key, value in PLAIN.items()), "preprocess.image_size=32"]
     settings = [part for setting in tiny for part in ("--set", setting)]
     options = ["--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
     said = cmaen("train", "--data", fer_tree, "--output", run, *options)

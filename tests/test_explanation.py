@@ -61,7 +61,7 @@ def test_pathways_that_ask_each_other_have_maps_of_both_ways(wiring: str, tmp_pa
 def test_a_multi_scale_map_is_what_the_places_are_weighed_with(checkpoint: Path) -> None:
     explainer = Explainer(checkpoint)
     attended = explainer._attend(torch.from_numpy(explainer.spec(crops(2))))
-    given = torch.randn(2, 16, 8, 8)
+    given = torch.randn(2, TINY["ecnn_widths"][-1], 8, 8)
     module = explainer.model.side_attention
     assert torch.equal(module(given), given * module.weights(given))
     assert attended.maps["multi_scale"].shape[0] == 2

@@ -103,8 +103,8 @@ def test_int8_is_small_and_names_no_folder(checkpoint: Path, faces: dict[str, Fa
     assert exported.accuracies == {FER2013: measured.schemes[FER2013].accuracy}
     model = onnx.load(str(tmp_path / ONNX))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for part, least, most in (("depthwise", 65, 127), ("pointwise", 33, 64)):  # what CPUs without VNNI can sum
-        weight = onnx.numpy_helper.to_array(constants[f"model.trunk.stages.1.{part}.conv.weight_quantized"])
+    for part, least, most in (("conv_dw", 65, 127), ("conv_pw", 33, 64)):  # what CPUs without VNNI can sum
+        weight = onnx.numpy_helper.to_array(constants[f"model.trunk.network.blocks.3.0.{part}.weight_quantized"])
         assert weight.dtype == np.int8
         assert least <= np.abs(weight).max() <= most
     assert "model.emotion_heads.attention.spatial.weight" in constants  # its groups would be computed one by one

@@ -70,7 +70,9 @@ def test_a_second_run_into_a_folder_below_sees_what_the_first_saw(
     assert len(seen[0]) > 3, "there are results"
 
 
-def test_a_report_in_the_folder_of_the_data_is_no_data(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_report_in_the_folder_of_the_data_is_no_data(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path, quick_report: None
+) -> None:
     pytest.importorskip("matplotlib")
     data = tmp_path / "data"
     shutil.copytree(fer_tree, data)

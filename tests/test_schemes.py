@@ -70,10 +70,10 @@ def test_a_file_that_lacks_a_scheme_of_its_card_is_named(checkpoint: Path, tmp_p
     from cmaen.models.build import build_network
     from cmaen.models.checkpoint import save_checkpoint
     from cmaen.models.spec import ModelSpec
-    from tests.conftest import TINY
+    from tests.conftest import PLAIN
 
     card = replace(Checkpoint.open(checkpoint).card, schemes={FER2013: Scheme(EMOTIONS)})
-    save_checkpoint(build_network(ModelSpec(**TINY)), card, tmp_path)
+    save_checkpoint(build_network(ModelSpec(**PLAIN)), replace(card, architecture=PLAIN), tmp_path)
     export(tmp_path)
     for engine in ("onnx", "torch"):
         with pytest.raises(CheckpointError, match="has no output perceived"):
@@ -109,7 +109,9 @@ def test_a_resumed_run_has_the_scheme_it_began_with(checkpoint: Path, tmp_path: 
     assert "scheme was 'perceived' and is 'fer2013'" in cmaen(*arguments, "--scheme", FER2013, "--resume", code=2)
 
 
-def test_the_command_measures_both_schemes(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+def test_the_command_measures_both_schemes(
+    checkpoint: Path, fer_tree: Path, tmp_path: Path, quick_report: None
+) -> None:
     pytest.importorskip("matplotlib")
     from cmaen.data.faces import load_faces
     from cmaen.data.ferplus import CATEGORIES

@@ -134,9 +134,9 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(change: str, tmp_path: Path) -> None:
     make, after = CHANGES[change]
     seen = set()
+    prepare(tmp_path / "before")
     for step in range(1000):
-        folder = tmp_path / str(step)
-        prepare(folder)
+        folder = Path(shutil.copytree(tmp_path / "before", tmp_path / str(step)))
         with pytest.MonkeyPatch.context() as patch:
             killed_at(step, patch)
             try:
@@ -159,9 +159,9 @@ def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(change: str
 
 @pytest.mark.parametrize("name", ["fsync", "open", "replace", "rename"])
 def test_a_full_disk_at_any_step_is_named_and_costs_nothing(name: str, tmp_path: Path) -> None:
+    prepare(tmp_path / "before")
     for step in range(100):
-        folder = tmp_path / str(step)
-        prepare(folder)
+        folder = Path(shutil.copytree(tmp_path / "before", tmp_path / str(step)))
         calls = 0
         real = getattr(os, name)
 
@@ -219,7 +219,7 @@ def test_a_process_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_pa
             process.stdin.write(f"{number}\n")
             process.stdin.flush()
             child = int(process.stdout.readline())
-            time.sleep(rng.uniform(0, 0.1))
+            time.sleep(rng.uniform(0, 0.05))
             os.kill(child, 9)
             assert process.stdout.readline() == "dead\n"
             broken_off += any(path.name.startswith(".cmaen-committed") for path in folder.iterdir())

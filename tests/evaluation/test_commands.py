@@ -40,7 +40,7 @@ def alone(fer_tree: Path, tmp_path: Path) -> Path:
 
 
 def test_the_report_says_what_it_leaves_out(
-    alone: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    alone: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, quick_report: None
 ) -> None:
     measure(data=alone, checkpoint=checkpoint, output=tmp_path / "report")
     assert "not measured without copies" in caplog.text

@@ -74,7 +74,7 @@ def full() -> Report:
     return drawn(**everything())
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
+def test_the_page_stands_alone_and_escapes_what_it_is_given(quick_report: None) -> None:
     report = drawn(history=[Epoch("nothing kept", 1)])
     parser = Links()
     parser.feed(report.page)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from cmaen import EmotionPredictor
 from cmaen.images import read_image
 from tests.conftest import EXAMPLES
 
@@ -64,3 +67,33 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve frames at uneven times, in which one face moves, and a second of sound."""
     path = tmp_path_factory.mktemp("films") / "film.mp4"
     return write_film(path, [picture(step) for step in range(len(TIMES))], times=TIMES, sound=1.0)
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """uint8 [512, 512, 3], with one face."""
+    return read_image(EXAMPLES / "astronaut.png")
+
+
+@pytest.fixture(scope="session")
+def predictor() -> EmotionPredictor:
+    """The shipped weights and detector."""
+    return EmotionPredictor()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A face, a wall, and a file that is no picture."""
+    folder = tmp_path / "pictures"
+    (folder / "below").mkdir(parents=True)
+    shutil.copy(EXAMPLES / "astronaut.png", folder / "below" / "face.png")
+    Image.fromarray(plain(RED)).save(folder / "wall.png")
+    (folder / "text.jpg").write_text("text")
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "output"
+    folder.mkdir()
+    return folder

@@ -1,15 +1,23 @@
-"""Containers made by code with PyAV, friendly and hostile; nothing of this package writes them."""
+"""Containers made by code with PyAV, friendly and hostile, and what this package sees in them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cmaen.inference.sources import Excerpt, open_source
+from cmaen.results import Result
+from cmaen.types import Frame
+
 av = pytest.importorskip("av")
+
+from cmaen.inference.sinks.video import VideoSink  # noqa: E402
 
 RATE = 25
 UNIT = 1 << 16
@@ -27,6 +35,9 @@ def counted(number: int, height: int = 64, width: int = 96) -> np.ndarray:
         left = bit * width // 8
         image[: height // 2, left : left + width // 8] = 235 if number >> bit & 1 else 16
     return image
+
+
+FILM = [counted(number) for number in range(40)]
 
 
 def number_of(image: np.ndarray) -> int:
@@ -106,3 +117,32 @@ def broadcast(path: Path) -> Path:
         part.unlink()
     path.write_bytes(content)
     return path
+
+
+def frames_of(path: Path, excerpt: Excerpt | None = None) -> list[Frame]:
+    with closing(open_source("video", path, excerpt=excerpt)) as source:
+        return [pending() for pending in source]
+
+
+def numbers_of(path: Path, excerpt: Excerpt | None = None) -> list[int]:
+    return [number_of(frame.image) for frame in frames_of(path, excerpt)]
+
+
+def copied(path: Path, target: Path, excerpt: Excerpt | None = None, *, until: int | None = None) -> Path:
+    """The video written anew, up to a number of frames."""
+    source = open_source("video", path, excerpt=excerpt)
+    sink = VideoSink(target, source)
+    try:
+        for pending in itertools.islice(source, until):
+            frame = pending()
+            sink.write(Result(frame), frame.image)
+        sink.finish()
+    finally:
+        sink.close()
+        source.close()
+    return target
+
+
+def seconds_of_sound(path: Path) -> float:
+    with av.open(str(path)) as container:
+        return sum(frame.samples for frame in container.decode(audio=0)) / 16000 if container.streams.audio else 0.0

@@ -15,7 +15,7 @@ from cmaen.preprocessing import CropSpec
 from cmaen.results import Result
 from cmaen.types import FaceBox, Frame
 from tests.conftest import EXAMPLES
-from tests.inference.test_sinks import FACE
+from tests.inference.records import FACE
 from tests.test_cli import cmaen
 
 

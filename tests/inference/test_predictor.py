@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import json
 import multiprocessing
 import pickle
 import shutil
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from copy import copy as shallow_copy
 from copy import deepcopy
 from pathlib import Path
@@ -28,22 +26,14 @@ from cmaen.errors import (
     DetectorError,
     ImageNotFoundError,
     ImageTooLargeError,
-    VideoError,
 )
 from cmaen.images import read_image
 from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES, change_card
-from tests.inference.conftest import RED, TIMES, plain
-from tests.test_several import SINGLE
+from tests.inference.conftest import RED, plain
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
-
-
-@pytest.fixture(scope="module")
-def predictor() -> EmotionPredictor:
-    """The shipped weights and detector."""
-    return EmotionPredictor()
 
 
 @pytest.fixture
@@ -137,40 +127,6 @@ def test_colours_count_as_they_do_in_grey_and_red_is_not_blue(predictor: Emotion
     assert np.abs(wrong - expected).max() > 0.3
 
 
-def test_one_bad_image_costs_the_others_nothing(predictor: EmotionPredictor, tmp_path: Path) -> None:
-    empty = tmp_path / "empty.png"
-    empty.touch()
-    blank = np.full((80, 80, 3), 128, np.uint8)
-    sources = [ASTRONAUT, empty, blank, tmp_path / "nothing.png", b"text", ASTRONAUT]
-    for batch_size in (1, 2, 32):
-        results = predictor.predict_batch(sources, batch_size=batch_size)
-        assert [result["status"] for result in results] == ["ok", "error", "no_face", "error", "error", "ok"]
-        names = [(result["error"] or "").split(":")[0] for result in results]
-        assert names == ["", "EmptyImageError", "", "ImageNotFoundError", "UnreadableImageError", ""]
-        assert results[0] == results[5]
-        for result in results[1:5]:
-            assert result["faces"] == []
-            assert {result[key] for key in ("predicted_emotion", "confidence", "probabilities")} == {None}
-
-
-def test_a_crop_is_judged_whole_and_batches_equal_single_images(predictor: EmotionPredictor) -> None:
-    rng = np.random.default_rng(0)
-    crops = [rng.integers(0, 256, (side, side), dtype=np.uint8) for side in (1, 20, 48, 130)]
-    together = predictor.predict_batch(crops, detect=False, batch_size=3)
-    for crop, result in zip(crops, together, strict=True):
-        assert result["faces"][0]["box"] == [0, 0, *crop.shape]
-        alone = predictor.predict_single(crop, detect=False)
-        assert list(alone["probabilities"].values()) == pytest.approx(list(result["probabilities"].values()), abs=1e-4)
-
-
-def test_results_can_be_taken_one_by_one(predictor: EmotionPredictor) -> None:
-    with_face, without = predictor.predict_each([ASTRONAUT, plain(RED)])
-    assert with_face.frame.name == str(ASTRONAUT)
-    assert with_face.faces[0].emotion == "happy"
-    assert with_face.to_dict() == predictor.predict_single(ASTRONAUT)
-    assert (without.status, without.faces) == ("no_face", ())
-
-
 def test_a_result_of_predict_keeps_its_pixels_and_no_other_does(predictor: EmotionPredictor) -> None:
     array = read_image(ASTRONAUT)
     result = predictor.predict(array)
@@ -240,125 +196,6 @@ def test_the_options_of_a_named_detector_and_the_workers_are_handed_on() -> None
     assert strict.predict_single(ASTRONAUT)["status"] == "no_face"
 
 
-def test_an_iterator_is_read_in_pieces(predictor: EmotionPredictor) -> None:
-    taken = []
-
-    def crops() -> Iterator[np.ndarray]:
-        for number in range(200):
-            taken.append(number)
-            yield np.full((20, 20), number, np.uint8)
-
-    results = predictor.predict_each(crops(), detect=False, batch_size=4)
-    next(results)
-    assert len(taken) < 100
-    assert len(list(results)) == 199
-
-
-def test_one_predictor_serves_many_threads(predictor: EmotionPredictor) -> None:
-    expected = predictor.predict_single(ASTRONAUT)
-    with ThreadPoolExecutor(4) as pool:
-        alone = [pool.submit(predictor.predict_single, ASTRONAUT) for _ in range(8)]
-        batches = [pool.submit(predictor.predict_batch, [ASTRONAUT, b"text", ASTRONAUT]) for _ in range(4)]
-        assert all(future.result() == expected for future in alone)
-        for future in batches:
-            first, second, third = future.result()
-            assert first == third
-            assert first["predicted_emotion"] == expected["predicted_emotion"]
-            assert second["status"] == "error"
-
-
-def test_frames_of_a_video_with_their_faces(predictor: EmotionPredictor, film: Path, tmp_path: Path) -> None:
-    with predictor.video(film) as frames:
-        seen = list(frames)
-    assert [frame.number for frame in seen] == list(range(12))
-    assert [frame.time for frame in seen] == pytest.approx(TIMES, abs=2e-3)
-    assert seen[0].image.shape == (302, 322, 3)
-    assert all(frame.faces[0]["identity"] == 1 for frame in seen)
-    assert all(frame.faces[0]["predicted_emotion"] == "happy" for frame in seen)
-    json.dumps(seen[0].faces)
-    threads = threading.active_count()
-    with predictor.video(str(film)) as frames:
-        assert next(frames).number == 0
-    assert threading.active_count() <= threads  # who leaves early leaves nothing behind
-    with pytest.raises(VideoError, match="cannot be opened"), predictor.video(tmp_path / "none.mp4"):
-        pass
-    with pytest.raises(VideoError, match="camera 99 cannot be opened"), predictor.video(99):
-        pass
-
-
-def test_the_smoothing_of_a_video_can_be_set(predictor: EmotionPredictor, film: Path) -> None:
-    happy = {}
-    for smoothing in (0.0, 1e9):
-        with predictor.video(film, smoothing=smoothing) as frames:
-            happy[smoothing] = [frame.faces[0]["probabilities"]["happy"] for frame in frames]
-    assert happy[1e9][0] == happy[0.0][0]
-    assert np.ptp(happy[1e9]) < 1e-6 < np.ptp(happy[0.0])
-
-
-def test_a_part_of_a_video(predictor: EmotionPredictor, film: Path) -> None:
-    with predictor.video(film, every=3, start=0.2, end=0.7, search_every=0.0) as frames:
-        seen = list(frames)
-    assert [frame.number for frame in seen] == [3, 6, 9]
-    assert [frame.time for frame in seen] == pytest.approx([0.2, 0.5, 0.64], abs=2e-3)
-    assert all(len(frame.faces) == 1 and frame.error is None for frame in seen)
-    for wrong in ({"every": 0}, {"start": -1.0}, {"start": 2.0, "end": 1.0}, {"search_every": -1.0}):
-        with pytest.raises(ValueError, match="must be"), predictor.video(film, **wrong):
-            pass
-
-
-def test_a_frame_that_fails_costs_none_of_the_others(
-    predictor: EmotionPredictor, film: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from cmaen.inference.sources import video
-
-    convert, calls = video.pixels_of, itertools.count()
-
-    def fickle(*arguments: object) -> np.ndarray:
-        if next(calls) == 4:
-            raise MemoryError
-        return convert(*arguments)
-
-    monkeypatch.setattr(video, "pixels_of", fickle)
-    find, searches = predictor.pipeline.detector, itertools.count()
-
-    def failing(image: np.ndarray) -> list[FaceBox]:
-        if next(searches) == 1:
-            raise RuntimeError("out of luck")
-        return find(image)
-
-    broken = EmotionPredictor(detector=failing)
-    with broken.video(film, search_every=0) as frames:
-        seen = list(frames)
-    assert [frame.number for frame in seen] == [number for number in range(12) if number != 4]
-    assert "frame 4 of" in caplog.text
-    assert [frame.number for frame in seen if frame.error] == [1]
-    assert str(seen[1].error).startswith("DetectorError: the detector fails on a picture of ")
-    assert str(seen[1].error).endswith("RuntimeError: out of luck")
-
-
-def test_a_webcam_is_watched_and_its_video_kept(
-    predictor: EmotionPredictor, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    av = pytest.importorskip("av")
-    capture = cv2.VideoCapture
-    monkeypatch.setattr(cv2, "VideoCapture", lambda where: capture(str(film)))
-    monkeypatch.chdir(tmp_path)
-    predictor.real_time_webcam(display=False)
-    assert list(tmp_path.iterdir()) == []
-    predictor.real_time_webcam(save_video=True, display=False, smoothing=0, every=1, end=60.0, search_every=0.5)
-    predictor.real_time_webcam(0, True, tmp_path / "drawn.mp4", display=False)
-    for name in ("output.avi", "drawn.mp4"):
-        with av.open(name) as container:
-            assert len(list(container.decode(video=0))) >= 1
-    with pytest.raises(VideoError, match="camera 99 cannot be opened"):
-        monkeypatch.setattr(cv2, "VideoCapture", capture)
-        predictor.real_time_webcam(99, display=False)
-
-
-def test_nothing_in_nothing_out(predictor: EmotionPredictor) -> None:
-    assert predictor.predict_batch([]) == []
-
-
 def test_a_checkpoint_is_named_by_its_folder_or_by_a_file_in_it(copy: Path, predictor: EmotionPredictor) -> None:
     card = Checkpoint.open(copy).card
     change_card(copy, name="mine", schemes=card.with_temperature(predictor.scheme, 100.0).schemes)
@@ -380,63 +217,12 @@ def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, co
         EmotionPredictor(copy)
 
 
-def test_features_without_a_face_are_nan_and_no_row_is_lost(predictor: EmotionPredictor, tmp_path: Path) -> None:
-    images = [ASTRONAUT, np.zeros((60, 60, 3), np.uint8), tmp_path / "missing.png", ASTRONAUT]
-    features = predictor.embed(images, batch_size=2)
-    assert features.dtype == np.float32
-    assert np.isnan(features).all(axis=1).tolist() == [False, True, True, False]
-    assert np.array_equal(features[0], features[3])
-    assert predictor.embed([]).shape == (0, features.shape[1])
-    assert np.isfinite(predictor.embed(images[:2], detect=False)).all()
-    with pytest.raises(TypeError, match="takes a list"):
-        predictor.embed(ASTRONAUT)
-
-
-def test_features_that_a_file_does_not_give(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictor.pipeline.classifier._engine, "_outputs", ["logits"])
-    with pytest.raises(CheckpointError, match=r"model\.onnx has no output features; .*run cmaen export again"):
-        predictor.embed([ASTRONAUT])
-
-
-@pytest.mark.parametrize("kind", SINGLE)
-def test_one_image_where_a_list_is_meant_is_refused_and_never_iterated(kind: str, predictor: EmotionPredictor) -> None:
-    for method in (predictor.predict_batch, predictor.predict_each, predictor.embed):
-        with pytest.raises(TypeError, match="list of images, not a single"):
-            method(SINGLE[kind], detect=False)
-
-
-def test_a_folder_is_all_of_its_images(predictor: EmotionPredictor, tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    for name in ("b.png", "below/a.png"):
-        shutil.copy(ASTRONAUT, tmp_path / name)
-    (tmp_path / "notes.txt").write_text("text")
-    for folder in (tmp_path, str(tmp_path)):
-        answers = predictor.predict_batch(folder)
-        assert [Path(answer.path).name for answer in answers] == ["b.png", "a.png"]
-        assert [result.status for result in predictor.predict_each(folder)] == ["ok", "ok"]
-    assert predictor.embed(tmp_path).shape[0] == 2
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CmaenError, match="holds no image"):
-        predictor.predict_batch(tmp_path / "empty")
-    for nothing in ("", "no such folder", str(tmp_path / "b.png"), "x" * 5000, "a\0b"):
-        with pytest.raises(TypeError, match="or the path of a folder"):
-            predictor.predict_batch(nothing)
-
-
 def test_one_box_where_a_list_is_meant_is_refused(predictor: EmotionPredictor) -> None:
     for box in ((1, 2, 3, 4), [1.0, 2.0, 3.0, 4.0], np.array([1, 2, 3, 4]), FaceBox(1, 2, 3, 4)):
         with pytest.raises(TypeError, match="list of boxes"):
             predictor.predict_faces(ASTRONAUT, box)
     four = [(1, 2, 30, 40)] * 4
     assert len(predictor.predict_faces(ASTRONAUT, four)) == 4
-
-
-def test_a_picture_of_pillow_that_decodes_late_costs_none_of_the_others(predictor: EmotionPredictor) -> None:
-    data = ASTRONAUT.read_bytes()
-    late = Image.open(io.BytesIO(data[: len(data) // 2]))
-    results = predictor.predict_batch([ASTRONAUT, late, io.BytesIO(data), bytearray(data)])
-    assert [result["status"] for result in results] == ["ok", "error", "ok", "ok"]
-    assert results[1]["error"].startswith("TruncatedImageError: the PIL image is cut short")
 
 
 def test_text_that_is_a_picture_is_read_and_never_repeated(predictor: EmotionPredictor) -> None:
@@ -479,26 +265,3 @@ def test_one_image_starts_one_or_two_threads_whatever_the_cores() -> None:
 
     EmotionPredictor(detector=detector, workers=64, threads=1).predict_single(ASTRONAUT)
     assert seen[0] <= 2
-
-
-def test_pictures_that_cannot_even_say_their_names_cost_none_of_the_others(predictor: EmotionPredictor) -> None:
-    class Odd:
-        def __fspath__(self) -> str:
-            raise RuntimeError("odd")
-
-    face = np.zeros((48, 48), np.uint8)
-    answers = predictor.predict_batch([face, Odd(), "\ud800.png", face], detect=False)
-    assert [answer["status"] for answer in answers] == ["ok", "error", "error", "ok"]
-    assert "odd" in answers[1]["error"]
-
-
-def test_what_was_found_before_an_iterator_fails_is_given(predictor: EmotionPredictor) -> None:
-    def pictures() -> Iterator[np.ndarray]:
-        yield np.zeros((48, 48), np.uint8)
-        yield np.zeros((48, 48), np.uint8)
-        raise RuntimeError("the disk is gone")
-
-    results = predictor.predict_each(pictures(), detect=False)
-    assert [next(results).status, next(results).status] == ["ok", "ok"]
-    with pytest.raises(RuntimeError, match="the disk is gone"):
-        next(results)

@@ -206,7 +206,7 @@ OLD |= {"attention_heads": 2, "pyramid_channels": 8, "hidden": 16, "dropout": 0.
 def test_an_older_checkpoint_is_the_same_network(
     old: dict[str, object], new: dict[str, object], tmp_path: Path
 ) -> None:
-    spec = ModelSpec(**TINY | new)
+    spec = ModelSpec(**TINY | {"trunk": OLD["backbone"], "ecnn_widths": OLD["ecnn_widths"]} | new)
     assert ModelSpec.from_card(OLD | old) == spec
     model = build_network(spec).eval()
     names = {"trunk": "ecnn" if spec.trunk == "ecnn" else "backbone", "side": "ecnn"}

@@ -65,7 +65,7 @@ def test_it_begins_as_its_trunk_and_all_of_it_learns(part: str) -> None:
 def test_what_is_switched_off_is_not_there() -> None:
     bare = network(**PARTS["bare"])
     trunk = sum(value.numel() for value in bare.trunk.parameters())
-    assert sum(value.numel() for value in bare.parameters()) == trunk + 7 * 1024 + 7
+    assert sum(value.numel() for value in bare.parameters()) == trunk + 7 * bare.trunk.channels[-1] + 7
     assert bare(images()).emotion_logits is None
     assert bare(images()).fusion_logits is None
     assert network(emotion_heads=False).emotion_heads is None

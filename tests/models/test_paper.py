@@ -12,6 +12,7 @@ from cmaen.models.paper import CMAEN, CrossModalAttention  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
+PAPER = TINY | {"trunk": "mobilenet_v1"}
 SWITCHES = [
     {},
     {"attention": "none"},
@@ -28,7 +29,7 @@ SWITCHES = [
 
 
 def build(**changes: object) -> CMAEN:
-    built = build_network(ModelSpec(**{**TINY, **changes}))
+    built = build_network(ModelSpec(**PAPER | changes))
     assert isinstance(built, CMAEN)
     return built
 
@@ -147,7 +148,7 @@ def test_the_papers_network_takes_the_papers_size() -> None:
 
 def test_eight_faces_are_learnt_by_heart() -> None:
     torch.manual_seed(0)
-    model = build()
+    model = build(trunk=TINY["trunk"])
     batch, labels = images(8), torch.arange(8) % 7
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     for _ in range(30):

@@ -21,7 +21,7 @@ from cmaen.training.beginning import build_initial, describe_beginning, find_lic
 from cmaen.training.config import Config  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
-TWO = TINY | {"wiring": "residual", "side": "sface", "attention": "none"}
+TWO = TINY | {"wiring": "residual", "trunk": "mobilenet_v1", "side": "sface", "attention": "none"}
 
 
 def means(pathway: torch.nn.Module) -> torch.Tensor:

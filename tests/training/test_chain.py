@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("lightning")
 
 from cmaen.checkpoints import Checkpoint
-from tests.conftest import EXAMPLES, TINY
+from tests.conftest import EXAMPLES, PLAIN, TINY
 from tests.test_cli import cmaen
 
 
@@ -20,11 +20,12 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(fer_tree, "data/fer2013")
-    settings = [f"model.{key}={json.dumps(value)}" for key, value in TINY.items()]
+    model = PLAIN | {"trunk": TINY["trunk"]}
+    settings = [f"model.{key}={json.dumps(value)}" for key, value in model.items()]
     settings += ["preprocess.image_size=64", "training.precision=32-true"]
     changes = [part for setting in settings for part in ("--set", setting)]
     said = cmaen("train", "--epochs", 1, "--batch-size", 16, "--output", "runs/x", *changes)
-    assert "mobilenet_v1 starts from random weights" in said
+    assert f"{model['trunk']} starts from random weights" in said
     text = cmaen("test", "--checkpoint", "runs/x/best", "--split", "validation,test")
     assert "PublicTest and PrivateTest, all faces" in text
     assert "no model.onnx, so PyTorch is used, which is slower; create it: cmaen export" in " ".join(text.split())
