@@ -67,7 +67,7 @@ def test_a_folder_keeps_its_order_and_only_its_errors_are_shown_where_there_is_a
     inference(directory=str(pictures), output=output / "r.json", annotated=output / "drawn", batch_size=2)
     shown = capsys.readouterr().out
     assert "3 images, 1 face, 1 error" in shown
-    assert "text.jpg: UnreadableImageError" in shown
+    assert f"{pictures / 'text.jpg'} is not an image in a known format" in shown
     assert "wall.png" not in shown
     assert [record["status"] for record in read(output / "r.json")] == ["ok", "error", "no_face"]
     assert [path.name for path in (output / "drawn").rglob("*.png")] == ["face.png"]
@@ -90,7 +90,7 @@ def test_a_video_becomes_rows_a_video_with_sound_and_a_timeline(film: Path, outp
     pytest.importorskip("matplotlib")
     rows, drawn, timeline = output / "faces.csv", output / "drawn.mp4", output / "people.png"
     said = cmaen("inference", "--video", film, "--output", rows, "--save-video", drawn, "--timeline", timeline)
-    assert "12 frames (1.0 s), 12 faces, 1 people" in said
+    assert "12 frames (1.0 s), 12 faces, 1 person;" in said
     with rows.open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [int(row["frame"]) for row in table] == list(range(12))
@@ -163,26 +163,29 @@ def test_a_webcam_that_is_not_there_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "give one of --image, --directory, --video and --real-time"),
-        ({"image": [str(ASTRONAUT)], "directory": "x"}, "give one of"),
-        ({"video": "x", "real_time": True}, "give one of"),
-        ({"image": [str(ASTRONAUT)], "engine": "ray"}, "--engine ray is for a --directory"),
-        ({"video": "x.mp4", "engine": "ray"}, "--engine ray is for a --directory"),
+        ({}, "choose exactly one of --image, --directory, --video or --real-time"),
+        ({"image": [str(ASTRONAUT)], "directory": "x"}, "choose exactly one of"),
+        ({"video": "x", "real_time": True}, "choose exactly one of"),
+        ({"image": [str(ASTRONAUT)], "engine": "ray"}, "--engine ray works with --directory only"),
+        ({"video": "x.mp4", "engine": "ray"}, "--engine ray works with --directory only"),
         ({"directory": "x", "engine": "ray", "device": "cuda"}, "leave --device out"),
         ({"image": [str(ASTRONAUT)], "device": "quantum"}, "'quantum' is not a device of ONNX Runtime"),
-        ({"image": [str(ASTRONAUT)], "save_video": Path("x.mp4")}, "--save-video and --timeline are for"),
-        ({"directory": "x", "timeline": Path("x.png")}, "--save-video and --timeline are for"),
-        ({"image": [str(ASTRONAUT)], "every": 2}, "--every, --start and --end are for --video and --real-time"),
-        ({"directory": "x", "start": 1.0}, "--every, --start and --end are for"),
-        ({"directory": "x", "end": 1.0}, "--every, --start and --end are for"),
+        (
+            {"image": [str(ASTRONAUT)], "save_video": Path("x.mp4")},
+            "--save-video, --timeline and --per-person work with",
+        ),
+        ({"directory": "x", "timeline": Path("x.png")}, "--save-video, --timeline and --per-person work with"),
+        ({"image": [str(ASTRONAUT)], "every": 2}, "--every, --start and --end work with --video and --real-time"),
+        ({"directory": "x", "start": 1.0}, "--every, --start and --end work with"),
+        ({"directory": "x", "end": 1.0}, "--every, --start and --end work with"),
         ({"video": "x.mp4", "start": 2.0, "end": 1.5}, r"--end must be later than --start \(2 s\), not 1.5 s"),
         ({"real_time": True, "end": 0.0}, "--end must be later than --start"),
-        ({"video": "x.mp4", "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
-        ({"real_time": True, "annotated": Path("x.png")}, "--annotated is for an --image or a --directory"),
-        ({"directory": "s3://x", "annotated": Path("x")}, "--annotated is for .* on this machine"),
-        ({"directory": "x", "resume": True}, "--resume is for a --directory with an --output"),
-        ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume is for"),
-        ({"video": "x.mp4", "output": Path("x.json"), "resume": True}, "--resume is for"),
+        ({"video": "x.mp4", "annotated": Path("x.png")}, "--annotated works with --image, or with --directory"),
+        ({"real_time": True, "annotated": Path("x.png")}, "--annotated works with --image, or with --directory"),
+        ({"directory": "s3://x", "annotated": Path("x")}, "--annotated works with .* on this machine"),
+        ({"directory": "x", "resume": True}, "--resume works with --directory and --output"),
+        ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume works with"),
+        ({"video": "x.mp4", "output": Path("x.json"), "resume": True}, "--resume works with"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
@@ -293,7 +296,7 @@ def test_below_a_confidence_the_answer_is_uncertain(film: Path, output: Path) ->
         "inference", "--image", ASTRONAUT, "--uncertain-below", 1, "--output", output / "r.csv",
         "--annotated", output / "drawn.png",
     )  # fmt: skip
-    assert "uncertain" in text
+    assert "unsure: maybe happy or" in text
     with (output / "r.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert row["predicted_emotion"] == "uncertain"
@@ -369,13 +372,13 @@ def test_a_long_name_is_shown_to_its_end(tmp_path: Path, capsys: pytest.CaptureF
         inference(image=[str(tmp_path / name)])
     shown = capsys.readouterr().out
     assert "\u2026" not in shown
-    assert "".join(character for character in shown if character.isalpha()).count("x") >= 300
+    assert shown.replace("\n", "").count(name) == 1, "the path is said once"
 
 
 def test_when_everything_is_an_error_so_is_the_exit_status(tmp_path: Path) -> None:
-    assert "ImageNotFoundError" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
+    assert "does not exist" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
     (tmp_path / "a.png").touch()
-    assert "EmptyImageError" in cmaen("inference", "--directory", tmp_path, code=1)
+    assert "is empty (0 bytes)" in cmaen("inference", "--directory", tmp_path, code=1)
 
 
 def test_an_error_is_one_line_and_exit_status_2(tmp_path: Path) -> None:

@@ -7,24 +7,34 @@ from typing import Annotated
 import typer
 
 from cmaen import __version__
+from cmaen.cli.crop import crop
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
-from cmaen.cli.inference import crop, inference
+from cmaen.cli.finetune import finetune
+from cmaen.cli.inference import inference
 from cmaen.cli.page import page
+from cmaen.cli.panels import OWN, RESEARCH, USE, write_help
+from cmaen.cli.predict import predict
 from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
+
+VERBS = {
+    USE: (predict, inference, serve, page),
+    OWN: (crop, finetune, train, calibrate, test, export),
+    RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
+}
+"""By the panel that they stand in."""
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    *(inference, serve, page, crop, enhance, balance),
-    *(train, test, calibrate, leaks, ablate, answers, average, export, train_enhancer),
-    benchmark,
-):
-    app.command()(verb)
+for panel, verbs in VERBS.items():
+    for verb in verbs:
+        app.command(help=write_help(verb), rich_help_panel=panel)(verb)
 
 
 def _show_version(asked: bool) -> None:
@@ -39,4 +49,7 @@ def _common(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network."""
+    """Recognise facial emotions in pictures, videos and live, and train models of your own.
+
+    Start with: cmaen predict photo.jpg
+    """

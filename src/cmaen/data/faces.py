@@ -16,11 +16,12 @@ from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import SIDE, Face, collect
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.data.table import columns_of, rows_of
 from cmaen.errors import DataError, SplitError
-from cmaen.listing import LeftOut, name_some
+from cmaen.listing import BESIDE, LeftOut, name_some
 from cmaen.preprocessing import to_grey
+from cmaen.types import EMOTIONS
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
 """Where FER2013 is looked for when nobody says where it is."""
@@ -58,7 +59,8 @@ def load_faces(
         path: A folder ``<class>/*.png`` or ``<split>/<class>/*.png``, linked folders included, a zip of one, a CSV of
             files, see :mod:`cmaen.data.table` (with a path, a label and, if there are any, a split, a group and the box
             ``x``, ``y``, ``width``, ``height``), or FER2013 as Kaggle's CSV. Where a file's name has an official prefix
-            of FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``) the prefix decides on the split.
+            of FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``) the prefix decides on the split; if all are
+            for training and no folder says so, that is said, and validation is drawn all the same.
         split: Which one. Where there is no validation split, a tenth of the others is drawn, see
             :func:`cmaen.data.drawing.split_off`.
         colour: Keep it; else it is dropped.
@@ -88,7 +90,9 @@ def load_faces(
             left_out.say(path, folders=True)
             faces = _of_split(entries, split=split, colour=colour, labels=labels, side=side)
     if not len(faces):
-        raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
+        raise SplitError(
+            f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out, path)}"
+        )
     if colour and (faces.images == faces.images[..., :1]).all():
         raise DataError(
             f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"
@@ -107,12 +111,32 @@ def measured_split(path: Path) -> Split:
     """
     if not path.exists():
         return Split.VALIDATION
-    if _is_kaggle(path):
-        splits = set(splits_of_kaggle_csv(path))
-    else:
-        with open_entries(path) as (entries, _):
-            splits = {entry.split for entry in entries}
+    splits = list_splits(path)
     return Split.TEST if Split.TEST in splits and Split.VALIDATION not in splits else Split.VALIDATION
+
+
+def list_splits(path: Path) -> set[Split | None]:
+    """The splits that the faces of a data set stand in; ``None`` where nothing tells.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return set(splits_of_kaggle_csv(path))
+    with open_entries(path) as (entries, _):
+        return {entry.split for entry in entries}
+
+
+def list_labels(path: Path) -> set[str]:
+    """The names of the classes of a data set, as they are written there.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return set(EMOTIONS)
+    with open_entries(path) as (entries, _):
+        return {entry.label for entry in entries}
 
 
 def load_for(card: Card, path: Path, split: Split) -> FaceSet:
@@ -178,16 +202,20 @@ def _of_split(
             split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
         )
 
-    official = any(official_split(PurePosixPath(entry.name).name) for entry in known)  # a part of FER2013
+    named = [entry for entry in known if official_split(PurePosixPath(entry.name).name)]
+    official = any(split_named(PurePosixPath(entry.place).name) for entry in named)  # a part of FER2013
     if official or split is Split.TEST or Split.VALIDATION in splits or (splits and Split.TRAIN not in splits):
         return collect_some([entry for entry in known if entry.split is split])
+    if named:
+        prefix = f"{Split.TRAIN.value}_"
+        log.warning("%d file names begin with %s, as in FER2013, so these faces are for training", len(named), prefix)
     pool = [entry for entry in known if not splits or entry.split is Split.TRAIN]
     faces = collect_some(pool)
     groups = {entry.name: entry.group for entry in pool}
     return split_off(faces, [groups[name] for name in faces.names], split)
 
 
-def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str:
+def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut, path: Path) -> str:
     """What is known of a split of which no face could be read."""
     if faces.unreadable:
         count = len(faces.unreadable)
@@ -195,6 +223,12 @@ def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str
     splits = [f"{split.folder} ({count:,})" for split, count in there.items() if split is not None]
     if splits:
         return f"; it has {', '.join(sorted(splits))}"
+    if BESIDE in left_out.counts:
+        return (
+            f": its {left_out.counts[BESIDE].total():,} pictures lie in no class folder. Put those of each class into "
+            f"a folder of its own, like {path / 'happy' / '1.jpg'}, or list them in a CSV with the columns path and "
+            "label"
+        )
     if left_out or left_out.empty:
         return f"; left out: {left_out or name_some(left_out.empty)}"
     return ""

@@ -75,7 +75,7 @@ class Labelling:
             )
             raise DataError(
                 f"none of the classes is one of {', '.join(classes)}; there is {there}{numbers}. "
-                "cmaen train --set data.labels=all learns what there is"
+                "To learn what there is: cmaen finetune FOLDER, or cmaen train --set data.labels=all"
             )
         if len(classes) < 2:
             raise DataError(f"there is one class alone, and two are needed to tell apart: {there}")
@@ -93,6 +93,12 @@ class Labelling:
         if self.skipped:
             left = ", ".join(f"{name} ({count:,})" for name, count in self.skipped.items())
             log.warning("classes left out: %s; --set data.labels=all learns them too", left)
+
+
+def name_emotions(names: Iterable[str]) -> bool:
+    """Whether these names of classes are the seven emotions, each once and under any of its usual names."""
+    meant = [ALIASES.get(plain(name), plain(name)) for name in names]
+    return sorted(meant) == sorted(EMOTIONS)
 
 
 def plain(name: str) -> str:

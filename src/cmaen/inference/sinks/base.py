@@ -67,6 +67,7 @@ SINKS = {
     "crops": Entry("cmaen.inference.sinks.crops:CropSink"),
     "video": Entry("cmaen.inference.sinks.video:VideoSink", "video"),
     "timeline": Entry("cmaen.inference.sinks.timeline:TimelineSink", "report"),
+    "people": Entry("cmaen.inference.sinks.people:PeopleSink"),
     "window": Entry("cmaen.inference.sinks.window:WindowSink", "video"),
 }
 """By kind; each class takes what it writes to, and options of its own."""
