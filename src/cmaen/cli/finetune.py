@@ -60,24 +60,28 @@ def finetune(
 ) -> None:
     """Adapt the shipped weights to your own labelled faces, then calibrate, export and test the result."""
     begin(verbose)
+    labels = _choose_labels(folder)  # what is wrong with the folder is said before PyTorch is loaded
     with extra("fine-tuning", "train"):
         from cmaen.training.run import train
+    output = output or Path("runs") / (folder.resolve().stem or "finetuned")
     options = {
-        "output": output or Path("runs") / (folder.resolve().stem or "finetuned"),
+        "data.path": folder,
+        "name": output.name,
+        "output": output,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
         "optimiser.learning_rate": learning_rate,
         "training.device": device,
         "seed": seed,
     }
-    best = train(_plan(folder, checkpoint, drop_unset(options)), resume=resume)
+    best = train(_plan(checkpoint, {"data.labels": labels, **drop_unset(options)}), resume=resume)
     _export(best, folder)
     _calibrate(best, folder)
     _show(_test(best, folder), best, folder)
 
 
-def _plan(folder: Path, checkpoint: str, options: dict[str, Any]) -> Config:
-    """The configuration of the run: all labels that there are, which are new ones unless they are the emotions.
+def _choose_labels(folder: Path) -> str | None:
+    """All labels that there are, or ``None`` for the seven emotions under whatever names, whose heads are kept.
 
     Raises:
         DataError: The folder holds no labelled faces.
@@ -85,14 +89,18 @@ def _plan(folder: Path, checkpoint: str, options: dict[str, Any]) -> Config:
     from cmaen.data.faces import list_labels, load_faces
     from cmaen.data.labelling import ALL, name_emotions
     from cmaen.data.splits import Split
-    from cmaen.training.config import change, configure_fine_tuning
 
     names = list_labels(folder)
     if not names:
         load_faces(folder, Split.TRAIN)  # which says why there are none
-    labels = None if name_emotions(names) else ALL
-    chosen = {"data.path": folder, "data.labels": labels, "name": options["output"].name}
-    return change(configure_fine_tuning(Checkpoint.open(checkpoint)), chosen | options)
+    return None if name_emotions(names) else ALL
+
+
+def _plan(checkpoint: str, settings: dict[str, Any]) -> Config:
+    """The configuration of the run."""
+    from cmaen.training.config import change, configure_fine_tuning
+
+    return change(configure_fine_tuning(Checkpoint.open(checkpoint)), settings)
 
 
 def _export(best: Path, folder: Path) -> None:

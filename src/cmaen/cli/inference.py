@@ -51,7 +51,7 @@ class InferenceOptions(RecognitionOptions):
             rich_help_panel=MODEL,
         ),
     ] = PipelineSpec.engine
-    paths: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
+    paths: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None
 
     @property
     def is_moving(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cmaen import __version__
 from cmaen.cli.crop import crop
@@ -25,6 +26,15 @@ VERBS = {
 }
 """By the panel that they stand in."""
 
+
+class Verb(TyperCommand):
+    """A verb whose usage line leaves out arguments without a name, which are there to give advice."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """See Click's command."""
+        return [piece for piece in super().collect_usage_pieces(ctx) if piece.strip("[]{}.")]
+
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -34,7 +44,7 @@ app = typer.Typer(
 )
 for panel, verbs in VERBS.items():
     for verb in verbs:
-        app.command(help=write_help(verb), rich_help_panel=panel)(verb)
+        app.command(cls=Verb, help=write_help(verb), rich_help_panel=panel)(verb)
 
 
 def _show_version(asked: bool) -> None:

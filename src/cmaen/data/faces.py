@@ -89,10 +89,14 @@ def load_faces(
             there.update(entry.split for entry in entries)
             left_out.say(path, folders=True)
             faces = _of_split(entries, split=split, colour=colour, labels=labels, side=side)
-    if not len(faces):
+    if not there and BESIDE in left_out.counts:
+        count = left_out.counts[BESIDE].total()
         raise SplitError(
-            f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out, path)}"
+            f"{path} has no class folders: its {count:,} pictures lie side by side. Put those of each class into a "
+            f"folder of its own, like {path / 'happy' / '1.jpg'}, or list them in a CSV with the columns path and label"
         )
+    if not len(faces):
+        raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
     if colour and (faces.images == faces.images[..., :1]).all():
         raise DataError(
             f"the images of {path} have no colour, and a network must not look for it (preprocess.grey=true)"
@@ -215,7 +219,7 @@ def _of_split(
     return split_off(faces, [groups[name] for name in faces.names], split)
 
 
-def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut, path: Path) -> str:
+def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str:
     """What is known of a split of which no face could be read."""
     if faces.unreadable:
         count = len(faces.unreadable)
@@ -223,12 +227,6 @@ def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut, path: 
     splits = [f"{split.folder} ({count:,})" for split, count in there.items() if split is not None]
     if splits:
         return f"; it has {', '.join(sorted(splits))}"
-    if BESIDE in left_out.counts:
-        return (
-            f": its {left_out.counts[BESIDE].total():,} pictures lie in no class folder. Put those of each class into "
-            f"a folder of its own, like {path / 'happy' / '1.jpg'}, or list them in a CSV with the columns path and "
-            "label"
-        )
     if left_out or left_out.empty:
         return f"; left out: {left_out or name_some(left_out.empty)}"
     return ""

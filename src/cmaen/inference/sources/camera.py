@@ -151,13 +151,13 @@ class CameraSource:
 @contextmanager
 def _in_silence() -> Iterator[None]:
     """Keep what OpenCV's backends write about a camera off the terminal: the error says it."""
-    try:
-        level = cv2.getLogLevel()  # type: ignore[attr-defined]
-        cv2.setLogLevel(0)  # type: ignore[attr-defined]
-    except AttributeError:  # of an OpenCV without logging
+    logging_of = getattr(cv2.utils, "logging", None)  # OpenCV can be built without it
+    if logging_of is None:
         yield
         return
+    level = logging_of.getLogLevel()
+    logging_of.setLogLevel(logging_of.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        cv2.setLogLevel(level)  # type: ignore[attr-defined]
+        logging_of.setLogLevel(level)
