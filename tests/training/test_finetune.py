@@ -41,7 +41,6 @@ def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path, checkpoint:
     assert (run / "best" / "model.onnx").is_file()
     assert OWN in best.metrics.calibration
     assert "file names begin with Training_" in said
-    assert "class" in said
     assert "pleased" in said
     assert "these faces have chosen the epoch" in said
     for command in ("predict PHOTO --checkpoint", "serve --checkpoint", f"test --checkpoint {run / 'best'} --data"):

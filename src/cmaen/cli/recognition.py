@@ -49,17 +49,23 @@ class RecognitionOptions(FaceOptions):
     ] = None
     chart: Annotated[
         Path | None,
-        typer.Option(help="Draw a chart of the emotions in all pictures: .png or .jpg.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Draw a chart of the emotions in all pictures: .png, .jpg, .webp or .svg.", rich_help_panel=OUTPUT
+        ),
     ] = None
     explain: Annotated[
         Path | None,
-        typer.Option(help="With one picture: a .png that shows what the answer depends on.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="With one picture: a .png that shows what the answer for each face depends on.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     map_kind: Annotated[
         str | None,
         typer.Option(
             "--explain-map",
-            help="Map that --explain draws: by default the quickest; gradient, or an attention like emotion_head.",
+            help="Map that --explain draws: occlusion (default), or with PyTorch gradient or an attention such as "
+            "emotion_head.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -69,7 +75,9 @@ class RecognitionOptions(FaceOptions):
     ] = None
     timeline: Annotated[
         Path | None,
-        typer.Option(help="Draw each person's emotions over the video: .png, .jpg.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Draw each person's emotions over the video: .png, .jpg, .webp or .svg.", rich_help_panel=OUTPUT
+        ),
     ] = None
     per_person: Annotated[
         Path | None,

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cmaen.cli.console import escape_for_terminal
-from cmaen.types import CONTEMPT, EMOTIONS
 
 if TYPE_CHECKING:
     from cmaen.checkpoints import Checkpoint
@@ -31,13 +30,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """All that was measured on labelled faces."""
     title = evaluation.faces.title
     if evaluation.first in evaluation.schemes:
-        scheme = f", scheme {evaluation.first}" if len(evaluation.checkpoint.card.schemes) > 1 else ""
-        everything = len(evaluation.faces)
         for name, headline in evaluation.assessment.headlines.items():
-            if name.startswith("without ") and headline.metrics.count == everything:
-                typer.echo(f"{name}: the same, since no face has a copy in the training split")
-            else:
-                show_headline(f"{title}, {name}{scheme}", headline)
+            show_headline(f"{title}, {name}, scheme {evaluation.first}", headline)
         show_calibration(evaluation.assessment)
         if evaluation.mirrored is not None:
             (headline,) = evaluation.mirrored.headlines.values()
@@ -62,8 +56,7 @@ def show_headline(title: str, headline: Headline) -> None:
 
 
 def _by_emotion(title: str, metrics: Metrics) -> Table:
-    kind = "emotion" if set(metrics.by_emotion) <= {*EMOTIONS, CONTEMPT} else "class"
-    table = Table(kind, "precision", "recall", "F1", "faces", title=title)
+    table = Table("emotion", "precision", "recall", "F1", "faces", title=title)
     for emotion, figures in metrics.by_emotion.items():
         shares = (f"{value:.3f}" for value in (figures.precision, figures.recall, figures.f1))
         table.add_row(emotion, *shares, str(figures.support))
