@@ -172,7 +172,7 @@ def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_the_part_of_another_version_is_not_gone_on_with(left: str, tmp_path: Path) -> None:
     part = tmp_path / "results.json.part"
     part.write_text(left)
-    with pytest.raises(OutputError, match="was written by another version; delete it to begin again"):
+    with pytest.raises(OutputError, match="was written by another version; delete it to start again"):
         RecordSink(tmp_path / "results.json", resume=True)
     assert part.read_text() == left
 

@@ -313,9 +313,14 @@ class Recogniser:
 
         assert self.predictor is not None
         kind = {} if self.options.map_kind is None else {"kind": self.options.map_kind}
+        typer.echo("explaining the answer …", err=True)
         drawn = self.predictor.explain(picture, detect=self.options.detect, **kind)
-        with replace_file(target) as temporary:
-            temporary.write_bytes(png(drawn))
+        save = getattr(drawn, "save", None)  # a picture of several maps writes itself
+        if save is not None:
+            save(target)
+        else:
+            with replace_file(target) as temporary:
+                temporary.write_bytes(png(drawn))
         show_written([(target, "")])
 
     def _open(self, job: Job, stack: ExitStack) -> tuple[Source, list[Sink]]:

@@ -103,7 +103,7 @@ class RunProgress(Callback):
             TextColumn("{task.fields[said]}"),
         )
         self._bar = Progress(*columns, console=self._console, transient=True)
-        self._task = self._bar.add_task("", total=None, said="")
+        self._task = self._bar.add_task("", total=None, said="", visible=False)
         self._bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -155,6 +155,7 @@ class RunProgress(Callback):
             self._task,
             description=f"epoch {trainer.current_epoch + 1} of {epochs}",
             completed=batches,
+            visible=True,
             total=total,
             said="   ".join(filter(None, texts)),
         )

@@ -63,11 +63,11 @@ class Sink(Protocol):
 
 SINKS = {
     "records": Entry("cmaen.inference.sinks.records:RecordSink"),
+    "people": Entry("cmaen.inference.sinks.people:PeopleSink"),
     "pictures": Entry("cmaen.inference.sinks.pictures:PictureSink"),
     "crops": Entry("cmaen.inference.sinks.crops:CropSink"),
     "video": Entry("cmaen.inference.sinks.video:VideoSink", "video"),
     "timeline": Entry("cmaen.inference.sinks.timeline:TimelineSink", "report"),
-    "people": Entry("cmaen.inference.sinks.people:PeopleSink"),
     "window": Entry("cmaen.inference.sinks.window:WindowSink", "video"),
 }
 """By kind; each class takes what it writes to, and options of its own."""

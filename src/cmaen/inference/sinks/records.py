@@ -147,7 +147,9 @@ class RecordSink:
             raise unwritable(self._part, error) from error
 
     def _refuse_unfinished(self) -> OutputError:
-        return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's")
+        return OutputError(
+            f"{self._part} holds an unfinished run: delete it, or, for pictures, add --resume to continue it"
+        )
 
     def _read_part(self, now: dict[str, Any]) -> None:
         """Look what a run that was stopped has done, and whether its answers depended on the same."""
@@ -157,14 +159,14 @@ class RecordSink:
             for record in lines:
                 self.done.add(record["path"])
         except (ValueError, LookupError, TypeError) as error:
-            raise OutputError(f"{self._part} was written by another version; delete it to begin again") from error
+            raise OutputError(f"{self._part} was written by another version; delete it to start again") from error
         differing = [
             f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
             for key in sorted(before.keys() | now.keys())
             if before.get(key) != now.get(key)
         ]
         if differing:
-            raise OutputError(f"{self._part} cannot be gone on with: {'; '.join(differing)}; delete it to begin again")
+            raise OutputError(f"{self._part} cannot be resumed: {'; '.join(differing)}; delete it to start again")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._part.open(encoding="utf-8") as file:
