@@ -106,6 +106,29 @@ def test_a_single_thing_that_fails_is_one_line(things: Path) -> None:
     assert "2 sources left out" in cmaen("predict", "broken.mp4", "empty", code=1)
 
 
+def test_a_result_that_cannot_be_written_is_no_success(things: Path) -> None:
+    pytest.importorskip("av")
+    said = cmaen("predict", "alone.png", "one/film.mp4", "--output", "r.csv", "--save-video", "v.foo", code=1)
+    assert "1 source left out" in said
+    assert "v.foo" in said
+    assert len(read_rows(things / "r.csv")) == 1
+
+
+def test_ctrl_c_over_one_video_ends_all(things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    from cmaen.inference.run import _Sinks
+
+    write = _Sinks.write
+
+    def interrupted(self: _Sinks, result: Result) -> None:
+        write(self, result)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Sinks, "write", interrupted)
+    predict(paths=["one/film.mp4", "two/film.mp4"], output=Path("r.csv"))
+    assert len(list(things.glob("r-film*.csv"))) == 1
+
+
 def test_pictures_of_one_name_are_drawn_in_two_places(things: Path) -> None:
     predict(paths=["alone.png", "../" + things.name + "/photos/face.png"], annotated=Path("drawn"))
     assert sorted(path.as_posix() for path in Path("drawn").rglob("*.png")) == [

@@ -12,7 +12,7 @@ import typer
 from cmaen.cli.console import log
 from cmaen.cli.options import FaceOptions, takes
 from cmaen.cli.panels import OUTPUT, SOURCE
-from cmaen.cli.recognition import run_simply
+from cmaen.cli.recogniser import run_simply
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import typer
 from cmaen.cli.console import in_a_shell, log
 from cmaen.cli.options import takes
 from cmaen.cli.panels import MODEL, SOURCE, VIDEO
-from cmaen.cli.recognition import RAY, Job, Recogniser, RecognitionOptions
+from cmaen.cli.recogniser import Job, Recogniser
+from cmaen.cli.recognition import RAY, RecognitionOptions
 from cmaen.cli.targets import Target, is_still, look_at_file
 from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec

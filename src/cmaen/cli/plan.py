@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cmaen.cli.recognition import Job, Places, RecognitionOptions
+from cmaen.cli.recogniser import Job
+from cmaen.cli.recognition import Places, RecognitionOptions
 from cmaen.cli.targets import Target
 from cmaen.errors import CmaenError
 from cmaen.images import printable

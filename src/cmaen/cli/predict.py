@@ -11,9 +11,10 @@ from cmaen.cli.console import log
 from cmaen.cli.options import takes
 from cmaen.cli.panels import SOURCE
 from cmaen.cli.plan import Plan
-from cmaen.cli.recognition import Recogniser, RecognitionOptions
+from cmaen.cli.recogniser import Recogniser
+from cmaen.cli.recognition import RecognitionOptions
 from cmaen.cli.targets import find_targets
-from cmaen.errors import CmaenError
+from cmaen.errors import CmaenError, OutputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,11 @@ def predict(options: PredictOptions) -> None:
     plan = Plan(options, found.targets)
     if (problem := plan.find_problem()) is not None:
         raise CmaenError(problem)
-    failures = [refusal.reason for refusal in found.refusals]
-    done = _work_through(plan, failures) if found.targets else 0
-    failures += plan.missed
-    if not done and len(failures) == 1 == len(options.paths):
+    work = _Work([refusal.reason for refusal in found.refusals])
+    if found.targets:
+        work.through(plan)
+    failures = [*work.failures, *plan.missed]
+    if not work.done and len(failures) == 1 == len(options.paths):
         raise CmaenError(failures[0])
     from cmaen.cli.results import count, show_problem
 
@@ -51,27 +53,37 @@ def predict(options: PredictOptions) -> None:
         show_problem(f"{count(len(failures), 'source')} left out:")
         for failure in failures:
             show_problem(f"  {failure}")
-    if not done:
+    if not work.done or work.unwritten:
         raise typer.Exit(1)
 
 
-def _work_through(plan: Plan, failures: list[str]) -> int:
-    """Do each job, and add what is wrong with those that fail.
+@dataclass
+class _Work:
+    """What has been done.
 
-    Returns:
-        How many gave an answer.
+    Attributes:
+        failures: What is wrong with the sources that gave nothing.
+        done: How many jobs gave an answer.
+        unwritten: Whether a result could not be written.
     """
-    options, done = plan.options, 0
-    recogniser = Recogniser(options, replace(options.to_spec(), throughput=plan.wants_throughput))
-    for name, job in plan.list_jobs():
-        try:
-            outcome = recogniser.run(job)
-        except CmaenError as error:
-            failures.append(str(error) if name in str(error) else f"{name}: {error}")
-            continue
-        done += not outcome.failed
-        if not outcome.whole:
-            break  # Ctrl-C is meant for all
-        if options.explain is not None and outcome.summary.faces:
-            recogniser.explain(plan.targets[0].where, options.explain)
-    return done
+
+    failures: list[str]
+    done: int = 0
+    unwritten: bool = False
+
+    def through(self, plan: Plan) -> None:
+        """Do each job of a plan; one that fails costs the others nothing."""
+        options = plan.options
+        recogniser = Recogniser(options, replace(options.to_spec(), throughput=plan.wants_throughput))
+        for name, job in plan.list_jobs():
+            try:
+                outcome = recogniser.run(job)
+            except CmaenError as error:
+                self.failures.append(str(error) if name in str(error) else f"{name}: {error}")
+                self.unwritten = self.unwritten or isinstance(error, OutputError)
+                continue
+            self.done += not outcome.failed
+            if not outcome.whole:
+                break  # Ctrl-C is meant for all
+            if options.explain is not None and outcome.summary.faces:
+                recogniser.explain(plan.targets[0].where, options.explain)

@@ -88,6 +88,7 @@ def find_targets(paths: Sequence[str]) -> Found:
 
 def _look(text: str, left_out: LeftOut) -> Iterator[Target | Refusal]:
     scheme, separator, _ = text.partition("://")
+    separator = separator if len(scheme) > 1 else ""  # C:// is a drive
     if separator and scheme.lower() != "file":
         yield _look_at_address(text)
         return

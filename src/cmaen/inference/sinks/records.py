@@ -148,7 +148,7 @@ class RecordSink:
 
     def _refuse_unfinished(self) -> OutputError:
         return OutputError(
-            f"{self._part} holds an unfinished run: delete it, or, for pictures, add --resume to continue it"
+            f"{self._part} holds an unfinished run: delete it, or add --resume to continue it (pictures only)"
         )
 
     def _read_part(self, now: dict[str, Any]) -> None:
