@@ -82,5 +82,5 @@ def test_the_wrong_option_names_the_right_one(arguments: list[str], advice: str,
 
 
 def test_an_address_is_not_fetched() -> None:
-    said = cmaen("inference", "--image", "https://example.org/a.jpg", code=1)
-    assert "https://example.org/a.jpg is an address, and images are not fetched" in said.replace("\n", " ")
+    said = cmaen("inference", "--image", "https://example.org/a.jpg", code=2)
+    assert "--image takes a file, and https://example.org/a.jpg is an address: download it first" in said

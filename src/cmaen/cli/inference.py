@@ -112,7 +112,9 @@ class InferenceOptions(RecognitionOptions):
         return next((problem for problem, there in problems.items() if there), None) or self._find_mistaken_source()
 
     def _find_mistaken_source(self) -> str | None:
-        """A video where a picture is meant, or a picture where a video is."""
+        """A video or an address where a picture is meant, or a picture where a video is."""
+        if self.image and len(self.image) == 1 and "://" in self.image[0]:
+            return f"--image takes a file, and {self.image[0]} is an address: download it first"
         if self.image and len(self.image) == 1 and _is(self.image[0], "video"):
             (name,) = self.image
             return f"{name} is a video: use --video {name}, or cmaen predict {name}"
