@@ -62,7 +62,7 @@ def test_labels_of_ones_own(tmp_path: Path) -> None:
     assert chosen.classes == ("pain", "joy")
     colour = load_faces(root, Split.TRAIN, labels=ALL, colour=True, side=24)
     assert colour.images.shape[1:] == (24, 24, 3)
-    with pytest.raises(DataError, match=r"only one class.*pain \(3\)"):
+    with pytest.raises(DataError, match=r"one class alone.*pain \(3\)"):
         load_faces(folder(tmp_path / "one", {"pain": 3}), Split.TRAIN, labels=ALL)
     with pytest.raises(DataError, match=r"there is engaged \(2\), pain \(2\).*data.labels=all"):
         load_faces(folder(tmp_path / "none", {"pain": 2, "engaged": 2}), Split.TRAIN)
@@ -125,7 +125,7 @@ def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCap
         chosen = draw_validation(faces, [None] * 21)
     assert not chosen[20]
     assert chosen.sum() == 2
-    assert "only one face or group of b" in caplog.text
+    assert "a single face or group of b" in caplog.text
 
 
 def test_names_and_classes() -> None:

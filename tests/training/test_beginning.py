@@ -63,7 +63,7 @@ def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
     with caplog.at_level(logging.WARNING, "cmaen"):
         begun = build_initial(config, load_faces(fer_tree, Split.TRAIN), resume=False)
     assert all(torch.equal(a, b) for a, b in zip(kept.side.parameters(), begun.trunk.parameters(), strict=True))
-    assert "the side mobilenet_v1 starts from random weights; --side-weights takes pretrained ones" in caplog.text
+    assert "the side mobilenet_v1 begins from nothing: --side-weights names pretrained ones" in caplog.text
     assert "the trunk" not in caplog.text
     assert find_licence(config) == "for research"
     assert find_licence(config.model_copy(update={"licence": "for all"})) == "for all"

@@ -154,7 +154,7 @@ def test_what_cannot_be_built_is_said_beside_other_mistakes_and_before_data_are_
         ({"training.frozen_stages": 9}, "frozen_stages is 9; the trunk efficientnet_v2_s has 8 stages"),
         ({"model.trunk": "timm/test_resnet", "training.frozen_stages": 1}, "has no stages that can be frozen"),
         ({"training.batch_size": 9, "training.devices": 2}, "a batch of 9 cannot be shared out among 2 processes"),
-        ({"training.device": "cuda:1", "training.devices": 2}, "cannot all train on cuda:1"),
+        ({"training.device": "cuda:1", "training.devices": 2}, "cannot train on cuda:1 alone"),
         ({"augment.source_sides": [64, 32]}, "must rise"),
         ({"model.side": None, "side_weights": "x"}, "the network has no side: leave out side_weights"),
         ({"initial_weights": "x", "side_weights": "x"}, "hold a side already: leave out side_weights"),

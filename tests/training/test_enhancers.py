@@ -43,7 +43,7 @@ def test_a_task_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: P
     (built,) = build_chain([step], {step: str(path)})
     grey = np.full((1, 16, 16, 3), 128, np.uint8)
     assert built(grey).shape == ((1, 64, 64, 3) if step == "super-resolution" else grey.shape)
-    assert "already holds a run" in cmaen(*config, *settings, code=2)
+    assert "holds a run already" in cmaen(*config, *settings, code=2)
     assert "another configuration" in cmaen(*config, *settings, "--set", "training.epochs=2", "--resume", code=2)
 
 

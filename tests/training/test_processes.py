@@ -108,7 +108,7 @@ def test_a_gpu_that_is_named_trains_alone(monkeypatch: pytest.MonkeyPatch) -> No
         "strategy": "auto",
     }
     assert loop._processes(LoopSpec(device="cuda", devices=4))["devices"] == 4
-    with pytest.raises(ValueError, match="2 processes cannot all train on cuda:2"):
+    with pytest.raises(ValueError, match="2 processes cannot train on cuda:2 alone"):
         LoopSpec(device="cuda:2", devices=2)
 
 

@@ -292,7 +292,7 @@ def test_what_is_never_learnt_is_said_and_one_class_refused(
 
     read("happy", "sad")
     assert "no training face is angry or disgust or fear or neutral or surprise" in caplog.text
-    with pytest.raises(DataError, match=r"only one class, .*: happy \(8\)"):
+    with pytest.raises(DataError, match=r"one class alone, .*: happy \(8\)"):
         read("happy")
 
 

@@ -55,7 +55,7 @@ def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.
     units = {label: np.unique(together[faces.labels == label]) for label in np.unique(faces.labels).tolist()}
     alone = [faces.classes[label] for label, own in units.items() if len(own) == 1]
     if alone:
-        log.warning("only one face or group of %s: it is trained on, and not validated", ", ".join(alone))
+        log.warning("a single face or group of %s: it is learnt, and not validated", ", ".join(alone))
     validated = np.flatnonzero([len(units[label]) > 1 for label in faces.labels.tolist()])
     if len(validated):
         chosen[validated[_fold(faces.labels[validated], together[validated])]] = True

@@ -78,7 +78,7 @@ class Labelling:
                 "To learn what there is: cmaen finetune FOLDER, or cmaen train --set data.labels=all"
             )
         if len(classes) < 2:
-            raise DataError(f"there is only one class, and at least two are needed: {there}")
+            raise DataError(f"there is one class alone, and two are needed to tell apart: {there}")
         return cls(classes, skipped)
 
     def index(self, name: str) -> int | None:

@@ -63,7 +63,7 @@ def build_initial(config: Config, training: FaceSet, *, resume: bool) -> Emotion
             _adapt(model, role, training, config)
         elif role not in folders:
             name = getattr(config.model, role)
-            log.warning("the %s %s starts from random weights; --%s-weights takes pretrained ones", role, name, role)
+            log.warning("the %s %s begins from nothing: --%s-weights names pretrained ones", role, name, role)
     return model
 
 

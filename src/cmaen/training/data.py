@@ -84,6 +84,6 @@ def _require_classes(training: FaceSet) -> None:
     counts = training.counts()
     there = [f"{name} ({count:,})" for name, count in counts.items() if count]
     if len(there) < 2:
-        raise DataError(f"there is only one class, and at least two are needed: {there[0]}")
+        raise DataError(f"there is one class alone, and two are needed to tell apart: {there[0]}")
     if missing := [name for name, count in counts.items() if not count]:
         log.warning("no training face is %s: that will never be answered", " or ".join(missing))

@@ -92,7 +92,7 @@ def find_misshares(batch_size: int, device: str, devices: int, processes: int) -
     if batch_size % processes:
         yield f"a batch of {batch_size} cannot be shared out among {processes} processes"
     if ":" in device and devices > 1:
-        yield f"{devices} processes cannot all train on {device}; use cuda, or one process"
+        yield f"{devices} processes cannot train on {device} alone; name it cuda, or take one process"
 
 
 def check_run(output: Path, settings: LoopSpec, resume: bool) -> None:
@@ -107,7 +107,7 @@ def check_run(output: Path, settings: LoopSpec, resume: bool) -> None:
     if resume and not last.is_file():
         raise CheckpointError(f"there is nothing to resume in {output}: no {LAST}")
     if last.is_file() and not resume:
-        raise ConfigError(f"{output} already holds a run; add --resume to continue it, or choose another --output")
+        raise ConfigError(f"{output} holds a run already; add --resume to go on with it, or choose another --output")
 
 
 def fit(

@@ -91,7 +91,7 @@ class Record:
                 values.get("answered_on", ""),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} cannot be read, so the run cannot be resumed: {error!r}") from error
+            raise CheckpointError(f"{path} cannot be read, so the run cannot go on: {error!r}") from error
 
     def require(self, sources: Sources, output: Path) -> None:
         """Refuse to go on with other data than the run in ``output`` began with.
