@@ -186,9 +186,7 @@ class _Walk:
                         kinds[entry.name] = entry.is_symlink()
             above = (*above, _identity(folder))
         except NotADirectoryError as error:
-            raise CmaenError(
-                f"{printable(folder)} is not a folder; for one image use --image, or cmaen predict"
-            ) from error
+            raise CmaenError(f"{printable(folder)} is not a folder; for one image use --image") from error
         except OSError as error:
             raise CmaenError(f"{printable(folder)} cannot be read: {error.strerror}") from error
         if LOCK in names and folder != self._root and is_held(folder):

@@ -59,8 +59,7 @@ def load_faces(
         path: A folder ``<class>/*.png`` or ``<split>/<class>/*.png``, linked folders included, a zip of one, a CSV of
             files, see :mod:`cmaen.data.table` (with a path, a label and, if there are any, a split, a group and the box
             ``x``, ``y``, ``width``, ``height``), or FER2013 as Kaggle's CSV. Where a file's name has an official prefix
-            of FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``) the prefix decides on the split; if all are
-            for training and no folder says so, that is said, and validation is drawn all the same.
+            of FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``) the prefix decides on the split.
         split: Which one. Where there is no validation split, a tenth of the others is drawn, see
             :func:`cmaen.data.drawing.split_off`.
         colour: Keep it; else it is dropped.

@@ -75,7 +75,7 @@ class Labelling:
             )
             raise DataError(
                 f"none of the classes is one of {', '.join(classes)}; there is {there}{numbers}. "
-                "To learn what there is: cmaen finetune FOLDER, or cmaen train --set data.labels=all"
+                "cmaen train --set data.labels=all learns what there is"
             )
         if len(classes) < 2:
             raise DataError(f"there is one class alone, and two are needed to tell apart: {there}")
