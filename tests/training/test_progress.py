@@ -126,6 +126,22 @@ def test_a_run_that_fails_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     assert screen.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in screen.getvalue(), "the cursor is shown again"
 
 
+def test_a_run_that_is_resumed_knows_how_good_it_was() -> None:
+    shown = RunProgress("val_accuracy", Console(file=io.StringIO(), force_terminal=True))
+    kept = SimpleNamespace(monitor="val_accuracy", best_model_score=torch.tensor(0.9))
+    other = SimpleNamespace(monitor=None, best_model_score=None)
+    trainer = SimpleNamespace(
+        is_global_zero=True,
+        current_epoch=4,
+        checkpoint_callbacks=[other, kept],
+        callback_metrics={"val_accuracy": torch.tensor(0.8)},
+    )
+    shown.on_train_start(trainer, None)  # type: ignore[arg-type]
+    shown.on_validation_end(trainer, None)  # type: ignore[arg-type]
+    assert shown._validation == "validation 80.0% (best 90.0%)"
+    shown.on_train_end(trainer, None)  # type: ignore[arg-type]
+
+
 def test_only_the_first_process_shows_it() -> None:
     shown = RunProgress("val_accuracy", Console(file=io.StringIO(), force_terminal=True))
     shown.on_train_start(SimpleNamespace(is_global_zero=False), None)  # type: ignore[arg-type]

@@ -113,11 +113,12 @@ class InferenceOptions(RecognitionOptions):
 
     def _find_mistaken_source(self) -> str | None:
         """A video or an address where a picture is meant, or a picture where a video is."""
-        if self.image and len(self.image) == 1 and "://" in self.image[0]:
-            return f"--image takes a file, and {self.image[0]} is an address: download it first"
-        if self.image and len(self.image) == 1 and _is(self.image[0], "video"):
+        if self.image and len(self.image) == 1:
             (name,) = self.image
-            return f"{name} is a video: use --video {name}, or cmaen predict {name}"
+            if "://" in name and not name.lower().startswith("file:"):
+                return f"--image takes a file, and {name} is an address: download it first"
+            if _is(name, "video"):
+                return f"{name} is a video: use --video {name}, or cmaen predict {name}"
         if self.video is not None and _is(self.video, "picture") and is_still(self.video):
             return f"{self.video} is a picture: use --image {self.video}, or cmaen predict {self.video}"
         return None

@@ -89,13 +89,19 @@ class RunProgress(Callback):
         self._task = TaskID(0)
         self._loss: float | None = None
         self._validation = ""
-        self._best: tuple[float, int] | None = None
+        self._best: tuple[float, int | None] | None = (
+            None  # the figure and its epoch, which a resumed run does not know
+        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show it."""
         if not trainer.is_global_zero:
             return
         self._clock.begin(trainer.current_epoch)
+        for kept in trainer.checkpoint_callbacks:
+            score = getattr(kept, "best_model_score", None)
+            if getattr(kept, "monitor", None) == self._monitored and score is not None:
+                self._best = float(score), None
         columns = (
             TextColumn("{task.description}"),
             BarColumn(20),
@@ -130,7 +136,8 @@ class RunProgress(Callback):
         if self._best is None or figure > self._best[0]:
             self._best = figure, number
         highest, where = self._best
-        best = "best" if where == number else f"best {self._write(highest)}, epoch {where}"
+        earlier = f"best {self._write(highest)}{'' if where is None else f', epoch {where}'}"
+        best = "best" if where == number else earlier
         self._validation = f"validation {self._write(figure)} ({best})"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
