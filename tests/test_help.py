@@ -12,7 +12,7 @@ import typer
 from cmaen.cli.console import check_share
 from cmaen.cli.panels import EXAMPLES, OWN, RESEARCH, USE, name_of
 from cmaen.cli.verbs import VERBS, app
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES as PHOTOGRAPHS
 from tests.test_cli import cmaen
 
 GROUP: Any = typer.main.get_command(app)
@@ -85,5 +85,5 @@ def test_the_wrong_option_names_the_right_one(arguments: list[str], advice: str,
 def test_an_address_is_not_fetched() -> None:
     said = cmaen("inference", "--image", "https://example.org/a.jpg", code=2)
     assert "--image takes a file, and https://example.org/a.jpg is an address: download it first" in said
-    image = (EXAMPLES / "astronaut.png").resolve()
+    image = (PHOTOGRAPHS / "astronaut.png").resolve()
     assert "1 image, 1 face, 0 errors" in cmaen("inference", "--image", image.as_uri())
