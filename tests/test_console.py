@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,3 +74,13 @@ def test_what_a_server_has_said_is_not_remembered_for_ever() -> None:
         for number in range(5000):
             logging.getLogger("cmaen.x").warning("warning %d", number)
     assert len(only._said) <= 1000
+
+
+def test_a_warning_goes_to_what_is_the_standard_error_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar takes the standard error for itself, so that lines stand above it."""
+    with beginning():
+        console.log(verbose=False)
+        bar = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", bar)
+        logging.getLogger("cmaen.x").warning("there is no validation split")
+    assert bar.getvalue() == "there is no validation split\n"

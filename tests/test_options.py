@@ -8,7 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cmaen.cli.inference import CropOptions, InferenceOptions
+from cmaen.cli.crop import CropOptions
+from cmaen.cli.inference import InferenceOptions
 from cmaen.cli.options import FaceOptions, takes
 from cmaen.cli.serving import ServeOptions
 from cmaen.errors import ConfigError

@@ -13,8 +13,8 @@ from PIL import Image
 pytest.importorskip("sklearn")
 
 from cmaen.data.drawing import draw_validation
-from cmaen.data.faces import by_column, load_faces
-from cmaen.data.labelling import ALL, Labelling
+from cmaen.data.faces import by_column, list_labels, list_splits, load_faces
+from cmaen.data.labelling import ALL, Labelling, name_emotions
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError, SplitError
 from cmaen.preprocessing import resize
@@ -155,3 +155,33 @@ def test_faces_by_a_column_of_their_csv(tmp_path: Path, caplog: pytest.LogCaptur
     report = cmaen("test", "--data", path, "--split", "validation", "--by", "age")
     assert "validation, age old" in report
     assert "ECE" in report
+
+
+def test_names_like_those_of_fer2013_are_said_and_validation_is_drawn_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = folder(tmp_path / "mine", {"calm": 12, "tense": 12})
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        path.rename(path.with_name(f"Training_{number}.png"))
+    parts = [load_faces(root, split, labels=ALL) for split in (Split.TRAIN, Split.VALIDATION)]
+    assert "24 file names begin with Training_, as in FER2013" in caplog.text
+    assert "there is no validation split" in caplog.text
+    assert sum(map(len, parts)) == 24
+    assert 1 <= len(parts[1]) <= 6
+    assert not set(parts[0].names) & set(parts[1].names)
+
+
+def test_pictures_beside_each_other_are_told_what_is_missing(tmp_path: Path) -> None:
+    root = folder(tmp_path / "mine", {"calm": 3})
+    with pytest.raises(DataError, match=r"no class folders: its 3 pictures.*CSV with the columns path and label"):
+        load_faces(root / "calm", Split.TRAIN, labels=ALL)
+
+
+def test_splits_and_labels_are_listed_before_any_face_is_read(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        folder(tmp_path / split, {"Calm": 2, "tense": 2})
+    assert list_splits(tmp_path) == {Split.TRAIN, Split.TEST}
+    assert list_labels(tmp_path) == {"Calm", "tense"}
+    assert name_emotions(["anger", "Disgust", "fear", "joy", "neutral", "sadness", "surprise"])
+    assert not name_emotions(["angry", "disgust", "fear", "happy", "neutral", "sad"])
+    assert not name_emotions(["angry", "anger", "disgust", "fear", "happy", "neutral", "sad", "surprise"])

@@ -146,7 +146,7 @@ def test_the_command(source: Path, tmp_path: Path) -> None:
     weights = swinir(tmp_path / "weights.pth")
     arguments = ("enhance", "--input-dir", source, "--output-dir", tmp_path / "out", "--steps", "super-resolution")
     text = cmaen(*arguments, "--super-resolution-weights", weights)
-    assert "10 images, 0 of them from before, 1 errors" in text
+    assert "10 images (0 from an earlier run), 1 error" in text
     assert "left out" in text
     assert np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png")).shape == (48, 48, 3)
     assert "neither a file nor one of" in cmaen(*arguments, "--super-resolution-weights", "nothing.pth", code=2)

@@ -29,13 +29,13 @@ def test_a_long_name_is_shown_to_its_end(tmp_path: Path, capsys: pytest.CaptureF
         inference(image=[str(tmp_path / name)])
     shown = capsys.readouterr().out
     assert "\u2026" not in shown
-    assert "".join(character for character in shown if character.isalpha()).count("x") >= 300
+    assert shown.replace("\n", "").count(name) == 1, "the path is said once"
 
 
 def test_when_everything_is_an_error_so_is_the_exit_status(tmp_path: Path) -> None:
-    assert "ImageNotFoundError" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
+    assert "does not exist" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
     (tmp_path / "a.png").touch()
-    assert "EmptyImageError" in cmaen("inference", "--directory", tmp_path, code=1)
+    assert "is empty (0 bytes)" in cmaen("inference", "--directory", tmp_path, code=1)
 
 
 def test_an_error_is_one_line_and_exit_status_2(tmp_path: Path) -> None:

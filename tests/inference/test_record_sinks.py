@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import signal
@@ -17,8 +18,8 @@ from PIL import Image
 
 from cmaen.errors import OutputError
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
-from cmaen.results import Result
-from cmaen.types import EMOTIONS, Frame
+from cmaen.results import Face, Result
+from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.inference.records import FRAMES, PICTURES, SAD, read, write, written
 
 
@@ -125,7 +126,7 @@ def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_the_part_of_another_version_is_not_gone_on_with(left: str, tmp_path: Path) -> None:
     part = tmp_path / "results.json.part"
     part.write_text(left)
-    with pytest.raises(OutputError, match="was written by another version; delete it to begin again"):
+    with pytest.raises(OutputError, match="was written by another version; delete it to start again"):
         RecordSink(tmp_path / "results.json", resume=True)
     assert part.read_text() == left
 
@@ -262,3 +263,33 @@ def test_results_go_to_a_link_and_into_a_pipe(tmp_path: Path) -> None:
     written(pipe, PICTURES)
     reader.join(10)
     assert len(found) == len(PICTURES)
+
+
+def test_probabilities_of_a_csv_have_five_digits_and_those_of_json_all(tmp_path: Path) -> None:
+    shares = (1 / 3, 1e-7 / 3, 2 / 3)
+    face = Face(shares, FaceBox(1, 2, 30, 40), classes=("calm", "status", "tense"))
+    results = [Result(Frame(0, "a"), (face,)), Result(Frame(1, "b"))]
+    sink = RecordSink(tmp_path / "r.csv", classes=face.classes)
+    write(sink, results)
+    assert sink.rows == 0
+    sink.finish()
+    sink.close()
+    assert sink.rows == 2
+    with (tmp_path / "r.csv").open(newline="") as file:
+        _, row, nothing = csv.reader(file)
+    assert row[-3:] == ["0.33333", "3.3333e-08", "0.66667"]
+    assert nothing[-1] == ""
+    exact = read(written(tmp_path / "r.json", results, classes=face.classes))[0]
+    assert list(exact["faces"][0]["probabilities"].values()) == list(shares)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_how_much_was_written_is_known_and_nothing_is_too(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    for results, faces in ((PICTURES, 5), ([], 0)):
+        sink = RecordSink(tmp_path / f"r{len(results)}{suffix}")
+        write(sink, results)
+        sink.finish()
+        sink.close()
+        assert sink.rows == (faces if suffix in (".csv", ".parquet") else len(results))

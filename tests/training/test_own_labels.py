@@ -48,7 +48,11 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path, quic
     said = cmaen("train", "--initial-weights", "shipped", "--data", data, "--output", run, "--epochs", 6, *settings)
     assert "1 unreadable images are left out" in said
     best = run / "best"
-    for command in (f"test --checkpoint {best} --data {data}", f"export --checkpoint {best}", "inference --checkpoint"):
+    for command in (
+        f"test --checkpoint {best} --data {data}",
+        f"export --checkpoint {best}",
+        "predict PHOTO --checkpoint",
+    ):
         assert f"  cmaen {command}" in said
     opened = Checkpoint.open(best)
     card = opened.card

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 
+from cmaen.cli.panels import FACES, MODEL, SOURCE
 from cmaen.errors import MissingExtraError, escape
 from cmaen.locks import hold
 from cmaen.serving.logs import Repeats
@@ -27,40 +28,88 @@ CheckpointName = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="NAME",
-        help="cmaen-m, the shipped weights (default); folder of a checkpoint; https://….zip#sha256=…; owner/name of "
-        "Hugging Face.",
+        help="Weights to use: cmaen-m, which ships with the package (default); the folder of a checkpoint; "
+        "https://….zip#sha256=…; or owner/name on Hugging Face.",
+        rich_help_panel=MODEL,
     ),
 ]
-EngineName = Annotated[str, typer.Option("--engine", help="auto, onnx, openvino or torch.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="Inference engine: auto, onnx, openvino or torch.", rich_help_panel=MODEL)
+]
 EngineDevice = Annotated[
-    str, typer.Option("--device", help="That computes: cpu, cuda, cuda:1, mps or auto; of OpenVINO gpu or npu, too.")
+    str,
+    typer.Option(
+        "--device",
+        help="Device to run on: cpu, cuda, cuda:1, mps or auto (with OpenVINO also gpu and npu).",
+        rich_help_panel=MODEL,
+    ),
 ]
 Data = Annotated[
-    Path | None, typer.Option(help="FER2013: a folder tree, its zip, or the Kaggle CSV; default: what lies in data/.")
+    Path | None,
+    typer.Option(
+        help="Dataset: class folders, a zip of them, or a CSV. Default: data/fer2013.zip, .csv or folder.",
+        rich_help_panel=SOURCE,
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps; auto: a GPU if any.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Device to run on: auto, cpu, cuda, cuda:1 (the second GPU) or mps. auto uses a GPU if there is one.",
+        rich_help_panel=MODEL,
+    ),
+]
 SchemeName = Annotated[
     str | None,
     typer.Option(
         "--scheme",
-        help="Label scheme: perceived (what people see) or fer2013 (what FER2013's label would be). "
-        "Default: perceived where the checkpoint has it.",
+        help="Label scheme: perceived (what people see in the face) or fer2013 (the label FER2013 would give it). "
+        "Default: perceived if the checkpoint has it.",
+        rich_help_panel=MODEL,
     ),
 ]
 Contempt = Annotated[
-    bool, typer.Option("--contempt", help="With the scheme perceived: answer contempt as an eighth emotion.")
+    bool,
+    typer.Option(
+        "--contempt", help="Add contempt as an eighth emotion (scheme perceived only).", rich_help_panel=MODEL
+    ),
 ]
-DetectorName = Annotated[str, typer.Option(help="yunet, or centerface:MODEL.onnx for tiny faces.")]
+DetectorName = Annotated[
+    str, typer.Option(help="Face detector: yunet, or centerface:MODEL.onnx for tiny faces.", rich_help_panel=FACES)
+]
 DetectorSide = Annotated[
     int | None,
     typer.Option(
-        min=32, help="Larger pictures are shrunk to this side to find the faces in them, with no closer look."
+        min=32,
+        help="Shrink images to this side length for detection, in pixels, and do not look again at parts of them; "
+        "raise it to find smaller faces.",
+        rich_help_panel=FACES,
     ),
 ]
-MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Faces that score less are dropped.")]
-MinFace = Annotated[float, typer.Option(min=0, help="Smaller faces are dropped, in pixels of the image.")]
-MaxMegapixels = Annotated[float, typer.Option(min=0.01, help="Larger pictures are refused, in millions of pixels.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")]
+
+
+def check_share(value: float | None) -> float | None:
+    """A number from 0 to 1 as it is given; percentages are advised of.
+
+    Raises:
+        typer.BadParameter: It is another one.
+    """
+    if value is None or 0 <= value <= 1:
+        return value
+    advice = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+    raise typer.BadParameter(f"{value:g} is not between 0 and 1{advice}")
+
+
+MinScore = Annotated[
+    float | None,
+    typer.Option(callback=check_share, help="Ignore detections below this score, 0 to 1.", rich_help_panel=FACES),
+]
+MinFace = Annotated[
+    float, typer.Option(min=0, help="Ignore faces narrower than this, in pixels.", rich_help_panel=FACES)
+]
+MaxMegapixels = Annotated[
+    float, typer.Option(min=0.01, help="Refuse images larger than this, in megapixels.", rich_help_panel=FACES)
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.")]
 
 
 def alone(context: typer.Context, output: Path) -> None:
@@ -94,11 +143,23 @@ def log(verbose: bool, *, lasting: bool = False) -> None:
         def format(self, record: logging.LogRecord) -> str:
             return escape_for_terminal(super().format(record))
 
-    handler = logging.StreamHandler()
+    handler = _StandardError()
     handler.setFormatter(Shown("%(message)s"))
     handler.addFilter(Repeats() if lasting else _Once())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("cmaen").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to whatever is the standard error at that moment, so that a line stands above a progress bar."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """See :class:`logging.StreamHandler`."""
+        return sys.stderr
 
 
 class _Once(logging.Filter):

@@ -8,24 +8,38 @@ from typing import Annotated
 import typer
 
 from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log, progress
+from cmaen.cli.panels import FACES, MODEL, OUTPUT, SOURCE
 
 
 def enhance(
-    input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.")],
-    output_dir: Annotated[Path, typer.Option(help="Folder for the results; called again, it goes on.")],
-    steps: Annotated[str, typer.Option(help="In their order, with commas.")] = "super-resolution,colorization",
+    input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.", rich_help_panel=SOURCE)],
+    output_dir: Annotated[
+        Path,
+        typer.Option(help="Folder for the results; call again with the same one to resume.", rich_help_panel=OUTPUT),
+    ],
+    steps: Annotated[
+        str,
+        typer.Option(help="Comma-separated steps, in order: super-resolution, colorization.", rich_help_panel=FACES),
+    ] = "super-resolution,colorization",
     super_resolution_weights: Annotated[
-        str | None, typer.Option(help="Of SwinIR: a file, swinir-l or swinir-m; default: the light one of the package.")
+        str | None,
+        typer.Option(
+            help="SwinIR weights: a file, swinir-l or swinir-m. Default: the light network of the package.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     colorization_weights: Annotated[
-        str | None, typer.Option(help="Of DDColor: a file; default: the light one of the package.")
+        str | None,
+        typer.Option(help="DDColor weights: a file. Default: the light network of the package.", rich_help_panel=MODEL),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images that are enhanced together.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.", rich_help_panel=MODEL)] = 16,
     device: Device = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Enlarge faces four times and give them colour, before they are learnt; what was done is in manifest.json."""
+    """Upscale faces (4x) and colourise them before training; manifest.json says what was done."""
     log(verbose)
+    from cmaen.cli.results import count
+
     with extra("enhancement", "enhance"):
         from cmaen.devices import torch_device
         from cmaen.enhance.job import enhance as run
@@ -45,27 +59,43 @@ def enhance(
         progress=bar("batches"),
     )
     pace, memory = (done.images - done.reused) / done.seconds, peak_mib()
-    typer.echo(f"{done.images:,} images, {done.reused:,} of them from before, {len(done.errors)} errors: {output_dir}")
-    typer.echo(f"{pace:.1f} images/s" + (f", {memory:,.0f} MiB at most" if memory else ""))
+    counts = f"{count(done.images, 'image')} ({done.reused:,} from an earlier run), {count(len(done.errors), 'error')}"
+    typer.echo(f"{counts}: {output_dir}")
+    typer.echo(f"{pace:.1f} images/s" + (f", {memory:,.0f} MiB of memory at most" if memory else ""))
     if not done.images:
         raise typer.Exit(1)
 
 
 def balance(
-    output_dir: Annotated[Path, typer.Option(help="Folder to be made; the other splits go there as they are.")],
+    output_dir: Annotated[
+        Path,
+        typer.Option(help="Folder to be made; the other splits are copied to it unchanged.", rich_help_panel=OUTPUT),
+    ],
     input_dir: Data = None,
     method: Annotated[
         str,
-        typer.Option(help="borderline-smote or augment; weighted makes no faces, see augment.weighted."),
+        typer.Option(
+            help="borderline-smote, augment, or weighted, which makes no faces: see augment.weighted of cmaen train.",
+            rich_help_panel=FACES,
+        ),
     ] = "borderline-smote",
-    target: Annotated[int, typer.Option(min=1, help="Faces of each emotion; the paper's is 7,000.")] = 7000,
-    colour: Annotated[bool, typer.Option("--colour", help="Keep it, where the faces have it.")] = False,
-    all_labels: Annotated[bool, typer.Option("--all-labels", help="All classes, not the emotions alone.")] = False,
-    split: Annotated[str, typer.Option(help="Only train is ever balanced.")] = "train",
-    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 42,
+    target: Annotated[
+        int, typer.Option(min=1, help="Faces of each emotion; the paper has 7,000.", rich_help_panel=FACES)
+    ] = 7000,
+    colour: Annotated[
+        bool, typer.Option("--colour", help="Keep colour images in colour.", rich_help_panel=FACES)
+    ] = False,
+    all_labels: Annotated[
+        bool,
+        typer.Option(
+            "--all-labels", help="Balance all classes of the data, not only the emotions.", rich_help_panel=FACES
+        ),
+    ] = False,
+    split: Annotated[str, typer.Option(help="Split to balance; only train may be.", rich_help_panel=SOURCE)] = "train",
+    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=FACES)] = 42,
     verbose: Verbose = False,
 ) -> None:
-    """Give every emotion as many faces in Training; what was done is in dataset_stats.json, and in two pictures."""
+    """Balance the training set; writes dataset_stats.json and two charts."""
     log(verbose)
     with extra("balancing", "report"):
         from cmaen.data.balance import balance_folder
@@ -83,9 +113,11 @@ def balance(
         progress=progress,
     )
     if done.target is None:
-        typer.echo("no faces were made: train with --set augment.weighted=true, which draws every emotion as often")
+        typer.echo(
+            "no faces were made: train with --set augment.weighted=true, which draws every emotion equally often"
+        )
         return
     before, after, made = (list(counts.values()) for counts in (done.before, done.after, done.synthetic))
     kept = [whole - new for whole, new in zip(after, made, strict=True)]
     write_text(output_dir / "balance.svg", plots.svg(plots.counts(before, kept, made, tuple(done.before))))
-    typer.echo(f"{sum(after):,} faces, {sum(made):,} of them made: {output_dir}")
+    typer.echo(f"{sum(after):,} faces, {sum(made):,} of them synthetic: {output_dir}")

@@ -23,6 +23,7 @@ from cmaen.cli.console import (
     log,
     progress,
 )
+from cmaen.cli.panels import FACES, MODEL, OUTPUT, SOURCE
 from cmaen.errors import OutputError
 
 
@@ -32,46 +33,77 @@ def test(
     split: Annotated[
         str | None,
         typer.Option(
-            help="validation, test, both with a comma, or inner (the tenth of Training that data.inner_validation "
-            "holds out). Default: validation; test where the data have a test split and no validation split."
+            help="validation, test, validation,test, or inner (the tenth of the training faces that "
+            "data.inner_validation holds out). Default: validation; test if the data have no validation split.",
+            rich_help_panel=SOURCE,
         ),
     ] = None,
     checkpoint: CheckpointName = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.html, its pictures, metrics.json, metrics.csv and predictions.csv."),
+        typer.Option(
+            help="Folder for report.html, its pictures, metrics.json, metrics.csv and predictions.csv.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     votes: Annotated[
         Path | None,
-        typer.Option(help="CSV of the FER+ votes: also measure the answers against what annotators saw."),
+        typer.Option(
+            help="CSV of the FER+ votes: also compare the answers with what annotators saw.", rich_help_panel=SOURCE
+        ),
     ] = None,
     photographs: Annotated[
         Path | None,
-        typer.Option(help="CSV of file and label: also measure these photographs, after finding the faces in them."),
+        typer.Option(
+            help="CSV with the columns file and label: also measure these photographs, after finding the faces in "
+            "them.",
+            rich_help_panel=SOURCE,
+        ),
     ] = None,
     pictures: Annotated[
         Path | None,
-        typer.Option(help="Folder or zip of the files that --photographs names. Default: the folder of the CSV."),
+        typer.Option(
+            help="Folder or zip of the files that --photographs names. Default: the folder of the CSV.",
+            rich_help_panel=SOURCE,
+        ),
     ] = None,
     scheme: SchemeName = None,
     without_copies: Annotated[
-        bool, typer.Option("--without-copies", help="Also measure without the images that are in Training too.")
+        bool,
+        typer.Option(
+            "--without-copies",
+            help="Also measure without the images that have a copy among the training images.",
+            rich_help_panel=FACES,
+        ),
     ] = False,
     by: Annotated[
         str | None,
-        typer.Option(help="Also measure by the values of a column of the CSV, such as an age or a skin tone."),
+        typer.Option(
+            help="Also measure each value of a column of the CSV, such as an age or a skin tone.", rich_help_panel=FACES
+        ),
     ] = None,
     tta: Annotated[
-        bool, typer.Option("--tta", help="Also measure with each face and its mirror image averaged.")
+        bool,
+        typer.Option(
+            "--tta", help="Also measure with each face averaged with its mirror image.", rich_help_panel=FACES
+        ),
     ] = False,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also measure eight corruptions at five severities (takes minutes).")
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also measure eight corruptions at five severities (minutes).",
+            rich_help_panel=FACES,
+        ),
     ] = False,
     engine: EngineName = "auto",
     device: EngineDevice = "cpu",
     verbose: Verbose = False,
 ) -> None:
-    """Evaluate a checkpoint on labelled faces or photographs, under all of its label schemes unless one is named."""
+    """Evaluate a checkpoint on labelled faces or photographs.
+
+    The faces may be your own or FER2013; every label scheme of the checkpoint is measured unless one is named.
+    """
     log(verbose)
     keep_freed_memory()
     from cmaen.checkpoints import CARD, METRICS, Checkpoint
@@ -120,16 +152,25 @@ def test(
 
 def calibrate(
     checkpoint: Annotated[
-        str, typer.Option(metavar="NAME", help="Checkpoint of your own; its temperatures are rewritten.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Checkpoint of your own; its temperatures are rewritten.", rich_help_panel=MODEL
+        ),
     ],
     data: Data = None,
     votes: Annotated[
-        Path | None, typer.Option(help="CSV of the FER+ votes, which the scheme perceived is calibrated on.")
+        Path | None,
+        typer.Option(
+            help="CSV of the FER+ votes, on which the scheme perceived is calibrated.", rich_help_panel=SOURCE
+        ),
     ] = None,
     engine: EngineName = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Fit the temperature of each label scheme on the validation split, so that "0.8" means 80 %, and keep it."""
+    """Calibrate a checkpoint's confidences on the validation faces, so that "80%" is right 80 times in 100.
+
+    Fits the temperature of each label scheme, and keeps it in the checkpoint.
+    """
     log(verbose)
     keep_freed_memory()
     from cmaen.checkpoints import Checkpoint
@@ -138,41 +179,43 @@ def calibrate(
 
     opened = Checkpoint.open(checkpoint)
     if votes is None and PERCEIVED in opened.card.schemes:
-        typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
+        typer.echo("the scheme perceived is not calibrated: that needs --votes, the CSV of the FER+ votes", err=True)
     done = run(opened, data, votes=votes, engine=engine, progress=bar("batches"))
     for scheme, fit in done.fits.items():
         typer.echo(
             f"{scheme}: temperature {fit.temperature:.4f}, fitted on {fit.faces} faces of {done.split} {done.copies} "
-            f"copies; ECE, equal mass: {fit.before:.4f} before, {fit.cross_fitted:.4f} cross-fitted"
+            f"copies; ECE (equal mass): {fit.before:.4f} before, {fit.cross_fitted:.4f} cross-fitted"
         )
         if fit.confidence_temperature is not None:
             typer.echo(
-                f"{scheme}: temperature of the confidence {fit.confidence_temperature:.4f}; error of the shares "
+                f"{scheme}: confidence temperature {fit.confidence_temperature:.4f}; error of the shares "
                 f"{fit.share_error:.4f}, cross-fitted"
             )
 
 
 def leaks(
     data: Data = None,
-    first: Annotated[str, typer.Option(help="A split.")] = "train",
-    second: Annotated[str, typer.Option(help="Another split.")] = "validation",
-    output: Annotated[Path | None, typer.Option(help="Write the pairs to a .csv file.")] = None,
+    first: Annotated[str, typer.Option(help="The first split.", rich_help_panel=SOURCE)] = "train",
+    second: Annotated[str, typer.Option(help="The second split.", rich_help_panel=SOURCE)] = "validation",
+    output: Annotated[Path | None, typer.Option(help="Write the pairs to a .csv file.", rich_help_panel=OUTPUT)] = None,
     verbose: Verbose = False,
 ) -> None:
-    """List the images that stand in two splits: exact copies, near ones and mirrored ones."""
+    """Find images that appear in two splits: exact, near and mirrored copies."""
     log(verbose)
     import csv
     import io
 
+    from cmaen.cli.results import count as plural
     from cmaen.data.leaks import COLUMNS, find_leaks
     from cmaen.files import write_text
 
     found = find_leaks(data, first, second)
     for kind, count in found.pairs.items():
-        typer.echo(f"{kind}: {count} pairs, {found.images[kind]} images of {found.second.title}")
+        images = plural(found.images[kind], "image")
+        typer.echo(f"{kind}: {plural(count, 'pair')}, {images} of {found.second.title}")
     typer.echo(
-        f"together: {found.affected} of {len(found.second)} images of {found.second.title}; {found.conflicts} pairs "
-        "differ in label"
+        f"together: {found.affected} of {len(found.second)} images of {found.second.title}; "
+        f"{plural(found.conflicts, 'pair')} with different labels"
     )
     if output is not None:
         text = io.StringIO(newline="")
@@ -184,13 +227,30 @@ def leaks(
 
 def benchmark(
     checkpoint: CheckpointName = None,
-    engines: Annotated[list[str] | None, typer.Option("--engine", help="Engines; default: onnx.")] = None,
-    batch_sizes: Annotated[list[int] | None, typer.Option("--batch-size", help="Default: 1 and 64.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", help="Engine to time; repeat the option for more. Default: onnx.", rich_help_panel=MODEL
+        ),
+    ] = None,
+    batch_sizes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Batch size to time; repeat the option for more. Default: 1 and 64.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use. Default: one per core.", rich_help_panel=MODEL)
+    ] = None,
     scheme: SchemeName = None,
-    output: Annotated[Path | None, typer.Option(help="Write the figures to a .json file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the figures to a .json file.", rich_help_panel=OUTPUT)
+    ] = None,
 ) -> None:
-    """Time a checkpoint from face crops to logits, and compare it with this machine's limits."""
+    """Time a checkpoint from face crops to logits, and compare it with what this machine could do."""
     from rich.console import Console
     from rich.table import Table
 
@@ -210,7 +270,7 @@ def benchmark(
     ]
     machine = measure_machine(threads)
     speeds = [measure_speed(spec, machine) for spec in progress(specs, "engines", len(specs))]
-    table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms", "of arithmetic's limit")
+    table = Table("engine", "batch", "ms", "quartiles", "faces/s", "MiB", "limits, ms", "times the arithmetic limit")
     for speed in speeds:
         limits = (speed.arithmetic_limit, speed.memory_limit)
         table.add_row(
@@ -226,12 +286,12 @@ def benchmark(
     Console().print(table)
     cost = opened.card.cost
     if cost:
-        typer.echo(f"{cost['parameters'] / 1e6:.2f} million parameters, {cost['flops'] / 1e6:.0f} MFLOP a face")
+        typer.echo(f"{cost['parameters'] / 1e6:.2f} million parameters, {cost['flops'] / 1e6:.0f} MFLOP per face")
     for name, size in sorted({(speed.engine, speed.file_mib) for speed in speeds}):
-        typer.echo(f"{name}: a file of {size:.1f} MiB")
+        typer.echo(f"{name}: file of {size:.1f} MiB")
     typer.echo(
-        f"limits: of arithmetic at {machine.gflops:.0f} GFLOP/s in float32, of memory at {machine.bandwidth:.1f} GB/s, "
-        "as measured here"
+        f"limits of this machine, measured: {machine.gflops:.0f} GFLOP/s in float32 (arithmetic) and "
+        f"{machine.bandwidth:.1f} GB/s (memory)"
     )
     if output is not None:
         values = {"machine": machine._asdict(), "cost": cost, "speeds": [speed.to_dict() for speed in speeds]}

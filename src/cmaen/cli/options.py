@@ -27,10 +27,16 @@ _MILLION = 1e6
 def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., None]]:
     """Let the fields of a dataclass be the options of a verb, so that functions can hand them on as one value.
 
-    The annotations are Typer's; a field without a default must be given. Those of the class itself come first.
+    The annotations are Typer's; a field without a default must be given. Those of the class itself come first, then
+    those of its parents.
     """
     hints = get_type_hints(options, include_extras=True)
-    ordered = sorted(fields(options), key=lambda one: one.name not in options.__annotations__)  # type: ignore[arg-type]
+    depths = {
+        name: depth
+        for depth, kind in reversed(list(enumerate(options.__mro__)))
+        for name in inspect.get_annotations(kind)
+    }
+    ordered = sorted(fields(options), key=lambda one: depths[one.name])  # type: ignore[arg-type]
     parameters = [
         inspect.Parameter(
             one.name,

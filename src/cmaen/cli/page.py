@@ -7,22 +7,29 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import Verbose, alone, log
+from cmaen.cli.console import Verbose, alone, in_a_shell, log
+from cmaen.cli.panels import OUTPUT, SOURCE
 
 
 def page(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(help="Folder for the page; any web server of files can give it.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the page; any static web server can serve it.", rich_help_panel=OUTPUT)
+    ],
     runtime: Annotated[
-        Path | None, typer.Option(help="The folder dist of the npm package onnxruntime-web (npm pack onnxruntime-web).")
+        Path | None,
+        typer.Option(
+            help="Folder dist of the npm package onnxruntime-web (npm pack onnxruntime-web).", rich_help_panel=SOURCE
+        ),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Write the page of serve as a folder of files: the networks then run in the visitor's browser."""
+    """Export the web page as static files; the model runs in the visitor's browser."""
     log(verbose)
     from cmaen.web.site import write_site
 
     alone(context, output)
     files = write_site(output, runtime)
     size = sum(path.stat().st_size for path in files)
-    typer.echo(f"{len(files)} files, {size / 1e6:.1f} MB: {output}; look at it with python -m http.server -d {output}")
+    typer.echo(f"wrote {output}/ ({len(files)} files, {size / 1e6:.1f} MB)")
+    typer.echo(f"try it: {in_a_shell('python', '-m', 'http.server', '-d', output)}")

@@ -1,54 +1,157 @@
-"""The results of still pictures as a table on the terminal."""
+"""What the verbs that predict show on the terminal: tables of faces and of people, counts, and what was written."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cmaen.cli.console import escape_for_terminal
 from cmaen.inference.sinks import Needs
-from cmaen.results import Result
+from cmaen.results import Face, Result
 from cmaen.types import Image
+
+if TYPE_CHECKING:
+    from cmaen.inference.run import Summary
+    from cmaen.inference.sinks.people import Person
+
+_CLASS = re.compile(r"[A-Z]\w*(Error|Exception|Warning): ")
+"""What an error begins with in the records: its class."""
+_MOST_PEOPLE = 12
 
 
 class TableSink:
-    """A sink that shows the results at the end, or only what went wrong."""
+    """A sink that shows the results at the end, or only what went wrong, and counts the answers.
+
+    Args:
+        only_errors: Show no table of faces.
+
+    Attributes:
+        answers: How many faces have each emotion; those of which the network is unsure are counted as ``unsure``.
+    """
 
     needs = Needs.RECORDS
 
     def __init__(self, *, only_errors: bool) -> None:
+        self.answers: Counter[str] = Counter()
         self._only_errors = only_errors
         self._results: list[Result] = []
+        self._classes: dict[str, None] = {}
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """Remember a result."""
+        for face in result.faces:
+            self._classes |= dict.fromkeys(face.classes)
+            self.answers["unsure" if face.is_unsure else face.emotion] += 1
         if result.error is not None or not self._only_errors:
             self._results.append(result)
 
     def finish(self) -> None:
         """Show them."""
         console = Console()
-        if self._only_errors:
-            for result in self._results:
-                console.print(
-                    Text(escape_for_terminal(f"{result.frame.name}: {result.error}"), style="red"), soft_wrap=True
-                )
-            return
-        table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
+        shown = [result for result in self._results if result.error is None]
+        if shown:
+            table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
+            for result in shown:
+                name = Text(escape_for_terminal(Path(result.frame.name).name), overflow="fold")
+                if not result.faces:
+                    table.add_row(name, "", "no face", "", "")
+                for number, face in enumerate(result.faces, start=1):
+                    box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])
+                    table.add_row(name, str(number), describe_face(face), write_share(face.confidence), box)
+            console.print(table)
         for result in self._results:
-            name = Text(escape_for_terminal(Path(result.frame.name).name), overflow="fold")
-            if not result.faces:
-                error = Text(
-                    escape_for_terminal(result.error or "no face"), style="red" if result.error else "", overflow="fold"
-                )
-                table.add_row(name, "", error)
-            for number, face in enumerate(result.faces, start=1):
-                box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])
-                table.add_row(name, str(number), face.emotion, f"{face.confidence:.1%}", box)
-        console.print(table)
+            if result.error is not None:
+                show_problem(explain(result.frame.name, result.error), console)
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def sum_up(self) -> str:
+        """The answers in one line, like ``happy 6 · sad 1 · unsure 1``; empty where there is none."""
+        order = [name for name in self._classes if name != "unsure"]
+        counted = [(name, self.answers[name]) for name in (*order, "unsure")]
+        return " · ".join(f"{name} {count:,}" for name, count in counted if count)
+
+
+def describe_face(face: Face) -> str:
+    """The answer in words: one emotion, or two where the network is unsure, and why as far as that is known."""
+    if not face.is_unsure or len(face.classes) < 2:
+        return face.emotion
+    ranked = sorted(zip(face.probabilities, face.classes, strict=True), key=lambda one: -one[0])
+    doubts = " and ".join(getattr(face, "doubts", ()))
+    return f"unsure: maybe {ranked[0][1]} or {ranked[1][1]}{f' ({doubts})' if doubts else ''}"
+
+
+def write_share(share: float) -> str:
+    """A part of one as it is read: ``98%``, and ``<1%`` for what would round to nothing."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def count(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: ``1 face``, ``2 faces``, ``3 people``."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def explain(name: str, error: str) -> str:
+    """What is wrong with a file, naming it once and without the error's class."""
+    text = _CLASS.sub("", error, count=1)
+    return text if name in text else f"{name}: {text}"
+
+
+def show_problem(text: str, console: Console | None = None) -> None:
+    """One line in red, however long."""
+    (console or Console()).print(Text(escape_for_terminal(text), style="red"), soft_wrap=True)
+
+
+def show_people(people: Sequence[Person]) -> None:
+    """A table with one row a person: how long each was seen, and the share of each emotion in that time.
+
+    Args:
+        people: Of one video; those who were seen longest are shown.
+    """
+    if not people:
+        return
+    longest = sorted(people, key=lambda person: -person.seconds)[:_MOST_PEOPLE]
+    classes = list(dict.fromkeys(name for person in people for name in person.classes))
+    table = Table("person", "seen", *classes, "unsure")
+    for person in sorted(longest, key=lambda person: person.identity):
+        shares = person.shares
+        cells = [write_share(shares.get(name, 0.0)) if shares.get(name) else "" for name in classes]
+        unsure = write_share(person.unsure) if person.unsure else ""
+        table.add_row(str(person.identity), f"{person.seconds:.1f} s", *cells, unsure)
+    Console().print(table)
+    if rest := len(people) - len(longest):
+        typer.echo(f"{count(rest, 'more person', 'more people')} seen for less; --per-person FILE.csv lists all")
+
+
+def count_frames(summary: Summary, seconds: float) -> str:
+    """What was seen of a video, and how fast."""
+    return (
+        f"{count(summary.frames, 'frame')} ({summary.seconds:.1f} s), {count(summary.faces, 'face')}, "
+        f"{count(summary.people, 'person', 'people')}; {summary.frames / max(seconds, 1e-9):.1f} frames per second"
+    )
+
+
+def count_images(summary: Summary) -> str:
+    """What was seen of pictures."""
+    counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
+    return ", ".join(count(number, noun) for noun, number in counts.items())
+
+
+def show_written(places: Iterable[tuple[Path, str]]) -> None:
+    """One line about the files that a run wrote.
+
+    Args:
+        places: Each with what there is to say of it, like ``472 rows``; or nothing.
+    """
+    texts = [f"{path}{'/' if path.is_dir() else ''}{f' ({about})' if about else ''}" for path, about in places]
+    if texts:
+        typer.echo(escape_for_terminal(f"wrote {', '.join(texts)}"))

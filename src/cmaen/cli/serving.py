@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cmaen.cli.console import SchemeName, extra, log
+from cmaen import __version__
+from cmaen.cli.console import SchemeName, escape_for_terminal, extra, log
 from cmaen.cli.options import FaceOptions, takes
+from cmaen.cli.panels import ACCESS, ADDRESS, LIMITS, MODEL
 from cmaen.inference.spec import PipelineSpec
 from cmaen.resources import usable_cores
 from cmaen.serving.settings import MIB, SERVED, Limits, Settings
@@ -25,44 +27,77 @@ _USUAL = Limits()
 class ServeOptions(FaceOptions):
     """The options of ``cmaen serve``."""
 
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000
-    workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model; with ray: replicas.")] = 1
-    engine: Annotated[
-        str, typer.Option(help="onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.")
-    ] = SERVED.engine
-    scheme: SchemeName = SERVED.scheme
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 0.0.0.0 for all addresses of this machine.", rich_help_panel=ADDRESS),
+    ] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.", rich_help_panel=ADDRESS)] = 8000
+    hostname: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Allowed Host header, without a port (repeatable). Default on 127.0.0.1: localhost.",
+            rich_help_panel=ADDRESS,
+        ),
+    ] = None
+    proxies: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated trusted proxies or networks (X-Forwarded-For is honoured).", rich_help_panel=ADDRESS
+        ),
+    ] = None
     api_key: Annotated[
         str | None,
         typer.Option(
-            envvar="CMAEN_API_KEY", help="API key that clients must send. Prefer the variable: others can see options."
+            envvar="CMAEN_API_KEY",
+            help="API key that clients must send. Prefer the environment variable: other users can see command lines.",
+            rich_help_panel=ACCESS,
         ),
     ] = None
-    rate: Annotated[float, typer.Option(min=0, help="Requests a second allowed to each client; 0: no limit.")] = (
-        _USUAL.rate
-    )
     origin: Annotated[
         list[str] | None,
-        typer.Option(help="Site whose pages may use the service, like https://example.org; repeatable."),
+        typer.Option(help="Origin allowed by CORS, such as https://example.org (repeatable).", rich_help_panel=ACCESS),
     ] = None
-    hostname: Annotated[
-        list[str] | None,
-        typer.Option(help="Host name that clients may use, without a port; repeatable. On loopback: localhost."),
-    ] = None
-    proxies: Annotated[str | None, typer.Option(help="Comma-separated addresses or networks of trusted proxies.")] = (
-        None
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests per second for each client. 0: no limit.", rich_help_panel=ACCESS)
+    ] = _USUAL.rate
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Inference engine: onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.",
+            rich_help_panel=MODEL,
+        ),
+    ] = SERVED.engine
+    scheme: SchemeName = SERVED.scheme
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes, each with the model; with ray: replicas.", rich_help_panel=LIMITS)
+    ] = 1
+    max_images: Annotated[int, typer.Option(min=1, help="Maximum images per request.", rich_help_panel=LIMITS)] = (
+        _USUAL.images
     )
-    max_images: Annotated[int, typer.Option(min=1, help="Most images in a request.")] = _USUAL.images
-    max_megabytes: Annotated[float, typer.Option(min=0.01, help="Largest body of a request.")] = _USUAL.body_bytes / MIB
-    max_megapixels: Annotated[float, typer.Option(min=0.01, help="Largest image.")] = _USUAL.pixels / _MILLION
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to receive a request, then to answer it.")] = (
-        _USUAL.seconds
+    max_megabytes: Annotated[
+        float, typer.Option(min=0.01, help="Maximum request size, in MiB.", rich_help_panel=LIMITS)
+    ] = _USUAL.body_bytes / MIB
+    max_megapixels: Annotated[
+        float, typer.Option(min=0.01, help="Maximum image size, in megapixels.", rich_help_panel=LIMITS)
+    ] = _USUAL.pixels / _MILLION
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds to receive a request, and again to answer it.", rich_help_panel=LIMITS),
+    ] = _USUAL.seconds
+    queue: Annotated[
+        int, typer.Option(min=1, help="Queue length, in images; further ones get status 503.", rich_help_panel=LIMITS)
+    ] = _USUAL.queue
+    max_wait: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            help="Longest wait in the queue, in seconds; images that would wait longer get status 503.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = _USUAL.wait
+    live: Annotated[int, typer.Option(min=0, help="Maximum concurrent live sessions.", rich_help_panel=LIMITS)] = (
+        _USUAL.live_sockets
     )
-    queue: Annotated[int, typer.Option(min=1, help="Images taken at a time; the next are refused.")] = _USUAL.queue
-    max_wait: Annotated[float, typer.Option(min=0.01, help="Seconds; images that would wait longer are refused.")] = (
-        _USUAL.wait
-    )
-    live: Annotated[int, typer.Option(min=0, help="Cameras followed at a time.")] = _USUAL.live_sockets
 
     def to_spec(self) -> PipelineSpec:
         """The pipeline of one process, which shares the cores with the others."""
@@ -91,14 +126,16 @@ class ServeOptions(FaceOptions):
 
 @takes(ServeOptions)
 def serve(options: ServeOptions) -> None:
-    """Serve predictions, and a page to try them, over HTTP."""
+    """Start a web page and an HTTP API."""
     log(options.verbose, lasting=True)
     with extra("serving", "serve"):
+        from cmaen.serving.binding import bind
         from cmaen.serving.local import serve as serve_locally
         from cmaen.serving.safety import LOOPBACK
         from cmaen.serving.service import build_predictor
 
     host, port, workers, names = options.host, options.port, options.workers, tuple(options.hostname or ())
+    listening = bind(host, port)  # before the model is loaded, and before an address is told
     settings = Settings(
         pipeline=options.to_spec().fetch(),  # once, for all processes
         api_key=options.api_key,
@@ -108,13 +145,31 @@ def serve(options: ServeOptions) -> None:
         limits=options.to_limits(),
     )
     build_predictor(settings)  # what is wrong with it is said here, in one line
-    shown_host = f"[{host}]" if ":" in host else host
-    typer.echo(f"http://{shown_host}:{port}", err=True)
+    _show_addresses(options, settings)
     if options.engine == _RAY:
         with extra("the engine ray", "cluster"):
             from cmaen.serving.distributed import serve as serve_on_ray
+        listening.close()
         serve_on_ray(settings, host=host, port=port, replicas=workers)
     else:
         serve_locally(
-            settings, host=host, port=port, workers=workers, proxies=options.proxies, access_log=options.verbose
+            settings, listening=listening, workers=workers, proxies=options.proxies, access_log=options.verbose
         )
+
+
+def _show_addresses(options: ServeOptions, settings: Settings) -> None:
+    """Where the page and the API are, of which version and model, and how to stop; a warning where all may use it."""
+    from cmaen.serving.binding import is_everywhere, list_addresses
+
+    addresses = list_addresses(options.host, options.port)
+    card = settings.pipeline.open_checkpoint().card
+    lines = [
+        f"CMAEN {__version__} with the model {card.name}",
+        *(f"{'page:' if number == 0 else ''}\t{address}" for number, address in enumerate(addresses)),
+        f"API:\t{addresses[0]}/openapi.json",
+        "Ctrl+C stops it.",
+    ]
+    typer.echo(escape_for_terminal("\n".join(lines)).expandtabs(6), err=True)
+    if is_everywhere(options.host) and options.api_key is None:
+        warning = "warning: anyone who can reach this machine can use it; set CMAEN_API_KEY to require a key"
+        typer.secho(warning, fg="yellow", err=True)

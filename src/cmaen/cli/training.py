@@ -1,9 +1,8 @@
-"""``cmaen train``, ``cmaen ablate`` and ``cmaen export``: from data to a checkpoint, and to the file of an engine."""
+"""``cmaen train``, ``ablate`` and ``export``: from data to a checkpoint, and to the file of an engine."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,31 +10,58 @@ import typer
 
 from cmaen.checkpoints import Checkpoint
 from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
+from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
 from cmaen.errors import OutputError
 from cmaen.files import check_place
 
 if TYPE_CHECKING:
     from cmaen.training.config import Config
 
-Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
+Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.", rich_help_panel=SOURCE)]
 TrunkWeights = Annotated[
     str | None,
     typer.Option(
         "--trunk-weights",
         "--backbone-weights",
         help="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint.",
+        rich_help_panel=MODEL,
     ),
 ]
 SideWeights = Annotated[
-    str | None, typer.Option(help="Weights that the side starts from, named like those of the trunk.")
+    str | None,
+    typer.Option(
+        help="Weights that the side pathway starts from: a published name, a file, or the folder of a checkpoint.",
+        rich_help_panel=MODEL,
+    ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Any other key of the configuration, like model.side=null.")
+    list[str] | None,
+    typer.Option(
+        "--set", help="Any other key of the configuration, such as model.side=null.", rich_help_panel=TRAINING
+    ),
+]
+RunConfig = Annotated[Path, typer.Option(help="YAML file of the run.", rich_help_panel=TRAINING)]
+RunOutput = Annotated[Path | None, typer.Option(help="Folder of the run.", rich_help_panel=OUTPUT)]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs to train.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[int | None, typer.Option(min=2, help="Images per batch.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float | None, typer.Option(help="Highest learning rate.", rich_help_panel=TRAINING)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Random seed.", rich_help_panel=TRAINING)]
+RunDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device", help="Device to run on: auto, cpu, cuda, cuda:1 (the second GPU) or mps.", rich_help_panel=TRAINING
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.", rich_help_panel=OUTPUT)
 ]
 
 
 def train(
-    config: Annotated[Path | None, typer.Option(help="YAML file of the run; default: the paper's settings.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of the run. Default: the paper's settings.", rich_help_panel=TRAINING),
+    ] = None,
     data: Data = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
@@ -43,22 +69,26 @@ def train(
     initial_weights: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint to go on from, such as cmaen-m; without a --config its architecture is kept, and for "
-            "labels of your own it gets new heads."
+            help="Checkpoint to continue from, such as cmaen-m. Without --config its architecture is kept; labels of "
+            "your own get new classifier heads.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs to train.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 (the second GPU) or mps.")] = None,
+    output: RunOutput = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+    device: RunDevice = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
+    resume: Resume = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network; the best one by validation accuracy is kept in OUTPUT/best."""
-    _begin(verbose)
+    """Train a network; the epoch with the best validation accuracy is kept in OUTPUT/best.
+
+    For labels of your own, cmaen finetune is simpler.
+    """
+    begin(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
@@ -78,7 +108,7 @@ def train(
         "training.device": device,
         "seed": seed,
     }
-    overrides = _drop_unset(options) | parse_overrides(settings or [])
+    overrides = drop_unset(options) | parse_overrides(settings or [])
     if begins and config is None:
         plan = _with_data(change(configure_fine_tuning(begins), overrides))
     else:
@@ -87,49 +117,63 @@ def train(
 
 
 def train_enhancer(
-    config: Annotated[Path, typer.Option(help="YAML file of the run.")],
-    data: Annotated[list[Path] | None, typer.Option(help="Folder of colour faces; once for each.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    config: RunConfig,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of colour faces; repeat the option for more.", rich_help_panel=SOURCE),
+    ] = None,
+    output: RunOutput = None,
     settings: Settings = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run that writes to OUTPUT.")] = False,
+    resume: Resume = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a light network of super-resolution or colour, for cmaen enhance."""
-    _begin(verbose)
+    """Train a light super-resolution or colourisation network for cmaen enhance."""
+    begin(verbose)
     with extra("training an enhancer", "enhance"):
         from cmaen.training.config import load_enhancer_config, parse_overrides
         from cmaen.training.enhancers import train_enhancer as run
     options = {"data": data, "output": output}
-    overrides = _drop_unset(options) | parse_overrides(settings or [])
+    overrides = drop_unset(options) | parse_overrides(settings or [])
     typer.echo(f"weights: {run(load_enhancer_config(config, overrides), resume=resume)}")
 
 
 def ablate(
     context: typer.Context,
-    config: Annotated[Path, typer.Option(help="YAML file of the run that the variants change.")],
+    config: RunConfig,
     data: Data = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the runs and of the table.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the runs and of the table.", rich_help_panel=OUTPUT)
+    ] = None,
     seeds: Annotated[
         list[int] | None,
         typer.Option(
-            "--seed", help="Random seed, once for each; every variant is trained with each of them. Default: 0."
+            "--seed",
+            help="Random seed; repeat the option for more: every variant is trained with each. Default: 0.",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
-    variants: Annotated[list[str] | None, typer.Option("--variant", help="Default: all.")] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant", help="Variant to train; repeat the option for more. Default: all.", rich_help_panel=TRAINING
+        ),
+    ] = None,
     variants_of: Annotated[
         Path | None,
         typer.Option(
-            "--variants", help="YAML file of other variants, like enhanced faces; default: parts of the network."
+            "--variants",
+            help="YAML file of other variants. Default: each part of the network left out in turn.",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
-    """Train the network again with one thing changed after the other, and tabulate; called again, it goes on."""
-    _begin(verbose)
+    """Run an ablation study; call it again to resume where it stopped."""
+    begin(verbose)
     with extra("the ablation study", "report"):
         from cmaen.evaluation import plots
         from cmaen.files import write_text
@@ -142,7 +186,7 @@ def ablate(
         "side_weights": side_weights,
         "output": output,
     }
-    run = _with_data(load_config(config, _drop_unset(options) | parse_overrides(settings or [])))
+    run = _with_data(load_config(config, drop_unset(options) | parse_overrides(settings or [])))
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
@@ -158,13 +202,18 @@ def ablate(
 
 
 def answers(
-    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Teacher: a checkpoint's name or folder.")],
-    output: Annotated[Path, typer.Option(help="File, ending in .npz, for distillation.teachers.")],
+    checkpoint: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Teacher: the name or folder of a checkpoint.", rich_help_panel=MODEL),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="File ending in .npz, for distillation.teachers.", rich_help_panel=OUTPUT)
+    ],
     data: Data = None,
     device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
-    """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
+    """Save a model's predictions on the training set (under 1 MB) for distillation."""
     log(verbose)
     keep_freed_memory()
     with extra("distillation", "train"):
@@ -183,20 +232,29 @@ def answers(
 
 def average(
     checkpoints: Annotated[
-        list[str], typer.Option("--checkpoint", metavar="NAME", help="Name or folder; once for each.")
+        list[str],
+        typer.Option(
+            "--checkpoint",
+            metavar="NAME",
+            help="Name or folder of a checkpoint; repeat the option for each.",
+            rich_help_panel=MODEL,
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new checkpoint.", rich_help_panel=OUTPUT)],
     weights: Annotated[
         list[float] | None,
-        typer.Option("--weight", help="Weight of each checkpoint, in the same order; default: all alike."),
+        typer.Option(
+            "--weight", help="Weight of each checkpoint, in the same order. Default: equal.", rich_help_panel=MODEL
+        ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="FER2013, to measure the average on its validation split, for its card.")
+        Path | None,
+        typer.Option(help="Dataset to measure the average on, on its validation split.", rich_help_panel=SOURCE),
     ] = None,
     votes: Votes = None,
     verbose: Verbose = False,
 ) -> None:
-    """Average the weights of networks that went on from the same one: often better than either, and one network."""
+    """Average the weights of networks fine-tuned from the same one: often better than any of them, at the same size."""
     log(verbose)
     keep_freed_memory()
     with extra("averaging", "train"):
@@ -213,14 +271,25 @@ def average(
 
 
 def export(
-    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Checkpoint with a model.safetensors.")],
-    output: Annotated[Path | None, typer.Option(help="Folder for the file; default: beside the weights.")] = None,
-    engine: Annotated[str, typer.Option("--format", help="onnx or openvino.")] = "onnx",
+    checkpoint: Annotated[
+        str, typer.Option(metavar="NAME", help="Checkpoint with a model.safetensors.", rich_help_panel=MODEL)
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the file. Default: beside the weights.", rich_help_panel=OUTPUT)
+    ] = None,
+    engine: Annotated[str, typer.Option("--format", help="onnx or openvino.", rich_help_panel=OUTPUT)] = "onnx",
     precision: Annotated[
-        str, typer.Option(help="fp32, fp16 (half the size, computed in 32 bits), bf16 (OpenVINO only) or int8.")
+        str,
+        typer.Option(
+            help="fp32, fp16 (half the size, computed in 32 bits), bf16 (OpenVINO only) or int8.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "fp16",
     data: Annotated[
-        Path | None, typer.Option(help="FER2013, to compare the networks on its validation split; int8 needs it.")
+        Path | None,
+        typer.Option(
+            help="Dataset to compare the networks on, on its validation split; int8 needs it.", rich_help_panel=SOURCE
+        ),
     ] = None,
     votes: Votes = None,
     verbose: Verbose = False,
@@ -245,24 +314,31 @@ def export(
 
 
 def _say_what_is_next(best: Path, plan: Config) -> None:
-    """Name the checkpoint of a run, and the commands that measure it and predict with it: by default others do."""
+    """Name the checkpoint of a run, and the commands that come next: by default others do."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
     votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
-    typer.echo(f"best checkpoint: {best}\nnext:")
-    commands: tuple[tuple[str | Path, ...], ...] = (
-        ("test", "--checkpoint", best, *data, *votes),
+    typer.echo(f"best checkpoint: {best}")
+    show_next(
         ("export", "--checkpoint", best),
-        ("inference", "--checkpoint", best, "--image", "PHOTO"),
+        ("calibrate", "--checkpoint", best, *data, *votes),
+        ("test", "--checkpoint", best, *data, *votes),
+        ("predict", "PHOTO", "--checkpoint", best),
     )
+
+
+def show_next(*commands: tuple[str | Path, ...]) -> None:
+    """The commands that one may want next, ready to be copied."""
+    typer.echo("next:")
     for words in commands:
         typer.echo(f"  {in_a_shell('cmaen', *words)}")
 
 
-def _begin(verbose: bool) -> None:
-    """Keep memory, and log the epochs where no progress bar shows them, and always what a run computes in."""
+def begin(verbose: bool) -> None:
+    """Begin a verb that trains: keep memory, and say what happens, above the line of progress where there is one."""
     keep_freed_memory()
-    log(verbose or not sys.stderr.isatty())
-    logging.getLogger("cmaen.training.precision").setLevel(logging.INFO)
+    log(True)
+    if verbose:
+        logging.getLogger("cmaen").setLevel(logging.DEBUG)
 
 
 def _with_data(config: Config) -> Config:
@@ -273,6 +349,6 @@ def _with_data(config: Config) -> Config:
     return config if config.data.path else change(config, {"data.path": find_data()})
 
 
-def _drop_unset(options: dict[str, Any]) -> dict[str, Any]:
+def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
     """Those that the command line names."""
     return {key: value for key, value in options.items() if value is not None}

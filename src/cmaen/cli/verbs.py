@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cmaen import __version__
+from cmaen.cli.crop import crop
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
-from cmaen.cli.inference import crop, inference
+from cmaen.cli.finetune import finetune
+from cmaen.cli.inference import inference
 from cmaen.cli.page import page
+from cmaen.cli.panels import OWN, RESEARCH, USE, write_help
+from cmaen.cli.predict import predict
 from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
+
+VERBS = {
+    USE: (predict, inference, serve, page),
+    OWN: (crop, finetune, train, calibrate, test, export),
+    RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
+}
+"""By the panel that they stand in."""
+
+
+class Verb(TyperCommand):
+    """A verb whose usage line leaves out arguments without a name, which are there to give advice."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """See Click's command."""
+        return [piece for piece in super().collect_usage_pieces(ctx) if piece.strip("[]{}.")]
+
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    *(inference, serve, page, crop, enhance, balance),
-    *(train, test, calibrate, leaks, ablate, answers, average, export, train_enhancer),
-    benchmark,
-):
-    app.command()(verb)
+for panel, verbs in VERBS.items():
+    for verb in verbs:
+        app.command(cls=Verb, help=write_help(verb), rich_help_panel=panel)(verb)
 
 
 def _show_version(asked: bool) -> None:
@@ -39,4 +59,7 @@ def _common(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Facial emotion recognition: train, test and use the Cross-Modal Attention Emotion Network."""
+    """Recognise facial emotions in pictures, videos and live, and train models of your own.
+
+    Start with: cmaen predict photo.jpg
+    """

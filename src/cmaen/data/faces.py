@@ -16,11 +16,12 @@ from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import SIDE, Face, collect
-from cmaen.data.splits import FaceSet, Split
+from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.data.table import columns_of, rows_of
 from cmaen.errors import DataError, SplitError
-from cmaen.listing import LeftOut, name_some
+from cmaen.listing import BESIDE, LeftOut, name_some
 from cmaen.preprocessing import to_grey
+from cmaen.types import EMOTIONS
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
 """Default places of FER2013."""
@@ -87,6 +88,12 @@ def load_faces(
             there.update(entry.split for entry in entries)
             left_out.say(path, folders=True)
             faces = _of_split(entries, split=split, colour=colour, labels=labels, side=side)
+    if not there and BESIDE in left_out.counts:
+        count = left_out.counts[BESIDE].total()
+        raise SplitError(
+            f"{path} has no class folders: its {count:,} pictures lie side by side. Put those of each class into a "
+            f"folder of its own, like {path / 'happy' / '1.jpg'}, or list them in a CSV with the columns path and label"
+        )
     if not len(faces):
         raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
     if colour and (faces.images == faces.images[..., :1]).all():
@@ -107,12 +114,32 @@ def measured_split(path: Path) -> Split:
     """
     if not path.exists():
         return Split.VALIDATION
-    if _is_kaggle(path):
-        splits = set(splits_of_kaggle_csv(path))
-    else:
-        with open_entries(path) as (entries, _):
-            splits = {entry.split for entry in entries}
+    splits = list_splits(path)
     return Split.TEST if Split.TEST in splits and Split.VALIDATION not in splits else Split.VALIDATION
+
+
+def list_splits(path: Path) -> set[Split | None]:
+    """The splits that the faces of a data set stand in; ``None`` where nothing tells.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return set(splits_of_kaggle_csv(path))
+    with open_entries(path) as (entries, _):
+        return {entry.split for entry in entries}
+
+
+def list_labels(path: Path) -> set[str]:
+    """The names of the classes of a data set, as they are written there.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return set(EMOTIONS)
+    with open_entries(path) as (entries, _):
+        return {entry.label for entry in entries}
 
 
 def load_for(card: Card, path: Path, split: Split) -> FaceSet:
@@ -178,9 +205,13 @@ def _of_split(
             split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
         )
 
-    official = any(official_split(PurePosixPath(entry.name).name) for entry in known)  # a part of FER2013
+    named = [entry for entry in known if official_split(PurePosixPath(entry.name).name)]
+    official = any(split_named(PurePosixPath(entry.place).name) for entry in named)  # a part of FER2013
     if official or split is Split.TEST or Split.VALIDATION in splits or (splits and Split.TRAIN not in splits):
         return collect_some([entry for entry in known if entry.split is split])
+    if named:
+        prefix = f"{Split.TRAIN.value}_"
+        log.warning("%d file names begin with %s, as in FER2013, so these faces are for training", len(named), prefix)
     pool = [entry for entry in known if not splits or entry.split is Split.TRAIN]
     faces = collect_some(pool)
     groups = {entry.name: entry.group for entry in pool}

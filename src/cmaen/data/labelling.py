@@ -95,6 +95,12 @@ class Labelling:
             log.warning("classes left out: %s; to learn them too, use --set data.labels=all", left)
 
 
+def name_emotions(names: Iterable[str]) -> bool:
+    """Whether these names of classes are the seven emotions, each once and under any of its usual names."""
+    meant = [ALIASES.get(plain(name), plain(name)) for name in names]
+    return sorted(meant) == sorted(EMOTIONS)
+
+
 def plain(name: str) -> str:
     """Return a name in lower case without surrounding space."""
     return name.strip().lower()

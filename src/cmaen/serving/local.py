@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,6 +32,9 @@ SETTINGS = "CMAEN_SERVE_SETTINGS"
 _MOST_CONNECTIONS = 1000
 """Of one process: more would leave none of the usual 1,024 open files for anything else."""
 
+_NOT_STARTED = 3
+"""Exit status where the application does not start; uvicorn has said why."""
+
 _METRICS, _LOCK = "cmaen-metrics-", "in-use"
 _UNLOCKED_SECONDS = 3600.0
 """After which a folder without a lock is nobody's: it is locked as soon as it is made."""
@@ -38,13 +43,18 @@ _SETTINGS = TypeAdapter(Settings)
 
 
 def serve(
-    settings: Settings, *, host: str, port: int, workers: int = 1, proxies: str | None = None, access_log: bool = False
+    settings: Settings,
+    *,
+    listening: socket.socket,
+    workers: int = 1,
+    proxies: str | None = None,
+    access_log: bool = False,
 ) -> None:
     """Serve until the process is told to stop; what was taken by then is finished.
 
     Args:
         settings: Of each process.
-        host, port: Where.
+        listening: Where, see :func:`cmaen.serving.binding.bind`; closed at the end.
         workers: Processes; one that dies is started anew.
         proxies: Addresses, with commas, of the proxies that are believed what they say of the client.
         access_log: One line a request, of its path alone.
@@ -57,25 +67,33 @@ def serve(
     with _metrics_folder() if workers > 1 else nullcontext() as folder:
         if folder is not None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-        uvicorn.run(
-            "cmaen.serving.local:build",
-            factory=True,
-            http="cmaen.serving.connections:Connection",
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=access_log,
-            log_config=log_config(logging.getLogger("cmaen").getEffectiveLevel()),
-            log_level="info" if access_log else "warning",
-            server_header=False,
-            proxy_headers=proxies is not None,
-            forwarded_allow_ips=proxies,
-            timeout_graceful_shutdown=int(2 * settings.limits.seconds) + 1,
-            ws_max_size=settings.limits.frame_bytes,
-            ws_max_queue=2,
-            ws_per_message_deflate=False,  # pictures are compressed already
-            limit_concurrency=_MOST_CONNECTIONS,
-        )
+        settled: dict[str, Any] = {
+            "app": "cmaen.serving.local:build",
+            "factory": True,
+            "http": "cmaen.serving.connections:Connection",
+            "workers": workers,
+            "access_log": access_log,
+            "log_config": log_config(logging.getLogger("cmaen").getEffectiveLevel()),
+            "log_level": "info" if access_log else "warning",
+            "server_header": False,
+            "proxy_headers": proxies is not None,
+            "forwarded_allow_ips": proxies,
+            "timeout_graceful_shutdown": int(2 * settings.limits.seconds) + 1,
+            "ws_max_size": settings.limits.frame_bytes,
+            "ws_max_queue": 2,
+            "ws_per_message_deflate": False,  # pictures are compressed already
+            "limit_concurrency": _MOST_CONNECTIONS,
+        }
+        host, port, *_ = listening.getsockname()
+        if workers > 1:
+            listening.close()  # uvicorn alone can give its processes a socket on every system
+            uvicorn.run(host=host, port=port, **settled)
+            return
+        server = uvicorn.Server(uvicorn.Config(**settled))
+        with listening, suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+        if not server.started:
+            sys.exit(_NOT_STARTED)
 
 
 def _check_proxies(proxies: str | None) -> None:

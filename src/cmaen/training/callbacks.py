@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from cmaen.checkpoints.history import Epoch, read_history, write_history
+from cmaen.training.progress import write_figures
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,31 @@ class Figures(Checkpoint):
 
 
 class EpochLog(Callback):
-    """Logs one line per epoch, for files and for terminals without a progress bar."""
+    """Logs one line per epoch, above the progress line in a terminal.
+
+    Args:
+        monitored: Validation figure that chooses the best epoch: the highest.
+    """
+
+    def __init__(self, monitored: str) -> None:
+        self.monitored = monitored
+        self.best = float("-inf")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch and its figures."""
         if not trainer.is_global_zero:
             return
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith("lr-")}
-        text = " ".join(f"{name} {value:.4g}" for name, value in sorted(figures.items()))
-        log.info("epoch %d/%s %s", trainer.current_epoch + 1, trainer.max_epochs, text)
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        value = figures.get(self.monitored, float("-inf"))
+        best, self.best = value > self.best, max(value, self.best)
+        pace = f"; {figures['images_per_second']:.0f} images/s" if "images_per_second" in figures else ""
+        text = write_figures(figures, self.monitored, best=best)
+        log.info("epoch %d of %s: %s%s", trainer.current_epoch + 1, trainer.max_epochs, text, pace)
+
+    def state_dict(self) -> dict[str, float]:
+        """See :class:`lightning.pytorch.callbacks.Callback`."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """See :class:`lightning.pytorch.callbacks.Callback`."""
+        self.best = state_dict["best"]

@@ -18,7 +18,6 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
-    RichProgressBar,
     WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -32,6 +31,7 @@ from cmaen.spec import Spec, require_none
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Figures, Pace
 from cmaen.training.checkpoints import PlainCheckpoints
+from cmaen.training.progress import RunProgress
 
 LAST = "last.ckpt"
 BEST = "best"
@@ -147,7 +147,7 @@ def fit(
             logger=[CSVLogger(output, name="logs"), TensorBoardLogger(output, name="tensorboard")],
             num_sanity_val_steps=0,
             enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=False,  # ours shows the run
             log_every_n_steps=50,
             use_distributed_sampler=False,
             **_processes(settings),
@@ -171,14 +171,14 @@ def _callbacks(settings: LoopSpec, monitored: str, output: Path, run: str | None
         ModelCheckpoint(output, filename=Path(LAST).stem, enable_version_counter=False),
         LearningRateMonitor("epoch"),
         Pace(settings.batch_size),
-        EpochLog(),
+        EpochLog(monitored),
     ]
     if settings.keep == "best":
         callbacks.append(EarlyStopping(monitored, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
         callbacks.append(WeightAveraging(use_buffers=True, multi_avg_fn=warm_average(settings.ema_decay)))
     if sys.stderr.isatty():
-        callbacks.append(RichProgressBar())
+        callbacks.append(RunProgress(monitored))
     return callbacks
 
 

@@ -63,6 +63,7 @@ class Sink(Protocol):
 
 SINKS = {
     "records": Entry("cmaen.inference.sinks.records:RecordSink"),
+    "people": Entry("cmaen.inference.sinks.people:PeopleSink"),
     "pictures": Entry("cmaen.inference.sinks.pictures:PictureSink"),
     "crops": Entry("cmaen.inference.sinks.crops:CropSink"),
     "video": Entry("cmaen.inference.sinks.video:VideoSink", "video"),

@@ -21,6 +21,8 @@ from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
 
 _ROW_GROUP = 10_000
+_DIGITS = 5
+"""Significant digits of a probability in a CSV."""
 
 Records = Iterable[dict[str, Any]]
 
@@ -30,7 +32,8 @@ class RecordSink:
 
     Until then they stand as JSON Lines in ``<path>.part``, from which a run over a folder can go on. JSON is one list
     of :meth:`~cmaen.results.Result.to_record`, JSON Lines one of them a line, CSV and Parquet have
-    :data:`COLUMNS` and the classes.
+    :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the others
+    are exact.
 
     Args:
         path: Its suffix names the format, one of :data:`WRITERS`.
@@ -40,6 +43,7 @@ class RecordSink:
 
     Attributes:
         done: The names that such a run has written.
+        rows: How many rows or records the finished file has; 0 before.
 
     Raises:
         OutputError: The suffix names no format, or the place cannot be written, or another run writes it; or there is
@@ -61,6 +65,7 @@ class RecordSink:
         self.path = path
         self._columns = (*COLUMNS, *classes)
         self.done = Names()
+        self.rows = 0
         self._part = path.with_name(path.name + ".part")
         self._header = json.dumps({"settings": settings or {}}) + "\n"
         self._file: TextIO | None = None
@@ -93,7 +98,7 @@ class RecordSink:
         records = self._lines()
         next(records)
         with replace_file(self.path) as temporary:
-            WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
+            self.rows = WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
         remove_held(self._part, file)
 
     def close(self) -> None:
@@ -135,7 +140,9 @@ class RecordSink:
             raise unwritable(self._part, error) from error
 
     def _refuse_unfinished(self) -> OutputError:
-        return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to go on with a folder's")
+        return OutputError(
+            f"{self._part} holds an unfinished run: delete it, or add --resume to continue it (pictures only)"
+        )
 
     def _read_part(self, now: dict[str, Any]) -> None:
         """Look what a run that was stopped has done, and whether its answers depended on the same."""
@@ -145,14 +152,14 @@ class RecordSink:
             for record in lines:
                 self.done.add(record["path"])
         except (ValueError, LookupError, TypeError) as error:
-            raise OutputError(f"{self._part} was written by another version; delete it to begin again") from error
+            raise OutputError(f"{self._part} was written by another version; delete it to start again") from error
         differing = [
             f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
             for key in sorted(before.keys() | now.keys())
             if before.get(key) != now.get(key)
         ]
         if differing:
-            raise OutputError(f"{self._part} cannot be gone on with: {'; '.join(differing)}; delete it to begin again")
+            raise OutputError(f"{self._part} cannot be resumed: {'; '.join(differing)}; delete it to start again")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._part.open(encoding="utf-8") as file:
@@ -197,39 +204,53 @@ def _drop_broken_end(part: Path) -> int:
     return end
 
 
-def _write_json(path: Path, records: Records, _: Sequence[str]) -> None:
+def _write_json(path: Path, records: Records, _: Sequence[str]) -> int:
+    count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        separator = "[\n"
-        for record in records:
-            file.write(separator + json.dumps(record, indent=2, ensure_ascii=False))
-            separator = ",\n"
-        file.write("[]\n" if separator == "[\n" else "\n]\n")
+        for count, record in enumerate(records, start=1):
+            file.write(("[\n" if count == 1 else ",\n") + json.dumps(record, indent=2, ensure_ascii=False))
+        file.write("\n]\n" if count else "[]\n")
+    return count
 
 
-def _write_json_lines(path: Path, records: Records, _: Sequence[str]) -> None:
+def _write_json_lines(path: Path, records: Records, _: Sequence[str]) -> int:
+    count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        for count, record in enumerate(records, start=1):  # noqa: B007 - it is what is told
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return count
 
 
-def _write_csv(path: Path, records: Records, columns: Sequence[str]) -> None:
+def _write_csv(path: Path, records: Records, columns: Sequence[str]) -> int:
+    shares = {"confidence", *columns[len(COLUMNS) :]}
+
+    def shorten(name: str, value: Any) -> Any:
+        return f"{value:.{_DIGITS}g}" if name in shares and isinstance(value, float) else value
+
+    count = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row for record in records for row in rows(record))
+        for count, row in enumerate((row for record in records for row in rows(record)), start=1):  # noqa: B007
+            writer.writerow({name: shorten(name, value) for name, value in row.items()})
+    return count
 
 
-def _write_parquet(path: Path, records: Records, columns: Sequence[str]) -> None:
+def _write_parquet(path: Path, records: Records, columns: Sequence[str]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = arrow_schema(columns)
     everything = (row for record in records for row in rows(record))
+    count = 0
     with pq.ParquetWriter(path, schema) as writer:
         while group := list(islice(everything, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            count += len(group)
+    return count
 
 
-WRITERS: dict[str, Callable[[Path, Records, Sequence[str]], None]] = {
+WRITERS: dict[str, Callable[[Path, Records, Sequence[str]], int]] = {
     ".json": _write_json,
     ".jsonl": _write_json_lines,
     ".csv": _write_csv,

@@ -52,7 +52,10 @@ class AddressSource:
             raise CmaenError(f"{root} cannot be read: {printable(str(error))}") from error
         left_out = LeftOut()
         if next(self._addresses(left_out), None) is None:
-            raise CmaenError(f"{root} holds no image" + (f"; left out: {left_out}" if left_out else ""))
+            raise CmaenError(
+                f"{root} holds no image (looked for .jpg, .png, .webp and others)"
+                + (f"; left out: {left_out}" if left_out else "")
+            )
 
     def __iter__(self) -> Iterator[Pending]:
         for index, address in enumerate(self.names()):

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -66,8 +67,9 @@ class CameraSource:
         self.excerpt = excerpt
         self.start = excerpt.start
         try:
-            self._capture = cv2.VideoCapture(device)
-            there = self._capture.isOpened()
+            with _in_silence():
+                self._capture = cv2.VideoCapture(device)
+                there = self._capture.isOpened()
         except Exception as error:  # OpenCV's backends raise what they like
             raise VideoError(f"{self.name} cannot be opened: {error}") from error
         if not there:
@@ -144,3 +146,18 @@ class CameraSource:
                 captured.number, self.name, None, captured.time, f"VideoError: it is no colour picture: {error}"
             )
         return Frame(captured.number, self.name, np.asarray(rgb, np.uint8), captured.time)
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Keep what OpenCV's backends write about a camera off the terminal: the error says it."""
+    logging_of = getattr(cv2.utils, "logging", None)  # OpenCV can be built without it
+    if logging_of is None:
+        yield
+        return
+    level = logging_of.getLogLevel()
+    logging_of.setLogLevel(logging_of.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging_of.setLogLevel(level)

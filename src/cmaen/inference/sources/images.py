@@ -9,8 +9,10 @@ from pathlib import Path
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
 from cmaen.images import MAX_PIXELS, Channels, ImageInput, name_of, printable, read_image
 from cmaen.inference.sources.base import Pending
-from cmaen.listing import LeftOut, list_images
+from cmaen.listing import VIDEO, LeftOut, list_images
 from cmaen.types import Frame
+
+_LOOKED_FOR = ".jpg, .png, .webp and others"
 
 
 class ListSource:
@@ -74,7 +76,7 @@ class FolderSource:
         self.without = without
         left_out = LeftOut()
         if next(list_images(root, left_out), None) is None:
-            raise CmaenError(f"{root} holds no image" + (f"; left out: {left_out}" if left_out else ""))
+            raise CmaenError(f"{root} holds no image (looked for {_LOOKED_FOR})" + _describe(left_out))
 
     def __iter__(self) -> Iterator[Pending]:
         for index, path in enumerate(self.names()):
@@ -114,6 +116,14 @@ def read_frame(
         return Frame(index, name, pixels)
     except CmaenError as error:
         return Frame(index, name, error=describe(error))
+
+
+def _describe(left_out: LeftOut) -> str:
+    """What a folder without a picture holds instead, and what to do with its videos; empty for nothing."""
+    if not left_out:
+        return ""
+    advice = "; give its videos to cmaen predict, one or several" if VIDEO in left_out.counts else ""
+    return f"; left out: {left_out}{advice}"
 
 
 def _name_of(image: ImageInput) -> str:

@@ -1,0 +1,154 @@
+"""``cmaen finetune``: from a folder of labelled faces to a checkpoint that is calibrated, exported and measured."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cmaen.checkpoints import Checkpoint
+from cmaen.cli.console import Verbose, bar, extra, progress
+from cmaen.cli.panels import MODEL, OUTPUT, SOURCE
+from cmaen.cli.training import (
+    BatchSize,
+    Epochs,
+    LearningRate,
+    Resume,
+    RunDevice,
+    Seed,
+    begin,
+    drop_unset,
+    show_next,
+)
+from cmaen.errors import ExportError
+
+if TYPE_CHECKING:
+    from cmaen.evaluation.evaluate import Evaluation
+    from cmaen.training.config import Config
+
+log = logging.getLogger(__name__)
+
+
+def finetune(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            show_default=False,
+            help="Labelled faces: one folder per class, such as my-faces/happy/1.jpg; a zip of them; or a CSV with the "
+            "columns path and label.",
+            rich_help_panel=SOURCE,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run. Default: runs/ and the folder's name.", rich_help_panel=OUTPUT),
+    ] = None,
+    checkpoint: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Checkpoint to start from: cmaen-m or one of yours.", rich_help_panel=MODEL),
+    ] = "cmaen-m",
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+    device: RunDevice = None,
+    resume: Resume = False,
+    verbose: Verbose = False,
+) -> None:
+    """Adapt the shipped weights to your own labelled faces, then calibrate, export and test the result."""
+    begin(verbose)
+    labels = _choose_labels(folder)  # what is wrong with the folder is said before PyTorch is loaded
+    with extra("fine-tuning", "train"):
+        from cmaen.training.run import train
+    output = output or Path("runs") / (folder.resolve().stem or "finetuned")
+    options = {
+        "data.path": folder,
+        "name": output.name,
+        "output": output,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "optimiser.learning_rate": learning_rate,
+        "training.device": device,
+        "seed": seed,
+    }
+    best = train(_plan(checkpoint, {"data.labels": labels, **drop_unset(options)}), resume=resume)
+    _export(best, folder)
+    _calibrate(best, folder)
+    _show(_test(best, folder), best, folder)
+
+
+def _choose_labels(folder: Path) -> str | None:
+    """All labels that there are, or ``None`` for the seven emotions under whatever names, whose heads are kept.
+
+    Raises:
+        DataError: The folder holds no labelled faces.
+    """
+    from cmaen.data.faces import list_labels, load_faces
+    from cmaen.data.labelling import ALL, name_emotions
+    from cmaen.data.splits import Split
+
+    names = list_labels(folder)
+    if not names:
+        load_faces(folder, Split.TRAIN)  # which says why there are none
+    return None if name_emotions(names) else ALL
+
+
+def _plan(checkpoint: str, settings: dict[str, Any]) -> Config:
+    """The configuration of the run."""
+    from cmaen.training.config import change, configure_fine_tuning
+
+    return change(configure_fine_tuning(Checkpoint.open(checkpoint)), settings)
+
+
+def _export(best: Path, folder: Path) -> None:
+    """Write the file that predicting is fast with; without it everything works, and slower."""
+    from cmaen.data.faces import load_for
+    from cmaen.data.splits import Split
+    from cmaen.export import export
+
+    try:
+        parity = export(best, validation=load_for(Checkpoint.open(best).card, folder, Split.VALIDATION))
+    except ExportError as error:
+        log.warning("not exported, so PyTorch computes the answers: %s", error)
+        return
+    typer.echo(f"exported: probabilities differ by {parity.difference:.1e} at most")
+
+
+def _calibrate(best: Path, folder: Path) -> None:
+    """Make the confidences mean what they say."""
+    from cmaen.evaluation.calibrate import calibrate
+
+    for fit in calibrate(best, folder, progress=bar("batches")).fits.values():
+        typer.echo(f"calibrated: temperature {fit.temperature:.3g}, fitted on {fit.faces:,} validation faces")
+
+
+def _test(best: Path, folder: Path) -> Evaluation:
+    """Measure it on the test split if the data have one, else on validation."""
+    from cmaen.data.faces import list_splits
+    from cmaen.data.splits import Split
+    from cmaen.evaluation.evaluate import evaluate
+
+    split = Split.TEST if Split.TEST in list_splits(folder) else Split.VALIDATION
+    return evaluate(best, folder, split=split.folder, progress=progress)
+
+
+def _show(evaluation: Evaluation, best: Path, folder: Path) -> None:
+    """The table, what it was measured on, and the next commands."""
+    from cmaen.cli.results import count
+    from cmaen.cli.tables import show_headline
+    from cmaen.data.splits import Split
+
+    (headline, *_) = evaluation.assessment.headlines.values()
+    faces = evaluation.faces
+    show_headline(f"{count(len(faces), 'face')} of {faces.title}", headline)
+    if faces.split is Split.VALIDATION:
+        typer.echo("these faces have chosen the epoch, so new ones will do a little worse; a folder test/ would tell")
+    typer.echo(f"wrote {best}/")
+    show_next(
+        ("predict", "PHOTO", "--checkpoint", best),
+        ("serve", "--checkpoint", best),
+        ("test", "--checkpoint", best, "--data", folder, "--output", best.parent / "report"),
+    )

@@ -1,0 +1,119 @@
+"""How the help is laid out: the panels of verbs and of options, and the examples at the head of each verb's help."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+USE, OWN, RESEARCH = "Use", "Your own model", "Research"
+"""Panels of verbs."""
+SOURCE, OUTPUT, FACES, VIDEO, MODEL = "Source", "Output", "Faces", "Video", "Model"
+"""Panels of options."""
+TRAINING, ADDRESS, ACCESS, LIMITS = "Training", "Address", "Access", "Limits"
+"""Further ones, of training and of the server."""
+
+EXAMPLES = {
+    "predict": (
+        "cmaen predict photo.jpg",
+        "cmaen predict holiday/ --output faces.csv --chart emotions.png",
+        "cmaen predict interview.mp4 --per-person summary.csv --timeline people.png",
+    ),
+    "inference": (
+        "cmaen inference --image photo.jpg --annotated faces.png",
+        "cmaen inference --directory holiday --output faces.csv",
+        "cmaen inference --video interview.mp4 --output faces.csv --save-video drawn.mp4",
+    ),
+    "serve": (
+        "cmaen serve",
+        "cmaen serve --port 8080 --checkpoint runs/mine/best",
+        "CMAEN_API_KEY=secret cmaen serve --host 0.0.0.0",
+    ),
+    "page": (
+        "npm pack onnxruntime-web",
+        "cmaen page --output site --runtime package/dist",
+        "python -m http.server -d site",
+    ),
+    "crop": (
+        "cmaen crop --input-dir photos --output-dir faces",
+        "cmaen crop --input-dir photos --output-dir faces --every",
+        "cmaen crop --input-dir photos --output-dir faces --min-face 48",
+    ),
+    "finetune": (
+        "cmaen finetune my-faces",
+        "cmaen finetune my-faces --output runs/mine --epochs 20",
+        "cmaen finetune my-faces --output runs/mine --resume",
+    ),
+    "train": (
+        "cmaen train --data fer2013.zip --output runs/paper",
+        "cmaen train --config configs/shipped.yaml --data fer2013.zip --seed 7",
+        "cmaen train --config configs/shipped.yaml --resume",
+    ),
+    "calibrate": (
+        "cmaen calibrate --checkpoint runs/mine/best --data my-faces",
+        "cmaen calibrate --checkpoint runs/mine/best --data fer2013.zip --votes ferplus_votes.csv",
+        "cmaen calibrate --checkpoint runs/mine/best --data my-faces --engine torch",
+    ),
+    "test": (
+        "cmaen test --data my-faces --checkpoint runs/mine/best",
+        "cmaen test --data fer2013.zip --output report --robustness",
+        "cmaen test --photographs labels.csv --pictures photos.zip",
+    ),
+    "export": (
+        "cmaen export --checkpoint runs/mine/best",
+        "cmaen export --checkpoint runs/mine/best --format openvino --precision fp32",
+        "cmaen export --checkpoint runs/mine/best --precision int8 --data fer2013.zip",
+    ),
+    "enhance": (
+        "cmaen enhance --input-dir faces --output-dir large",
+        "cmaen enhance --input-dir faces --output-dir coloured --steps colorization",
+        "cmaen enhance --input-dir faces --output-dir large --device cuda --batch-size 64",
+    ),
+    "balance": (
+        "cmaen balance --input-dir fer2013.zip --output-dir balanced",
+        "cmaen balance --input-dir fer2013.zip --output-dir balanced --method augment",
+        "cmaen balance --input-dir my-faces --output-dir balanced --all-labels --target 500",
+    ),
+    "leaks": (
+        "cmaen leaks --data fer2013.zip",
+        "cmaen leaks --data my-faces --second test",
+        "cmaen leaks --data my-faces --output pairs.csv",
+    ),
+    "ablate": (
+        "cmaen ablate --config configs/ablation.yaml --data fer2013.zip",
+        "cmaen ablate --config configs/ablation.yaml --seed 0 --seed 1 --seed 2",
+        "cmaen ablate --config configs/ablation.yaml --variants my-variants.yaml",
+    ),
+    "answers": (
+        "cmaen answers --checkpoint runs/teacher/best --output teachers/mine.npz",
+        "cmaen answers --checkpoint runs/teacher/best --output teachers/mine.npz --data fer2013.zip",
+        "cmaen answers --checkpoint runs/teacher/best --output teachers/mine.npz --device cuda",
+    ),
+    "average": (
+        "cmaen average --checkpoint runs/a/best --checkpoint runs/b/best --output runs/both",
+        "cmaen average --checkpoint runs/a/best --checkpoint runs/b/best --weight 2 --weight 1 --output runs/both",
+        "cmaen average --checkpoint runs/a/best --checkpoint runs/b/best --output runs/both --data fer2013.zip",
+    ),
+    "train-enhancer": (
+        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --data faces",
+        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --data faces --data more-faces",
+        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --resume",
+    ),
+    "benchmark": (
+        "cmaen benchmark",
+        "cmaen benchmark --engine onnx --engine openvino --batch-size 1 --batch-size 64",
+        "cmaen benchmark --checkpoint runs/mine/best --threads 1 --output speed.json",
+    ),
+}
+"""Three for each verb; what a verb needs beside it, like fetching a package, may be one of them."""
+
+
+def name_of(verb: Callable[..., Any]) -> str:
+    """What a verb is called on the command line."""
+    return verb.__name__.replace("_", "-")
+
+
+def write_help(verb: Callable[..., Any]) -> str:
+    """What a verb's help says at its head: its docstring, then its examples."""
+    examples = "\n".join(f"  {example}" for example in EXAMPLES[name_of(verb)])
+    return f"{inspect.getdoc(verb)}\n\nExamples:\n{examples}"

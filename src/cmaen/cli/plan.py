@@ -1,0 +1,179 @@
+"""What ``cmaen predict`` has to do: one job for all pictures, one for each video, and outputs that do not collide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cmaen.cli.recogniser import Job
+from cmaen.cli.recognition import Places, RecognitionOptions
+from cmaen.cli.targets import Target
+from cmaen.errors import CmaenError
+from cmaen.images import printable
+from cmaen.naming import Names
+from cmaen.signatures import is_image_name
+
+if TYPE_CHECKING:
+    from cmaen.inference.sources import Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with the targets.
+
+    Attributes:
+        options: Of the verb.
+        targets: That were found.
+        missed: Takes what is wrong with folders that cannot be opened, which costs the other pictures nothing.
+    """
+
+    options: RecognitionOptions
+    targets: list[Target]
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def stills(self) -> list[Target]:
+        """Pictures, and folders of them."""
+        return [target for target in self.targets if target.kind != "video"]
+
+    @property
+    def videos(self) -> list[Target]:
+        """Videos and streams."""
+        return [target for target in self.targets if target.kind == "video"]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one picture alone."""
+        return [target.kind for target in self.targets] == ["picture"]
+
+    @property
+    def wants_throughput(self) -> bool:
+        """Whether there are many pictures and nothing else."""
+        return bool(self.stills) and not self.videos and not self.is_single
+
+    def find_problem(self) -> str | None:
+        """What does not go together; ``None`` where all does."""
+        given, stills, videos = self.options, self.stills, self.videos
+        if not self.targets:
+            return None
+        problems = {
+            given.find_problem() or "": given.find_problem() is not None,
+            "--annotated and --chart are for pictures, and there are only videos: they have --save-video and "
+            "--timeline": bool(given.annotated or given.chart) and not stills,
+            "--annotated draws pictures of this machine only, not those of an address": (
+                given.annotated is not None and any(target.kind == "address" for target in stills)
+            ),
+            "--save-video, --timeline and --per-person are for videos, and there is none": (
+                bool(given.save_video or given.timeline or given.per_person) and not videos
+            ),
+            "--every, --start and --end are for videos, and there is none": given.has_excerpt and not videos,
+            "--explain takes exactly one picture": given.explain is not None and not self.is_single,
+            "--resume needs pictures and an --output; videos are not resumed": (
+                given.resume and (bool(videos) or given.output is None)
+            ),
+            "--engine ray works with cmaen inference --directory only": given.engine == "ray",
+        }
+        return next((problem for problem, there in problems.items() if there), None)
+
+    def list_jobs(self) -> Iterator[tuple[str, Job]]:
+        """Each job, and what it is called where it fails: all pictures first, then the videos in their order."""
+        stills, given = self.stills, self.options.places
+        if stills:
+            root = None
+            if given.annotated is not None and not (self.is_single and is_image_name(given.annotated)):
+                stills, root = _bring_under_one_root(stills)
+            places = replace(given, save_video=None, timeline=None, per_person=None)
+            name = printable(stills[0].where) if len(stills) == 1 else f"{len(stills)} sources of pictures"
+            opened = partial(self._open_stills, stills)
+            yield name, Job(open=opened, places=places, root=root, table=self.is_single or given.output is None)
+        for target, places in self._place_videos():
+            name = printable(target.where)
+            opened = partial(self._open_video, target)
+            yield name, Job(open=opened, places=places, moving=True, name=name if len(self.targets) > 1 else "")
+
+    def _open_stills(self, stills: list[Target], without: Container[str]) -> Source:
+        """All pictures as one source.
+
+        Raises:
+            CmaenError: None of the folders can be opened, and there is nothing else.
+        """
+        from cmaen.inference.sources import open_source
+        from cmaen.inference.sources.chain import ChainSource
+
+        pixels = self.options.to_spec().max_pixels
+        sources: list[tuple[str, Source]] = []
+        for kind, group in groupby(stills, key=lambda target: target.kind):
+            if kind == "picture":
+                paths = [path for target in group if printable(path := Path(target.where)) not in without]
+                sources.append(("pictures", open_source("images", paths, max_pixels=pixels)))
+                continue
+            for target in group:
+                try:
+                    source = open_source(kind, target.where, without=without, max_pixels=pixels)
+                except CmaenError as error:  # noqa: PERF203 - each fails alone
+                    self.missed.append(str(error))
+                else:
+                    sources.append((printable(target.where), source))
+        if not sources:
+            raise CmaenError(self.missed.pop())
+        return sources[0][1] if len(sources) == 1 else ChainSource(sources)
+
+    def _open_video(self, target: Target, without: Container[str]) -> Source:
+        from cmaen.inference.sources import open_source
+
+        return open_source("video", target.where, excerpt=self.options.excerpt)
+
+    def _place_videos(self) -> Iterator[tuple[Target, Places]]:
+        """Each video with its outputs: as they are named where nothing else has them, else with the video's name."""
+        given, videos = self.options.places, self.videos
+        names: dict[Path, Names] = {}
+
+        def place(wanted: Path | None, option: str, target: Target, shared: bool) -> Path | None:
+            if wanted is None or not shared:
+                return wanted
+            folder = names.setdefault(wanted.parent, Names())
+            folder.place((wanted.name,), "")  # which pictures may have
+            own = f"{wanted.stem}-{_stem_of(target.where)}{wanted.suffix}"
+            return wanted.parent / folder.place((own,), f"{option}\0{target.where}")
+
+        for target in videos:
+            several = len(videos) > 1
+            shared: dict[str, Any] = {
+                "output": several or bool(self.stills),
+                "save_video": several,
+                "timeline": several,
+                "per_person": several,
+            }
+            placed = {name: place(getattr(given, name), name, target, is_shared) for name, is_shared in shared.items()}
+            yield target, Places(**placed)
+
+
+def _stem_of(where: str) -> str:
+    """What a video's outputs are called by: its file's name, or that of its host."""
+    if "://" not in where:
+        return Path(where).stem
+    parts = urlsplit(where)
+    return PurePosixPath(parts.path).stem or parts.hostname or "stream"
+
+
+def _bring_under_one_root(stills: list[Target]) -> tuple[list[Target], Path]:
+    """The pictures and folders, and the folder that all of them lie in.
+
+    Raises:
+        CmaenError: There is none, as on two drives.
+    """
+    paths = [Path(target.where) for target in stills]
+    if any(".." in path.parts for path in paths) or len({path.is_absolute() for path in paths}) > 1:
+        paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links stay what they are
+        stills = [replace(target, where=str(path)) for target, path in zip(stills, paths, strict=True)]
+    folders = [path.parent if target.kind == "picture" else path for target, path in zip(stills, paths, strict=True)]
+    try:
+        return stills, Path(os.path.commonpath(folders))
+    except ValueError as error:
+        raise CmaenError("--annotated takes pictures of one drive; call cmaen predict once for each") from error

@@ -1,0 +1,223 @@
+"""One source taken through a pipeline to its outputs, for every verb that predicts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cmaen.cli.console import escape_for_terminal, extra, progress
+from cmaen.cli.recognition import RAY, Places, RecognitionOptions
+from cmaen.inference.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    from cmaen.inference.pipeline import Pipeline
+    from cmaen.inference.predictor import EmotionPredictor
+    from cmaen.inference.run import Summary
+    from cmaen.inference.sinks import Sink
+    from cmaen.inference.sinks.people import Person
+    from cmaen.inference.sources import Source
+    from cmaen.results import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One source, and what is made of it.
+
+    Attributes:
+        open: Opens the source, without the pictures of some names.
+        places: Where its results go.
+        moving: Whether it is a video or a camera.
+        root: The folder of pictures that ``places.annotated`` mirrors as a folder; ``None`` for a single picture.
+        table: Show the answers to pictures in a table.
+        window: Show the frames in a window.
+        name: What its figures are headed by; empty where it is the only one.
+    """
+
+    open: Callable[[Container[str]], Source]
+    places: Places
+    moving: bool = False
+    root: Path | None = None
+    table: bool = True
+    window: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        summary: How much was seen.
+        seconds: That it took.
+        whole: Whether the source was taken to its end; else somebody has stopped it.
+    """
+
+    summary: Summary
+    seconds: float
+    whole: bool
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no answer at all."""
+        return self.summary.errors == self.summary.frames > 0
+
+
+class Recogniser:
+    """The pipeline of the options, through which jobs go one after the other.
+
+    Args:
+        options: Of the verb.
+        spec: The pipeline that they describe.
+
+    Raises:
+        CmaenError: The checkpoint, the detector or the engine cannot be used, or there is no such scheme.
+    """
+
+    def __init__(self, options: RecognitionOptions, spec: PipelineSpec) -> None:
+        self.options = options
+        spec = spec.fetch()
+        card = spec.open_checkpoint().card
+        scheme = card.resolve_scheme(spec.scheme)
+        self._labels = card.select_labels(scheme, spec.contempt).labels  # refused before anything is loaded
+        self._sha256 = card.sha256
+        self._spec = spec = replace(spec, scheme=scheme)
+        self.predictor = None if options.engine == RAY else _build_predictor(spec)
+        self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
+
+    def run(self, job: Job) -> Outcome:
+        """Take a source through, show what was found, and say what was written.
+
+        Raises:
+            CmaenError: The source cannot be opened or holds nothing, or a result cannot be written.
+        """
+        from cmaen.cli.results import TableSink, count, count_frames, count_images, show_people, show_written
+        from cmaen.inference.run import run
+        from cmaen.inference.sinks.people import PeopleSink
+        from cmaen.inference.sinks.records import RecordSink
+
+        places = job.places.list_given()
+        before = {path: _state_of(path) for path in places}
+        ended = False
+        with ExitStack() as stack:
+            source, sinks = self._open(job, stack)
+            unit = "frames" if job.moving else "images"
+            total = source.count() if sys.stderr.isatty() else None
+
+            def watch(results: Iterable[Result]) -> Iterator[Result]:
+                nonlocal ended
+                yield from progress(results, unit, total)
+                ended = True
+
+            started = time.perf_counter()
+            summary = run(source, self._pipeline, sinks, progress=watch)
+            seconds = time.perf_counter() - started
+        heading = f"{job.name}: " if job.name else ""
+        counts = count_frames(summary, seconds) if job.moving else count_images(summary)
+        typer.echo(escape_for_terminal(f"{heading}{counts}"))
+        about: dict[Path, str] = {}
+        for sink in sinks:
+            if isinstance(sink, TableSink) and (text := sink.sum_up()):
+                typer.echo(text)
+            elif isinstance(sink, PeopleSink):
+                people: list[Person] = list(sink.people.values())
+                show_people(people)
+            elif isinstance(sink, RecordSink):
+                noun = "row" if sink.path.suffix.lower() in (".csv", ".parquet") else "record"
+                about[sink.path] = count(sink.rows, noun)
+        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
+        return Outcome(summary=summary, seconds=seconds, whole=ended)
+
+    def explain(self, picture: str, target: Path) -> None:
+        """Draw what the answer to a picture depends on, by the predictor that gave it."""
+        from cmaen.cli.results import show_written
+
+        assert self.predictor is not None
+        kind = {} if self.options.map_kind is None else {"kind": self.options.map_kind}
+        typer.echo("explaining the answer …", err=True)
+        self.predictor.explain(picture, detect=self.options.detect, **kind).save(target)
+        show_written([(target, "")])
+
+    def _open(self, job: Job, stack: ExitStack) -> tuple[Source, list[Sink]]:
+        """The source and the sinks; those that write a folder or a file come first, since they say what is left out."""
+        from cmaen.cli.results import TableSink
+        from cmaen.inference.sinks import open_sink
+
+        sinks: list[Sink] = []
+        without: Container[str] = ()
+
+        def add(kind: str, *target: Any, **settings: Any) -> None:
+            sink = open_sink(kind, *target, **settings)
+            sinks.append(sink)
+            stack.callback(sink.close)  # also where what follows cannot be opened
+
+        places = job.places
+        if places.output is not None:
+            add("records", places.output, classes=self._labels, settings=self._settings(), resume=self.options.resume)
+            without = sinks[0].done  # type: ignore[attr-defined]
+        if places.annotated is not None:
+            add("pictures", places.annotated, root=job.root)
+        if places.chart is not None:
+            add("chart", places.chart)
+        if job.moving:
+            add("people", *filter(None, [places.per_person]))
+        source = stack.enter_context(closing(job.open(without)))
+        if places.timeline is not None:
+            add("timeline", places.timeline)
+        if job.window:
+            add("window")
+        if places.save_video is not None:
+            add("video", places.save_video, source)
+        if not job.moving:
+            sinks.append(TableSink(only_errors=not job.table))
+        return source, sinks
+
+    def _settings(self) -> dict[str, Any]:
+        """What the answers depend on, for a run that is resumed."""
+        spec = self._spec
+        settings: dict[str, Any] = {
+            "weights": self._sha256,
+            "engine": self.options.engine,
+            "detector": None if spec.detector is None else f"{spec.detector}, {spec.options}",
+            "scheme": f"{spec.scheme} with contempt" if spec.contempt else spec.scheme,
+        }
+        if spec.threshold:
+            settings["uncertain_below"] = spec.threshold
+        return settings
+
+
+def run_simply(source: Source, pipeline: Pipeline, sinks: Sequence[Sink]) -> Summary:
+    """Take all pictures of a source through the pipeline, with a bar on a terminal."""
+    from cmaen.inference.run import run
+
+    total = source.count() if sys.stderr.isatty() else None
+    return run(source, pipeline, sinks, progress=lambda results: progress(results, "images", total))
+
+
+def _build_predictor(spec: PipelineSpec) -> EmotionPredictor:
+    from cmaen.inference.predictor import EmotionPredictor
+
+    return EmotionPredictor.from_spec(spec)
+
+
+def _build_cluster(spec: PipelineSpec) -> Pipeline:
+    with extra("the engine ray", "scale"):
+        from cmaen.inference.cluster import RayPipeline
+    return RayPipeline(spec)
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from the one that was there before it; ``None`` where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if path.is_dir():
+        return (0, 0, time.perf_counter_ns())  # a folder that is there was written to
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,179 @@
+"""The options that ``cmaen predict`` and ``cmaen inference`` share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmaen.cli.console import Contempt, EngineDevice, SchemeName, check_share
+from cmaen.cli.options import FaceOptions
+from cmaen.cli.panels import FACES, MODEL, OUTPUT, VIDEO
+from cmaen.inference.sources.excerpt import WHOLE, Excerpt
+from cmaen.inference.spec import PipelineSpec
+
+RAY = "ray"
+"""As an engine: ONNX Runtime in the workers of a cluster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionOptions(FaceOptions):
+    """The options of both verbs."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.", rich_help_panel=OUTPUT),
+    ] = None
+    annotated: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the faces on the pictures: a picture file for one picture, a folder for several.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw a chart of the emotions in all pictures: .png, .jpg, .webp or .svg.", rich_help_panel=OUTPUT
+        ),
+    ] = None
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="With one picture: a .png that shows what the answer for each face depends on.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    map_kind: Annotated[
+        str | None,
+        typer.Option(
+            "--explain-map",
+            help="Map that --explain draws: occlusion (default), or with PyTorch gradient or an attention such as "
+            "emotion_head.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    save_video: Annotated[
+        Path | None,
+        typer.Option(help="Write the video with the faces drawn, with its sound.", rich_help_panel=OUTPUT),
+    ] = None
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw each person's emotions over the video: .png, .jpg, .webp or .svg.", rich_help_panel=OUTPUT
+        ),
+    ] = None
+    per_person: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a .csv with one row per person of a video: seconds seen, share, mean and peak of each emotion.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume an interrupted run over pictures.", rich_help_panel=OUTPUT)
+    ] = False
+    detect: Annotated[
+        bool, typer.Option(help="Find faces first; --no-detect: the images are face crops.", rich_help_panel=FACES)
+    ] = True
+    uncertain_below: Annotated[
+        float,
+        typer.Option(
+            callback=check_share,
+            help="Answer 'uncertain' if the confidence is below this, 0 to 1. 0: never.",
+            rich_help_panel=FACES,
+        ),
+    ] = PipelineSpec.threshold
+    every: Annotated[int, typer.Option(min=1, help="Look at every n-th frame only.", rich_help_panel=VIDEO)] = (
+        WHOLE.every
+    )
+    start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=VIDEO)] = WHOLE.start
+    end: Annotated[
+        float | None, typer.Option(min=0, help="Second to end at. Default: the end.", rich_help_panel=VIDEO)
+    ] = WHOLE.end
+    smoothing: Annotated[
+        float,
+        typer.Option(
+            min=PipelineSpec.range_of("smoothing").low,
+            help="Average answers over this many seconds.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = PipelineSpec.smoothing
+    search_every: Annotated[
+        float,
+        typer.Option(
+            min=PipelineSpec.range_of("detect_every").low,
+            help="Seconds between two searches for new faces. 0: search every frame.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = PipelineSpec.detect_every
+    scheme: SchemeName = PipelineSpec.scheme
+    contempt: Contempt = PipelineSpec.contempt
+    batch_size: Annotated[
+        int,
+        typer.Option(min=int(PipelineSpec.range_of("batch_size").low), help="Images per batch.", rich_help_panel=MODEL),
+    ] = PipelineSpec.batch_size
+    engine: Annotated[
+        str, typer.Option(help="Inference engine: auto, onnx, openvino or torch.", rich_help_panel=MODEL)
+    ] = PipelineSpec.engine
+    device: EngineDevice = PipelineSpec.device
+
+    @property
+    def excerpt(self) -> Excerpt:
+        """The frames of a video to look at."""
+        return Excerpt(self.every, self.start, self.end)
+
+    @property
+    def has_excerpt(self) -> bool:
+        """Whether only some frames of a video are to be looked at."""
+        return (self.every, self.start, self.end) != (WHOLE.every, WHOLE.start, WHOLE.end)
+
+    @property
+    def places(self) -> Places:
+        """Where results go."""
+        return Places(**{one.name: getattr(self, one.name) for one in fields(Places)})
+
+    def to_spec(self) -> PipelineSpec:
+        """The pipeline that they describe, for a picture or a video."""
+        return replace(
+            super().to_spec(),
+            detector=self.detector if self.detect else None,
+            engine=PipelineSpec.engine if self.engine == RAY else self.engine,
+            device=self.device,
+            scheme=self.scheme,
+            contempt=self.contempt,
+            threshold=self.uncertain_below,
+            batch_size=self.batch_size,
+            smoothing=self.smoothing,
+            detect_every=self.search_every,
+            throughput=False,
+        )
+
+    def find_problem(self) -> str | None:
+        """What does not go together, whatever the source; ``None`` where all does."""
+        if not math.isfinite(self.start):
+            return f"--start must be a number of seconds, not {self.start:g}"
+        if self.end is not None and not self.end > self.start:
+            return f"--end must be later than --start ({self.start:g} s), not {self.end:g} s"
+        places = [place for place in (*self.places.list_given(), self.explain) if place is not None]
+        twice = next((place for place in places if places.count(place) > 1), None)
+        return None if twice is None else f"two options would write to {twice}; give each a file of its own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where the results of one source go; ``None`` for nowhere. The names are those of the options."""
+
+    output: Path | None = None
+    annotated: Path | None = None
+    chart: Path | None = None
+    save_video: Path | None = None
+    timeline: Path | None = None
+    per_person: Path | None = None
+
+    def list_given(self) -> list[Path]:
+        """Those that there are."""
+        return [path for one in fields(self) if (path := getattr(self, one.name)) is not None]

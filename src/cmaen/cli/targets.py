@@ -1,0 +1,185 @@
+"""What each path of ``cmaen predict`` is, found out by looking: a picture, a folder, a video or an address."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from cmaen.images import printable
+from cmaen.listing import OTHER, VIDEO, LeftOut, is_hidden, is_rubbish, left_out_kind
+from cmaen.signatures import FORMATS, HEAD, is_image_name, sniff
+
+Kind = Literal["picture", "folder", "address", "video"]
+"""The kinds of targets; an address is a folder of pictures in a storage, and a stream is a video."""
+_STREAMS = frozenset(
+    (
+        "http",
+        "https",
+        "hls",
+        "mms",
+        "mmsh",
+        "rtmp",
+        "rtmpe",
+        "rtmps",
+        "rtmpt",
+        "rtp",
+        "rtsp",
+        "rtsps",
+        "srt",
+        "tcp",
+        "udp",
+    )
+)
+"""Protocols that FFmpeg reads videos by."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to look at.
+
+    Attributes:
+        kind: What it is.
+        where: A path or an address.
+    """
+
+    kind: Kind
+    where: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something that is not looked at, and why.
+
+    Attributes:
+        name: As it was given, printable.
+        reason: A sentence that names it.
+    """
+
+    name: str
+    reason: str
+
+
+class Found(NamedTuple):
+    """What was found, each once and in order."""
+
+    targets: list[Target]
+    refusals: list[Refusal]
+
+
+def find_targets(paths: Sequence[str]) -> Found:
+    """Look at each path; nothing is fetched, and of a file only its first bytes are read.
+
+    Args:
+        paths: Files, folders, patterns like ``holiday/*.jpg`` that no shell has expanded, and addresses.
+    """
+    left_out = LeftOut()
+    everything = dict.fromkeys(one for path in paths for one in _look(path, left_out))
+    left_out.say("the patterns")
+    return Found(
+        [one for one in everything if isinstance(one, Target)],
+        [one for one in everything if isinstance(one, Refusal)],
+    )
+
+
+def _look(text: str, left_out: LeftOut) -> Iterator[Target | Refusal]:
+    scheme, separator, _ = text.partition("://")
+    separator = separator if len(scheme) > 1 else ""  # C:// is a drive
+    if separator and scheme.lower() != "file":
+        yield _look_at_address(text)
+        return
+    name = url2pathname(urlsplit(text).path) if separator else text
+    if _exists(name):
+        yield look_at_file(name)
+    elif glob.has_magic(name):
+        yield from _expand(name, left_out)
+    elif name.isdecimal():
+        yield Refusal(name, f"there is no file {name}; for a webcam: cmaen inference --real-time --camera-index {name}")
+    else:  # the source says that it is not there
+        yield Target("video" if left_out_kind(name, bytes) is VIDEO else "picture", name)
+
+
+def _look_at_address(text: str) -> Target | Refusal:
+    name = printable(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return Refusal(name, f"{name} is not a valid address")
+    file = PurePosixPath(parts.path)
+    stream = parts.scheme.lower() in _STREAMS
+    if is_image_name(file):
+        how = "download it first" if stream else "name its folder, or copy it to this machine"
+        return Refusal(name, f"{name} is the address of a picture, and single pictures are not fetched: {how}")
+    if stream:
+        return Target("video", text)
+    if left_out_kind(file.name, bytes) is VIDEO:
+        return Refusal(name, f"{name} is a video in a storage: copy it to this machine first")
+    return Target("address", text)
+
+
+def look_at_file(name: str) -> Target | Refusal:
+    """What something on this machine is, by its content and, where that says nothing, by its name."""
+    path = Path(name)
+    shown = printable(name)
+    try:
+        if path.is_dir():
+            return Target("folder", name)
+        if path.is_char_device() and path.name.startswith("video"):
+            index = path.name.removeprefix("video") or "0"
+            return Refusal(shown, f"{shown} is a camera: cmaen inference --real-time --camera-index {index}")
+        if not path.is_file():
+            return Refusal(shown, f"{shown} is a device or a pipe; give a file or a folder")
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # it may not be read, which the source says
+        head = b""
+    content = sniff(head)
+    if content == "video":
+        return Target("video", name)
+    kind = left_out_kind(name, lambda: head)
+    if kind is VIDEO and content not in FORMATS:
+        return Target("video", name)
+    if kind is OTHER:
+        return Refusal(shown, f"{shown} is neither a picture nor a video")
+    return Target("picture", name)
+
+
+def _expand(pattern: str, left_out: LeftOut) -> Iterator[Target | Refusal]:
+    """What a pattern stands for, by name; what is neither a picture nor a video is counted and left out."""
+    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may begin at the root, or with "~"
+    any_target = False
+    for name in names:
+        last = Path(name).name
+        if is_rubbish(last) or is_hidden(last):
+            continue
+        one = look_at_file(name)
+        if isinstance(one, Refusal):
+            left_out.add(OTHER, last)
+        else:
+            any_target = True
+            yield one
+    if not any_target:
+        shown = printable(pattern)
+        yield Refusal(shown, f"no picture, folder or video matches {shown}")
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def is_still(name: str) -> bool:
+    """Whether a picture file holds a single picture, so that there is nothing to play."""
+    from PIL import Image as PILImage
+
+    try:
+        with PILImage.open(name) as image:
+            return not getattr(image, "is_animated", False)
+    except Exception:  # on damaged files Pillow raises nearly anything, and they do not move either
+        return True

@@ -1,0 +1,176 @@
+"""How far a run is, in one line on a terminal: epoch, batch, loss, validation, the best, the time left for the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+_NAMES = {
+    "train_loss": "loss",
+    "train_accuracy": "accuracy",
+    "val_loss": "validation loss",
+    "val_accuracy": "accuracy",
+    "val_macro_f1": "macro-F1",
+    "val_perceived": "agreement with annotators",
+}
+"""What a person calls the figures of an epoch; others are called by their own names."""
+_SHARES = ("val_accuracy", "val_perceived")
+_SHORT = 0.1
+"""Of the loss in the line, how much is the latest batch's."""
+
+
+class RunClock:
+    """How much time is left for a run, from the batches that are done.
+
+    Args:
+        now: Gives the time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._began = now()
+        self._at_first = 0.0
+
+    def begin(self, done: float) -> None:
+        """Start the clock, where so many epochs are done already."""
+        self._began, self._at_first = self._now(), done
+
+    def left(self, done: float, epochs: int) -> float | None:
+        """Seconds left, with so many of the epochs done; ``None`` as long as nothing can be said."""
+        here = done - self._at_first
+        if here <= 0:
+            return None
+        return (self._now() - self._began) / here * max(epochs - done, 0.0)
+
+
+def write_duration(seconds: float) -> str:
+    """A duration as it is read: ``0:42``, ``12:05``, ``3:20:00``."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def write_figures(figures: Mapping[str, float], monitored: str, *, best: bool) -> str:
+    """The figures of an epoch in words, like ``loss 0.862, validation loss 0.51, accuracy 88.2% (best so far)``.
+
+    Args:
+        figures: By the names that the module logs.
+        monitored: The one that chooses the best epoch.
+        best: Whether this epoch is the best so far.
+    """
+    order = [name for name in _NAMES if name in figures and name != "train_accuracy"]
+    order += [name for name in figures if name == monitored and name not in order]
+    texts = []
+    for name in order:
+        value = f"{figures[name]:.1%}" if name in _SHARES else f"{figures[name]:.3g}"
+        texts.append(f"{_NAMES.get(name, name)} {value}{' (best so far)' if best and name == monitored else ''}")
+    return ", ".join(texts)
+
+
+class RunProgress(Callback):
+    """The line; what is said meanwhile stands above it. Only the first of several processes shows it.
+
+    Args:
+        monitored: The figure of validation that chooses the best epoch: the highest.
+        console: Where it is shown; a terminal.
+    """
+
+    def __init__(self, monitored: str, console: Console | None = None) -> None:
+        self._monitored = monitored
+        self._console = console or Console(stderr=True)
+        self._clock = RunClock()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._loss: float | None = None
+        self._validation = ""
+        self._best: tuple[float, int | None] | None = (
+            None  # the figure and its epoch, which a resumed run does not know
+        )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show it."""
+        if not trainer.is_global_zero:
+            return
+        self._clock.begin(trainer.current_epoch)
+        for kept in trainer.checkpoint_callbacks:
+            score = getattr(kept, "best_model_score", None)
+            if getattr(kept, "monitor", None) == self._monitored and score is not None:
+                self._best = float(score), None
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
+        self._bar = Progress(*columns, console=self._console, transient=True)
+        self._task = self._bar.add_task("", total=None, said="", visible=False)
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the epoch's bar."""
+        self._loss = None
+        self._show(trainer, 0)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One batch more."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if self._bar is not None and loss is not None:
+            latest = float(loss)
+            self._loss = latest if self._loss is None else self._loss + _SHORT * (latest - self._loss)
+        self._show(trainer, batch_idx + 1)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note how the epoch does on validation."""
+        value = trainer.callback_metrics.get(self._monitored)
+        if self._bar is None or value is None:
+            return
+        figure, number = float(value), trainer.current_epoch + 1
+        if self._best is None or figure > self._best[0]:
+            self._best = figure, number
+        highest, where = self._best
+        earlier = f"best {self._write(highest)}{'' if where is None else f', epoch {where}'}"
+        best = "best" if where == number else earlier
+        self._validation = f"validation {self._write(figure)} ({best})"
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take it away."""
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take it away; the error is said by whoever began the run."""
+        self._stop()
+
+    def _show(self, trainer: pl.Trainer, batches: int) -> None:
+        if self._bar is None:
+            return
+        total, epochs = int(trainer.num_training_batches), trainer.max_epochs or 0
+        left = self._clock.left(trainer.current_epoch + batches / max(total, 1), epochs)
+        texts = [
+            "" if self._loss is None else f"loss {self._loss:.3f}",
+            self._validation,
+            "" if left is None else f"{write_duration(left)} left",
+        ]
+        self._bar.update(
+            self._task,
+            description=f"epoch {trainer.current_epoch + 1} of {epochs}",
+            completed=batches,
+            visible=True,
+            total=total,
+            said="   ".join(filter(None, texts)),
+        )
+
+    def _write(self, figure: float) -> str:
+        return f"{figure:.1%}" if self._monitored in _SHARES else f"{figure:.3g}"
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

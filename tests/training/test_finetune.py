@@ -1,0 +1,76 @@
+"""``cmaen finetune``: from a folder to a checkpoint that is exported, calibrated and measured, with nothing to set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("lightning")
+
+import numpy as np
+
+from cmaen.checkpoints import Checkpoint
+from cmaen.errors import ExportError
+from cmaen.types import EMOTIONS, OWN
+from tests.conftest import drawn_face
+from tests.test_cli import cmaen
+
+
+def draw(root: Path, names: tuple[str, ...], count: int, *, prefix: str = "") -> Path:
+    """A folder of faces, of which each class has a bright bar in a place of its own."""
+    rng = np.random.default_rng(len(names))
+    number = 0
+    for index, name in enumerate(names):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for _ in range(count):
+            Image.fromarray(drawn_face(index, rng)).save(root / name / f"{prefix}{number}.png")
+            number += 1
+    return root
+
+
+def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path, checkpoint: Path) -> None:
+    data = draw(tmp_path / "moods", ("calm", "pleased", "upset"), 10, prefix="Training_")
+    run = tmp_path / "run"
+    options = ("--checkpoint", checkpoint, "--output", run, "--epochs", 1, "--batch-size", 8)
+    said = cmaen("finetune", data, *options)
+    best = Checkpoint.open(run / "best")
+    assert best.card.labels == ("calm", "pleased", "upset")
+    assert best.card.name == "run"
+    assert (run / "best" / "model.onnx").is_file()
+    assert OWN in best.metrics.calibration
+    assert "file names begin with Training_" in said
+    assert "pleased" in said
+    assert "these faces have chosen the epoch" in said
+    for command in ("predict PHOTO --checkpoint", "serve --checkpoint", f"test --checkpoint {run / 'best'} --data"):
+        assert f"  cmaen {command}" in said
+    assert "--resume" in cmaen("finetune", data, *options, code=2)
+
+
+def test_a_test_split_is_what_is_measured_and_emotions_keep_their_heads(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprised")
+    for split, count in (("train", 6), ("test", 2)):
+        draw(tmp_path / "data" / split, names, count)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ExportError("the two networks differ")
+
+    monkeypatch.setattr("cmaen.export.export", fail)
+    said = cmaen("finetune", tmp_path / "data", "--checkpoint", checkpoint, "--output", tmp_path / "run", "--epochs", 1)
+    assert Checkpoint.open(tmp_path / "run" / "best").card.labels == EMOTIONS
+    assert "14 faces of test" in said
+    assert "in place of" not in said, "the heads are kept"
+    assert "these faces have chosen the epoch" not in said
+    assert "not exported, so PyTorch computes the answers: the two networks differ" in said
+
+
+def test_a_folder_that_cannot_be_learnt_from_is_told_at_once(tmp_path: Path) -> None:
+    flat = draw(tmp_path, ("flat",), 3) / "flat"
+    for place, reason in {flat: "no class folders", tmp_path / "nothing": "does not exist"}.items():
+        said = cmaen("finetune", place, "--output", tmp_path / "run", code=2)
+        assert reason in said
+        assert "precision" not in said
+        assert not (tmp_path / "run").exists()
