@@ -1,5 +1,6 @@
 /** The engine that needs no server: both networks run in this browser, in a worker. */
 import { forget, notice } from './dom.js';
+import { copyOf, sizeOf } from './frames.js';
 
 /** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
 export function createEngine(config) {
@@ -50,16 +51,13 @@ class Crew {
   }
 }
 
-function smaller({ videoWidth, videoHeight }, scale) {
-  return { resizeWidth: Math.round(videoWidth / scale), resizeHeight: Math.round(videoHeight / scale) };
-}
-
 /** One frame under way and one ahead, so that both the page and the worker have something to do. */
 class LiveSession {
   #under = 0;
   #taking = true; // until the networks are there
   #closed = false;
   #frame = 0;
+  failed = false;
 
   constructor({ onAnswer, onProblem }, worker, engine, limits) {
     this.limits = limits;
@@ -71,7 +69,10 @@ class LiveSession {
       () => {
         this.#taking = false;
       },
-      (error) => onProblem(error.message),
+      (error) => {
+        this.failed = true;
+        onProblem(error.message);
+      },
     );
   }
 
@@ -80,14 +81,24 @@ class LiveSession {
     return !this.#taking && this.#under < this.limits.under_way && !this.#closed;
   }
 
-  /** Look at what a video shows now. */
-  async send(video, time) {
+  /** How many frames are on their way. */
+  get pending() {
+    return this.#under;
+  }
+
+  /**
+   * Look at what a picture shows now.
+   * @param {HTMLVideoElement | ImageBitmap} picture
+   * @param {number} time In seconds.
+   * @param {{width: number, height: number}} size In which pixels its faces are told.
+   */
+  async send(picture, time, size = sizeOf(picture)) {
     this.#under += 1;
     this.#taking = true;
     try {
-      const scale = Math.max(1, Math.max(video.videoWidth, video.videoHeight) / this.limits.side);
-      const bitmap = await createImageBitmap(video, scale === 1 ? {} : smaller(video, scale));
+      const bitmap = await copyOf(picture, this.limits.side);
       this.#taking = false;
+      const scale = size.width / bitmap.width;
       const answer = await this.worker.ask('frame', { bitmap, time, scale, scheme: this.engine.scheme }, [bitmap]);
       const frame = this.#frame;
       this.#frame += 1;

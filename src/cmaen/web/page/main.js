@@ -1,8 +1,10 @@
 /** The page: the engine that was configured, and what its parts have to do with each other. */
 import { announce, byId, element, forget, notice } from './dom.js';
 import { annotated } from './draw.js';
+import { FilmView } from './film.js';
 import { connectIntake } from './intake.js';
 import { LiveView } from './live.js';
+import { arrangeForTouch } from './phone.js';
 import { PhotoList } from './photos.js';
 import { FacePanel } from './results.js';
 import { asCsv, asJson, download } from './save.js';
@@ -25,12 +27,13 @@ class Page {
     this.live = null;
     connectIntake({
       onPhotos: (files) => this.takePhotos(files),
-      onVideo: (file) => this.goLive((live) => live.file(file)),
-      onCamera: () => this.goLive((live) => live.camera()),
+      onVideo: (file) => this.goLive(FilmView, (film) => film.file(file)),
+      onCamera: () => this.goLive(LiveView, (live) => live.camera()),
       onExample: () => this.example(),
       onClear: () => this.startAgain(),
       onNothing: (text) => notice('intake', text, 'bad'),
     });
+    arrangeForTouch((files) => this.takePhotos(files));
     byId('benchmark-choice').hidden = config.schemes.length < 2;
     byId('benchmark').addEventListener('change', (event) => this.answerAs(event.target.checked));
     this.answerAs(config.scheme === config.benchmark);
@@ -48,6 +51,7 @@ class Page {
     byId('benchmark').checked = benchmark;
     byId('right').textContent = agreement(right[chosen], { perceived: chosen === perceived });
     this.photos.startOver();
+    this.live?.startOver?.();
   }
 
   /** Show the work instead of the welcome. */
@@ -82,19 +86,20 @@ class Page {
     this.takePhotos([new File([await response.blob()], 'example.jpg', { type: 'image/jpeg' })]);
   }
 
-  async goLive(begin) {
+  /** Show the camera, or a film. */
+  async goLive(View, begin) {
     this.live?.close();
     this.photos.clear();
     this.stage.close();
     this.panel.clear('Starting …');
     this.enter();
     byId('caption').textContent = 'Starting …';
-    const live = new LiveView(this.engine, this.panel, this.linked);
+    const live = new View(this.engine, this.panel, this.linked);
     this.live = live;
     byId('stop').hidden = false;
     try {
       await begin(live);
-      if (this.live === live) announce('The live view has started');
+      if (this.live === live) announce(live.begun);
     } catch (error) {
       if (this.live !== live) return;
       this.startAgain();
@@ -218,7 +223,7 @@ class Page {
       const blob = await annotated(still.picture, still.size, still.faces, { ...this.look, mirror: still.mirror });
       const name =
         (this.live
-          ? 'live'
+          ? this.live.title
           : this.shown.name
               .split('/')
               .pop()
