@@ -12,17 +12,18 @@ from cmaen.cli.console import Verbose, alone, log
 
 def page(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(help="Folder for the page; any web server of files can give it.")],
+    output: Annotated[Path, typer.Option(help="Folder to write to; any static web server can serve it.")],
     runtime: Annotated[
         Path | None, typer.Option(help="The folder dist of the npm package onnxruntime-web (npm pack onnxruntime-web).")
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Write the page of serve as a folder of files: the networks then run in the visitor's browser."""
+    """Export the web page as static files; the model runs in the visitor's browser."""
     log(verbose)
     from cmaen.web.site import write_site
 
     alone(context, output)
-    files = write_site(output, runtime)
-    size = sum(path.stat().st_size for path in files)
-    typer.echo(f"{len(files)} files, {size / 1e6:.1f} MB: {output}; look at it with python -m http.server -d {output}")
+    site = write_site(output, runtime)
+    sizes = f"{site.bytes / 1e6:.1f} MB, {site.count_compressed() / 1e6:.1f} MB compressed"
+    typer.echo(f"Wrote the page to {output}: {len(site.files)} files, {sizes}.")
+    typer.echo(f"Look at it: python -m http.server --directory {output}, then open http://localhost:8000")

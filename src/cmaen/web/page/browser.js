@@ -1,14 +1,20 @@
 /** The engine that needs no server: both networks run in this browser, in a worker. */
-import { forget, notice } from './dom.js';
+import { byId, element, forget, notice } from './dom.js';
 import { copyOf, sizeOf } from './frames.js';
 
-/** @returns {{name: string, parallel: number, predict: Function, live: Function}} */
+/** @returns {{name: string, parallel: number, loaded: Promise<boolean>, predict: Function, live: Function}} */
 export function createEngine(config) {
-  const worker = new Crew();
-  notice('loading', 'Fetching the networks (20 MB, once). You can choose a photo meanwhile.', 'busy');
+  const worker = new Crew(showBytes);
   const loaded = worker.ask('load').then(
-    () => forget('loading'),
-    (error) => notice('loading', `The networks cannot be loaded: ${error.message}`, 'bad'),
+    () => {
+      forget('loading');
+      keepOffline();
+      return true;
+    },
+    (error) => {
+      notice('loading', `The networks cannot be loaded: ${error.message}. Load the page again.`, 'bad');
+      return false;
+    },
   );
   const engine = {
     name: 'browser',
@@ -21,14 +27,45 @@ export function createEngine(config) {
   return engine;
 }
 
+/** How much of the networks is there. */
+function showBytes(got, whole) {
+  const bar = byId('loading-bytes');
+  if (!bar) {
+    notice('loading', '', 'busy');
+    const told = document.querySelector('[data-name="loading"] p');
+    told.setAttribute('aria-live', 'off'); // nobody wants to hear every megabyte
+    told.after(element('progress', { id: 'loading-bytes', max: whole, 'aria-label': 'Networks loaded' }));
+    showBytes(got, whole);
+    return;
+  }
+  bar.value = got;
+  const [now, all] = [got, whole].map((bytes) => (bytes / 1e6).toFixed(1));
+  const text =
+    got < whole
+      ? `Loading the networks: ${now} of ${all} MB. You can choose a photo meanwhile.`
+      : 'Starting the networks. You can choose a photo meanwhile.';
+  const told = bar.previousElementSibling;
+  if (told.textContent !== text) told.textContent = text;
+}
+
+/** From the next visit on the page needs no connection; of pages that are not trusted browsers keep nothing. */
+function keepOffline() {
+  navigator.serviceWorker?.register(new URL('../sw.js', import.meta.url)).catch(() => {});
+}
+
 /** The worker, asked by promises. */
 class Crew {
   #worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   #waiting = new Map();
   #count = 0;
 
-  constructor() {
-    this.#worker.addEventListener('message', ({ data: { id, value, error } }) => {
+  /** @param {(got: number, whole: number) => void} onBytes */
+  constructor(onBytes) {
+    this.#worker.addEventListener('message', ({ data: { id, value, error, got, whole } }) => {
+      if (id === undefined) {
+        onBytes(got, whole);
+        return;
+      }
       const { done, failed } = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (error === undefined) done(value);

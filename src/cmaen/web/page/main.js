@@ -267,9 +267,16 @@ async function start() {
   byId('privacy').textContent = local
     ? `The networks run inside this page; no picture leaves your device. CMAEN ${config.version}.`
     : `Pictures go to the server that gave you this page, which keeps none of them. CMAEN ${config.version}.`;
+  Promise.resolve(engine.loaded ?? true).then((ready) => {
+    byId('where').dataset.state = ready ? 'ready' : 'failed';
+  });
   if (/Mac|iPhone|iPad/.test(navigator.userAgent)) document.querySelector('kbd').textContent = '⌘';
   document.body.dataset.ready = 'true';
   return new Page(config, engine);
 }
 
-start().catch((error) => notice('start', `The page cannot start: ${error.message}`, 'bad'));
+start().catch((error) => {
+  byId('where').textContent = 'Not started';
+  byId('where').dataset.state = 'failed';
+  notice('start', `The page cannot start: ${error.message}`, 'bad');
+});

@@ -51,9 +51,10 @@ export class Pace {
     this.#ceiling = Math.min(this.#ceiling * RELAX, RATES[1]);
     this.rate = Math.max(Math.min(this.rate, this.#ceiling), RATES[0]);
     if (worked > WARM && time > 0 && looked > 1) {
-      const speed = time / worked;
-      const whole = Number.isFinite(this.duration) ? this.duration / speed : worked + PATIENCE;
-      if (speed < 1 && whole > PATIENCE) this.step = Math.max(this.step, Math.min(worked / looked, 1));
+      const duration = Number.isFinite(this.duration) ? this.duration : Math.max(time, PATIENCE);
+      const budget = Math.max(duration, PATIENCE);
+      const [whole, every] = [(duration * worked) / time, worked / looked];
+      if (whole > budget) this.step = Math.max(this.step, Math.min((every * duration) / budget, 1));
     }
     return this.rate;
   }
