@@ -153,7 +153,7 @@ def test_a_frame_a_second_is_no_matter_of_real_time(open_page: Open, tmp_path: P
     page = open_page()
     film = write_film(tmp_path / "slow.webm", astronaut(20), fps=1)
     records = look_at(page, film, timeout=15_000)
-    assert len(records) >= 18
+    assert len(records) >= 14
     assert records[-1]["time"] >= 18
 
 
@@ -184,9 +184,9 @@ def test_files_that_are_no_films_say_so(open_page: Open, tmp_path: Path, film: P
     page = open_page()
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "empty.webm").write_bytes(b"")
-    for name in ("text.mp4", "empty.webm"):
+    for name, words in {"text.mp4": "MP4 (H.264) and WebM", "empty.webm": "the file is empty"}.items():
         page.set_input_files("#video-file", tmp_path / name)
-        assert "cannot play the video; MP4 (H.264) and WebM" in page.wait_for_selector(".notice.bad").inner_text()
+        assert words in page.wait_for_selector(".notice.bad").inner_text()
         assert page.is_hidden("#work")
         page.click(".notice button")
     strange = write_film(tmp_path / "strange.mp4", [PICTURE] * 5, codec="mp4v")  # MPEG-4 part 2
@@ -218,7 +218,7 @@ def test_a_film_is_stopped(open_page: Open, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(DONE)
     assert "stopped at 0:" in page.inner_text("#caption")
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "slider", "focus is not lost with the button"
+    assert page.evaluate("document.activeElement.id") == "save-json", "focus is not lost with the button"
     records = json.loads(saved(page, "#save-json").read_text())
     assert 30 < len(records) < 800
     page.click("#clear")

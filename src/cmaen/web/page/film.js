@@ -46,6 +46,7 @@ export class FilmView {
 
   /** Look at a video file. */
   async file(file) {
+    if (!file.size) throw new Error('the file is empty');
     this.name = file.name;
     this.address = URL.createObjectURL(file);
     this.screen = new Screen(byId('stage'), { name: file.name, look: this.look, onPoint: this.look.onPoint });
@@ -185,7 +186,7 @@ export class FilmView {
     const rate = this.pace.settle({ waiting: this.#queue.length, looked, worked, time });
     if (Math.abs(rate / this.video.playbackRate - 1) > 0.05) this.#play(rate);
     this.#tell(time);
-    const idle = !this.#queue.length && !this.session.pending;
+    const idle = !this.#queue.length && !this.#feeding && !this.session.pending;
     this.#quiet = idle || !this.video.ended ? 0 : this.#quiet + passed;
     if (this.session.failed) this.#finish('partly');
     else if (this.video.ended && (idle || this.#quiet > HANGS)) this.#finish('whole');
@@ -349,12 +350,15 @@ export class FilmView {
   }
 
   /** The faces of a moment of the film that is shown. */
-  #show(time) {
+  #show(shown) {
+    const { video } = this;
+    if (video.seeking) return;
+    const time = video.paused ? video.currentTime : shown; // what was sought, though its frame began before
     this.#moment = time;
     const faces = this.found.at(time)?.faces ?? [];
     this.screen.draw(faces, this.#isMarked);
     this.timeline.point(time, faces);
-    if (this.video.paused || this.#isDue('panel', PANEL_EVERY)) this.#tellFaces(faces, this.video);
+    if (video.paused || this.#isDue('panel', PANEL_EVERY)) this.#tellFaces(faces, video);
   }
 
   /** Follow one person, or none in particular. */

@@ -20,7 +20,9 @@ export const WAITING = { many: 5, full: 8, few: 2 };
 export class Pace {
   rate = 0.5;
   step = 0;
-  #missed = 0;
+  #missed = false;
+  #gaps = false; // which films of changing speed have as well
+  #interval = Infinity;
   #ceiling = RATES[1];
 
   /** @param {number} duration In seconds; Infinity where it is not known. */
@@ -29,11 +31,15 @@ export class Pace {
     if (Number.isFinite(duration) && duration > LONG) this.step = LONG_STEP;
   }
 
-  /** Whether a frame is looked at, the last one having had that time. */
+  /** Whether a frame is looked at, the last one having had that time; `missed`: others have come between them. */
   takes(time, last, missed) {
     const gap = time - last;
     if (gap <= 0 || gap < this.step * 0.9) return false;
-    if (Number.isFinite(gap) && (this.step ? gap > 2 * this.step : missed)) this.#missed += 1;
+    if (!Number.isFinite(gap)) return true;
+    this.#interval = Math.min(this.#interval, gap);
+    if (this.step) this.#missed ||= gap > 2 * this.step;
+    else this.#missed ||= missed;
+    this.#gaps ||= gap > 1.6 * Math.max(this.#interval, this.step);
     return true;
   }
 
@@ -44,10 +50,11 @@ export class Pace {
    * @returns {number} The speed at which the film is to be played.
    */
   settle({ waiting, looked, worked, time }) {
-    if (this.#missed) this.#ceiling = this.rate * 0.9;
-    if (waiting >= WAITING.many || this.#missed) this.rate *= SLOWER;
+    const missed = this.#missed || (this.#gaps && this.rate > 1);
+    if (missed) this.#ceiling = this.rate * 0.9;
+    if (waiting >= WAITING.many || missed) this.rate *= SLOWER;
     else if (waiting <= 1) this.rate *= FASTER;
-    this.#missed = 0;
+    this.#missed = this.#gaps = false;
     this.#ceiling = Math.min(this.#ceiling * RELAX, RATES[1]);
     this.rate = Math.max(Math.min(this.rate, this.#ceiling), RATES[0]);
     if (worked > WARM && time > 0 && looked > 1) {
