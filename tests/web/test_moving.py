@@ -136,7 +136,7 @@ def test_the_picture_of_a_moment_is_saved_with_its_faces(open_page: Open, film: 
     drawn = read_image(saved(page, "#save-png"))
     assert drawn.shape == PICTURE.shape
     nearest = min(records, key=lambda record: abs(record["time"] - now(page)))
-    x, y, width, height = (round(value) for value in nearest["faces"][0]["box"])
+    x, y, _, height = (round(value) for value in nearest["faces"][0]["box"])
     plain = cv2.cvtColor(PICTURE, cv2.COLOR_BGR2RGB)
     changed = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
     assert changed[y : y + height, max(x - 4, 0) : x + 6].any(axis=1).mean() > 0.6, "an outline at its left side"
@@ -277,7 +277,7 @@ def test_other_labels_are_asked_of_the_whole_film(open_page: Open, film: Path) -
     page = open_page()
     first = look_at(page, film)
     page.click("#benchmark")
-    page.wait_for_selector(f"#work:not([data-film])")
+    page.wait_for_selector("#work:not([data-film])")
     page.wait_for_selector(DONE, timeout=60_000)
     second = json.loads(saved(page, "#save-json").read_text())
     assert {record["scheme"] for record in first} != {record["scheme"] for record in second}
@@ -296,7 +296,8 @@ PHONE = """() => {
         const stream = await ask({ video: true });
         const [track] = stream.getVideoTracks();
         track.getSettings = () => ({ facingMode: facing, deviceId: 'a' });
-        window.stream?.getTracks().forEach((old) => { if (old.readyState !== 'ended') throw new Error('two cameras'); });
+        const open = (old) => old.readyState !== 'ended';
+        if (window.stream?.getTracks().some(open)) throw new Error('two cameras');
         window.stream = stream;
         return stream;
     };

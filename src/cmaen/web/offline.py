@@ -87,9 +87,9 @@ def draw_icon(side: int) -> bytes:
         draw.line([scale(x), scale(25), scale(x), scale(29)], _FACE, round(line))
         for y in (25, 29):
             _dot(draw, scale(x), scale(y), line / 2)
-    mouth = [(22 + t * 20, 39 + 4 * 5 * 0.75 * t * (1 - t)) for t in (step / 40 for step in range(41))]
-    for x, y in mouth:
-        _dot(draw, scale(x), scale(y), line / 2)
+    for step in range(41):
+        along = step / 40
+        _dot(draw, scale(22 + 20 * along), scale(39 + 15 * along * (1 - along)), line / 2)
     buffer = io.BytesIO()
     image.resize((side, side), Image.Resampling.LANCZOS).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

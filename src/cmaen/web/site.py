@@ -85,7 +85,8 @@ def write_site(output: Path, runtime: Path | None) -> Site:
         OutputError: The folder cannot be written.
     """
     contents = _collect(runtime)
-    files, copies = [], []
+    files: list[Path] = []
+    copies: list[Path] = []
     for name, content in contents.items():
         files.append(_write(output / name, content))
         written = {suffix: _write(Path(f"{output / name}{suffix}"), copy) for suffix, copy in compress(content)}

@@ -27,7 +27,7 @@ export class People {
       this.title,
       element(
         'div',
-        { class: 'people-scroll', role: 'region', tabindex: 0, 'aria-labelledby': 'people-title' },
+        { class: 'people-scroll', role: 'group', tabindex: 0, 'aria-label': 'Table of people' },
         this.table,
       ),
       this.more,
@@ -108,15 +108,13 @@ export class People {
     );
     const cells = emotions.map(({ label, share, peak, time }) => {
       const at = clock(time, end < 60 ? 1 : 0);
+      const unseen = (text) => element('span', { class: 'unseen' }, text);
       const button = element(
         'button',
-        {
-          type: 'button',
-          class: 'peak',
-          'aria-label': `${label}: ${percent(share)} of the time; highest ${percent(peak)} at ${at}; show that moment`,
-          onclick: () => this.listeners.onSeek(time, identity),
-        },
+        { type: 'button', class: 'peak', title: 'Show that moment', onclick: () => this.listeners.onSeek(time, identity) },
+        unseen(`${label}: `),
         element('span', { class: 'share' }, percent(share)),
+        unseen(' of the time, at most '),
         element('span', { class: 'when' }, `${percent(peak)} · ${at}`),
       );
       const cell = element('td', { class: share === most ? 'most' : '' }, button);

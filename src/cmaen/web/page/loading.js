@@ -27,31 +27,25 @@ export async function fetchAll(downloads, here, onBytes) {
     onBytes(got, whole);
   };
   const store = await globalThis.caches?.open(STORE).catch(() => null); // none where the page is not trusted
-  let compressing = null; // the server is asked once, and only where something is to be fetched
-  const asks = (name) => {
-    compressing ??= compresses(here(name));
-    return compressing;
-  };
   const found = await Promise.all(
-    names.map(async (name) => [name, await fetchOne(here(name), downloads[name], { store, asks: () => asks(name), count })]),
+    names.map(async (name) => [name, await fetchOne(here(name), downloads[name], store, count)]),
   );
   return Object.fromEntries(found);
 }
 
-/** Whether the server compresses what it sends. */
+/** Whether the server compresses a file itself, which depends on its type. */
 async function compresses(url) {
   const response = await fetch(url, { method: 'HEAD' }).catch(() => null);
   return Boolean(response?.headers.get('Content-Encoding'));
 }
 
-async function fetchOne(url, { bytes, sha256 }, { store, asks, count }) {
+async function fetchOne(url, { bytes, sha256 }, store, count) {
   const kept = await (await store?.match(keyOf(url, sha256)).catch(() => null))?.arrayBuffer();
   if (kept?.byteLength === bytes) {
     count(bytes);
     return new Uint8Array(kept);
   }
-  const content = await asks()
-    .then((compressed) => respond(url, compressed))
+  const content = await respond(url)
     .then((body) => read(body, bytes, count))
     .catch((error) => {
       throw new Error(`${url.split('/').pop()}: ${error.message}`);
@@ -62,8 +56,8 @@ async function fetchOne(url, { bytes, sha256 }, { store, asks, count }) {
 }
 
 /** The body of a file, decompressed. */
-async function respond(url, compressed) {
-  if (!compressed && globalThis.DecompressionStream) {
+async function respond(url) {
+  if (globalThis.DecompressionStream && !(await compresses(url))) {
     const beside = await fetch(`${url}.gz`).catch(() => null);
     if (beside?.ok) {
       const done = beside.headers.get('Content-Encoding'); // some servers call the file itself an encoding

@@ -53,10 +53,10 @@ async function fill(name, files) {
 
 async function activate() {
   for (const name of await caches.keys()) if (name.startsWith(OWN) && name !== STORE) await caches.delete(name);
-  const networks = await caches.open(NETWORK_STORE);
+  const store = await caches.open(NETWORK_STORE);
   const wanted = new Set(Object.entries(NETWORKS).map(([path, sha256]) => keyOf(path, sha256)));
-  for (const { url } of await networks.keys()) {
-    if (url.startsWith(SCOPE) && !wanted.has(url)) await networks.delete(url);
+  for (const { url } of await store.keys()) {
+    if (url.startsWith(SCOPE) && !wanted.has(url)) await store.delete(url);
   }
 }
 
