@@ -143,6 +143,9 @@ class Slow(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server_address[1]}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has what it wants hangs up."""
+
     def wait(self, count: int, rate: float) -> None:
         """Until so many bytes may be sent."""
         with self._lock:

@@ -26,4 +26,6 @@ def page(
     site = write_site(output, runtime)
     sizes = f"{site.bytes / 1e6:.1f} MB, {site.count_compressed() / 1e6:.1f} MB compressed"
     typer.echo(f"Wrote the page to {output}: {len(site.files)} files, {sizes}.")
+    if not any(path.suffix == ".br" for path in site.copies):
+        typer.echo("For smaller copies (.br) beside those of gzip: pip install brotli, then export it again.")
     typer.echo(f"Look at it: python -m http.server --directory {output}, then open http://localhost:8000")

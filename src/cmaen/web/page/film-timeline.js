@@ -5,7 +5,7 @@ import { columnsOf } from './film-records.js';
 import { Lanes } from './lanes.js';
 import { percent } from './words.js';
 
-const MARK = 54; // pixels of the page that a mark needs
+const MARK = { wide: 84, narrow: 52, from: 400 }; // pixels of the page that a mark has
 const PAGE = 10; // a key turns so many seconds
 
 export class FilmTimeline {
@@ -133,7 +133,8 @@ export class FilmTimeline {
   #paint() {
     const { clientWidth } = this.lanes.canvas;
     if (!clientWidth) return;
-    const { digits, moments } = marks(Math.max(this.#end, 0.1), Math.max(1, Math.floor(clientWidth / MARK)));
+    const most = Math.max(1, Math.floor(clientWidth / (clientWidth < MARK.from ? MARK.narrow : MARK.wide)));
+    const { digits, moments } = marks(Math.max(this.#end, 0.1), most);
     const places = this.#end > 0 ? moments.map((moment) => moment / this.#end) : [0];
     const { context, width } = this.lanes.begin(places);
     this.axis.replaceChildren(

@@ -206,7 +206,7 @@ export class FilmView {
     const left = this.pace.left({ worked: this.#worked, time });
     const parts = [known ? `${percent(Math.min(time / duration, 1))} of ${lasting(duration)}` : `${lasting(time)} so far`];
     if (!this.found.looked) parts.push('waiting for the networks …');
-    if (left !== null) parts.push(left < 1 ? 'done in a moment' : `about ${lasting(Math.ceil(left))} left`);
+    if (left !== null) parts.push(left < 1 ? 'done in a moment' : `about ${left < 60 ? `${Math.ceil(left)} s` : lasting(left)} left`);
     if (this.#worked > 1) parts.push(`${Math.round(this.found.looked / this.#worked)} frames/s`);
     this.progress.textContent = parts.join(' · ');
     this.progress.dataset.looked = this.found.looked;
@@ -268,15 +268,20 @@ export class FilmView {
     });
   }
 
+  /** The moments of each person; the last frame of a film lasts until its end. */
+  get #persons() {
+    return this.found.persons(this.#state === 'over' ? this.#end : this.found.end);
+  }
+
   /** Who has most moments. */
   #leading() {
     let [best, most] = [null, 0];
-    for (const [identity, { length }] of this.found.persons(this.#end)) if (length > most) [best, most] = [identity, length];
+    for (const [identity, { length }] of this.#persons) if (length > most) [best, most] = [identity, length];
     return best;
   }
 
   #showPerson(identity) {
-    this.timeline.show(identity, this.found.persons(this.#end).get(identity) ?? [], this.#end);
+    this.timeline.show(identity, this.#persons.get(identity) ?? [], this.#end);
   }
 
   /** It is over: the film can be wound. */
