@@ -2,10 +2,11 @@
 import { rounded } from './answers.js';
 import { clock, lasting } from './clock.js';
 import { announce, byId, element, forget, notice } from './dom.js';
+import { Feeder } from './feeder.js';
 import { People } from './film-people.js';
 import { FilmRecords } from './film-records.js';
 import { FilmTimeline } from './film-timeline.js';
-import { copyOf, sizeOf, watchFrames } from './frames.js';
+import { watchFrames } from './frames.js';
 import { Pace, WAITING } from './pace.js';
 import { Screen } from './screen.js';
 import { counted, percent, plain } from './words.js';
@@ -13,17 +14,12 @@ import { counted, percent, plain } from './words.js';
 const TICK = 200; // milliseconds
 const PANEL_EVERY = 250;
 const TIMELINE_EVERY = 500;
-const COPY = 960; // pixels; no engine looks at more of a frame, and copies wait in the memory
-const FIRST = { tries: 20, rest: 50 }; // milliseconds; a browser may say that it has a picture before it can be copied
 const HANGS = 20; // seconds without an answer after the end
 
 export class FilmView {
   begun = 'The film is being looked at';
   #state = 'opening'; // working, over, closed
-  #queue = [];
-  #under = new Map();
   #seen = -Infinity;
-  #feeding = false;
   #held = false;
   #worked = 0;
   #quiet = 0;
@@ -80,12 +76,11 @@ export class FilmView {
     this.found = new FilmRecords(this.look.labels);
     this.pace = new Pace(video.duration);
     this.scheme = this.engine.scheme;
-    this.#forget();
     [this.#seen, this.#held, this.#worked, this.#quiet, this.#last] = [-Infinity, false, 0, 0, {}];
-    this.session = this.engine.live({
-      film: true,
-      onAnswer: (answer) => this.#answered(answer),
+    this.feeder = new Feeder(this.engine, {
+      onAnswer: (answer, copy) => this.#answered(answer, copy),
       onProblem: (problem) => notice('live', `The film: ${plain(problem)}`, 'bad'),
+      onRoom: () => this.feeder.waiting <= WAITING.few && !document.hidden && this.#hold(false),
     });
     Object.assign(video, { muted: true, controls: false, loop: false });
     this.#play(this.pace.rate);
@@ -102,17 +97,12 @@ export class FilmView {
     this.#start();
   }
 
-  /** The first frame is there before the film is played. */
+  /** The first frame is taken before the film is played. */
   async #start() {
-    const { video } = this;
-    const time = video.currentTime;
-    let copy = null;
-    for (let tries = 0; !copy && tries < FIRST.tries && this.#state === 'working'; tries += 1) {
-      copy = await copyOf(video, COPY).catch(() => new Promise((done) => setTimeout(() => done(null), FIRST.rest)));
-    }
-    if (this.#state !== 'working') return;
-    if (copy && time > this.#seen) this.#take(time, Promise.resolve(copy));
-    video.play().catch(() => {});
+    const { video, feeder } = this;
+    this.#seen = video.currentTime;
+    await feeder.takeFirst(video, this.#seen);
+    if (feeder === this.feeder && this.#state === 'working') video.play().catch(() => {});
   }
 
   /** Begin again, under another label scheme. */
@@ -134,30 +124,9 @@ export class FilmView {
   #shown({ time, missed }) {
     if (this.#state === 'over') this.#show(time);
     if (this.#state !== 'working' || !this.pace.takes(time, this.#seen, missed)) return;
-    this.#take(time, copyOf(this.video, COPY));
-  }
-
-  #take(time, copy) {
     this.#seen = time;
-    this.#queue.push({ time, copy: copy.catch(() => null), size: sizeOf(this.video) });
-    if (this.#queue.length >= WAITING.full) this.#hold();
-    this.#feed();
-  }
-
-  /** Give the engine what waits, as long as it takes more. */
-  async #feed() {
-    if (this.#feeding) return;
-    this.#feeding = true;
-    const { session } = this;
-    while (this.#queue.length && session === this.session && session.ready) {
-      const { time, copy, size } = this.#queue.shift();
-      const bitmap = await copy;
-      if (!bitmap || session !== this.session) continue;
-      this.#under.set(time, bitmap);
-      session.send(bitmap, time, size);
-    }
-    this.#feeding = false;
-    if (this.#held && this.#queue.length <= WAITING.few && !document.hidden) this.#hold(false);
+    this.feeder.take(this.video, time);
+    if (this.feeder.waiting >= WAITING.full) this.#hold();
   }
 
   #hold(held = true) {
@@ -173,22 +142,21 @@ export class FilmView {
     const passed = (now - this.ticking) / 1000;
     this.ticking = now;
     if (this.#state !== 'working') return;
-    this.#feed();
+    this.feeder.feed();
     if (document.hidden) {
       this.#hold(); // a hidden page is shown no frames
       this.progress.textContent = 'Waits while you are elsewhere';
       return;
     }
-    if (this.#queue.length <= WAITING.few) this.#hold(false);
     if (this.found.looked) this.#worked += passed;
     const time = this.found.end;
     const [worked, looked] = [this.#worked, this.found.looked];
-    const rate = this.pace.settle({ waiting: this.#queue.length, looked, worked, time });
+    const rate = this.pace.settle({ waiting: this.feeder.waiting, looked, worked, time });
     if (Math.abs(rate / this.video.playbackRate - 1) > 0.05) this.#play(rate);
     this.#tell(time);
-    const idle = !this.#queue.length && !this.#feeding && !this.session.pending;
+    const { idle, failed } = this.feeder;
     this.#quiet = idle || !this.video.ended ? 0 : this.#quiet + passed;
-    if (this.session.failed) this.#finish('partly');
+    if (failed) this.#finish('partly');
     else if (this.video.ended && (idle || this.#quiet > HANGS)) this.#finish('whole');
   }
 
@@ -217,24 +185,15 @@ export class FilmView {
     this.#last.quarter = quarter;
   }
 
-  #answered({ frame: _, dropped: __, ...answer }) {
-    if (this.#state !== 'working') return;
-    const bitmap = this.#under.get(answer.time);
-    for (const [time, other] of this.#under) {
-      if (time > answer.time) break;
-      this.#under.delete(time);
-      if (other !== bitmap) other.close(); // lost on their way
-    }
+  #answered({ frame: _, dropped: __, ...answer }, copy) {
     if (answer.status === 'error') {
       notice('live', `A frame could not be read: ${plain(answer.error)}`, 'bad');
-    } else {
-      const record = { path: this.name, frame: this.found.looked, ...answer, time: rounded(answer.time, 4) };
-      this.found.add(record);
-      this.#moment = record.time;
-      if (bitmap) this.#preview(record, bitmap);
+      return;
     }
-    bitmap?.close();
-    this.#feed();
+    const record = { path: this.name, frame: this.found.looked, ...answer, time: rounded(answer.time, 4) };
+    this.found.add(record);
+    this.#moment = record.time;
+    if (copy) this.#preview(record, copy);
   }
 
   /** Show a frame that was just answered, as it was. */
@@ -288,8 +247,7 @@ export class FilmView {
   #finish(how) {
     clearInterval(this.timer);
     this.#state = how === 'again' ? 'again' : 'over';
-    this.session.close();
-    this.#forget();
+    this.feeder.close();
     forget('live');
     if (how === 'again') return;
     const { video } = this;
@@ -319,14 +277,6 @@ export class FilmView {
     const at = clock(this.#seen > 0 ? this.#seen : 0, 1);
     notice('film', `The file is damaged or incomplete: it can be read up to ${at}. What was found until then stays.`, 'bad');
     this.#finish('partly');
-  }
-
-  /** Forget what the engine was not asked yet, or did not answer. */
-  #forget() {
-    for (const { copy } of this.#queue) copy.then((bitmap) => bitmap?.close());
-    for (const bitmap of this.#under.values()) bitmap.close();
-    this.#queue = [];
-    this.#under.clear();
   }
 
   /** Go to a moment, in seconds; what was found there is shown at once, the picture when it comes. */
@@ -412,8 +362,7 @@ export class FilmView {
     this.#state = 'closed';
     this.unwatch?.();
     document.removeEventListener('visibilitychange', this.onHidden);
-    this.session?.close();
-    this.#forget();
+    this.feeder?.close();
     this.video?.pause();
     this.timeline?.close();
     this.people?.root.remove();

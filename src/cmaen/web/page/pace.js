@@ -18,8 +18,9 @@ const RELAX = 1.02;
 export const WAITING = { many: 5, full: 8, few: 2 };
 
 export class Pace {
-  rate = 0.5;
+  rate = 1;
   step = 0;
+  #taken = false;
   #missed = false;
   #gaps = false; // which films of changing speed have as well
   #interval = Infinity;
@@ -35,6 +36,7 @@ export class Pace {
   takes(time, last, missed) {
     const gap = time - last;
     if (gap <= 0 || gap < this.step * 0.9) return false;
+    this.#taken = true;
     if (!Number.isFinite(gap)) return true;
     this.#interval = Math.min(this.#interval, gap);
     if (this.step) this.#missed ||= gap > 2 * this.step;
@@ -53,8 +55,8 @@ export class Pace {
     const missed = this.#missed || (this.#gaps && this.rate > 1);
     if (missed) this.#ceiling = this.rate * 0.9;
     if (waiting >= WAITING.many || missed) this.rate *= SLOWER;
-    else if (waiting <= 1) this.rate *= FASTER;
-    this.#missed = this.#gaps = false;
+    else if (waiting <= 1 && this.#taken) this.rate *= FASTER; // not on without having seen what it does
+    this.#missed = this.#gaps = this.#taken = false;
     this.#ceiling = Math.min(this.#ceiling * RELAX, RATES[1]);
     this.rate = Math.max(Math.min(this.rate, this.#ceiling), RATES[0]);
     if (worked > WARM && time > 0 && looked > 1) {
