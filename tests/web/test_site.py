@@ -253,6 +253,20 @@ def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: 
     context.close()
 
 
+def test_a_message_that_was_dismissed_stays_away(chromium: Any, folder: Path) -> None:
+    with giving(folder) as files:
+        files.rate = 4e6
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(files.address)
+        page.wait_for_selector("#loading-bytes")
+        page.click(".notice button")
+        page.wait_for_timeout(500)
+        assert page.get_attribute("#where", "data-state") == "starting"
+        assert page.locator(".notice").count() == 0
+        context.close()
+
+
 def test_a_network_that_cannot_be_had_is_no_green_light(chromium: Any, folder: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.copytree(folder, site)

@@ -4,7 +4,7 @@ import { copyOf, sizeOf } from './frames.js';
 
 /** @returns {{name: string, parallel: number, loaded: Promise<boolean>, predict: Function, live: Function}} */
 export function createEngine(config) {
-  const worker = new Crew(showBytes);
+  const worker = new Crew(tellBytes());
   const loaded = worker.ask('load').then(
     () => {
       forget('loading');
@@ -27,25 +27,26 @@ export function createEngine(config) {
   return engine;
 }
 
-/** How much of the networks is there. */
-function showBytes(got, whole) {
-  const bar = byId('loading-bytes');
-  if (!bar) {
-    notice('loading', '', 'busy');
-    const told = document.querySelector('[data-name="loading"] p');
-    told.setAttribute('aria-live', 'off'); // nobody wants to hear every megabyte
-    told.after(element('progress', { id: 'loading-bytes', max: whole, 'aria-label': 'Networks loaded' }));
-    showBytes(got, whole);
-    return;
-  }
-  bar.value = got;
-  const [now, all] = [got, whole].map((bytes) => (bytes / 1e6).toFixed(1));
-  const text =
-    got < whole
-      ? `Loading the networks: ${now} of ${all} MB. You can choose a photo meanwhile.`
-      : 'Starting the networks. You can choose a photo meanwhile.';
-  const told = bar.previousElementSibling;
-  if (told.textContent !== text) told.textContent = text;
+/** What shows how much of the networks is there; a message that was dismissed, or replaced by an error, stays away. */
+function tellBytes() {
+  let begun = false;
+  return (got, whole) => {
+    if (!begun) {
+      begun = true;
+      notice('loading', '', 'busy');
+      const told = document.querySelector('[data-name="loading"] p');
+      told.setAttribute('aria-live', 'off'); // nobody wants to hear every megabyte
+      told.after(element('progress', { id: 'loading-bytes', max: whole, 'aria-label': 'Networks loaded' }));
+    }
+    const bar = byId('loading-bytes');
+    if (!bar) return;
+    bar.value = got;
+    const [now, all] = [got, whole].map((bytes) => (bytes / 1e6).toFixed(1));
+    const what = got < whole ? `Loading the networks: ${now} of ${all} MB` : 'Starting the networks';
+    const text = `${what}. You can choose a photo meanwhile.`;
+    const told = bar.previousElementSibling;
+    if (told.textContent !== text) told.textContent = text;
+  };
 }
 
 /** From the next visit on the page needs no connection; of pages that are not trusted browsers keep nothing. */
