@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from starlette.websockets import WebSocketDisconnect
 
-from cmaen.serving.live import LiveSource
+from cmaen.serving.live import AHEAD, LiveSource
 from cmaen.types import Frame
 from tests.serving.conftest import encoded, picture, serving
 
@@ -79,6 +80,65 @@ def test_the_newest_frame_is_kept_until_it_is_taken() -> None:
         source.close()
         assert waiting.result(10) is None
     assert source.count() is None
+
+
+def of_film(seconds: float, content: bytes) -> bytes:
+    return struct.pack("<d", seconds) + content
+
+
+def test_a_film_has_its_own_times_and_loses_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent at once, with times that go back and forth, a bad one among them: all are answered, in order."""
+    times: list[float] = []
+    replace = Frame.__init__
+
+    def remember(self: Frame, *args, **fields) -> None:
+        replace(self, *args, **fields)
+        if self.time is not None:
+            times.append(self.time)
+
+    monkeypatch.setattr("cmaen.serving.live.read_frame", lambda index, name, fetch, **_: Frame(index, name, error="no"))
+    monkeypatch.setattr(Frame, "__init__", remember)
+    sent = [0.0, 0.5, 0.25, -3.0, 1e9, 0.04]
+    with serving() as client, client.websocket_connect("/v1/live?film=true") as socket:
+        for seconds in sent:
+            socket.send_bytes(of_film(seconds, b"x"))
+        answers = [socket.receive_json() for _ in sent]
+    assert [(answer["frame"], answer["dropped"], answer["status"]) for answer in answers] == [
+        (number, 0, "error") for number in range(len(sent))
+    ]
+    assert times == sent
+
+
+def test_the_time_of_a_film_is_that_of_its_smoothing(client: TestClient, portrait: bytes) -> None:
+    """A face that was away for longer than it is remembered is another one, however fast the frames came."""
+
+    def identities(times: tuple[float, ...]) -> list[int]:
+        wall = encoded(Image.new("L", (320, 240), 120))
+        with client.websocket_connect("/v1/live?film=true") as socket:
+            found = []
+            for seconds, content in zip(times, (portrait, wall, portrait), strict=True):
+                socket.send_bytes(of_film(seconds, content))
+                found += [face["identity"] for face in socket.receive_json()["faces"]]
+        return found
+
+    assert identities((0.0, 100.0, 200.0)) == [1, 2]
+
+
+def test_what_a_film_may_not_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(index: int, name: str, fetch, **_) -> Frame:
+        time.sleep(0.3)
+        return Frame(index, name, error="slow")
+
+    monkeypatch.setattr("cmaen.serving.live.read_frame", slow)
+    with serving() as client:
+        for message in (b"", b"1234567", of_film(float("nan"), b"x"), of_film(float("inf"), b"x")):
+            with client.websocket_connect("/v1/live?film=true") as socket:
+                socket.send_bytes(message)
+                assert closed(socket)[0] == 1003
+        with client.websocket_connect("/v1/live?film=true") as socket:
+            for _ in range(AHEAD + 8):
+                socket.send_bytes(of_film(0.0, b"x"))
+            assert closed(socket) == (1008, f"at most {AHEAD} frames of a film may wait; await the answers")
 
 
 def closed(socket) -> tuple[int, str]:

@@ -207,25 +207,6 @@ def test_the_camera_live(open_page: Open, capsys: pytest.CaptureFixture[str]) ->
     assert max(lefts) - min(lefts) > 100, "the outline goes with the face"
 
 
-def test_a_video_file_is_played_live(open_page: Open, tmp_path: Path) -> None:
-    film = tmp_path / "film.webm"
-    picture = cv2.imread(str(ASTRONAUT))[:400, :]
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"VP80"), 10, (512, 400))
-    if not writer.isOpened():
-        pytest.skip("this OpenCV writes no WebM")
-    for _ in range(30):
-        writer.write(picture)
-    writer.release()
-    page = open_page()
-    page.set_input_files("#video-file", film)
-    page.wait_for_selector(".card")
-    page.wait_for_selector("video[controls]")
-    page.wait_for_timeout(1500)
-    records = json.loads(saved(page, "#save-json").read_text())
-    assert records[0]["path"] == "film.webm"
-    assert records[-1]["time"] <= 3.0
-
-
 def test_dark_is_remembered(open_page: Open) -> None:
     page = open_page(color_scheme="light")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import functools
+import gzip
 import http.server
+import json
+import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,11 @@ import pytest
 from cmaen.errors import CmaenError
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
-from cmaen.web.site import write_site
-from tests.web.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page
+from cmaen.web.site import Site, write_site
+from tests.web.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page, saved
+from tests.web.test_moving import film, look_at
 
-__all__ = ["camera", "chromium", "open_page"]  # fixtures
+__all__ = ["camera", "chromium", "film", "open_page"]  # fixtures
 
 
 def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -30,22 +36,107 @@ def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
         write_site(tmp_path, tmp_path)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server of files that knows nothing of compressed ones.
+
+    Attributes:
+        asked: The paths of all requests.
+        rate: Bytes a second, all requests together; None for as fast as it can.
+    """
+
+    rate: float | None = None
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        self._due, self._lock = 0.0, threading.Lock()
+        server = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: Any) -> None:
+                server.asked.append(self.path)
+
+            def copyfile(self, source: Any, outputfile: Any) -> None:
+                while chunk := source.read(1 << 14):
+                    server.wait(len(chunk))
+                    outputfile.write(chunk)
+
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        self.address = f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def wait(self, count: int) -> None:
+        if self.rate is None:
+            return
+        with self._lock:
+            self._due = max(self._due, time.monotonic()) + count / self.rate
+            due = self._due
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+@contextmanager
+def giving(folder: Path) -> Iterator[Server]:
+    with Server(folder) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        yield files
+        files.shutdown()
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page without a server, given by a server of files."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page without a server."""
     if ORT is None:
         pytest.skip("CMAEN_ORT does not name the folder dist of onnxruntime-web (npm pack onnxruntime-web)")
     folder = tmp_path_factory.mktemp("site")
     write_site(folder, Path(ORT))
+    return folder
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as files:
-        threading.Thread(target=files.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{files.server_address[1]}/"
-        files.shutdown()
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[str]:
+    """Its address."""
+    with giving(folder) as files:
+        yield files.address
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """What stands for onnxruntime-web where nothing is run."""
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    (folder / "ort.wasm.bundle.min.mjs").write_text("code();" * 100)
+    (folder / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm" * 1000)
+    return folder
+
+
+def test_copies_lie_beside_the_files_and_old_ones_go(tmp_path: Path, runtime: Path) -> None:
+    output = tmp_path / "site"
+    (output / "page").mkdir(parents=True)
+    for stale in ("page/main.js.br", "page/example.jpg.gz", "index.html.gz"):
+        (output / stale).write_bytes(b"of another page")
+    (output / "page/own.js.br").write_bytes(b"of the user")
+    site = write_site(output, runtime)
+    assert isinstance(site, Site)
+    assert (output / "page/own.js.br").read_bytes() == b"of the user"
+    found = {path for path in output.rglob("*") if path.is_file()} - {output / "page/own.js.br"}
+    assert found == {*site.files, *site.copies}
+    for copy in site.copies:
+        if copy.suffix == ".gz":
+            assert gzip.decompress(copy.read_bytes()) == copy.with_suffix("").read_bytes()
+    assert output / "page/example.jpg.gz" not in found, "a picture does not become smaller"
+    assert site.count_compressed() < site.bytes
+    before = {path: path.read_bytes() for path in found}
+    write_site(output, runtime)
+    assert {path: path.read_bytes() for path in found} == before, "the same page, the same files"
+
+
+def test_the_page_knows_how_much_is_to_come(tmp_path: Path, runtime: Path) -> None:
+    write_site(tmp_path / "site", runtime)
+    config = json.loads((tmp_path / "site/page/config.json").read_text())
+    for name, download in config["downloads"].items():
+        assert download["bytes"] == (tmp_path / "site/page" / name).stat().st_size
+    assert set(config["downloads"]) == {"model.onnx", "yunet.onnx", "ort-wasm-simd-threaded.wasm"}
+    index = (tmp_path / "site/index.html").read_text()
+    assert '<link rel="manifest" href="manifest.webmanifest">' in index
+    assert not (tmp_path / "site/page/offline.js").exists(), "it is the beginning of sw.js"
 
 
 IN_THE_BROWSER = """async ([pictures, detect]) => {
@@ -107,3 +198,106 @@ def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.Ca
         print(f"\nlive, in the browser: {rate:.1f} frames a second")
     assert page.inner_text(".bars .most .name") == "happy"
     assert rate > 2, "the rate of a machine that others use as well"
+
+
+def test_bytes_are_counted_while_the_networks_come(chromium: Any, folder: Path) -> None:
+    """Compressed, though the server knows nothing of it; and it is called ready when it is."""
+    with giving(folder) as files:
+        files.rate = 4e6
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(files.address)
+        page.wait_for_selector("body[data-ready]")
+        assert page.get_attribute("#where", "data-state") == "starting"
+        page.wait_for_selector("#loading-bytes")
+        told = []
+        while page.get_attribute("#where", "data-state") == "starting":
+            value = page.evaluate("document.getElementById('loading-bytes')?.value")
+            told.append(value if value is not None else told[-1])
+            page.wait_for_timeout(30)
+        assert page.get_attribute("#where", "data-state") == "ready"
+        assert told == sorted(told)
+        assert len(set(told)) > 10
+        page.wait_for_selector(".notice", state="detached")
+        assert "/page/ort-wasm-simd-threaded.wasm.gz" in files.asked
+        assert [path for path in files.asked if path.endswith(".wasm")] == ["/page/ort-wasm-simd-threaded.wasm"], "HEAD"
+        context.close()
+
+
+def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: Path, tmp_path: Path) -> None:
+    """And what has changed meanwhile comes at the next visit."""
+    site = tmp_path / "site"
+    shutil.copytree(folder, site)
+    context = chromium.new_context()
+    page = context.new_page()
+    with giving(site) as files:
+        page.goto(files.address)
+        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.evaluate("async () => { await navigator.serviceWorker.ready; }")
+        assert files.asked.count("/page/model.onnx.gz") == 1, "once, not once more for later"
+        files.asked.clear()
+        page.reload()
+        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.wait_for_timeout(300)
+        assert [path for path in files.asked if "onnx" in path or "wasm" in path] == []
+        context.set_offline(True)
+        page.reload()
+        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.click("#try-example")
+        assert "happy" in page.wait_for_selector(".outline", timeout=30_000).get_attribute("aria-label")
+        context.set_offline(False)
+        index = (site / "index.html").read_text().replace("<title>CMAEN", "<title>Newer")
+        (site / "index.html").write_text(index)
+        page.reload()
+        assert page.title().startswith("Newer"), "another page is let through"
+    context.close()
+
+
+def test_a_message_that_was_dismissed_stays_away(chromium: Any, folder: Path) -> None:
+    with giving(folder) as files:
+        files.rate = 4e6
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(files.address)
+        page.wait_for_selector("#loading-bytes")
+        page.click(".notice button")
+        page.wait_for_timeout(500)
+        assert page.get_attribute("#where", "data-state") == "starting"
+        assert page.locator(".notice").count() == 0
+        context.close()
+
+
+def test_a_network_that_cannot_be_had_is_no_green_light(chromium: Any, folder: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(folder, site)
+    for path in site.glob("page/model.onnx*"):
+        path.unlink()
+    context = chromium.new_context()
+    page = context.new_page()
+    with giving(site) as files:
+        page.goto(files.address)
+        page.wait_for_selector("#where[data-state=failed]", timeout=60_000)
+        assert "model.onnx: the server answered 404. Load the page again." in page.inner_text(".notice.bad")
+    context.close()
+
+
+def test_from_a_file_the_page_says_what_to_do(chromium: Any, tmp_path: Path, runtime: Path) -> None:
+    site = tmp_path / "my site 100%"
+    write_site(site, runtime)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    assert page.inner_text(".from-file code") == f'python -m http.server --directory "{site}"'
+    assert page.inner_text("#where") == "Not started"
+    assert page.is_disabled("#choose-photos")
+    context.close()
+
+
+def test_a_film_in_the_browser(open_page: Open, site: str, film: Path) -> None:
+    page = open_page(site)
+    records = look_at(page, film, timeout=90_000)
+    assert len(records) >= 20
+    assert {face["predicted_emotion"] for record in records for face in record["faces"]} == {"happy"}
+    assert {face["identity"] for record in records for face in record["faces"]} == {1}
+    assert page.locator("#people tbody tr").count() == 1
+    assert saved(page, "#save-csv").stat().st_size > 1000

@@ -14,7 +14,7 @@ from cmaen.cli.panels import OUTPUT, SOURCE
 def page(
     context: typer.Context,
     output: Annotated[
-        Path, typer.Option(help="Folder for the page; any static web server can serve it.", rich_help_panel=OUTPUT)
+        Path, typer.Option(help="Folder to write to; any static web server can serve it.", rich_help_panel=OUTPUT)
     ],
     runtime: Annotated[
         Path | None,
@@ -29,7 +29,9 @@ def page(
     from cmaen.web.site import write_site
 
     alone(context, output)
-    files = write_site(output, runtime)
-    size = sum(path.stat().st_size for path in files)
-    typer.echo(f"wrote {output}/ ({len(files)} files, {size / 1e6:.1f} MB)")
+    site = write_site(output, runtime)
+    compressed = f", {site.count_compressed() / 1e6:.1f} MB compressed"
+    typer.echo(f"wrote {output}/ ({len(site.files)} files, {site.bytes / 1e6:.1f} MB{compressed})")
+    if not any(path.suffix == ".br" for path in site.copies):
+        typer.echo("for smaller copies (.br) beside those of gzip: pip install brotli, then export the page again")
     typer.echo(f"try it: {in_a_shell('python', '-m', 'http.server', '-d', output)}")

@@ -6,16 +6,24 @@ out so far), ``status``, ``error``, ``scheme`` and ``faces``, each with its ``id
 key, it comes in one of the headers of a request, or, since browsers cannot set them, as two subprotocols: ``cmaen``,
 and ``bearer.KEY`` with the key percent-encoded.
 
-The server closes the socket with 1003 (text where a frame is due), 1008 (the key or the scheme is wrong, or nothing
-came for too long), 1009 (a frame has too many bytes), 1011 (the server failed), 1012 (it stops) or 1013 (too many
-sockets, or no model yet). A page of another host is refused before the socket is open.
+With ``film=true`` in the query the frames are those of a film, sent as fast as they are answered: each message begins
+with the frame's own time, eight bytes (a little-endian double, in seconds), and none is dropped; at most
+:data:`AHEAD` may wait for their answers.
+
+The server closes the socket with 1003 (text where a frame is due, or a frame of a film without its time), 1008 (the key
+or the scheme is wrong, nothing came for too long, or too many frames of a film wait), 1009 (a frame has too many
+bytes), 1011 (the server failed), 1012 (it stops) or 1013 (too many sockets, or no model yet). A page of another host is
+refused before the socket is open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+import struct
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -41,6 +49,12 @@ from cmaen.types import Frame
 PROTOCOL, _KEY = "cmaen", "bearer."
 """Subprotocols: the one that is spoken, and the beginning of the one that carries a key."""
 
+AHEAD = 8
+"""Frames of a film that may wait for their answers."""
+
+_TIME = struct.Struct("<d")
+"""What stands before a frame of a film: its time in seconds."""
+
 
 class _Received(NamedTuple):
     """A frame as it came: its number from 0, its time in seconds, and its bytes."""
@@ -58,37 +72,49 @@ class _Close(NamedTuple):
 
 
 class LiveSource:
-    """The frames that a client sends; only the newest is kept until it is taken.
+    """The frames that a client sends: of a camera the newest alone, of a film all of them, in order.
 
     Args:
         max_pixels: Of a frame.
         max_seconds: For a frame to be decoded.
+        film: The frames bring their own times, and none is dropped.
 
     Attributes:
         received, dropped: Frames so far.
     """
 
     moving = True
-    live = True
 
-    def __init__(self, *, max_pixels: int, max_seconds: float | None = None) -> None:
+    def __init__(self, *, max_pixels: int, max_seconds: float | None = None, film: bool = False) -> None:
         self.received = 0
         self.dropped = 0
+        self.live = not film
         self._max_pixels, self._max_seconds = max_pixels, max_seconds
         self._started = time.monotonic()
         self._changed = Condition()
-        self._newest: _Received | None = None
+        self._waiting = deque[_Received](maxlen=None if film else 1)
         self._ended = False
 
-    def put(self, content: bytes) -> bool:
-        """One more frame; whether an older one, which nobody had taken, was dropped for it."""
+    def put(self, content: bytes, at: float | None = None) -> bool:
+        """One more frame; whether an older one, which nobody had taken, was dropped for it.
+
+        Args:
+            content: Its bytes.
+            at: Its time in seconds; ``None`` for now.
+        """
         with self._changed:
-            late = self._newest is not None
+            late = self.live and bool(self._waiting)
             self.dropped += late
-            self._newest = _Received(self.received, time.monotonic() - self._started, content)
+            seconds = time.monotonic() - self._started if at is None else at
+            self._waiting.append(_Received(self.received, seconds, content))
             self.received += 1
             self._changed.notify()
         return late
+
+    @property
+    def waiting(self) -> int:
+        """Frames that nobody has taken yet."""
+        return len(self._waiting)
 
     def __iter__(self) -> Iterator[Pending]:
         while (taken := self._next()) is not None:
@@ -106,9 +132,8 @@ class LiveSource:
 
     def _next(self) -> _Received | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._newest is not None)
-            taken, self._newest = self._newest, None
-            return None if self._ended else taken
+            self._changed.wait_for(lambda: self._ended or self._waiting)
+            return None if self._ended else self._waiting.popleft()
 
     def _frame(self, taken: _Received) -> Frame:
         frame = read_frame(
@@ -150,8 +175,11 @@ class Live:
         if not self._gate.knows(_key_of(websocket)):
             return _Close(1008, "the API key is missing or wrong")
         predictor = self._service.predictor(websocket.query_params.get("scheme"))
+        film = websocket.query_params.get("film") == "true"
         with self._room.reserve():
-            source = LiveSource(max_pixels=self._limits.frame_pixels, max_seconds=self._limits.decode_seconds)
+            source = LiveSource(
+                max_pixels=self._limits.frame_pixels, max_seconds=self._limits.decode_seconds, film=film
+            )
             results = predictor.pipeline.results(source)
             self._metrics.live_sockets.inc()
             receiver = asyncio.create_task(self._receive(websocket, source))
@@ -183,10 +211,25 @@ class Live:
                     return _Close(1003, "send each frame as a binary message, a JPEG or PNG")
                 if len(content) > self._limits.frame_bytes:
                     return _Close(1009, f"a frame has at most {self._limits.frame_bytes:,} bytes; send a smaller one")
+                at = None
+                if not source.live:
+                    if (at := _time_of(content)) is None:
+                        return _Close(1003, "begin each frame of a film with its time, eight bytes")
+                    if source.waiting >= AHEAD:
+                        return _Close(1008, f"at most {AHEAD} frames of a film may wait; await the answers")
+                    content = content[_TIME.size :]
                 self._metrics.live_frames.inc()
-                self._metrics.live_dropped.inc(source.put(content))
+                self._metrics.live_dropped.inc(source.put(content, at))
         finally:
             source.close()
+
+
+def _time_of(message: bytes) -> float | None:
+    """The time with which a frame of a film begins, in seconds; ``None`` where there is none."""
+    if len(message) < _TIME.size:
+        return None
+    (seconds,) = _TIME.unpack_from(message)
+    return float(seconds) if math.isfinite(seconds) else None
 
 
 def _key_of(websocket: WebSocket) -> str | None:

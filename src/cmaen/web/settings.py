@@ -104,6 +104,19 @@ DOUBTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that a browser fetches to run the networks.
+
+    Attributes:
+        bytes: How many it has, uncompressed.
+        sha256: Of its content, in base64.
+    """
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTerms:
     """What the page has to know of the server that gives it.
 
@@ -124,6 +137,7 @@ def describe_page(
     scheme: str | None = None,
     accuracies: Mapping[str, float] | None = None,
     server: ServerTerms | None = None,
+    downloads: Mapping[str, Download] | None = None,
 ) -> dict[str, Any]:
     """The page's ``config.json``.
 
@@ -133,6 +147,7 @@ def describe_page(
         scheme: The label scheme in which it answers at first; ``None`` for the checkpoint's own.
         accuracies: How often it is right in each label scheme, from 0 to 1, where that was measured.
         server: Of the server that runs the networks; ``None`` where the browser runs them.
+        downloads: What a browser fetches for that, by name.
 
     Returns:
         Values that JSON can hold.
@@ -151,6 +166,7 @@ def describe_page(
         "explain": True,
         "columns": COLUMNS,
         "live": LIVE,
+        "downloads": {name: asdict(download) for name, download in (downloads or {}).items()},
         **_describe_answers(card, scheme),
         **terms,
     }

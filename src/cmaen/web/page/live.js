@@ -1,13 +1,17 @@
-/** The camera, or a video as it plays: frames to an engine, outlines over the picture, the last minute below. */
+/** The camera: frames to an engine, outlines over the picture, the last minute beside it. */
 import { rounded } from './answers.js';
 import { announce, byId, element, notice } from './dom.js';
-import { drawFaces } from './draw.js';
+import { watchFrames } from './frames.js';
+import { Screen } from './screen.js';
 import { LEADING, SECONDS, Timeline } from './timeline.js';
 import { counted, plain, summary } from './words.js';
 
 const PANEL_EVERY = 120; // milliseconds: nobody reads faster, and the cores have better to do
+const RATE_EVERY = 500;
 
 export class LiveView {
+  begun = 'The live view has started';
+  title = 'camera';
   #records = [];
   #answers = [];
   #faces = [];
@@ -15,8 +19,10 @@ export class LiveView {
   #pointed = null;
   #leading = null;
   #last = '';
-  #frame = -1;
-  #shown = 0;
+  #fresh = null; // the time of a frame that the engine was not given yet
+  #began = null;
+  #panelled = 0;
+  #rated = 0;
 
   /**
    * @param {object} engine
@@ -25,8 +31,6 @@ export class LiveView {
    *          onPoint: (key: string | null) => void, onChoose: (key: string | null) => void}} look
    */
   constructor(engine, panel, look) {
-    this.onPoint = look.onPoint;
-    this.onChoose = look.onChoose;
     this.engine = engine;
     this.panel = panel;
     this.look = look;
@@ -34,100 +38,80 @@ export class LiveView {
 
   /** Look at the camera. */
   async camera() {
-    const wanted = { video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: 'user' }, audio: false };
     if (!navigator.mediaDevices) throw new Error('the camera works over https or on this machine (localhost) only');
-    this.stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
+    const stream = await ask({ facingMode: 'user' }).catch((error) => {
       throw new Error(REFUSALS[error.name] ?? `the camera cannot be used: ${error.message}`);
     });
     if (this.closed) {
-      this.stop(); // closed while the browser was still asking: the camera must not stay on
+      stop(stream); // closed while the browser was still asking: the camera must not stay on
       return;
     }
-    const [track] = this.stream.getVideoTracks();
-    this.mirror = track.getSettings().facingMode !== 'environment';
-    track.addEventListener('ended', () => notice('live', 'The camera was taken away.', 'bad'));
-    this.name = 'camera';
-    await this.#open((video) => {
-      video.srcObject = this.stream;
-    });
-  }
-
-  /** Look at a video file while it plays. */
-  async file(file) {
-    this.mirror = false;
-    this.name = file.name;
-    this.address = URL.createObjectURL(file);
-    await this.#open((video) => {
-      video.src = this.address;
-      video.controls = true;
-      video.loop = false;
-    });
-  }
-
-  async #open(source) {
-    this.video = element('video', {
-      class: `picture${this.mirror ? ' mirror' : ''}`,
-      playsinline: true,
-      'aria-label': `Live picture: ${this.name}`,
-    });
-    this.video.muted = true;
-    this.overlay = element('canvas', { class: 'overlay', 'aria-hidden': 'true' });
-    this.rate = element('span', { class: 'rate', 'aria-hidden': 'true', hidden: true });
-    const frame = element('div', { class: 'frame' }, this.video, this.overlay);
-    frame.addEventListener('pointermove', (event) => this.onPoint(this.#at(event)));
-    frame.addEventListener('pointerleave', () => this.onPoint(null));
-    if (this.stream) frame.addEventListener('click', (event) => this.onChoose(this.#at(event)));
-    byId('stage').replaceChildren(frame);
-    byId('timeline').hidden = false;
-    this.timeline = new Timeline(byId('timeline'), this.look);
-    source(this.video);
-    await new Promise((done, failed) => {
-      this.video.addEventListener('loadeddata', done, { once: true });
-      this.video.addEventListener(
-        'error',
-        () => failed(new Error('this browser cannot play the video; MP4 (H.264) and WebM work in most')),
-        { once: true },
-      );
-    });
+    const { onPoint, onChoose } = this.look;
+    this.screen = new Screen(byId('stage'), { name: 'your camera', look: this.look, onPoint, onChoose });
+    this.timeline = new Timeline(this.look);
+    byId('cards').before(this.timeline.root);
+    byId('work').dataset.moving = 'live';
+    await this.#take(stream);
     if (this.closed) return;
-    frame.style.setProperty('--ratio', this.video.videoWidth / this.video.videoHeight);
     this.session = this.engine.live({
       onAnswer: (answer) => this.#answered(answer),
       onProblem: (problem) => notice('live', `Live view: ${plain(problem)}`, 'bad'),
     });
-    await this.video.play().catch(() => {});
-    byId('caption').replaceChildren(this.stream ? 'Your camera' : this.name, this.rate);
-    this.#watch();
+    this.rate = element('span', { class: 'rate', 'aria-hidden': 'true', hidden: true });
+    this.other = element('button', { type: 'button', id: 'other-camera', hidden: true }, 'Switch camera');
+    this.other.addEventListener('click', () => this.#switch());
+    byId('caption').replaceChildren('Your camera', this.rate);
+    byId('tools').prepend(this.other);
+    this.other.hidden = (await cameras()).length < 2;
+    this.unwatch = watchFrames(this.screen.video, ({ now }) => {
+      this.#began ??= now;
+      this.#fresh = (now - this.#began) / 1000;
+      this.#offer();
+    });
   }
 
-  /** Look for a new frame with every picture that the screen shows. */
-  #watch() {
-    if (this.closed) return;
-    this.#offer();
-    this.request = requestAnimationFrame(() => this.#watch());
+  /** Show a camera's pictures. */
+  async #take(stream) {
+    this.stream = stream;
+    const [track] = stream.getVideoTracks();
+    this.screen.mirror = track.getSettings().facingMode !== 'environment';
+    track.addEventListener('ended', () => notice('live', 'The camera was disconnected.', 'bad'));
+    const { video } = this.screen;
+    await this.screen.open(() => {
+      video.srcObject = stream;
+    });
+    await video.play().catch(() => {});
   }
 
-  /** Give the engine what the video shows now, if that is new and there is time for it. */
+  /** The other camera of a phone, or the next one of this device; where that fails, the one that was there. */
+  async #switch() {
+    const settings = this.stream.getVideoTracks()[0].getSettings();
+    this.other.disabled = true;
+    stop(this.stream); // few phones open two at a time
+    try {
+      const wanted = await next(settings);
+      const stream = await ask(wanted).catch(() => ask({ deviceId: settings.deviceId }));
+      if (this.closed) stop(stream);
+      else await this.#take(stream);
+      announce('The camera was switched');
+    } catch (error) {
+      notice('live', `The camera cannot be switched: ${plain(REFUSALS[error.name] ?? error.message)}.`, 'bad');
+    }
+    this.other.disabled = false;
+  }
+
+  /** Give the engine what the camera shows now, if that is new and there is time for it. */
   #offer() {
-    const { video, session } = this;
-    const shown = video.currentTime;
-    if (shown === this.#frame || video.readyState < 2 || document.hidden || !session.ready) return;
-    this.#frame = shown;
-    session.send(video, this.stream ? performance.now() / 1000 : shown);
+    const { video } = this.screen;
+    if (this.#fresh === null || video.readyState < 2 || document.hidden || this.closed || !this.session.ready) return;
+    this.session.send(video, this.#fresh);
+    this.#fresh = null;
   }
 
   #answered(answer) {
     if (this.closed) return;
     this.#offer();
-    const now = performance.now();
-    this.#answers.push(now);
-    while (now - this.#answers[0] > 2000) this.#answers.shift();
-    const span = (now - this.#answers[0]) / 1000;
-    const rate = span > 0.3 ? (this.#answers.length - 1) / span : 0;
-    this.rate.hidden = !rate;
-    const told = `${rate.toFixed(0)} frames a second`;
-    if (this.rate.textContent !== told) this.rate.textContent = told;
-    if (rate) this.rate.dataset.rate = rate.toFixed(1);
+    this.#count();
     if (answer.status === 'error') {
       notice('live', `A frame could not be read: ${plain(answer.error)}`, 'bad');
       return;
@@ -140,34 +124,36 @@ export class LiveView {
     this.#say(answer);
   }
 
+  /** How many frames were answered in each of the last two seconds. */
+  #count() {
+    const now = performance.now();
+    this.#answers.push(now);
+    while (now - this.#answers[0] > 2000) this.#answers.shift();
+    const span = (now - this.#answers[0]) / 1000;
+    if (span < 0.3 || now - this.#rated < RATE_EVERY) return;
+    this.#rated = now;
+    const rate = (this.#answers.length - 1) / span;
+    this.rate.hidden = false;
+    this.rate.textContent = `${rate.toFixed(0)} frames a second`;
+    this.rate.dataset.rate = rate.toFixed(1);
+  }
+
   #keep({ frame, dropped: _, ...answer }) {
-    const time = answer.time;
-    if (this.#records.length && time < this.#records[this.#records.length - 1].time) this.#records = [];
-    this.#records.push({ path: this.name, frame, ...answer, time: rounded(time, 4) });
-    while (time - this.#records[0].time > SECONDS) this.#records.shift();
+    this.#records.push({ path: this.title, frame, ...answer, time: rounded(answer.time, 4) });
+    while (answer.time - this.#records[0].time > SECONDS) this.#records.shift();
   }
 
   #draw(time) {
-    const { video, overlay } = this;
-    const ratio = devicePixelRatio || 1;
-    const width = Math.round(overlay.clientWidth * ratio);
-    const height = Math.round(overlay.clientHeight * ratio);
-    if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
-    const scale = width / video.videoWidth;
-    const context = overlay.getContext('2d');
-    context.clearRect(0, 0, width, height);
-    const scaled = this.#faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) }));
-    const chosen = ({ identity }) => identity === this.#chosen || identity === this.#pointed;
-    drawFaces(context, scaled, { ...this.look, width, height, scale: ratio, mirror: this.mirror, chosen });
+    this.screen.draw(this.#faces, ({ identity }) => identity === this.#chosen || identity === this.#pointed);
     this.timeline.draw(this.#chosen ?? LEADING, time);
     const now = performance.now();
-    if (now - this.#shown < PANEL_EVERY) return;
-    this.#shown = now;
+    if (now - this.#panelled < PANEL_EVERY) return;
+    this.#panelled = now;
     const inOrder = [...this.#faces].sort((one, other) => one.identity - other.identity); // so that no card jumps
     this.panel.show(inOrder, {
       keyOf: (face) => String(face.identity),
       named: (face) => `Face ${face.identity}`,
-      picture: video,
+      picture: this.screen.video,
       empty: 'No face in sight. Look at the camera, with light on your face.',
     });
   }
@@ -191,19 +177,6 @@ export class LiveView {
     this.#pointed = key === null ? null : Number(key);
   }
 
-  /** The key of the face at a place on the screen. */
-  #at({ clientX, clientY }) {
-    const { left, top, width } = this.overlay.getBoundingClientRect();
-    const scale = this.video.videoWidth / width;
-    const across = (clientX - left) * scale;
-    const x = this.mirror ? this.video.videoWidth - across : across;
-    const y = (clientY - top) * scale;
-    const hit = this.#faces.find(
-      ({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3],
-    );
-    return hit ? String(hit.identity) : null;
-  }
-
   /** What the page saves. */
   get records() {
     return this.#records;
@@ -211,17 +184,17 @@ export class LiveView {
 
   /** What is to be drawn into a picture. */
   get still() {
-    const { videoWidth: width, videoHeight: height } = this.video;
-    return { picture: this.video, size: { width, height }, faces: this.#faces, mirror: this.mirror };
+    return this.screen.still;
   }
 
   /** Stop; the camera's light goes out. What was found stays to be saved. */
   stop() {
     this.closed = true;
-    cancelAnimationFrame(this.request);
+    this.unwatch?.();
     this.session?.close();
-    this.video?.pause();
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.screen?.video.pause();
+    this.other?.remove();
+    if (this.stream) stop(this.stream);
     byId('caption').textContent =
       `Stopped. The last minute, ${counted(this.#records.length, 'frame')}, can still be saved.`;
   }
@@ -229,10 +202,34 @@ export class LiveView {
   /** Stop, and forget. */
   close() {
     this.stop();
-    if (this.address) URL.revokeObjectURL(this.address);
-    byId('timeline').hidden = true;
+    this.timeline?.root.remove();
+    delete byId('work').dataset.moving;
     byId('stage').replaceChildren();
   }
+}
+
+function ask(which) {
+  return navigator.mediaDevices.getUserMedia({
+    video: { width: { ideal: 640 }, height: { ideal: 480 }, ...which },
+    audio: false,
+  });
+}
+
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+async function cameras() {
+  const devices = (await navigator.mediaDevices.enumerateDevices?.()) ?? [];
+  return devices.filter(({ kind }) => kind === 'videoinput');
+}
+
+/** Which camera comes after one: the one at the other side, or the next in the list. */
+async function next({ facingMode, deviceId }) {
+  if (facingMode === 'user') return { facingMode: { exact: 'environment' } };
+  if (facingMode === 'environment') return { facingMode: { exact: 'user' } };
+  const ids = (await cameras()).map((camera) => camera.deviceId);
+  return { deviceId: { exact: ids[(ids.indexOf(deviceId) + 1) % ids.length] } };
 }
 
 function largest(faces) {

@@ -1,8 +1,10 @@
 /** The page: the engine that was configured, and what its parts have to do with each other. */
 import { announce, byId, forget, notice } from './dom.js';
+import { FilmView } from './film.js';
 import { connectIntake } from './intake.js';
 import { LiveView } from './live.js';
 import { Maps } from './maps.js';
+import { arrangeForTouch } from './phone.js';
 import { PhotoView, title } from './photo.js';
 import { PhotoList } from './photos.js';
 import { FacePanel } from './results.js';
@@ -35,12 +37,13 @@ class Page {
     this.saving = new Saving(config, { ...this, live: () => this.live });
     connectIntake({
       onPhotos: (files) => this.takePhotos(files),
-      onVideo: (file) => this.goLive(file.name, (live) => live.file(file)),
-      onCamera: () => this.goLive('Your camera', (live) => live.camera()),
+      onVideo: (file) => this.goLive(FilmView, file.name, (film) => film.file(file)),
+      onCamera: () => this.goLive(LiveView, 'Your camera', (live) => live.camera()),
       onExample: (name) => this.example(name),
       onClear: () => this.startAgain(),
       onNothing: (text) => notice('intake', text, 'bad'),
     });
+    arrangeForTouch((files) => this.takePhotos(files));
     byId('benchmark-choice').hidden = config.schemes.length < 2;
     byId('benchmark').addEventListener('change', (event) => this.answerAs(event.target.checked));
     this.answerAs(config.scheme === config.benchmark);
@@ -58,6 +61,7 @@ class Page {
     const how = { perceived: chosen === perceived, benchmark: chosen === asLabelled };
     byId('right').textContent = agreement(right[chosen], how);
     this.photos.startOver();
+    this.live?.startOver?.();
   }
 
   /** Show the work instead of the welcome. */
@@ -99,17 +103,18 @@ class Page {
     this.takePhotos([new File([await response.blob()], name, { type: 'image/jpeg' })]);
   }
 
-  async goLive(name, begin) {
+  /** Show the camera, or a film. */
+  async goLive(View, name, begin) {
     this.leave('Starting …');
     this.enter();
     title(name);
     byId('caption').textContent = 'Starting …';
-    const live = new LiveView(this.engine, this.panel, this.linked);
+    const live = new View(this.engine, this.panel, this.linked);
     this.live = live;
     byId('stop').hidden = false;
     try {
       await begin(live);
-      if (this.live === live) announce('The live view has started');
+      if (this.live === live) announce(live.begun);
     } catch (error) {
       if (this.live !== live) return;
       this.startAgain();
@@ -170,9 +175,16 @@ async function start() {
   byId('privacy').textContent = local
     ? `The network runs inside this page; your pictures never leave your device. CMAEN ${config.version}.`
     : `Your pictures are sent to this server and never stored. CMAEN ${config.version}.`;
+  Promise.resolve(engine.loaded ?? true).then((ready) => {
+    byId('where').dataset.state = ready ? 'ready' : 'failed';
+  });
   if (/Mac|iPhone|iPad/.test(navigator.userAgent)) document.querySelector('kbd').textContent = '⌘';
   document.body.dataset.ready = 'true';
   return new Page(config, engine);
 }
 
-start().catch((error) => notice('start', `The page cannot start: ${error.message}`, 'bad'));
+start().catch((error) => {
+  byId('where').textContent = 'Not started';
+  byId('where').dataset.state = 'failed';
+  notice('start', `The page cannot start: ${error.message}`, 'bad');
+});

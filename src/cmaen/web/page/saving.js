@@ -59,7 +59,7 @@ export class Saving {
       const size = image && { width: image.naturalWidth, height: image.naturalHeight };
       const still = live ? live.still : { picture: image, size, faces: drawnFaces(view.item) };
       const blob = await annotated(still.picture, still.size, still.faces, { ...look, mirror: still.mirror });
-      download(blob, `${live ? 'live' : stem(view.item.name)}-faces.png`);
+      download(blob, `${live ? live.title : stem(view.item.name)}-faces.png`);
     } catch (error) {
       notice('save', `The picture cannot be saved: ${sentence(plain(error.message))}`, 'bad');
     }

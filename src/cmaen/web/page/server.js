@@ -1,6 +1,7 @@
-/** The engine that asks the server: REST for pictures, a WebSocket for live frames. */
+/** The engine that asks the server: REST for pictures, a WebSocket for the frames of a camera or a film. */
 import { tenths } from './answers.js';
 import { byId, forget, notice } from './dom.js';
+import { sizeOf } from './frames.js';
 
 const ROOT = new URL('../', import.meta.url);
 const TRIES = 12;
@@ -129,7 +130,7 @@ function escaped(secret) {
   return encodeURIComponent(secret).replace(/[()]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
 }
 
-/** Frames to the server, answers back; at most two on their way, so that it never lags. */
+/** Frames to the server, answers back; of a camera at most two on their way, so that it never lags. */
 class LiveSession {
   #socket = null;
   #leave = () => {};
@@ -143,9 +144,14 @@ class LiveSession {
   #answered = 0;
   #moments = new Map();
   #canvas = document.createElement('canvas');
+  #known = 0; // the last identity of the sockets before this one, each of which counts from 1
+  #highest = 0;
+  failed = false;
 
-  constructor({ onAnswer, onProblem }, key, engine, limits) {
+  constructor({ onAnswer, onProblem, film = false }, key, engine, limits) {
     this.limits = limits;
+    this.film = film;
+    this.most = film ? 2 * limits.under_way : limits.under_way; // a film has no hurry, but a way to the server
     this.onAnswer = onAnswer;
     this.onProblem = onProblem;
     this.key = key;
@@ -155,7 +161,7 @@ class LiveSession {
   async #connect({ again = false } = {}) {
     this.#opening = true;
     this.#scheme = this.engine.scheme;
-    const url = new URL(`v1/live?scheme=${this.#scheme}`, ROOT);
+    const url = new URL(`v1/live?scheme=${this.#scheme}${this.film ? '&film=true' : ''}`, ROOT);
     url.protocol = url.protocol.replace('http', 'ws');
     const secret = await this.key.get({ again });
     if (this.#closed) return;
@@ -165,6 +171,7 @@ class LiveSession {
       this.#retries = 0;
       [this.#sent, this.#answered, this.#socket, this.#opening] = [0, 0, socket, false];
       this.#moments.clear();
+      this.#known = this.#highest;
     });
     socket.addEventListener('message', (event) => this.#take(JSON.parse(event.data)));
     let left = false;
@@ -187,6 +194,7 @@ class LiveSession {
       this.#again = 0; // nothing was sent for long, as when a video stands still
     } else if (code === 1003 || code === 1009) {
       this.#again = Infinity;
+      this.failed = true;
       this.onProblem(reason || 'the server refused the frames');
     } else {
       this.#retries += 1;
@@ -200,26 +208,36 @@ class LiveSession {
   get ready() {
     if (this.#socket && this.#scheme !== this.engine.scheme) this.#leave(); // for a socket of the other scheme
     if (!this.#socket && !this.#opening && performance.now() >= this.#again) this.#connect();
-    return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < this.limits.under_way;
+    return this.#socket?.readyState === WebSocket.OPEN && !this.#encoding && this.#sent - this.#answered < this.most;
   }
 
-  /** Send what a video shows now. */
-  send(video, time) {
-    const { videoWidth: width, videoHeight: height } = video;
+  /** How many frames are on their way. */
+  get pending() {
+    return (this.#encoding ? 1 : 0) + (this.#socket ? this.#sent - this.#answered : 0);
+  }
+
+  /**
+   * Send what a picture shows now.
+   * @param {HTMLVideoElement | ImageBitmap} picture
+   * @param {number} time In seconds.
+   * @param {{width: number, height: number}} size In which pixels its faces are told.
+   */
+  send(picture, time, size = sizeOf(picture)) {
+    const { width, height } = sizeOf(picture);
     const scale = Math.min(1, this.limits.side / Math.max(width, height));
     const canvas = this.#canvas;
     canvas.width = Math.max(1, Math.round(width * scale));
     canvas.height = Math.max(1, Math.round(height * scale));
-    canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
+    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
     this.#encoding = true;
-    const moment = { x: width / canvas.width, y: height / canvas.height, time };
+    const moment = { x: size.width / canvas.width, y: size.height / canvas.height, time };
     const socket = this.#socket;
     const sent = (blob) => {
       this.#encoding = false;
       if (!blob || socket !== this.#socket || socket.readyState !== WebSocket.OPEN) return;
       this.#moments.set(this.#sent, moment);
       this.#sent += 1;
-      socket.send(blob);
+      socket.send(this.film ? new Blob([seconds(time), blob]) : blob);
     };
     canvas.toBlob(sent, 'image/jpeg', 0.85);
   }
@@ -233,6 +251,8 @@ class LiveSession {
       const [left, top, width, height] = face.box;
       face.box = [left * x, top * y, width * x, height * y].map(tenths);
       face.landmarks = face.landmarks.map(([px, py]) => [px * x, py * y].map(tenths));
+      face.identity += this.#known;
+      this.#highest = Math.max(this.#highest, face.identity);
     }
     this.onAnswer({ ...answer, time });
   }
@@ -242,4 +262,11 @@ class LiveSession {
     this.#socket?.close();
     forget('live');
   }
+}
+
+/** A time as the server reads it before a frame of a film: a little-endian double. */
+function seconds(time) {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setFloat64(0, time, true);
+  return bytes;
 }

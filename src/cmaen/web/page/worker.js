@@ -2,6 +2,7 @@
 import { answerOf, resultOf } from './answers.js';
 import { findDoubts } from './doubts.js';
 import { colourHeat, cover, fallsOf, spreadFalls } from './occlusion.js';
+import { fetchAll } from './loading.js';
 import * as ort from './ort.js';
 import { fromImageData } from './pixels.js';
 import { cropFace, reduce, softmax, writeInput } from './preprocess.js';
@@ -19,11 +20,13 @@ let tracker;
 
 async function load() {
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmPaths = { wasm: here('./ort-wasm-simd-threaded.wasm') };
   ort.env.logLevel = 'error';
   const config = await (await fetch(here('./config.json'))).json();
-  const searcher = await ort.InferenceSession.create(here('./yunet.onnx'), SESSION);
-  const network = await ort.InferenceSession.create(here('./model.onnx'), SESSION);
+  const address = (name) => here(`./${name}`);
+  const files = await fetchAll(config.downloads, address, (got, whole) => self.postMessage({ got, whole }));
+  ort.env.wasm.wasmBinary = files['ort-wasm-simd-threaded.wasm'];
+  const searcher = await ort.InferenceSession.create(files['yunet.onnx'], SESSION);
+  const network = await ort.InferenceSession.create(files['model.onnx'], SESSION);
   networks = { ...config, searcher, network };
   await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
   await classify(config.scheme, [{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);

@@ -1,0 +1,378 @@
+"""Films and cameras on the page, in a real browser; see ``browsing`` for what it needs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cmaen.images import read_image
+from tests.web.browsing import ASTRONAUT, AXE, Open, camera, chromium, open_page, saved, server
+
+__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
+
+DONE = "#work[data-film=done]"
+PICTURE = cv2.imread(str(ASTRONAUT))[:400, :]
+WALL = np.full_like(PICTURE, 120)
+
+
+def write_film(path: Path, frames: Iterable[np.ndarray], fps: float = 10, codec: str = "VP80") -> Path:
+    """A film of pictures, BGR uint8 [400, 512, 3]."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (512, 400))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {codec}")
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def astronaut(steps: int) -> Iterable[np.ndarray]:
+    """She moves a little: pictures that are all the same are no frames for some browsers."""
+    for step in range(steps):
+        yield np.roll(PICTURE, step % 5, axis=1)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Two seconds of the astronaut, and one of a wall."""
+    return write_film(tmp_path / "film.webm", [*astronaut(20), *[WALL] * 10])
+
+
+def look_at(page: Any, film: Path, timeout: float = 60_000) -> list[dict[str, Any]]:
+    """The records of a film that was looked at to its end."""
+    page.set_input_files("#video-file", film)
+    page.wait_for_selector(DONE, timeout=timeout)
+    records: list[dict[str, Any]] = json.loads(saved(page, "#save-json").read_text())
+    return records
+
+
+def now(page: Any) -> float:
+    return float(page.evaluate("document.querySelector('video').currentTime"))
+
+
+def wait_for(page: Any, moment: float) -> None:
+    """Until the video shows a moment."""
+    for _ in range(100):
+        if abs(now(page) - moment) < 0.06 and not page.evaluate("document.querySelector('video').seeking"):
+            page.wait_for_timeout(150)
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the film stands at {now(page)}, not at {moment}")
+
+
+def test_a_film_is_looked_at_as_a_whole(open_page: Open, film: Path) -> None:
+    page = open_page()
+    records = look_at(page, film)
+    times = [record["time"] for record in records]
+    assert times == sorted(set(times)), "each frame once"
+    assert 24 <= len(records) <= 30
+    assert [record["frame"] for record in records] == list(range(len(records)))
+    assert times[0] < 0.15
+    assert times[-1] > 2.75
+    assert {record["path"] for record in records} == {"film.webm"}
+    assert {face["identity"] for record in records for face in record["faces"]} == {1}
+    assert all(bool(record["faces"]) == (record["time"] < 1.95) for record in records)
+    assert page.is_hidden("#stop"), "nothing is left to be stopped"
+    with saved(page, "#save-csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["time"]) for row in rows] == times
+    (row,) = page.query_selector_all("#people tbody tr")
+    assert re.match(r"1\s*2\.0 s", row.inner_text().replace("Person", "").strip()), row.inner_text()
+    shares = [float(text.strip(" %<")) for text in page.locator("#people .share").all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=3)
+    assert page.inner_text("#people td.most .share") == max(
+        page.locator("#people .share").all_inner_texts(), key=float_of
+    )
+
+
+def float_of(text: str) -> float:
+    return float(text.strip(" %<"))
+
+
+def test_a_film_is_wound_by_keys_and_clicks(open_page: Open, film: Path) -> None:
+    page = open_page()
+    look_at(page, film)
+    slider = page.locator("#timeline [role=slider]")
+    assert float(slider.get_attribute("aria-valuemax")) == pytest.approx(3, abs=0.05)
+    slider.focus()
+    page.keyboard.press("End")
+    wait_for(page, float(slider.get_attribute("aria-valuemax")))
+    assert "No face at this moment." in page.inner_text("#cards")
+    page.keyboard.press("Home")
+    wait_for(page, 0)
+    page.wait_for_selector(".card")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    wait_for(page, float(slider.get_attribute("aria-valuenow")))
+    assert now(page) == pytest.approx(4 * 3 / 20, abs=0.1)
+    assert "happy" in slider.get_attribute("aria-valuetext")
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 20)
+    wait_for(page, 1.5)
+    assert page.inner_text(".lanes .most .name") == "happy"
+    page.click("#people .peak >> nth=3")
+    peak = page.locator("#people .peak .when >> nth=3").inner_text()
+    minutes, seconds = re.search(r"(\d+):([\d.]+)", peak).groups()
+    wait_for(page, 60 * int(minutes) + float(seconds))
+    assert page.get_attribute("#people .person", "aria-pressed") == "true"
+
+
+def test_the_picture_of_a_moment_is_saved_with_its_faces(open_page: Open, film: Path) -> None:
+    page = open_page()
+    records = look_at(page, film)
+    page.locator("#timeline [role=slider]").focus()
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    wait_for(page, 7 * 3 / 20)
+    page.wait_for_timeout(300)
+    drawn = read_image(saved(page, "#save-png"))
+    assert drawn.shape == PICTURE.shape
+    nearest = min(records, key=lambda record: abs(record["time"] - now(page)))
+    x, y, _, height = (round(value) for value in nearest["faces"][0]["box"])
+    plain = cv2.cvtColor(PICTURE, cv2.COLOR_BGR2RGB)
+    changed = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
+    assert changed[y : y + height, max(x - 4, 0) : x + 6].any(axis=1).mean() > 0.6, "an outline at its left side"
+
+
+def test_a_film_of_one_frame(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    (record,) = look_at(page, write_film(tmp_path / "one.webm", [PICTURE]))
+    assert record["faces"][0]["predicted_emotion"] == "happy"
+    assert page.locator("#people tbody tr").count() == 1
+
+
+def test_a_frame_a_second_is_no_matter_of_real_time(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    film = write_film(tmp_path / "slow.webm", astronaut(20), fps=1)
+    records = look_at(page, film, timeout=15_000)
+    assert len(records) >= 14
+    assert records[-1]["time"] >= 18
+
+
+def without_duration(film: Path) -> Path:
+    """The film as a browser records it: nobody has written how long it is, nor where its pictures are."""
+    content = film.read_bytes()
+    at = content.index(b"\x44\x89\x88")  # Duration, of eight bytes
+    content = content[:at] + b"\xec\x89" + bytes(9) + content[at + 11 :]
+    at = content.rindex(b"\x1c\x53\xbb\x6b")  # Cues
+    path = film.with_name("endless.webm")
+    path.write_bytes(content[:at])
+    return path
+
+
+def test_a_film_without_a_known_end(open_page: Open, film: Path) -> None:
+    page = open_page()
+    records = look_at(page, without_duration(film))
+    assert records[-1]["time"] > 2.5
+    slider = page.locator("#timeline [role=slider]")
+    assert float(slider.get_attribute("aria-valuemax")) > 2.5
+    slider.focus()
+    page.keyboard.press("PageUp")
+    page.keyboard.press("Home")
+    page.wait_for_selector(".card")
+
+
+def test_files_that_are_no_films_say_so(open_page: Open, tmp_path: Path, film: Path) -> None:
+    page = open_page()
+    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "empty.webm").write_bytes(b"")
+    for name, words in {"text.mp4": "MP4 (H.264) and WebM", "empty.webm": "the file is empty"}.items():
+        page.set_input_files("#video-file", tmp_path / name)
+        assert words in page.wait_for_selector(".notice.bad").inner_text()
+        assert page.is_hidden("#work")
+        page.click(".notice button")
+    strange = write_film(tmp_path / "strange.mp4", [PICTURE] * 5, codec="mp4v")  # MPEG-4 part 2
+    page.set_input_files("#video-file", strange)
+    assert "MP4 (H.264) and WebM" in page.wait_for_selector(".notice.bad").inner_text()
+    assert len(look_at(page, film)) > 20, "the next one is looked at all the same"
+
+
+def test_half_a_film_is_looked_at_as_far_as_it_goes(open_page: Open, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    frames = [np.clip(frame + noise.normal(0, 20, frame.shape), 0, 255).astype(np.uint8) for frame in astronaut(40)]
+    whole = write_film(tmp_path / "whole.webm", frames)
+    half = tmp_path / "half.webm"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    page = open_page()
+    records = look_at(page, half)
+    assert 5 < len(records) < 35
+
+
+def test_a_film_is_stopped(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    page.set_input_files("#video-file", write_film(tmp_path / "long.webm", astronaut(900)))
+    page.wait_for_selector(".film-told[data-looked]")
+    assert float(page.get_attribute(".caption progress", "max")) == 1
+    while int(page.get_attribute(".film-told", "data-looked") or 0) < 40:
+        page.wait_for_timeout(50)
+    assert "left" in page.inner_text(".film-told")
+    page.locator("#stop").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(DONE)
+    assert "stopped at 0:" in page.inner_text("#caption")
+    assert page.evaluate("document.activeElement.id") == "save-json", "focus is not lost with the button"
+    records = json.loads(saved(page, "#save-json").read_text())
+    assert 30 < len(records) < 800
+    page.click("#clear")
+    assert page.locator("video").count() == 0
+
+
+def test_a_hidden_tab_waits(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    page.set_input_files("#video-file", write_film(tmp_path / "long.webm", astronaut(300)))
+    page.wait_for_selector(".film-told[data-looked]")
+    hide = """(hidden) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(hide, True)
+    page.wait_for_timeout(800)
+    before = now(page)
+    page.wait_for_timeout(700)
+    assert now(page) == before
+    assert "Waits while you are elsewhere" in page.inner_text(".film-told")
+    page.evaluate(hide, False)
+    page.wait_for_selector(DONE, timeout=60_000)
+    records = json.loads(saved(page, "#save-json").read_text())
+    gaps = np.diff([record["time"] for record in records])
+    assert records[-1]["time"] > 29
+    assert gaps.max() < 1.5
+
+
+def test_a_lost_server_is_waited_for_and_nobody_is_two(open_page: Open, tmp_path: Path) -> None:
+    """Each socket counts its faces from 1; those of the next one are others."""
+    page = open_page()
+    page.evaluate(
+        """() => {
+            const Own = window.WebSocket;
+            window.sockets = [];
+            window.WebSocket = class extends Own {
+                constructor(...args) { super(...args); window.sockets.push(this); }
+            };
+            window.WebSocket.OPEN = Own.OPEN;
+        }"""
+    )
+    page.set_input_files("#video-file", write_film(tmp_path / "long.webm", astronaut(300)))
+    while int(page.get_attribute(".film-told", "data-looked") or 0) < 20:
+        page.wait_for_timeout(50)
+    page.evaluate("window.sockets.at(-1).close()")
+    page.wait_for_selector(DONE, timeout=60_000)
+    assert page.evaluate("window.sockets.length") == 2
+    records = json.loads(saved(page, "#save-json").read_text())
+    identities = [face["identity"] for record in records for face in record["faces"]]
+    assert set(identities) == {1, 2}
+    assert identities == sorted(identities)
+    assert records[-1]["time"] > 29
+
+
+def test_other_labels_are_asked_of_the_whole_film(open_page: Open, film: Path) -> None:
+    page = open_page()
+    first = look_at(page, film)
+    page.click("#benchmark")
+    page.wait_for_selector("#work:not([data-film])")
+    page.wait_for_selector(DONE, timeout=60_000)
+    second = json.loads(saved(page, "#save-json").read_text())
+    assert {record["scheme"] for record in first} != {record["scheme"] for record in second}
+    assert second[0]["time"] < 0.15
+
+
+PHONE = """() => {
+    const media = navigator.mediaDevices;
+    const ask = media.getUserMedia.bind(media);
+    window.asked = [];
+    media.enumerateDevices = async () => [{ kind: 'videoinput', deviceId: 'a' }, { kind: 'videoinput', deviceId: 'b' }];
+    media.getUserMedia = async (wanted) => {
+        const facing = wanted.video.facingMode?.exact ?? wanted.video.facingMode;
+        window.asked.push(facing ?? 'same');
+        if (window.broken && facing === 'environment') throw new DOMException('', 'NotReadableError');
+        const stream = await ask({ video: true });
+        const [track] = stream.getVideoTracks();
+        track.getSettings = () => ({ facingMode: facing, deviceId: 'a' });
+        const open = (old) => old.readyState !== 'ended';
+        if (window.stream?.getTracks().some(open)) throw new Error('two cameras');
+        window.stream = stream;
+        return stream;
+    };
+}"""
+
+
+def test_the_camera_at_the_other_side(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(PHONE)
+    page.click("#use-camera")
+    page.wait_for_selector(".rate[data-rate]", state="attached")
+    assert page.locator("video.mirror").count() == 1
+    page.click("#other-camera")
+    page.wait_for_selector("video:not(.mirror)")
+    page.wait_for_timeout(1200)
+    page.evaluate("window.broken = true")
+    page.click("#other-camera")
+    page.wait_for_selector("video.mirror")
+    assert page.evaluate("window.asked") == ["user", "environment", "user"]
+    page.click("#other-camera")  # which fails: the one that was there goes on
+    page.wait_for_timeout(800)
+    assert page.evaluate("window.asked").count("environment") == 2
+    assert page.evaluate("window.stream.getTracks()[0].readyState") == "live"
+    records = json.loads(saved(page, "#save-json").read_text())
+    times = [record["time"] for record in records]
+    assert times == sorted(set(times))
+    page.evaluate("window.stream.getTracks()[0].dispatchEvent(new Event('ended'))")
+    assert "The camera was disconnected." in page.inner_text(".notice.bad")
+
+
+def test_the_rate_is_that_of_the_camera(open_page: Open) -> None:
+    """The fake camera has 30 frames a second; a clock that moves with the screen would tell up to 60."""
+    page = open_page()
+    page.click("#use-camera")
+    page.wait_for_selector(".rate[data-rate]", state="attached")
+    page.wait_for_timeout(3000)
+    assert float(page.get_attribute(".rate", "data-rate")) < 33
+    records = json.loads(saved(page, "#save-json").read_text())
+    times = [record["time"] for record in records]
+    assert len(times) / (times[-1] - times[0]) < 33
+
+
+def test_the_last_minute_is_in_view(open_page: Open) -> None:
+    page = open_page(width=1280, height=800)
+    page.click("#use-camera")
+    page.wait_for_selector(".rate[data-rate]", state="attached")
+    box = page.locator("#timeline").bounding_box()
+    assert box["y"] + box["height"] < 800
+    assert page.inner_text(".lane-scale li >> nth=0").split() == ["100%", "0"]
+
+
+def test_on_a_phone_the_camera_comes_first(open_page: Open, film: Path) -> None:
+    for width in (390, 320):
+        page = open_page(width=width, height=740, has_touch=True, is_mobile=True)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        first = page.locator(".sources button:visible >> nth=0")
+        assert first.inner_text() == "Camera"
+        assert "main" in first.get_attribute("class")
+        assert page.get_attribute("#new-photo", "capture") == "environment"
+        page.set_input_files("#new-photo", ASTRONAUT)
+        page.wait_for_selector(".outline")
+        heights = {round(button.bounding_box()["height"]) for button in page.query_selector_all(".sources button")}
+        assert heights == {44}, "no label is wrapped"
+        look_at(page, film)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    page = open_page()
+    assert page.locator("#take-photo").count() == 0
+
+
+@pytest.mark.skipif(AXE is None, reason="CMAEN_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_barrier_in_a_film(open_page: Open, film: Path, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    look_at(page, film)
+    page.evaluate(Path(AXE or "").read_text())
+    page.wait_for_timeout(400)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
