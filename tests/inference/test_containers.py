@@ -177,7 +177,7 @@ def test_covers_are_no_video(tmp_path: Path) -> None:
         container.mux(cover.encode())
         container.mux(tune.encode(tone))
         container.mux(tune.encode())
-    with pytest.raises(VideoError, match="holds no video, only pictures"):
+    with pytest.raises(VideoError, match="contains no video, only still images"):
         VideoSource(path)
 
 
@@ -448,8 +448,8 @@ def test_excerpts_that_there_are_not(options: dict[str, float]) -> None:
         ("nothing.mp4", None, "there is no such file; check the path"),
         ("empty.mp4", b"", "the file is empty"),
         ("half.mp4", "half", "incomplete: an .mp4 or .mov without its end"),
-        ("text.mkv", b"no video", "it is no video that FFmpeg knows"),
-        ("folder", "folder", "it is a folder; the images of a folder are read with --directory"),
+        ("text.mkv", b"no video", "FFmpeg cannot read it as a video"),
+        ("folder", "folder", "it is a folder; use --directory for the images of a folder"),
     ],
 )
 def test_what_cannot_be_opened_says_why(
@@ -480,7 +480,7 @@ def test_a_file_that_is_named_like_a_camera_is_a_file(tmp_path: Path, monkeypatc
 def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "film.mkv", FILM[:3])
     path.chmod(0)
-    with pytest.raises(VideoError, match="may not be read"):
+    with pytest.raises(VideoError, match="no permission to read the file"):
         VideoSource(path)
 
 

@@ -114,13 +114,13 @@ def test_many_threads_share_a_detector(name: str, astronaut: Image) -> None:
 @every_detector
 def test_a_picture_that_is_none_costs_only_itself(name: str, astronaut: Image) -> None:
     detector = build_detector(name)
-    with pytest.raises(DetectorError, match=r"fails on a picture of shape \(9, 9, 2\)"):
+    with pytest.raises(DetectorError, match=r"fails on an image of shape \(9, 9, 2\)"):
         detector(np.zeros((9, 9, 2), np.uint8))
     assert len(detector(astronaut)) == 1
 
 
 def test_what_opencv_raises_is_a_detectors_error() -> None:
-    with pytest.raises(DetectorError, match="Given fails on a picture of shape") as caught:
+    with pytest.raises(DetectorError, match="Given fails on an image of shape") as caught:
         Given(cv2.error("out of memory"))(np.zeros((9, 9, 3), np.uint8))
     assert isinstance(caught.value.__cause__, cv2.error)
 
@@ -320,7 +320,7 @@ def test_yunets_model_is_the_one_it_should_be(tmp_path: Path, monkeypatch: pytes
     altered.write_bytes(model.read_bytes()[:-1] + b"x")
     with monkeypatch.context() as patch:
         patch.setattr(yunet, "packaged_model", lambda: altered)
-        with pytest.raises(DetectorError, match="is not the model it should be; pip install"):
+        with pytest.raises(DetectorError, match="is not the expected model; pip install"):
             build_detector()
         altered.unlink()
         with pytest.raises(DetectorError, match="cannot be read: No such file"):
@@ -342,7 +342,7 @@ def test_the_package_of_the_model_is_not_imported() -> None:
 def test_detectors_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"choose from \['centerface', 'yunet'\]"):
         build_detector("eyes")
-    with pytest.raises(DetectorError, match="needs its model file, as in centerface:"):
+    with pytest.raises(DetectorError, match="needs a model file; name it as in centerface:"):
         build_detector("centerface")
     wrong = tmp_path / "wrong.onnx"
     for name in ("yunet", "centerface"):
@@ -406,5 +406,5 @@ def test_centerfaces_maps_become_faces_at_any_size(tmp_path: Path) -> None:
 
 def test_a_network_that_is_not_centerface(tmp_path: Path) -> None:
     model = like_centerface(tmp_path / "other.onnx", inputs=[10, 3, 320, 320])
-    with pytest.raises(DetectorError, match="is not CenterFace's"):
+    with pytest.raises(DetectorError, match="is not CenterFace's model"):
         build_detector(f"centerface:{model}")

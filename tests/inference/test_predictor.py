@@ -332,7 +332,7 @@ def test_a_frame_that_fails_costs_none_of_the_others(
     assert [frame.number for frame in seen] == [number for number in range(12) if number != 4]
     assert "frame 4 of" in caplog.text
     assert [frame.number for frame in seen if frame.error] == [1]
-    assert str(seen[1].error).startswith("DetectorError: the detector fails on a picture of ")
+    assert str(seen[1].error).startswith("DetectorError: the detector fails on an image of ")
     assert str(seen[1].error).endswith("RuntimeError: out of luck")
 
 
@@ -416,7 +416,7 @@ def test_a_folder_is_all_of_its_images(predictor: EmotionPredictor, tmp_path: Pa
         assert [result.status for result in predictor.predict_each(folder)] == ["ok", "ok"]
     assert predictor.embed(tmp_path).shape[0] == 2
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CmaenError, match="holds no image"):
+    with pytest.raises(CmaenError, match="contains no images"):
         predictor.predict_batch(tmp_path / "empty")
     for nothing in ("", "no such folder", str(tmp_path / "b.png"), "x" * 5000, "a\0b"):
         with pytest.raises(TypeError, match="or the path of a folder"):

@@ -132,7 +132,7 @@ def test_a_stopped_run_goes_on_where_its_last_whole_line_ends(tmp_path: Path) ->
     path = tmp_path / "results.json"
     part = stopped(path)
     part.write_bytes(part.read_bytes() + b'{"path": "b.p')  # a kill in mid-write
-    with pytest.raises(OutputError, match="unfinished run: delete it, or add --resume"):
+    with pytest.raises(OutputError, match="unfinished run: delete it, or resume"):
         RecordSink(path)
     sink = RecordSink(path, resume=True)
     assert "a.png" in sink.done
@@ -172,7 +172,7 @@ def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_the_part_of_another_version_is_not_gone_on_with(left: str, tmp_path: Path) -> None:
     part = tmp_path / "results.json.part"
     part.write_text(left)
-    with pytest.raises(OutputError, match="was written by another version; delete it to begin again"):
+    with pytest.raises(OutputError, match="was written by another version; delete it to start again"):
         RecordSink(tmp_path / "results.json", resume=True)
     assert part.read_text() == left
 
@@ -345,7 +345,7 @@ def test_a_picture_is_never_drawn_over(target: str, tmp_path: Path, caplog: pyte
     (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
     PictureSink(tmp_path / target).write(result, drawn)
     assert "is the image itself; choose another place" in caplog.text
-    with pytest.raises(OutputError, match="is the folder of the pictures themselves"):
+    with pytest.raises(OutputError, match="is the folder of the images themselves"):
         PictureSink(tmp_path, root=tmp_path / "below" / "..")
     assert (np.asarray(Image.open(tmp_path / "photo.png")) == RED).all()
 
@@ -402,9 +402,9 @@ def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("drawn", "names no picture format"),
-    ("drawn.xyz", "names no picture format"),
-    ("drawn.psd", "names no picture format"),
+    ("drawn", "not that of an image format"),
+    ("drawn.xyz", "not that of an image format"),
+    ("drawn.psd", "not that of an image format"),
     ("photo.png/drawn.png", "photo.png cannot be created: File exists; choose another place"),
 ])  # fmt: skip
 def test_a_picture_that_can_never_be_written_is_refused_before_the_run(name: str, message: str, tmp_path: Path) -> None:
