@@ -162,9 +162,8 @@ def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool
     """Return a copy of the image with an outline and a tag for every face.
 
     Tags cover neither other faces nor each other: each is put where there is room, shortened if there is little, and
-        finally reduced to a coloured dot, explained by a legend at the image's edge. With several faces, each tag
-        begins with a number as in tables and records; in a video, with the identity. Unsure answers have a dashed grey
-        outline.
+    finally reduced to a coloured dot, explained by a legend at the image's edge. With several faces, each tag begins
+    with a number as in tables and records; in a video, with the identity. Unsure answers have a dashed grey outline.
 
     Args:
         image: RGB uint8 [H, W, 3].

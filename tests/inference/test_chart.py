@@ -70,7 +70,7 @@ def test_the_title_is_that_of_one_file_or_none_or_ones_own(told: list[tuple[Coun
 @pytest.mark.parametrize("name", ["emotions.pdf", "emotions", "file/emotions.png"])
 def test_a_chart_that_cannot_be_drawn_is_refused_before_the_run(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"a chart can be drawn as \.png|cannot be made"):
+    with pytest.raises(OutputError, match=r"a chart can be drawn as \.png|cannot be created"):
         open_sink("chart", tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -73,7 +73,7 @@ def test_a_timeline_of_nobody_is_a_picture_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "message"), [
     ("people.foo", r"a timeline can be drawn as \.png, "),
     ("people", "a timeline can be drawn as"),
-    ("file/people.png", "file cannot be made: File exists; choose another place"),
+    ("file/people.png", "file cannot be created: File exists; choose another place"),
 ])  # fmt: skip
 def test_a_timeline_that_cannot_be_drawn_is_refused_before_the_run(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()

@@ -37,8 +37,8 @@ class RayPipeline:
     """A :class:`~cmaen.inference.pipeline.FacePipeline` in each worker of a Ray cluster.
 
     The cluster is the one that ``RAY_ADDRESS`` names, where every machine must have this package and see the images
-    under
-    the same paths; without ``RAY_ADDRESS``, it is this machine. The images of a worker that dies are given to another.
+    under the same paths; without ``RAY_ADDRESS``, it is this machine. The images of a worker that dies are given to
+    another.
 
     Args:
         spec: Spec of each worker's pipeline, which has one core. ``workers`` is the number of worker processes,

@@ -111,7 +111,7 @@ def matrix_of(picture: av.VideoFrame, stream: VideoStream) -> NDArray[np.int32] 
     """Read the display matrix of a decoded frame, int32 [9], see :func:`apply_display_matrix`.
 
     Call it rarely: reading the side data puts the frame into a reference cycle, so that it stays in memory until the
-        garbage collector runs.
+    garbage collector runs.
     """
     if stream.codec_context.name in _FREED_TWICE:
         return None

@@ -58,7 +58,7 @@ class Likeness(NamedTuple):
         """Compare two faces: from below 0 for unlike ones to 1 for the same image.
 
         The similarity is the mean of two numbers: the best correlation of the two shapes over shifts of a few pixels,
-            and the overlap of their colours, at the original or the normalised brightness, whichever is higher.
+        and the overlap of their colours, at the original or the normalised brightness, whichever is higher.
         """
         shared = float(np.minimum(self.colours, other.colours).sum(axis=1).max())
         return (_correlation(self.shape, other.shape) + shared) / 2
