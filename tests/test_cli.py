@@ -109,7 +109,7 @@ def test_what_cannot_be_done_is_one_clear_line(folder: Path, tmp_path: Path) -> 
     assert ".jsonl" in cmaen("inference", "--image", image, "--output", "results.xml", code=2)
     assert "cannot be created" in cmaen("inference", "--image", image, "--output", image / "results.json", code=2)
     assert "is not a folder" in cmaen("inference", "--directory", image, code=2)
-    assert "holds no image" in cmaen("inference", "--directory", tmp_path, code=2)
+    assert "contains no images" in cmaen("inference", "--directory", tmp_path, code=2)
     assert "is not a checkpoint" in cmaen("inference", "--image", image, "--checkpoint", tmp_path, code=2)
     assert "does not exist" in cmaen("inference", "--image", tmp_path / "nothing.png", code=1)
     assert "not a face detector" in cmaen("inference", "--image", image, "--detector", "eyes", code=2)

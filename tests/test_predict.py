@@ -94,7 +94,7 @@ def test_a_single_thing_that_fails_is_one_line(things: Path) -> None:
     for path, reason in {
         "broken.mp4": "cannot be opened as a video",
         "https://example.org/a.jpg": "download it first",
-        "empty": "holds no image",
+        "empty": "contains no images",
         "photos/*.gif": "matches",
     }.items():
         (things / "empty").mkdir(exist_ok=True)

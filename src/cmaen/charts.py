@@ -1,4 +1,4 @@
-"""Answers as charts, without matplotlib: each person's emotions over time, and how many faces show each emotion."""
+"""Charts of answers, without matplotlib: each person's emotions over time, and the number of faces per emotion."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cmaen.sheets import GRID, INK, MUTED, Sheet, blend
 from cmaen.types import Image
 
 MOST_LANES = 8
-"""Labels that have a lane, at most: the seven emotions and contempt, or the most frequent of more labels."""
+"""Maximum number of lanes: the seven emotions and contempt, or the most frequent of more labels."""
 MOST_BARS = 20
 PORTRAIT = 112
-"""The side of a person's portrait, in pixels."""
+"""Side of a person's portrait, in pixels."""
 _WIDTH, _MARGIN = 1600, 40
 _LANE, _LOW_LANE, _FEW, _APART, _BETWEEN = 38, 26, 4, 4, 34
 _LEFT, _RIGHT = 340, _WIDTH - 150
-"""Pixels: a lane's height, that among more than a few people, and the room below it, the room between people; where
-the lanes begin and end."""
+"""Sizes in pixels: height of a lane, and its height with more than a few people, the number of people that counts as
+few, space below a lane, space between people; left and right end of the lanes."""
 _FILL = 0.38
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MOST_TICKS = 12
@@ -31,15 +31,15 @@ _MOST_TICKS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lanes:
-    """What is drawn of one person.
+    """Data of one person in a timeline.
 
     Attributes:
-        identity: Counted from 1.
-        means: The probabilities in each bin of time, in [0, 1], float64 [B, C]; nan where the person was not seen.
-        unsure: The share of each bin's answers that were unsure, in [0, 1], float64 [B]; nan likewise.
-        shares: The mean of all the probabilities, float64 [C].
-        seconds: How long the person was seen.
-        portrait: RGB uint8 [:data:`PORTRAIT`, :data:`PORTRAIT`, 3], or ``None``.
+        identity: Number of the person, from 1.
+        means: Mean probabilities in each time bin, in [0, 1], float64 [B, C]; NaN while the person was not seen.
+        unsure: Share of unsure answers in each bin, in [0, 1], float64 [B]; NaN while the person was not seen.
+        shares: Mean probabilities over the whole time, float64 [C].
+        seconds: Time for which the person was seen, in seconds.
+        portrait: Portrait, RGB uint8 [:data:`PORTRAIT`, :data:`PORTRAIT`, 3], or ``None``.
     """
 
     identity: int
@@ -52,14 +52,14 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a chart of many pictures counts.
+    """Counts in a chart of many images.
 
     Attributes:
-        sure, unsure: Faces by their most probable label.
-        pictures: All that were looked at,
-        empty: those without a face,
-        errors: and those without an answer.
-        noun: What they are: ``picture`` or ``frame``.
+        sure, unsure: Number of faces by their most probable label.
+        pictures: Number of all images.
+        empty: Number of images without a face.
+        errors: Number of images without an answer.
+        noun: Word for the images: ``picture`` or ``frame``.
     """
 
     sure: Mapping[str, int]
@@ -73,14 +73,14 @@ class Counts:
 def draw_timeline(
     people: Sequence[Lanes], classes: Sequence[str], *, begins: float, step: float, title: str = ""
 ) -> Sheet:
-    """Lanes for each person: one a label, its height the probability from 0 to 100%, and the means at the right.
+    """Draw one lane per person and label: its height is the probability from 0 to 100%, the mean is at the right.
 
     Args:
-        people: From top to bottom.
-        classes: The labels.
-        begins: The time at which the first bin begins, in seconds.
-        step: The width of a bin, in seconds.
-        title: What was looked at.
+        people: People, from top to bottom.
+        classes: Labels of the network.
+        begins: Start of the first bin, in seconds.
+        step: Width of a bin, in seconds.
+        title: Title of the timeline, such as the name of the video.
 
     Returns:
         A sheet, 1600 pixels wide.
@@ -111,7 +111,7 @@ def draw_timeline(
 
 
 def _choose_lanes(people: Sequence[Lanes], count: int) -> list[int]:
-    """The labels that have a lane, in their order."""
+    """Choose the labels that get a lane, in their order."""
     if count <= MOST_LANES:
         return list(range(count))
     sums = np.sum([person.shares for person in people], axis=0) if people else np.zeros(count)
@@ -163,7 +163,7 @@ def _draw_person(
 
 
 def _draw_unsure(sheet: Sheet, person: Lanes, row: int, scale: float) -> None:
-    """Dashes below the lanes where most answers were unsure."""
+    """Draw dashes below the lanes where most answers were unsure."""
     unsure = np.where(person.unsure >= 0.5, 1.0, np.nan)
     if not np.isfinite(unsure).any():
         return
@@ -177,14 +177,14 @@ def _draw_unsure(sheet: Sheet, person: Lanes, row: int, scale: float) -> None:
 
 
 def find_runs(values: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """The stretches of numbers between gaps of nan: first, and after the last."""
+    """Yield the runs of numbers between gaps of NaN, as the first index and the one after the last."""
     there = np.isfinite(values).astype(np.int8)
     edges = np.flatnonzero(np.diff(there, prepend=0, append=0))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def choose_ticks(begins: float, ends: float) -> list[float]:
-    """Round times from one to another, in seconds, at most a dozen or so."""
+    """Choose round times between two times, in seconds, about a dozen at most."""
     span = max(ends - begins, 1e-9)
     step = next((step for step in _STEPS if span / step <= _MOST_TICKS), 86400.0 * math.ceil(span / 86400 / 10))
     first, last = math.ceil(begins / step - 1e-9), math.floor(ends / step + 1e-9)
@@ -192,7 +192,7 @@ def choose_ticks(begins: float, ends: float) -> list[float]:
 
 
 def write_time(seconds: float, *, exact: bool = False) -> str:
-    """Minutes and seconds, ``1:05``, from an hour on ``1:00:05``; exact ones have tenths where there are some."""
+    """Write a time as ``1:05``, or ``1:00:05`` from one hour; an exact one has tenths unless they are 0."""
     part = round(seconds % 1, 1) if exact else 0.0
     whole = math.floor(seconds + 1e-6) if 0.05 < part < 0.95 else round(seconds)
     minutes, rest = divmod(whole, 60)
@@ -202,12 +202,12 @@ def write_time(seconds: float, *, exact: bool = False) -> str:
 
 
 def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> Sheet:
-    """A bar for each label: solid for faces of whose answer the network is sure, hatched for the others.
+    """Draw a bar for each label: solid for sure answers, hatched for unsure ones.
 
     Args:
-        counts: What is shown.
-        classes: All labels, in their order; of very many only those that are most frequent.
-        title: What was looked at.
+        counts: Numbers of faces and images.
+        classes: All labels, in order; of very many, only the most frequent are drawn.
+        title: Title of the chart, such as the name of the folder.
 
     Returns:
         A sheet, 1200 pixels wide.
@@ -250,5 +250,5 @@ def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> S
 
 
 def count(noun: str, number: int, plural: str = "") -> str:
-    """``1 face``, ``3 faces``."""
+    """Write a number with its noun: ``1 face``, ``3 faces``."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

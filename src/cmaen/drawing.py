@@ -1,4 +1,4 @@
-"""The colours of the emotions, and the one style in which faces are drawn onto pictures, videos and the live window."""
+"""The colours of the emotions, and the one style in which faces are drawn on images, videos and the live window."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ PALETTE: dict[str, str] = {
     "surprise": "#703c5e",
     CONTEMPT: "#019dcc",
 }
-"""The colours of the emotions, ``#rrggbb``; every picture, plot and page of this package takes them from here.
+"""Colours of the emotions, ``#rrggbb``; every picture, plot and page of this package uses them.
 
-Any kind of colour vision tells them apart (tests/test_palette.py).
+They can be told apart with any kind of colour vision (tests/test_palette.py).
 """
 
 _UNSURE = "#404040"
-"""Of an answer that the network is not sure of."""
+"""Colour of an unsure answer."""
 
 
 def hex_of(name: str, classes: Sequence[str]) -> str:
-    """The colour of a class in pictures and plots, ``#rrggbb``; that of an emotion is always the same.
+    """Return the colour of a class in pictures and plots, ``#rrggbb``; that of an emotion is always the same.
 
     Args:
-        name: Of the class, or :data:`~cmaen.types.UNCERTAIN`.
-        classes: All that the network tells apart.
+        name: Name of the class, or :data:`~cmaen.types.UNCERTAIN`.
+        classes: All classes of the network.
 
     Raises:
         ValueError: The name is neither an emotion nor one of the classes.
@@ -66,35 +66,36 @@ def hex_of(name: str, classes: Sequence[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _choose_others(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The colours of labels of the user's own, by their places: those that no emotion among them has, in turn."""
+    """Choose colours for custom labels by their position, from those that no emotion among the labels uses."""
     free = [colour for emotion, colour in PALETTE.items() if emotion not in classes] or list(PALETTE.values())
     own = [name for name in classes if name not in PALETTE]
     return tuple(PALETTE[name] if name in PALETTE else free[own.index(name) % len(free)] for name in classes)
 
 
 def colour_of(name: str, classes: Sequence[str]) -> Colour:
-    """The same colour as red, green and blue, 0 to 255."""
+    """Return the colour of a class as red, green and blue, 0 to 255."""
     return colour_of_hex(hex_of(name, classes))
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The numbers of the style in which faces are drawn; the page draws by the same.
+    """Measurements of the style in which faces are drawn; the page uses the same.
 
     Attributes:
-        line_of_face: The outline is so manieth of a face's width,
-        least_line, most_line: from and to so many pixels,
-        line_of_picture: or to so manieth of the picture's longer side, if that is more.
-        text_of_face: The text's size is so manieth of a face's width,
-        least_text: from so many pixels,
-        text_of_picture: or from so manieth of the picture's longer side, if that is more,
-        most_text_of_picture: to so manieth of its shorter side.
-        widest: A tag is at most so many faces wide,
-        few: except among so many faces, and where it covers nothing.
-        inside: A tag may lie inside the lower edge of its own face where it is at most so much of its height.
-        opacity: Of a tag's ground,
-        plate: whose colour is this, ``#rrggbb``.
-        unsure: Of the dashed outline of an unsure answer, and its bar.
+        line_of_face: Ratio of a face's width to the width of its outline.
+        least_line, most_line: Limits of the outline's width, in pixels.
+        line_of_picture: Ratio of the image's longer side to an upper limit of the outline's width; the larger limit
+            applies.
+        text_of_face: Ratio of a face's width to the text size.
+        least_text: Smallest text size, in pixels.
+        text_of_picture: Ratio of the image's longer side to a lower limit of the text size; the larger limit applies.
+        most_text_of_picture: Ratio of the image's shorter side to the largest text size.
+        widest: Maximum width of a tag, relative to the face's width.
+        few: Number of faces up to which a tag may be wider if it covers nothing.
+        inside: Maximum height of a tag inside the lower edge of its own face, relative to the face's height.
+        opacity: Opacity of a tag's background.
+        plate: Colour of a tag's background, ``#rrggbb``.
+        unsure: Colour of the dashed outline and the bar of an unsure answer.
     """
 
     line_of_face: float = 40.0
@@ -113,13 +114,13 @@ class Style:
     unsure: str = "#d3d7dd"
 
     def measure_line(self, face: float, longer: int) -> int:
-        """The outline's width in pixels, of a face's width and the picture's longer side."""
+        """Compute the width of an outline in pixels, from the face's width and the image's longer side."""
         most = max(self.most_line, longer / self.line_of_picture)
         line = min(max(face / self.line_of_face, self.least_line), most)
         return math.ceil(line) if line < 2 else round(line)
 
     def measure_text(self, face: float, width: int, height: int) -> int:
-        """The text's size in pixels; large ones are rounded, so that a face that moves keeps its tag."""
+        """Compute the text size in pixels; large sizes are rounded, so that a moving face keeps its tag."""
         least = max(self.least_text, max(width, height) / self.text_of_picture)
         most = max(least, min(width, height) / self.most_text_of_picture)
         size = round(min(max(face / self.text_of_face, least), most))
@@ -130,10 +131,10 @@ STYLE = Style()
 
 
 def is_unsure(face: Mapping[str, Any]) -> bool:
-    """Whether an answer is shown as unsure: its confidence is below 0.5, or below the threshold that was asked for.
+    """Whether an answer is shown as unsure: its confidence is below 0.5, or below the requested threshold.
 
     Args:
-        face: As :meth:`cmaen.results.Face.to_dict` gives it.
+        face: Dict of :meth:`cmaen.results.Face.to_dict`.
     """
     answers = face.get("probabilities", {})
     uncertain = face["predicted_emotion"] == UNCERTAIN and UNCERTAIN not in answers
@@ -141,7 +142,7 @@ def is_unsure(face: Mapping[str, Any]) -> bool:
 
 
 def find_candidates(face: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The two most probable emotions of an unsure answer; ``None`` where it is sure, or there are not two."""
+    """Find the two most probable emotions of an unsure answer; ``None`` if it is sure or has fewer than two."""
     answers = face.get("probabilities", {})
     if len(answers) < 2 or not is_unsure(face):
         return None
@@ -150,7 +151,7 @@ def find_candidates(face: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def describe_answer(face: Mapping[str, Any]) -> str:
-    """The answer in words: one emotion, or two where the network is unsure, as the page says it."""
+    """Describe the answer in words, as the page does: one emotion, or two if the network is unsure."""
     candidates = find_candidates(face)
     if candidates is None:
         return f"{face['predicted_emotion']} {write_percent(face['confidence'])}"
@@ -158,17 +159,17 @@ def describe_answer(face: Mapping[str, Any]) -> str:
 
 
 def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool = False) -> Image:
-    """A copy of the picture with an outline and a tag for every face.
+    """Return a copy of the image with an outline and a tag for every face.
 
-    Tags cover neither another face nor each other: each is put where there is room, shortened where there is little,
-    and becomes at last a dot in its colour, explained by a legend at the picture's edge. Of several faces each begins
-    with its number, as in tables and records; of a video, with the identity. Unsure answers have a dashed grey outline.
+    Tags cover neither other faces nor each other: each is put where there is room, shortened if there is little, and
+    finally reduced to a coloured dot, explained by a legend at the image's edge. With several faces, each tag begins
+    with a number as in tables and records; in a video, with the identity. Unsure answers have a dashed grey outline.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        faces: As :meth:`cmaen.results.Face.to_dict` gives them; ``box``, ``predicted_emotion`` and ``confidence`` are
-            read, and ``identity`` and ``probabilities`` where they are there.
-        ticker: Whether the probabilities of up to four of them stand at the lower edge, where there is room.
+        faces: Dicts of :meth:`cmaen.results.Face.to_dict`. ``box``, ``predicted_emotion`` and ``confidence`` are
+            required; ``identity`` and ``probabilities`` are used if present.
+        ticker: Whether to show the probabilities of up to four faces at the lower edge, if there is room.
 
     Returns:
         RGB uint8 [H, W, 3].
@@ -206,17 +207,17 @@ def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool
 
 @dataclass(frozen=True, slots=True)
 class _Tag:
-    """What is drawn for one face.
+    """The drawing of one face.
 
     Attributes:
         box: Left, top, right and bottom edge, in pixels.
-        who: Its number, or empty.
-        name: Of the answer, for the legend.
-        texts: What may stand on its plate, from the longest to the shortest.
-        dot: What stands in its dot.
-        colour, line_colour: Of the bar or dot, and of the outline.
-        line, size: Of the outline and the text, in pixels.
-        wide: The most pixels of its width.
+        who: Number of the face; may be empty.
+        name: Name of the answer, for the legend.
+        texts: Possible texts of its plate, from the longest to the shortest.
+        dot: Text of its dot.
+        colour, line_colour: Colour of the dot, and of the outline and the bar.
+        line, size: Width of the outline and size of the text, in pixels.
+        wide: Maximum width of the tag, in pixels.
     """
 
     box: tuple[float, float, float, float]
@@ -233,7 +234,7 @@ class _Tag:
 
     @classmethod
     def of(cls, face: Mapping[str, Any], number: int | None, width: int, height: int) -> _Tag:
-        """The tag of a face in a picture of that size; its number where there are several."""
+        """Make the tag of a face in an image of this size; ``number`` is given if there are several faces."""
         x, y, across, down = map(float, face["box"])
         if not np.isfinite((x, y, across, down)).all():
             raise ValueError(f"the numbers of a box must be finite: {face['box']}")
@@ -258,23 +259,23 @@ class _Tag:
 
     @property
     def spelt(self) -> int:
-        """How many of its variants say the emotion in words."""
+        """Number of variants that write the emotion in words."""
         return len(self.texts) - 1
 
     @property
     def gap(self) -> int:
-        """Pixels between the face and the tag."""
+        """Distance between the face and the tag, in pixels."""
         return self.line + max(1, round(0.2 * self.size))
 
     def measure(self, *, narrow: bool) -> list[Size]:
-        """The sizes of its variants; of those that are too wide, an impossible one."""
+        """Measure the variants; those that are too wide get an impossible size."""
         sizes = [measure_plate(self._segments(text), self.size) for text in self.texts]
         if narrow:
             sizes = [size if size.width <= self.wide else _IMPOSSIBLE for size in sizes]
         return [*sizes, measure_dot(self.dot, self._dot_size)]
 
     def paint(self, variant: int) -> Sprite:
-        """One of its variants."""
+        """Paint one of the variants."""
         if variant < len(self.texts):
             return paint_plate(self._segments(self.texts[variant]), self.size)
         return paint_dot(self.dot, self._dot_size, self.colour, broken=self.unsure)
@@ -291,7 +292,7 @@ _IMPOSSIBLE = Size(1 << 30, 1 << 30)
 
 
 def _word(face: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:
-    """The answer's name, its texts from the longest to the shortest, and its letter."""
+    """Return the answer's name, its texts from the longest to the shortest, and its letter."""
     classes = tuple(face.get("probabilities", ()))
     candidates = find_candidates(face)
     if candidates is None:
@@ -319,7 +320,7 @@ def _place(
 
 
 def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: int, height: int) -> list[Sprite]:
-    """The colours with their names and how often there is each, in rows; none where every tag says it in words."""
+    """Paint rows of colours with their names and counts; none if every tag gives its emotion in words."""
     if all(place is not None and place.variant < tag.spelt for tag, place in zip(tags, places, strict=True)):
         return []
     counts = Counter((tag.name, tag.line_colour, tag.unsure) for tag in tags)
@@ -334,11 +335,11 @@ def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: i
 
 
 _WIDEST_LEGEND = 0.8
-"""Of the picture's width."""
+"""Maximum width of the legend, relative to the image's width."""
 _LONGEST_LEGEND = 10
 
 
 @lru_cache(maxsize=64)
 def colour_of_hex(digits: str) -> Colour:
-    """``#rrggbb`` as red, green and blue, 0 to 255."""
+    """Convert ``#rrggbb`` to red, green and blue, 0 to 255."""
     return int(digits[1:3], 16), int(digits[3:5], 16), int(digits[5:7], 16)

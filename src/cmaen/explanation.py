@@ -1,6 +1,6 @@
-"""Where the network looks: its own attention, and a gradient-based map, over a face crop.
+"""Maps of where the network looks in a face crop: its attention weights, and a gradient-based map.
 
-The maps show what an answer depends on in this network; they do not prove why a person has an expression.
+The maps show what an answer of this network depends on; they do not prove why a person has an expression.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from cmaen.models.parts.attention import MultiScaleAttention
 from cmaen.types import EMOTIONS, PERCEIVED
 
 MAPS = ("gradient", "cross_modal", "cross_modal_back", "multi_scale", "multi_scale_backbone", "emotion_head")
-"""Names of an explanation's maps."""
+"""Names of the maps of an explanation."""
 _STEPS = 24
 
 
 class Explanation(NamedTuple):
-    """Maps of one face, float32 [S, S] in [0, 1] with S the side of the network's input.
+    """Maps of one face, float32 [S, S] in [0, 1], S being the side of the network's input.
 
-    All but the gradient are ``None`` where the network has not the part.
+    All maps but the gradient are ``None`` if the network does not have the part.
 
     Attributes:
-        emotion: Index of the answer that is explained.
-        gradient: How much each place adds to or takes from the answer's logit, by integrated gradients from a grey
-            picture (Sundararajan et al., 2017), slightly blurred.
-        cross_modal: How much is attended to each place of the pathway that answers, mean over heads and over the places
-            that ask: in the paper's wiring the side (the E-CNN) asks the trunk, in the residual one the trunk asks the
-            side.
-        cross_modal_back: The same of the other way, where the pathways ask each other.
-        multi_scale: Weight of each place of the E-CNN's last map, mean over the channels.
-        multi_scale_backbone: The same of the pretrained pathway's.
+        emotion: Index of the explained answer.
+        gradient: Contribution of each place to the answer's logit, by integrated gradients from a grey image
+            (Sundararajan et al., 2017), slightly blurred.
+        cross_modal: Attention to each place of the pathway that provides the keys, averaged over the heads and the
+            query places. In the paper's wiring the side (the E-CNN) queries the trunk; in the residual one the trunk
+            queries the side.
+        cross_modal_back: Attention in the opposite direction, if the pathways attend to each other.
+        multi_scale: Weight of each place of the E-CNN's last map, averaged over the channels.
+        multi_scale_backbone: Weight of each place of the pretrained pathway's last map, averaged over the channels.
         emotion_head: Spatial attention of the answer's own head.
     """
 
@@ -58,15 +58,15 @@ class Explanation(NamedTuple):
 
     @property
     def maps(self) -> dict[str, Heat]:
-        """Those that there are, by name, in the order of :data:`MAPS`."""
+        """The maps that are present, by name, in the order of :data:`MAPS`."""
         return {name: found for name in MAPS if (found := getattr(self, name)) is not None}
 
 
 class Variation(NamedTuple):
-    """What attention depends on: the same map for every face has a share of 0, maps that differ wholly one near 1.
+    """Variation of attention maps; its share is 0 if all faces have the same map, near 1 if the maps differ wholly.
 
     Attributes:
-        faces: Variance over the faces, mean over the places.
+        faces: Variance over the faces, averaged over the places.
         places: Variance over the places of the mean map.
     """
 
@@ -75,29 +75,29 @@ class Variation(NamedTuple):
 
     @classmethod
     def of(cls, maps: Tensor) -> Variation:
-        """Of maps [N, H, W], none below 0; each is divided by its sum first."""
+        """Analyse non-negative maps [N, H, W]; each is divided by its sum first."""
         maps = maps / maps.sum(dim=(1, 2), keepdim=True)
         return cls(float(maps.var(dim=0).mean()), float(maps.mean(dim=0).var()))
 
     @property
     def share(self) -> float:
-        """Of the faces in the whole, in [0, 1]."""
+        """Share of the variance over the faces in the total, in [0, 1]."""
         return self.faces / max(self.faces + self.places, 1e-30)
 
 
 class Attended(NamedTuple):
-    """What the network answers, int64 [B], and the maps of its attention, float32 [B, H, W], by :data:`MAPS`."""
+    """Answers of the network, int64 [B], and its attention maps, float32 [B, H, W], by the names of :data:`MAPS`."""
 
     emotions: Tensor
     maps: Mapping[str, Tensor]
 
 
 class Explainer:
-    """Explains the answers of a checkpoint; several threads may ask it at once.
+    """Explains the answers of a checkpoint; it is thread-safe.
 
     Args:
-        checkpoint: With a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
-        scheme: Label scheme whose answers are explained; ``None``: the first.
+        checkpoint: Checkpoint with a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        scheme: Label scheme of the explained answers; ``None`` for the first.
 
     Raises:
         CheckpointError: The file is missing, corrupt or of another architecture.
@@ -110,7 +110,7 @@ class Explainer:
 
     @torch_threads()
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
-        """One explanation a face crop; a crop is uint8 [h, w] or [h, w, 3]."""
+        """Return one explanation for each face crop, uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
         emotions, attention = self._attend(images)
         integrated = IntegratedGradients(self._logits)
@@ -127,7 +127,7 @@ class Explainer:
 
     @torch_threads()
     def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
-        """What the attention over many faces depends on, by the name of the map, for those that the network has."""
+        """Measure how much each attention map of the network varies over many faces, by the name of the map."""
         parts = [
             self._attend(torch.from_numpy(self.spec(crops[start : start + batch_size]))).maps
             for start in range(0, len(crops), batch_size)
@@ -152,16 +152,16 @@ class Explainer:
         return self._of_scheme(self.model(images))
 
     def _of_scheme(self, output: EmotionOutput) -> Tensor:
-        """[B, E] of the scheme; of ``perceived`` without contempt, which has no attention of its own."""
+        """Select the scheme's logits, [B, E]; for ``perceived`` without contempt, which has no attention head."""
         if self._perceived and output.perceived_logits is not None:
             return output.perceived_logits[:, : len(EMOTIONS)]
         return output.logits
 
     @contextmanager
     def _record_weights(self, maps: dict[str, Tensor]) -> Iterator[None]:
-        """While this thread runs the network, keep what its multi-scale attentions weigh the places with.
+        """While this thread runs the network, record the weights of its multi-scale attentions.
 
-        Other threads may run the same network meanwhile; what they see is none of this one's.
+        Other threads may run the same network meanwhile; their weights are not recorded.
         """
         own = threading.get_ident()
         with ExitStack() as hooks:
@@ -179,7 +179,7 @@ class Explainer:
     @torch_threads()
     @torch.inference_mode()
     def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
-        """The penultimate features of face crops, float32 [N, F]."""
+        """Compute the penultimate features of face crops, float32 [N, F]."""
         parts = [
             self.model.forward_features(torch.from_numpy(self.spec(crops[start : start + batch_size]))).vector
             for start in range(0, len(crops), batch_size)
@@ -187,7 +187,7 @@ class Explainer:
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 
     def _enlarge(self, found: Heat) -> Heat:
-        """A map of any size, stretched to [0, 1] and to the side of the input."""
+        """Stretch a map of any size to the range [0, 1] and to the side of the input."""
         side = self.spec.image_size
         spread = float(np.ptp(found))
         found = (found - found.min()) / spread if spread > 1e-8 else np.zeros_like(found)
@@ -195,6 +195,6 @@ class Explainer:
 
 
 def _square(places: Tensor) -> Tensor:
-    """[B, N'] -> [B, H', W'], for the map of a square input."""
+    """Reshape the places of a square input, [B, N'] -> [B, H', W']."""
     side = round(places.shape[1] ** 0.5)
     return places.reshape(len(places), side, side)

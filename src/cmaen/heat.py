@@ -1,4 +1,4 @@
-"""Maps of a face as pictures: where a map is warm, the face glows; and the sheet that shows several with a legend."""
+"""Drawing of heat maps over faces, and the sheet that shows several of them with a legend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - reports a broken OpenCV
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,12 @@ COLOURS = (
     "#000004", "#0b0724", "#210c4a", "#3d0965", "#57106e", "#71196e", "#8a226a", "#a32c61", "#bc3754", "#d04545",
     "#e35933", "#f1711f", "#f98c0a", "#fcaa0f", "#f9c932", "#f2e865", "#fcffa4",
 )  # fmt: skip
-"""From 0 to 1, evenly; the colour map inferno, which rises evenly in brightness for every kind of colour vision."""
+"""Evenly spaced colours from 0 to 1: the colour map inferno, whose brightness rises evenly for any colour vision."""
 OPACITY = 0.75
-"""Of the hottest place: what lies beneath it can still be seen."""
+"""Opacity of the hottest place, low enough to see the face below."""
 
 CROP_SIDE = 320
-"""Of the face that a map is laid over, in pixels, at most."""
+"""Maximum side of the face below a map, in pixels."""
 
 _PANEL, _GAP, _ROW, _LINE, _BAR = 320, 12, 26, 18, 14
 _COLUMNS = 4
@@ -37,14 +37,14 @@ _INK, _QUIET = "#1c2127", "#5b6570"
 
 
 class Panel(NamedTuple):
-    """One face on the sheet.
+    """One face of the sheet.
 
     Attributes:
-        crop: The face, RGB uint8 [h, w, 3] or grey [h, w].
-        heat: Its map.
-        title: What stands under it, like ``1 happy 98%``.
-        colour: Of the mark before the title, ``#rrggbb``.
-        detail: A second line, in smaller letters; may be empty.
+        crop: Face crop, RGB uint8 [h, w, 3] or grey [h, w].
+        heat: Map of the face.
+        title: Caption, such as ``1 happy 98%``.
+        colour: Colour of the mark before the title, ``#rrggbb``.
+        detail: Second line, in smaller letters; may be empty.
     """
 
     crop: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Panel(NamedTuple):
 
 
 def colour_heat(heat: Heat) -> NDArray[np.uint8]:
-    """The map alone, to be laid over a face: RGBA uint8 [S, S, 4], the warmer the more opaque."""
+    """Colour a map for laying over a face, RGBA uint8 [S, S, 4]; the warmer, the more opaque."""
     stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS], np.float64)
     places = np.clip(np.asarray(heat, np.float64), 0, 1)
     position = places * (len(COLOURS) - 1)
@@ -66,11 +66,11 @@ def colour_heat(heat: Heat) -> NDArray[np.uint8]:
 
 
 def overlay(crop: NDArray[np.uint8], heat: Heat) -> Image:
-    """A face in grey with its map over it: RGB uint8 [S, S, 3], S the side of the map.
+    """Draw a face in grey with its map over it: RGB uint8 [S, S, 3], S being the side of the map.
 
     Args:
-        crop: RGB uint8 [h, w, 3] or grey [h, w], of any size.
-        heat: Its map.
+        crop: Face crop, RGB uint8 [h, w, 3] or grey [h, w], of any size.
+        heat: Map of the face.
     """
     grey = crop if crop.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
     side = heat.shape[0]
@@ -82,12 +82,12 @@ def overlay(crop: NDArray[np.uint8], heat: Heat) -> Image:
 
 
 def encode_map(heat: Heat) -> str:
-    """The map alone as the data URI of a PNG, see :func:`colour_heat`."""
+    """Encode a coloured map as the data URI of a PNG, see :func:`colour_heat`."""
     return _encode(PILImage.fromarray(colour_heat(heat)), "PNG")
 
 
 def encode_crop(crop: Image) -> str:
-    """A face as the data URI of a JPEG: a square, as the network sees it, so that a map fits over it."""
+    """Encode a face as the data URI of a JPEG: a square, as the network sees it, so that a map fits over it."""
     side = min(max(crop.shape[:2]), CROP_SIDE)
     square = PILImage.fromarray(crop).resize((side, side), PILImage.Resampling.BILINEAR, reducing_gap=2.0)
     return _encode(square, "JPEG")
@@ -100,13 +100,13 @@ def _encode(picture: PILImage.Image, kind: str) -> str:
 
 
 def draw_sheet(panels: Sequence[Panel], *, low: str, high: str, note: str) -> PILImage.Image:
-    """All faces with their maps, up to four in a row, 320 pixels each, over a bar that tells the colours.
+    """Draw all faces with their maps, up to four in a row, 320 pixels each, above a colour bar.
 
     Args:
-        panels: One for each face; at least one.
-        low: What the cold end of the bar means.
-        high: What the warm end means.
-        note: What the map is, in a sentence or two.
+        panels: One panel for each face; at least one.
+        low: Meaning of the bar's cold end.
+        high: Meaning of the bar's warm end.
+        note: Explanation of the maps, in a sentence or two.
     """
     columns = min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
@@ -133,7 +133,7 @@ def draw_sheet(panels: Sequence[Panel], *, low: str, high: str, note: str) -> PI
 
 
 def _draw_bar(sheet: PILImage.Image, top: int, low: str, high: str) -> None:
-    """The colours from cold to warm, with a word at each end, over a mid-grey as over a face."""
+    """Draw the colours from cold to warm over a mid-grey, with a word at each end."""
     across = min(sheet.width - 2 * _GAP, 2 * _PANEL)
     ramp = np.asarray(np.tile(np.linspace(0, 1, across), (across, 1)), np.float32)
     bar = overlay(np.full((across, across), 128, np.uint8), ramp)[:_BAR]
@@ -150,7 +150,7 @@ def _write(
 
 
 def _shorten(text: str, width: float, size: int) -> str:
-    """As much of the text as fits into one line."""
+    """Shorten the text to one line of this width."""
     line = write_line(text)
     while line and measure(space_out(line), size) > width:
         line = f"{line[:-2].rstrip()}…"
@@ -158,7 +158,7 @@ def _shorten(text: str, width: float, size: int) -> str:
 
 
 def _wrap(text: str, width: float) -> Iterable[str]:
-    """The text in lines that fit."""
+    """Break the text into lines of this width."""
     line = ""
     for word in text.split():
         longer = f"{line} {word}".strip()

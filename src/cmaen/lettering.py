@@ -1,4 +1,4 @@
-"""Text in pictures: the font that has its characters, labels cut to a length, percentages, and letters for labels."""
+"""Text in images: a font that has its characters, labels of limited length, percentages, and letters for labels."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _SYSTEM_FONTS = (
     "Nirmala.ttf",
     "NotoSansThai-Regular.ttf",
 )
-"""Of Linux, Windows and macOS, for labels that Pillow's own font, which knows ASCII alone, cannot write."""
+"""Fonts of Linux, Windows and macOS, for labels that Pillow's own font cannot write, which only has ASCII."""
 _NOBODYS = "\uffff"
-"""A character that no font has: it is drawn as every other that is missing."""
+"""Character that no font has; it is drawn like every missing character."""
 _LONGEST_LETTERS = 3
 
 
 @lru_cache(maxsize=64)
 def load_font(size: int) -> Font:
-    """Pillow's own font, so that every machine draws the same."""
+    """Load Pillow's own font, so that the output is the same on every machine."""
     return ImageFont.load_default(size=size)
 
 
 @lru_cache(maxsize=256)
 def choose_font(text: str, size: int) -> Font | None:
-    """The font that draws a text: Pillow's own, or one of the system's that has it; ``None`` for neither."""
+    """Choose a font that has all characters of a text: Pillow's own or a system font; ``None`` if there is none."""
     if text.isascii():
         return load_font(size)
     characters = frozenset(text)
@@ -60,23 +60,23 @@ def choose_font(text: str, size: int) -> Font | None:
 
 @lru_cache(maxsize=4096)
 def measure(text: str, size: int) -> float:
-    """The width of a text of one line, in pixels."""
+    """Measure the width of a line of text, in pixels."""
     return (choose_font(text, size) or load_font(size)).getlength(text)
 
 
 def space_out(text: str) -> str:
-    """Plain text with wider spaces, for those of Pillow's own font are narrow where it is small."""
+    """Widen the spaces of ASCII text, because those of Pillow's own font are too narrow at small sizes."""
     return text.replace(" ", "  ") if text.isascii() else text
 
 
 @lru_cache(maxsize=1024)
 def write_label(name: str, number: int, most: int = 24) -> str:
-    """A label as one short line that can be drawn.
+    """Write a label as one short line that can be drawn.
 
     Args:
-        name: Of any script and length; a user may have chosen it.
-        number: Its place among the labels, from 0; a label that no font here can write is called by it.
-        most: Characters, at most; the end is left out beyond.
+        name: Label of any script and length; it may come from the user.
+        number: Position of the label, from 0; used in place of a label that no font can write.
+        most: Maximum number of characters; the rest is cut off.
     """
     line = _cut(name, most)
     drawable = choose_font(line, 16) is not None and measure(line, 16) > 0
@@ -84,7 +84,7 @@ def write_label(name: str, number: int, most: int = 24) -> str:
 
 
 def write_line(text: str, most: int = 200) -> str:
-    """Text as one line of at most so many characters; where no font here can write it, ``?`` for all but ASCII."""
+    """Write text as one line of limited length; if no font can write it, ``?`` replaces all but ASCII."""
     line = _cut(text, most)
     return line if choose_font(line, 16) is not None else line.encode("ascii", "replace").decode()
 
@@ -95,7 +95,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def choose_letters(labels: Sequence[str]) -> dict[str, str]:
-    """The shortest beginning of each label that no other has, in at most three letters: ``h``, ``sa``, ``su``."""
+    """Choose the shortest unique beginning of each label, up to three letters: ``h``, ``sa``, ``su``."""
     return dict(zip(labels, _choose_letters(tuple(labels)), strict=True))
 
 
@@ -117,10 +117,10 @@ def _begin(label: str, others: Sequence[str]) -> str:
 
 
 def write_percent(share: float) -> str:
-    """A share as it is written everywhere: 0.983 is ``98%``; what is not nothing and less than half a percent, ``<1%``.
+    """Write a share as a percentage: 0.983 is ``98%``; a positive share below half a percent is ``<1%``.
 
     Raises:
-        ValueError: It is no number.
+        ValueError: The share is NaN.
     """
     if 0 < share < 0.005:
         return "<1%"

@@ -1,4 +1,4 @@
-"""Answers as a small table of HTML, for notebooks: a row a face, with a bar for each probability."""
+"""Answers as a small HTML table for notebooks: one row per face, with a bar for each probability."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cmaen.errors import escape
 from cmaen.types import EMOTIONS
 
 MOST = 20
-"""Rows that are shown; the others are counted."""
+"""Maximum number of rows; the remaining ones are only counted."""
 _LONGEST = 40
 _CELL = "text-align:left;padding:2px 8px;white-space:nowrap"
 
 
 def write_table(records: Iterable[Mapping[str, Any]]) -> str:
-    """The faces of some records, see :meth:`cmaen.results.Result.to_record`, as HTML that needs no style sheet.
+    """Write the faces of some records, see :meth:`cmaen.results.Result.to_record`, as HTML without a style sheet.
 
-    Whatever stands in names, labels and errors is text there and no HTML.
+    Names, labels and errors are escaped.
     """
     everything = list(records)
     found = (name for record in everything for face in record["faces"] for name in face.get("probabilities", ()))
@@ -54,7 +54,7 @@ def _write_record(record: Mapping[str, Any], labels: list[str]) -> Iterable[str]
 
 
 def _write_bar(share: float | None, colour: str) -> str:
-    """A cell with a number, and a bar behind it."""
+    """Write a cell with a number and a bar behind it."""
     if share is None:
         return "<td></td>"
     percent = min(max(100 * share, 0.0), 100.0)

@@ -1,4 +1,4 @@
-"""How far a long loop is, shown in a notebook; silence everywhere else."""
+"""Progress bars for long loops in notebooks; nothing is shown elsewhere."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 PATIENCE, PAUSE = 1.0, 0.25
-"""Seconds after which a loop is long, and between two times that it is shown."""
+"""Seconds until a loop counts as long, and seconds between two updates."""
 
 
 def follow(items: Iterable[_T], *, unit: str, total: int | None = None) -> Iterator[_T]:
-    """The items; in a notebook with a bar under the cell once they take longer than a second.
+    """Yield the items; a notebook shows a bar below the cell if they take longer than a second.
 
     Args:
-        items: What is looped over.
-        unit: What they are, like ``images``.
-        total: How many there will be, if that is known.
+        items: Items of the loop.
+        unit: Plural noun for the items, such as ``images``.
+        total: Number of items, if known.
     """
     if not in_notebook():
         yield from items
@@ -41,14 +41,14 @@ def follow(items: Iterable[_T], *, unit: str, total: int | None = None) -> Itera
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a kernel whose cells show what is displayed, and not in a terminal."""
+    """Whether the code runs in a notebook kernel rather than in a terminal."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
 def _show(place: Any, markup: str) -> Any:
-    """Display something, or put it in the place of what was displayed before."""
+    """Display markup, or replace what was displayed before."""
     shown: Any = import_module("IPython.display")
     if place is None:
         return shown.display(shown.HTML(markup), display_id=True)
@@ -57,7 +57,7 @@ def _show(place: Any, markup: str) -> Any:
 
 
 def _describe(count: int, total: int | None, unit: str, seconds: float, *, done: bool) -> str:
-    """Like ``120 of 500 images, 0:12, about 0:38 left`` beside a bar."""
+    """Describe the progress beside a bar: ``120 of 500 images, about 0:38 left``."""
     unit = escape(unit)
     if done:
         return f"<small>{count:,} {unit} in {_write_time(seconds)}</small>"
@@ -69,7 +69,7 @@ def _describe(count: int, total: int | None, unit: str, seconds: float, *, done:
 
 
 def _write_time(seconds: float) -> str:
-    """Like ``0:07`` or ``1:02:03``; of less than ten seconds with a decimal."""
+    """Write a time as ``0:07`` or ``1:02:03``; below ten seconds as ``7.0 s``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""Smooth shapes and text on pictures: outlines, dark plates with a coloured bar, dots with a number."""
+"""Smooth shapes and text on images: outlines, dark plates with a coloured bar, dots with a number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - reports a broken OpenCV
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,27 +22,27 @@ Colour = tuple[int, int, int]
 
 PLATE: Colour = (14, 16, 22)
 OPACITY = 0.88
-"""The ground of white text on a picture."""
+"""Opacity of the dark background of white text."""
 RIM: Colour = (255, 255, 255)
 _APART = 0.6
-"""Between the segments of a plate, of the text's size."""
+"""Space between the segments of a plate, relative to the text size."""
 _SHADE: Colour = (10, 12, 16)
 _ROUND = 0.08
-"""Radius of an outline's corners, of its shorter side."""
+"""Radius of an outline's corners, relative to its shorter side."""
 _SMOOTH = 4
-"""Shapes are drawn so many times larger and shrunk, for smooth edges."""
+"""Factor by which shapes are drawn larger before they are reduced, for smooth edges."""
 _LARGEST_KEPT = 40
-"""Text size, in pixels, up to which sprites are kept for the next frame."""
+"""Largest text size in pixels up to which sprites are kept for the next frame."""
 _SHIFT = 3
-"""Bits of a pixel's fraction in OpenCV's coordinates."""
+"""Fractional bits of a pixel in OpenCV's coordinates."""
 
 
 class Sprite(NamedTuple):
-    """What is laid on a picture.
+    """A small image that is laid on another.
 
     Attributes:
-        light: RGB, multiplied by its opacity, uint8 [h, w, 3].
-        rest: What it lets through of the picture, 0 to 255, uint16 [h, w, 1].
+        light: RGB multiplied by the opacity, uint8 [h, w, 3].
+        rest: Share of the underlying image that remains visible, 0 to 255, uint16 [h, w, 1].
     """
 
     light: Image
@@ -50,12 +50,12 @@ class Sprite(NamedTuple):
 
     @property
     def size(self) -> Size:
-        """In pixels."""
+        """Size in pixels."""
         return Size(self.light.shape[1], self.light.shape[0])
 
 
 class Segment(NamedTuple):
-    """A part of a plate: a bar in a colour, broken where the answer is unsure, and text after it."""
+    """A part of a plate: a coloured bar, striped for an unsure answer, followed by text."""
 
     text: str
     colour: Colour | None = None
@@ -63,7 +63,7 @@ class Segment(NamedTuple):
 
 
 def measure_plate(segments: Sequence[Segment], size: int) -> Size:
-    """How large :func:`paint_plate` paints them."""
+    """Measure the plate that :func:`paint_plate` paints."""
     across = sum(_measure_segment(segment, size) for segment in segments) + _APART * size * (len(segments) - 1)
     return Size(math.ceil(across + 0.45 * size), round(1.6 * size))
 
@@ -78,11 +78,11 @@ def _bar(size: int) -> int:
 
 
 def paint_plate(segments: Sequence[Segment], size: int) -> Sprite:
-    """A dark rounded plate with white text, and a coloured bar before it.
+    """Paint a dark rounded plate with white text after a coloured bar.
 
     Args:
-        segments: From left to right.
-        size: Of the text, in pixels.
+        segments: Segments from left to right.
+        size: Text size, in pixels.
     """
     paint = _keep_plate if size <= _LARGEST_KEPT else _paint_plate
     return paint(tuple(segments), size)
@@ -110,7 +110,7 @@ _keep_plate = lru_cache(maxsize=128)(_paint_plate)
 
 
 def _weight(size: int) -> float:
-    """Of text, a little bolder than the font has it."""
+    """Return the stroke width that makes text a little bolder than the font."""
     return size / 50
 
 
@@ -120,19 +120,19 @@ def _paint_bar(face: PILImage.Image, box: tuple[float, float, float, float], col
     corner = (round(left), round(top))
     mask = _mask(width, height, width / 2, broken=broken)
     rim = _mask(width + 2, height + 2, width / 2 + 1, broken=broken)
-    if sum(colour) < 3 * 130:  # a dark colour on the dark plate
+    if sum(colour) < 3 * 130:  # a dark colour needs a light rim on the dark plate
         face.paste(tuple(value // 2 + 110 for value in colour), (corner[0] - 1, corner[1] - 1), rim)
     face.paste(colour, corner, mask)
 
 
 def measure_dot(text: str, size: int) -> Size:
-    """How large :func:`paint_dot` paints it."""
+    """Measure the dot that :func:`paint_dot` paints."""
     height = round(1.3 * size)
     return Size(max(height, math.ceil(measure(text, size) + 0.6 * size)), height)
 
 
 def paint_dot(text: str, size: int, colour: Colour, *, broken: bool = False) -> Sprite:
-    """A number in a dot of the colour, with a white rim, which is broken where the answer is unsure."""
+    """Paint a number in a coloured dot with a white rim, which is striped for an unsure answer."""
     paint = _keep_dot if size <= _LARGEST_KEPT else _paint_dot
     return paint(text, size, colour, broken)
 
@@ -157,7 +157,7 @@ _keep_dot = lru_cache(maxsize=512)(_paint_dot)
 
 
 def _mask(width: int, height: int, radius: float, *, broken: bool = False) -> PILImage.Image:
-    """A rounded rectangle, or its stripes, with smooth edges: grey [height, width]."""
+    """Draw a rounded rectangle, or stripes of it, with smooth edges: grey [height, width]."""
     large = PILImage.new("L", (max(1, width) * _SMOOTH, max(1, height) * _SMOOTH))
     draw = ImageDraw.Draw(large)
     draw.rounded_rectangle((0, 0, large.width - 1, large.height - 1), radius * _SMOOTH, fill=255)
@@ -169,7 +169,7 @@ def _mask(width: int, height: int, radius: float, *, broken: bool = False) -> PI
 
 
 def _cut_out(face: PILImage.Image, mask: PILImage.Image, opacity: float) -> Sprite:
-    """The picture under a mask; what is bright, text and bars, is not let through."""
+    """Cut out the image under a mask; only its background is translucent, text and bars are opaque."""
     pixels = np.asarray(face).astype(np.uint16)
     ground = (pixels == PLATE).all(axis=2, keepdims=True)
     alpha = np.asarray(mask)[:, :, None].astype(np.uint16)
@@ -178,7 +178,7 @@ def _cut_out(face: PILImage.Image, mask: PILImage.Image, opacity: float) -> Spri
 
 
 def lay(picture: Image, sprite: Sprite, left: int, top: int) -> None:
-    """Lay a sprite on a picture, in place; what lies beyond its edges is left out."""
+    """Lay a sprite on an image, in place; parts beyond the image's edges are left out."""
     height, width = picture.shape[:2]
     low_x, low_y = max(0, left), max(0, top)
     high_x, high_y = min(width, left + sprite.size.width), min(height, top + sprite.size.height)
@@ -190,14 +190,14 @@ def lay(picture: Image, sprite: Sprite, left: int, top: int) -> None:
 
 
 def outline(picture: Image, box: Sequence[float], colour: Colour, line: int, *, broken: bool = False) -> None:
-    """A rounded frame around a face, in place, seen on any ground: between white lines, or broken on a dark one.
+    """Draw a rounded frame around a face, in place; white lines, or a dark line below dashes, make it visible anywhere.
 
     Args:
         picture: RGB uint8 [H, W, 3].
-        box: Left, top, right and bottom edge in pixels; may lie outside the picture.
-        colour: Of the line.
-        line: Its width in pixels, from 1.
-        broken: Dashes, for an unsure answer.
+        box: Left, top, right and bottom edge in pixels; may lie outside the image.
+        colour: Colour of the line.
+        line: Width of the line in pixels, at least 1.
+        broken: Whether to draw dashes, for an unsure answer.
     """
     height, width = picture.shape[:2]
     reach = 4 * line + 64
@@ -221,7 +221,7 @@ def _stroke(picture: Image, lines: Sequence[NDArray[np.float64]], colour: Colour
 
 
 def _round_off(left: float, top: float, right: float, bottom: float, radius: float) -> NDArray[np.float64]:
-    """The corners of a rectangle, each an arc of points [P, 2], clockwise from the upper left one."""
+    """Round off the corners of a rectangle: points [P, 2] on an arc each, clockwise from the upper left."""
     turns = np.linspace(0, math.pi / 2, 5 if radius < 40 else 12) if radius >= 1 else np.zeros(1)
     if radius < 1:
         radius = 0.0
@@ -235,7 +235,7 @@ def _round_off(left: float, top: float, right: float, bottom: float, radius: flo
 
 
 def _dash(points: NDArray[np.float64], drawn: float, left_out: float) -> list[NDArray[np.float64]]:
-    """The dashes of a closed line, [2, 2] and more points each."""
+    """Split a closed line into dashes of two or more points each, [P, 2]."""
     closed = np.concatenate([points, points[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     length = along[-1]

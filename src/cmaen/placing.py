@@ -1,4 +1,4 @@
-"""Where the tags of faces go: beside their faces, never onto other faces or tags; pure functions of rectangles."""
+"""Placement of tags beside their faces, never over other faces or tags; pure functions of rectangles."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 INSIDE, LAST_INSIDE = 0.3, 0.6
-"""A tag may lie on its own face, at the lower edge, where it is at most so much of the face's height; the shortest tag
-of a face at most the latter."""
+"""Maximum height of a tag inside the lower edge of its own face, relative to the face's height: for longer variants,
+and for the shortest one."""
 
 
 class Size(NamedTuple):
-    """Of a tag, in pixels."""
+    """Size of a tag, in pixels."""
 
     width: int
     height: int
@@ -24,11 +24,11 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tag goes.
+    """Position of a tag.
 
     Attributes:
-        variant: Which of the sizes that were offered it has.
-        left, top: Its corner, in pixels of the picture.
+        variant: Index of the chosen size.
+        left, top: Upper left corner, in pixels of the image.
     """
 
     variant: int
@@ -45,24 +45,24 @@ def place_tags(
     gaps: Sequence[int],
     taken: Sequence[tuple[float, float, float, float]] = (),
 ) -> list[Place | None]:
-    """Places for the tags of all faces: above, below, left, right, or inside the lower edge of its own face.
+    """Place the tags of all faces: above, below, left, right, or inside the lower edge of their own face.
 
-    First every face, from the largest, has a place for its shortest tag; only then do tags become longer, so that a
-    long one takes the room of nobody. Places lie within the picture, overlap no other tag and no other face, and their
-    own face only inside its lower edge.
+    First every face, from the largest, gets a place for its shortest tag; only then do tags become longer, so that long
+    tags take no room from others. Places lie within the image, overlap no other tag and no other face, and overlap
+    their own face only inside its lower edge.
 
     Args:
-        faces: Left, top, right and bottom edge in pixels, which may lie outside the picture, float64 [F, 4].
-        sizes: What may be drawn for each face, from the longest to the shortest.
-        width, height: Of the picture.
-        gaps: Pixels between each face and its tag.
+        faces: Left, top, right and bottom edge in pixels, which may lie outside the image, float64 [F, 4].
+        sizes: Possible sizes of each face's tag, from the longest to the shortest.
+        width, height: Size of the image.
+        gaps: Distance between each face and its tag, in pixels.
         taken: Further rectangles that no tag may cover: left, top, right and bottom.
 
     Returns:
-        One for each face; ``None`` where there is no room for any of its sizes, and where it lies outside the picture.
+        One place for each face; ``None`` if there is no room for any of its sizes, or if it lies outside the image.
     """
     count = len(faces)
-    obstacles = np.zeros((2 * count + len(taken), 4))  # the faces, their tags, what is taken
+    obstacles = np.zeros((2 * count + len(taken), 4))  # the faces, their tags, the taken rectangles
     obstacles[:count], obstacles[2 * count :] = faces, np.reshape(taken, (-1, 4))
     areas = (faces[:, 2:] - faces[:, :2]).prod(axis=1)
     order = np.argsort(-areas, kind="stable").tolist()
@@ -76,7 +76,7 @@ def place_tags(
         candidates = np.array([candidate[:4] for candidate in found])
         low, high = candidates[:, :2].min(axis=0), candidates[:, 2:].max(axis=0)
         near = np.flatnonzero(((obstacles[:, :2] < high) & (obstacles[:, 2:] > low)).all(axis=1))
-        near = near[near != count + index]  # its own tag makes room
+        near = near[near != count + index]  # the face's current tag is no obstacle
         others = obstacles[near]
         hits = (candidates[:, None, :2] < others[:, 2:]).all(axis=2)  # [candidates, obstacles]
         hits &= (candidates[:, None, 2:] > others[:, :2]).all(axis=2)
@@ -100,14 +100,14 @@ def place_tags(
 def place_panel(
     size: Size, obstacles: NDArray[np.float64], *, width: int, height: int, margin: int, steps: int = 9
 ) -> tuple[int, int] | None:
-    """Left and top of a panel at an edge of the picture that covers nothing; ``None`` where there is no such place.
+    """Find a place at an edge of the image where a panel covers nothing; return its left and top, or ``None``.
 
     Args:
-        size: Of the panel.
-        obstacles: Left, top, right and bottom edge of what it may not cover, in pixels, float64 [N, 4].
-        width, height: Of the picture.
-        margin: To the edge, in pixels.
-        steps: Places that are tried along each edge.
+        size: Size of the panel.
+        obstacles: Left, top, right and bottom edge of what it must not cover, in pixels, float64 [N, 4].
+        width, height: Size of the image.
+        margin: Distance from the edge, in pixels.
+        steps: Number of positions tried along each edge.
     """
     right, bottom = width - margin - size.width, height - margin - size.height
     if right < margin or bottom < margin:
@@ -134,7 +134,7 @@ class _Candidate(NamedTuple):
 def _propose(
     face: NDArray[np.float64], size: Size, width: int, height: int, gap: int, *, last: bool
 ) -> Iterator[_Candidate]:
-    """The places of one face's tag, the best first; each lies within the picture."""
+    """Yield possible places of one face's tag within the image, the best first."""
     left, top, right, bottom = np.clip(face, 0, (width, height, width, height)).tolist()
     most_left, most_top = width - size.width, height - size.height
     if right <= left or bottom <= top or most_left < 0 or most_top < 0:

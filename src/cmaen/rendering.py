@@ -1,4 +1,4 @@
-"""Answers as small pictures, for notebooks: the annotated picture of a result, and a face beside its probabilities."""
+"""Small images for notebooks: the annotated image of a result, and a face beside its probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - reports a broken OpenCV
 import cv2
 import numpy as np
 from PIL import Image as PILImage
@@ -18,23 +18,23 @@ from cmaen.painting import outline
 from cmaen.types import Image
 
 SIDE = 640
-"""The longer side of a thumbnail, in pixels, at most."""
+"""Maximum length of a thumbnail's longer side, in pixels."""
 _BARS = 8
-"""Probabilities that are drawn, at most: the seven emotions and contempt, or the highest of more labels."""
+"""Maximum number of bars: the seven emotions and contempt, or the highest probabilities of more labels."""
 _FACE, _ROW, _MARGIN = 176, 22, 8
 _NAME, _BAR, _NUMBER = 92, 180, 52
-"""Pixels: the side of a face, the height of a bar's row, the space around; the columns of the bars."""
+"""Sizes in pixels: side of a face, height of a bar's row, margin; widths of the columns of the bars."""
 _INK, _TRACK = "#1c2127", "#e6e8eb"
 _DASHES = colour_of_hex(STYLE.unsure)
 
 
 def render_picture(image: Image, faces: Sequence[Mapping[str, Any]], *, side: int = SIDE) -> bytes:
-    """The picture with its faces drawn, made small before they are, so that their labels can be read; a PNG.
+    """Draw the faces on the image as a PNG; the image is shrunk first, so that the labels stay readable.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        faces: As :func:`cmaen.drawing.draw_faces` takes them.
-        side: The longer side of the PNG, in pixels, at most.
+        faces: Faces as for :func:`cmaen.drawing.draw_faces`.
+        side: Maximum length of the PNG's longer side, in pixels.
     """
     factor = min(1.0, side / max(image.shape[:2]))
     small = image
@@ -46,11 +46,11 @@ def render_picture(image: Image, faces: Sequence[Mapping[str, Any]], *, side: in
 
 
 def render_face(face: Mapping[str, Any], crop: Image | None = None) -> bytes:
-    """One face: its answer in words, its crop where there is one, and a bar for each probability; a PNG.
+    """Draw one face as a PNG: its answer in words, its crop if given, and a bar for each probability.
 
     Args:
-        face: As :meth:`cmaen.results.Face.to_dict` gives it.
-        crop: The face cut out, RGB uint8 [h, w, 3] or grey [h, w].
+        face: Dict of :meth:`cmaen.results.Face.to_dict`.
+        crop: Face crop, RGB uint8 [h, w, 3] or grey [h, w].
     """
     answers: Mapping[str, float] = face["probabilities"]
     classes = list(answers)
@@ -85,7 +85,7 @@ def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: 
 
 
 def _frame(card: PILImage.Image) -> PILImage.Image:
-    """The crop in a dashed line, as an unsure answer has it everywhere."""
+    """Frame the crop with the dashed line of unsure answers."""
     pixels = np.array(card)
     low, high = _MARGIN + 2, _MARGIN + _FACE - 3
     outline(pixels, (low, low, high, high), _DASHES, 3, broken=True)

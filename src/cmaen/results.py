@@ -1,4 +1,4 @@
-"""The answers: what was found in a picture; they become dicts and records, and show themselves in a notebook."""
+"""Results of an image: they convert to dicts and records, and notebooks display them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NOTHING = {"predicted_emotion": None, "confidence": None, "probabilities": None
 
 
 class Answer(dict[str, Any]):
-    """A plain dict in every respect, which remembers the path of its image besides. In a notebook it is a small table.
+    """A plain dict that also remembers the path of its image. A notebook displays it as a small table.
 
     Attributes:
-        path: As printable text; empty where the image was in memory.
+        path: Path as printable text; empty if the image was in memory.
     """
 
     __slots__ = ("path",)
@@ -36,31 +36,31 @@ class Answer(dict[str, Any]):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The answer with its path, see :meth:`Result.to_record`; that of one face as that of a picture."""
+        """The answer with its path, see :meth:`Result.to_record`; a single face becomes the record of an image."""
         named = {"path": self.path} if self.path else {}
         return {**named, **self} if "faces" in self else {**named, "status": "ok", "error": None, "faces": [self]}
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        """Make a pandas data frame with one row for each face, see :func:`cmaen.to_pandas`."""
         from cmaen.tabulation import make_frame
 
         return make_frame([self.record])
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """Display the answer in a notebook."""
         from cmaen.markup import write_table
 
         return write_table([self.record])
 
 
 class Answers(list[dict[str, Any]]):
-    """A plain list in every respect, of answers or faces. In a notebook it is a table with a row for each face."""
+    """A plain list of answers or faces. A notebook displays it as a table with one row for each face."""
 
     __slots__ = ()
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """A record for each picture: faces that follow each other and have the same path are those of one."""
+        """One record for each image; consecutive faces with the same path belong to one image."""
         records: list[dict[str, Any]] = []
         before: str | None = None
         for answer in self:
@@ -74,13 +74,13 @@ class Answers(list[dict[str, Any]]):
         return records
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        """Make a pandas data frame with one row for each face, see :func:`cmaen.to_pandas`."""
         from cmaen.tabulation import make_frame
 
         return make_frame(self.records)
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """Display the answers in a notebook."""
         from cmaen.markup import write_table
 
         return write_table(self.records)
@@ -88,22 +88,22 @@ class Answers(list[dict[str, Any]]):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The emotion of one face. In a notebook it shows itself: its crop, and a bar for each emotion.
+    """The emotion of one face. A notebook displays its crop and a bar for each emotion.
 
     Attributes:
-        probabilities: One for each of the classes, in their order, in [0, 1]; they sum to 1.
-        box: Where the face is.
-        identity: Who it is among the faces of a video, counted from 1; ``None`` in a still picture.
-        classes: What the network tells apart: the seven emotions, or the labels that it was trained with.
-        threshold: The confidence below which the answer is :data:`~cmaen.types.UNCERTAIN`; 0 for never.
-        certainty: The confidence, see :func:`cmaen.types.certainty_of`; ``None``: the largest probability.
-        doubts: Of an unsure face: what is wrong with the picture of it, some of
-            :data:`cmaen.inference.doubts.DOUBTS`; empty where nothing was found, and where the network is sure.
-        crop: The face cut out and upright, RGB uint8 [side, side, 3], in results of
-            :meth:`~cmaen.inference.predictor.EmotionPredictor.predict` alone. Equality does not look at it.
+        probabilities: Probabilities of the classes in order, in [0, 1]; they sum to 1.
+        box: Box of the face.
+        identity: Number of the person in a video, counted from 1; ``None`` for a still image.
+        classes: Classes of the network: the seven emotions, or the labels that it was trained with.
+        threshold: Confidence below which the answer is :data:`~cmaen.types.UNCERTAIN`; 0 for never.
+        certainty: Confidence, see :func:`cmaen.types.certainty_of`; ``None`` for the largest probability.
+        doubts: Faults of an unsure face's image, a selection of :data:`cmaen.inference.doubts.DOUBTS`; empty if none
+            was found, and if the network is sure.
+        crop: Upright face crop, RGB uint8 [side, side, 3], only in results of
+            :meth:`~cmaen.inference.predictor.EmotionPredictor.predict`. It is ignored in comparisons.
 
     Raises:
-        ValueError: A probability is not finite, like those of a network that has overflowed.
+        ValueError: A probability is not finite, because the network has overflowed.
     """
 
     probabilities: tuple[float, ...]
@@ -128,16 +128,16 @@ class Face:
 
     @property
     def confidence(self) -> float:
-        """How likely it is that the most probable emotion is right, in [0, 1]."""
+        """Probability that the most probable emotion is right, in [0, 1]."""
         return max(self.probabilities) if self.certainty is None else self.certainty
 
     @property
     def is_unsure(self) -> bool:
-        """Whether the confidence is below 0.5 or below the threshold; pictures show two emotions then."""
+        """Whether the confidence is below 0.5 or the threshold; drawings then show two emotions."""
         return self.confidence < max(self.threshold, UNSURE_BELOW)
 
     def summarise(self) -> dict[str, Any]:
-        """Emotion, confidence and the probabilities as a plain dict."""
+        """Return emotion, confidence and probabilities as a plain dict."""
         return {
             "predicted_emotion": self.emotion,
             "confidence": self.confidence,
@@ -145,7 +145,7 @@ class Face:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Identity (of a video), box, landmarks, emotion and doubts (if any) as a plain dict, ready for JSON."""
+        """Return identity (in a video), box, landmarks, emotion and doubts (if any) as a plain dict, ready for JSON."""
         box = self.box
         return {
             **({} if self.identity is None else {"identity": self.identity}),
@@ -157,7 +157,7 @@ class Face:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Face:
-        """The face that :meth:`to_dict` wrote; the detector's score is not in it."""
+        """Restore a face from the dict of :meth:`to_dict`, which does not contain the detector's score."""
         landmarks = tuple((x, y) for x, y in values["landmarks"]) or None
         x, y, width, height = values["box"]
         answers = values["probabilities"]
@@ -173,7 +173,7 @@ class Face:
         )
 
     def _repr_png_(self) -> bytes:
-        """For notebooks; without a crop the bars alone."""
+        """Display the face in a notebook; without a crop, only the bars."""
         from cmaen.rendering import render_face
 
         return render_face(self.to_dict(), self.crop)
@@ -181,15 +181,13 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in one picture. In a notebook it shows itself, where it holds its pixels.
+    """The result of one image. A notebook displays the image if the result holds its pixels.
 
     Attributes:
-        frame: The picture, with its pixels only in results of
-            :meth:`~cmaen.inference.predictor.EmotionPredictor.predict`.
-        faces: From the largest to the smallest.
-        error: Why there is no answer, the error's class and message; ``None`` where there is one.
-        scheme: The label scheme of the answers, see :data:`cmaen.types.FER2013`; ``None`` in records of earlier
-            versions.
+        frame: The image; it has pixels only in results of :meth:`~cmaen.inference.predictor.EmotionPredictor.predict`.
+        faces: Faces, the largest first.
+        error: Class and message of the error if there is no answer; otherwise ``None``.
+        scheme: Label scheme of the answers, see :data:`cmaen.types.FER2013`; ``None`` in records of earlier versions.
     """
 
     frame: Frame
@@ -199,33 +197,33 @@ class Result:
 
     @property
     def status(self) -> Status:
-        """``ok`` where there are faces, ``no_face`` where there are none, ``error`` where there is no answer at all."""
+        """``ok`` if there are faces, ``no_face`` if there are none, ``error`` if there is no answer at all."""
         if self.error is not None:
             return "error"
         return "ok" if self.faces else "no_face"
 
     @property
     def path(self) -> str:
-        """The path or address of the picture, as printable text; empty where it was in memory."""
+        """Path or address of the image, as printable text; empty if it was in memory."""
         return self.frame.name
 
     @property
     def image(self) -> Image | None:
-        """The pixels, RGB uint8 [H, W, 3], where the result holds them."""
+        """Pixels, RGB uint8 [H, W, 3]; ``None`` if the result does not hold them."""
         return self.frame.image
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height of the picture in pixels; ``None`` where it could not be read."""
+        """Width and height of the image in pixels; ``None`` if it could not be read."""
         return self.frame.size
 
     @property
     def time(self) -> float | None:
-        """Seconds since the beginning of a video; ``None`` for a still picture."""
+        """Seconds since the beginning of a video; ``None`` for a still image."""
         return self.frame.time
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as a plain dict, ready for JSON; emotion and confidence are the largest face's."""
+        """Return the answer as a plain dict, ready for JSON; emotion and confidence are those of the largest face."""
         return Answer(
             {
                 "status": self.status,
@@ -238,25 +236,24 @@ class Result:
         )
 
     def to_record(self) -> dict[str, Any]:
-        """The answer with the name of its file, and the number and time of a video's frame."""
+        """Return the answer with the name of its file, and the number and time of a video frame."""
         frame = self.frame
         moment = {} if frame.time is None else {"frame": frame.index, "time": round(frame.time, 4)}
         return {"path": frame.name, **moment, **self.to_dict()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Result:
-        """The result that :meth:`to_record` wrote, without its pixels; a ``size`` is read where one was added."""
+        """Restore a result from the record of :meth:`to_record`, without pixels; an added ``size`` is read."""
         width, height = record.get("size") or (None, None)
         size = None if width is None or height is None else (width, height)
         frame = Frame(record.get("frame", 0), record["path"], time=record.get("time"), size=size)
         return cls(frame, tuple(map(Face.from_dict, record["faces"])), record["error"], record.get("scheme"))
 
     def plot(self, image: ImageInput | None = None) -> PILImage.Image:
-        """The picture with a box and a label for every face, as a PIL image: ``result.plot().save("faces.png")``.
+        """Draw a box and a label for every face, as a PIL image: ``result.plot().save("faces.png")``.
 
         Args:
-            image: The picture, where the result holds no pixels; anything that
-                :func:`cmaen.read_image` takes.
+            image: The image, if the result holds no pixels; any input of :func:`cmaen.read_image`.
 
         Raises:
             NoPixelsError: The result holds no pixels, and no image is given.
@@ -270,25 +267,25 @@ class Result:
         pixels = self.image if image is None else read_image(image)
         if pixels is None:
             raise NoPixelsError(
-                f"this result holds no pixels: {self.error or 'only those of predict() do'}; "
-                "give the picture, as in result.plot(image)"
+                f"this result holds no pixels: {self.error or 'only results of predict() do'}; "
+                "pass the image, as in result.plot(image)"
             )
         return PILImage.fromarray(draw_faces(pixels, [face.to_dict() for face in self.faces]))
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        """Make a pandas data frame with one row for each face, see :func:`cmaen.to_pandas`."""
         from cmaen.tabulation import make_frame
 
         return make_frame([self.to_record()])
 
     def _repr_html_(self) -> str | None:
-        """For notebooks: a table where there are no pixels."""
+        """Display a table in a notebook if there are no pixels."""
         from cmaen.markup import write_table
 
         return write_table([self.to_record()]) if self.image is None else None
 
     def _repr_png_(self) -> bytes | None:
-        """For notebooks: a thumbnail; nothing where there are no pixels."""
+        """Display a thumbnail in a notebook if there are pixels."""
         from cmaen.rendering import render_picture
 
         if self.image is None:

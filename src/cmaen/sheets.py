@@ -1,4 +1,4 @@
-"""A white sheet to draw charts on, which becomes a picture of pixels or an SVG."""
+"""A white sheet for drawing charts, saved as a pixel image or an SVG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
-import cmaen.opencv  # isort: skip  # noqa: F401 - what is wrong with it is said here
+import cmaen.opencv  # isort: skip  # noqa: F401 - reports a broken OpenCV
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +25,19 @@ INK: Colour = (28, 33, 39)
 MUTED: Colour = (98, 106, 116)
 GRID: Colour = (222, 226, 231)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
-"""Of the files that a sheet can be saved as."""
+"""Suffixes of the formats that a sheet can be saved in."""
 
 Points = Sequence[tuple[float, float]]
 Anchor = Literal["la", "lm", "ls", "ma", "rm", "rs", "rt"]
-"""Where text has its point: left, middle or right; at the ascender, top, middle or baseline, as Pillow says it."""
+"""Anchor of text: left, middle or right; ascender, top, middle or baseline, in Pillow's notation."""
 
 _SMALL = 20
 _BITS = 4
 _HATCH = 9
-"""Pixels from one slanting line to the next."""
+"""Distance between two hatch lines, in pixels."""
 _AT = {"l": "start", "m": "middle", "r": "end"}
 _DOWN = {"a": 0.95, "t": 0.72, "m": 0.35, "s": 0.0}
-"""From a point of text to its baseline, of its size."""
+"""Distance from the anchor of text to its baseline, relative to its size."""
 
 
 class _Line(NamedTuple):
@@ -72,16 +72,16 @@ class _Text(NamedTuple):
 
 
 def blend(colour: Colour, share: float) -> Colour:
-    """A colour on white."""
+    """Blend a colour with white."""
     red, green, blue = (round(share * value + (1 - share) * 255) for value in colour)
     return red, green, blue
 
 
 class Sheet:
-    """What is drawn, one thing over the other, and all text above it.
+    """A canvas: shapes in the order in which they are drawn, and all text on top.
 
     Args:
-        width, height: In pixels.
+        width, height: Size in pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -100,39 +100,39 @@ class Sheet:
         anchor: Anchor = "la",
         most: float = math.inf,
     ) -> None:
-        """Text whose anchor is at a point; its end is left out beyond ``most`` pixels."""
+        """Write text with its anchor at a point; text longer than ``most`` pixels is cut off."""
         line = write_line(text)
         while line and measure(space_out(line), size) > most:
             line = f"{line[:-2].rstrip()}…"
         self._texts.append(_Text(x, y, line, size, colour, anchor))
 
     def line(self, points: Points, colour: Colour, width: int) -> None:
-        """A smooth line through points."""
+        """Draw a smooth line through points."""
         self._things.append(_Line(points, colour, width))
 
     def fill(self, points: Points, colour: Colour) -> None:
-        """A smooth area."""
+        """Fill a smooth area."""
         self._things.append(_Area(points, colour))
 
     def bar(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        """A rectangle; nothing where it has no width."""
+        """Draw a rectangle; nothing if its width is 0."""
         if right > left:
             self.fill([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def hatch(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        """A rectangle of slanting lines; nothing where it has no width."""
+        """Draw a hatched rectangle; nothing if its width is 0."""
         if right - left >= 0.5:
             self._things.append(_Hatch((left, top, right, bottom), colour))
 
     def paste(self, picture: Image, left: int, top: int) -> None:
-        """A picture, its upper left corner at a point."""
+        """Paste an image with its upper left corner at a point."""
         self._things.append(_Picture(picture, left, top))
 
     def save(self, path: Path, suffix: str) -> None:
-        """Write it in the format of a suffix, one of :data:`SUFFIXES`.
+        """Save the sheet in the format of a suffix, one of :data:`SUFFIXES`.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         if suffix.lower() == ".svg":
             path.write_text(self.svg(), "utf-8")
@@ -140,7 +140,7 @@ class Sheet:
             self.picture().save(path, PILImage.registered_extensions()[suffix.lower()])
 
     def picture(self) -> PILImage.Image:
-        """All of it as pixels, RGB."""
+        """Render the sheet as pixels, RGB."""
         pixels: Image = np.full((self.height, self.width, 3), 255, np.uint8)
         for thing in self._things:
             match thing:
@@ -160,7 +160,7 @@ class Sheet:
         return made
 
     def svg(self) -> str:
-        """All of it as SVG."""
+        """Render the sheet as SVG."""
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" font-family="system-ui, sans-serif">',
@@ -174,7 +174,7 @@ class Sheet:
 
 
 def _describe(thing: Any) -> str:
-    """As an element of SVG."""
+    """Describe a shape as an SVG element."""
     match thing:
         case _Line(points, colour, width):
             look = f'fill="none" stroke="{_hex(colour)}" stroke-width="{width}"'
@@ -208,7 +208,7 @@ def _list(points: Points) -> str:
 
 
 def _fix(points: Points) -> NDArray[np.int32]:
-    """In sixteenths of a pixel, as OpenCV takes them."""
+    """Convert points to sixteenths of a pixel, as OpenCV expects them."""
     return np.rint(np.array(points, np.float64) * (1 << _BITS)).astype(np.int32)
 
 

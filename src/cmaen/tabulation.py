@@ -1,4 +1,4 @@
-"""Records as rows and columns: a row a face, and one for a picture without any; for CSV, Parquet, pandas and Arrow."""
+"""Records as rows, one per face and one for an image without a face; for CSV, Parquet, pandas and Arrow."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ COLUMNS = (
     "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
     "predicted_emotion", "confidence",
 )  # fmt: skip
-"""Of CSV and Parquet, which have one row a face, and one for a frame without any; then come the probabilities."""
+"""Columns of CSV and Parquet, with one row per face and one for a frame without a face; the probabilities follow."""
 _OF_FRAMES = ("path", "frame", "time", "status", "error", "scheme")
 _TEXTS = ("path", "status", "error", "scheme", "predicted_emotion")
 _NUMBERS = ("image", "frame", "face", "identity")
 _IMAGE = "image"
 
 Record = Mapping[str, Any]
-"""What :meth:`cmaen.results.Result.to_record` gives."""
+"""Record of :meth:`cmaen.results.Result.to_record`."""
 
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
-    """The rows of a record, by column; what does not apply is left out."""
+    """Yield the rows of a record, by column; columns that do not apply are left out."""
     common: dict[str, Any] = {key: record[key] for key in _OF_FRAMES if key in record}
     if not record["faces"]:
         yield common
@@ -38,19 +38,19 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def kind_of(column: str) -> str:
-    """What a column holds: ``string``, ``int64`` or ``float64``."""
+    """Return the type of a column: ``string``, ``int64`` or ``float64``."""
     return "string" if column in _TEXTS else "int64" if column in _NUMBERS else "float64"
 
 
 def arrow_schema(columns: Sequence[str]) -> Any:
-    """The schema of Arrow for a table with these columns; needs PyArrow."""
+    """Make the Arrow schema of a table with these columns; needs PyArrow."""
     import pyarrow as pa
 
     return pa.schema([(name, pa.type_for_alias(kind_of(name))) for name in columns])
 
 
 def make_arrow(records: Iterable[Record], classes: Sequence[str] | None = None) -> pyarrow.Table:
-    """Records as a table of Arrow, see :func:`cmaen.to_arrow`.
+    """Make an Arrow table of records, see :func:`cmaen.to_arrow`.
 
     Raises:
         MissingExtraError: The extra ``tables`` is not installed.
@@ -64,7 +64,7 @@ def make_arrow(records: Iterable[Record], classes: Sequence[str] | None = None) 
 
 
 def make_frame(records: Iterable[Record], classes: Sequence[str] | None = None) -> pandas.DataFrame:
-    """Records as a data frame of pandas, see :func:`cmaen.to_pandas`.
+    """Make a pandas data frame of records, see :func:`cmaen.to_pandas`.
 
     Raises:
         MissingExtraError: The extra ``tables`` is not installed.
@@ -80,7 +80,7 @@ def make_frame(records: Iterable[Record], classes: Sequence[str] | None = None) 
 
 
 def _tabulate(records: Iterable[Record], classes: Sequence[str] | None) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The rows, and the columns that they may have."""
+    """Collect the rows and the columns that they may have."""
     records = list(records)
     if classes is None:
         found = (name for record in records for face in record["faces"] for name in face.get("probabilities", ()))

@@ -1,4 +1,4 @@
-"""The ticker of a video: small bars with the probabilities of each person, at the lower edge of the frame."""
+"""The ticker of a video: small bars with the probabilities of each person at the lower edge of the frame."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cmaen.painting import OPACITY, PLATE, Colour, Sprite
 from cmaen.types import Image
 
 PEOPLE = 4
-"""Who has a panel, at most: the first in their order."""
+"""Maximum number of people with a panel: the first in order."""
 LEAST_WIDTH, LEAST_HEIGHT = 480, 320
-"""Pixels of a picture from which there is a ticker."""
+"""Smallest size in pixels of an image with a ticker."""
 _MOST_LABELS = 8
 _TRACK = (58, 62, 72)
 
@@ -32,18 +32,18 @@ def paint_ticker(
     width: int,
     height: int,
 ) -> list[tuple[Sprite, int, int]]:
-    """A panel for each person, side by side at the lower edge, in the order of their numbers.
+    """Paint a panel for each person, side by side at the lower edge, in the order of their numbers.
 
     Args:
-        faces: As :meth:`cmaen.results.Face.to_dict` gives them.
-        names: The number of each.
-        colour_of: The colour of a label among all.
+        faces: Dicts of :meth:`cmaen.results.Face.to_dict`.
+        names: Number of each person.
+        colour_of: Function that returns the colour of a label among all labels.
         boxes: Left, top, right and bottom edge of each face, in pixels, float64 [F, 4].
-        width, height: Of the picture.
+        width, height: Size of the image.
 
     Returns:
-        The panels with their left and top edges; none where the picture is small, labels are many, or a face would be
-        covered.
+        The panels with their left and top edges. There are none if the image is small or there are too many labels; the
+        first panel that would cover a face or has no room ends the row.
     """
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return []
@@ -72,7 +72,7 @@ def paint_ticker(
 def _paint_panel(
     face: Mapping[str, Any], name: str, size: int, colour_of: Callable[[str, Sequence[str]], Colour]
 ) -> Sprite:
-    """A bar for each label, upwards, its letter below it, on a dark ground."""
+    """Paint an upright bar for each label, with its letter below, on a dark background."""
     answers: Mapping[str, float] = face["probabilities"]
     classes = tuple(answers)
     ground, start = _paint_ground(name, classes, size)
@@ -92,13 +92,13 @@ def _paint_panel(
 
 
 def _measure_panel(size: int) -> tuple[int, int, int, int]:
-    """From bar to bar, the width and height of one, and the space around all, in pixels."""
+    """Return the distance between bars, their width and height, and the margin, in pixels."""
     return round(1.5 * size), round(0.9 * size), round(2.6 * size), size // 2
 
 
 @lru_cache(maxsize=32)
 def _paint_ground(name: str, classes: tuple[str, ...], size: int) -> tuple[Image, int]:
-    """What stays from frame to frame, the person's number and the letters, RGB uint8 [h, w, 3]; the bars' left edge."""
+    """Paint the static part, the number and the letters, RGB uint8 [h, w, 3]; also return the bars' left edge."""
     letters = choose_letters(classes)
     step, _, tall, pad = _measure_panel(size)
     font = choose_font("".join(letters.values()), size) or load_font(size)

@@ -1,4 +1,4 @@
-"""The values that travel between the rooms: emotions, face boxes, frames; frozen, validated, free of heavy imports."""
+"""Values shared by all rooms: emotions, face boxes, frames; frozen, validated, without heavy imports."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""The seven emotions in the one order that every array, file and checkpoint of this project uses."""
+"""The seven emotions, in the order that every array, file and checkpoint of this project uses."""
 
 CONTEMPT = "contempt"
 """The eighth emotion of FER+."""
 
 FER2013, PERCEIVED, OWN = "fer2013", "perceived", "own"
-"""The label schemes. ``fer2013``: what the label in FER2013 would be. ``perceived``: the share of annotators who would
-see each emotion, learnt from the votes of FER+. ``own``: labels of your own, alone in their checkpoint."""
+"""The label schemes. ``fer2013``: the label that FER2013 would give. ``perceived``: the share of annotators who would
+see each emotion, learnt from the votes of FER+. ``own``: custom labels, the only scheme of their checkpoint."""
 
 PERCEIVED_LABELS: tuple[str, ...] = (*EMOTIONS, CONTEMPT)
-"""What the network answers under ``perceived``; contempt is left out of the answers unless it is asked for."""
+"""Labels of the network under ``perceived``; contempt is left out of the answers unless it is requested."""
 
 UNCERTAIN = "uncertain"
-"""The answer where the most probable emotion is not probable enough, see :attr:`cmaen.results.Face.threshold`."""
+"""Answer if the most probable emotion is not probable enough, see :attr:`cmaen.results.Face.threshold`."""
 
 UNSURE_BELOW = 0.5
 """Confidence below which an answer is shown as unsure, with its two most probable emotions, on the page, in pictures
-and in tables; the records keep the most probable one."""
+and in tables; records keep the most probable emotion."""
 
 Image = NDArray[np.uint8]
-"""RGB picture, uint8 [H, W, 3]."""
+"""RGB image, uint8 [H, W, 3]."""
 
 Status = Literal["ok", "no_face", "error"]
 
 
 def certainty_of(probabilities: Sequence[float], sharpening: float) -> float | None:
-    """The confidence of an answer that is not its probability, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
+    """Compute a confidence that differs from the probability, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
 
-    ``max(p ** s) / sum(p ** s)``; ``None`` with a power of 1, where the two are the same.
+    It is ``max(p ** s) / sum(p ** s)``; ``None`` for a power of 1, where both are the same.
     """
     if sharpening == 1:
         return None
@@ -50,17 +50,17 @@ def certainty_of(probabilities: Sequence[float], sharpening: float) -> float | N
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """A face in pixels of its image: the box, its five landmarks and the detector's score; every number is finite.
+    """A face in pixels of its image: the box, its five landmarks and the detector's score. All numbers are finite.
 
     Attributes:
-        x, y: Left and top edge; may lie outside the image where a face is cut off.
+        x, y: Left and top edge; may lie outside the image if the face is cut off.
         width, height: Size, above 0.
         score: The detector's confidence in [0, 1].
-        landmarks: Left eye, right eye, nose, left and right mouth corner as seen in the image when the face is
-            upright (left = smaller x), ``(x, y)`` each; ``None`` where the detector has none.
+        landmarks: Left eye, right eye, nose, left and right mouth corner, ``(x, y)`` each, as seen in the image when
+            the face is upright (left = smaller x); ``None`` if the detector has none.
 
     Raises:
-        ValueError: A size is not above 0, a number is not finite, or there are not five landmarks.
+        ValueError: A size is not above 0, a number is not finite, or the number of landmarks is not five.
     """
 
     x: float
@@ -87,16 +87,16 @@ class FaceBox:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture on its way from a source to the sinks.
+    """One image on its way from a source to the sinks.
 
     Attributes:
-        index: From 0, in its source.
-        name: Of its file, address or camera; may be empty for a picture in memory.
-        image: Its pixels; ``None`` where they could not be read, and where no sink needs them any more. Two frames that
-            differ in their pixels alone are equal.
-        time: In seconds since the beginning of a video; ``None`` for a still picture.
-        error: What is wrong with it: the error's class and message.
-        size: Width and height in pixels, taken from the image and kept without it; ``None`` where it could not be read.
+        index: Position in the source, from 0.
+        name: Name of the file, address or camera; may be empty for an image in memory.
+        image: Pixels; ``None`` if they could not be read, or if no sink needs them any more. They are ignored in
+            comparisons.
+        time: Seconds since the beginning of a video; ``None`` for a still image.
+        error: Class and message of the error if the image could not be read; otherwise ``None``.
+        size: Width and height in pixels, taken from the image and kept without it; ``None`` if it could not be read.
     """
 
     index: int

@@ -134,7 +134,7 @@ def test_whatever_the_predictor_takes_and_gives_is_drawn(predictor: EmotionPredi
 
 
 def test_what_cannot_be_drawn_is_said(predictor: EmotionPredictor) -> None:
-    with pytest.raises(ResultError, match="answers to 2 pictures"):
+    with pytest.raises(ResultError, match="answers to 2 images"):
         annotate(ASTRONAUT, predictor.predict_batch([ASTRONAUT, ASTRONAUT]))
     with pytest.raises(ResultError, match="get_top_k_predictions"):
         annotate(ASTRONAUT, predictor.get_top_k_predictions(ASTRONAUT))

@@ -87,7 +87,7 @@ def test_a_camera_that_ends_is_said(camera: tuple[CameraSource, FakeCamera], cap
     fake.ends = True
     fake.ticks.release()
     assert list(frames) == []
-    assert "camera 0 gives no more pictures after 1" in caplog.text
+    assert "camera 0 delivered no more images after 1" in caplog.text
     source.close()
 
 
@@ -95,7 +95,7 @@ def test_a_camera_that_gives_nothing_is_said(camera: tuple[CameraSource, FakeCam
     source, fake = camera
     fake.ends = True
     fake.ticks.release()
-    with pytest.raises(VideoError, match="gives no picture; check its cable"):
+    with pytest.raises(VideoError, match="delivers no image; check its cable"):
         next(iter(source))
 
 
@@ -132,10 +132,10 @@ def test_whatever_a_camera_does_nobody_waits_for_ever(
     monkeypatch.setattr(fake, "read", read)
     fake.ticks.release(5)
     if wrong == "two channels":
-        assert "VideoError: it is no colour picture" in [next(frames)() for _ in range(3)][-1].error
+        assert "VideoError: it is not a colour image" in [next(frames)() for _ in range(3)][-1].error
     else:
         assert len(list(frames)) <= 2
-        assert "camera 0 gives no more pictures" in caplog.text
+        assert "camera 0 delivered no more images" in caplog.text
     source.close()
 
 

@@ -59,5 +59,5 @@ def test_centerfaces_maps_become_faces_at_any_size(tmp_path: Path) -> None:
 
 def test_a_network_that_is_not_centerface(tmp_path: Path) -> None:
     model = like_centerface(tmp_path / "other.onnx", inputs=[10, 3, 320, 320])
-    with pytest.raises(DetectorError, match="is not CenterFace's"):
+    with pytest.raises(DetectorError, match="is not CenterFace's model"):
         build_detector(f"centerface:{model}")

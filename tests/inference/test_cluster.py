@@ -139,9 +139,9 @@ def test_the_command_line(faces: Path, tmp_path: Path) -> None:
 
 
 def test_what_a_cluster_cannot_take(faces: Path, tmp_path: Path) -> None:
-    with pytest.raises(CmaenError, match="takes the images of a folder or of an address"):
+    with pytest.raises(CmaenError, match="processes the images of a folder or of an address"):
         next(clustered(ListSource([b""])))
-    for folder, message in ((tmp_path, "holds no image"), (tmp_path / "nothing", "cannot be read")):
+    for folder, message in ((tmp_path, "contains no images"), (tmp_path / "nothing", "cannot be read")):
         said = cmaen("inference", "--directory", folder, "--engine", "ray", code=2)
         assert message in said
     assert "cannot be read" in cmaen("inference", "--directory", "s4://x", "--engine", "ray", code=2)

@@ -81,7 +81,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
 
 
 def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(output: Path) -> None:
-    with pytest.raises(OutputError, match="names no picture format"):
+    with pytest.raises(OutputError, match="not that of an image format"):
         inference(image=[str(ASTRONAUT)], output=output / "r.json", annotated=output / "x.foo")
     assert list(output.iterdir()) == []
 
@@ -91,11 +91,11 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(ou
     [
         ({"directory": "nothing"}, CmaenError, "cannot be read"),
         ({"directory": str(ASTRONAUT)}, CmaenError, "is not a folder"),
-        ({"directory": "."}, CmaenError, "holds no image"),
+        ({"directory": "."}, CmaenError, "contains no images"),
         ({"directory": "s4://faces"}, CmaenError, "s4://faces cannot be read"),
         ({"video": "nothing.mp4"}, VideoError, "cannot be opened as a video: there is no such file"),
         ({"video": "0"}, VideoError, "a webcam is --real-time --camera-index 0"),
-        ({"video": "."}, VideoError, "are read with --directory"),
+        ({"video": "."}, VideoError, "use --directory for the images"),
         ({"video": str(ASTRONAUT.with_suffix(".md"))}, VideoError, "cannot be opened as a video"),
         ({"image": [str(ASTRONAUT)], "checkpoint": Path()}, CheckpointError, "is not a checkpoint"),
         ({"image": [str(ASTRONAUT)], "engine": "magic"}, ConfigError, "not an engine"),

@@ -147,7 +147,7 @@ def test_covers_are_no_video(tmp_path: Path) -> None:
         container.mux(cover.encode())
         container.mux(tune.encode(tone))
         container.mux(tune.encode())
-    with pytest.raises(VideoError, match="holds no video, only pictures"):
+    with pytest.raises(VideoError, match="contains no video, only still images"):
         VideoSource(path)
 
 

@@ -101,13 +101,13 @@ def test_many_threads_share_a_detector(name: str, astronaut: Image) -> None:
 @every_detector
 def test_a_picture_that_is_none_costs_only_itself(name: str, astronaut: Image) -> None:
     detector = build_detector(name)
-    with pytest.raises(DetectorError, match=r"fails on a picture of shape \(9, 9, 2\)"):
+    with pytest.raises(DetectorError, match=r"fails on an image of shape \(9, 9, 2\)"):
         detector(np.zeros((9, 9, 2), np.uint8))
     assert len(detector(astronaut)) == 1
 
 
 def test_what_opencv_raises_is_a_detectors_error() -> None:
-    with pytest.raises(DetectorError, match="Given fails on a picture of shape") as caught:
+    with pytest.raises(DetectorError, match="Given fails on an image of shape") as caught:
         Given(cv2.error("out of memory"))(np.zeros((9, 9, 3), np.uint8))
     assert isinstance(caught.value.__cause__, cv2.error)
 
@@ -190,7 +190,7 @@ def test_options_out_of_range(options: dict[str, float], message: str) -> None:
 def test_detectors_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"choose from \['centerface', 'yunet'\]"):
         build_detector("eyes")
-    with pytest.raises(DetectorError, match="needs its model file, as in centerface:"):
+    with pytest.raises(DetectorError, match="needs a model file; name it as in centerface:"):
         build_detector("centerface")
     wrong = tmp_path / "wrong.onnx"
     for name in ("yunet", "centerface"):

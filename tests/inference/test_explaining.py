@@ -35,7 +35,7 @@ def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
     assert (maps["gradient"][:300] != maps["emotion_head"][:300]).any()
     arguments = ("inference", "--image", PHOTO, "--explain", tmp_path / "x.png", "--explain-map")
     assert "has no cross modal to explain with" in cmaen(*arguments, "cross_modal", code=2)
-    assert "no map of an explanation" in cmaen(*arguments, "astrology", code=2)
+    assert "is not a kind of map" in cmaen(*arguments, "astrology", code=2)
 
 
 def test_the_face_that_was_answered_is_the_one_that_is_explained(tmp_path: Path) -> None:

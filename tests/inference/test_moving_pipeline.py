@@ -128,7 +128,7 @@ def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
         None,
         "DetectorError: no luck",
         None,
-        "DetectorError: the detector fails on a picture of 64 x 48 pixels: RuntimeError: out of memory",
+        "DetectorError: the detector fails on an image of 64 x 48 pixels: RuntimeError: out of memory",
         None,
     ]
     found = [[face.identity for face in result.faces] for result in results]

@@ -70,7 +70,7 @@ def test_a_picture_is_never_drawn_over(target: str, tmp_path: Path, caplog: pyte
     (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
     PictureSink(tmp_path / target).write(result, drawn)
     assert "is the image itself; choose another place" in caplog.text
-    with pytest.raises(OutputError, match="is the folder of the pictures themselves"):
+    with pytest.raises(OutputError, match="is the folder of the images themselves"):
         PictureSink(tmp_path, root=tmp_path / "below" / "..")
     assert (np.asarray(Image.open(tmp_path / "photo.png")) == RED).all()
 
@@ -127,9 +127,9 @@ def test_a_picture_that_cannot_be_written_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("drawn", "names no picture format"),
-    ("drawn.xyz", "names no picture format"),
-    ("drawn.psd", "names no picture format"),
+    ("drawn", "not that of an image format"),
+    ("drawn.xyz", "not that of an image format"),
+    ("drawn.psd", "not that of an image format"),
     ("photo.png/drawn.png", "photo.png cannot be created: File exists; choose another place"),
 ])  # fmt: skip
 def test_a_picture_that_can_never_be_written_is_refused_before_the_run(name: str, message: str, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_folder_is_all_of_its_images(predictor: EmotionPredictor, tmp_path: Pa
         assert [result.status for result in predictor.predict_each(folder)] == ["ok", "ok"]
     assert predictor.embed(tmp_path).shape[0] == 2
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CmaenError, match="holds no image"):
+    with pytest.raises(CmaenError, match="contains no images"):
         predictor.predict_batch(tmp_path / "empty")
     for nothing in ("", "no such folder", str(tmp_path / "b.png"), "x" * 5000, "a\0b"):
         with pytest.raises(TypeError, match="or the path of a folder"):

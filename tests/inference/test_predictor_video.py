@@ -87,7 +87,7 @@ def test_a_frame_that_fails_costs_none_of_the_others(
     assert [frame.number for frame in seen] == [number for number in range(12) if number != 4]
     assert "frame 4 of" in caplog.text
     assert [frame.number for frame in seen if frame.error] == [1]
-    assert str(seen[1].error).startswith("DetectorError: the detector fails on a picture of ")
+    assert str(seen[1].error).startswith("DetectorError: the detector fails on an image of ")
     assert str(seen[1].error).endswith("RuntimeError: out of luck")
 
 

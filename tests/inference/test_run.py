@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_what_was_found_in_a_video(caplog: pytest.LogCaptureFixture
     shown, records = Shown(then=KeyboardInterrupt()), RecordSink(tmp_path / "faces.json")
     with caplog.at_level(logging.WARNING):
         assert run(shown, shown, [records]).frames == 5
-    assert "stopped after 5 frames; what was found so far is kept" in caplog.text
+    assert "stopped after 5 frames; the results so far are kept" in caplog.text
     assert len(json.loads((tmp_path / "faces.json").read_text())) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["faces.json"]
 

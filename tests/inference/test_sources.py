@@ -134,7 +134,7 @@ def test_a_folder_is_read_as_its_pictures_are_asked_for(folder: Path, monkeypatc
 
 
 def test_what_is_no_folder_of_pictures(folder: Path) -> None:
-    with pytest.raises(CmaenError, match="holds no image"):
+    with pytest.raises(CmaenError, match="contains no images"):
         FolderSource(folder / "folder.png")
     with pytest.raises(CmaenError, match="is not a folder; for a single image, use --image"):
         FolderSource(folder / "b.png")
@@ -171,7 +171,7 @@ def test_an_address_of_any_storage() -> None:
     with pytest.raises(CmaenError, match="there is no such folder"):
         open_source("address", "memory://faces")
     memory.pipe("/faces/notes.txt", b"none")
-    with pytest.raises(CmaenError, match=r"holds no image .*; left out: 1 other file \(\.txt\)"):
+    with pytest.raises(CmaenError, match=r"contains no images .*; left out: 1 other file \(\.txt\)"):
         open_source("address", "memory://faces")
     memory.rm("/faces", recursive=True)
     with pytest.raises(CmaenError, match="s4://faces cannot be read"):
@@ -213,7 +213,7 @@ def test_what_a_folder_leaves_out_is_said_once_at_its_end(folder: Path, caplog: 
         if not path.is_dir():
             path.unlink()
     (folder / "bad.jpg").unlink()
-    with pytest.raises(CmaenError, match=r"holds no image .*; left out: .*1 video"):
+    with pytest.raises(CmaenError, match=r"contains no images .*; left out: .*1 video"):
         FolderSource(folder)
 
 
@@ -319,7 +319,7 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     for path in (text, tmp_path / "nothing.mp4", tmp_path):
         with pytest.raises(VideoError, match="cannot be opened as a video"):
             open_source("video", path)
-    with pytest.raises(VideoError, match="holds no video"):
+    with pytest.raises(VideoError, match="contains no video"):
         open_source("video", sound)
 
 

@@ -129,7 +129,7 @@ def test_what_is_no_result_is_named(number: int) -> None:
         with pytest.raises(ResultError) as caught:
             take(NONSENSE[number])
         assert isinstance(caught.value, TypeError)
-        assert "; give " in str(caught.value)
+        assert "; pass " in str(caught.value)
 
 
 @pytest.mark.parametrize(("function", "package"), [(to_pandas, "pandas"), (to_arrow, "pyarrow")])

@@ -112,7 +112,7 @@ def test_yunets_model_is_the_one_it_should_be(tmp_path: Path, monkeypatch: pytes
     altered.write_bytes(model.read_bytes()[:-1] + b"x")
     with monkeypatch.context() as patch:
         patch.setattr(yunet, "packaged_model", lambda: altered)
-        with pytest.raises(DetectorError, match="is not the model it should be; pip install"):
+        with pytest.raises(DetectorError, match="is not the expected model; pip install"):
             build_detector()
         altered.unlink()
         with pytest.raises(DetectorError, match="cannot be read: No such file"):

@@ -1,3 +1,3 @@
-"""From a picture to emotions, without PyTorch: detection, alignment, engines, the predictor and its outputs."""
+"""Emotions from images, without PyTorch: detection, alignment, engines, the predictor and its outputs."""
 
-import cmaen.opencv  # noqa: F401 - what is wrong with it is said before anything of it is used
+import cmaen.opencv  # noqa: F401 - reports a broken OpenCV before anything uses it

@@ -1,4 +1,4 @@
-"""From a detected face to a crop that looks like the training faces: square and upright."""
+"""Alignment of a detected face: a crop that is square and upright like the training faces."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MAX_SIDE = 4096
 
 
 def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
-    """Cut one face out, as the spec says; beyond the image its edge is repeated.
+    """Cut out one face as the spec says; pixels beyond the image repeat its edge.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        face: In its pixels.
-        spec: How large the crop is against the box.
+        face: Box in pixels of the image, with landmarks if they are known.
+        spec: Size of the crop relative to the box.
 
     Returns:
-        RGB uint8 [side, side, 3], at the scale of the image, up to :data:`MAX_SIDE`.
+        RGB uint8 [side, side, 3], at the scale of the image, with a side of at most :data:`MAX_SIDE`.
     """
     angle, margin = 0.0, spec.margin
     if face.landmarks is not None:
@@ -43,20 +43,20 @@ def crop_face(image: Image, face: FaceBox, spec: CropSpec) -> NDArray[np.uint8]:
 
 
 def read_boxes(boxes: Sequence[FaceBox | Sequence[float]], image: Image) -> list[FaceBox]:
-    """Boxes of the caller's, each of which has to touch the image.
+    """Check boxes that the caller gives; each of them must touch the image.
 
     Args:
         boxes: ``(x, y, width, height)`` or :class:`~cmaen.types.FaceBox`, in pixels.
         image: RGB uint8 [H, W, 3].
 
     Raises:
-        TypeError: It is a single box.
-        ValueError: A box is not one, or lies outside the image; the message says which.
+        TypeError: The argument is a single box.
+        ValueError: A box is malformed or lies outside the image; the message says which.
     """
     if isinstance(boxes, FaceBox) or (
         len(boxes) == 4 and not any(hasattr(box, "__len__") or isinstance(box, FaceBox) for box in boxes)
     ):
-        raise TypeError("this takes a list of boxes, not a single one; put it into a list")
+        raise TypeError("boxes must be a list of boxes, not a single box; put it into a list")
     return [_read_box(number, box, image) for number, box in enumerate(boxes)]
 
 
@@ -77,7 +77,7 @@ def _read_box(number: int, box: FaceBox | Sequence[float], image: Image) -> Face
 
 
 def _around(image: Image, center: NDArray[np.float64], *, reach: float) -> tuple[Image, NDArray[np.float64]]:
-    """The part of the image within ``reach`` of a point, and the point in it; OpenCV cannot warp very wide pictures."""
+    """Cut out what lies within ``reach`` of a point, and move the point along; OpenCV cannot warp very wide images."""
     height, width = image.shape[:2]
     low = np.clip(np.floor(center - reach).astype(int), 0, [width - 1, height - 1])
     high = np.maximum(np.ceil(center + reach).astype(int) + 1, low + 1)

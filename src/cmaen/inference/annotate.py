@@ -1,4 +1,4 @@
-"""Drawing what was found onto the picture."""
+"""Drawing of the results onto the image."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cmaen.types import Image
 
 
 def annotate(image: ImageInput, faces: Answers | Iterable[Answers], *, channels: Channels = "rgb") -> Image:
-    """A copy of the picture with an outline and a tag for every face, see :func:`cmaen.drawing.draw_faces`.
+    """Return a copy of the image with an outline and a tag for every face, see :func:`cmaen.drawing.draw_faces`.
 
     ``annotate("photo.jpg", predictor.predict_single("photo.jpg"))``
 
     Args:
-        image: Anything that the predictor takes, see :func:`cmaen.read_image`.
-        faces: What any method of :class:`~cmaen.inference.predictor.EmotionPredictor` gives for the picture: a result,
-            a dict, a list of faces or of boxes' faces, or a frame of a video.
-        channels: Of an array: ``rgb``, or ``bgr`` for what OpenCV reads; what comes back is RGB.
+        image: Any input that the predictor takes, see :func:`cmaen.read_image`.
+        faces: Return value of any method of :class:`~cmaen.inference.predictor.EmotionPredictor` for this image: a
+            result, a dict, a list of faces, or a frame of a video.
+        channels: Channel order of an array: ``rgb``, or ``bgr`` for arrays that OpenCV reads. The result is always RGB.
 
     Returns:
         RGB uint8 [H, W, 3].
 
     Raises:
         ImageError: The image cannot be used.
-        ResultError: ``faces`` is no answer, or holds answers to several pictures; a :class:`TypeError`, too.
+        ResultError: ``faces`` is not a result, or holds the results of several images; also a :class:`TypeError`.
     """
     found = read_faces(faces)
     pixels = read_image(image, channels=channels)

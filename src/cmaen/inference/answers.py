@@ -1,4 +1,4 @@
-"""Whatever the predictor gives, read back as faces or as records: results, their dicts, faces and frames of a video."""
+"""Results in any form that the predictor returns, read back as faces or as records."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ Answers = Result | Face | AnalysedFrame | Mapping[str, Any]
 either kind, or a frame of ``video``."""
 
 _OF_FACES = ("box", "predicted_emotion", "confidence")
-"""What each face needs."""
-_ADVICE = "give what predict, predict_each, predict_single, predict_batch, predict_faces or video give"
+"""Keys that every face must have."""
+_ADVICE = "pass what predict, predict_each, predict_single, predict_batch, predict_faces or video returns"
 
 
 def read_faces(answers: Answers | Iterable[Answers]) -> list[Mapping[str, Any]]:
-    """The faces of one picture, as dicts.
+    """Return the faces of one image as dicts.
 
     Args:
-        answers: One answer, or the faces of one picture in a list.
+        answers: One answer, or a list of the faces of one image.
 
     Raises:
-        ResultError: It is no answer, or there are answers to several pictures.
+        ResultError: The argument is not an answer, or holds answers to several images.
     """
     records = list(read_records(answers))
     if len(records) > 1:
-        raise ResultError(f"these are answers to {len(records)} pictures; give the one of this picture")
+        raise ResultError(f"these are answers to {len(records)} images; pass the one for this image")
     return [face for record in records for face in record["faces"]]
 
 
 def read_records(answers: Answers | Iterable[Answers]) -> Iterator[Mapping[str, Any]]:
-    """One record for each picture: a dict with its ``faces``, and with its ``path`` where that is known.
+    """Yield one record for each image: a dict with its ``faces``, and with its ``path`` if that is known.
 
-    Faces that follow each other and have the same path are those of one picture.
+    Consecutive faces with the same path belong to one image.
 
     Args:
         answers: One answer, or several.
 
     Raises:
-        ResultError: One is no answer; the message says which.
+        ResultError: An item is not an answer; the message says which.
     """
     loose: list[Mapping[str, Any]] = []
     path: str | None = None
@@ -65,16 +65,16 @@ def read_records(answers: Answers | Iterable[Answers]) -> Iterator[Mapping[str, 
 
 
 def _each(answers: Any) -> Iterable[Any]:
-    """The answers, of which a single one is a list of one."""
+    """List the answers; a single one becomes a list of one."""
     if isinstance(answers, Result | Face | AnalysedFrame | Mapping):
         return [answers]
     if isinstance(answers, str | bytes) or not isinstance(answers, Iterable):
-        raise ResultError(f"{type(answers).__name__} is no result; {_ADVICE}")
+        raise ResultError(f"{type(answers).__name__} is not a result; {_ADVICE}")
     return answers
 
 
 def _read_face(answer: Any, number: int) -> Mapping[str, Any] | None:
-    """A face as a dict; ``None`` where the answer is not a face."""
+    """Return a face as a dict, or ``None`` if the answer is not a face."""
     if isinstance(answer, Face):
         return answer.to_dict()
     if isinstance(answer, Mapping) and "faces" not in answer:
@@ -90,18 +90,18 @@ def _read_record(answer: Any, number: int) -> Mapping[str, Any]:
     if isinstance(answer, Mapping):
         faces = answer["faces"]
         if not isinstance(faces, Sequence) or isinstance(faces, str):
-            raise ResultError(f"the faces of answer {number} are no list but {type(faces).__name__}; {_ADVICE}")
+            raise ResultError(f"the faces of answer {number} are {type(faces).__name__}, not a list; {_ADVICE}")
         for face in faces:
             _check_face(face, number)
         return {"path": answer.path, **answer} if isinstance(answer, Answer) and answer.path else answer
     if isinstance(answer, tuple):
-        raise ResultError("get_top_k_predictions says nothing of where a face is; give what predict_single gives")
-    raise ResultError(f"answer {number} is {type(answer).__name__}, and no result; {_ADVICE}")
+        raise ResultError("get_top_k_predictions does not say where a face is; pass what predict_single returns")
+    raise ResultError(f"answer {number} is {type(answer).__name__}, not a result; {_ADVICE}")
 
 
 def _check_face(face: Any, number: int) -> Mapping[str, Any]:
     if not isinstance(face, Mapping):
-        raise ResultError(f"answer {number} holds a face that is {type(face).__name__}, and no dict; {_ADVICE}")
+        raise ResultError(f"answer {number} holds a face that is {type(face).__name__}, not a dict; {_ADVICE}")
     missing = [name for name in _OF_FACES if name not in face]
     if missing:
         raise ResultError(f"answer {number} holds a face without {' and '.join(missing)}; {_ADVICE}")
@@ -109,5 +109,5 @@ def _check_face(face: Any, number: int) -> Mapping[str, Any]:
 
 
 def _gather(faces: list[Mapping[str, Any]], path: str | None) -> Mapping[str, Any]:
-    """The record of loose faces."""
+    """Make the record of faces that came one by one."""
     return {**({} if path is None else {"path": path}), "status": "ok", "error": None, "faces": faces}

@@ -1,4 +1,4 @@
-"""How fast an engine is, what it needs, and how far that is from what the machine could do."""
+"""Benchmarks: the speed of an engine, its memory and file size, and how close it comes to the machine's limits."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ RUNS, WARMUP = 30, 5
 
 
 COST_RUNS = {1: 100, 64: 20}
-"""Of the timing of :func:`measure_cost`, by the size of the batch."""
+"""Number of timed runs of :func:`measure_cost`, by batch size."""
 
 
 class Latency(NamedTuple):
-    """How long a batch takes, from uint8 face crops to logits.
+    """Latency of one batch, from uint8 face crops to logits.
 
     Attributes:
-        batch_size: Crops.
-        median, percentile_95: Milliseconds.
+        batch_size: Number of crops.
+        median, percentile_95: Latencies in milliseconds.
     """
 
     batch_size: int
@@ -42,22 +42,23 @@ class Latency(NamedTuple):
 
     @classmethod
     def of(cls, batch_size: int, times: Sequence[float]) -> Latency:
-        """Of the times of many runs, milliseconds."""
+        """Summarise the times of many runs, in milliseconds."""
         median, high = np.percentile(times, (50, 95))
         return cls(batch_size, float(median), float(high))
 
 
 class Cost(NamedTuple):
-    """What an answer costs with an engine on this machine.
+    """Cost of a prediction with one engine on this machine.
 
     Attributes:
-        engine, precision: What computes, and in what its file was written.
-        processor: Its name, as the system tells it.
-        threads: That compute.
-        latencies: By the size of the batch.
-        file_mib: Size of the engine's files.
-        parameters: ``None`` where the card does not tell.
-        gflop: 10^9 operations for one face, a multiplication and an addition being two; ``None`` the same.
+        engine, precision: Name of the engine, and number format of its file.
+        processor: Name of the processor, as the system reports it.
+        threads: Number of threads that the engine uses.
+        latencies: One latency for each batch size.
+        file_mib: Size of the engine's files in MiB.
+        parameters: Number of parameters; ``None`` if the card does not say.
+        gflop: 10^9 operations for one face, a multiplication and an addition counting as two; ``None`` if the card does
+            not say.
     """
 
     engine: str
@@ -70,16 +71,16 @@ class Cost(NamedTuple):
     gflop: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {**self._asdict(), "latencies": [latency._asdict() for latency in self.latencies]}
 
 
 class Machine(NamedTuple):
-    """What this machine can do at best, as measured.
+    """Measured peak performance of this machine.
 
     Attributes:
-        gflops: Of a large float32 matrix product, in 10^9 operations a second.
-        bandwidth: Of copying large arrays, bytes read and written, in 10^9 bytes a second.
+        gflops: 10^9 operations a second in a large float32 matrix product.
+        bandwidth: 10^9 bytes a second, read and written, when large arrays are copied.
     """
 
     gflops: float
@@ -88,17 +89,17 @@ class Machine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One engine with one batch size, in a process of its own.
+    """Speed of one engine at one batch size, measured in a process of its own.
 
     Attributes:
-        engine, batch_size: What was timed: from uint8 face crops to logits, preprocessing included.
+        engine, batch_size: What was timed, from uint8 face crops to logits, including preprocessing.
         milliseconds: Median of the runs.
-        low, high: Their quartiles.
-        faces_per_second: At the median.
-        peak_mib: Most memory that the process ever held; ``None`` where the system does not tell.
-        file_mib: Size of the engine's file.
-        arithmetic_limit, memory_limit: Milliseconds that the network's arithmetic, or reading its weights and the
-            batch once, would take at the machine's best; ``None`` where the card does not tell its cost.
+        low, high: Quartiles of the runs, in milliseconds.
+        faces_per_second: Throughput at the median.
+        peak_mib: Peak memory of the process in MiB; ``None`` if the system does not report it.
+        file_mib: Size of the engine's file in MiB.
+        arithmetic_limit, memory_limit: Milliseconds that the network's arithmetic, or reading its weights and the batch
+            once, would take at the machine's peak; ``None`` if the card does not give the network's cost.
     """
 
     engine: str
@@ -113,25 +114,24 @@ class Speed:
     memory_limit: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 def measure_speed(spec: PipelineSpec, machine: Machine) -> Speed:
-    """Time the engine of a spec in a fresh process, so that nothing else counts into its memory.
+    """Time the engine of a spec in a fresh process, so that its memory is measured alone.
 
     Args:
-        spec: Its engine, checkpoint, threads and label scheme, and how many faces go through the network together:
-            ``batch_size``.
-        machine: What it is compared with.
+        spec: The engine, checkpoint, threads and label scheme; ``batch_size`` is the number of faces in one batch.
+        machine: Peak performance to compare with.
 
     Raises:
-        CmaenError: There is no such engine or scheme, or the checkpoint has no weights for it.
+        CmaenError: The engine or scheme does not exist, or the checkpoint has no weights for the engine.
     """
     spec = spec.fetch()
     opened = spec.open_checkpoint()
     engine, size, card = resolve_engine(spec.engine, opened), spec.batch_size, opened.card
-    build_engine(engine, opened, threads=spec.threads)  # its errors are raised here, where they can be read
+    build_engine(engine, opened, threads=spec.threads)  # raises its errors here, where they are readable
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         times, peak = pool.apply(_time, (spec,))
     low, middle, high = quantiles(times, n=4)
@@ -141,10 +141,10 @@ def measure_speed(spec: PipelineSpec, machine: Machine) -> Speed:
 
 
 def measure_cost(checkpoint: Where, engine: str) -> Cost:
-    """Time an engine in this process, with all cores that it may use, and say how large the network is.
+    """Time an engine in this process, on all usable cores, and report the size of the network.
 
     Raises:
-        CmaenError: There is no such engine, or the checkpoint has no weights for it.
+        CmaenError: The engine does not exist, or the checkpoint has no weights for it.
     """
     opened, threads = Checkpoint.open(checkpoint), usable_cores()
     card, network = opened.card, build_engine(engine, opened, threads=threads)
@@ -163,7 +163,7 @@ def measure_cost(checkpoint: Where, engine: str) -> Cost:
 
 
 def measure_machine(threads: int | None) -> Machine:
-    """The two limits, each the best of several tries."""
+    """Measure the peak arithmetic and memory bandwidth, each the best of ten tries."""
     side = 2048
     a, b = (np.random.default_rng(seed).random((side, side), np.float32) for seed in (0, 1))
     product = min(_seconds(lambda: a @ b) for _ in range(10))
@@ -176,8 +176,8 @@ def measure_machine(threads: int | None) -> Machine:
 
 
 def name_processor() -> str:
-    """The name of this machine's processor, as the system tells it."""
-    with suppress(OSError):  # Linux alone has it
+    """Return the name of this machine's processor, as the system reports it."""
+    with suppress(OSError):  # only Linux has this file
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
@@ -185,14 +185,14 @@ def name_processor() -> str:
 
 
 def run_times(network: Logits, spec: PreprocessSpec, batch_size: int, runs: int = RUNS) -> list[float]:
-    """Milliseconds of each run, from a batch of uint8 face crops to logits, after some that are not counted."""
+    """Time runs from a batch of uint8 face crops to logits, in milliseconds each; warm-up runs are not counted."""
     rng = np.random.default_rng(0)
     crops = list(rng.integers(0, 256, (batch_size, 112, 112, 3), dtype=np.uint8))
     return [1000 * _seconds(lambda: network(spec(crops))) for _ in range(WARMUP + runs)][WARMUP:]
 
 
 def _time(spec: PipelineSpec) -> tuple[list[float], float | None]:
-    """Runs in the fresh process: the times, and the peak memory in MiB."""
+    """Run in the fresh process, and return the times and the peak memory in MiB."""
     opened = spec.open_checkpoint()
     engine = build_engine(spec.engine, opened, threads=spec.threads)
     network = select_output(engine, opened.card.resolve_scheme(spec.scheme))

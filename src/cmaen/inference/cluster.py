@@ -1,4 +1,4 @@
-"""The same pipeline on many machines: Ray with one worker a core, the results those of one machine."""
+"""The same pipeline on many machines: Ray with one worker per core, and the same results as on one machine."""
 
 from __future__ import annotations
 
@@ -26,43 +26,44 @@ from cmaen.results import Result
 from cmaen.types import Frame
 
 _PARTS_AHEAD = 3
-"""For each worker: one that it answers, one that waits, and one whose answer does."""
+"""Parts in flight for each worker: one in work, one waiting, and one finished but not yet collected."""
 _RETRIES = 2
-"""Of a part of the images whose worker has died."""
+"""Number of times that a part is retried after its worker died."""
 _Names = list[tuple[int, str]]
-"""Paths or addresses of images, with the numbers that these have among all."""
+"""Paths or addresses of images, with their numbers in the whole sequence."""
 
 
 class RayPipeline:
     """A :class:`~cmaen.inference.pipeline.FacePipeline` in each worker of a Ray cluster.
 
-    The cluster is the one that ``RAY_ADDRESS`` names, where every machine has this package and sees the images under
-    the same paths; without it, this machine. The images of a worker that dies are given to another.
+    The cluster is the one that ``RAY_ADDRESS`` names, where every machine must have this package and see the images
+    under the same paths; without ``RAY_ADDRESS``, it is this machine. The images of a worker that dies are given to
+    another.
 
     Args:
-        spec: Of the pipeline of each worker, which has one core; ``workers`` is the number of these processes, ``None``
-            for one a core of the cluster, and each takes ``batch_size`` images at a time.
+        spec: Spec of each worker's pipeline, which has one core. ``workers`` is the number of worker processes,
+            ``None`` for one per core of the cluster; each takes ``batch_size`` images at a time.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
-        ConfigError: It does not have the label scheme.
+        ConfigError: The checkpoint does not have the label scheme.
     """
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._spec = spec
         opened = spec.open_checkpoint()
         self._scheme = opened.card.resolve_scheme(spec.scheme)
-        checkpoint = SHIPPED if opened.is_shipped else opened.folder.absolute()  # a package may lie elsewhere
+        checkpoint = SHIPPED if opened.is_shipped else opened.folder.absolute()  # the package may lie elsewhere there
         self._of_worker = replace(spec, checkpoint=checkpoint, throughput=True, threads=1, workers=1)
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
-        """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels that are to be kept are read once more, here.
+        """See :class:`~cmaen.inference.pipeline.Pipeline`; pixels to keep are read once more, in this process.
 
         Raises:
             CmaenError: The source is neither a folder nor an address.
         """
         if not isinstance(source, FolderSource | AddressSource):
-            raise CmaenError("a cluster takes the images of a folder or of an address")
+            raise CmaenError("a cluster only processes the images of a folder or of an address")
         for names, records in self._answer_parts(_split(source.names(), self._spec.batch_size)):
             pending = list(_Part([name for _, name in names], self._spec.max_pixels)) if keep_images else []
             for number, ((index, name), record) in enumerate(zip(names, records, strict=True)):
@@ -71,7 +72,7 @@ class RayPipeline:
                 yield replace(answer, frame=replace(frame, index=index))
 
     def _answer_parts(self, parts: Iterator[_Names]) -> Generator[tuple[_Names, list[dict[str, Any]]], None, None]:
-        """Parts of the images with their records, in order; never more of them at a time than keep the workers busy."""
+        """Yield parts of the images with their records, in order; just enough are in flight to keep workers busy."""
         waiting: deque[tuple[_Names, Any, Any]] = deque()
         workers: list[Any] = []
         try:
@@ -91,7 +92,7 @@ class RayPipeline:
                 ray.kill(worker)
 
     def _take(self, part: _Names, worker: Any, answer: Any) -> list[dict[str, Any]]:
-        """The records of a part once they are there; where it kills each worker, its images are tried one by one.
+        """Wait for the records of a part; if it kills every worker, its images are tried one by one.
 
         Raises:
             PredictionError: No worker can be started.
@@ -108,30 +109,30 @@ class RayPipeline:
             return [Result(Frame(index, printable(name)), error=error, scheme=self._scheme).to_record()]
 
     def _count_workers(self) -> int:
-        """How many processes there may be; the cluster is there from now on."""
+        """Join the cluster, and return the number of worker processes."""
         join_cluster()
         return max(1, self._spec.workers or int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
     def _start(self) -> Any:
-        """A worker; one that dies is started again, maybe elsewhere, and does what it had to do."""
+        """Start a worker; if it dies, Ray restarts it, possibly on another machine, and repeats its task."""
         worker = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
         return worker.remote(self._of_worker)
 
 
 def _ask(worker: Any, part: _Names) -> Any:
-    """The answer of a worker that is still to come."""
+    """Ask a worker for a part, and return the pending answer."""
     return worker.answer.remote([_absolute(name) for _, name in part])
 
 
 def _split(names: Iterator[str], size: int) -> Iterator[_Names]:
-    """Names with their numbers, so many at a time."""
+    """Number the names, and yield ``size`` of them at a time."""
     numbered = enumerate(names)
     while part := list(islice(numbered, size)):
         yield part
 
 
 def join_cluster() -> None:
-    """Be in a cluster: the one that ``RAY_ADDRESS`` names, or one of the cores that this process may use."""
+    """Join the cluster that ``RAY_ADDRESS`` names, or start one on the cores that this process may use."""
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -140,20 +141,20 @@ def join_cluster() -> None:
         ray.init(**options)
         return
     try:
-        ray.init(**options, num_cpus=usable_cores())  # by itself Ray takes those of the machine
-    except ValueError:  # one runs here already, with cores of its own
+        ray.init(**options, num_cpus=usable_cores())  # by default Ray takes all cores of the machine
+    except ValueError:  # a cluster with cores of its own is already running here
         ray.init(**options)
 
 
 class _Worker:
-    """What each process of the pool holds: a pipeline on one thread."""
+    """The state of each worker process: a pipeline on one thread."""
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._pipeline = spec.build()
         self._max_pixels = spec.max_pixels
 
     def answer(self, names: Sequence[bytes]) -> list[str]:
-        """The records of some images, as JSON."""
+        """Return the records of some images as JSON."""
         results = self._pipeline.results(_Part(list(map(os.fsdecode, names)), self._max_pixels))
         return [json.dumps({**result.to_record(), "size": result.size}) for result in results]
 
@@ -172,11 +173,11 @@ class _Part:
             yield partial(read_frame, index, printable(name), partial(_content, name), max_pixels=self._max_pixels)
 
     def count(self) -> int | None:
-        """All of them."""
+        """Return the number of names."""
         return len(self._names)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 def _content(name: str) -> str | bytes:
@@ -184,5 +185,5 @@ def _content(name: str) -> str | bytes:
 
 
 def _absolute(name: str) -> bytes:
-    """Workers have a folder of their own, and Arrow has no names that are not UTF-8."""
+    """Make a path absolute and encode it: workers have other working folders, and Arrow only takes UTF-8 text."""
     return os.fsencode(name if "://" in name else os.path.abspath(name))  # noqa: PTH100

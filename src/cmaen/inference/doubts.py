@@ -1,11 +1,10 @@
-"""Why the network may be unsure of a face: what is wrong with the picture of it, told from its pixels and landmarks.
+"""Reasons why the network may be unsure of a face: faults of its image, measured from the pixels and landmarks.
 
-Each is measured on its own and means what it says; that the answer is unsure *because* of it is likely, and no more.
-The limits were chosen on photographs of LFW, and faces that are fine are hardly ever named
-(``examples/measure_doubts.py``, ``docs/figures.md``).
+Each fault is measured on its own. That it causes the uncertainty is likely, but not certain. The limits were chosen on
+photographs of LFW, where hardly any good face is flagged (``examples/measure_doubts.py``, ``docs/figures.md``).
 
-That a face is covered, by a hand, a mask or glasses, is not told. The best sign of it, a low score of the detector, was
-there for half of the hands, a third of the masks and a twelfth of the glasses, and for two of five noisy pictures.
+Covered faces (by a hand, a mask or glasses) are not reported. The best sign, a low score of the detector, was present
+for half of the hands, a third of the masks and a twelfth of the glasses, but also for two of five noisy images.
 """
 
 from __future__ import annotations
@@ -21,32 +20,32 @@ from cmaen.preprocessing import to_grey
 
 SMALL, BLURRED, DARK, TURNED = "small", "blurred", "dark", "turned"
 DOUBTS = (SMALL, BLURRED, DARK, TURNED)
-"""In the order in which they are named."""
+"""All reasons, in the order in which they are reported."""
 
 LEAST_SIDE = 32
-"""Pixels of a face's side below which it is small: half as many cost 15 points of accuracy, these cost 4."""
+"""Side of a face in pixels below which it is small: half as many cost 15 points of accuracy, these cost 4."""
 SIDE = 64
-"""Pixels to which a larger face is reduced before its sharpness and its light are measured: a face that is blurred in
-full size only is sharp enough for the network."""
+"""Side in pixels to which a larger face is reduced before its sharpness and light are measured: a face that is blurred
+only at full size is sharp enough for the network."""
 SHARP = 0.075
-"""Contrast of the fine detail of a face's middle, over its whole contrast, below which it is blurred."""
+"""Ratio of the contrast of the fine detail in a face's centre to its whole contrast, below which it is blurred."""
 LIGHT = 80
-"""Grey level that a twentieth of the face must reach, or it is dark. The bright end is measured, and not the mean: dark
-skin in good light has highlights, and light skin in the dark has none."""
+"""Grey level that a twentieth of the face must reach; otherwise it is dark. The bright end is measured rather than the
+mean, because dark skin in good light has highlights and light skin in the dark has none."""
 BRIGHT = 0.95
-"""The share of the face's pixels that are below that level."""
+"""Share of the face's pixels that lie below that level."""
 TURN = 0.35
-"""How far the nose lies from the middle of the eyes and the mouth, over the distance of the eyes, from which a face is
-turned to the side: about 30 degrees."""
+"""Distance of the nose from the middle of the eyes and mouth, relative to the distance between the eyes, from which a
+face is turned to the side: about 30 degrees."""
 
 
 def find_doubts(crop: NDArray[np.uint8], landmarks: Sequence[tuple[float, float]] | None = None) -> tuple[str, ...]:
-    """What speaks against the picture of a face, some of :data:`DOUBTS` in their order.
+    """Find the faults of a face's image, a selection of :data:`DOUBTS` in their order.
 
     Args:
-        crop: The face cut out, RGB uint8 [h, w, 3] or grey [h, w], at the scale of its picture or as
-            :meth:`~cmaen.preprocessing.PreprocessSpec.reduce` leaves it.
-        landmarks: Left eye, right eye, nose, left and right mouth corner, ``(x, y)`` each; ``None`` if not known.
+        crop: Face crop, RGB uint8 [h, w, 3] or grey [h, w], at the scale of its image or as returned by
+            :meth:`~cmaen.preprocessing.PreprocessSpec.reduce`.
+        landmarks: Left eye, right eye, nose, left and right mouth corner, ``(x, y)`` each; ``None`` if unknown.
     """
     grey = crop if crop.ndim == 2 else to_grey(crop)
     small = min(grey.shape) < LEAST_SIDE
@@ -62,9 +61,9 @@ def find_doubts(crop: NDArray[np.uint8], landmarks: Sequence[tuple[float, float]
 
 
 def measure_detail(grey: NDArray[np.uint8]) -> float:
-    """The deviation of the fine detail of a face's middle over that of its grey levels, from 0 to about 0.5.
+    """Measure the fine detail of a face's centre: its deviation over that of the grey levels, from 0 to about 0.5.
 
-    The fine detail is what a mean of 3 x 3 pixels takes away; the middle is all but a sixth at each edge, so that hair
+    The fine detail is what a mean over 3 x 3 pixels removes. The centre leaves out a sixth at each edge, so that hair
     and background count little.
     """
     down, across = (max(1, side // 6) for side in grey.shape)
@@ -75,15 +74,15 @@ def measure_detail(grey: NDArray[np.uint8]) -> float:
 
 
 def measure_light(grey: NDArray[np.uint8]) -> int:
-    """The grey level that :data:`BRIGHT` of the pixels do not pass."""
+    """Return the grey level that the share :data:`BRIGHT` of the pixels does not exceed."""
     levels = np.sort(grey, axis=None)
     return int(levels[math.floor(BRIGHT * (levels.size - 1))])
 
 
 def measure_turn(landmarks: Sequence[tuple[float, float]]) -> float:
-    """How far the nose is to the side, over the distance of the eyes; 0 for a face that looks straight ahead.
+    """Measure how far the nose is to the side, relative to the distance of the eyes; 0 for a frontal face.
 
-    How far a face looks up or down is not told: the open mouth of somebody surprised moves the same landmarks.
+    Looking up or down is not measured, because the open mouth of a surprised face moves the same landmarks.
     """
     (left_x, left_y), (right_x, right_y), (nose_x, nose_y), *mouth = landmarks
     across, down = right_x - left_x, right_y - left_y

@@ -1,4 +1,4 @@
-"""What the answers for the faces of a picture depend on, as maps that show themselves; research's need PyTorch."""
+"""Maps of what the answers for the faces of an image depend on; the maps of the network's inside need PyTorch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cmaen.explanation import Explainer
 
 OCCLUSION = "occlusion"
-"""The kind of map that needs no PyTorch."""
+"""Kind of map that needs no PyTorch."""
 
 _NOTES = {
     OCCLUSION: "Parts of the face were covered, one after the other. Where it is warm, the answer became less likely "
@@ -40,13 +40,14 @@ _ATTENTION = (
 
 @dataclass(frozen=True, slots=True)
 class ExplainedFace:
-    """One face and what its answer depends on.
+    """One face and a map of what its answer depends on.
 
     Attributes:
-        face: Its answer.
-        crop: The face cut out and upright, RGB uint8 [h, w, 3].
-        heat: The map of the crop, float32 [S, S] in [0, 1]; the higher, the more depends on that place.
-        lowest: Of an occlusion map: the answer's confidence with the face covered where that costs most; else ``None``.
+        face: Answer for the face.
+        crop: Upright face crop, RGB uint8 [h, w, 3].
+        heat: Map of the crop, float32 [S, S] in [0, 1]; the higher, the more the answer depends on that place.
+        lowest: Lowest confidence of the answer with a part of the face covered, in an occlusion map; otherwise
+            ``None``.
     """
 
     face: Face
@@ -57,11 +58,11 @@ class ExplainedFace:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPicture:
-    """The faces of a picture with their maps. In a notebook it shows itself; ``plot().save("map.png")`` keeps it.
+    """The faces of an image with their maps. A notebook displays it; ``plot().save("map.png")`` saves it.
 
     Attributes:
-        faces: In the order of the result, the largest first.
-        kind: Of the maps, see :meth:`~cmaen.inference.predictor.EmotionPredictor.explain`.
+        faces: Faces in the order of the result, the largest first.
+        kind: Kind of the maps, see :meth:`~cmaen.inference.predictor.EmotionPredictor.explain`.
     """
 
     faces: tuple[ExplainedFace, ...]
@@ -71,25 +72,25 @@ class ExplainedPicture:
         return f"ExplainedPicture({len(self.faces)} of kind {self.kind})"
 
     def plot(self) -> PILImage.Image:
-        """Every face with its map, its answer and a bar that tells the colours, as a PIL image."""
+        """Draw every face with its map, its answer and a colour bar, as a PIL image."""
         high = "answer falls most" if self.kind == OCCLUSION else "most"
         panels = [_describe(number, explained) for number, explained in enumerate(self.faces, start=1)]
         return draw_sheet(panels, low="no effect", high=high, note=_NOTES.get(self.kind, _ATTENTION))
 
     def save(self, target: str | Path) -> None:
-        """Write what :meth:`plot` gives, whole or not at all; the suffix names the format.
+        """Write the image of :meth:`plot` in the format of the suffix; on failure no partial file is left.
 
         Raises:
-            OutputError: The suffix names no picture format, or the file cannot be written.
+            OutputError: The suffix is not that of an image format, or the file cannot be written.
         """
         path = Path(target)
         if PILImage.registered_extensions().get(path.suffix.lower()) not in PILImage.SAVE:
-            raise OutputError(f"{path}: its suffix names no picture format; use .png or .jpg")
+            raise OutputError(f"{path}: the suffix is not that of an image format; use .png or .jpg")
         with replace_file(path) as temporary:
             self.plot().save(temporary)
 
     def _repr_jpeg_(self) -> bytes:
-        """For notebooks, which keep it: a PNG is four times as large."""
+        """Display the maps in a notebook, which stores them; a PNG would be four times as large."""
         file = BytesIO()
         self.plot().save(file, "JPEG", quality=88)
         return file.getvalue()
@@ -103,19 +104,19 @@ def explain_crops(
     kind: str = OCCLUSION,
     explainers: MutableMapping[str, Explainer] | None = None,
 ) -> ExplainedPicture:
-    """The maps of faces that are cut out and answered.
+    """Compute the maps of faces that have been cut out and classified.
 
     Args:
-        crops: One for each face, RGB uint8 [h, w, 3].
-        faces: Their answers.
-        classifier: Gave them.
+        crops: One crop for each face, RGB uint8 [h, w, 3].
+        faces: Answers for the faces.
+        classifier: The classifier that gave the answers.
         kind: :data:`OCCLUSION`, or one of :data:`cmaen.explanation.MAPS`.
-        explainers: Those that are loaded already, by label scheme; what is loaded now is added.
+        explainers: Explainers that are already loaded, by label scheme; a newly loaded one is added.
 
     Raises:
-        CmaenError: There is no such map, or the network has not the part that it is of.
-        MissingExtraError: A map of research's needs the extra ``report``.
-        CheckpointError: It needs a ``model.safetensors``, and the checkpoint has none.
+        CmaenError: The map does not exist, or the network does not have the part that it shows.
+        MissingExtraError: A map of the network's inside needs the extra ``report``.
+        CheckpointError: Such a map needs a ``model.safetensors``, which the checkpoint does not have.
     """
     if kind == OCCLUSION:
         maps = map_occlusions(crops, classifier)
@@ -134,19 +135,19 @@ def _ask_network(
     kind: str,
     explainers: MutableMapping[str, Explainer],
 ) -> list[Any]:
-    """Maps of one kind that look into the network itself."""
+    """Compute maps of one kind that look inside the network."""
     try:
         from cmaen.explanation import MAPS, Explainer
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the map {kind!r}", "report") from error
     if kind not in MAPS:
-        raise CmaenError(f"{kind!r} is no map of an explanation; choose from {[OCCLUSION, *MAPS]}")
+        raise CmaenError(f"{kind!r} is not a kind of map; choose from {[OCCLUSION, *MAPS]}")
     if classifier.scheme not in explainers:
         explainers[classifier.scheme] = Explainer(classifier.folder, scheme=classifier.scheme)
     heats = [getattr(found, kind) for found in explainers[classifier.scheme].explain(crops)]
     if any(heat is None for heat in heats):
         part = kind.replace("_", " ")
-        raise CmaenError(f"{classifier.card.name} has no {part} to explain with; occlusion always works")
+        raise CmaenError(f"{classifier.card.name} has no {part} to explain with; use occlusion, which always works")
     return heats
 
 
@@ -159,7 +160,7 @@ def _describe(number: int, explained: ExplainedFace) -> Panel:
 
 
 def _describe_fall(confidence: float, lowest: float) -> str:
-    """What covering the face costs at most, in words."""
+    """Describe how far the confidence falls when the face is covered."""
     if confidence - lowest < 0.01:
         return "hardly falls, whichever part is covered"
     return f"falls to {'<1%' if lowest < 0.005 else f'{lowest:.0%}'} with its warmest part covered"

@@ -1,8 +1,8 @@
-"""The one door to FFmpeg (by PyAV): what it is asked, and what its errors mean.
+"""The only module that reads with FFmpeg (through PyAV), and the meanings of its errors.
 
-They are of many kinds, also Python's own for what PyAV did not foresee, like an ``IndexError`` where a stream begins in
-the middle of a file. Who calls PyAV therefore guards the call, see :mod:`cmaen.inference.guard`, and is told of any
-error that ends a stream, see :func:`packets_of`.
+PyAV raises errors of many kinds, including Python's own for cases that it did not foresee, such as an ``IndexError`` if
+a stream begins in the middle of a file. Callers of PyAV therefore guard the call, see :func:`cmaen.errors.guard`, and
+are told of any error that ends a stream, see :func:`packets_of`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from cmaen.types import Image
 log = logging.getLogger(__name__)
 
 _DEFAULT, _STILL = 1, (1 << 10) | (1 << 11) | (1 << 20)
-"""What a stream is for, as bits: FFmpeg's ``AV_DISPOSITION_DEFAULT``; covers, thumbnails and still pictures."""
+"""Bits of a stream's disposition: FFmpeg's ``AV_DISPOSITION_DEFAULT``; covers, thumbnails and still pictures."""
 _FREED_TWICE = frozenset({"apng", "png"})
-"""Decoders whose side data (the name of a colour profile) PyAV frees, and FFmpeg once more; they know no matrix."""
+"""Decoders whose side data (the name of a colour profile) both PyAV and FFmpeg free; they have no display matrix."""
 _MOST_STRETCH = 8
-"""Pixels are not stretched further: a container that asks for more is wrong."""
+"""Largest pixel aspect ratio that is applied; a container that asks for more is wrong."""
 
 
 def reason(problem: Exception) -> str:
-    """What an error of FFmpeg or PyAV means, without its number and without the name of a function."""
+    """Explain an error of FFmpeg or PyAV, without its number and without the name of a function."""
     if isinstance(problem, IndexError):
         return "another of its streams begins too late to be recognised"
     if isinstance(problem, av.error.InvalidDataError):
@@ -49,15 +49,16 @@ def reason(problem: Exception) -> str:
 
 
 def open_input(where: str | Path, *, timeout: float | None = None) -> InputContainer:
-    """Open a file or an address for reading; odd letters in its metadata do no harm."""
+    """Open a file or an address for reading; invalid characters in its metadata are replaced."""
     return av.open(str(where), metadata_errors="replace", timeout=timeout)
 
 
 def choose_video(container: InputContainer) -> VideoStream | None:
-    """The stream to look at: no cover, no thumbnails, and none that FFmpeg cannot decode.
+    """Choose the video stream: neither covers nor thumbnails, and only what FFmpeg can decode.
 
-    That is the one which the container has marked as its default, unless another has more than twice as many pixels
-    (many containers mark the first one, even if it is a preview); of several or none, the one with the most pixels.
+    The container's default stream is chosen unless another has more than twice as many pixels, because many containers
+    mark the first stream even if it is a preview. With several defaults or none, the stream with the most pixels is
+    chosen.
     """
     streams = [
         stream for stream in container.streams.video if stream.codec_context is not None and not _is(stream, _STILL)
@@ -71,14 +72,14 @@ def choose_video(container: InputContainer) -> VideoStream | None:
 
 
 def choose_audio(container: InputContainer) -> AudioStream | None:
-    """The stream to listen to: the default one, else the first."""
+    """Choose the audio stream: the default one, otherwise the first."""
     return max(container.streams.audio, key=lambda stream: _is(stream, _DEFAULT), default=None)
 
 
 def packets_of(
     container: InputContainer, stream: Stream, *, early: Callable[[Exception], None]
 ) -> Iterator[Packet[Any]]:
-    """The packets of a stream as far as it can be read; what ends it before its end is handed to ``early``."""
+    """Yield the packets of a stream as far as it can be read; an error before its end is passed to ``early``."""
     packets = container.demux(stream)
     while True:
         try:
@@ -92,14 +93,14 @@ def packets_of(
 
 
 def left_in(stream: VideoStream) -> list[av.VideoFrame]:
-    """The frames that a decoder still holds when no more packets come."""
-    with suppress(Exception):  # there is nothing more, and some decoders have been asked already
+    """Return the frames that the decoder still holds after the last packet."""
+    with suppress(Exception):  # nothing is left, and some decoders have already been flushed
         return stream.decode(None)
     return []
 
 
 def pixel_ratio(stream: VideoStream) -> Fraction:
-    """The width of a pixel against its height; 1 where the container says nothing that makes sense."""
+    """Return the width of a pixel relative to its height; 1 if the container gives no sensible value."""
     ratio = stream.sample_aspect_ratio
     if ratio is None or not Fraction(1, _MOST_STRETCH) <= ratio <= _MOST_STRETCH:
         return Fraction(1)
@@ -107,10 +108,10 @@ def pixel_ratio(stream: VideoStream) -> Fraction:
 
 
 def matrix_of(picture: av.VideoFrame, stream: VideoStream) -> NDArray[np.int32] | None:
-    """The display matrix of a picture decoded from a stream, int32 [9], see :func:`displayed`.
+    """Read the display matrix of a decoded frame, int32 [9], see :func:`apply_display_matrix`.
 
-    To be asked seldom: a picture whose side data were looked at is in a cycle of references and stays in memory until
-    Python looks for those.
+    Call it rarely: reading the side data puts the frame into a reference cycle, so that it stays in memory until the
+    garbage collector runs.
     """
     if stream.codec_context.name in _FREED_TWICE:
         return None
@@ -119,12 +120,12 @@ def matrix_of(picture: av.VideoFrame, stream: VideoStream) -> NDArray[np.int32] 
 
 
 def pixels_of(picture: av.VideoFrame, ratio: Fraction, matrix: NDArray[np.int32] | None = None) -> Image:
-    """A decoded picture as a player shows it: of square pixels, and turned and mirrored as its container says.
+    """Convert a decoded frame as a player shows it: with square pixels, rotated and mirrored as its container says.
 
     Args:
-        picture: Decoded.
-        ratio: The width of its pixels against their height; the shorter side of a pixel is stretched.
-        matrix: Its display matrix, if it has one.
+        picture: Decoded frame.
+        ratio: Width of its pixels relative to their height; the shorter side of a pixel is stretched.
+        matrix: Display matrix of the frame, if it has one.
 
     Returns:
         RGB uint8 [H, W, 3], contiguous.
@@ -141,11 +142,11 @@ def pixels_of(picture: av.VideoFrame, ratio: Fraction, matrix: NDArray[np.int32]
 
 
 def apply_display_matrix(image: Image, matrix: NDArray[np.int32]) -> Image:
-    """A picture turned and mirrored as its display matrix says, to the nearest quarter of a turn.
+    """Rotate and mirror an image as its display matrix says, to the nearest quarter turn.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        matrix: ``a b u c d v x y w``, int32 [9], of which ``x' = a x + c y`` and ``y' = b x + d y`` are followed.
+        matrix: ``a b u c d v x y w``, int32 [9]; only ``x' = a x + c y`` and ``y' = b x + d y`` are applied.
 
     Returns:
         RGB uint8 [H, W, 3] or [W, H, 3].
@@ -159,11 +160,11 @@ def apply_display_matrix(image: Image, matrix: NDArray[np.int32]) -> Image:
 
 
 def explain_unopened(where: str | Path, problem: Exception, *, live: bool) -> str:
-    """Why a video cannot be opened, and what to do."""
+    """Explain why a video cannot be opened, and what to do."""
     name = str(where)
     if live:
         if isinstance(problem, av.error.InvalidDataError):
-            return "what is there is no video; a page that shows one has another address than its video"
+            return "the address does not lead to a video; the video on a web page has an address of its own"
         return reason(problem)
     path = Path(where)
     if name.isdecimal() or name.startswith("/dev/video"):
@@ -171,25 +172,25 @@ def explain_unopened(where: str | Path, problem: Exception, *, live: bool) -> st
         return f"there is no such file; a webcam is --real-time --camera-index {index}, or video({index}) in Python"
     with suppress(OSError, ValueError):
         if path.is_dir():
-            return "it is a folder; the images of a folder are read with --directory"
+            return "it is a folder; use --directory for the images of a folder"
         if not path.exists():
-            return f"there is no such file{' (the link leads nowhere)' if path.is_symlink() else ''}; check the path"
+            return f"there is no such file{' (the link is broken)' if path.is_symlink() else ''}; check the path"
         if not os.access(path, os.R_OK):
-            return "the file may not be read; check its permissions"
+            return "there is no permission to read the file; check its permissions"
         if path.is_file() and path.stat().st_size == 0:
             return "the file is empty; copy or download it again"
     if getattr(problem, "errno", None) == errno.ENOENT:
         return "there is no such file; check the path"
     if isinstance(problem, av.error.InvalidDataError | av.error.EOFError):
         return (
-            "it is no video that FFmpeg knows, or it is incomplete: an .mp4 or .mov without its end cannot be read; "
+            "FFmpeg cannot read it as a video, or it is incomplete: an .mp4 or .mov without its end cannot be read; "
             "copy or download it again"
         )
     return reason(problem)
 
 
 def _is(stream: Stream, what: int) -> bool:
-    """Whether a stream is one of some things, which are bits; PyAV's flags have not always been numbers."""
+    """Whether a stream's disposition has any of these bits; older versions of PyAV give flags that are not numbers."""
     return bool(int(getattr(stream.disposition, "value", stream.disposition)) & what)
 
 

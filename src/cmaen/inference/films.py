@@ -1,4 +1,4 @@
-"""A whole video as one value that shows itself: what was found in each frame, and the lanes of each person."""
+"""A whole analysed video as one value: the results of every frame, and a timeline of each person."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnalysedVideo:
-    """What was found in a video. In a notebook it shows the lanes of each person.
+    """The results of a video. A notebook displays the timeline of each person.
 
     Attributes:
-        results: One for each frame that was looked at, without pixels.
-        lanes: The picture of each person's emotions over time, as a PNG.
-        people: How many different ones were seen.
-        seconds: The time of the last frame.
+        results: One result for each analysed frame, without pixels.
+        lanes: Timeline of each person's emotions, as a PNG.
+        people: Number of different people seen.
+        seconds: Time of the last frame.
     """
 
     results: tuple[Result, ...]
@@ -42,22 +42,22 @@ class AnalysedVideo:
         return f"AnalysedVideo({len(self.results)} frames, {self.seconds:.1f} s, people: {self.people})"
 
     def plot(self) -> PILImage.Image:
-        """The lanes of each person as a PIL image: ``film.plot().save("people.png")``."""
+        """Open the timeline of each person as a PIL image: ``film.plot().save("people.png")``."""
         return PILImage.open(BytesIO(self.lanes))
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of pandas with a row for each face of each frame, see :func:`cmaen.to_pandas`."""
+        """Make a pandas data frame with one row for each face of each frame, see :func:`cmaen.to_pandas`."""
         from cmaen.tabulation import make_frame
 
         return make_frame(result.to_record() for result in self.results)
 
     def _repr_png_(self) -> bytes:
-        """For notebooks."""
+        """Display the timeline in a notebook."""
         return self.lanes
 
 
 class _ListSink:
-    """Keeps the results of a video, which has many frames and few bytes for each."""
+    """Keeps the results of a video in memory; there are many, but each is small."""
 
     needs = Needs.RECORDS
 
@@ -69,25 +69,25 @@ class _ListSink:
         self.results.append(result)
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the list is already complete."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 def analyse_video(
     source: Source, pipeline: Pipeline, *, progress: Callable[[Iterable[Result]], Iterable[Result]] = iter
 ) -> AnalysedVideo:
-    """Look at a video from its beginning to its end.
+    """Analyse a video from beginning to end.
 
     Args:
-        source: Closed at the end.
-        pipeline: Makes the results.
-        progress: Wraps them.
+        source: Frames of the video; closed at the end.
+        pipeline: Pipeline that produces the results.
+        progress: Wrapper around the results that shows the progress.
 
     Raises:
-        VideoError: There is not one frame.
-        MissingExtraError: What draws the lanes is not installed.
+        VideoError: The video has no frames.
+        MissingExtraError: The extra that draws the timeline is not installed.
     """
     kept = _ListSink()
     with tempfile.TemporaryDirectory() as folder:

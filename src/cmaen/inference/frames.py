@@ -1,4 +1,4 @@
-"""The frames of a video as plain values, for callers of the predictor."""
+"""The frames of a video as plain values for callers of the predictor."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class AnalysedFrame(NamedTuple):
     """A frame of a video and its faces as plain dicts, ready for JSON.
 
     Attributes:
-        number: From 0.
-        time: In seconds.
+        number: Frame number, from 0.
+        time: Time in seconds.
         image: RGB uint8 [H, W, 3].
-        faces: Each with its ``identity``, else as :meth:`EmotionPredictor.predict_faces` gives them.
-        error: Why there is no answer for the frame; ``None`` where there is one.
+        faces: Dicts of :meth:`EmotionPredictor.predict_faces`, each with an ``identity``.
+        error: Why there is no answer for the frame; otherwise ``None``.
     """
 
     number: int
@@ -38,11 +38,11 @@ class AnalysedFrame(NamedTuple):
     error: str | None = None
 
     def plot(self) -> PILImage.Image:
-        """The frame with a box and a label for every face, as a PIL image."""
+        """Draw the frame with a box and a label for every face, as a PIL image."""
         return PILImage.fromarray(draw_faces(self.image, self.faces))
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame of pandas with a row for each face, see :func:`cmaen.to_pandas`."""
+        """Make a pandas data frame with one row for each face, see :func:`cmaen.to_pandas`."""
         return make_frame([self.record])
 
     @property
@@ -53,12 +53,12 @@ class AnalysedFrame(NamedTuple):
         return {**moment, "status": status, "error": self.error, "faces": self.faces}
 
     def _repr_png_(self) -> bytes:
-        """For notebooks: a thumbnail."""
+        """Display a thumbnail in a notebook."""
         return render_picture(self.image, self.faces)
 
 
 def analyse_frames(results: Iterable[Result]) -> Iterator[AnalysedFrame]:
-    """The frames of some results; one that could not be decoded is said and left out."""
+    """Yield the frames of some results; frames that could not be decoded are logged and left out."""
     for result in results:
         frame = result.frame
         if frame.image is None:

@@ -1,7 +1,8 @@
-"""Whether two faces of a video are the same person's, told from how they look; a network of emotions cannot tell.
+"""Whether two faces of a video belong to the same person, judged by their appearance rather than by the network.
 
-Its features are made to tell emotions apart: people who show the same emotion have similar ones, and one person who
-begins to smile has not. Measured beside the looks they added nothing, so that no network is asked here.
+The network's features separate emotions: different people with the same emotion have similar features, and one person
+who begins to smile has different ones. Measured together with the appearance they added nothing, so they are not used
+here.
 """
 
 from __future__ import annotations
@@ -16,27 +17,28 @@ from numpy.typing import NDArray
 from cmaen.types import Image
 
 ALIKE, CONTINUED = 0.71, 0.62
-"""How alike two faces are, see :meth:`Likeness.to`, that are taken for the same person's: after a change of scene, and
-in one scene. Of 5,000 pairs of photos of different people about 0.1 % are above the first, and 3.9 % and 1.3 % above
-0.6 and 0.65; where the colours of one were made those of the other about 2 %, and 23 % and 10 %. They were chosen
-with two short films, whose faces after 1 s are above the first in about 98 % and above 0.65 in all cases."""
+"""Similarity, see :meth:`Likeness.to`, above which two faces are taken for the same person: after a change of scene,
+and within one scene. Of 5,000 pairs of photographs of different people, about 0.1 % are above the first value, and 3.9
+% and 1.3 % above 0.6 and 0.65; after matching the colours of one to the other, about 2 %, and 23 % and 10 %. The values
+were chosen on two short films, where faces 1 s apart are above the first in about 98 % of cases and above 0.65 in
+all."""
 
 SIDE, MARGIN = 20, 3
-"""Of the small grey face, and by how many pixels two of them may be shifted against each other."""
+"""Side of the small grey face, and largest shift between two of them, in pixels."""
 LEVELS = 8
 MEAN, DEVIATION = 128.0, 48.0
-"""Of the brightness of a face, in the colours that do not depend on the light."""
+"""Mean and deviation of the normalised brightness, for colours that do not depend on the light."""
 FLAT = 1.0
-"""The deviation, in grey levels, up to which a face is of one grey."""
+"""Deviation in grey levels up to which a face counts as uniformly grey."""
 
 
 class Likeness(NamedTuple):
-    """What a face is recognised by.
+    """The appearance by which a face is recognised.
 
     Attributes:
-        shape: The face, small and grey, uint8 [20, 20].
-        colours: How often each colour occurs in it, as it is and at a usual brightness, float32 [2, 512], rows summing
-            to 1.
+        shape: Small grey face, uint8 [20, 20].
+        colours: Colour histograms at the original and at the normalised brightness, float32 [2, 512], rows summing to
+            1.
     """
 
     shape: NDArray[np.uint8]
@@ -44,7 +46,7 @@ class Likeness(NamedTuple):
 
     @classmethod
     def of(cls, crop: Image) -> Likeness:
-        """Of an aligned crop, RGB uint8 [h, w, 3]."""
+        """Describe an aligned crop, RGB uint8 [h, w, 3]."""
         small = np.asarray(cv2.resize(crop, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         mean, deviation = float(grey.mean()), max(float(grey.std()), FLAT)
@@ -53,10 +55,10 @@ class Likeness(NamedTuple):
         return cls(shape, np.stack([_histogram(small), _histogram(usual.astype(np.uint8))]))
 
     def to(self, other: Likeness) -> float:
-        """How alike two faces are, from below 0 to 1 for the same picture.
+        """Compare two faces: from below 0 for unlike ones to 1 for the same image.
 
-        That is the mean of two numbers: how well their shapes correlate where one is shifted against the other by a few
-        pixels, and how many of their colours they share, in the light that they are in or in the same light.
+        The similarity is the mean of two numbers: the best correlation of the two shapes over shifts of a few pixels,
+        and the overlap of their colours, at the original or the normalised brightness, whichever is higher.
         """
         shared = float(np.minimum(self.colours, other.colours).sum(axis=1).max())
         return (_correlation(self.shape, other.shape) + shared) / 2
@@ -68,7 +70,7 @@ def _histogram(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """The best correlation of the middle of one small face with a part of the other; 0 where one is of one grey."""
+    """Correlate the centre of one small face with every part of the other, and return the best; 0 if one is uniform."""
     part = SIDE - 2 * MARGIN
     middle = other[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32).ravel()
     middle -= middle.mean()

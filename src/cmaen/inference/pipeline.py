@@ -1,4 +1,4 @@
-"""The one way of every picture: found, followed in a video, cut out, classified, smoothed over time."""
+"""The pipeline of every image: detection, tracking in a video, alignment, classification, smoothing over time."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from cmaen.types import FaceBox, Frame, Image, certainty_of
 log = logging.getLogger(__name__)
 
 _KEPT = 8
-"""Still pictures whose pixels are kept that are classified together, at most."""
+"""Largest batch of still images whose pixels are kept."""
 _PIXELS_KEPT = 32_000_000
 _PIXELS_WORKED_ON = 16_000_000
-"""Pixels of still pictures in memory: so many wait with those that are kept, and so many for each worker."""
+"""Pixels of still images in memory: kept images that wait, and the share that each worker adds."""
 _FRAME = 1 / 25
-"""Seconds from one frame of a video to the next, where its source does not say."""
+"""Seconds between two frames of a video whose source gives no times."""
 
 
 class Pipeline(Protocol):
     """Turns the frames of a source into results."""
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
-        """One result for each frame, in their order; with its pixels if they are to be kept."""
+        """Yield one result for each frame, in order, with its pixels if ``keep_images`` is set."""
         ...
 
 
 class Located(NamedTuple):
-    """A frame whose faces are found, or what went wrong.
+    """A frame with its detected faces, or with an error.
 
     Attributes:
         frame: The frame.
-        faces: Their boxes, the largest first.
-        crops: What the network will see of each, uint8; its input, which takes a hundred times as much memory, is made
-            with the batch.
-        error: Why there are none.
+        faces: Boxes of the faces, the largest first.
+        crops: Reduced crop of each face, uint8; the network's input, which takes a hundred times as much memory, is
+            only made with the batch.
+        error: Why there are no faces; ``None`` if nothing failed.
     """
 
     frame: Frame
@@ -59,17 +59,17 @@ class Located(NamedTuple):
     crops: Sequence[NDArray[np.uint8]]
     error: str | None
     pixels: int = 0
-    """How many the picture has, also where they are not kept."""
+    """Number of pixels of the image, even if they are not kept."""
 
 
 @dataclass(frozen=True)
 class FacePipeline:
-    """Finds and classifies faces; may be shared by threads.
+    """Finds and classifies faces; safe to share between threads.
 
     Attributes:
-        classifier: Of face crops.
-        detector: Of faces; ``None`` says that every picture is a face crop.
-        tuning: How it works; the spec that it was built from, or another.
+        classifier: Classifier of face crops.
+        detector: Face detector; ``None`` if every image is a face crop.
+        tuning: Settings of the pipeline, such as the spec that it was built from.
     """
 
     classifier: FaceClassifier
@@ -78,11 +78,11 @@ class FacePipeline:
 
     @property
     def workers(self) -> int:
-        """Threads that read still pictures and find their faces at the same time."""
+        """Number of threads that read still images and find their faces."""
         return self.tuning.workers or usable_cores()
 
     def tune(self, **settings: Any) -> FacePipeline:
-        """The same pipeline, with the same networks, with other settings of :class:`~cmaen.inference.tuning.Tuning`.
+        """Return the same pipeline and networks with other settings, see :class:`~cmaen.inference.tuning.Tuning`.
 
         Raises:
             SettingError: A value is out of its range.
@@ -94,35 +94,35 @@ class FacePipeline:
         return self._watch(source) if source.moving else self._look(source, keep_images)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FacePipeline:
-        """The same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
+        """Return the same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
         return replace(self, classifier=self.classifier.under(scheme, contempt=contempt))
 
     def detect(self, image: Image, *, moving: bool = False) -> list[FaceBox]:
-        """The faces of a picture, the largest first; the whole picture where there is no detector.
+        """Find the faces of an image, the largest first; without a detector, the whole image is one face.
 
         Args:
             image: RGB uint8 [H, W, 3].
-            moving: It is a frame of a video, at which a detector that can glance does so.
+            moving: Whether it is a frame of a video; a detector with a method ``glance`` then uses it.
 
         Raises:
-            DetectorError: The detector fails on it, or gives what is no face; it may be an object of the user's.
+            DetectorError: The detector fails, or returns something else than boxes; it may be the user's own.
         """
         height, width = image.shape[:2]
         if self.detector is None:
             return [FaceBox(0.0, 0.0, float(width), float(height))]
-        with guard(DetectorError, f"the detector fails on a picture of {width} x {height} pixels"):
+        with guard(DetectorError, f"the detector fails on an image of {width} x {height} pixels"):
             search = getattr(self.detector, "glance", self.detector) if moving else self.detector
             faces = list(search(image))
         for face in faces:
             if not isinstance(face, FaceBox):
-                raise DetectorError(f"the detector gives {type(face).__name__} where cmaen.types.FaceBox is meant")
+                raise DetectorError(f"the detector returns {type(face).__name__} instead of cmaen.types.FaceBox")
         return faces
 
     def crop(self, image: Image, face: FaceBox) -> Image:
-        """A face cut out; the whole picture where there is no detector.
+        """Cut out a face; without a detector, return the whole image.
 
         Raises:
-            PredictionError: It cannot be.
+            PredictionError: The face cannot be cut out.
         """
         if self.detector is None:
             return image
@@ -130,12 +130,12 @@ class FacePipeline:
             return self.classifier.crop(image, face)
 
     def embed_all(self, source: Source) -> Generator[NDArray[np.float32], None, None]:
-        """The features of still pictures, float32 [B, F] a batch, see :meth:`embed`."""
+        """Yield the features of still images, float32 [B, F] per batch, see :meth:`embed`."""
         for batch in self._locate_all(source, keep_images=False):
             yield self.embed(batch)
 
     def answer(self, pending: Pending) -> Result:
-        """The result of one still picture, with its pixels, in this thread: for one alone, others would cost time."""
+        """Process one still image in this thread and keep its pixels; a single image gains nothing from others."""
         return next(self.classify([self.locate(pending())]))
 
     def _look(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
@@ -143,7 +143,7 @@ class FacePipeline:
             yield from self.classify(batch)
 
     def _locate_all(self, source: Source, keep_images: bool) -> Generator[list[Located], None, None]:
-        """Still pictures whose faces are found, in batches."""
+        """Yield still images with their faces found, in batches."""
         batch_size = min(self.tuning.batch_size, _KEPT) if keep_images else self.tuning.batch_size
 
         def locate(pending: Pending) -> Located:
@@ -166,15 +166,15 @@ class FacePipeline:
                     if len(batch) == batch_size or kept >= _PIXELS_KEPT:
                         yield batch
                         batch, kept = [], 0
-            except Exception as problem:  # of the source, like a generator of the caller's
+            except Exception as problem:  # from the source, such as a generator of the caller
                 failure = problem
         if batch:
             yield batch
-        if failure is not None:  # after the answers to what came before it
+        if failure is not None:  # raised only after the answers to the images before it
             raise failure
 
     def locate(self, frame: Frame) -> Located:
-        """The first half of the way of a still picture: its faces are found, cut out and reduced."""
+        """Do the first half of the work on a still image: find its faces, cut them out and reduce them."""
         if frame.image is None:
             return Located(frame, (), (), frame.error)
         pixels = frame.image.shape[0] * frame.image.shape[1]
@@ -187,9 +187,9 @@ class FacePipeline:
             return Located(frame, (), (), describe(problem), pixels)
 
     def classify(self, batch: Sequence[Located]) -> Generator[Result, None, None]:
-        """The second half: the results of some pictures, whose faces go through the network together.
+        """Do the second half: classify the faces of several images together and yield the results.
 
-        Where it fails on all of them together, each goes through it alone.
+        If the network fails on all of them together, each image is classified alone.
         """
         try:
             with guard(PredictionError, "the network fails"):
@@ -208,10 +208,10 @@ class FacePipeline:
             yield self._result(located.frame, found, located.error)
 
     def embed(self, batch: Sequence[Located]) -> NDArray[np.float32]:
-        """Instead of that: the penultimate features of each picture's largest face, float32 [B, F]; NaN without a face.
+        """Compute features instead of answers: those of each image's largest face, float32 [B, F]; NaN without a face.
 
         Raises:
-            CheckpointError: The engine's file does not give them.
+            CheckpointError: The engine's file does not provide features.
         """
         there = [bool(located.crops) for located in batch]
         try:
@@ -235,18 +235,18 @@ class FacePipeline:
                 yield self._follow(tracker, number, frame)
 
     def _follow(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
-        """The result of the next frame of a video; whatever goes wrong with it costs none of the others."""
+        """Process the next frame of a video; an error in it does not affect the other frames."""
         if frame.image is None:
             return self._answer(frame, error=frame.error)
         time = number * _FRAME if frame.time is None else frame.time
         try:
-            with guard(PredictionError, "the faces of the frame cannot be followed"):
+            with guard(PredictionError, "the faces of the frame cannot be tracked"):
                 return self._answer(frame, tuple(map(self._emotion_of, self._track(tracker, frame.image, time))))
         except CmaenError as problem:
             return self._answer(frame, error=describe(problem))
 
     def _track(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
-        """The faces of the next frame, each with an answer of the network."""
+        """Track the faces into the next frame, and classify those whose answer is due."""
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
@@ -259,11 +259,11 @@ class FacePipeline:
         return tracks
 
     def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
-        """What a face of a video is recognised by; nothing where it cannot be cut out."""
+        """Describe the appearance of a face for recognition; ``None`` if it cannot be cut out."""
         try:
             return Likeness.of(self.crop(image, face))
-        except Exception as problem:  # costs an identity, and no answer
-            log.debug("a face is not compared: %s", describe(problem))
+        except Exception as problem:  # an identity may be lost, but no answer
+            log.debug("a face cannot be compared: %s", describe(problem))
             return None
 
     def _result(
@@ -272,7 +272,7 @@ class FacePipeline:
         answers: Sequence[tuple[tuple[float, ...], FaceBox, NDArray[np.uint8]]],
         error: str | None,
     ) -> Result:
-        """The result of a picture; an error where the network has overflowed."""
+        """Build the result of an image; an error if the network has overflowed."""
         try:
             faces = (self._doubt(self._emotion(row, box), crop) for row, box, crop in answers)
             return self._answer(frame, tuple(faces), error)
@@ -298,5 +298,5 @@ class FacePipeline:
         return replace(face, doubts=doubts) if doubts and face.is_unsure else face
 
     def _doubt(self, face: Face, crop: NDArray[np.uint8]) -> Face:
-        """The face with what is wrong with its picture, where its answer is unsure."""
+        """Add the faults of a face's image if its answer is unsure."""
         return replace(face, doubts=find_doubts(crop, face.box.landmarks)) if face.is_unsure else face

@@ -1,4 +1,4 @@
-"""The predictor: images in, plain dicts out. A thin facade over sources, a pipeline and sinks."""
+"""The predictor: images in, results or plain dicts out. A thin facade over sources, a pipeline and sinks."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ from cmaen.several import require_several
 from cmaen.types import FaceBox, Frame, Image
 
 Images = Iterable[ImageInput] | str | PathLike[str]
-"""Several images; or the path of a folder, for all images in it and in the folders below, by name."""
+"""Several images, or the path of a folder for all images in it and its subfolders, sorted by name."""
 
 
 class EmotionPredictor(Watcher):
-    """Recognises the emotions of the faces in images. Several threads may use one; a copy shares its networks.
+    """Recognises the emotions of the faces in images. It is thread-safe, and a copy shares its networks.
 
-    It can be pickled, for other processes: there it is built anew from its spec.
+    It can be pickled for other processes, where it is rebuilt from its spec.
 
     Args:
-        checkpoint: ``None`` or ``cmaen-m`` for the weights that come with the package; a folder; an address or a
-            repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
-        detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it, or an object of your own: called
-            with RGB uint8 [H, W, 3], by several threads at the same time, it gives face boxes, the largest first.
+        checkpoint: ``None`` or ``cmaen-m`` for the weights of this package; a folder; an address or a repository, see
+            :meth:`cmaen.checkpoints.Checkpoint.open`.
+        detector: Name for :func:`cmaen.inference.detectors.build_detector`, or an object of your own: called with RGB
+            uint8 [H, W, 3], by several threads at once, it returns face boxes, the largest first.
         options, engine, threads, device, workers, threshold, scheme, contempt, max_pixels: See
-            :class:`~cmaen.inference.spec.PipelineSpec`, which has their meanings and ranges.
-        channels: Of the arrays that the methods are given: ``rgb``, or ``bgr`` for what OpenCV reads. Files and PIL
-            images have their own order, and a detector always sees RGB.
+            :class:`~cmaen.inference.spec.PipelineSpec` for meanings and ranges.
+        channels: Channel order of arrays passed to the methods: ``rgb``, or ``bgr`` for arrays that OpenCV reads. Files
+            and PIL images have an order of their own, and a detector always receives RGB.
 
     Raises:
         CheckpointError: The checkpoint is missing or cannot be used.
-        ConfigError: There is no such engine or label scheme, or the engine cannot compute on the device here.
+        ConfigError: The engine or label scheme does not exist, or the engine does not support the device here.
         DetectorError: The detector is unknown or cannot be loaded.
-        SettingError: A value is out of its range; the message lists every one. A :class:`ValueError`, too.
-        ValueError: There are no such channels.
+        SettingError: A value is out of its range; the message lists all such values. Also a :class:`ValueError`.
+        ValueError: The channel order does not exist.
 
     Attributes:
-        spec: What it was built from.
-        card: Of the checkpoint.
-        scheme: The name of the label scheme.
-        labels: Of the answers, in the order of their probabilities.
+        spec: Spec that the predictor was built from.
+        card: Card of the checkpoint.
+        scheme: Name of the label scheme.
+        labels: Labels of the answers, in the order of their probabilities.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class EmotionPredictor(Watcher):
     def from_spec(
         cls, spec: PipelineSpec, *, detector: Detector | None = None, channels: Channels = "rgb"
     ) -> EmotionPredictor:
-        """The predictor of a spec, with a detector of your own or that of the spec; see the predictor itself."""
+        """Build the predictor of a spec, with its detector or one of your own; see the class for the arguments."""
         predictor = object.__new__(cls)
         predictor._begin(spec, detector, channels)
         return predictor
@@ -122,18 +122,18 @@ class EmotionPredictor(Watcher):
         revision: str | None = None,
         **options: Any,
     ) -> EmotionPredictor:
-        """The predictor of a checkpoint by its name, which is fetched once where it is not here.
+        """Build the predictor of a checkpoint by its name; one that is not here is fetched once.
 
         ``EmotionPredictor.from_pretrained("owner/name", revision="v1")``
 
         Args:
             name: ``cmaen-m``, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
-            sha256: Of the zip, in hex; an address must have it.
-            revision: Of the repository.
-            **options: Of the predictor, like ``engine`` and ``detector``.
+            sha256: SHA-256 of the zip file, in hex; required for an address.
+            revision: Revision of the repository.
+            **options: Further arguments of the predictor, such as ``engine`` and ``detector``.
 
         Raises:
-            CheckpointError: There is no such checkpoint, it cannot be fetched or used.
+            CheckpointError: The checkpoint does not exist, or cannot be fetched or used.
             MissingExtraError: A repository needs the extra ``hub``.
             OutputError: The cache cannot be written.
             DetectorError: The detector is unknown or cannot be loaded.
@@ -141,7 +141,7 @@ class EmotionPredictor(Watcher):
         return cls(Checkpoint.open(name, sha256=sha256, revision=revision), **options)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
-        """The same predictor, with the same networks, under another ``scheme``; see the predictor's arguments.
+        """Return the same predictor and networks under another ``scheme``; see the class for the arguments.
 
         Raises:
             ConfigError: The checkpoint does not have the scheme.
@@ -164,15 +164,16 @@ class EmotionPredictor(Watcher):
         return other
 
     def predict(self, image: ImageInput, detect: bool = True) -> Result:
-        """The emotions of one image as a :class:`~cmaen.results.Result`, which keeps the pixels to show itself.
+        """Recognise the emotions of one image, and return a :class:`~cmaen.results.Result` that can draw itself.
 
         ``predictor.predict("photo.jpg").plot().save("faces.png")``
 
+        The result keeps the pixels and the crop of each face, the largest face first. An unusable image is reported in
+        the status, not by an exception.
+
         Args:
             image: See :meth:`predict_single`.
-            detect: Likewise.
-
-        Its faces have their crops, the largest comes first. A bad image is a status, not an exception.
+            detect: See :meth:`predict_single`.
         """
         pipeline = self._pipeline(detect)
         result = self._answer(image, pipeline)
@@ -180,23 +181,24 @@ class EmotionPredictor(Watcher):
         if pixels is None:
             return result
         if isinstance(image, np.ndarray) and np.may_share_memory(image, pixels):
-            pixels = pixels.copy()  # the caller may paint over it
+            pixels = pixels.copy()  # the caller may change the array later
         faces = tuple(replace(face, crop=pipeline.crop(pixels, face.box)) for face in result.faces)
         return replace(result, frame=replace(result.frame, image=pixels), faces=faces)
 
     def predict_single(self, image: ImageInput, detect: bool = True) -> dict[str, Any]:
-        """The emotions of one image.
+        """Recognise the emotions of one image.
 
         Args:
             image: A path, the content of a file (``bytes``, ``bytearray``, ``memoryview``, base64 text, a data URL), an
                 open file, a PIL image, or an array of uint8: RGB [H, W, 3], RGBA [H, W, 4] (see the predictor's
                 ``channels``) or grey [H, W].
-            detect: Find, align and crop the faces first; ``False`` says that the image is a face crop already.
+            detect: Whether to find, align and crop the faces first; ``False`` if the image already is a face crop.
 
         Returns:
             ``status`` ("ok", "no_face" or "error") and ``error``; ``scheme``; ``predicted_emotion``, ``confidence`` and
-            ``probabilities`` of the largest face; and all ``faces``, the largest first. A bad image is a status, not an
-            exception.
+            ``probabilities`` of the largest face; and all ``faces``, the largest first. An unusable image is reported
+            in the
+            status, not by an exception.
         """
         return self._answer(image, self._pipeline(detect)).to_dict()
 
@@ -206,9 +208,9 @@ class EmotionPredictor(Watcher):
         detect: bool = True,
         batch_size: int = PipelineSpec.batch_size,
     ) -> Answers:
-        """A list with one dict for each image, in their order; see :meth:`predict_single` and :meth:`predict_each`.
+        """Recognise the emotions of several images; return one dict each, in order, as :meth:`predict_single` does.
 
-        In a notebook a bar shows how far it is, and the list is a table; ``.to_pandas()`` makes it a data frame.
+        In a notebook, a progress bar is shown and the list displays as a table; ``.to_pandas()`` makes a data frame.
 
         Raises:
             CmaenError, TypeError, ValueError: See :meth:`predict_each`.
@@ -224,16 +226,16 @@ class EmotionPredictor(Watcher):
         detect: bool = True,
         batch_size: int = PipelineSpec.batch_size,
     ) -> Iterator[Result]:
-        """One :class:`~cmaen.results.Result` for each image, in order; ``batch_size`` images are classified together.
+        """Yield one :class:`~cmaen.results.Result` for each image, in order; images are classified in batches.
 
         Args:
-            images: Several, each as :meth:`predict_single` takes one; or the path of a folder, for all images in it and
-                in the folders below, by name.
+            images: Several images, each as for :meth:`predict_single`, or the path of a folder for all images in it and
+                its subfolders, sorted by name.
             detect: See :meth:`predict_single`.
-            batch_size: Images whose faces go through the network together.
+            batch_size: Number of images whose faces are classified together.
 
         Raises:
-            CmaenError: The folder holds no image.
+            CmaenError: The folder contains no images.
             TypeError: ``images`` is a single image.
             ValueError: ``batch_size`` is below 1.
         """
@@ -245,20 +247,20 @@ class EmotionPredictor(Watcher):
         detect: bool = True,
         batch_size: int = PipelineSpec.batch_size,
     ) -> NDArray[np.float32]:
-        """What the network makes of the largest face of each image before it answers, for classifiers of your own.
+        """Compute the network's features of the largest face of each image, for classifiers of your own.
 
         Args:
             images: See :meth:`predict_each`.
-            detect: Likewise.
-            batch_size: Images whose faces go through the network together.
+            detect: See :meth:`predict_single`.
+            batch_size: Number of images whose faces are classified together.
 
         Returns:
-            The penultimate features, float32 [N, F]. The row of an image without a face, or that cannot be read, is
-            NaN: ``numpy.isnan(features[:, 0])``; :meth:`predict_each` says why.
+            Penultimate features, float32 [N, F]. The row of an image without a face, or of an unreadable image, is NaN:
+            ``numpy.isnan(features[:, 0])``; :meth:`predict_each` says why.
 
         Raises:
             TypeError, ValueError: See :meth:`predict_each`.
-            CheckpointError: The checkpoint's file gives no features; ``cmaen export`` makes it anew.
+            CheckpointError: The checkpoint's file provides no features; create it again with ``cmaen export``.
         """
         pipeline = self._pipeline(detect, batch_size)
         classifier = pipeline.classifier
@@ -266,18 +268,18 @@ class EmotionPredictor(Watcher):
         return np.concatenate([none, *pipeline.embed_all(self._source(images))])
 
     def predict_faces(self, image: ImageInput, boxes: Sequence[FaceBox | Sequence[float]] | None = None) -> Answers:
-        """The faces of one image, a dict each: those that are found, the largest first, or those of your own boxes.
+        """Recognise the faces of one image, and return a dict for each: detected faces, or those in your own boxes.
 
         Args:
             image: See :meth:`predict_single`.
-            boxes: Where the faces are, in pixels: ``(x, y, width, height)``, or
-                :class:`~cmaen.types.FaceBox`, which may have landmarks to turn the face by. They are cut out as found
-                faces are. ``None`` to find them.
+            boxes: Boxes of the faces in pixels: ``(x, y, width, height)``, or :class:`~cmaen.types.FaceBox`, whose
+                landmarks serve to align the face. They are cut out like detected faces. ``None`` to detect faces, the
+                largest first.
 
         Raises:
             ImageError: The image cannot be used.
             TypeError: ``boxes`` is a single box.
-            ValueError: A box is not one, or lies outside the image; the message says which.
+            ValueError: A box is malformed or lies outside the image; the message says which.
         """
         pixels = self._read(image)
         pipeline = self._pipeline(detect=True)
@@ -288,11 +290,11 @@ class EmotionPredictor(Watcher):
         return Answers(Answer(face.to_dict(), path) for face in self._faces(pixels, pipeline))
 
     def get_top_k_predictions(self, image: ImageInput, k: int = 3, detect: bool = True) -> list[tuple[str, float]]:
-        """The ``k`` most probable emotions of the largest face; an empty list where there is none.
+        """Return the ``k`` most probable emotions of the largest face; an empty list if there is no face.
 
         Raises:
             ImageError: The image cannot be used.
-            ValueError: ``k`` is not 1 to 7, or to the number of labels.
+            ValueError: ``k`` is not between 1 and the number of labels, usually 7.
         """
         labels = self.labels
         if not 1 <= k <= len(labels):
@@ -303,29 +305,29 @@ class EmotionPredictor(Watcher):
         return sorted(zip(labels, faces[0].probabilities, strict=True), key=lambda pair: -pair[1])[:k]
 
     def explain(self, image: ImageInput, detect: bool = True, kind: str = OCCLUSION) -> ExplainedPicture:
-        """What the answer for each face depends on, as a map of the face; about half a second a face.
+        """Map what the answer for each face depends on; this takes about half a second per face.
 
         ``predictor.explain("photo.jpg").plot().save("maps.png")``
 
         Args:
             image: See :meth:`predict_single`.
-            detect: Likewise.
-            kind: Of the maps. ``occlusion``: where the answer becomes less likely when the face is covered there, see
-                :mod:`cmaen.inference.occlusion`; every engine can do it. Those of research need PyTorch, see
+            detect: See :meth:`predict_single`.
+            kind: Kind of the maps. ``occlusion`` shows where covering the face makes the answer less likely, see
+                :mod:`cmaen.inference.occlusion`; it works with every engine. The others need PyTorch, see
                 :class:`cmaen.explanation.Explanation`: ``gradient`` (bright places add to the answer or take from it),
-                or one of the network's attentions, like ``cross_modal`` or ``emotion_head``.
+                or one of the network's attentions, such as ``cross_modal`` or ``emotion_head``.
 
         Raises:
-            CmaenError: There is no such map, or the network has not the part that it is of.
+            CmaenError: The map does not exist, or the network does not have the part that it shows.
             ImageError: The image cannot be used.
-            NoFaceError: There is no face in it.
-            MissingExtraError: A map of research needs the extra ``report``, which is not installed.
-            CheckpointError: It needs a ``model.safetensors``, and the checkpoint has none.
+            NoFaceError: The image contains no face.
+            MissingExtraError: A map other than ``occlusion`` needs the extra ``report``, which is not installed.
+            CheckpointError: Such a map needs a ``model.safetensors``, which the checkpoint does not have.
         """
         pixels, pipeline = self._read(image), self._pipeline(detect)
         faces = self._faces(pixels, pipeline)
         if not faces:
-            raise NoFaceError("there is no face to explain in the image; detect=False says that it is a face crop")
+            raise NoFaceError("there is no face to explain in the image; pass detect=False if the image is a face crop")
         crops = [pipeline.crop(pixels, face.box) for face in faces]
         return explain_crops(crops, faces, pipeline.classifier, kind=kind, explainers=self._explainers)
 
@@ -340,15 +342,15 @@ class EmotionPredictor(Watcher):
         if isinstance(images, str | PathLike) and _is_folder(images):
             return FolderSource(Path(images), max_pixels=self.spec.max_pixels)
         several = cast("Iterable[ImageInput]", images)
-        require_several(several, "give a list or the path of a folder; for one image use predict_single")
+        require_several(several, "pass a list or the path of a folder; for one image use predict_single")
         return ListSource(several, channels=self._channels, max_pixels=self.spec.max_pixels)
 
     def _answer(self, image: ImageInput, pipeline: FacePipeline) -> Result:
-        """The result of one image."""
+        """Process one image."""
         return pipeline.answer(*self._source([image]))
 
     def _faces(self, pixels: Image, pipeline: FacePipeline) -> tuple[Face, ...]:
-        """The faces of an image that was read; what is wrong with it is raised."""
+        """Find and classify the faces of an image that has been read; an error in its result is raised."""
         result = pipeline.answer(lambda: Frame(0, image=pixels))
         if result.error is not None:
             raise CmaenError(result.error)
@@ -356,7 +358,7 @@ class EmotionPredictor(Watcher):
 
 
 def _is_folder(path: str | PathLike[str]) -> bool:
-    """Whether a path is that of a folder; text may be anything, like a picture in base64."""
+    """Whether a path is that of a folder; the text may be anything, such as an image in base64."""
     with suppress(OSError, ValueError):
         return bool(fspath(path)) and Path(path).is_dir()
     return False

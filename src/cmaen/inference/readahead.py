@@ -1,4 +1,4 @@
-"""Work that other threads do ahead of whoever needs it: in order, bounded, its errors raised where they are met."""
+"""Reading ahead: other threads do the work in order, within limits, and errors are raised where results are taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATIENCE = 1.0
 
 
 class Weight(NamedTuple):
-    """What an item weighs, in any unit: while it is worked on, and while its result waits to be taken."""
+    """Weight of an item in any unit: while it is worked on, and while its result waits to be taken."""
 
     working: int = 0
     waiting: int = 0
@@ -31,20 +31,20 @@ def ahead(
     weigh: Callable[[_R], Weight] = lambda _: Weight(),
     most: int = 0,
 ) -> Generator[_R, None, None]:
-    """``work(item)`` for each item, in their order.
+    """Yield ``work(item)`` for each item, in order.
 
-    Other threads do it, and take the items one at a time; as many are started as there is work for. Who closes the
-    generator before its end waits a second for them; one that hangs for longer, like the reader of a stream that has
-    stalled, is left behind.
+    Other threads do the work, taking one item at a time; only as many are started as there is work for. Closing the
+    generator early waits a second for them; a thread that hangs for longer, such as the reader of a stalled stream, is
+    abandoned.
 
     Args:
-        items: Taken by the threads; if this is a generator, it is closed at the end.
-        work: Done by several threads at the same time.
-        workers: Threads, at most.
-        size: Items that are taken before they are asked for, at most.
-        weigh: What an item weighed, by its result.
-        most: So much may be worked on and wait at the same time; what is not done yet counts as what was done last. One
-            item may always be, and at the beginning one for each worker.
+        items: Input of the threads; a generator is closed at the end.
+        work: Function that several threads call at the same time.
+        workers: Maximum number of threads.
+        size: Maximum number of items taken before they are asked for.
+        weigh: Function that returns the weight of an item from its result.
+        most: Maximum weight of all items in work or waiting; an item in work counts as much as the last one finished.
+            One item is always allowed, and at the beginning one for each worker.
     """
     iterator = iter(items)
     turn, room = threading.Lock(), _Room(size, most)
@@ -83,7 +83,7 @@ def ahead(
             except BaseException as error:
                 room.finish(Weight())
                 promise.set_exception(error)
-            del item, promise  # who has taken a result decides how long it lives
+            del item, promise  # the receiver of a result decides how long it lives
 
     with turn:
         begin()
@@ -104,7 +104,7 @@ def ahead(
 
 
 class _Room:
-    """How many items may be on their way, and how heavy."""
+    """A limit on the number and the weight of the items in progress."""
 
     def __init__(self, size: int, most: int) -> None:
         self.closed = False
@@ -120,7 +120,7 @@ class _Room:
             self._working += 1
 
     def finish(self, weight: Weight) -> None:
-        """An item is done, and waits."""
+        """Count an item as done and waiting."""
         with self._changed:
             self._working -= 1
             self._waiting += weight.waiting
@@ -128,14 +128,14 @@ class _Room:
             self._changed.notify_all()
 
     def leave(self, weight: Weight) -> None:
-        """A result is taken."""
+        """Count a result as taken."""
         with self._changed:
             self._taken -= 1
             self._waiting -= weight.waiting
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Release everyone who waits."""
         with self._changed:
             self.closed = True
             self._changed.notify_all()
@@ -150,4 +150,4 @@ class _Room:
 def _next_of(queue: SimpleQueue[_T]) -> _T:
     while True:
         with suppress(Empty):
-            return queue.get(timeout=0.5)  # on Windows Ctrl-C does not interrupt a longer wait
+            return queue.get(timeout=0.5)  # on Windows, Ctrl-C does not interrupt a longer wait

@@ -1,4 +1,4 @@
-"""The one design of the tables of sources, detectors and sinks: what there is, imported when it is asked for."""
+"""The common design of the tables of sources, detectors and sinks; classes are imported on demand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cmaen.errors import CmaenError, MissingExtraError
 
 
 class Entry(NamedTuple):
-    """Where something lives, and what it needs.
+    """Location and requirements of a class.
 
     Attributes:
-        home: Its module and its class: ``package.module:Class``.
-        extra: The optional dependencies that it needs; ``None`` where it needs none.
-        feature: What those are for, where the kind does not say it well.
+        home: Module and name of the class, as ``package.module:Class``.
+        extra: Name of the optional dependencies that it needs; ``None`` if it needs none.
+        feature: Purpose of those dependencies, if the kind does not describe it well.
     """
 
     home: str
@@ -24,17 +24,17 @@ class Entry(NamedTuple):
 
 
 def load(table: Mapping[str, Entry], kind: str, what: str, error: type[CmaenError] = CmaenError) -> Any:
-    """The class of a kind.
+    """Import the class of a kind.
 
     Args:
-        table: By kind.
-        kind: One of its keys.
-        what: What its entries are: "a face detector".
-        error: What is raised where there is no such kind.
+        table: Entries by kind.
+        kind: Key of the table.
+        what: Description of the entries: "a face detector".
+        error: Class of the error for an unknown kind.
 
     Raises:
-        CmaenError: One of ``error``: there is no such kind; the message lists those that there are.
-        MissingExtraError: What it needs is not installed.
+        CmaenError: An ``error``: the kind does not exist; the message lists the kinds that do.
+        MissingExtraError: The extra that it needs is not installed.
     """
     if kind not in table:
         raise error(f"{kind!r} is not {what}; choose from {sorted(table)}")

@@ -1,4 +1,4 @@
-"""Pulls a source through a pipeline into sinks; what one of them cannot do costs the others nothing."""
+"""Runs a source through a pipeline into sinks; the failure of one sink does not affect the others."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PIXELS_WAITING = 32_000_000
 
 
 class Summary(NamedTuple):
-    """How much was seen.
+    """Totals of a run.
 
     Attributes:
-        frames: Or still pictures.
-        faces: In all of them.
-        people: Different ones, of a video.
-        errors: Frames without an answer.
-        seconds: The time of a video's last frame.
+        frames: Number of frames or still images.
+        faces: Number of faces in all of them.
+        people: Number of different people in a video.
+        errors: Number of frames without an answer.
+        seconds: Time of a video's last frame.
     """
 
     frames: int
@@ -45,20 +45,20 @@ def run(
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
 ) -> Summary:
-    """Take every frame of a source to its end, or to where somebody has seen enough.
+    """Process every frame of a source until its end, or until the user quits.
 
-    A sink that fails is said and left out; the others go on, and are whole at the end. Ctrl-C ends a video, and what
-    was found so far is kept; a folder is left for ``resume``.
+    A sink that fails is logged and dropped; the others continue and are finished properly. Ctrl-C ends a video, and the
+    results so far are kept; with a folder it interrupts the run, which ``resume`` can continue.
 
     Args:
-        source: Closed at the end.
-        pipeline: Makes the results, in a thread of its own.
-        sinks: All in this thread; closed at the end.
-        progress: Wraps the results.
+        source: Source of the frames; closed at the end.
+        pipeline: Pipeline that makes the results, in a thread of its own.
+        sinks: Sinks, all called in this thread; closed at the end.
+        progress: Wrapper around the results that shows the progress.
 
     Raises:
-        OutputError: A sink has failed; the message names each that has.
-        VideoError: There is not one frame.
+        OutputError: A sink has failed; the message names each one that has.
+        VideoError: The video has no frames.
     """
     counts = {"frames": 0, "faces": 0, "errors": 0}
     people: set[int | None] = set()
@@ -82,7 +82,7 @@ def run(
             except KeyboardInterrupt:
                 if not source.moving:
                     raise
-                log.warning("stopped after %d frames; what was found so far is kept", counts["frames"])
+                log.warning("stopped after %d frames; the results so far are kept", counts["frames"])
         working.finish()
     finally:
         working.close()
@@ -91,7 +91,7 @@ def run(
 
 
 class _Sinks:
-    """The sinks that still work."""
+    """The sinks that have not failed."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._all = sinks
@@ -100,11 +100,11 @@ class _Sinks:
 
     @property
     def needs(self) -> Needs:
-        """What the most demanding of them needs."""
+        """The needs of the most demanding sink."""
         return max((sink.needs for sink in self._working), default=Needs.RECORDS)
 
     def write(self, result: Result) -> None:
-        """Hand each what it needs of a result; the faces are drawn once for all."""
+        """Pass each sink what it needs of a result; the faces are drawn once for all."""
         drawn = None
         if self.needs >= Needs.DRAWING and result.frame.image is not None:
             try:
@@ -124,13 +124,13 @@ class _Sinks:
             raise self._failure()
 
     def finish(self) -> None:
-        """Make each whole."""
+        """Finish every sink."""
         self._each(lambda sink: sink.finish())
         if self._failures:
             raise self._failure()
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close every sink, including failed ones."""
         for sink in self._all:
             _let_go(sink)
 
@@ -138,7 +138,7 @@ class _Sinks:
         for sink in tuple(self._working):
             try:
                 call(sink)
-            except Quit:  # noqa: PERF203 - each fails alone
+            except Quit:  # noqa: PERF203 - the sinks fail independently
                 raise
             except Exception as problem:
                 error = OutputError(f"{type(sink).__name__} fails: {describe(problem)}")
@@ -155,7 +155,7 @@ class _Sinks:
 
 
 def _let_go(sink: Sink) -> None:
-    """Close a sink; one that fails keeps the others from nothing."""
+    """Close a sink, and log a failure to do so."""
     try:
         sink.close()
     except Exception as problem:
@@ -163,7 +163,7 @@ def _let_go(sink: Sink) -> None:
 
 
 def _weight(result: Result) -> Weight:
-    """The pixels of a result that waits for the sinks."""
+    """Weigh a result that waits for the sinks by its pixels."""
     image = result.frame.image
     pixels = 0 if image is None else image.shape[0] * image.shape[1]
     return Weight(pixels, pixels)

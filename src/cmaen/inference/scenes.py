@@ -1,4 +1,4 @@
-"""Whether two pictures of a video belong to the same scene, told from small versions of them."""
+"""Comparison of two frames of a video, from small versions of them: same scene or not."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from cmaen.types import FaceBox, Image
 Grey = NDArray[np.uint8]
 
 SIDE = 320
-"""The longer side of the small grey picture, in pixels at most."""
+"""Maximum length of the small grey image's longer side, in pixels."""
 SAMPLES, BLOCKS, LEVELS = 64, 16, 6
-"""A picture is looked at in so many places across and down, in so many blocks, in so many levels of each colour."""
+"""Samples and blocks across and down an image, and levels of each colour channel."""
 CUT_COLOURS, CUT_BLOCKS = 0.2, 15.0
-"""Of two films with people who talk and move, neighbouring frames stay below 0.09 and 6, and frames 0.2 s apart below
-0.16 and 21; of 450 pairs of unlike photographs all lie above 0.2 and 27."""
+"""Limits of the differences in colours and in blocks. In two films of people who talk and move, consecutive frames stay
+below 0.09 and 6, and frames 0.2 s apart below 0.16 and 21; 450 pairs of unrelated photographs are all above 0.2 and
+27."""
 _AROUND = 0.25
-"""Of a face's longer side: so far around it a picture changes where it moves."""
+"""Margin around a moving face within which the image changes, relative to the face's longer side."""
 _CHANGED_LEVELS, _CHANGED_SHARE = 32.0, 6 / BLOCKS**2
 
 
 class Glance(NamedTuple):
-    """What is remembered of a picture to compare the next one with.
+    """Summary of a frame, for comparison with the next one.
 
     Attributes:
-        grey: The picture, small and grey, uint8 [h, w]; what the optical flow sees.
-        scale: Its size, as a share of the picture's.
-        blocks: Mean colours of the picture's parts, float32 [16, 16, 3].
-        colours: How often each of its colours occurs, float32 [216], summing to 1.
+        grey: Small grey image, uint8 [h, w]; input of the optical flow.
+        scale: Size of the small image relative to the frame.
+        blocks: Mean colours of blocks of the frame, float32 [16, 16, 3].
+        colours: Colour histogram of the frame, float32 [216], summing to 1.
     """
 
     grey: Grey
@@ -42,7 +43,7 @@ class Glance(NamedTuple):
 
     @classmethod
     def at(cls, image: Image) -> Glance:
-        """At an RGB picture, uint8 [H, W, 3]."""
+        """Summarise an RGB frame, uint8 [H, W, 3]."""
         height, width = image.shape[:2]
         scale = min(1.0, SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -53,9 +54,9 @@ class Glance(NamedTuple):
         return cls(np.asarray(grey, np.uint8), scale, np.asarray(blocks, np.float32), np.asarray(counts, np.float32))
 
     def is_cut_from(self, before: Glance) -> bool:
-        """Whether this picture begins another scene: it has other colours, and has them in other places.
+        """Whether this frame begins another scene: both its colours and their places differ.
 
-        One of the two alone is none: a camera that turns moves the colours, and a light that is dimmed shifts them.
+        One difference alone is not a cut: a panning camera moves the colours, and a dimmed light shifts them.
         """
         if self.grey.shape != before.grey.shape:
             return True
@@ -63,11 +64,11 @@ class Glance(NamedTuple):
         return colours > CUT_COLOURS and float(np.abs(self.blocks - before.blocks).mean()) > CUT_BLOCKS
 
     def differs_from(self, before: Glance, faces: Sequence[FaceBox] = ()) -> bool:
-        """Whether so much of the picture has changed, beside the faces that are known, that one may have come or gone.
+        """Whether enough has changed outside the known faces that a face may have come or gone.
 
         Args:
-            before: The picture of before.
-            faces: Where faces are now, in pixels of the picture.
+            before: Summary of the earlier frame.
+            faces: Current boxes of the faces, in pixels of the frame.
         """
         if self.grey.shape != before.grey.shape:
             return True

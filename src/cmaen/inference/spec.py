@@ -1,4 +1,4 @@
-"""A pipeline as a value: everything that it is built from, in one place, and the one way of building it."""
+"""The specification of a pipeline: all its settings in one place, and the only way to build it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Threads(NamedTuple):
-    """How many threads each part of a pipeline takes; ``None`` for all cores that may be used.
+    """Number of threads for each part of a pipeline; ``None`` for all usable cores.
 
     Attributes:
-        engine: Of the network.
-        detector: For one picture.
-        process: Of OpenCV, which belong to the whole process; ``None`` leaves them as they are.
+        engine: Threads of the network.
+        detector: Threads of the detector for one image.
+        process: Threads of OpenCV, which belong to the whole process; ``None`` leaves them unchanged.
     """
 
     engine: int | None
@@ -33,33 +33,34 @@ class Threads(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSpec(Tuning):
-    """What a pipeline is built from. It can be pickled, for other processes and machines.
+    """Specification of a pipeline. It can be pickled for other processes and machines.
 
     ``PipelineSpec(detector="yunet", threshold=0.5).build()``
 
-    These settings, their defaults, ranges and meanings are written here and in :class:`~cmaen.inference.tuning.Tuning`,
-    and nowhere else: the predictor, the commands, the service and the workers of a cluster all pass a spec.
+    The settings, their defaults, ranges and meanings are written only here and in
+    :class:`~cmaen.inference.tuning.Tuning`; the predictor, the commands, the service and the workers of a cluster all
+    pass a spec.
 
     Attributes:
         checkpoint: A name, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`;
             ``None`` for the weights that come with the package.
-        detector: A name as :func:`cmaen.inference.detectors.build_detector` takes it; ``None``: every picture is a face
-            crop.
-        options: Of the detector.
-        engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime where the checkpoint has its file, else
-            PyTorch.
-        device: That the engine computes on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
-            OpenVINO's own names, like ``gpu``; ``auto``. Faces are found on the CPU.
-        scheme: Label scheme to answer with: ``perceived``, what people would see in the face, or ``fer2013``, what its
-            label in FER2013 would be. ``None``: ``perceived`` where the checkpoint has it, else its only scheme.
-        contempt: Under ``perceived``, answer contempt as an eighth emotion.
-        threads: Of the engine and of the detector, at least 1; ``None`` for all cores that may be used.
-        throughput: Many pictures at a time, each on one thread, so that most are done in a second. Otherwise one
-            picture at a time has all the threads, and its answer comes soonest. The threads of OpenCV are then those of
-            the whole process: use it where the process does nothing else.
+        detector: Name for :func:`cmaen.inference.detectors.build_detector`; ``None`` if every image is a face crop.
+        options: Options of the detector.
+        engine: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ONNX Runtime if the checkpoint has a file for it,
+            otherwise PyTorch.
+        device: Device that the engine runs on: ``cpu``; ``cuda`` or ``cuda:1`` with ONNX Runtime and PyTorch; ``mps``;
+            OpenVINO's own names, such as ``gpu``; ``auto``. The detector always runs on the CPU.
+        scheme: Label scheme of the answers: ``perceived``, the emotion that people would see in the face, or
+            ``fer2013``, the label that it would have in FER2013. ``None`` for ``perceived`` if the checkpoint has it,
+            otherwise its only scheme.
+        contempt: Whether to answer contempt as an eighth emotion, under ``perceived``.
+        threads: Threads of the engine and of the detector, at least 1; ``None`` for all usable cores.
+        throughput: Whether to process many images at a time, each on one thread, for the most images per second.
+            Otherwise one image at a time has all the threads, for the lowest latency. It sets OpenCV's threads for the
+            whole process, so use it only in a process that does nothing else.
 
     Raises:
-        SettingError: A value is out of its range; the message lists every one. A :class:`ValueError`, too.
+        SettingError: A value is out of its range; the message lists all such values. Also a :class:`ValueError`.
     """
 
     checkpoint: str | Path | None = field(
@@ -75,16 +76,16 @@ class PipelineSpec(Tuning):
     throughput: bool = field(default=False, metadata=choice("True or False", bool))
 
     def open_checkpoint(self) -> Checkpoint:
-        """The checkpoint, which is fetched once where it is not here.
+        """Open the checkpoint; one that is not here is fetched once.
 
         Raises:
-            CheckpointError: There is no such checkpoint, or it cannot be fetched.
+            CheckpointError: The checkpoint does not exist, or cannot be fetched.
             MissingExtraError: A repository needs the extra ``hub``.
         """
         return Checkpoint.open(self.checkpoint)
 
     def fetch(self) -> PipelineSpec:
-        """The same spec, with a checkpoint that is here: what several processes fetch once.
+        """Return the same spec with a local checkpoint, so that several processes fetch it only once.
 
         Raises:
             CmaenError: See :meth:`open_checkpoint`.
@@ -92,10 +93,10 @@ class PipelineSpec(Tuning):
         return replace(self, checkpoint=name_checkpoint(self.open_checkpoint()))
 
     def share_threads(self) -> Threads:
-        """The one decision about threads.
+        """Decide how many threads each part gets.
 
-        With ``throughput`` the pictures that are searched at the same time take a core each, which is most of the work;
-        the network, which is fed by them all, has a quarter of the cores.
+        With ``throughput``, each image that is searched takes one core, which is most of the work; the network, which
+        all of them share, gets a quarter of the cores.
         """
         if not self.throughput:
             return Threads(self.threads, self.threads, None)
@@ -106,13 +107,13 @@ class PipelineSpec(Tuning):
         """Load the networks and put the pipeline together.
 
         Args:
-            detector: One of your own in place of the one that the spec names; several threads call it at the same time.
+            detector: Detector of your own, in place of the spec's; several threads call it at the same time.
 
         Raises:
             CheckpointError: The checkpoint is missing or cannot be used.
-            ConfigError: There is no such engine or label scheme, or the engine cannot compute on the device here.
+            ConfigError: The engine or label scheme does not exist, or the engine does not support the device here.
             DetectorError: The detector is unknown or cannot be loaded.
-            MissingExtraError: What the engine or the detector needs is not installed.
+            MissingExtraError: The extra that the engine or the detector needs is not installed.
         """
         import cv2
 
@@ -137,7 +138,7 @@ class PipelineSpec(Tuning):
 
 
 def name_checkpoint(where: Where) -> str | Path | None:
-    """What a spec calls a checkpoint; one that is open by its folder, the shipped one by nothing."""
+    """Name a checkpoint for a spec: an open one by its folder, the shipped one by ``None``."""
     if isinstance(where, Checkpoint):
         return None if where.is_shipped else where.folder
     return where if where is None or isinstance(where, str) else Path(fspath(where))

@@ -1,4 +1,4 @@
-"""Results as a table, with the rows of the records: one a face, and one for an image without any."""
+"""Results as a table with the rows of the records: one per face, and one for each image without a face."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 
 def to_arrow(results: Answers | Iterable[Answers], classes: Sequence[str] | None = None) -> pyarrow.Table:
-    """Results as a table of Arrow.
+    """Make an Arrow table of results.
 
     ``to_arrow(predictor.predict_batch(paths))``
 
     Args:
-        results: What any method of :class:`~cmaen.inference.predictor.EmotionPredictor` gives, one or several: results,
-            dicts, faces or frames of a video.
-        classes: The columns of the probabilities; ``None`` for those of the faces, the seven emotions where there is
-            none.
+        results: Return value of any method of :class:`~cmaen.inference.predictor.EmotionPredictor`, one or several:
+            results, dicts, faces or frames of a video.
+        classes: Columns of the probabilities; ``None`` for the classes of the faces, or the seven emotions if there are
+            no faces.
 
     Returns:
         ``image``, the number of the image from 0; then the columns of a CSV or Parquet file,
-        :data:`~cmaen.tabulation.COLUMNS` and the classes. What does not apply is null. ``path`` is there
-        where the images were files.
+        :data:`~cmaen.tabulation.COLUMNS` and the classes. Values that do not apply are null. ``path`` is present if the
+        images were files.
 
     Raises:
         MissingExtraError: The extra ``tables`` is not installed.
-        ResultError: There is something else among the results; a :class:`TypeError`, too.
+        ResultError: One of the items is not a result; also a :class:`TypeError`.
     """
     return make_arrow(read_records(results), classes)
 
 
 def to_pandas(results: Answers | Iterable[Answers], classes: Sequence[str] | None = None) -> pandas.DataFrame:
-    """Results as a data frame of pandas; see :func:`to_arrow`. Whole numbers that may be missing are ``Int64``."""
+    """Make a pandas data frame of results, see :func:`to_arrow`; integers that may be missing are ``Int64``."""
     return make_frame(read_records(results), classes)

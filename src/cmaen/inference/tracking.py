@@ -1,10 +1,10 @@
-"""Faces from frame to frame: who is who, where each one went between two searches, and when to search again.
+"""Tracking of faces: their identities, their motion between two detections, and when to detect again.
 
-An identity goes on without question only where the optical flow follows the face from frame to frame, the face keeps
-its look, and every search finds it, in one scene. Where the scene changes slowly, as in a dissolve, or much time passes
-between two frames, the face must look like itself as well. Wherever the thread is cut, by a change of scene, by
-something in front of the face or by a movement that the flow does not follow, a face near the last known place takes up
-the identity only if it is alike, see :mod:`cmaen.inference.likeness`.
+A face keeps its identity unconditionally only if, within one scene, the optical flow follows it from frame to frame,
+its appearance is stable and every detection finds it. If the scene changes slowly, as in a dissolve, or much time
+passes between two frames, its appearance must match as well. If the track is broken by a change of scene, an occlusion
+or a movement that the flow does not follow, a face near the last known place takes over the identity only if its
+appearance matches, see :mod:`cmaen.inference.likeness`.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ SEARCH_EVERY = Tuning.detect_every
 MEMORY = 3.0
 MIN_OVERLAP = 0.25
 REACH, GROWTH = 1.5, 2.0
-"""How far from the last known place of a lost face, in lengths of its longer side, one that is alike may be found, and
-how many times larger or smaller."""
+"""Largest distance of a face from the last place of a lost track, relative to its longer side, and largest ratio of
+their sizes, for the face to continue that track."""
 GAP = 0.4
-"""Seconds between two frames beyond which the flow alone proves nothing."""
+"""Seconds between two frames beyond which the optical flow alone is no evidence."""
 SLOWLY = 2.0
-"""Seconds over which a change of scene is noticed that no two neighbouring frames show."""
+"""Seconds over which slow changes of scene are detected, which no two consecutive frames show."""
 REFRESH, LONGEST = 0.5, 4.0
-"""Seconds after which a look at a face is taken anew; while the scene changes slowly, the look of before counts."""
+"""Seconds after which a face's appearance is updated: usually, and at the latest while the scene changes slowly."""
 _AGAIN = 0.4
-"""Seconds for which every frame is searched after the last face has gone."""
+"""Seconds for which every frame is searched after the last face has disappeared."""
 _GRID = 5
 _MIN_INLIERS = 0.5
 _MIN_SIMILAR = 0.75
 _PATCH = 32
 _STILL = 4.0
 JITTER = 0.002
-"""Seconds that clocks of milliseconds are wrong by."""
+"""Error of clocks with millisecond resolution, in seconds."""
 
 Compare = Callable[[Sequence[FaceBox]], Sequence["Likeness | None"]]
-"""What some faces of the present frame are recognised by; ``None`` where nothing is."""
+"""Function that returns the appearance of faces in the current frame; ``None`` for a face without one."""
 
 
 @dataclass(eq=False)
@@ -54,17 +54,18 @@ class Track:
     """One face over time.
 
     Attributes:
-        number: Its identity, counted from 1.
-        face: Where it is now.
-        seen: When it was last detected, in seconds.
-        lost: Whether the flow has lost it, or the scene has changed, since; its place is then the last one known.
-        parted: Whether the scene has changed since.
-        hidden: Whether the last search did not find it.
-        probabilities: Of the emotions, float64 [7], smoothed; ``None`` before it was first classified.
-        updated: When they were last updated, in seconds.
-        doubts: What was wrong with its picture then, see :mod:`cmaen.inference.doubts`; empty where the answer is sure.
-        likeness: What it is recognised by; ``None`` where nothing is.
-        compared: When that was last taken, in seconds.
+        number: Identity, counted from 1.
+        face: Current box.
+        seen: Time of the last detection, in seconds.
+        lost: Whether the flow has lost the face, or the scene has changed, since then; ``face`` is then the last known
+            box.
+        parted: Whether the scene has changed since then.
+        hidden: Whether the last search did not find the face.
+        probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
+        updated: Time of the last classification, in seconds.
+        doubts: Faults of the image at that time, see :mod:`cmaen.inference.doubts`; empty if the answer is sure.
+        likeness: Appearance of the face; ``None`` if unknown.
+        compared: Time at which the appearance was taken, in seconds.
     """
 
     number: int
@@ -80,7 +81,7 @@ class Track:
     compared: float = -math.inf
 
     def update(self, probabilities: NDArray[np.float64], time: float, smoothing: float) -> None:
-        """Take in a new answer; what is ``smoothing`` seconds old counts 1/e of it, whatever the frame rate."""
+        """Smooth a new answer into the old; one that is ``smoothing`` seconds old has weight 1/e at any frame rate."""
         if self.probabilities is None or smoothing <= 0 or np.isnan(self.probabilities).any():
             self.probabilities = probabilities
         else:
@@ -89,20 +90,20 @@ class Track:
         self.updated = time
 
     def alike(self, likeness: Likeness | None) -> float:
-        """How much it looks like a face, at most 1; 0 where nothing is known of one of them."""
+        """Compare the track's appearance with another, at most 1; 0 if one of them is unknown."""
         return 0.0 if self.likeness is None or likeness is None else self.likeness.to(likeness)
 
     def is_due(self, time: float, every: float) -> bool:
-        """Whether an answer is missing, or so many seconds old."""
+        """Whether there is no answer yet, or the last one is ``every`` seconds old."""
         return self.probabilities is None or is_over(self.updated, time, every)
 
 
 class FaceTracker:
-    """Gives detected faces their identities, and follows them by optical flow until they are detected again.
+    """Gives detected faces their identities, and follows them by optical flow until the next detection.
 
     Args:
-        every: Seconds after which faces are searched again, even if nothing has changed; 0 for every frame.
-        memory: Seconds that a face which is lost is remembered.
+        every: Seconds between two searches for faces, even if nothing has changed; 0 for every frame.
+        memory: Seconds for which a lost face is remembered.
     """
 
     def __init__(self, *, every: float = SEARCH_EVERY, memory: float = MEMORY) -> None:
@@ -120,7 +121,7 @@ class FaceTracker:
         self._found = False
 
     def follow(self, image: Image, time: float) -> list[Track]:
-        """The tracks in the next frame as far as the optical flow follows them; none of them after a cut."""
+        """Follow the tracks into the next frame by optical flow; none of them survives a cut."""
         before, after = self._last, Glance.at(image)
         self._last, self._time, self._gap = after, time, time - self._time
         self._cut = before is None or after.is_cut_from(before)
@@ -138,10 +139,10 @@ class FaceTracker:
         return shown
 
     def is_due(self, time: float) -> bool:
-        """Whether to search the frame that was followed last.
+        """Whether to search for faces in the frame that was followed last.
 
-        That is so when ``every`` seconds have passed, at a cut, when of the faces that were just there none is left,
-        and when the picture has changed beside them, for which it is searched once in ``every`` seconds at most.
+        A search is due when ``every`` seconds have passed, at a cut, and when all faces have just disappeared. It is
+        also due when the image has changed outside the faces, but then at most once in ``every`` seconds.
         """
         if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
             return True
@@ -152,15 +153,15 @@ class FaceTracker:
         return is_over(self._early_at, time, self.every) and self._last.differs_from(self._searched, shown)
 
     def find(self, faces: Sequence[FaceBox], time: float, compare: Compare) -> list[Track]:
-        """The tracks of the faces that a detector has found in the frame that was followed last, in their order.
+        """Assign detected faces of the frame that was followed last to tracks, in the order of the faces.
 
-        Faces take the track that they overlap most, of those that were followed; where that may be somebody else's,
-        only if they look like it. The others take a track that ends nearby and is alike, or else get a new one.
+        A face takes the followed track that it overlaps most; if that may be somebody else's, the appearance must match
+        too. The other faces continue a lost track nearby whose appearance matches, or start a new one.
 
         Args:
-            faces: Where they are.
-            time: Of the frame, in seconds.
-            compare: Tells what faces are recognised by; asked where that is needed.
+            faces: Boxes of the detected faces.
+            time: Time of the frame, in seconds.
+            compare: Function that returns the appearance of faces; only called if it is needed.
         """
         if not is_over(self._searched_at, time, self.every):
             self._early_at = time
@@ -182,7 +183,7 @@ class FaceTracker:
         left = [index for index in range(len(faces)) if index not in taken]
         again = _pair(lost, left, lambda track, index: _resume(track, faces[index], looks[index]), CONTINUED)
         for track in again.values():
-            track.probabilities = None  # what was answered before the thread was cut is not smoothed into what comes
+            track.probabilities = None  # answers from before the interruption are not smoothed into new ones
         found = []
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
@@ -197,7 +198,7 @@ class FaceTracker:
         return found
 
     def _changes_slowly(self, time: float) -> bool:
-        """Whether the scene is another one than a moment ago, though no two neighbouring frames have shown a cut."""
+        """Whether the scene has changed gradually, without a cut between any two consecutive frames."""
         while self._scenes and is_over(self._scenes[0][0], time, SLOWLY):
             self._scenes.popleft()
         now = self._last
@@ -219,12 +220,12 @@ class FaceTracker:
 
 
 def is_over(since: float, time: float, seconds: float) -> bool:
-    """Whether so many seconds have passed, as clocks of milliseconds tell; also where the clock has gone back."""
+    """Whether so many seconds have passed, allowing for millisecond clocks; also true if the clock was set back."""
     return not 0 <= time - since < seconds - JITTER
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:
-    """Intersection over union of two boxes, in [0, 1]."""
+    """Compute the intersection over union of two boxes, in [0, 1]."""
     width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
     height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
     if width <= 0 or height <= 0:
@@ -233,13 +234,13 @@ def overlap(first: FaceBox, second: FaceBox) -> float:
 
 
 def _resume(track: Track, face: FaceBox, look: Likeness | None) -> float:
-    """How alike a lost face and one that is found are; 0 where that is too little for what has come between them."""
+    """Return the similarity of a lost face and a detected one; 0 if it is too low after what happened in between."""
     alike = track.alike(look) if _is_near(track.face, face) else 0.0
     return alike if alike >= (ALIKE if track.parted else CONTINUED) else 0.0
 
 
 def _is_near(before: FaceBox, now: FaceBox) -> bool:
-    """Whether a lost face may have come to a place."""
+    """Whether a lost face can have moved to this place."""
     one, other = max(before.width, before.height), max(now.width, now.height)
     across = before.x + before.width / 2 - now.x - now.width / 2
     down = before.y + before.height / 2 - now.y - now.height / 2
@@ -249,7 +250,7 @@ def _is_near(before: FaceBox, now: FaceBox) -> bool:
 def _pair(
     tracks: Sequence[Track], indices: Iterable[int], fit: Callable[[Track, int], float], least: float
 ) -> dict[int, Track]:
-    """The tracks of some faces by their index: the pairs that fit best, and well enough."""
+    """Pair tracks with face indices greedily, the best fit first, as long as the fit is at least ``least``."""
     places = list(indices)
     fits = np.array([[fit(track, index) for index in places] for track in tracks])
     pairs: dict[int, Track] = {}
@@ -261,16 +262,16 @@ def _pair(
 
 
 def _move(faces: Sequence[FaceBox], before: Glance, after: Glance) -> list[FaceBox | None]:
-    """Where faces went, each by a shift, turn and scale that most points on it agree with and that keeps its look.
+    """Move each box by a shift, rotation and scale that most points agree with and that preserves the appearance.
 
-    ``None`` for one for which there is no such motion.
+    Returns ``None`` for a face without such a motion.
     """
     moved: list[FaceBox | None] = list(faces)
     moving = [index for index, face in enumerate(faces) if not _is_still(face, before, after)]
     if not moving:
         return moved
     points = [_points_on(faces[index]) * np.float32(before.scale) for index in moving]
-    old = np.concatenate(points)[:, None]  # of all faces at once: most of the work is not for the points
+    old = np.concatenate(points)[:, None]  # of all faces at once: most of the cost does not depend on the points
     new, status, _ = cv2.calcOpticalFlowPyrLK(
         before.grey, after.grey, old, np.empty_like(old), winSize=(15, 15), maxLevel=3
     )
@@ -282,7 +283,7 @@ def _move(faces: Sequence[FaceBox], before: Glance, after: Glance) -> list[FaceB
 
 
 def _is_still(face: FaceBox, before: Glance, after: Glance) -> bool:
-    """Whether the picture of a face is the same as before, but for a little noise."""
+    """Whether the image of a face is unchanged except for a little noise."""
     left, top, right, bottom = (
         max(0, round(side * before.scale)) for side in (face.x, face.y, face.x + face.width, face.y + face.height)
     )
@@ -291,7 +292,7 @@ def _is_still(face: FaceBox, before: Glance, after: Glance) -> bool:
 
 
 def _points_on(face: FaceBox) -> NDArray[np.float32]:
-    """A grid of points on a face, and its landmarks; [N, 2]."""
+    """Lay a grid of points on a face and add its landmarks; [N, 2]."""
     across, down = np.meshgrid(_ACROSS * face.width + face.x, _ACROSS * face.height + face.y)
     grid = np.stack([across, down], axis=-1).reshape(-1, 2)
     return np.concatenate([grid, np.array(face.landmarks or ()).reshape(-1, 2)]).astype(np.float32)
@@ -303,7 +304,7 @@ _ACROSS = np.linspace(0.15, 0.85, _GRID)
 def _motion(
     face: FaceBox, before: Glance, after: Glance, start: NDArray[np.float32], end: NDArray[np.float32]
 ) -> FaceBox | None:
-    """Where a face went with the points on it that the flow has found again, [N, 2] each, in the small picture."""
+    """Move a face with the points that the flow has followed, [N, 2] each, in the small image."""
     scale = before.scale
     if len(start) < 4:
         return None
@@ -330,13 +331,13 @@ def _motion(
 
 
 def _patch(grey: Grey, place: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What lies at a place that is told by how pixels of the patch come there [2, 3], float32 [32, 32]."""
+    """Sample a patch, float32 [32, 32]; ``place`` maps its pixels into the image, float64 [2, 3]."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(grey, place, (_PATCH, _PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return patch.astype(np.float32)
 
 
 def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Of two patches; 0 where one is of one grey."""
+    """Correlate two patches; 0 if one is uniform."""
     one, other = one.ravel() - one.mean(), other.ravel() - other.mean()
     return float(one @ other / max(math.sqrt(float(one @ one) * float(other @ other)), 1e-6))

@@ -1,4 +1,4 @@
-"""The settings of a pipeline that can be changed while it stands, and the ranges that travel with settings."""
+"""Settings of a pipeline that can be changed without rebuilding it, and the ranges that belong to settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ALLOWED = "allowed"
 
 
 class Range(NamedTuple):
-    """The values that a number may have.
+    """Valid values of a number.
 
     Attributes:
-        words: What it must be: "at least 1".
-        low, high: The least and the greatest value.
-        whole: Whether it is counted.
-        optional: Whether it may be left open, which is ``None``.
+        words: Description of the valid values: "at least 1".
+        low, high: Smallest and largest valid value.
+        whole: Whether the number must be an integer.
+        optional: Whether ``None`` is valid.
     """
 
     words: str
@@ -30,7 +30,7 @@ class Range(NamedTuple):
     optional: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is in it; no number is not."""
+        """Whether a value is valid; NaN never is."""
         if value is None:
             return self.optional
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
@@ -39,52 +39,52 @@ class Range(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """The values that something may have which is no number.
+    """Valid types of a setting that is not a number.
 
     Attributes:
-        words: What it must be: "a name".
-        types: One of which it is.
+        words: Description of the valid values: "a name".
+        types: Valid types.
     """
 
     words: str
     types: tuple[type, ...]
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is of the kind."""
+        """Whether a value has a valid type."""
         return isinstance(value, self.types)
 
 
 def number(words: str, low: float, high: float = float("inf"), **of_range: bool) -> dict[str, Range]:
-    """The metadata of a field that holds a number, see :class:`Range`."""
+    """Make the metadata of a field that holds a number, see :class:`Range`."""
     return {_ALLOWED: Range(words, low, high, **of_range)}
 
 
 def choice(words: str, *types: type) -> dict[str, Kind]:
-    """The metadata of a field that holds no number, see :class:`Kind`."""
+    """Make the metadata of a field that does not hold a number, see :class:`Kind`."""
     return {_ALLOWED: Kind(words, types)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """The settings of a pipeline that need no loading: a pipeline that stands takes others at once.
+    """Settings of a pipeline that need no loading, so that an existing pipeline can change them at once.
 
-    The default of each is the attribute of the class: ``Tuning.batch_size``.
+    The default of each setting is the attribute of the class: ``Tuning.batch_size``.
 
     Attributes:
-        workers: Still pictures that are decoded and searched for faces at the same time, at least 1; ``None`` for one a
-            core.
-        batch_size: Still pictures whose faces are classified together, at least 1.
-        threshold: The confidence below which an answer is "uncertain", in [0, 1]; 0 for never. Confidence and
-            probabilities stay.
-        smoothing: Of a video: seconds after which an old answer counts 1/e; 0 switches the smoothing off.
-        detect_every: Of a video: seconds from one search for faces to the next; between them the faces are followed.
-            They are searched earlier where none is left and where the picture has changed; 0 for every frame.
-        classify_every: Of a video: seconds from one answer of the network to the next, for each face; 0 for every
-            frame.
-        max_pixels: Larger pictures are refused before they are decoded, at least 1; 200 megapixels take about 1.5 GB.
+        workers: Number of still images decoded and searched at the same time, at least 1; ``None`` for one per core.
+        batch_size: Number of still images whose faces are classified together, at least 1.
+        threshold: Confidence below which an answer is "uncertain", in [0, 1]; 0 for never. Confidence and probabilities
+            are unaffected.
+        smoothing: Time constant of the smoothing in a video, in seconds: an answer of that age has weight 1/e. 0 for
+            none.
+        detect_every: Seconds between two searches for faces in a video; in between, faces are tracked. A search comes
+            earlier if no face is left or the image has changed. 0 to search every frame.
+        classify_every: Seconds between two classifications of each face in a video; 0 for every frame.
+        max_pixels: Number of pixels above which an image is refused before it is decoded, at least 1; 200 megapixels
+            take about 1.5 GB.
 
     Raises:
-        SettingError: A value is out of its range; the message lists every one. A :class:`ValueError`, too.
+        SettingError: A value is out of its range; the message lists all such values. Also a :class:`ValueError`.
     """
 
     workers: int | None = field(default=None, metadata=number("at least 1", 1, whole=True, optional=True))
@@ -109,11 +109,11 @@ class Tuning:
 
     @classmethod
     def range_of(cls, name: str) -> Range:
-        """The values that a setting may have."""
+        """Return the range of a setting."""
         allowed = next(one.metadata[_ALLOWED] for one in fields(cls) if one.name == name)
         assert isinstance(allowed, Range)
         return allowed
 
 
 AS_IT_COMES = Tuning()
-"""Every setting as it is where nothing is said of it."""
+"""All settings at their defaults."""

@@ -1,4 +1,4 @@
-"""Moving pictures, as the predictor looks at them: a video as a whole or frame by frame, and the webcam."""
+"""The predictor's methods for video: a whole video, a video frame by frame, and the webcam."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cmaen.notebook import follow, in_notebook
 
 
 class Watcher:
-    """What can look at moving pictures.
+    """Base class of objects that analyse video.
 
     Attributes:
-        pipeline: Makes the results.
+        pipeline: Pipeline that makes the results.
     """
 
     pipeline: FacePipeline
@@ -35,17 +35,17 @@ class Watcher:
         start: float = 0.0,
         end: float | None = None,
     ) -> AnalysedVideo:
-        """A video from its beginning to its end; in a notebook with a bar, and then the lanes of each person.
+        """Analyse a whole video; a notebook shows a progress bar, and then the timeline of each person.
 
         ``predictor.predict_video("in.mp4").to_pandas()``
 
         Args:
-            source: A file, or the address of a stream that ends.
-            smoothing, search_every, every, start, end: See :meth:`video`, which gives one frame after the other.
+            source: Path of a file, or address of a stream that ends.
+            smoothing, search_every, every, start, end: See :meth:`video`, which yields the frames one by one.
 
         Raises:
-            VideoError: It cannot be opened, or not one frame can be decoded.
-            MissingExtraError: The extra ``video``, or what draws the lanes, is not installed.
+            VideoError: The video cannot be opened, or no frame can be decoded.
+            MissingExtraError: The extra ``video``, or the one that draws the timeline, is not installed.
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
@@ -64,23 +64,23 @@ class Watcher:
         start: float = 0.0,
         end: float | None = None,
     ) -> Generator[Iterator[AnalysedFrame], None, None]:
-        """The frames of a video or a camera with their faces, as they come.
+        """Yield the frames of a video or a camera with their faces, as they arrive.
 
         ``with predictor.video("in.mp4") as frames: for frame in frames: print(frame.time, frame.faces)``
 
         Args:
-            source: A file, an address, or the index of a camera; let go of at the end of the ``with`` block.
-            smoothing: Seconds over which answers are smoothed; 0 for none.
-            search_every: Seconds from one search for faces to the next; between them, faces are followed. They are
-                searched earlier where none is left and where the picture has changed. 0: search every frame.
-            every: Look at every n-th frame only. Frames keep their numbers and times.
-            start, end: The part of the video to look at, in seconds; ``None`` for its end.
+            source: Path of a file, an address, or the index of a camera; closed at the end of the ``with`` block.
+            smoothing: Time constant of the smoothing in seconds; 0 for none.
+            search_every: Seconds between two searches for faces; in between, faces are tracked. A search comes earlier
+                if no face is left or the image has changed. 0 to search every frame.
+            every: Only every n-th frame is analysed. Frames keep their numbers and times.
+            start, end: Part of the video to analyse, in seconds; ``None`` for its end.
 
-        A frame that cannot be decoded is left out, with a warning. Where something else goes wrong with a frame, its
-        ``error`` says what.
+        A frame that cannot be decoded is left out with a warning. Any other problem with a frame is reported in its
+        ``error``.
 
         Raises:
-            VideoError: It cannot be opened (on entering), or not one frame can be decoded.
+            VideoError: The video cannot be opened (on entering the block), or no frame can be decoded.
             MissingExtraError: The extra ``video`` is not installed.
             ValueError: A number is out of its range.
         """
@@ -102,19 +102,19 @@ class Watcher:
         every: int = 1,
         end: float | None = None,
     ) -> None:
-        """Watch a webcam until q is pressed, the window is closed, Ctrl-C is pressed or the camera is gone.
+        """Analyse a webcam until q or Ctrl-C is pressed, the window is closed or the camera is disconnected.
 
         Args:
-            camera_index: Which camera.
-            save_video: Write a video with the faces drawn.
-            output_path: Where to; default: ``output.avi``.
-            display: Show it in a window.
-            smoothing: Seconds over which answers are smoothed; 0 for none.
+            camera_index: Index of the camera.
+            save_video: Whether to write a video with the faces drawn.
+            output_path: Path of that video; default: ``output.avi``.
+            display: Whether to show the video in a window.
+            smoothing: Time constant of the smoothing in seconds; 0 for none.
             search_every, every: See :meth:`video`.
-            end: Seconds after which it ends by itself; ``None`` for never.
+            end: Seconds after which to stop; ``None`` for never.
 
         Raises:
-            VideoError: There is no such camera, or no display.
+            VideoError: The camera does not exist, or there is no display.
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
             ValueError: A number is out of its range.

@@ -1,4 +1,4 @@
-"""Face detectors behind one protocol. A new one is one new file, one line in
+"""Face detectors behind one protocol. A new one needs one new file, one line in
 :data:`~cmaen.inference.detectors.base.DETECTORS` and one test.
 """
 
@@ -12,16 +12,16 @@ from cmaen.inference.registry import load
 
 
 def build_detector(name: str = DEFAULT, *, options: DetectorOptions = OWN, threads: int | None = None) -> Detector:
-    """A face detector by name.
+    """Build a face detector by its name.
 
     Args:
-        name: One of :data:`~cmaen.inference.detectors.base.DETECTORS`, with a model file where it needs one
-            (``centerface:centerface.onnx``) or where it shall not be its own (``yunet:face_detection_yunet.onnx``).
-        options: Sizes and scores; the detector's own where they are left open.
-        threads: Of its engine; ``None`` for all cores. What OpenCV does takes the process's threads.
+        name: One of :data:`~cmaen.inference.detectors.base.DETECTORS`, followed by a model file if the detector needs
+            one (``centerface:centerface.onnx``) or to replace its own (``yunet:face_detection_yunet.onnx``).
+        options: Sizes and scores; open options take the detector's own values.
+        threads: Threads of the detector's engine; ``None`` for all cores. OpenCV uses the process's threads.
 
     Raises:
-        DetectorError: There is no such detector, its model file is missing or cannot be read, or it lacks an option.
+        DetectorError: The detector does not exist, its model file is missing or unreadable, or it lacks an option.
     """
     kind, _, model = name.partition(":")
     found = load(DETECTORS, kind, "a face detector", DetectorError)

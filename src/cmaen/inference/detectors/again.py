@@ -1,4 +1,4 @@
-"""Looking at a picture again: in tiles where it is far larger than the detector's input, and turned."""
+"""Repeated detection: in tiles, for images far larger than the detector's input, and in rotated images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from cmaen.types import FaceBox
 
 OVERLAP, MOST_TILES = 0.25, 64
-"""How much of a tile lies over the next one, and how many there are at most."""
+"""Share of a tile that overlaps the next one, and maximum number of tiles."""
 AT_BORDER = 0.01
-"""Of a tile's longer side: faces that come so near to its border are cut by it."""
+"""Distance from a tile's border within which a face counts as cut off, relative to the tile's longer side."""
 SAME = 0.6
-"""The share of the smaller of two boxes from which they are one face."""
+"""Share of the smaller of two boxes from which both are the same face."""
 Point = tuple[float, float]
 
 
 class Tile(NamedTuple):
-    """A part of a picture, in its pixels."""
+    """A part of an image, in its pixels."""
 
     left: int
     top: int
@@ -31,7 +31,7 @@ class Tile(NamedTuple):
 
 
 def cut_tiles(width: int, height: int, side: int) -> Iterator[Tile]:
-    """Square parts that cover a picture, a quarter over each other; larger ones where they would be too many."""
+    """Yield square tiles that cover an image and overlap by a quarter; larger ones if there would be too many."""
     across, down = _starts(width, side), _starts(height, side)
     while len(across) * len(down) > MOST_TILES:
         side *= 2
@@ -42,7 +42,7 @@ def cut_tiles(width: int, height: int, side: int) -> Iterator[Tile]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles begin, evenly."""
+    """Space the tiles evenly, and return where they begin."""
     if length <= side:
         return [0]
     count = math.ceil((length - side) / (side * (1 - OVERLAP))) + 1
@@ -50,7 +50,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def place(faces: Iterable[FaceBox], tile: Tile, width: int, height: int) -> Iterator[FaceBox]:
-    """The faces of a tile in the picture; those that its border cuts are whole in the next tile, and left out."""
+    """Move the faces of a tile into the image; those cut off by its border are left out, as the next tile has them."""
     slack = AT_BORDER * max(tile.right - tile.left, tile.bottom - tile.top)
     for face in faces:
         moved = _map(face, lambda x, y: (x + tile.left, y + tile.top))
@@ -65,14 +65,14 @@ def place(faces: Iterable[FaceBox], tile: Tile, width: int, height: int) -> Iter
 
 
 def turn_back(face: FaceBox, quarters: int, width: float, height: float) -> FaceBox:
-    """A face of a picture that was turned by so many quarters against the clock, in the picture as it was.
+    """Map a face of a rotated image back into the original image.
 
-    Its landmarks keep their order, that of the upright face, so that its crop is turned upright by its eyes.
+    The landmarks keep the order of the upright face, so that the crop is rotated upright by the eyes.
 
     Args:
-        face: In the turned picture.
-        quarters: 1 to 3, as of ``numpy.rot90``.
-        width, height: Of the picture as it was.
+        face: Box in the rotated image.
+        quarters: Number of anticlockwise quarter turns, 1 to 3, as in ``numpy.rot90``.
+        width, height: Size of the original image.
     """
     turns = {
         1: lambda x, y: (width - y, x),
@@ -83,12 +83,12 @@ def turn_back(face: FaceBox, quarters: int, width: float, height: float) -> Face
 
 
 def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float = 0.0) -> list[FaceBox]:
-    """All faces, and of those that are the same the one that is surer.
+    """Merge two lists of faces; of boxes of the same face, only the one with the higher score is kept.
 
     Args:
-        faces: Different ones.
-        more: Some that may be the same.
-        better_by: How much surer one of those must be to replace one of ``faces``.
+        faces: Different faces.
+        more: Further faces, which may be the same ones.
+        better_by: Margin by which the score of one of ``more`` must be higher to replace one of ``faces``.
     """
     kept = list(faces)
     boxes = _boxes(kept)
@@ -103,12 +103,12 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
 
 
 def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
-    """x, y, width and height, [N, 4]."""
+    """Stack x, y, width and height of the faces, [N, 4]."""
     return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
 
 
 def _share(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of the smaller box lies in the other, for a face and each of the boxes [N, 4]: [N]."""
+    """Compute the share of the smaller box that lies in the other, for a face and boxes [N, 4]: [N]."""
     x, y, width, height = boxes.T
     across = np.minimum(face.x + face.width, x + width) - np.maximum(face.x, x)
     down = np.minimum(face.y + face.height, y + height) - np.maximum(face.y, y)

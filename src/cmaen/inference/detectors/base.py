@@ -1,4 +1,4 @@
-"""What a detector is, its options, and what the detectors of this package share."""
+"""The protocol of detectors, their options, and what the detectors of this package share."""
 
 from __future__ import annotations
 
@@ -24,43 +24,44 @@ from cmaen.types import FaceBox, Image
 _T = TypeVar("_T")
 _D = TypeVar("_D", bound="ShrinkingDetector")
 FAR, LARGE = 10, 4
-"""How many times larger than what is searched a picture must be to be searched in tiles, too: with faces, without."""
+"""Factors by which an image must exceed the search size to be searched in tiles as well: with faces, and without."""
 TILE = 4
-"""The side of a tile over that of what is searched."""
+"""Side of a tile relative to the search size."""
 BETTER = 0.03
-"""How much surer a detector must be of a face of the turned picture."""
+"""Margin by which the score of a face in the rotated image must be higher."""
 CLOSER_FROM = 1.5
-"""How many times larger than what is searched a still picture must be to be looked at more closely."""
+"""Factor by which a still image must exceed the search size for the closer look."""
 CLOSER_SCORE = 0.05
-"""How much surer a detector must be of a face there: four times as many places may be taken for one."""
+"""Margin added to the minimum score in the closer look, where four times as many places may be mistaken for a face."""
 
 log = logging.getLogger(__name__)
 
 
 class Detector(Protocol):
-    """Finds the faces of a picture; several threads may call it at the same time."""
+    """Finds the faces of an image; several threads may call it at the same time."""
 
     def __call__(self, image: Image) -> list[FaceBox]:
-        """RGB uint8 [H, W, 3] -> faces in its pixels, the largest first; none is an empty list.
+        """Find the faces of an image, RGB uint8 [H, W, 3]: boxes in its pixels, the largest first, or an empty list.
 
         Raises:
-            DetectorError: The detector fails on this picture; the next may go well.
+            DetectorError: The detector fails on this image; it may work on the next one.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorOptions:
-    """What can be set for every detector.
+    """Options of every detector.
 
     Attributes:
-        max_side: The longer side, in pixels, to which larger pictures are shrunk before they are searched, from 32 up:
-            more finds smaller faces and takes longer. Then there is no closer look. ``None`` for the detector's own.
-        min_score: Faces that it is less sure of are dropped, 0 to 1. ``None`` for the detector's own.
-        min_face: Faces whose shorter side is below are dropped, in pixels of the picture itself.
+        max_side: Longer side in pixels, at least 32, to which larger images are shrunk before the search: a larger
+            value finds smaller faces and takes longer. If it is set, there is no closer look. ``None`` for the
+            detector's own.
+        min_score: Score below which faces are dropped, 0 to 1. ``None`` for the detector's own.
+        min_face: Shorter side in pixels of the original image below which faces are dropped.
 
     Raises:
-        SettingError: A value is out of its range; the message lists every one.
+        SettingError: A value is out of its range; the message lists all such values.
     """
 
     max_side: int | None = None
@@ -83,22 +84,23 @@ DETECTORS = {
     "centerface": Entry("cmaen.inference.detectors.centerface:CenterFace"),
     "yunet": Entry("cmaen.inference.detectors.yunet:YuNet"),
 }
-"""By name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
+"""Entries by name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
 
 DEFAULT = "yunet"
-"""The detector that is taken where none is named."""
+"""Name of the default detector."""
 
 OWN = DetectorOptions()
-"""Every detector's own options."""
+"""Options that are all left to the detector."""
 
 
 class Found(NamedTuple):
-    """The faces of a picture as arrays, in its pixels.
+    """The faces of an image as arrays, in its pixels.
 
     Attributes:
         boxes: x, y, width and height, [N, 4].
-        scores: 0 to 1, [N].
-        landmarks: In the order of :class:`~cmaen.types.FaceBox`, [N, 5, 2]; ``None`` where the detector has none.
+        scores: Scores from 0 to 1, [N].
+        landmarks: Landmarks in the order of :class:`~cmaen.types.FaceBox`, [N, 5, 2]; ``None`` if the detector has
+            none.
     """
 
     boxes: NDArray[np.floating]
@@ -107,25 +109,25 @@ class Found(NamedTuple):
 
 
 class ShrinkingDetector(ABC):
-    """A :class:`Detector` that searches the picture made smaller; a subclass says how one is searched.
+    """A :class:`Detector` that searches a reduced image; subclasses implement the search itself.
 
-    It can be pickled, for other processes: there it is built again, with the same arguments.
+    It can be pickled for other processes, where it is rebuilt with the same arguments.
 
-    Where it is not sure of any face, it looks again at the picture turned by a quarter, a half and three quarters: the
-    landmarks of a face that is found so keep their order, and its crop is upright. A still picture is looked at more
-    closely, too, for the small faces that the first look misses. A picture that is far larger than what is searched,
-    where nothing is found or its faces would be lost, is looked at again in tiles.
+    If it is not sure of any face, it searches again in the image rotated by a quarter, a half and three quarters; the
+    landmarks of a face found in this way keep their order, so its crop is upright. A still image also gets a closer
+    look, for small faces that the first search misses. An image far larger than the search size is also searched in
+    tiles if nothing is found or its faces would be lost.
 
     Args:
-        options: What the caller wants.
-        max_side, min_score: What is taken where the options leave it open.
-        closer: The longer side in the closer look; ``None`` for none, as where the options have a ``max_side``.
-        sure: The score from which a face is upright for certain; ``None`` where the detector gives no such score, or no
-            landmarks to turn a face by.
+        options: Options of the caller.
+        max_side, min_score: Values for options that the caller leaves open.
+        closer: Longer side in the closer look; ``None`` for none, as when the options set ``max_side``.
+        sure: Score from which a face is certain to be upright; ``None`` if the detector gives no such score, or no
+            landmarks for rotating a face upright.
     """
 
     def __new__(cls: type[_D], *arguments: Any, **options: Any) -> _D:
-        """Note what it is built with."""
+        """Remember the arguments for pickling."""
         detector = super().__new__(cls)
         detector._built_with = partial(cls, *arguments, **options)
         return detector
@@ -152,14 +154,14 @@ class ShrinkingDetector(ABC):
 
     @abstractmethod
     def search(self, image: Image) -> Found:
-        """RGB uint8 [h, w, 3], neither side above ``max_side`` or ``closer`` -> the faces in it, in any order."""
+        """Search an image, RGB uint8 [h, w, 3], sides up to ``max_side`` or ``closer``; return faces in any order."""
 
     def __call__(self, image: Image) -> list[FaceBox]:
         """See :class:`Detector`."""
         return self._find(image, self.closer)
 
     def glance(self, image: Image) -> list[FaceBox]:
-        """The same of a frame of a video, which is soon followed by the next: without the closer look.
+        """Find the faces of a video frame: without the closer look, because the next frame follows soon.
 
         Raises:
             DetectorError: See :class:`Detector`.
@@ -167,7 +169,7 @@ class ShrinkingDetector(ABC):
         return self._find(image, None)
 
     def _find(self, image: Image, closer: int | None) -> list[FaceBox]:
-        with guard(DetectorError, f"{type(self).__name__} fails on a picture of shape {image.shape}"):
+        with guard(DetectorError, f"{type(self).__name__} fails on an image of shape {image.shape}"):
             height, width = image.shape[:2]
             small = shrunk(image, self.max_side)
             faces = self._find_small(small, width, height)
@@ -177,8 +179,8 @@ class ShrinkingDetector(ABC):
             if closer is not None and max(width, height) >= self.max_side * CLOSER_FROM:
                 more = self._find_small(shrunk(image, closer, quickly=True), width, height)
                 surer = [face for face in more if face.score >= self.min_score + CLOSER_SCORE]
-                faces = merge(faces, surer, better_by=math.inf)  # what is found already stays as it is
-                far = max(far, closer * TILE)  # below, that was as close as the tiles are
+                faces = merge(faces, surer, better_by=math.inf)  # faces already found stay unchanged
+                far = max(far, closer * TILE)  # up to this size the closer look is as fine as the tiles
             if max(width, height) > far:
                 faces = self._with_tiles(image, faces)
         return sorted(
@@ -186,7 +188,7 @@ class ShrinkingDetector(ABC):
         )
 
     def _find_small(self, small: Image, width: int, height: int) -> list[FaceBox]:
-        """The faces that are found in a small picture, in the pixels of the large one of that size."""
+        """Find the faces of a reduced image, and scale them to the pixels of the original one."""
         boxes, scores, landmarks = self.search(small)
         scale = np.array([width / small.shape[1], height / small.shape[0]])
         boxes = boxes * np.tile(scale, 2)  # [N, 4]
@@ -201,7 +203,7 @@ class ShrinkingDetector(ABC):
         ]
 
     def _find_turned(self, small: Image, width: int, height: int, sure: float) -> list[FaceBox]:
-        """The faces that are found, and for sure, where the picture is turned; in the pixels of the large one."""
+        """Find faces with a certain score in the rotated image, in pixels of the original one."""
         found: list[FaceBox] = []
         for quarters in (2, 1, 3):
             size = (width, height) if quarters == 2 else (height, width)
@@ -210,7 +212,7 @@ class ShrinkingDetector(ABC):
         return found
 
     def _with_tiles(self, image: Image, faces: list[FaceBox]) -> list[FaceBox]:
-        """The faces, and those that are found in tiles of the picture."""
+        """Add the faces that are found in tiles of the image."""
         height, width = image.shape[:2]
         found: list[FaceBox] = []
         for tile in cut_tiles(width, height, TILE * self.max_side):
@@ -220,22 +222,22 @@ class ShrinkingDetector(ABC):
         merged = merge(faces, found)
         if len(merged) > len(faces):
             log.warning(
-                "a picture of %d x %d pixels is far larger than the %d that are searched, so it was searched in tiles "
-                "as well, and faces were found that would have been lost: %d in place of %d",
+                "the image of %d x %d pixels is far larger than the search size of %d pixels, so it was also searched "
+                "in tiles, which found faces that would have been missed: %d instead of %d",
                 *(width, height, self.max_side, len(merged), len(faces)),
             )
         return merged
 
 
 def bound_opencv() -> None:
-    """Let OpenCV, whose threads belong to the whole process, start no more of them than there are cores to use."""
+    """Limit OpenCV's threads, which belong to the whole process, to the number of usable cores."""
     cores = usable_cores()
     if cv2.getNumThreads() > cores:
         cv2.setNumThreads(cores)
 
 
 class Pool(Generic[_T]):
-    """``with pool() as one``: for what keeps state and is slow to build; one that no other thread has at the time."""
+    """Pool of objects that hold state and are slow to build: ``with pool() as one`` lends one to a single thread."""
 
     def __init__(self, build: Callable[[], _T]) -> None:
         self._build = build
@@ -243,7 +245,7 @@ class Pool(Generic[_T]):
 
     @contextmanager
     def __call__(self) -> Iterator[_T]:
-        """A free one, or a new one."""
+        """Lend a free object, or build a new one."""
         try:
             one = self._free.pop()
         except IndexError:
@@ -255,12 +257,12 @@ class Pool(Generic[_T]):
 
 
 def shrunk(image: Image, max_side: int, *, quickly: bool = False) -> Image:
-    """The image with its longer side at most ``max_side``, to within a pixel of the result, and no side below one.
+    """Shrink an image so that its longer side is about ``max_side``, within a pixel, and no side is below one.
 
     Args:
         image: RGB uint8 [H, W, 3].
-        max_side: In pixels.
-        quickly: After all halving, what is left is interpolated and not averaged, in a seventh of the time.
+        max_side: Longer side in pixels.
+        quickly: Whether to interpolate instead of average after all halvings, which takes a seventh of the time.
     """
     while max(image.shape[:2]) >= 2 * max_side and min(image.shape[:2]) > 1:  # halving is much faster than the rest
         height, width = image.shape[0] // 2, image.shape[1] // 2

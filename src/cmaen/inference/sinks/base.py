@@ -1,4 +1,4 @@
-"""What a sink is, and which there are."""
+"""The protocol of sinks, and the table of all kinds."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from cmaen.results import Result
 from cmaen.types import Image
 
 
-class Quit(Exception):  # noqa: N818 - nothing is wrong
-    """Somebody who watches has seen enough."""
+class Quit(Exception):  # noqa: N818 - not an error
+    """The viewer wants to stop."""
 
 
 class Needs(IntEnum):
-    """What a sink takes of each result, each more than the one before. What no sink needs is not kept."""
+    """Data that a sink needs of each result; each level includes the one before. Other data are dropped."""
 
     RECORDS = 0
-    """The answers; such a sink may keep all results, for they come without pixels."""
+    """Only the answers; such a sink may keep all results, because they come without pixels."""
     PIXELS = 1
-    """The answers and the frame; it must let go of the frame once it is written."""
+    """The answers and the frame, which must be released once it is written."""
     DRAWING = 2
-    """These, and the frame with its faces drawn."""
+    """The answers, the frame, and the frame with its faces drawn."""
 
 
 class Sink(Protocol):
-    """Takes results as they come. Making one checks all that can be checked before the first result.
+    """Takes results one by one. The constructor checks everything that can be checked before the first result.
 
     Attributes:
-        needs: What it takes of each result, see :class:`Needs`.
+        needs: Data that it needs of each result, see :class:`Needs`.
     """
 
     needs: Needs
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """Take one result.
+        """Write one result.
 
         Args:
-            result: Without pixels for a sink that needs records alone.
-            drawn: The frame with its faces drawn, RGB uint8 [H, W, 3]; ``None`` for a sink that needs no drawing, and
-                where the frame could not be read.
+            result: Result, without pixels if the sink only needs records.
+            drawn: The frame with its faces drawn, RGB uint8 [H, W, 3]; ``None`` if the sink does not need it, or if the
+                frame could not be read.
 
         Raises:
-            OutputError: It cannot be written, and nothing after it can.
-            Quit: No more is wanted.
+            OutputError: The result cannot be written, nor can any later one.
+            Quit: No more results are wanted.
         """
         ...
 
     def finish(self) -> None:
-        """Make whole what was written.
+        """Complete the output.
 
         Raises:
-            OutputError: It cannot be.
+            OutputError: The output cannot be completed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of everything; of what is not finished no half file stays."""
+        """Release everything; unfinished output leaves no partial file."""
         ...
 
 
@@ -71,4 +71,4 @@ SINKS = {
     "chart": Entry("cmaen.inference.sinks.chart:ChartSink"),
     "window": Entry("cmaen.inference.sinks.window:WindowSink", "video"),
 }
-"""By kind; each class takes what it writes to, and options of its own."""
+"""Entries by kind; each class takes its target and options of its own."""

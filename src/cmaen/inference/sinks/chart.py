@@ -1,4 +1,4 @@
-"""One picture of what many pictures show: how many faces there are of each emotion."""
+"""A chart of many images: the number of faces with each emotion."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from cmaen.types import EMOTIONS, Image
 
 
 class ChartSink:
-    """Draws a bar for each emotion when all pictures were seen: sure answers solid, unsure ones hatched; the pictures
-    without a face and those that could not be read are counted too.
+    """Draws a bar for each emotion after the last image: sure answers solid, unsure ones hatched. Images without a face
+    and unreadable images are counted as well.
 
     Args:
-        path: Its suffix names the picture's format: .png, .jpg, .webp or .svg.
-        title: What was looked at; ``None`` for the name of the one file, or the folder that all files lie in.
+        path: Path of the chart; the suffix names the format: .png, .jpg, .webp or .svg.
+        title: Title of the chart; ``None`` for the name of the only file, or of the folder that contains all files.
 
     Raises:
-        OutputError: The suffix names no format that can be drawn, or the place cannot be written.
+        OutputError: The suffix does not name a supported format, or the path cannot be written.
     """
 
     needs = Needs.RECORDS
@@ -67,11 +67,11 @@ class ChartSink:
             draw_counts(counts, self._classes, title=title).save(temporary, self.path.suffix)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 def _share(one: str, other: str) -> str:
-    """The folder that two names have in common, or the name that both are."""
+    """Return the common folder of two names, or the name itself if both are equal."""
     if one == other:
         return one
     parts = []

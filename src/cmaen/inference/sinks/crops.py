@@ -1,4 +1,4 @@
-"""Faces cut out of pictures, as prediction cuts them out: data to learn from."""
+"""Face crops as prediction cuts them out, for training data."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ log = logging.getLogger(__name__)
 
 
 class CropSink:
-    """Writes the faces of each picture of a folder as PNG, to the same place in another folder.
+    """Writes the faces of each image of a folder as PNG, to the same place in another folder.
 
-    ``a/photo.jpg`` becomes ``a/photo.png``; further faces, from the second largest on, ``a/photo-1.png`` and so on.
-    Where another face has the name already, like that of ``a/photo.webp``, digits are added, see
+    ``a/photo.jpg`` becomes ``a/photo.png``; further faces, from the second largest on, become ``a/photo-1.png`` and so
+    on. If the name is taken, for example by a face of ``a/photo.webp``, digits are added, see
     :class:`cmaen.naming.Names`.
 
     Args:
-        target: The other folder.
-        root: The folder that the pictures come from.
-        spec: How large a crop is against the face's box.
-        every: All faces of a picture, or the largest alone.
+        target: Path of the other folder.
+        root: Folder that contains the images.
+        spec: Size of a crop relative to the face's box.
+        every: Whether to write all faces of an image or only the largest.
 
     Raises:
-        OutputError: Both folders are the same, another run writes the target, or it cannot be written.
+        OutputError: Both folders are the same, another run writes to the target, or it cannot be written.
     """
 
     needs = Needs.PIXELS
@@ -60,14 +60,14 @@ class CropSink:
                 log.warning("%s", error)
 
     def finish(self) -> None:
-        """Every crop that was written is whole already.
+        """Report failures; every crop that was written is already complete.
 
         Raises:
-            OutputError: Some could not be written.
+            OutputError: Some crops could not be written.
         """
         if self._failures:
             raise OutputError(f"faces that could not be written: {self._failures}")
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._folder.close()

@@ -1,4 +1,4 @@
-"""The folder that pictures of another folder go to."""
+"""The output folder for results of the images of another folder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from cmaen.naming import Names
 
 
 class OutputFolder:
-    """A folder of results, which this run alone writes: each in a place of its own, and none in that of an input.
+    """A folder of results for this run alone; each result has a place of its own, which is never that of an input.
 
     Args:
-        path: Of the folder, which is made; it is held until it is closed, so that what lies in it is no input.
-        root: The folder of the inputs.
+        path: Path of the folder, which is created. It is locked until it is closed, so that its content is not taken as
+            input.
+        root: Folder of the inputs.
 
     Raises:
-        OutputError: Both are the same, another run writes the folder, or it cannot be written.
+        OutputError: Both folders are the same, another run writes to the folder, or it cannot be written.
     """
 
     def __init__(self, path: Path, root: Path) -> None:
         if same_file(path, root):
-            raise OutputError(f"{path} is the folder of the pictures themselves; choose another folder for the results")
+            raise OutputError(f"{path} is the folder of the images themselves; choose another folder for the results")
         self.path = path
         self._names = Names()
         self._root = root if any(same_file(path, above) for above in root.absolute().parents) else None
@@ -32,25 +33,23 @@ class OutputFolder:
         self._held.enter_context(hold(path))
 
     def place(self, wanted: Sequence[str], identity: str) -> Path:
-        """Where a result goes, see :meth:`cmaen.naming.Names.place`.
+        """Choose the path of a result, see :meth:`cmaen.naming.Names.place`.
 
         Raises:
-            OutputError: It would lie among the inputs, for the folder lies above theirs.
+            OutputError: The result would lie among the inputs, because the folder contains theirs.
         """
         target = self.path / self._names.place(wanted, identity)
         if self._root is not None and target.resolve().is_relative_to(self._root.resolve()):
-            raise OutputError(
-                f"{target} would lie among the pictures themselves; choose another folder for the results"
-            )
+            raise OutputError(f"{target} would lie among the images themselves; choose another folder for the results")
         return target
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._held.close()
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether both are there, and the same file."""
+    """Whether both exist and are the same file."""
     try:
         return one.samefile(other)
     except OSError:

@@ -1,4 +1,4 @@
-"""Pictures with the faces drawn on them."""
+"""Images with the faces drawn on them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class PictureSink:
-    """Writes each picture that holds faces, with them drawn; one that cannot be written costs the others nothing, but
-    the run ends in an error.
+    """Writes each image that contains faces, with the faces drawn. One that cannot be written does not affect the
+    others,
+    but the run ends with an error.
 
     Args:
-        target: A picture file; or a folder, for pictures from a folder, which keep their places and names as far as
-            they are names on every system, see :class:`cmaen.naming.Names`.
-        root: The folder that the pictures come from; ``None`` for a single picture.
+        target: Path of an image file; or of a folder, for images of a folder. They keep their places, and their names
+            as far as these are valid on every system, see :class:`cmaen.naming.Names`.
+        root: Folder that contains the images; ``None`` for a single image.
 
     Raises:
-        OutputError: The suffix of a picture file names no picture format, or the place cannot be written; or the folder
-            is that of the pictures themselves, or another run writes it.
+        OutputError: The suffix of an image file is not that of an image format, or the path cannot be written; or the
+            folder is that of the images themselves, or another run writes to it.
     """
 
     needs = Needs.DRAWING
@@ -42,7 +43,7 @@ class PictureSink:
         kind = PILImage.registered_extensions().get(target.suffix.lower())
         if root is None:
             if kind not in PILImage.SAVE:
-                raise OutputError(f"{target}: its suffix names no picture format; use .png or .jpg")
+                raise OutputError(f"{target}: the suffix is not that of an image format; use .png or .jpg")
             check_place(target)
         self._target = target
         self._root = None if root is None else PurePath(printable(root))
@@ -57,7 +58,7 @@ class PictureSink:
         try:
             target = self._place_of(PurePath(result.frame.name))
             if same_file(target, source):
-                log.warning("%s is the image itself; choose another place for the annotated picture", target)
+                log.warning("%s is the image itself; choose another place for the annotated image", target)
                 return
             with replace_file(target) as temporary:
                 PILImage.fromarray(drawn).save(temporary)
@@ -68,7 +69,7 @@ class PictureSink:
             log.warning("%s", error)
 
     def _place_of(self, source: PurePath) -> Path:
-        """The same place and format, or PNG where the picture's own format cannot be written."""
+        """Choose the same place and format as the source, or PNG if its format cannot be written."""
         if self._folder is None or self._root is None:
             return self._target
         source = source.relative_to(self._root)
@@ -79,25 +80,25 @@ class PictureSink:
         return self._folder.place((*folders, name), str(source))
 
     def finish(self) -> None:
-        """Every picture that was written is whole already.
+        """Report failures; every image that was written is already complete.
 
         Raises:
-            OutputError: Some could not be written.
+            OutputError: Some images could not be written.
         """
         if self._failures:
-            raise OutputError(f"annotated pictures that could not be written: {self._failures}")
+            raise OutputError(f"annotated images that could not be written: {self._failures}")
 
     def close(self) -> None:
-        """Let go of the folder; every picture that was written is whole already."""
+        """Release the folder."""
         if self._folder is not None:
             self._folder.close()
 
 
 def check_chart(path: Path, what: str) -> None:
-    """That a chart can be drawn to a path.
+    """Check that a chart can be drawn to a path.
 
     Raises:
-        OutputError: Its suffix names none of :data:`cmaen.sheets.SUFFIXES`, or the place cannot be written.
+        OutputError: The suffix is not one of :data:`cmaen.sheets.SUFFIXES`, or the path cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: {what} can be drawn as {', '.join(SUFFIXES)}")
@@ -105,7 +106,7 @@ def check_chart(path: Path, what: str) -> None:
 
 
 def title_of(name: str) -> str:
-    """The name of a file or a stream as the title of a chart: without its folders, and without a key or a password."""
+    """Turn the name of a file or stream into a chart's title, without folders and without a key or password."""
     if "://" not in name:
         return PurePath(name).name
     try:
@@ -116,5 +117,5 @@ def title_of(name: str) -> str:
 
 
 def path_of(name: str) -> Path:
-    """The path of a printable name; of one that is not UTF-8, a path of that text."""
+    """Return the path of a printable name; names that are not valid UTF-8 are taken as text."""
     return Path(os.fsdecode(name.encode()))

@@ -1,4 +1,4 @@
-"""Records of results: JSON, JSON Lines, CSV or Parquet by the file's suffix, resumable, whole or not there."""
+"""Records of results as JSON, JSON Lines, CSV or Parquet by the file's suffix; resumable, never a partial file."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ Records = Iterable[dict[str, Any]]
 
 
 class RecordSink:
-    """Writes results one by one, in flat memory; the file itself appears at the end, whole.
+    """Writes results one by one in constant memory; the complete file appears at the end.
 
-    Until then they stand as JSON Lines in ``<path>.part``, from which a run over a folder can go on. JSON is one list
-    of :meth:`~cmaen.results.Result.to_record`, JSON Lines one of them a line, CSV and Parquet have
-    :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the others
-    are exact.
+    Until then they are kept as JSON Lines in ``<path>.part``, from which a run over a folder can be resumed. JSON is
+    one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of them per line, and CSV and Parquet have
+    :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the other
+    formats are exact.
 
     Args:
-        path: Its suffix names the format, one of :data:`WRITERS`.
-        classes: That the results have probabilities of.
-        settings: What the answers depend on: a run that is resumed must have the same.
-        resume: Go on with the part of a run that was stopped, if there is one.
+        path: Path of the file; the suffix names the format, one of :data:`WRITERS`.
+        classes: Classes of the probabilities in the results.
+        settings: Settings that the answers depend on; a resumed run must have the same.
+        resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
 
     Attributes:
-        done: The names that such a run has written.
-        rows: How many rows or records the finished file has; 0 before.
+        done: Names of the images that the interrupted run has finished.
+        rows: Number of rows or records in the finished file; 0 before it is finished.
 
     Raises:
-        OutputError: The suffix names no format, or the place cannot be written, or another run writes it; or there is
-            the part of an unfinished run, and ``resume`` is not set, or its settings were others.
-        MissingExtraError: Parquet needs an extra.
+        OutputError: The suffix does not name a format, the path cannot be written, or another run writes to it; or
+            there is the part of an unfinished run, and ``resume`` is not set or its settings differ.
+        MissingExtraError: Parquet needs an extra that is not installed.
     """
 
     needs = Needs.RECORDS
@@ -79,7 +79,7 @@ class RecordSink:
                 raise
 
     def write(self, result: Result, drawn: Image | None) -> None:
-        """See :class:`~cmaen.inference.sinks.base.Sink`; what was written before is kept when the disk is full."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`; earlier results are kept if the disk is full."""
         line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
             file = self._begin()
@@ -102,15 +102,15 @@ class RecordSink:
         remove_held(self._part, file)
 
     def close(self) -> None:
-        """Let go of the part, which stays for ``resume``."""
+        """Release the part, which is kept for ``resume``."""
         if self._file is not None:
             let_go(self._file)
 
     def _begin(self) -> TextIO:
-        """The part, open and begun; it is not there before the first result."""
+        """Open the part and write its header; it is only created with the first result."""
         if self._file is None:
             self._file = self._claim_part()
-            if os.fstat(self._file.fileno()).st_size:  # of a run that began and ended since this one looked
+            if os.fstat(self._file.fileno()).st_size:  # left by a run that began after the constructor's check
                 raise self._refuse_unfinished()
         if self._header:
             self._file.write(self._header)
@@ -118,18 +118,18 @@ class RecordSink:
         return self._file
 
     def _claim_part(self) -> TextIO:
-        """Open the part, to which no other run may write meanwhile."""
+        """Open the part, and lock it against other runs."""
         try:
             while True:
                 file = lock(self._part.open("a", encoding="utf-8", newline="\n"), self.path)
                 if is_same_file(self._part, file.fileno()):
                     return file
-                file.close()  # the run that held it is done with it
+                file.close()  # the run that held the lock has removed the file
         except OSError as error:
             raise unwritable(self._part, error) from error
 
     def _go_on(self, settings: dict[str, Any], *, resume: bool) -> None:
-        """Look at the part of a run that was stopped, so that this one goes on with it."""
+        """Read the part of an interrupted run in order to continue it."""
         if not resume:
             raise self._refuse_unfinished()
         try:
@@ -145,7 +145,7 @@ class RecordSink:
         )
 
     def _read_part(self, now: dict[str, Any]) -> None:
-        """Look what a run that was stopped has done, and whether its answers depended on the same."""
+        """Read what the interrupted run has finished, and compare its settings with the current ones."""
         lines = self._lines()
         try:
             before = next(lines)["settings"]
@@ -168,13 +168,13 @@ class RecordSink:
 
 
 class Names:
-    """A set of names, by short stand-ins, so that a million of them fit."""
+    """A set of names, stored as short hashes so that millions fit into memory."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
 
     def add(self, name: str) -> None:
-        """Take one in."""
+        """Add a name."""
         self._keys.add(self._key(name))
 
     def __contains__(self, name: object) -> bool:
@@ -194,7 +194,7 @@ def _check(path: Path) -> None:
 
 
 def _drop_broken_end(part: Path) -> int:
-    """Cut off the line that a kill has left half written; the bytes that stay."""
+    """Cut off the line that a kill left incomplete, and return the number of bytes that remain."""
     with part.open("rb+") as file:
         end = 0
         for line in file:

@@ -1,4 +1,4 @@
-"""A picture of each person's emotions over the time of a video, in memory that does not grow with its length."""
+"""A timeline of each person's emotions in a video, in memory that does not grow with the video's length."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _Number = TypeVar("_Number", np.float64, np.int64)
 BINS = 1024
 PEOPLE = 12
 _BETTER = 1.15
-"""A portrait is replaced by one that is so many times as good, so that few are cut out."""
+"""Factor by which a portrait must be better than the current one to replace it, so that few are cut out."""
 _CROP = CropSpec(margin=1.35, landmark_margin=1.2)
 
 
 class TimelineSink:
-    """Draws the lanes of each person, with a portrait, when the video ends.
+    """Draws a timeline with a lane and a portrait for each person when the video ends.
 
     Args:
-        path: Its suffix names the picture's format: .png, .jpg, .webp or .svg.
+        path: Path of the timeline; the suffix names the format: .png, .jpg, .webp or .svg.
 
     Raises:
-        OutputError: The suffix names no format that can be drawn, or the place cannot be written.
+        OutputError: The suffix does not name a supported format, or the path cannot be written.
     """
 
     needs = Needs.PIXELS
@@ -60,18 +60,18 @@ class TimelineSink:
             self._timeline.draw(self._title).save(temporary, self.path.suffix)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 @dataclass
 class _Person:
-    """What is kept of a person.
+    """Accumulated data of one person.
 
     Attributes:
-        sums: Of the probabilities, float64 [BINS, C].
-        counts, unsure: How many were summed, and how many of these answers were unsure, int64 [BINS].
-        last: When it was seen last, in seconds.
-        portrait: RGB uint8 [PORTRAIT, PORTRAIT, 3], and how good it is.
+        sums: Sums of the probabilities, float64 [BINS, C].
+        counts, unsure: Number of summed answers, and of unsure ones among them, int64 [BINS].
+        last: Time at which the person was last seen, in seconds.
+        portrait: Portrait, RGB uint8 [PORTRAIT, PORTRAIT, 3]; ``quality`` says how good it is.
     """
 
     sums: NDArray[np.float64]
@@ -82,11 +82,11 @@ class _Person:
     quality: float = 0.0
 
     def halve(self) -> None:
-        """Make one bin of each two."""
+        """Merge each two bins into one."""
         self.sums, self.counts, self.unsure = _halve(self.sums), _halve(self.counts), _halve(self.unsure)
 
     def look(self, face: Face, image: Image) -> None:
-        """Keep the face where it is a better portrait than the one before: larger, and surer in its answer."""
+        """Keep the face as the portrait if it is better than the current one: larger, and with a surer answer."""
         quality = min(face.box.area, 4 * PORTRAIT**2) * (0.5 + face.confidence) * (0.1 + face.box.score)
         if quality > _BETTER * self.quality:
             crop = crop_face(image, face.box, _CROP)
@@ -95,13 +95,13 @@ class _Person:
 
 
 class Timeline:
-    """Means of the probabilities by identity, over bins of time that become twice as wide whenever they run out.
+    """Mean probabilities of each identity in time bins, which double in width whenever they run out.
 
     The first bin begins with the first frame.
 
     Args:
-        width: Of a bin at first, in seconds.
-        people: The identities that are seen most are drawn, at most so many.
+        width: Initial width of a bin, in seconds.
+        people: Maximum number of people drawn, those seen most.
     """
 
     def __init__(self, *, width: float = 0.1, people: int = PEOPLE) -> None:
@@ -114,12 +114,12 @@ class Timeline:
         self._faces: Sequence[Face] = ()
 
     def add(self, time: float, faces: Sequence[Face], image: Image | None = None) -> None:
-        """Take in the faces of a frame; they stay until the next one.
+        """Add the faces of a frame, which are held until the next one.
 
         Args:
-            time: In seconds; does not fall.
-            faces: Of the frame.
-            image: Its pixels, RGB uint8 [H, W, 3], of which no more than portraits are kept.
+            time: Time in seconds; it must not decrease.
+            faces: Faces of the frame.
+            image: Pixels of the frame, RGB uint8 [H, W, 3]; only portraits are kept.
         """
         if self._begins is None:
             self._begins = time
@@ -134,7 +134,7 @@ class Timeline:
         return self._persons.setdefault(face.identity or 0, _Person(np.zeros((BINS, len(face.classes)))))
 
     def _stay(self, until: float) -> None:
-        """Fill the bins from the frame before up to a time."""
+        """Fill the bins from the last frame until a time."""
         while until >= BINS * self.width:
             self.width *= 2
             for person in self._persons.values():
@@ -149,12 +149,12 @@ class Timeline:
             person.last = self._time
             self.classes = face.classes
         while len(self._persons) > 4 * self.people:
-            # passers-by make room; who is seen now has not had the time to be seen much
+            # remove passers-by; people in the current frame stay, as they have had no time to be seen often
             seen = {one: (person.last >= self._time, person.counts.sum()) for one, person in self._persons.items()}
             del self._persons[min(seen, key=seen.__getitem__)]
 
     def summarise(self) -> list[Lanes]:
-        """Those who were seen most, in the order in which they came; nothing can be added after it."""
+        """Summarise the people seen most, in order of appearance; nothing can be added afterwards."""
         self._stay(self._time)
         self._faces = ()
         chosen = sorted(self._persons, key=lambda identity: -self._persons[identity].counts.sum())[: self.people]
@@ -173,7 +173,7 @@ class Timeline:
         )
 
     def draw(self, title: str = "") -> Sheet:
-        """The lanes of :meth:`summarise`, see :func:`cmaen.charts.draw_timeline`."""
+        """Draw the lanes of :meth:`summarise`, see :func:`cmaen.charts.draw_timeline`."""
         people = self.summarise()
         return draw_timeline(people, self.classes, begins=self._begins or 0.0, step=self.width, title=title)
 

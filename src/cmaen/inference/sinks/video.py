@@ -1,4 +1,4 @@
-"""A video with the faces drawn on it, with the times and the sound of the one that it comes from."""
+"""A video with the faces drawn on it, with the times and the sound of its source."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from cmaen.results import Result
 from cmaen.types import Image
 
 CODECS = {".avi": "mpeg4"} | dict.fromkeys((".m4v", ".mkv", ".mov", ".mp4"), "libx264")
-"""By the suffix of the file; an ``.avi`` holds frames at a constant rate only."""
+"""Codecs by the suffix of the file; an ``.avi`` only holds frames at a constant rate."""
 
 _MOST_TICKS = 65535
-"""Of a second in MPEG-4."""
+"""Largest number of clock ticks per second in MPEG-4."""
 _PREROLL = 0.05
-"""Seconds of sound before the first picture that are kept, since decoders need a little to begin with."""
+"""Seconds of sound kept before the first frame, because decoders need a short lead-in."""
 
 log = logging.getLogger(__name__)
 
 
 class Timing(Protocol):
-    """What a video takes over from its source.
+    """Properties that a video takes over from its source.
 
     Attributes:
-        rate: Frames a second, for players that ask.
-        time_base: The unit of the frames' times, in seconds.
-        sound: A video whose first audio stream is copied; ``None`` for silence.
-        begins: What the sound's clock shows where the frames' times are 0, in seconds.
-        start: The frames' time at which the new video begins, in seconds.
-        ends: The time of the last frame, in seconds; ``None`` before the source was read to its end.
+        rate: Nominal frame rate, in frames per second.
+        time_base: Unit of the frames' times, in seconds.
+        sound: Path of a video whose first audio stream is copied; ``None`` for no sound.
+        begins: Time of the sound's clock when the frames' time is 0, in seconds.
+        start: Time of the frames at which the new video begins, in seconds.
+        ends: Time of the last frame, in seconds; ``None`` until the source has been read to its end.
     """
 
     rate: Fraction
@@ -57,17 +57,17 @@ class Timing(Protocol):
 
 
 class VideoSink:
-    """Writes the frames of a video with their faces drawn; the file appears at the end, whole, if there was a frame.
+    """Writes the frames of a video with their faces drawn; the complete file appears at the end if there was a frame.
 
-    The sound is copied as far as there are pictures; to its end where the source was read to its own. Should it make
-    trouble, the video is written without it, or without the rest of it.
+    The sound is copied as far as there are frames; if the source was read to its end, the sound is copied to its end
+    too. If the sound causes an error, the video is written without it or without the rest of it.
 
     Args:
-        path: Its suffix names the container, one of :data:`CODECS`.
-        timing: The source, or its like.
+        path: Path of the video; the suffix names the container, one of :data:`CODECS`.
+        timing: The source, or an object with its properties.
 
     Raises:
-        OutputError: The suffix names no container, or the file cannot be written.
+        OutputError: The suffix does not name a container, or the file cannot be written.
     """
 
     needs = Needs.DRAWING
@@ -149,7 +149,7 @@ class VideoSink:
         return unwritable(self.path, problem)
 
     def _copy_sound(self, time: float | None) -> None:
-        """Copy the sound up to a time, or to its end; the video is worth more than what is wrong with its sound."""
+        """Copy the sound up to a time, or to its end; an error in the sound must not stop the video."""
         if self._sound is None:
             return
         try:
@@ -166,16 +166,16 @@ class VideoSink:
         self._container.close()
 
     def _abandon(self) -> None:
-        """Remove the temporary file, if it has not taken its place."""
+        """Remove the temporary file, unless it has already replaced the output."""
         self._stack.__exit__(_Abandoned, _Abandoned(), None)
 
 
 class _Abandoned(Exception):  # noqa: N818
-    """Tells the temporary file to go away."""
+    """Makes the context of the temporary file remove it."""
 
 
 class _Sound:
-    """Copies the packets of an audio stream, as far as the pictures have come."""
+    """Copies the packets of an audio stream as far as the frames have come."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class _Sound:
 
     @classmethod
     def of(cls, path: Path, container: OutputContainer, *, begins: float) -> _Sound | None:
-        """``None``, with a word of warning, where there is no sound or the container cannot hold it."""
+        """Open the sound; ``None``, with a warning on errors, if there is none or the container cannot hold it."""
         source = None
         try:
             source = open_input(path)
@@ -210,7 +210,7 @@ class _Sound:
         return None
 
     def copy_until(self, time: float | None) -> None:
-        """Copy what comes before a time, or everything."""
+        """Copy the packets before a time, or all of them."""
         while True:
             self._next = self._next or next(self._packets, None)
             packet = self._next
@@ -223,15 +223,15 @@ class _Sound:
             self._next = None
 
     def close(self) -> None:
-        """Let go of the file that the sound comes from."""
+        """Close the file that the sound comes from."""
         self._source.close()
 
     def _set_times(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-        """The packets at the frames' times, from 0 on; a clock that is set back goes on from where it was."""
+        """Shift the packets to the frames' times, from 0 on; if the clock is set back, the times continue."""
         shift: int | None = None
         last = 0
         for packet in packets:
-            if packet.pts is None or not packet.size:  # the last one holds nothing
+            if packet.pts is None or not packet.size:  # the last packet is empty
                 continue
             if packet.dts is None:
                 packet.dts = packet.pts
@@ -251,10 +251,10 @@ class _Sound:
 
 
 def _try_sound(path: Path, container: str) -> None:
-    """Write the first packet of the sound to nowhere; what is wrong with it may only show when a container is closed.
+    """Write the first packet of the sound to memory; some errors only show when a container is closed.
 
     Raises:
-        Exception: A container of this kind cannot hold it.
+        Exception: A container of this kind cannot hold the sound.
     """
     with open_input(path) as source, av.open(io.BytesIO(), "w", format=container) as target:
         stream = choose_audio(source)
@@ -268,10 +268,10 @@ def _try_sound(path: Path, container: str) -> None:
 
 
 def _fit(image: Image, width: int, height: int) -> Image:
-    """A picture of the size that the video has.
+    """Fit an image to the size of the video.
 
-    Codecs need even sides: the last row or column is repeated. A picture of quite another size, as those of a broadcast
-    may have after a while, is made to fit and stands on black.
+    Codecs need even sides, so the last row or column is repeated. An image of a quite different size, as can occur
+    within a broadcast, is scaled to fit and placed on black.
     """
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):

@@ -1,4 +1,4 @@
-"""A window to look at pictures while they come, on pygame (SDL)."""
+"""A window that shows frames as they come, on pygame (SDL)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cmaen.inference.sinks.base import Needs, Quit
 from cmaen.results import Result
 from cmaen.types import Image
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on the standard output
-os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # and takes SIGTERM for its own
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame prints a greeting on import
+os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL would intercept SIGTERM
 import pygame
 
 _TITLE = "CMAEN: q to quit"
 _OF_SCREEN = 0.9
-_NO_DISPLAY = "there is no display for a window; add --no-display"
+_NO_DISPLAY = "there is no display for a window; use --no-display"
 
 
 class WindowSink:
-    """A window that shows frames until somebody quits; one at a time, and in the process's main thread.
+    """A window that shows frames until the user quits; only one at a time, and only in the main thread.
 
     Raises:
         VideoError: There is no display.
@@ -35,7 +35,7 @@ class WindowSink:
             pygame.display.init()
         except pygame.error as error:
             raise VideoError(f"{_NO_DISPLAY}: {error}") from error
-        if pygame.display.get_driver() == "offscreen":  # SDL's own way out, which nobody would see
+        if pygame.display.get_driver() == "offscreen":  # SDL's fallback, which nobody can see
             pygame.display.quit()
             raise VideoError(_NO_DISPLAY)
         self._window: pygame.Window | None = None
@@ -59,17 +59,17 @@ class WindowSink:
             raise OutputError(f"the window cannot be drawn: {error}") from error
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: there is nothing to complete."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the window."""
         if self._window is not None:
             self._window.destroy()
             self._window = None
         pygame.display.quit()
 
     def _open(self, width: int, height: int) -> pygame.Window:
-        """A window for a picture of that size, made smaller where the screen is."""
+        """Open a window for images of this size, reduced if the screen is smaller."""
         across, down = pygame.display.get_desktop_sizes()[0]
         factor = min(1.0, _OF_SCREEN * across / width, _OF_SCREEN * down / height)
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -77,7 +77,7 @@ class WindowSink:
         return window
 
     def _draw(self, window: pygame.Window, image: Image) -> None:
-        """The picture in the window's middle, its sides in proportion, on black."""
+        """Draw the image centred in the window, with its aspect ratio, on black."""
         height, width = image.shape[:2]
         surface = window.get_surface()
         factor = min(surface.width / width, surface.height / height)
@@ -91,7 +91,7 @@ class WindowSink:
 
 
 def _ends(event: pygame.Event) -> bool:
-    """Whether somebody has seen enough."""
+    """Whether the user quits."""
     if event.type == pygame.KEYDOWN:
         return event.key in (pygame.K_q, pygame.K_ESCAPE)
     return event.type in (pygame.QUIT, pygame.WINDOWCLOSE)

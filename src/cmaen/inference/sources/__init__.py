@@ -1,4 +1,4 @@
-"""Where frames come from. A new source is one new file, one line in :data:`~cmaen.inference.sources.base.SOURCES` and
+"""Sources of frames. A new source needs one new file, one line in :data:`~cmaen.inference.sources.base.SOURCES` and
 one test.
 """
 
@@ -12,17 +12,17 @@ from cmaen.inference.sources.excerpt import Excerpt
 
 
 def open_source(kind: str, where: Any, **options: Any) -> Source:
-    """A source by its kind.
+    """Open a source by its kind.
 
     Args:
         kind: One of :data:`~cmaen.inference.sources.base.SOURCES`.
-        where: The pictures, a folder, an address, a video, or the index of a camera.
-        **options: Of the source, like ``excerpt`` of a video and a camera, ``without`` of a folder and an address;
-            ``None`` is its own.
+        where: Images, a folder, an address, a video, or the index of a camera.
+        **options: Options of the source, such as ``excerpt`` of a video or camera, or ``without`` of a folder or
+            address; ``None`` leaves an option at its default.
 
     Raises:
-        CmaenError: It cannot be opened.
-        MissingExtraError: What it needs is not installed.
+        CmaenError: The source cannot be opened.
+        MissingExtraError: The extra that the source needs is not installed.
     """
     given = {name: value for name, value in options.items() if value is not None}
     source: Source = load(SOURCES, kind, "a source")(where, **given)

@@ -1,4 +1,4 @@
-"""Pictures under an address that fsspec reads, like ``s3://bucket/faces``."""
+"""Images under an address that fsspec reads, such as ``s3://bucket/faces``."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from fsspec.implementations.local import LocalFileSystem
 
 from cmaen.errors import CmaenError, ImageNotFoundError
 from cmaen.images import MAX_PIXELS, printable
-from cmaen.inference.sources.base import Pending
+from cmaen.inference.sources.base import LOOKED_FOR, Pending
 from cmaen.inference.sources.images import read_frame
 from cmaen.listing import CLOSED, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images, name_tells
 from cmaen.signatures import HEAD
 
 _DEEPEST = 64
-"""Folders in folders; storages that link them in circles end there."""
+"""Maximum depth of nested folders; it ends the walk in storages with circular links."""
 
 log = logging.getLogger(__name__)
 
 
 class AddressSource:
-    """The images under an address, by their names and in order; never the list of them all.
+    """The images under an address, sorted by name; the whole list is never in memory.
 
-    Which files are images is told at :mod:`cmaen.listing`, by the first bytes only where a name tells nothing; what is
-    left out is put on the log when all were given. Folders of this machine are walked as :class:`FolderSource` does.
+    :mod:`cmaen.listing` decides which files are images; their first bytes are only read if the name is inconclusive.
+    Files left out are logged at the end. Local folders are walked as by :class:`FolderSource`.
 
     Args:
-        root: The address of a folder.
-        without: Printable addresses that are left out, like those a stopped run has done.
-        max_pixels: Larger pictures are refused.
+        root: Address of a folder.
+        without: Printable addresses to leave out, such as those that an interrupted run has finished.
+        max_pixels: Number of pixels above which an image is refused.
 
     Raises:
-        CmaenError: It cannot be read, or holds no image.
+        CmaenError: The address cannot be read, or contains no images.
     """
 
     moving = False
@@ -48,13 +48,12 @@ class AddressSource:
         self._max_pixels = max_pixels
         try:
             self._system, self._folder = fsspec.core.url_to_fs(root)
-        except Exception as error:  # each storage has errors of its own
+        except Exception as error:  # each storage has its own errors
             raise CmaenError(f"{root} cannot be read: {printable(str(error))}") from error
         left_out = LeftOut()
         if next(self._addresses(left_out), None) is None:
             raise CmaenError(
-                f"{root} holds no image (looked for .jpg, .png, .webp and others)"
-                + (f"; left out: {left_out}" if left_out else "")
+                f"{root} contains no images (looked for {LOOKED_FOR})" + (f"; left out: {left_out}" if left_out else "")
             )
 
     def __iter__(self) -> Iterator[Pending]:
@@ -62,17 +61,17 @@ class AddressSource:
             yield partial(read_frame, index, printable(address), partial(fetch, address), max_pixels=self._max_pixels)
 
     def names(self) -> Iterator[str]:
-        """The addresses themselves; at their end the log says what was left out."""
+        """Yield the addresses; at the end, the files left out are logged."""
         left_out = LeftOut()
         yield from (address for address in self._addresses(left_out) if printable(address) not in self.without)
         left_out.say(self._root)
 
     def count(self) -> int | None:
-        """Not known: to list them all can take longer than the first thousand answers."""
+        """Return ``None``: listing them all can take longer than the first thousand answers."""
         return None
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
     def _addresses(self, left_out: LeftOut) -> Iterator[str]:
         if isinstance(self._system, LocalFileSystem):
@@ -82,10 +81,10 @@ class AddressSource:
         return (self._system.unstrip_protocol(path) for path in paths)
 
     def _below(self, folder: str, left_out: LeftOut, depth: int) -> Iterator[str]:
-        """The images of a folder and of those in it; one that cannot be listed costs the others nothing."""
+        """Yield the images of a folder and its subfolders; a subfolder that cannot be listed is left out."""
         try:
             found = sorted((str(entry["name"]).rstrip("/"), entry["type"]) for entry in self._system.ls(folder, True))
-        except Exception as error:  # each storage has errors of its own
+        except Exception as error:  # each storage has its own errors
             if not depth and isinstance(error, FileNotFoundError):
                 raise CmaenError(f"{self._root} cannot be read: there is no such folder") from error
             if not depth:
@@ -95,7 +94,7 @@ class AddressSource:
             return
         for path, kind in found:
             name = path.rpartition("/")[2]
-            if is_rubbish(name) or path == folder.rstrip("/"):  # some storages list a folder in itself
+            if is_rubbish(name) or path == folder.rstrip("/"):  # some storages list a folder as its own entry
                 continue
             if is_hidden(name):
                 left_out.add(HIDDEN)
@@ -110,22 +109,22 @@ class AddressSource:
                 left_out.add(what, name)
 
     def _head(self, path: str) -> bytes:
-        """The first bytes of a file whose name tells nothing; none where that fails."""
+        """Read the first bytes of a file with an inconclusive name; nothing if that fails."""
         try:
             return b"" if name_tells(path) else bytes(self._system.cat_file(path, start=0, end=HEAD))
-        except Exception:  # each storage has errors of its own
+        except Exception:  # each storage has its own errors
             return b""
 
 
 def fetch(address: str) -> bytes:
-    """The content of a file at an address.
+    """Fetch the content of a file at an address.
 
     Raises:
-        ImageNotFoundError: It cannot be read.
+        ImageNotFoundError: The file cannot be read.
     """
     try:
         content: bytes = _system(address.split("://", 1)[0]).cat_file(address)
-    except Exception as error:  # each storage has errors of its own
+    except Exception as error:  # each storage has its own errors
         raise ImageNotFoundError(f"{printable(address)} cannot be read: {printable(str(error))}") from error
     return content
 

@@ -1,4 +1,4 @@
-"""What a source is, and which there are."""
+"""The protocol of sources, and the table of all kinds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from cmaen.inference.registry import Entry
 from cmaen.types import Frame
 
 Pending = Callable[[], Frame]
-"""A frame that is still to be decoded, by whichever thread calls it; what is wrong with it comes as its ``error``."""
+"""A frame to be decoded by the thread that calls it; a problem is reported in the frame's ``error``."""
 
 
 class Source(Protocol):
-    """Gives frames, in order.
+    """Yields frames in order.
 
     Attributes:
         moving: Whether the frames follow each other in time, so that faces have identities.
-        live: Whether they come at their own pace, so that an old one is worth nothing.
+        live: Whether they come at their own pace, so that old frames are worthless.
     """
 
     moving: bool
@@ -26,14 +26,16 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Pending]: ...
 
     def count(self) -> int | None:
-        """How many frames there are, if that is known or can be found out; it may take a look at every name."""
+        """Return the number of frames if it is known or can be found out; this may read every name."""
         ...
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Close everything that was opened."""
         ...
 
 
+LOOKED_FOR = ".jpg, .png, .webp and others"
+"""Image formats as an error names them."""
 SOURCES = {
     "images": Entry("cmaen.inference.sources.images:ListSource"),
     "folder": Entry("cmaen.inference.sources.images:FolderSource"),
@@ -41,4 +43,4 @@ SOURCES = {
     "video": Entry("cmaen.inference.sources.video:VideoSource", "video", "video"),
     "camera": Entry("cmaen.inference.sources.camera:CameraSource"),
 }
-"""By kind; each class takes where the frames are, and options of its own."""
+"""Entries by kind; each class takes the place of the frames and options of its own."""

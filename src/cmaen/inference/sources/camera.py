@@ -1,4 +1,4 @@
-"""A webcam, or anything else that OpenCV captures; who is slow misses frames, but never sees old ones."""
+"""A webcam, or anything else that OpenCV captures; a slow consumer misses frames but never gets old ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class _Captured(NamedTuple):
-    """The newest picture, BGR uint8 [H, W, 3], its number and its time in seconds."""
+    """The newest frame, BGR uint8 [H, W, 3], with its number and its time in seconds."""
 
     number: int
     time: float
@@ -32,24 +32,24 @@ class _Captured(NamedTuple):
 
 
 class CameraSource:
-    """The frames of a camera, with the times at which they came.
+    """The frames of a camera, with their times of arrival.
 
-    A thread empties the camera all the time and keeps only the newest frame.
+    A thread reads the camera continuously and keeps only the newest frame.
 
     Args:
-        where: Its index, from 0, as a number or in digits; or a file or an address, which then stands in for a camera.
-        excerpt: The frames to look at, of those that are not missed.
+        where: Index of the camera from 0, as a number or in digits; or a file or address that stands in for a camera.
+        excerpt: Selection of the frames to analyse, among those that are not missed.
 
     Attributes:
-        rate: Nominal: the frames keep the times at which they come.
-        time_base: The unit of their times, in seconds.
-        sound: There is none.
-        begins: From 0.
-        start: The time from which frames are looked at, in seconds.
-        ends: Nobody knows.
+        rate: Nominal frame rate; the frames keep their times of arrival.
+        time_base: Unit of the frames' times, in seconds.
+        sound: Always ``None``; there is no sound.
+        begins: Always 0; the clock starts with the camera.
+        start: Time from which frames are analysed, in seconds.
+        ends: Always ``None``; the end is unknown.
 
     Raises:
-        VideoError: There is no such camera, or another program has it; while reading: it gives no picture.
+        VideoError: The camera does not exist, or another program uses it; while reading: it delivers no frames.
     """
 
     moving = True
@@ -70,11 +70,11 @@ class CameraSource:
             with _in_silence():
                 self._capture = cv2.VideoCapture(device)
                 there = self._capture.isOpened()
-        except Exception as error:  # OpenCV's backends raise what they like
+        except Exception as error:  # OpenCV's backends raise errors of any kind
             raise VideoError(f"{self.name} cannot be opened: {error}") from error
         if not there:
             raise VideoError(
-                f"{self.name} cannot be opened: it is not there, or another program has it; try another --camera-index"
+                f"{self.name} cannot be opened: there is none, or another program uses it; try another --camera-index"
             )
         self._changed = threading.Condition()
         self._newest: _Captured | None = None
@@ -88,9 +88,9 @@ class CameraSource:
         while True:
             newest = self._after(last)
             if newest is None:
-                raise VideoError(f"{self.name} gives no picture; check its cable and its permissions{self._problem}")
+                raise VideoError(f"{self.name} delivers no image; check its cable and its permissions{self._problem}")
             if newest.number == last:
-                log.warning("%s gives no more pictures after %d%s", self.name, last + 1, self._problem)
+                log.warning("%s delivered no more images after %d%s", self.name, last + 1, self._problem)
                 return
             if self.excerpt.is_over(newest.time):
                 return
@@ -100,7 +100,7 @@ class CameraSource:
             seen += 1
 
     def _after(self, number: int) -> _Captured | None:
-        """Wait for a newer frame than one, or for the end."""
+        """Wait for a newer frame than this one, or for the end."""
 
         def has_arrived() -> bool:
             return self._ended or (self._newest is not None and self._newest.number > number)
@@ -110,11 +110,11 @@ class CameraSource:
             return self._newest
 
     def count(self) -> int | None:
-        """Nobody knows."""
+        """Return ``None``: the number is unknown."""
         return None
 
     def close(self) -> None:
-        """Let go of the camera, unless the thread still waits in one that has stalled."""
+        """Release the camera, unless the thread still waits for one that has stalled."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -130,7 +130,7 @@ class CameraSource:
             try:
                 found, image = self._capture.read()
                 captured = _Captured(number, time.monotonic() - started, np.asarray(image, np.uint8)) if found else None
-            except Exception as error:  # whoever waits would wait for ever
+            except Exception as error:  # without this, the consumer would wait for ever
                 captured, self._problem = None, f" ({error})"
             with self._changed:
                 self._newest = captured or self._newest
@@ -143,7 +143,7 @@ class CameraSource:
             rgb = cv2.cvtColor(captured.image, cv2.COLOR_BGR2RGB)
         except cv2.error as error:
             return Frame(
-                captured.number, self.name, None, captured.time, f"VideoError: it is no colour picture: {error}"
+                captured.number, self.name, None, captured.time, f"VideoError: it is not a colour image: {error}"
             )
         return Frame(captured.number, self.name, np.asarray(rgb, np.uint8), captured.time)
 

@@ -1,4 +1,4 @@
-"""Which frames of a video are looked at."""
+"""The selection of frames of a video."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Every so many frames, from one time to another.
+    """Every n-th frame between two times.
 
     Attributes:
-        every: 1 for every frame, 2 for every second one, counted from the beginning of the video.
-        start: The first moment, in seconds of the video.
-        end: The last moment, in seconds of the video; ``None`` for its end.
+        every: Interval between selected frames, counted from the beginning of the video; 1 for every frame.
+        start: First moment, in seconds of the video.
+        end: Last moment, in seconds of the video; ``None`` for the video's end.
 
     Raises:
-        ValueError: There is no such part.
+        ValueError: A value is out of its range, or ``end`` is not after ``start``.
     """
 
     every: int = 1
@@ -32,11 +32,11 @@ class Excerpt:
             raise ValueError(f"end must be later than start ({self.start:g} s), not {self.end:g} s")
 
     def takes(self, number: int, time: float) -> bool:
-        """Whether a frame of a number from 0 and a time in seconds is looked at."""
+        """Whether the frame with this number, from 0, and time, in seconds, is selected."""
         return number % self.every == 0 and time >= self.start and not self.is_over(time)
 
     def is_over(self, time: float) -> bool:
-        """Whether no later frame is looked at."""
+        """Whether no later frame is selected."""
         return self.end is not None and time > self.end
 
 

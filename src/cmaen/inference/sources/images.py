@@ -1,4 +1,4 @@
-"""Still pictures: some in memory or by their paths, or all of a folder."""
+"""Still images: a list, in memory or by their paths, or a whole folder."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from pathlib import Path
 
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
 from cmaen.images import MAX_PIXELS, Channels, ImageInput, name_of, printable, read_image
-from cmaen.inference.sources.base import Pending
+from cmaen.inference.sources.base import LOOKED_FOR, Pending
 from cmaen.listing import VIDEO, LeftOut, list_images
 from cmaen.types import Frame
 
-_LOOKED_FOR = ".jpg, .png, .webp and others"
-
 
 class ListSource:
-    """Pictures that the caller has: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
+    """Images of the caller: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
 
     Args:
-        images: The pictures.
-        channels: The order of those of arrays.
-        max_pixels: Larger pictures are refused.
+        images: Images in any of these forms.
+        channels: Channel order of arrays.
+        max_pixels: Number of pixels above which an image is refused.
     """
 
     moving = False
@@ -46,25 +44,25 @@ class ListSource:
             )
 
     def count(self) -> int | None:
-        """As many as there are in a list; not known of an iterator."""
+        """Return the length of a list; ``None`` for an iterator."""
         return len(self._images) if isinstance(self._images, list | tuple) else None
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 class FolderSource:
-    """The images of a folder and of those in it, by their names and in order; never the list of them all.
+    """The images of a folder and its subfolders, sorted by name; the whole list is never in memory.
 
-    Which files are images is told at :mod:`cmaen.listing`; what is left out is put on the log when all were given.
+    :mod:`cmaen.listing` decides which files are images; files left out are logged at the end.
 
     Args:
-        root: The folder.
-        without: Printable paths that are left out, like those a stopped run has done.
-        max_pixels: Larger pictures are refused.
+        root: Path of the folder.
+        without: Printable paths to leave out, such as those that an interrupted run has finished.
+        max_pixels: Number of pixels above which an image is refused.
 
     Raises:
-        CmaenError: The folder cannot be read, or holds no image.
+        CmaenError: The folder cannot be read, or contains no images.
     """
 
     moving = False
@@ -76,27 +74,27 @@ class FolderSource:
         self.without = without
         left_out = LeftOut()
         if next(list_images(root, left_out), None) is None:
-            raise CmaenError(f"{root} holds no image (looked for {_LOOKED_FOR})" + _describe(left_out))
+            raise CmaenError(f"{root} contains no images (looked for {LOOKED_FOR})" + _describe(left_out))
 
     def __iter__(self) -> Iterator[Pending]:
         for index, path in enumerate(self.names()):
             yield partial(read_frame, index, printable(path), partial(_same, path), max_pixels=self._max_pixels)
 
     def names(self) -> Iterator[str]:
-        """The paths themselves; at their end the log says what was left out."""
+        """Yield the paths; at the end, the files left out are logged."""
         left_out = LeftOut()
         yield from self._names(left_out)
         left_out.say(self.root)
 
     def count(self) -> int | None:
-        """As many as a walk through the folder finds."""
+        """Walk through the folder and count its images."""
         return sum(1 for _ in self._names(LeftOut()))
 
     def _names(self, left_out: LeftOut) -> Iterator[str]:
         return (str(path) for path in list_images(self.root, left_out) if printable(path) not in self.without)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 def read_frame(
@@ -108,7 +106,7 @@ def read_frame(
     channels: Channels = "rgb",
     max_seconds: float | None = None,
 ) -> Frame:
-    """A frame with its pixels, or with what is wrong with them."""
+    """Read an image into a frame; a problem with it is reported in the frame's ``error``."""
     try:
         with guard(UnreadableImageError, "the image cannot be fetched"):
             source = fetch()
@@ -127,10 +125,10 @@ def _describe(left_out: LeftOut) -> str:
 
 
 def _name_of(image: ImageInput) -> str:
-    """What a picture is called; nothing where its path cannot even say that, which reading it then says."""
+    """Name an image; empty if its path object raises an error, which reading the image then reports."""
     try:
         return name_of(image)
-    except Exception:  # of an object of the caller's
+    except Exception:  # from an object of the caller
         return ""
 
 

@@ -1,6 +1,7 @@
-"""The frames of a video file or stream with their exact times, by PyAV (FFmpeg).
+"""The frames of a video file or stream with their exact times, through PyAV (FFmpeg).
 
-Any file or stream that FFmpeg opens will do, a variable frame rate is kept, and memory does not grow with the length.
+Any file or stream that FFmpeg opens is supported. Variable frame rates are kept, and memory does not grow with the
+length.
 """
 
 from __future__ import annotations
@@ -36,36 +37,36 @@ from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.types import Frame
 
 PATIENCE = 10.0
-"""Seconds after which a stream that sends nothing has ended."""
+"""Seconds without data after which a stream counts as ended."""
 _HELD = 2000
-"""Packets before the start that are held undecoded, at most; what begins with an older key frame is decoded."""
+"""Maximum number of packets held undecoded before the start; with an older key frame, decoding begins earlier."""
 _RESTART = 1.0
-"""Seconds by which a clock that goes back has been set anew; one that goes back less is unsteady."""
+"""Seconds by which a clock must go back to count as restarted; a smaller step counts as jitter."""
 
 log = logging.getLogger(__name__)
 
 
 class VideoSource:
-    """The frames of a video, as a player shows them, one after the other; a broken one loses only itself.
+    """The frames of a video as a player shows them, one after the other; a broken packet costs only its own frames.
 
-    Of several streams the best one is read, see :func:`cmaen.inference.ffmpeg.choose_video`. Frames are turned and
-    mirrored as the container says, and their pixels are made square. Their times always rise.
+    Of several streams the best one is read, see :func:`cmaen.inference.ffmpeg.choose_video`. Frames are rotated and
+    mirrored as the container says, and their pixels are made square. Their times always increase.
 
     Args:
-        where: A path, or an address that FFmpeg understands.
-        excerpt: The frames to look at. They keep their numbers and times.
+        where: Path, or an address that FFmpeg supports.
+        excerpt: Selection of the frames to analyse. They keep their numbers and times.
 
     Attributes:
-        rate: Frames a second on average, of those that are looked at.
-        time_base: The unit of the frames' times, in seconds.
-        sound: The file to copy the sound from; ``None`` of an address, which may be live: it is opened once.
-        begins: What its clock shows at the beginning, in seconds; that of a broadcast has run for hours.
-        start: The time from which frames are looked at, in seconds.
-        ends: The time of the last frame, in seconds; ``None`` before the video was read to its end.
-        broken: How many packets could not be decoded so far.
+        rate: Average frame rate of the selected frames, in frames per second.
+        time_base: Unit of the frames' times, in seconds.
+        sound: File to copy the sound from; ``None`` for an address, which may be live and is only opened once.
+        begins: Time of the container's clock at the beginning, in seconds; in a broadcast it may have run for hours.
+        start: Time from which frames are analysed, in seconds.
+        ends: Time of the last frame, in seconds; ``None`` until the video has been read to its end.
+        broken: Number of packets so far that could not be decoded.
 
     Raises:
-        VideoError: It cannot be opened, or holds no video.
+        VideoError: The video cannot be opened, or contains no video stream.
     """
 
     moving = True
@@ -121,13 +122,13 @@ class VideoSource:
             raise VideoError(f"{self.name} {self._explain_nothing(last)}")
 
     def count(self) -> int | None:
-        """As many as the file says, if it does."""
+        """Return the number of frames that the file states, if it does."""
         if self.excerpt.start or self.excerpt.end is not None:
             return None
         return -(-self._stream.frames // self.excerpt.every) or None
 
     def close(self) -> None:
-        """Let go of the file, unless a thread still waits in it for a stream that has stalled."""
+        """Close the file, unless a thread still waits in it for a stalled stream."""
         if not self._waiting:
             self._container.close()
 
@@ -135,20 +136,20 @@ class VideoSource:
         stream = choose_video(self._container)
         if stream is None:
             kinds = {stream.type for stream in self._container.streams}
-            there = "only pictures or a format that cannot be decoded" if "video" in kinds else "only sound"
-            raise VideoError(f"{self.name} holds no video{f', {there}' if kinds & {'video', 'audio'} else ''}")
+            there = "only still images or a format that cannot be decoded" if "video" in kinds else "only sound"
+            raise VideoError(f"{self.name} contains no video{f', {there}' if kinds & {'video', 'audio'} else ''}")
         return stream
 
     def _explain_nothing(self, last: float | None) -> str:
-        """Why there was no frame."""
+        """Explain why there was no frame."""
         if last is None:
-            return "holds no frame that can be decoded"
+            return "contains no frame that can be decoded"
         until = "" if self.excerpt.end is None else f" to {self.excerpt.end:g} s"
         length = "" if self.ends is None else f": its last frame is at {self.ends:.2f} s"
         return f"has no frame from {self.excerpt.start:g} s{until}{length}"
 
     def _set_times(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
-        """The frames with their numbers from 0 and times in seconds, which rise even if the container's do not."""
+        """Yield the frames with their numbers from 0 and times in seconds, which always increase."""
         number, last, shift = 0, -math.inf, 0.0
         for picture in self._decode():
             time = max(last + self._step, 0.0)
@@ -166,7 +167,7 @@ class VideoSource:
             number, last = number + 1, time
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """All frames, also those that the decoder still holds at an end of any kind."""
+        """Yield all frames, including those that the decoder still holds at the end or after an error."""
         packets = self._packets()
         for packet in self._from_start(packets) if self.start else packets:
             try:
@@ -178,7 +179,7 @@ class VideoSource:
         yield from left_in(self._stream)
 
     def _from_start(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
-        """The packets from the last key frame before the start on; all before the start are counted."""
+        """Yield the packets from the last key frame before the start, and count those before the start."""
         held: list[Packet[VideoStream]] = []
         skips = True
         for packet in packets:
@@ -195,7 +196,7 @@ class VideoSource:
         yield from held
 
     def _matrix_of(self, picture: av.VideoFrame) -> NDArray[np.int32] | None:
-        """The display matrix of a frame, looked up where another turn or size says that it may be another one."""
+        """Return the display matrix of a frame; it is only read again if the frame's rotation or size has changed."""
         seen = (picture.rotation, picture.width, picture.height)
         if seen != self._seen:
             self._seen, self._matrix = seen, matrix_of(picture, self._stream)
@@ -204,7 +205,7 @@ class VideoSource:
     def _frame(self, number: int, time: float, picture: av.VideoFrame, matrix: NDArray[np.int32] | None) -> Frame:
         try:
             return Frame(number, self.name, pixels_of(picture, self._ratio, matrix), time)
-        except Exception as problem:  # of a format that cannot be converted, or for want of memory
+        except Exception as problem:  # a format that cannot be converted, or lack of memory
             return Frame(number, self.name, None, time, f"VideoError: the frame cannot be converted: {reason(problem)}")
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
