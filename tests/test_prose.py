@@ -16,7 +16,6 @@ SOURCES = Path(cmaen.__file__).parent
 
 UNFINISHED = (
     "cli/",
-    "evaluation/",
     "inference/",
     "serving/",
     "web/",
