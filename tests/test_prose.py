@@ -17,7 +17,6 @@ SOURCES = Path(cmaen.__file__).parent
 UNFINISHED = (
     "cli/",
     "inference/",
-    "serving/",
     "web/",
     "drawing.py",
     "explanation.py",

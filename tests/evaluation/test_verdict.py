@@ -43,8 +43,8 @@ def test_many_faces_are_judged() -> None:
     assert "right for 500 of 600 faces, 83%" in said.right
     assert "always answering calm would be right for 33%" in said.right
     assert (
-        said.worst
-        == "It fails most on upset: it finds 100 of 200 faces, 50% (43 to 57%), and instead most often answers calm (50%)."
+        said.worst == "It fails most on upset: it finds 100 of 200 faces, 50% (43 to 57%), "
+        "and instead most often answers calm (50%)."
     )
     assert said.trust.startswith("Its confidences can be trusted: on average it claims 83% and is right for 83%")
 
