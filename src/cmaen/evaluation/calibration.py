@@ -151,9 +151,8 @@ def fit_temperature(
         mean = (answers * logits).sum(axis=1)
         slope = (mean - right).mean() + belief / count * (1 - 1 / inverse)
         curvature = ((answers * logits**2).sum(axis=1) - mean**2).mean() + belief / count / inverse**2
-        step = np.clip(
-            slope / max(curvature, 1e-12), -inverse / 2, inverse / 2
-        )  # at most half of it, so that it stays positive
+        # at most half of the inverse, so that it stays positive
+        step = np.clip(slope / max(curvature, 1e-12), -inverse / 2, inverse / 2)
         inverse = float(np.clip(inverse - step, 1 / MAX_TEMPERATURE, MAX_TEMPERATURE))
         if abs(step) < 1e-9:
             break

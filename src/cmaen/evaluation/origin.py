@@ -124,7 +124,7 @@ def link_file(name: str, data: Path | None, folder: Path) -> str | None:
         if not data.is_absolute() and home in file.parents and home not in (page, *page.parents):
             return None
         return quote(Path(os.path.relpath(file, page)).as_posix())
-    except (ValueError, OSError):  # on another drive of Windows, or a name that no file can have
+    except (ValueError, OSError):  # another drive on Windows, or an invalid file name
         return None
 
 

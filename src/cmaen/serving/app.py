@@ -138,7 +138,10 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
     async def predict(
         request: Request,
         detect: Annotated[bool, _DETECT] = True,
-        explain: Annotated[bool, Query(description="Whether to add an explanation to each face.")] = False,
+        explain: Annotated[
+            bool,
+            Query(description="Whether to add an explanation to each face: the places that its answer depends on."),
+        ] = False,
         top_k: int | None = most,
         scheme: str | None = named,
         contempt: Annotated[bool, _CONTEMPT] = False,
@@ -167,7 +170,7 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
         openapi_extra=request_body(embed_body, count, list(known.labels)),
     )
     async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
-        """Return the features of the largest face in each image, in order, for your own classifiers."""
+        """Return the penultimate features of the largest face in each image, in order, for your own classifiers."""
         async with read(request, embed_body, detect=detect) as asked:
             embedded = await service.embed(asked.uploads, detect=asked.detect)
         return json_response([_describe_embedding(*one) for one in embedded])

@@ -186,16 +186,14 @@ class Batcher:
                 raise TimeoutError
             with self._pixels.reserve(job.pixels()):
                 located = job.pipeline.locate(job.read())
-                located = located._replace(
-                    frame=replace(located.frame, image=None)
-                )  # its pixels are not needed further on
+                # the pixels are no longer needed
+                located = located._replace(frame=replace(located.frame, image=None))
         except Exception as error:
             self._leave(1)
             job.answer.set_exception(error)
         else:
-            self._faces.enter(
-                len(located.crops)
-            )  # released when they are answered: the network may be slower than detection
+            # released when they are answered: the network may be slower than detection
+            self._faces.enter(len(located.crops))
             self._ready.put((job, located))
 
     def _classify(self) -> None:

@@ -28,11 +28,8 @@ class Connection(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._since = self.loop.time()
-        self._seen: tuple[object, bool, int] = (
-            None,
-            True,
-            0,
-        )  # at the last check: the request, whether its head was due, unsent bytes
+        # at the last check: the request, whether its head was due, unsent bytes
+        self._seen: tuple[object, bool, int] = (None, True, 0)
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -24,9 +24,8 @@ class Repeats(logging.Filter):
     def __init__(self, seconds: float = 60.0) -> None:
         super().__init__()
         self._seconds = seconds
-        self._said: dict[
-            tuple[str, str, str], tuple[float, int]
-        ] = {}  # when it was last logged, and how many were suppressed since
+        # when it was last logged, and how many were suppressed since
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See :class:`logging.Filter`."""

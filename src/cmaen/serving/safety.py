@@ -127,9 +127,8 @@ class Drained:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        waits = "100-continue" in Headers(scope=scope).get(
-            "expect", ""
-        )  # the client sends no body until it is asked to
+        # such a client sends no body until it is asked to
+        waits = "100-continue" in Headers(scope=scope).get("expect", "")
         over = False
 
         async def received() -> Message:
@@ -159,9 +158,8 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         self._key = settings.api_key
         self._rate, self._burst = settings.limits.rate, settings.limits.burst
-        self._buckets: OrderedDict[str, tuple[float, float]] = (
-            OrderedDict()
-        )  # by client: tokens, and the time of the last request
+        # by client: tokens, and the time of the last request
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def check(self, request: Request) -> None:
         """Check a request, as a dependency of its route.

@@ -32,7 +32,9 @@ class EmbedBody(BaseModel):
 class PredictBody(EmbedBody):
     """Images as base64, and the options of the prediction."""
 
-    explain: bool | None = Field(None, description="Whether to add an explanation to each face.")
+    explain: bool | None = Field(
+        None, description="Whether to add an explanation to each face: the places that its answer depends on."
+    )
     top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None, ge=1, description="Number of the most probable emotions of the largest face to list under top."
     )

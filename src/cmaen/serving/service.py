@@ -35,9 +35,8 @@ log = logging.getLogger(__name__)
 def prepare_process() -> None:
     """Configure the warnings and logs of a server process."""
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
-    logging.getLogger("python_multipart").setLevel(
-        logging.ERROR
-    )  # it warns about each bad form, which is reported to the client
+    # it warns about each bad form, which is reported to the client
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def build_predictor(settings: Settings) -> EmotionPredictor:
@@ -137,7 +136,7 @@ class Service:
         try:
             return await _all(answers)
         except CheckpointError as error:
-            raise Problem(501, f"this server cannot embed: {error}") from error
+            raise Problem(501, f"this server cannot compute features: {error}") from error
 
     async def explain(
         self, uploads: list[Upload], results: list[Result], *, detect: bool, scheme: str | None = None
