@@ -63,8 +63,8 @@ def test_a_server_says_again_what_is_repeated_and_how_often(
     said = capsys.readouterr().err
     assert said.count("RuntimeError: why") == 3
     assert said.count("RuntimeError: another reason") == 1
-    assert "(59 more like this since it was last said)" in said
-    assert "(39 more like this since it was last said)" in said
+    assert "(59 more like this since the last one)" in said
+    assert "(39 more like this since the last one)" in said
 
 
 def test_what_a_server_has_said_is_not_remembered_for_ever() -> None:

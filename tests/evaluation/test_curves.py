@@ -75,7 +75,7 @@ def test_the_mean_curves_have_the_mean_area(answers: tuple[np.ndarray, np.ndarra
 
 
 def test_a_question_with_one_answer_has_no_curve() -> None:
-    with pytest.raises(ValueError, match="of others"):
+    with pytest.raises(ValueError, match="without it"):
         roc_curve(np.ones(3, bool), np.arange(3.0))
-    with pytest.raises(ValueError, match="faces of the emotion"):
+    with pytest.raises(ValueError, match="faces with the emotion"):
         precision_recall_curve(np.zeros(3, bool), np.arange(3.0))

@@ -74,7 +74,7 @@ def test_faces_that_are_loaded_are_measured_alike(checkpoint: Path, fer_tree: Pa
     assert loaded.to_dict() == by_name.to_dict()
     assert (loaded.data, by_name.data) == (None, fer_tree)
     for options in ({"split": "test"}, {"by": "age"}, {"without_copies": True}):
-        with pytest.raises(DataError, match="faces that are loaded have no split"):
+        with pytest.raises(DataError, match="need the folder or file of the faces"):
             cmaen.evaluate(checkpoint, faces, **options)  # type: ignore[arg-type]
 
 

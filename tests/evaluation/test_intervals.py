@@ -35,7 +35,7 @@ def test_of_many_faces_it_is_the_bootstrap_interval() -> None:
 def test_without_faces_nothing_is_known_and_more_hits_than_faces_are_no_share() -> None:
     assert wilson(0, 0) == (0, 1)
     for hits, count in ((2, 1), (-1, 4)):
-        with pytest.raises(ValueError, match="are not a share"):
+        with pytest.raises(ValueError, match="hits must be 0 to"):
             wilson(hits, count)
 
 

@@ -33,5 +33,5 @@ def test_by_hand() -> None:
 
 
 def test_nothing_cannot_be_measured() -> None:
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match="not be empty"):
         measure(np.array([], int), np.array([], int))

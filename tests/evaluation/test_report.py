@@ -81,23 +81,23 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(quick_report: None) 
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in parser.links)
     assert "script" not in parser.tags
     assert "&lt;name&gt;" in report.page
-    assert "The licence of the weights: &lt;for research&gt;." in report.page
+    assert "Licence of the weights: &lt;for research&gt;." in report.page
     assert '"pretraining": "0.6 × \\u003ca\\u003e \\u0026 b",\n  "seed": 0' in report.page
     assert list(report.pictures) == ["confusion", "roc", "precision-recall", "reliability", "samples", "mistakes"]
     assert report.page.count("<svg") == 4
     assert len(re.findall("labelled", report.pictures["mistakes"].svg)) > 5
-    assert "When the picture is bad" not in report.page
+    assert "Robustness" not in report.page
     assert "What it costs" not in report.page
 
 
 def test_every_part_that_is_given_is_shown(full: Report) -> None:
-    for heading in ("When the picture is bad", "Training", "Samples", "How the network groups faces", "Where it looks"):
+    for heading in ("Robustness", "Training", "Samples", "How the network groups faces", "Where it looks"):
         assert heading in full.page
     assert "cross modal 23%." in full.page
-    assert "Left out, for they are nearly the same for every face:\nemotion head (8% from face to face)." in full.page
+    assert "Left out, because they are nearly the same for every face:\nemotion head (8% between faces)." in full.page
     assert "1.75 ms" in full.page
-    assert "&lt;a processor&gt; with 1\nthread," in full.page
-    assert "A file of 4.0 MiB; 3.80 million parameters; 0.394 GFLOP a face." in full.page
+    assert "&lt;a processor&gt; with 1\nthread;" in full.page
+    assert "The file has 4.0 MiB; the network has 3.80 million parameters; one face takes 0.394 GFLOP." in full.page
     assert tuple(full.pictures) == NAMES
     assert full.page.count("<svg") == len(NAMES) - len(SHEETS)
 

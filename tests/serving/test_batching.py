@@ -93,7 +93,7 @@ def test_a_full_queue_refuses_all_of_a_request_and_recovers(pipeline: FacePipeli
         assert (refusal.value.status, refusal.value.refused) == (503, "queue")
         assert int(refusal.value.headers["Retry-After"]) >= 1
         answers += batcher.submit([slow], detect=False)
-        with pytest.raises(Problem, match="waiting for their turn"):
+        with pytest.raises(Problem, match="waiting to be processed"):
             batcher.check_room()
         assert value(metrics, "cmaen_queue_images") == 4
         held.set()

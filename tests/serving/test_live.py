@@ -156,13 +156,13 @@ def test_what_a_socket_may_not_send() -> None:
             assert closed(socket)[0] == 1003
         with client.websocket_connect("/v1/live") as socket:
             socket.send_bytes(bytes(1001))
-            assert closed(socket) == (1009, "a frame has at most 1,000 bytes; send a smaller one")
+            assert closed(socket) == (1009, "a frame may have at most 1,000 bytes; send a smaller one")
 
 
 def test_a_socket_that_sends_nothing_is_closed() -> None:
     with serving(seconds=0.3) as client:
         with client.websocket_connect("/v1/live") as socket:
-            assert closed(socket) == (1008, "no frame has come for 0.3 seconds")
+            assert closed(socket) == (1008, "no frame was received for 0.3 seconds")
         assert "cmaen_live_sockets 0.0" in client.get("/metrics").text
 
 

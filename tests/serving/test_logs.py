@@ -60,7 +60,7 @@ def test_a_failure_is_answered_with_what_the_log_has(
     (number,) = {re.search(r"under ([0-9a-f]{8})$", one).group(1) for one in told}
     assert said.count(f"POST /v1/predict failed ({number})") == 2
     assert said.count("RuntimeError: of our own making") == 1
-    assert "(again; from now on it is said every 60 s)" in said
+    assert "(again; from now on this is logged once every 60 s)" in said
 
 
 def test_a_socket_that_fails_is_closed_with_it(

@@ -1,1 +1,1 @@
-"""Measuring a network on a split."""
+"""Measure a network on a split, and report what was found."""

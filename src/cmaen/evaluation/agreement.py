@@ -1,6 +1,6 @@
-"""The annotators' view: does the network see what most people see, and is it as unsure as they are?
+"""Agreement with annotators: does the network see what most people see, and is it as unsure as they are?
 
-FER2013's labels are one noisy opinion; FER+ (Barsoum et al., 2016) has ten on each image.
+A label of FER2013 is one noisy opinion; FER+ (Barsoum et al., 2016) has the votes of ten annotators for each image.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A network against the annotators, over the faces that got a vote for one of the emotions.
+    """Agreement of a network with the annotators, over the faces with at least one vote for an emotion.
 
     Attributes:
-        count: How many faces.
-        majority_accuracy: Part whose answer is an emotion that most annotators chose; with a tie, one of them.
-        label_majority_accuracy: The same for FER2013's own labels.
-        divergence: Mean Jensen-Shannon divergence of the network's distribution from theirs, in bits, in [0, 1].
+        count: Number of faces.
+        majority_accuracy: Fraction of faces whose answer is the emotion that most annotators chose, or one of them if
+            several are tied.
+        label_majority_accuracy: The same fraction for the labels of FER2013.
+        divergence: Mean Jensen-Shannon divergence between the distributions of the network and of the annotators, in
+            bits, in [0, 1].
         entropy: Mean entropy of the network's distribution, in bits.
-        annotators_entropy: Mean entropy of theirs.
-        entropy_correlation: Spearman's rank correlation of the two over the faces, in [-1, 1]: 1 if the network doubts
-            exactly where people do.
+        annotators_entropy: Mean entropy of the annotators' distribution, in bits.
+        entropy_correlation: Spearman's rank correlation of the two entropies over the faces, in [-1, 1]: 1 if the
+            network is unsure exactly where people are.
     """
 
     count: int
@@ -36,19 +38,20 @@ class Agreement:
     entropy_correlation: float
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 def agreement(
     labels: NDArray[np.int64], answers: NDArray[np.float64], shares: NDArray[np.float32], voted: NDArray[np.bool_]
 ) -> Agreement:
-    """The figures of a set.
+    """Measure the agreement on a set of faces.
 
     Args:
-        labels: FER2013's, int64 [N].
-        answers: Probabilities of the network [N, E].
-        shares: The annotators' distribution [N, E], see :func:`cmaen.data.ferplus.vote_distribution`.
+        labels: Labels of FER2013, int64 [N].
+        answers: Probabilities of the network, float64 [N, E].
+        shares: Distributions of the annotators' votes, float32 [N, E], see
+            :func:`cmaen.data.ferplus.vote_distribution`.
         voted: bool [N], whether a face has votes.
 
     Raises:
@@ -72,18 +75,18 @@ def agreement(
 
 
 def entropy(distributions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each row, in bits."""
+    """Compute the entropy of each row, in bits."""
     logarithms = np.log2(distributions, out=np.zeros_like(distributions), where=distributions > 0)
     return np.asarray(-(distributions * logarithms).sum(axis=-1))
 
 
 def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence of each pair of rows, in bits, in [0, 1] (Lin, 1991)."""
+    """Compute the Jensen-Shannon divergence of each pair of rows, in bits, in [0, 1] (Lin, 1991)."""
     return np.asarray(entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2)
 
 
 def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Spearman's, with mean ranks for equal values; 0 where one of them is constant."""
+    """Compute Spearman's rank correlation, with mean ranks for ties; it is 0 if either input is constant."""
     ranks = [_ranks(values) for values in (first, second)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0

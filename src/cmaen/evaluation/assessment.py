@@ -1,4 +1,4 @@
-"""All that is measured of a network on a split, in one value that becomes JSON, CSV and a report."""
+"""The complete measurement of a network on a split, in one value that becomes JSON, CSV and a report."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
 COPIES = ("without exact copies", "without near copies")
-"""Sets of faces of which no copy is in Training; the second leaves out what is like one or mirrored, too."""
+"""Sets of faces without a copy in Training; the second also leaves out near and mirrored copies."""
 EXACT_OR_NEAR = "without exact or near copies"
-"""Both of them, where they are the same."""
+"""Name of both sets of :data:`COPIES` if they are equal."""
 
 Robustness = dict[str, dict[str, list[float]]]
-"""Figures by their name, then by corruption: a list that begins with the faces as they are, then severities 1 to 5."""
+"""Figures by name, then by corruption: a list of six values, for the unchanged faces and severities 1 to 5."""
 
 
 class Headline(NamedTuple):
-    """The figures of a set of faces, and how honest its confidences are.
+    """The figures of a set of faces, and the calibration of its confidences.
 
     Attributes:
-        metrics: Those of answers; they know the intervals of their shares.
-        macro_f1_interval: 95 % bootstrap interval.
-        calibration: Of the confidences.
+        metrics: Figures of the answers, with the intervals of accuracy and recall.
+        macro_f1_interval: 95 % bootstrap interval of macro-F1.
+        calibration: Calibration of the confidences.
     """
 
     metrics: Metrics
@@ -63,19 +63,21 @@ class Headline(NamedTuple):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What was measured of a network on a split.
+    """The measurement of a network on a split.
 
     Attributes:
-        split: Its name, see :attr:`cmaen.data.splits.FaceSet.title`.
-        headlines: By the name of the set: :data:`ALL_FACES`, those without a copy in Training.
-        auc, average_precision: Of all faces.
-        auc_by_emotion, average_precision_by_emotion: One emotion against the rest; without those that have no faces.
-        temperature: Of the checkpoint.
-        calibration: At ``temperature 1``; ``as shipped``, at the checkpoint's temperature; ``cross-fitted``, each
-            face at the temperature that fits the other folds; and ``chance alone``, if the shipped probabilities were
-            exactly right.
-        fitted_temperature: The one that fits all faces; only ever from the validation split does it go into a card.
-        agreement: With the annotators of FER+, where their votes were given.
+        split: Name of the split, see :attr:`cmaen.data.splits.FaceSet.title`.
+        headlines: Figures by set of faces: :data:`ALL_FACES`, and selections such as those of :data:`COPIES`.
+        auc, average_precision: Figures of all faces.
+        auc_by_emotion, average_precision_by_emotion: Figures of each emotion against the rest; emotions without faces
+            are left out.
+        temperature: Temperature of the checkpoint.
+        calibration: Calibration at ``temperature 1``; ``as shipped``, at the checkpoint's temperature;
+            ``cross-fitted``, with each face at the temperature that fits the other folds; and by ``chance alone``, as
+            it would be if the shipped probabilities were exactly right.
+        fitted_temperature: The temperature that fits all faces. Only one fitted on the validation split is ever written
+            to a card.
+        agreement: Agreement with the annotators of FER+; ``None`` if their votes were not given.
     """
 
     split: str
@@ -91,9 +93,10 @@ class Assessment:
 
     @property
     def told_calibration(self) -> dict[str, Calibration]:
-        """What of the calibration tells something of so many faces, and not the same twice.
+        """The calibrations that are meaningful for this number of faces, without duplicates.
 
-        A temperature is not cross-fitted on a few faces, and temperature 1 may be the one that is shipped.
+        Cross-fitting needs :data:`~cmaen.evaluation.calibration.FEW_FACES` faces, and temperature 1 may be the shipped
+        one.
         """
         count = self.headlines[ALL_FACES].metrics.count
         left_out = {"cross-fitted"} if count < FEW_FACES else set()
@@ -102,7 +105,7 @@ class Assessment:
         return {name: found for name, found in self.calibration.items() if name not in left_out}
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         values = asdict(self)
         values["headlines"] = {
             name: {
@@ -125,21 +128,21 @@ def assess(
     rng: np.random.Generator,
     subsets: Mapping[str, FaceSet] | None = None,
 ) -> Assessment:
-    """Measure everything that the logits of a split tell.
+    """Measure a network by its logits for the faces of a split.
 
     Args:
-        faces: Of one split, with or without FER+ votes.
-        logits: Of the network for these faces, float32 [N, C].
-        temperature: Of the checkpoint.
+        faces: Faces of one split, with or without FER+ votes.
+        logits: Logits of the network for these faces, float32 [N, C].
+        temperature: Temperature of the checkpoint.
         rng: The source of all randomness.
-        subsets: Selections of these faces that get a headline of their own.
+        subsets: Selections of these faces that each get a headline.
 
     Raises:
         DataError: All faces have one label.
     """
     classes = faces.classes
     if len(np.unique(faces.labels)) < 2:
-        raise DataError(f"all faces are labelled {classes[faces.labels[0]]}; measuring needs two classes at least")
+        raise DataError(f"all faces are labelled {classes[faces.labels[0]]}; measuring needs at least two classes")
     labels, answers = faces.labels, probabilities(logits, temperature)
     row_of = {name: row for row, name in enumerate(faces.names)}
     headlines = {ALL_FACES: _headline(labels, answers, classes, rng)}
@@ -174,7 +177,7 @@ def assess(
 
 
 def merge_copies(headlines: Mapping[str, Headline]) -> dict[str, Headline]:
-    """The headlines without those that say the same: of sets without copies, where there are none to leave out."""
+    """Drop the headlines of sets without copies that repeat another, because there were no copies to leave out."""
     merged: dict[str, Headline] = {}
     for name, headline in headlines.items():
         same = next((other for other in merged if name in COPIES and merged[other].metrics == headline.metrics), None)
@@ -195,19 +198,19 @@ def measure_robustness(
     labels: NDArray[np.int64] | None = None,
     temperature: float = 1.0,
 ) -> Robustness:
-    """Accuracy and calibration error by corruption.
+    """Measure accuracy and calibration error by corruption and severity.
 
     Args:
-        faces: Of one split.
-        spec: Of the checkpoint.
-        engine: float32 [B, 3, H, W] -> logits [B, C].
+        faces: Faces of one split.
+        spec: Preprocessing of the checkpoint.
+        engine: Network to measure, float32 [B, 3, H, W] -> logits [B, C].
         rng: The source of all randomness.
-        progress: Wraps the loop over the corruptions, to show how far it is.
-        labels: What is right, int64 [N]; faces with a negative one are left out; ``None``: the faces' labels.
-        temperature: Of the logits.
+        progress: Wraps the loop over the corruptions, to show progress.
+        labels: Correct answers, int64 [N]; faces with a negative one are left out. ``None``: the labels of the faces.
+        temperature: Temperature by which the logits are divided.
 
     Returns:
-        ``accuracy``, and ``ece`` in bins of equal mass.
+        The figures ``accuracy``, and ``ece`` in bins of equal mass.
     """
     right = faces.labels if labels is None else labels
     faces, right = faces.select(right >= 0), right[right >= 0]
@@ -229,7 +232,7 @@ def measure_robustness(
 
 
 def predictions_csv(faces: FaceSet, answers: NDArray[np.float64]) -> str:
-    """One row a face: its name, its label, the answer, and all probabilities."""
+    """Write a CSV with one row per face: its name, label, answer and probabilities."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["name", "label", "prediction", *faces.classes])
@@ -241,9 +244,9 @@ def predictions_csv(faces: FaceSet, answers: NDArray[np.float64]) -> str:
 
 
 def metrics_csv(assessment: Assessment) -> str:
-    """One row a set and emotion, with a row ``all`` for each set.
+    """Write a CSV with one row per set and emotion, and a row ``all`` for each set.
 
-    ``low`` and ``high`` are the ends of the 95 % interval of the recall, and of the accuracy in the row ``all``.
+    ``low`` and ``high`` are the ends of the 95 % interval of the recall; in the row ``all``, of the accuracy.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)

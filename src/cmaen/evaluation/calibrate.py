@@ -1,4 +1,4 @@
-"""Confidences that mean what they say: ``cmaen calibrate`` as functions with typed results."""
+"""Calibration of confidences: ``cmaen calibrate`` as functions with typed results."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """How the temperatures of a checkpoint were fitted.
+    """The temperatures fitted for a checkpoint.
 
     Attributes:
-        checkpoint: With the new temperatures.
-        split: The name of the faces that they were fitted on.
-        copies: Whether these are ``with`` or ``without`` those that have copies in Training.
-        fits: By label scheme.
+        checkpoint: The checkpoint with its new temperatures.
+        split: Title of the faces that the temperatures were fitted on.
+        copies: Whether these faces are ``with`` or ``without`` those that have copies in Training.
+        fits: Fitted temperatures by label scheme.
     """
 
     checkpoint: Checkpoint
@@ -43,7 +43,7 @@ class CalibrationResult:
     fits: Mapping[str, TemperatureFit]
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {
             "checkpoint": self.checkpoint.card.name,
             "split": self.split,
@@ -60,24 +60,25 @@ def calibrate(
     engine: str = AUTO,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> CalibrationResult:
-    """Fit the temperature of each label scheme on validation faces, so that "0.8" means 80 %, and keep it.
+    """Fit the temperature of each label scheme on validation faces, so that "0.8" means 80 %, and store it.
 
     ``cmaen.calibrate("runs/mine/best", "faces.zip").fits["fer2013"].temperature``
 
     Args:
-        checkpoint: Your own, see :meth:`cmaen.checkpoints.Checkpoint.open`; its card and its metrics are rewritten.
-        data: In any form that :func:`cmaen.data.faces.load_faces` takes, of which the validation split is taken without
-            the faces that have copies in Training; or faces of the validation split. ``None``: FER2013 where it is
-            looked for, see :func:`cmaen.data.faces.find_data`.
-        votes: CSV of the FER+ votes, which ``perceived`` is calibrated on.
-        engine: See :func:`cmaen.engines.build_engine`.
-        progress: Wraps the loop over the batches, to show how far it is.
+        checkpoint: A checkpoint of your own, see :meth:`cmaen.checkpoints.Checkpoint.open`; its card and its metrics
+            are rewritten.
+        data: Data in any form that :func:`cmaen.data.faces.load_faces` takes, whose validation split is used without
+            the faces that have copies in Training; or loaded faces of the validation split. ``None``: FER2013, if
+            :func:`cmaen.data.faces.find_data` finds it.
+        votes: CSV of the FER+ votes, on which ``perceived`` is calibrated.
+        engine: Engine that runs the network, see :func:`cmaen.engines.build_engine`.
+        progress: Wraps the loop over the batches, to show progress.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
-        ConfigError: It is the package's or was fetched, so that others use it, too.
+        ConfigError: The checkpoint is shared: it comes with the package or was downloaded.
         DataError: The data cannot be read.
-        SplitError: There is no validation split, or the faces are of another one.
+        SplitError: There is no validation split, or the loaded faces are from another split.
     """
     opened = Checkpoint.open(checkpoint)
     opened.require_own()
@@ -92,7 +93,7 @@ def calibrate(
             faces = exclude_copies(faces, card, path, Split.VALIDATION.folder)["without near copies"]
             copies = "without"
         except SplitError as error:
-            log.warning("copies are not left out: %s", error)
+            log.warning("faces with copies in the training split are not left out: %s", error)
     faces = with_votes(faces, Path(votes) if votes else None)
     fits = fit_temperatures(opened, faces, engine=engine, copies=copies, progress=progress)
     return CalibrationResult(Checkpoint(opened.folder), faces.title, copies, fits)
@@ -106,24 +107,24 @@ def fit_temperatures(
     copies: str = "with",
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> dict[str, TemperatureFit]:
-    """Fit the temperatures of each label scheme on given faces, and keep them; those of ``perceived`` need votes.
+    """Fit the temperatures of each label scheme on given faces, and store them; those of ``perceived`` need votes.
 
-    Under ``perceived`` the probabilities fit the shares of the annotators, and the confidence fits how often the answer
-    is that of most of them.
+    Under ``perceived`` the probabilities are fitted to the annotators' shares, and the confidence to how often the
+    answer is the annotators' majority.
 
     Args:
-        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`.
-        faces: Of the validation split.
-        engine: See :func:`cmaen.engines.build_engine`.
-        copies: Whether the faces are ``with`` or ``without`` those that have copies in Training, for the card.
-        progress: Wraps the loop over the batches, to show how far it is.
+        checkpoint: Checkpoint to calibrate, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        faces: Faces of the validation split.
+        engine: Engine that runs the network, see :func:`cmaen.engines.build_engine`.
+        copies: Whether the faces are ``with`` or ``without`` those that have copies in Training, for the metrics.
+        progress: Wraps the loop over the batches, to show progress.
 
     Returns:
-        By scheme.
+        Fitted temperatures by label scheme.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
-        SplitError: The faces are of another split.
+        SplitError: The faces are from another split.
     """
     faces.require(Split.VALIDATION, "calibration")
     opened = Checkpoint.open(checkpoint)
@@ -139,7 +140,7 @@ def fit_temperatures(
         right = majority(some) if perceived else some.labels
         if len(some) < FEW_FACES:
             log.warning(
-                "the temperature of %s is fitted on %d faces, so few that it is kept near 1; %d or more tell it well",
+                "the temperature of %s is fitted on only %d faces and is therefore kept near 1; use at least %d",
                 scheme,
                 len(some),
                 FEW_FACES,

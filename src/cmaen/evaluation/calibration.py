@@ -1,4 +1,4 @@
-"""Whether "0.8" means 80 %: calibration errors, the reliability diagram, and the temperature that mends them.
+"""Calibration, whether "0.8" means 80 %: its errors, the reliability diagram, and the temperature that corrects it.
 
 Guo et al., "On calibration of modern neural networks", ICML 2017.
 """
@@ -15,25 +15,25 @@ from cmaen.engines import probabilities
 
 BINS = 15
 BIN_FACES = 20
-"""A bin of equally many faces has at least so many; of a few faces there are fewer bins than :data:`BINS`."""
+"""Minimum number of faces in a bin of equal mass; small sets have fewer bins than :data:`BINS`."""
 FOLDS = 5
 MAX_TEMPERATURE = 20.0
 BELIEF = 4.0
-"""How many faces it takes to weigh as much as the belief that a temperature is 1."""
+"""Weight, in faces, of the prior belief that a temperature is 1."""
 FEW_FACES = 200
-"""Of fewer faces a temperature is fitted with little certainty, and that is said."""
+"""Number of faces below which a fitted temperature is uncertain, and a warning says so."""
 _DRAWS = 200
 
 Binning = Literal["equal_width", "equal_mass"]
 
 
 class Reliability(NamedTuple):
-    """Faces in bins by their confidence; float64 [bins] each, bins without faces left out.
+    """Faces in bins by their confidence; each array is float64 [bins], without empty bins.
 
     Attributes:
-        confidence: Mean of the bin.
-        accuracy: Part of the bin whose answer is right.
-        share: Part of all faces that lie in it; they sum to 1.
+        confidence: Mean confidence in the bin.
+        accuracy: Fraction of the faces in the bin that are answered right.
+        share: Fraction of all faces that lie in the bin; the fractions sum to 1.
     """
 
     confidence: NDArray[np.float64]
@@ -42,20 +42,20 @@ class Reliability(NamedTuple):
 
     @property
     def expected_error(self) -> float:
-        """ECE, in [0, 1]: mean distance of accuracy and confidence over the faces."""
+        """ECE, in [0, 1]: the mean distance between accuracy and confidence over the faces."""
         return float(np.sum(self.share * np.abs(self.accuracy - self.confidence)))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How honest the confidences of a set are.
+    """The calibration of the confidences of a set.
 
     Attributes:
-        ece_equal_width, ece_equal_mass: Expected calibration error over 15 bins of equal width, or over bins of equally
-            many faces, see :func:`count_bins`.
-        brier: Mean squared distance of the probabilities to the label, in [0, 2].
+        ece_equal_width, ece_equal_mass: Expected calibration error over 15 bins of equal width, or over bins with equal
+            numbers of faces, see :func:`count_bins`.
+        brier: Mean squared distance of the probabilities from the label, in [0, 2].
         nll: Mean negative log-likelihood of the label, in nats.
-        mean_confidence: To be compared with the accuracy.
+        mean_confidence: Mean confidence, to be compared with the accuracy.
     """
 
     ece_equal_width: float
@@ -65,25 +65,25 @@ class Calibration:
     mean_confidence: float
 
     def to_dict(self) -> dict[str, float]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 def count_bins(faces: int) -> int:
-    """How many bins of equally many faces tell something: 15, or fewer where these would have under 20 faces each."""
+    """Choose the number of bins of equal mass: 15, or fewer if they would have under 20 faces each."""
     return min(max(faces // BIN_FACES, 1), BINS)
 
 
 def reliability(
     labels: NDArray[np.int64], answers: NDArray[np.float64], binning: Binning, bins: int | None = None
 ) -> Reliability:
-    """The reliability diagram of probabilities float64 [N, E]: accuracy by confidence.
+    """Compute the reliability diagram of probabilities: accuracy by confidence.
 
     Args:
-        labels: int64 [N].
-        answers: Probabilities.
-        binning: What the bins have alike.
-        bins: How many; ``None``: 15 of equal width, or as :func:`count_bins` says.
+        labels: Labels, int64 [N].
+        answers: Probabilities, float64 [N, E].
+        binning: Whether the bins have equal widths, or equal numbers of faces.
+        bins: Number of bins; ``None``: 15 of equal width, or :func:`count_bins` of equal mass.
     """
     if bins is None:
         bins = BINS if binning == "equal_width" else count_bins(len(labels))
@@ -103,7 +103,7 @@ def reliability(
 
 
 def calibration(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Calibration:
-    """All figures of probabilities float64 [N, E], rows summing to 1."""
+    """Measure the calibration of probabilities float64 [N, E], whose rows sum to 1."""
     rows = np.arange(len(labels))
     truth = np.zeros_like(answers)
     truth[rows, labels] = 1
@@ -117,10 +117,10 @@ def calibration(labels: NDArray[np.int64], answers: NDArray[np.float64]) -> Cali
 
 
 def calibration_by_chance(answers: NDArray[np.float64], rng: np.random.Generator) -> Calibration:
-    """What a network would show on average if its probabilities float64 [N, E] were exactly right.
+    """Estimate the mean figures of a network whose probabilities float64 [N, E] are exactly right.
 
-    Not 0: in bins of so few faces accuracy differs from confidence by chance alone. Found with labels that are drawn
-    from the probabilities.
+    The errors are not 0: in small bins, accuracy differs from confidence by chance alone. The estimate averages over
+    labels that are drawn from the probabilities.
     """
     below = answers.cumsum(axis=1)
     draws = [(below > rng.random((len(answers), 1))).argmax(axis=1) for _ in range(_DRAWS)]
@@ -130,16 +130,16 @@ def calibration_by_chance(answers: NDArray[np.float64], rng: np.random.Generator
 def fit_temperature(
     targets: NDArray[np.int64] | NDArray[np.float32], logits: NDArray[np.float32], *, belief: float = 0.0
 ) -> float:
-    """The temperature, between 0.05 and 20, at which the targets are likeliest; without any, 1.
+    """Fit the temperature, between 0.05 and 20, that maximises the likelihood of the targets; it is 1 without any.
 
-    By Newton's method on its inverse, in which the negative log-likelihood is convex.
+    Newton's method finds its inverse, in which the negative log-likelihood is convex.
 
     Args:
-        targets: Labels int64 [N], or distributions float32 [N, E], rows summing to 1.
-        logits: float32 [N, E].
-        belief: How many faces the belief weighs that the temperature is 1, a gamma distribution of the inverse with its
-            peak there: of thousands of faces :data:`BELIEF` changes nothing, and twenty right answers do not make a
-            network certain.
+        targets: Labels int64 [N], or distributions float32 [N, E], whose rows sum to 1.
+        logits: Logits, float32 [N, E].
+        belief: Weight, in faces, of the prior belief that the temperature is 1: a gamma distribution of the inverse
+            with its mode there. With :data:`BELIEF`, thousands of faces outweigh it, and twenty right answers do not
+            make a network certain.
     """
     inverse, count = 1.0, len(targets)
     if not count:
@@ -151,9 +151,8 @@ def fit_temperature(
         mean = (answers * logits).sum(axis=1)
         slope = (mean - right).mean() + belief / count * (1 - 1 / inverse)
         curvature = ((answers * logits**2).sum(axis=1) - mean**2).mean() + belief / count / inverse**2
-        step = np.clip(
-            slope / max(curvature, 1e-12), -inverse / 2, inverse / 2
-        )  # at most by half, so that it stays > 0
+        # at most half of the inverse, so that it stays positive
+        step = np.clip(slope / max(curvature, 1e-12), -inverse / 2, inverse / 2)
         inverse = float(np.clip(inverse - step, 1 / MAX_TEMPERATURE, MAX_TEMPERATURE))
         if abs(step) < 1e-9:
             break
@@ -167,9 +166,9 @@ def cross_fit(
     *,
     belief: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Probabilities [N, E] of each face at the temperature that fits the other folds: none judged by its own fit.
+    """Compute the probabilities float64 [N, E] of each face at the temperature that fits the other folds.
 
-    The ``belief`` is that of :func:`fit_temperature`.
+    No face is judged at a temperature that was fitted on it. For ``belief`` see :func:`fit_temperature`.
     """
     answers = np.empty(logits.shape, np.float64)
     fold_of = np.arange(len(targets)) % folds

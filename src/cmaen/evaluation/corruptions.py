@@ -1,7 +1,7 @@
-"""What cameras, files and detectors do to faces, in five severities each (after Hendrycks and Dietterich, 2019).
+"""Corruptions by cameras, files and detectors, in five severities each (after Hendrycks and Dietterich, 2019).
 
-A corruption takes faces uint8 [N, S, S] or [N, S, S, 3], a severity from 1 to 5 and a random generator, and gives the
-same shape and dtype. The strengths are meant for 48 x 48 pixels and grow with the side.
+A corruption takes faces uint8 [N, S, S] or [N, S, S, 3], a severity from 1 to 5 and a random generator, and returns
+faces of the same shape and dtype. The strengths are chosen for 48 x 48 pixels and scale with the side.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _SIDE = 48
 
 
 def blur(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
-    """Gaussian blur, deviation 0.5 to 2.5 pixels of 48."""
+    """Blur with a Gaussian whose standard deviation is 0.5 to 2.5 pixels of 48."""
     sigma = 0.5 * severity * faces.shape[1] / _SIDE
     return _each(faces, lambda face: np.asarray(cv2.GaussianBlur(face, (0, 0), sigma), np.uint8))
 
 
 def noise(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Gaussian noise, deviation 8 to 40 grey levels."""
+    """Add Gaussian noise with a standard deviation of 8 to 40 grey levels."""
     return _levels(faces + rng.normal(0, 8 * severity, faces.shape))
 
 
 def jpeg(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
-    """JPEG of quality 50 down to 8."""
+    """Compress as JPEG with a quality of 50 down to 8."""
     quality = (50, 30, 20, 12, 8)[severity - 1]
 
     def through_a_file(face: Faces) -> Faces:
@@ -41,13 +41,13 @@ def jpeg(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
 
 
 def low_light(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Light at 60 % down to 8 %, with the noise of a sensor that grows as it fades."""
+    """Reduce the light to 60 % down to 8 %, with more sensor noise the darker it is."""
     light = (0.6, 0.4, 0.25, 0.15, 0.08)[severity - 1]
     return _levels(faces * light + rng.normal(0, severity, faces.shape))
 
 
 def occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """A grey square somewhere on the face, with a side of 20 % to 60 % of it."""
+    """Cover a random place with a grey square, whose side is 20 % to 60 % of the face's."""
     side = faces.shape[1]
     square = round(side * (0.1 + 0.1 * severity))
     hidden = faces.copy()
@@ -57,20 +57,20 @@ def occlusion(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
 
 
 def rotation(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """Turned by 9 to 45 degrees to either side."""
+    """Rotate by 9 to 45 degrees to either side."""
     angles = rng.choice([-1.0, 1.0], len(faces)) * 9 * severity
     return _warp(faces, angles, np.ones(len(faces)), np.zeros((len(faces), 2)))
 
 
 def crop_jitter(faces: Faces, severity: int, rng: np.random.Generator) -> Faces:
-    """A detector that misses: moved by up to 4 % to 20 % of the side and scaled by up to as much."""
+    """Shift by up to 4 % to 20 % of the side and scale by up to as much, as an inaccurate detector would."""
     reach = 0.04 * severity
     scales = 1 + rng.uniform(-reach, reach, len(faces))
     return _warp(faces, np.zeros(len(faces)), scales, rng.uniform(-reach, reach, (len(faces), 2)))
 
 
 def down_scaling(faces: Faces, severity: int, _: np.random.Generator) -> Faces:
-    """Seen from afar: down to 32, 24, 18, 14 and 10 pixels, and up again."""
+    """Scale down to 32, 24, 18, 14 or 10 pixels and up again, as for a distant face."""
     side = faces.shape[1]
     small = (32, 24, 18, 14, 10)[severity - 1]
 
@@ -94,7 +94,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def _warp(faces: Faces, angles: NDArray[np.float64], scales: NDArray[np.float64], shifts: NDArray[np.float64]) -> Faces:
-    """Each face turned by degrees, scaled, and moved by parts of the side; the border goes on outwards."""
+    """Rotate each face by degrees, scale it, and shift it by fractions of the side; border pixels are replicated."""
     side = faces.shape[1]
     middle = ((side - 1) / 2, (side - 1) / 2)
     warped = np.empty_like(faces)

@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 
 class RocCurve(NamedTuple):
-    """One point a threshold, from (0, 0) to (1, 1): both float64 [P], ascending."""
+    """One point for each threshold, from (0, 0) to (1, 1); both arrays are float64 [P], ascending."""
 
     false_positive_rate: NDArray[np.float64]
     true_positive_rate: NDArray[np.float64]
 
     @property
     def area(self) -> float:
-        """AUC, in [0, 1]: the probability that a face of the emotion scores above one of the rest."""
+        """AUC, in [0, 1]: the probability that a face with the emotion scores above one without it."""
         return float(np.trapezoid(self.true_positive_rate, self.false_positive_rate))
 
 
 class PrecisionRecallCurve(NamedTuple):
-    """One point a threshold, from the highest: float64 [P] each, recall ascending."""
+    """One point for each threshold, from the highest; both arrays are float64 [P], with recall ascending."""
 
     recall: NDArray[np.float64]
     precision: NDArray[np.float64]
@@ -34,11 +34,11 @@ class PrecisionRecallCurve(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One figure for all emotions.
+    """A figure of all emotions, averaged in two ways.
 
     Attributes:
-        macro: Mean of the emotions' figures; every emotion counts alike.
-        micro: The figure of all decisions (face, emotion) in one pot; every face counts alike.
+        macro: Mean of the emotions' figures; every emotion has the same weight.
+        micro: Figure of all decisions (face, emotion) pooled; every face has the same weight.
     """
 
     macro: float
@@ -46,42 +46,42 @@ class Summary(NamedTuple):
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocCurve:
-    """The ROC curve of a yes-or-no question.
+    """Compute the ROC curve of a binary decision.
 
     Args:
-        positive: bool [N], with both answers among them.
-        scores: float64 [N], higher for yes.
+        positive: Correct decisions, bool [N], with both values among them.
+        scores: Scores, float64 [N], higher for positives.
 
     Raises:
-        ValueError: All answers are the same.
+        ValueError: All correct decisions are the same.
     """
     hits, others = _cumulate(positive, scores)
     if not hits[-1] or not others[-1]:
-        raise ValueError("a ROC curve needs faces of the emotion and of others")
+        raise ValueError("a ROC curve needs faces with the emotion and faces without it")
     start = np.zeros(1)
     return RocCurve(np.concatenate([start, others / others[-1]]), np.concatenate([start, hits / hits[-1]]))
 
 
 def precision_recall_curve(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> PrecisionRecallCurve:
-    """The precision-recall curve of a yes-or-no question; see :func:`roc_curve`.
+    """Compute the precision-recall curve of a binary decision; see :func:`roc_curve` for the arguments.
 
     Raises:
-        ValueError: No answer is yes.
+        ValueError: There are no positives.
     """
     hits, others = _cumulate(positive, scores)
     if not hits[-1]:
-        raise ValueError("a precision-recall curve needs faces of the emotion")
+        raise ValueError("a precision-recall curve needs faces with the emotion")
     return PrecisionRecallCurve(hits / hits[-1], hits / (hits + others))
 
 
 def macro_roc_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> RocCurve:
-    """The mean of the emotions' ROC curves at every false positive rate that one of them has a point at.
+    """Average the emotions' ROC curves at every false positive rate at which one of them has a point.
 
-    Its area is the mean of theirs: where a curve rises straight up, the mean does too.
+    Its area is the mean of their areas: where a curve rises vertically, so does the mean.
 
     Args:
-        labels: int64 [N], of two emotions at least; those without faces are left out.
-        probabilities: float64 [N, E].
+        labels: Labels, int64 [N], of at least two emotions; emotions without faces are left out.
+        probabilities: Probabilities, float64 [N, E].
     """
     curves = [roc_curve(positive, scores) for positive, scores in _questions(labels, probabilities)]
     rates = np.unique(np.concatenate([curve.false_positive_rate for curve in curves]))
@@ -92,10 +92,10 @@ def macro_roc_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float64
 
 
 def macro_precision_recall_curve(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PrecisionRecallCurve:
-    """The mean of the emotions' precisions at every recall that one of them has a point at.
+    """Average the emotions' precisions at every recall at which one of them has a point.
 
-    A recall between two points has the precision of the higher one, as in the average precision, so that the mean
-    curve's is the mean of theirs. See :func:`macro_roc_curve` for the arguments.
+    A recall between two points has the precision of the higher one, as in the average precision, so that the average
+    precision of the mean curve is the mean of theirs. See :func:`macro_roc_curve` for the arguments.
     """
     curves = [precision_recall_curve(positive, scores) for positive, scores in _questions(labels, probabilities)]
     recalls = np.unique(np.concatenate([curve.recall for curve in curves]))
@@ -104,19 +104,19 @@ def macro_precision_recall_curve(labels: NDArray[np.int64], probabilities: NDArr
 
 
 def one_hot(labels: NDArray[np.int64], emotions: int) -> NDArray[np.bool_]:
-    """Labels int64 [N] -> bool [N, E]."""
+    """Encode labels int64 [N] as bool [N, E]."""
     return np.asarray(labels[:, None] == np.arange(emotions))
 
 
 def auc(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
-    """The area under the ROC curves of probabilities [N, E]; emotions without faces are left out of the mean."""
+    """Compute the area under the ROC curves of probabilities float64 [N, E]; the mean omits emotions without faces."""
     areas = [roc_curve(positive, scores).area for positive, scores in _questions(labels, probabilities)]
     positive = one_hot(labels, probabilities.shape[1])
     return Summary(float(np.mean(areas)), roc_curve(positive.ravel(), probabilities.ravel()).area)
 
 
 def average_precision(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Summary:
-    """The average precision of probabilities float64 [N, E]; emotions without faces are left out of the mean."""
+    """Compute the average precision of probabilities float64 [N, E]; the mean omits emotions without faces."""
     figures = [
         precision_recall_curve(positive, scores).average_precision
         for positive, scores in _questions(labels, probabilities)
@@ -130,7 +130,7 @@ def average_precision(labels: NDArray[np.int64], probabilities: NDArray[np.float
 def _questions(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
-    """Is it this emotion? What is true, bool [N], and the scores, float64 [N], of each that has faces."""
+    """Yield the correct decisions, bool [N], and the scores, float64 [N], of each emotion that has faces."""
     positive = one_hot(labels, probabilities.shape[1])
     for index in np.flatnonzero(positive.any(axis=0)):
         yield positive[:, index], probabilities[:, index]
@@ -139,7 +139,7 @@ def _questions(
 def _cumulate(
     positive: NDArray[np.bool_], scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each threshold, from the highest: how many at or above it are yes, and how many no. Equal scores are one."""
+    """Count the positives and the negatives at or above each threshold, from the highest; equal scores share one."""
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
     last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)

@@ -1,4 +1,4 @@
-"""How good a checkpoint is: ``cmaen test`` as functions with typed results."""
+"""Evaluation of a checkpoint: ``cmaen test`` as functions with typed results."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import PERCEIVED
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps a loop, to show how far it is: (items, what they are called, how many there are) -> the items."""
+"""Function that wraps a loop, to show progress: (items, name of the items, number of items) -> items."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of a checkpoint on labelled faces.
+    """The measurement of a checkpoint on labelled faces.
 
     Attributes:
-        checkpoint: That was measured.
-        engine: That computed.
-        schemes: The label schemes that were asked about.
-        faces: Of the split, with votes where they were given.
-        logits: Of the first label scheme, float32 [N, C].
-        assessment: Under the first label scheme, by its labels.
-        mirrored: The same with each face and its mirror image averaged, if that was asked for.
-        perceived: Against the votes of the annotators, by label scheme; empty without votes.
-        robustness: Under corruptions, by label scheme; ``None`` if it was not asked for.
-        data: Where the faces were read from; ``None`` for faces that were loaded before.
+        checkpoint: The measured checkpoint.
+        engine: Name of the engine that ran the network.
+        schemes: The requested label schemes.
+        faces: Faces of the split, with votes if they were given.
+        logits: Logits under the first label scheme, float32 [N, C].
+        assessment: Measurement under the first label scheme, by the labels of the faces.
+        mirrored: The same with each face and its mirror image averaged; ``None`` if it was not requested.
+        perceived: Measurement against the annotators' votes, by label scheme; empty without votes.
+        robustness: Figures under corruptions, by label scheme; ``None`` if they were not requested.
+        data: Path that the faces were read from; ``None`` if they were given in memory.
     """
 
     checkpoint: Checkpoint
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def first(self) -> str:
-        """The scheme of the data set's labels."""
+        """The label scheme of the data set's labels."""
         return next(iter(self.checkpoint.card.schemes))
 
     @property
@@ -71,7 +71,7 @@ class Evaluation:
         return probabilities(self.logits, self.assessment.temperature)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON, of what was asked for."""
+        """Return what was requested as a plain dict, ready for JSON."""
         values: dict[str, Any] = {"checkpoint": self.checkpoint.card.name, "engine": self.engine}
         if self.first in self.schemes:
             values |= self.assessment.to_dict()
@@ -98,36 +98,40 @@ def evaluate(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a checkpoint on labelled faces, exactly as it would answer them: one crop each.
+    """Measure a checkpoint on labelled faces, with one crop each, exactly as prediction would answer.
 
     ``cmaen.evaluate("cmaen-m", "fer2013.zip").assessment.headlines["all faces"].metrics.accuracy``
 
     Args:
-        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`; ``None`` for the shipped weights.
-        data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or that it has loaded; ``None``: FER2013
-            where it is looked for, see :func:`cmaen.data.faces.find_data`.
-        split: Its name, see :func:`cmaen.evaluation.splits.load_split`; not for faces that are loaded.
-        votes: CSV of the FER+ votes; then the answers are measured against what annotators saw, too.
-        scheme: The only label scheme to measure; ``None`` for all of the checkpoint.
-        without_copies: Measure again without the images that are in Training too; ``None``: where there is a Training.
-        by: A column of the CSV, such as an age or a skin tone, whose values get figures of their own.
+        checkpoint: Checkpoint to measure, see :meth:`cmaen.checkpoints.Checkpoint.open`; ``None`` for the shipped
+            weights.
+        data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or already loaded; ``None``: FER2013, if
+            :func:`cmaen.data.faces.find_data` finds it.
+        split: Name of the split, see :func:`cmaen.evaluation.splits.load_split`; not for loaded faces.
+        votes: CSV of the FER+ votes, against which the answers are then measured as well.
+        scheme: The only label scheme to measure; ``None`` for all schemes of the checkpoint.
+        without_copies: Measure again without the faces that have copies in Training; ``None``: only if there is a
+            Training split.
+        by: Column of the CSV, such as age or skin tone, whose values each get figures.
         mirrored: Measure again with each face and its mirror image averaged, test-time augmentation.
-        robustness: Measure eight corruptions at five severities, which takes minutes.
-        engine, device: See :func:`cmaen.engines.build_engine`.
-        progress: Shows how far a loop is; ``None`` for nothing.
+        robustness: Measure the answers under eight corruptions at five severities, which takes minutes.
+        engine, device: Engine and device that run the network, see :func:`cmaen.engines.build_engine`.
+        progress: Shows the progress of each loop; ``None``: none is shown.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
-        ConfigError: It does not have the label scheme, or there is no such engine.
-        DataError: The data cannot be read, or hold faces of one label alone.
-        SplitError: There is no such split, or no Training that copies could be looked for in.
+        ConfigError: The checkpoint does not have the label scheme, or the engine does not exist.
+        DataError: The data cannot be read, or all faces have one label.
+        SplitError: The split does not exist, or there is no Training split in which to look for copies.
     """
     opened = Checkpoint.open(checkpoint)
     engine, card = resolve_engine(engine, opened), opened.card
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
     loaded = data if isinstance(data, FaceSet) else None
     if loaded is not None and (split or by or without_copies):
-        raise DataError("faces that are loaded have no split, columns or copies to look for: name their folder or file")
+        raise DataError(
+            "split, by and without_copies need the folder or file of the faces; these faces are already loaded"
+        )
     path = Path(data) if isinstance(data, str | Path) else Path() if loaded else find_data()
     if loaded is None:
         require_enhancement(path, card.enhancement)
@@ -139,7 +143,7 @@ def evaluate(
         except SplitError as error:
             if without_copies:
                 raise
-            log.warning("not measured without copies: %s", error)
+            log.warning("the figures without copies are omitted: %s", error)
     if by is not None:
         subsets |= {f"{by} {value}": group for value, group in by_column(faces, path, by).items()}
     network = build_engine(engine, opened, device=device)
@@ -168,13 +172,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class PhotographEvaluation:
-    """What was measured of a checkpoint on whole photographs.
+    """The measurement of a checkpoint on whole photographs.
 
     Attributes:
-        checkpoint: That was measured.
-        engine: That computed.
-        name: Of the list of photographs.
-        figures: By label scheme.
+        checkpoint: The measured checkpoint.
+        engine: Name of the engine that ran the network.
+        name: File name of the list of photographs.
+        figures: Figures by label scheme.
     """
 
     checkpoint: Checkpoint
@@ -183,7 +187,7 @@ class PhotographEvaluation:
     figures: Mapping[str, PhotographFigures]
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {
             "checkpoint": self.checkpoint.card.name,
             "engine": self.engine,
@@ -201,20 +205,20 @@ def evaluate_photographs(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> PhotographEvaluation:
-    """Measure a checkpoint on photographs as a user has them: its answer for the largest face that is found.
+    """Measure a checkpoint on whole photographs, by its answer for the largest detected face.
 
     Args:
-        checkpoint: See :meth:`cmaen.checkpoints.Checkpoint.open`.
+        checkpoint: Checkpoint to measure, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         labels: CSV with the columns ``file`` and ``label``.
-        pictures: Folder or zip of the files; ``None`` for the folder of the CSV.
-        scheme: The only label scheme to measure; ``None`` for all of the checkpoint.
-        engine, device: See :func:`cmaen.engines.build_engine`.
-        progress: Shows how far a loop is; ``None`` for nothing.
+        pictures: Folder or zip with the files; ``None`` for the folder of the CSV.
+        scheme: The only label scheme to measure; ``None`` for all schemes of the checkpoint.
+        engine, device: Engine and device that run the network, see :func:`cmaen.engines.build_engine`.
+        progress: Shows the progress of each loop; ``None``: none is shown.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
-        ConfigError: It does not have the label scheme, or there is no such engine.
-        DataError: The list cannot be read, or names a file that is not there.
+        ConfigError: The checkpoint does not have the label scheme, or the engine does not exist.
+        DataError: The list cannot be read, or names a missing file.
     """
     opened, labels = Checkpoint.open(checkpoint), Path(labels)
     engine, card = resolve_engine(engine, opened), opened.card
@@ -234,14 +238,14 @@ def evaluate_photographs(
 
 
 def _show(progress: Progress | None, unit: str) -> Callable[[Any], Iterable[Any]]:
-    """What wraps a loop over a sized collection."""
+    """Return a function that wraps a loop over a sized collection."""
     return iter if progress is None else lambda items: progress(items, unit, len(items))
 
 
 def _measure_perceived(
     faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
 ) -> dict[str, PerceivedAssessment]:
-    """The answers under each label scheme of emotions against the annotators' votes."""
+    """Measure the answers under each label scheme against the annotators' votes."""
     card, found = checkpoint.card, {}
     for name in schemes:
         logits = logits_of(faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches"))
@@ -254,11 +258,11 @@ def _measure_perceived(
 def _measure_robustness(
     faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
 ) -> dict[str, Robustness]:
-    """Accuracy and calibration error by scheme; of ``perceived`` against the annotators' majority."""
+    """Measure robustness by scheme; ``perceived`` is measured against the annotators' majority."""
     card, found = checkpoint.card, {}
     for name in schemes:
         if name == PERCEIVED and faces.votes is None:
-            log.warning("the robustness of perceived is not measured: it needs votes")
+            log.warning("the robustness of the scheme perceived is not measured, because no votes were given")
             continue
         found[name] = measure_robustness(
             faces,

@@ -1,4 +1,4 @@
-"""The pictures of a report that show faces: samples, maps, mistakes, as sheets of tiles for a page and for a file."""
+"""Pictures of faces in a report, samples, mistakes and maps: sheets of tiles for the page and for files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cmaen.data.tree import png
 _COLUMNS = 8
 _MISTAKES = 24
 _SIDE, _GAP, _LINE = 1.25, 0.1, 0.17
-"""Inches: of a picture, between two, and of a line of text."""
+"""Side of a picture, gap between two pictures, and height of a line of text, in inches."""
 _RIGHT, _WRONG, _PLAIN = "#1a7f4b", "#c0392b", "#445"
 _MARKS = {True: "✓", False: "✗"}
-"""Beside the colours, which not everybody tells apart."""
+"""Marks that accompany the colours, for readers who cannot tell these apart."""
 
 
 class Tile(NamedTuple):
@@ -27,9 +27,9 @@ class Tile(NamedTuple):
 
     Attributes:
         picture: Grey uint8 [h, w] or RGB uint8 [h, w, 3].
-        caption: Lines.
-        right: Whether the first line is a right answer; ``None`` where it is no answer.
-        name: Of the face, as in :attr:`cmaen.data.splits.FaceSet.names`.
+        caption: Lines below the picture.
+        right: Whether the first line is a right answer; ``None`` if it is not an answer.
+        name: Name of the face, as in :attr:`cmaen.data.splits.FaceSet.names`.
     """
 
     picture: NDArray[np.uint8]
@@ -54,9 +54,9 @@ class Sheet(NamedTuple):
     """Tiles from left to right and from top to bottom.
 
     Attributes:
-        tiles: ``None`` leaves a place empty.
-        columns: Of the picture; a page has as many as fit.
-        together: So many tiles after each other stay in a row.
+        tiles: The tiles; ``None`` leaves a place empty.
+        columns: Number of columns in a file; the page has as many as fit.
+        together: Number of consecutive tiles that are kept in one row.
     """
 
     tiles: Sequence[Tile | None]
@@ -65,18 +65,18 @@ class Sheet(NamedTuple):
 
     @property
     def groups(self) -> list[list[Tile]]:
-        """The tiles that stay together, without empty places."""
+        """The groups of tiles that are kept together, without empty places."""
         starts = range(0, len(self.tiles), self.together)
         groups = [[tile for tile in self.tiles[start : start + self.together] if tile] for start in starts]
         return [group for group in groups if group]
 
 
 class Mapped(NamedTuple):
-    """A face and the maps over it.
+    """A face and its maps.
 
     Attributes:
-        answer, label: Names of the classes.
-        pictures: Grey uint8 [h, w] or RGB uint8 [h, w, 3], by their names, the face first.
+        answer, label: Names of the answered and the labelled class.
+        pictures: Pictures by name, the face first: grey uint8 [h, w] or RGB uint8 [h, w, 3].
     """
 
     answer: str
@@ -87,13 +87,13 @@ class Mapped(NamedTuple):
 def choose_samples(
     faces: FaceSet, answers: NDArray[np.float64], rng: np.random.Generator, *, right: int = 2, wrong: int = 2
 ) -> Sheet:
-    """Faces of every label, drawn by chance: some that are answered right, then some that are not.
+    """Choose random faces of every label: some that are answered right, then some that are answered wrong.
 
     Args:
-        faces: Of the split.
-        answers: Probabilities of these faces, float64 [N, C].
-        rng: Draws them.
-        right, wrong: How many of each label; their places stay empty where there are fewer.
+        faces: Faces of the split.
+        answers: Probabilities for these faces, float64 [N, C].
+        rng: The source of all randomness.
+        right, wrong: Numbers of faces of each label; places stay empty if there are fewer.
     """
     order = rng.permutation(len(faces))
     labels, hit = faces.labels[order], answers.argmax(axis=1)[order] == faces.labels[order]
@@ -106,14 +106,14 @@ def choose_samples(
 
 
 def choose_mistakes(faces: FaceSet, answers: NDArray[np.float64]) -> Sheet | None:
-    """The most confident wrong answers, the worst first; ``None`` where all are right. See :func:`choose_samples`."""
+    """Choose the most confident wrong answers, the most confident first; ``None`` if all answers are right."""
     wrong = np.flatnonzero(answers.argmax(axis=1) != faces.labels)
     worst = wrong[np.argsort(-answers[wrong].max(axis=1), kind="stable")][:_MISTAKES]
     return Sheet([_make_tile(faces, answers, index) for index in worst], _COLUMNS) if len(worst) else None
 
 
 def lay_out_maps(mapped: Sequence[Mapped]) -> Sheet:
-    """Faces, each with its maps to the right of it: some faces a row, or one where there are many maps."""
+    """Lay out faces, each with its maps to the right of it: several faces in a row, or one if there are many maps."""
     across = len(mapped[0].pictures)
     tiles = []
     for answer, label, pictures in mapped:
@@ -124,7 +124,7 @@ def lay_out_maps(mapped: Sequence[Mapped]) -> Sheet:
 
 
 def draw_sheet(sheet: Sheet) -> Figure:
-    """The sheet as a picture."""
+    """Draw a sheet as a figure."""
     tiles, columns, _ = sheet
     rows, lines = -(-len(tiles) // columns), max(len(tile.caption) for tile in tiles if tile)
     across, down = _SIDE + _GAP, _SIDE + _GAP + lines * _LINE

@@ -1,4 +1,4 @@
-"""What is to be seen inside of a network: features of some faces, and maps over a few."""
+"""A look inside a network: its features of some faces, and its maps of a few."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cmaen.evaluation.gallery import Mapped
 from cmaen.heat import overlay
 
 SCATTERED = 1500
-"""Faces whose features are shown."""
+"""Number of faces whose features are shown."""
 MAPPED = 2
-"""Faces of each label whose maps are shown."""
+"""Number of faces of each label whose maps are shown."""
 TELLING = 0.15
-"""A map with a smaller part of its variation from face to face is nearly the same for every face: it tells nothing."""
+"""Least fraction of a map's variation between faces; below it, the map is nearly the same for every face."""
 
 
 class Features(NamedTuple):
@@ -29,12 +29,12 @@ class Features(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """What is to be seen inside of a network.
+    """Features and maps of a network.
 
     Attributes:
-        features: For the t-SNE.
-        maps: Where it looks, without the maps that tell nothing.
-        variation: How much of the variation of an attention map is from face to face, in [0, 1], by its name.
+        features: Features for the t-SNE.
+        maps: Faces with the maps that differ between faces.
+        variation: Fraction of an attention map's variation that is between faces, in [0, 1], by name of the map.
     """
 
     features: Features
@@ -48,15 +48,15 @@ class Inside(NamedTuple):
 
     @property
     def silent(self) -> dict[str, float]:
-        """The variation of the maps that are left out, for it is below :data:`TELLING`."""
+        """The variation of the maps that are left out, because it is below :data:`TELLING`."""
         return {name: share for name, share in self.variation.items() if share < TELLING}
 
 
 def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
-    """Features of some faces, maps over a few, and how much of the maps' variation is from face to face.
+    """Compute features of some faces, maps of a few, and the fraction of the maps' variation between faces.
 
     Returns:
-        ``None`` where PyTorch or the weights that it needs are missing.
+        The features and maps; ``None`` if PyTorch or the weights that it needs are missing.
     """
     try:
         from cmaen.explanation import Explainer

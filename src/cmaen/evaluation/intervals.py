@@ -1,7 +1,7 @@
-"""Intervals: how far a figure would move with other faces.
+"""Intervals: how much a figure would vary with other faces.
 
-A share of right answers gets Wilson's interval (1927), which is honest where nearly all or nearly none are right: of 16
-faces that are all answered right it says 80.6 to 100 %. Any other figure gets a bootstrap interval (Efron, 1979).
+A fraction of right answers gets Wilson's interval (1927), which is sound even if nearly all or nearly none are right:
+for 16 faces that are all answered right, it is 80.6 to 100 %. Other figures get a bootstrap interval (Efron, 1979).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 FEW = 50
-"""Of fewer faces a share is too uncertain to tell one network from another, and that is said."""
+"""Number of faces below which a fraction is too uncertain to compare networks, and reports say so."""
 
 
 class Interval(NamedTuple):
@@ -26,18 +26,18 @@ class Interval(NamedTuple):
 
 
 def wilson(hits: int, count: int, *, level: float = 0.95) -> Interval:
-    """The score interval of a share, in [0, 1] (Wilson, 1927); without any faces it is all of [0, 1].
+    """Compute the score interval of a fraction, in [0, 1] (Wilson, 1927); without any faces it is all of [0, 1].
 
     Args:
-        hits: How many of the faces are answered right.
-        count: How many faces there are.
-        level: How often such an interval holds the true share.
+        hits: Number of faces that are answered right.
+        count: Number of faces.
+        level: Probability that such an interval contains the true fraction.
 
     Raises:
-        ValueError: There are more hits than faces, or fewer than none.
+        ValueError: ``hits`` is negative or exceeds ``count``.
     """
     if not 0 <= hits <= count:
-        raise ValueError(f"{hits} hits of {count} faces are not a share")
+        raise ValueError(f"hits must be 0 to {count}, the number of faces, not {hits}")
     if not count:
         return Interval(0.0, 1.0)
     z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
@@ -55,14 +55,14 @@ def bootstrap(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """The percentile interval of a figure of ``count`` faces; for a share, :func:`wilson` is the honest one.
+    """Compute the percentile interval of a figure of ``count`` faces; for a fraction, prefer :func:`wilson`.
 
     Args:
-        figure: Of the faces at these indices, int64 [count], some more than once.
-        count: How many faces there are.
+        figure: Function that computes the figure for indices of faces, int64 [count], with repetitions.
+        count: Number of faces.
         rng: The source of all randomness.
-        level: Part of the resampled figures that lies within.
-        resamples: How many sets are drawn with replacement.
+        level: Fraction of the resampled figures that lie within the interval.
+        resamples: Number of sets drawn with replacement.
     """
     figures = [figure(rng.integers(0, count, count)) for _ in range(resamples)]
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])

@@ -15,13 +15,13 @@ from cmaen.types import EMOTIONS
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """Figures of one emotion, each in [0, 1]; 0 where there is nothing to divide by.
+    """Figures of one emotion, in [0, 1]; 0 if the denominator is 0.
 
     Attributes:
-        precision: Part of the faces with this answer that have this label.
-        recall: Part of the faces with this label that have this answer.
-        f1: Harmonic mean of the two.
-        support: Faces with this label.
+        precision: Fraction of the faces with this answer that have this label.
+        recall: Fraction of the faces with this label that have this answer.
+        f1: Harmonic mean of precision and recall.
+        support: Number of faces with this label.
     """
 
     precision: float
@@ -31,24 +31,24 @@ class ClassMetrics:
 
     @property
     def recall_interval(self) -> Interval:
-        """95 % interval of the recall; all of [0, 1] where no face has this label."""
+        """95 % interval of the recall; all of [0, 1] if no face has this label."""
         return wilson(round(self.recall * self.support), self.support)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {**asdict(self), "recall_interval": list(self.recall_interval)}
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of a set.
+    """Figures of a set of faces.
 
     Attributes:
-        count: How many faces.
-        accuracy: Part of the faces whose most probable emotion is the label.
-        macro_f1: Mean of the emotions' F1, over the emotions that have faces or predictions.
+        count: Number of faces.
+        accuracy: Fraction of the faces whose most probable emotion is the label.
+        macro_f1: Mean F1 of the emotions that have faces or predictions.
         by_emotion: Figures of each emotion.
-        confusion: counts[label][prediction].
+        confusion: Confusion matrix, counts[label][prediction].
     """
 
     count: int
@@ -63,29 +63,31 @@ class Metrics:
         return wilson(round(self.accuracy * self.count), self.count)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         by_emotion = {emotion: figures.to_dict() for emotion, figures in self.by_emotion.items()}
         return {**asdict(self), "by_emotion": by_emotion, "accuracy_interval": list(self.accuracy_interval)}
 
 
 def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Counts int64 [C, C]: rows are labels, columns predictions."""
+    """Count the pairs of label and prediction, int64 [C, C]: rows are labels, columns are predictions."""
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
 
 
 def measure(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: Sequence[str] = EMOTIONS) -> Metrics:
-    """All figures of a set.
+    """Measure the predictions for a set of faces.
 
     Args:
-        labels: int64 [N], indices into the classes.
-        predictions: int64 [N], likewise.
-        classes: Their names.
+        labels: Labels, int64 [N], as indices into the classes.
+        predictions: Predictions, int64 [N], likewise.
+        classes: Names of the classes.
 
     Raises:
-        ValueError: There are no faces, or the two differ in length.
+        ValueError: There are no faces, or labels and predictions differ in length.
     """
     if len(labels) == 0 or labels.shape != predictions.shape:
-        raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} must be alike and not empty")
+        raise ValueError(
+            f"labels {labels.shape} and predictions {predictions.shape} must have the same shape and not be empty"
+        )
     matrix = confusion_matrix(labels, predictions, len(classes))
     hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision = _ratio(hits, predicted)

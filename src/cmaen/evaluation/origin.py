@@ -1,4 +1,4 @@
-"""Where the figures of a report come from, in words that a reader can check."""
+"""The origin of the figures in a report, in words that a reader can check."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.escaping import printable
 
 OFFICIAL = {Split.TRAIN: 28_709, Split.VALIDATION: 3_589, Split.TEST: 3_589, Split.BOTH: 7_178}
-"""How many faces the splits of FER2013 have."""
+"""Number of faces in each split of FER2013."""
 _ROW = re.compile(r" \(row \d+\)$")
-"""After the path of a face in a CSV that is one of several in its picture."""
+"""Suffix of the name of a face from a CSV if its picture holds several faces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What was measured, on what, when and by which command.
+    """The record of a measurement: what was measured, on what, when and by which command.
 
     Attributes:
-        data: The path of the faces as it was given; ``None`` for faces that were in memory.
-        split: Which of its faces, in words, see :func:`describe_split`.
-        fingerprint: The first twelve digits of :meth:`cmaen.data.splits.FaceSet.fingerprint`: the same names, labels
-            and pixels have the same one.
-        checkpoint: Its name and what tells it from others of that name.
-        engine: That computed.
-        command: As it is typed; ``None`` where no command was given.
-        version: Of this package.
-        date: Year, month, day and time, in UTC.
+        data: Path of the faces as it was given; ``None`` for faces in memory.
+        split: Description of the split, see :func:`describe_split`.
+        fingerprint: First twelve digits of :meth:`cmaen.data.splits.FaceSet.fingerprint`, which are equal for equal
+            names, labels and pixels.
+        checkpoint: Name of the checkpoint, and what distinguishes it from others of that name.
+        engine: Name of the engine that ran the network.
+        command: The command as it is typed; ``None`` if there was none.
+        version: Version of this package.
+        date: Date and time of the measurement, in UTC.
     """
 
     data: str | None
@@ -53,13 +53,13 @@ class Origin:
     def of(
         cls, faces: FaceSet, *, data: Path | None, checkpoint: str, engine: str, command: Sequence[str] | None = None
     ) -> Origin:
-        """Of faces that were measured just now.
+        """Record the origin of figures that were measured just now.
 
         Args:
-            faces: That were measured.
-            data: Where they were read from.
-            checkpoint, engine: See :class:`Origin`.
-            command: Its words.
+            faces: The measured faces.
+            data: Path that the faces were read from.
+            checkpoint, engine: Description and name, see :class:`Origin`.
+            command: Words of the command.
         """
         return cls(
             None if data is None else abbreviate_home(printable(data)),
@@ -73,12 +73,12 @@ class Origin:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 def describe_split(faces: FaceSet) -> str:
-    """Which faces these are, in words: a word of FER2013 where they are its split, whole, and only there."""
+    """Describe a split in words; only a complete split of FER2013 is called one of FER2013's."""
     count = f"{len(faces):,} faces" if len(faces) != 1 else "1 face"
     if faces.title not in {split.value for split in Split}:
         return f"{faces.title}, {count}"
@@ -89,28 +89,28 @@ def describe_split(faces: FaceSet) -> str:
 
 
 def describe_command(words: Sequence[str]) -> str:
-    """A command as it is typed, without the path of the home directory: that is ``~``."""
+    """Join a command as it is typed, with ``~`` for the home directory."""
     return " ".join(_quote(abbreviate_home(word)) for word in words)
 
 
 def abbreviate_home(path: str) -> str:
-    """A path as text, with ``~`` for the home directory, which often bears somebody's name."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - without an error where there is no home
+    """Replace the home directory at the beginning of a path, which often contains a person's name, with ``~``."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - without an error if there is no home
     inside = home not in ("~", "", os.sep) and (path == home or path.startswith(home + os.sep))
     return f"~{path[len(home) :]}" if inside else path
 
 
 def link_file(name: str, data: Path | None, folder: Path) -> str | None:
-    """The address of a face's file, relative to the folder of the page that links to it.
+    """Return the relative address of a face's file for a page that links to it.
 
     Args:
-        name: Of the face, as in :attr:`cmaen.data.splits.FaceSet.names`.
-        data: Where it was read from: a folder, or a CSV beside which the files lie.
-        folder: Of the page.
+        name: Name of the face, as in :attr:`cmaen.data.splits.FaceSet.names`.
+        data: Path that the face was read from: a folder, or a CSV in the folder of the files.
+        folder: Folder of the page.
 
     Returns:
-        ``None`` where it has no file of its own (in a zip, or FER2013's CSV), or none by its name, or where the way to
-        it would tell the name of a home directory that nobody named.
+        The address; ``None`` if the face has no file of its own (in a zip, or in FER2013's CSV), if the file is not
+        found by the name, or if the path would disclose the name of a home directory that the user did not give.
     """
     if data is None:
         return None
@@ -124,12 +124,12 @@ def link_file(name: str, data: Path | None, folder: Path) -> str | None:
         if not data.is_absolute() and home in file.parents and home not in (page, *page.parents):
             return None
         return quote(Path(os.path.relpath(file, page)).as_posix())
-    except (ValueError, OSError):  # on another drive of Windows, or a name that no file can have
+    except (ValueError, OSError):  # another drive on Windows, or an invalid file name
         return None
 
 
 def _quote(word: str) -> str:
-    """A word as it is typed in a shell; a leading ``~/`` stays outside of the quotes, in which it would mean itself."""
+    """Quote a word for a shell; a leading ``~/`` stays outside the quotes, in which it would not be expanded."""
     if sys.platform == "win32":
         return subprocess.list2cmdline([word])
     return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") and len(word) > 2 else shlex.quote(word)

@@ -1,7 +1,7 @@
-"""Whether a network sees what people see: its answers against the votes of FER+ (Barsoum et al., 2016).
+"""Measurement against what people see: the answers of a network against the votes of FER+ (Barsoum et al., 2016).
 
-The majority protocol counts a face as right where the answer, one of eight emotions, is what most annotators chose. The
-shares ask for more: where the network says 30 % sad, do 30 % of the annotators say so?
+The majority protocol counts a face as right if the answer, one of eight emotions, is what most annotators chose. The
+shares demand more: if the network answers 30 % sad, do 30 % of the annotators say so?
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from cmaen.types import PERCEIVED_LABELS
 
 
 class Shares(NamedTuple):
-    """Pairs of a face and an emotion in bins by the predicted share; float64 [bins] each, empty bins left out.
+    """Pairs of a face and an emotion in bins by predicted share; each array is float64 [bins], without empty bins.
 
     Attributes:
-        predicted: Mean of the bin.
-        observed: Mean share of annotators who saw that emotion in that face.
-        weight: Part of all predicted mass that lies in the bin; they sum to 1.
+        predicted: Mean predicted share in the bin.
+        observed: Mean share of the annotators who saw that emotion in that face.
+        weight: Fraction of all predicted mass that lies in the bin; the fractions sum to 1.
     """
 
     predicted: NDArray[np.float64]
@@ -37,19 +37,20 @@ class Shares(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Mean distance of the two over the predicted mass, in [0, 1]."""
+        """Mean distance between predicted and observed shares over the predicted mass, in [0, 1]."""
         return float(np.sum(self.weight * np.abs(self.predicted - self.observed)))
 
 
 class Mistakes(NamedTuple):
-    """What the annotators say about the faces whose answer is not their majority.
+    """The annotators' votes on faces whose answer is not their majority.
 
     Attributes:
-        faces: How many.
-        majority_share: Mean share of annotators who chose the majority.
-        answer_share: Mean share of annotators who chose the network's answer.
-        second_choice: Part of the faces whose answer nobody but the majority outvotes.
-        without_vote: Part of the faces whose answer no annotator chose.
+        faces: Number of these faces.
+        majority_share: Mean share of the annotators who chose the majority.
+        answer_share: Mean share of the annotators who chose the network's answer.
+        second_choice: Fraction of these faces whose answer has more votes than any emotion but the majority, or as
+            many.
+        without_vote: Fraction of these faces whose answer no annotator chose.
     """
 
     faces: int
@@ -60,7 +61,7 @@ class Mistakes(NamedTuple):
 
     @classmethod
     def of(cls, people: NDArray[np.float64], seen: NDArray[np.int64], chosen: NDArray[np.int64]) -> Mistakes:
-        """Of the annotators' shares [N, E], their majorities [N] and the answers [N]; all 0 where none is wrong."""
+        """Compare the annotators' shares [N, E] and majorities [N] with the answers [N]; all 0 if none is wrong."""
         wrong = np.flatnonzero(seen != chosen)
         if not len(wrong):
             return cls(0, 0.0, 0.0, 0.0, 0.0)
@@ -74,15 +75,16 @@ class Mistakes(NamedTuple):
 
 @dataclass(frozen=True)
 class PerceivedAssessment:
-    """A network against the annotators of FER+.
+    """The measurement of a network against the annotators of FER+.
 
     Attributes:
-        majority: By the majority protocol, eight classes.
-        calibration: Of the confidences against the majority.
-        agreed_count, agreed_accuracy: Faces on which more than half of the annotators agree.
-        shares: The whole distribution against the annotators' own.
+        majority: Figures by the majority protocol, with eight classes.
+        calibration: Calibration of the confidences against the majority.
+        agreed_count, agreed_accuracy: Number of faces on which more than half of the annotators agree, and the accuracy
+            on them.
+        shares: Reliability of the whole distribution against the annotators' shares.
         divergence: Mean Jensen-Shannon divergence from the annotators' distribution, in bits, in [0, 1].
-        mistakes: What the annotators say about the faces that are answered wrong.
+        mistakes: The annotators' votes on the faces that are answered wrong.
     """
 
     majority: Metrics
@@ -99,7 +101,7 @@ class PerceivedAssessment:
         return self.majority.accuracy_interval
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return {
             **asdict(self),
             "majority": self.majority.to_dict(),
@@ -111,13 +113,14 @@ class PerceivedAssessment:
 
 
 def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening: float = 1.0) -> PerceivedAssessment:
-    """Measure answers against the votes.
+    """Measure answers against the annotators' votes.
 
     Args:
-        faces: With votes; those without a majority are left out.
-        answers: Probabilities [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a network that
-            never answers contempt.
-        sharpening: Of the confidences, see :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
+        faces: Faces with votes; those without a majority are left out.
+        answers: Probabilities float64 [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a
+            network that never answers contempt.
+        sharpening: Exponent that turns probabilities into confidences, see
+            :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
 
     Raises:
         DataError: No face has a majority.
@@ -145,9 +148,9 @@ def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening
 
 
 def compare_shares(answers: NDArray[np.float64], people: NDArray[np.float64], bins: int = BINS) -> Shares:
-    """The reliability of whole distributions, [N, E] each: observed shares by predicted shares, in bins of equal width.
+    """Compute the reliability of whole distributions [N, E]: observed by predicted shares, in bins of equal width.
 
-    Each pair counts by its predicted share, so that the many that are almost 0 do not hide the rest.
+    Each pair is weighted by its predicted share, so that the many that are almost 0 do not hide the rest.
     """
     predicted, observed = answers.ravel(), people.ravel()
     bin_of = np.clip(np.ceil(predicted * bins).astype(int) - 1, 0, bins - 1)

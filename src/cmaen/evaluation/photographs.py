@@ -1,4 +1,4 @@
-"""Labelled photographs as they come: faces are found first, as they are for a user."""
+"""Evaluation on whole labelled photographs, in which the faces are detected first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_FACE = "no face"
 
 
 class Photograph(NamedTuple):
-    """A photograph by its name, the emotion that it is labelled with, and its path or content."""
+    """A photograph: its name, the emotion that it is labelled with, and its path or content."""
 
     name: str
     label: str
@@ -30,16 +30,16 @@ class Photograph(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotographFigures:
-    """How often the answer for the largest face is the label.
+    """Figures of the answers for the largest face of each photograph.
 
     Attributes:
-        count: How many photographs.
-        accuracy: Part of them that is answered right; one without a face that was found is wrong.
-        accuracy_interval: 95 % interval.
-        mean_recall: Mean of the recalls, over the emotions that have photographs.
-        recall, support: By emotion.
-        without_face: Photographs in which no face was found, or that could not be read.
-        answers: ``{label: {answer: count}}``.
+        count: Number of photographs.
+        accuracy: Fraction of the photographs that are answered right; one without a detected face counts as wrong.
+        accuracy_interval: 95 % interval of the accuracy.
+        mean_recall: Mean recall of the emotions that have photographs.
+        recall, support: Recall and number of photographs by emotion.
+        without_face: Number of photographs that could not be read or in which no face was detected.
+        answers: Number of photographs by label and answer, ``{label: {answer: count}}``.
     """
 
     count: int
@@ -52,20 +52,20 @@ class PhotographFigures:
     answers: dict[str, dict[str, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """Return a plain dict, ready for JSON."""
         return asdict(self)
 
 
 def read_photographs(labels: Path, pictures: Path | None = None) -> Iterator[Photograph]:
-    """The photographs of a list, one after the other.
+    """Read the photographs of a list, one after the other.
 
     Args:
-        labels: CSV with the columns ``file`` (or ``path``) and ``label``, one of the seven emotions under its usual
-            names.
-        pictures: Folder or zip that the files lie in; ``None``: the folder of the CSV.
+        labels: CSV with the columns ``file`` (or ``path``) and ``label``: one of the seven emotions, under any of its
+            usual names.
+        pictures: Folder or zip with the files; ``None``: the folder of the CSV.
 
     Raises:
-        DataError: The list cannot be read, or names a file that is not there.
+        DataError: The list cannot be read, or names a missing file.
     """
     try:
         with labels.open(newline="", encoding="utf-8-sig") as file:
@@ -78,7 +78,7 @@ def read_photographs(labels: Path, pictures: Path | None = None) -> Iterator[Pho
         raise DataError(f"{labels} cannot be read as a CSV: {error}") from error
     labelling = Labelling.of([label for _, label in rows], None)
     if labelling.skipped:
-        raise DataError(f"{labels} has labels that are none of {', '.join(EMOTIONS)}: {labelling.skipped}")
+        raise DataError(f"{labels} has labels other than {', '.join(EMOTIONS)}: {labelling.skipped}")
     with ExitStack() as stack:
         root = pictures or labels.parent
         archive = stack.enter_context(closing(_archive(root))) if root.is_file() else None
@@ -88,18 +88,18 @@ def read_photographs(labels: Path, pictures: Path | None = None) -> Iterator[Pho
             try:
                 content = archive.read(name) if archive else root / name
             except (KeyError, zipfile.BadZipFile, OSError, RuntimeError) as error:
-                raise DataError(f"{root} has no readable {name}, which {labels} names: {error}") from error
+                raise DataError(f"{name}, listed in {labels}, cannot be read from {root}: {error}") from error
             if isinstance(content, Path) and not content.is_file():
-                raise DataError(f"{content} is missing, which {labels} names")
+                raise DataError(f"{content}, listed in {labels}, does not exist")
             yield Photograph(name, EMOTIONS[index], content)
 
 
 def measure_photographs(labels: Sequence[str], answers: Sequence[str | None]) -> PhotographFigures:
-    """The figures of photographs.
+    """Measure the answers for photographs.
 
     Args:
-        labels: One each.
-        answers: For the largest face of each; ``None`` where there is no answer.
+        labels: One label for each photograph.
+        answers: Answers for the largest face of each photograph; ``None`` if there is no answer.
 
     Raises:
         DataError: There are no photographs.
@@ -130,4 +130,4 @@ def _archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path} is neither a folder nor a zip: {error}") from error
+        raise DataError(f"{path} is neither a folder nor a zip file: {error}") from error

@@ -1,4 +1,4 @@
-"""The pictures of a report, as matplotlib figures that never open a window."""
+"""Charts of a report, as matplotlib figures that never open a window."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from cmaen.evaluation.theme import CELL, ON_CELL, PAPER
 from cmaen.types import EMOTIONS
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
-"""Before the element, where it is a file of its own."""
+"""Declaration before the ``<svg>`` element in a file."""
 _DPI = 150
 _WIDTH = 4.8
-"""Inches of most pictures, so that what is written in them can be read on a telephone, too."""
+"""Width of most charts in inches, chosen so that their text is readable on a phone."""
 _COLUMNS = 3
 _BLUE, _RED, _PALE, _LINE = "#1f5fa8", "#c8372d", "#c9ced8", "#8a93a3"
 _MARKERS = "os^vDP*Xph"
-"""Of the labels of a scatter plot in turn, so that colour is not the only sign."""
+"""Markers of the labels in a scatter plot, so that they differ in more than colour."""
 _FAR = 4.0
-"""A difference is cut off at the border where it is that many times as large as the median one."""
+"""Multiple of the median difference beyond which a difference is cut off at the border."""
 _PANELS = {
     "loss": {"train_loss": ("training", ".--"), "val_loss": ("validation", ".-")},
     "accuracy": {"train_accuracy": ("training", ".--"), "val_accuracy": ("validation", ".-")},
     "macro-F1": {"val_macro_f1": ("validation", ".-")},
     "learning rate": {"learning_rate": ("middle of the epoch", ".-")},
 }
-"""Of the training curves: the columns of a history by panel, each with its name and its line."""
+"""Panels of the training curves: the columns of a history, each with its name and line style."""
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element, to stand in a page; of equal figures it is equal."""
+    """Render a figure as an ``<svg>`` element for a page; equal figures give equal text."""
     buffer = io.StringIO()
     with rc_context({"svg.hashsalt": "cmaen"}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -59,14 +59,14 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as the content of a PNG file, of 150 pixels an inch."""
+    """Render a figure as the content of a PNG file, at 150 pixels per inch."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """The confusion matrix: of each label, which part of its faces got which answer, and how many these are."""
+    """Draw the confusion matrix: for each label, the fraction and the number of its faces that got each answer."""
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(_WIDTH, 0.55 * len(classes) + 0.9)
@@ -86,7 +86,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str] = EMOTIONS
 
 
 def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """ROC curves, one panel each: every emotion against the rest, and their mean (macro) beside all decisions."""
+    """Draw ROC curves, one panel for each emotion against the rest, and one for their macro and micro averages."""
     curves = {name: roc_curve(positive, scores) for name, positive, scores in _questions(labels, answers, classes)}
     micro = roc_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
     return _draw_panels(
@@ -101,7 +101,7 @@ def roc(labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequen
 def precision_recall(
     labels: NDArray[np.int64], answers: NDArray[np.float64], classes: Sequence[str] = EMOTIONS
 ) -> Figure:
-    """Precision-recall curves, one panel each: every emotion, and their mean (macro) beside all decisions."""
+    """Draw precision-recall curves, one panel for each emotion, and one for their macro and micro averages."""
     questions = _questions(labels, answers, classes)
     curves = {name: precision_recall_curve(positive, scores) for name, positive, scores in questions}
     micro = precision_recall_curve(one_hot(labels, len(classes)).ravel(), answers.ravel())
@@ -117,12 +117,12 @@ def precision_recall(
 def reliability_diagram(
     labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]], *, shown: str | None = None
 ) -> Figure:
-    """Accuracy by confidence in bins of equally many faces; on the diagonal, "0.8" means 80 %.
+    """Draw accuracy by confidence in bins of equal mass; on the diagonal, "0.8" means 80 %.
 
     Args:
-        labels: int64 [N].
-        answers: Probabilities float64 [N, C] by their names.
-        shown: The name of those whose bins get 95 % intervals.
+        labels: Labels, int64 [N].
+        answers: Probabilities, float64 [N, C], by name.
+        shown: Name of the probabilities whose bins get 95 % intervals.
     """
     figure, axes = _square("confidence", "accuracy")
     axes.plot([0, 1], [0, 1], color=_LINE, linestyle=":")
@@ -140,7 +140,7 @@ def reliability_diagram(
 
 
 def shares(found: Shares) -> Figure:
-    """Observed by predicted share of the annotators; on the diagonal, "30 %" means 30 % of them."""
+    """Draw observed by predicted shares of the annotators; on the diagonal, "30 %" means 30 % of them."""
     figure, axes = _square("predicted share", "share of annotators")
     axes.plot([0, 1], [0, 1], color=_LINE, linestyle=":")
     label = f"all emotions, error {found.error:.3f}"
@@ -150,7 +150,7 @@ def shares(found: Shares) -> Figure:
 
 
 def robustness_curves(accuracies: Mapping[str, Sequence[float]]) -> Figure:
-    """Accuracy against severity, one curve a corruption; severity 0 is the face as it is."""
+    """Draw accuracy by severity, one panel for each corruption; severity 0 is the unchanged face."""
     figure, places = _grid(len(accuracies), sharey=True)
     for axes, (name, curve) in zip(places, accuracies.items(), strict=True):
         axes.plot(range(len(curve)), curve, marker="o", markersize=4, color=_BLUE)
@@ -165,12 +165,12 @@ def robustness_curves(accuracies: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def training_curves(history: Sequence[Epoch]) -> Figure:
-    """Loss, accuracy and macro-F1 by epoch, of training and of validation, and the learning rate; a run has a colour.
+    """Draw loss, accuracy, macro-F1 and learning rate by epoch, with one colour for each run.
 
-    Panels and lines that no epoch has a figure for are left out.
+    Panels and lines without a figure of any epoch are left out.
 
     Raises:
-        ValueError: No epoch has any.
+        ValueError: No epoch has a figure.
     """
     runs = list(dict.fromkeys(epoch.run for epoch in history))
     kept = {title: lines for title, lines in _PANELS.items() if any(_points(history, runs, key) for key in lines)}
@@ -190,7 +190,7 @@ def training_curves(history: Sequence[Epoch]) -> Figure:
 
 
 def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str] = EMOTIONS) -> Figure:
-    """Faces at places [N, 2], with the colour and the mark of their label, whose name stands in the middle of them."""
+    """Draw faces at places float32 [N, 2] in the colour of their label, which is named at the median of its faces."""
     figure = Figure(figsize=(_WIDTH, _WIDTH), layout="constrained")
     axes = figure.subplots()
     for index, name in enumerate(classes):
@@ -208,10 +208,10 @@ def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Seq
 
 
 def compare(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
-    """Differences in accuracy with their intervals, one line a name; 0 is what they are compared with.
+    """Draw differences in accuracy with their intervals, one row for each name; 0 is the reference.
 
-    One that is far beyond the others would squeeze them into a corner: it is cut off at the border, with an arrow and
-    its figures.
+    An outlier, which would compress the scale of the others, is cut off at the border and shown as an arrow with its
+    figures.
     """
     figure = Figure(figsize=(8, 0.4 * len(names) + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -239,7 +239,7 @@ def compare(names: Sequence[str], differences: Sequence[float], intervals: Seque
 def counts(
     before: Sequence[int], kept: Sequence[int], made: Sequence[int], classes: Sequence[str] = EMOTIONS
 ) -> Figure:
-    """Faces of each emotion: as they were, and after balancing, those that were made on top of those that were kept."""
+    """Draw the number of faces of each emotion before and after balancing, with the made faces on top of the kept."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(classes))
@@ -254,7 +254,7 @@ def counts(
 
 
 def _points(history: Sequence[Epoch], runs: Sequence[str], key: str) -> list[tuple[int, float]]:
-    """Epochs of the runs and a figure of theirs, for those that have it."""
+    """Return the number and one figure of each epoch of the runs that has the figure."""
     values = ((epoch.epoch, getattr(epoch, key)) for epoch in history if epoch.run in runs)
     return [(number, value) for number, value in values if value is not None]
 
@@ -275,13 +275,13 @@ def _draw_panels(
     *,
     chance: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> Figure:
-    """A panel for each curve, in front of all others in grey, and one for what sums them up.
+    """Draw a panel for each curve, in front of all others in grey, and one for the curves that sum them up.
 
     Args:
-        curves, together: Points across, points up, and the area below, by name.
-        words: What the area is called, and the axes.
-        classes: All labels, for the colours.
-        chance: A line that guessing would be on.
+        curves, together: Horizontal and vertical coordinates, and the area below, by name.
+        words: Names of the area, of the horizontal axis and of the vertical axis.
+        classes: All labels, which determine the colours.
+        chance: The line of random answers.
     """
     figure, places = _grid(len(curves) + 1, sharey=True)
     name_of_area, across, up = words
@@ -311,7 +311,7 @@ def _draw_panels(
 def _grid(
     count: int, *, columns: int = _COLUMNS, height: float = 1.75, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """So many panels in rows, the last of which may be shorter."""
+    """Make panels in rows, the last of which may be shorter."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(_WIDTH, height * rows), layout="constrained")

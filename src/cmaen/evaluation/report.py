@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a network on a split, and each of its pictures as a file beside it."""
+"""The report on a network: one self-contained HTML page, and each of its pictures as a file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TITLES = {
     "scatter": "Faces as the network groups them",
     "maps": "Faces and the maps over them",
 }
-"""Of the pictures by their names, in the order of their files; those that there is nothing for are left out."""
+"""Titles of the pictures by name, in the order of their files; a report has only those for which there are data."""
 NAMES = tuple(TITLES)
 
 
@@ -59,20 +59,20 @@ class Picture(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report that is drawn and not yet written.
+    """A report that is drawn but not yet written.
 
     Attributes:
-        page: HTML, without anything from the network or beside it.
-        pictures: Those in the page, by their names.
+        page: The page as HTML, which loads nothing from the internet or from other files.
+        pictures: The pictures of the page by name.
     """
 
     page: str
     pictures: Mapping[str, Picture]
 
     def write(self, folder: Path) -> None:
-        """Write ``report.html`` and ``pictures/NAME.svg`` and ``.png``, each file whole or not at all.
+        """Write ``report.html``, ``pictures/NAME.svg`` and ``pictures/NAME.png``, each file completely or not at all.
 
-        Pictures of an earlier report that this one does not have go away.
+        Pictures of an earlier report that this one does not have are deleted.
 
         Raises:
             OutputError: A file cannot be written.
@@ -96,19 +96,19 @@ def write_report(
     figures: Mapping[str, Any] | None = None,
     command: Sequence[str] | None = None,
 ) -> Path:
-    """Write all that is known of a network into a folder.
+    """Write the report on an evaluation to a folder.
 
-    That is the page, its pictures, ``metrics.json`` with the figures and the cost of an answer, ``metrics.csv`` and
-    ``predictions.csv``. The network is timed, and looked into where PyTorch is installed.
+    The folder gets the page, its pictures, ``metrics.json`` with the figures and the cost of an answer, ``metrics.csv``
+    and ``predictions.csv``. The network is timed; its maps and features need PyTorch.
 
     Args:
-        evaluation: What was measured.
-        folder: Files of the same names in it are replaced.
-        figures: More of them, for ``metrics.json``.
-        command: The words of the command that measured, for the page.
+        evaluation: The evaluation.
+        folder: Folder to write to, in which files of the same names are replaced.
+        figures: Additional figures for ``metrics.json``.
+        command: Words of the command that measured, for the page.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         OutputError: A file cannot be written.
@@ -160,20 +160,20 @@ def draw_report(
     history: Sequence[Epoch] = (),
     cost: Cost | None = None,
 ) -> Report:
-    """Draw the report.
+    """Draw the report on a measurement.
 
     Args:
-        documents: Of the checkpoint.
-        faces: Of the split, in the order of the logits.
-        logits: Of the network, float32 [N, C].
-        assessment: What was measured.
-        origin: Where the figures come from.
-        link: The address of a face's file by its name, ``None`` where it has none.
-        perceived: What was measured against the annotators' votes, of the scheme ``perceived``.
+        documents: Documents of the checkpoint.
+        faces: Faces of the split, in the order of the logits.
+        logits: Logits of the network, float32 [N, C].
+        assessment: The measurement.
+        origin: Origin of the figures.
+        link: Function that returns the address of a face's file by its name, or ``None`` if it has none.
+        perceived: Measurement of the scheme ``perceived`` against the annotators' votes.
         robustness: Accuracy by corruption and severity.
-        inside: Of the network.
-        history: The epochs of its training.
-        cost: Of an answer.
+        inside: Features and maps of the network.
+        history: Epochs of the network's training.
+        cost: Cost of an answer.
     """
     answers = probabilities(logits, assessment.temperature)
     sheets = {
@@ -229,14 +229,14 @@ def _list_sections(
     cost: Cost | None,
     class_word: str,
 ) -> dict[str, str]:
-    """The headings of the page by their anchors, of the parts that there is something for."""
+    """List the headings of the page by anchor, for the sections for which there are data."""
     there = {
         "emotions": (f"By {class_word}", True),
         "curves": ("Curves", True),
-        "confidences": ("Are the confidences honest?", True),
+        "confidences": ("Calibration", True),
         "schemes": ("Two label schemes", perceived is not None),
-        "people": ("What people see", assessment.agreement is not None),
-        "robustness": ("When the picture is bad", "robustness" in drawn),
+        "people": ("Agreement with annotators", assessment.agreement is not None),
+        "robustness": ("Robustness", "robustness" in drawn),
         "training": ("Training", "training-curves" in drawn),
         "samples": ("Samples", True),
         "mistakes": ("The most confident mistakes", "mistakes" in drawn),
@@ -258,7 +258,7 @@ def _draw_charts(
     inside: Inside | None,
     history: Sequence[Epoch],
 ) -> dict[str, Figure]:
-    """All charts that there is something for."""
+    """Draw the charts for which there are data."""
     classes = faces.classes
     honest = {
         "temperature 1": probabilities(logits),
@@ -283,7 +283,7 @@ def _draw_charts(
 
 
 def _mark_code(sentence: str) -> Markup:
-    """What stands between backticks as code; all else is escaped."""
+    """Mark text between backticks as code, and escape the rest."""
     parts = sentence.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
@@ -295,7 +295,7 @@ def _says_something(history: Sequence[Epoch]) -> bool:
 
 
 def _project(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """t-SNE: [M, F] -> places [M, 2] (van der Maaten and Hinton, 2008)."""
+    """Project features float32 [M, F] to places [M, 2] by t-SNE (van der Maaten and Hinton, 2008)."""
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)

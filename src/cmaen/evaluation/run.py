@@ -1,4 +1,4 @@
-"""Running a network over the faces of a split, exactly as the predictor would: one crop, and no more unless asked."""
+"""Running a network on the faces of a split, exactly as the predictor does: one crop each, unless more is requested."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def logits_of(
     mirrored: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> NDArray[np.float32]:
-    """The logits of all faces, float32 [N, C].
+    """Compute the logits of all faces, float32 [N, C].
 
     Args:
-        faces: Of one split.
-        spec: Of the checkpoint.
-        engine: float32 [B, 3, H, W] -> logits [B, C].
-        mirrored: Turn every face left to right first; the mean with the plain logits is test-time augmentation.
-        progress: Wraps the loop over the batches, to show how far it is.
+        faces: Faces of one split.
+        spec: Preprocessing of the checkpoint.
+        engine: Network to run, float32 [B, 3, H, W] -> logits [B, C].
+        mirrored: Mirror every face first; the mean with the plain logits is test-time augmentation.
+        progress: Wraps the loop over the batches, to show progress.
     """
     images = faces.images[:, :, ::-1] if mirrored else faces.images
     parts = [
@@ -44,16 +44,16 @@ def logits_of(
 
 
 def validate(checkpoint: Where, faces: FaceSet, *, device: str = "cpu") -> Measured:
-    """Measure the weights of a checkpoint in float32, and keep among its metrics what :func:`score` finds.
+    """Measure the weights of a checkpoint in float32, and add the result of :func:`score` to its metrics.
 
     Args:
-        checkpoint: With a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
-        faces: Of the validation split.
-        device: That computes, see :func:`cmaen.devices.torch_device`.
+        checkpoint: A checkpoint with a ``model.safetensors``, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+        faces: Faces of the validation split.
+        device: Device to run on, see :func:`cmaen.devices.torch_device`.
 
     Raises:
         CheckpointError: The weights cannot be used.
-        SplitError: The faces are of another split.
+        SplitError: The faces are from another split.
     """
     faces.require(Split.VALIDATION, "validation")
     opened = Checkpoint.open(checkpoint)
@@ -63,17 +63,17 @@ def validate(checkpoint: Where, faces: FaceSet, *, device: str = "cpu") -> Measu
 
 
 def score(faces: FaceSet, card: Card, engine: Engine, *, precision: str = "fp32") -> Measured:
-    """What a checkpoint keeps of a measurement on labelled faces.
+    """Measure the figures that a checkpoint stores, on labelled faces.
 
     Args:
-        faces: Of one split.
-        card: Of the checkpoint.
-        engine: Of it.
-        precision: That the engine's weights are in.
+        faces: Faces of one split.
+        card: Card of the checkpoint.
+        engine: Engine of the checkpoint.
+        precision: Precision of the engine's weights.
 
     Returns:
-        Figures under the first label scheme, and against the annotators' majority under ``perceived`` where the network
-        has it and the faces have votes.
+        Figures under the first label scheme, and against the annotators' majority under ``perceived`` if the network
+        has that scheme and the faces have votes.
     """
     plain = measure(faces.labels, logits_of(faces, card.preprocess, engine).argmax(axis=1), faces.classes)
     first, *_ = card.schemes

@@ -1,4 +1,4 @@
-"""Which faces are measured, and which of them have copies in Training."""
+"""Choice of the faces to measure, and of those without copies in Training."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ log = logging.getLogger(__name__)
 
 
 def load_split(card: Card, data: Path, name: str | None) -> FaceSet:
-    """The faces of a split by its name, with the labels and the colours that a network has learnt.
+    """Load the faces of a split by its name, with the labels and the colours that a network was trained on.
 
     Args:
-        card: Of the network.
-        data: See :func:`cmaen.data.faces.load_faces`.
-        name: ``validation``, ``test``, both with a comma, or ``inner``, the tenth of Training that
-            ``data.inner_validation`` holds out; ``None`` for the split that is to be measured, see
-            :func:`cmaen.data.faces.measured_split`.
+        card: Card of the network.
+        data: Path of the data, see :func:`cmaen.data.faces.load_faces`.
+        name: ``validation``, ``test``, both separated by a comma, or ``inner``, the tenth of Training that
+            ``data.inner_validation`` holds out; ``None`` for the split that :func:`cmaen.data.faces.measured_split`
+            chooses.
 
     Raises:
-        DataError: The data cannot be read, or do not hold the split.
+        DataError: The data cannot be read, or do not contain the split.
     """
     if name is None:
         split = measured_split(data)
         if split is Split.TEST:
-            log.warning("%s has no validation split: its test split is measured", data)
+            log.warning("%s has no validation split, so its test split is measured", data)
         return load_for(card, data, split)
     if _is_inner(name):
         return inner_split(load_for(card, data, Split.TRAIN))[1]
@@ -40,14 +40,14 @@ def load_split(card: Card, data: Path, name: str | None) -> FaceSet:
 
 
 def exclude_copies(faces: FaceSet, card: Card, data: Path, split: str | None) -> dict[str, FaceSet]:
-    """The faces that no copy of stands in Training: without exact copies, and without near and mirrored ones too.
+    """Select the faces without a copy in Training: without exact copies, and without near and mirrored ones too.
 
     Args:
-        faces: That :func:`load_split` has loaded with the other arguments.
-        card, data, split: See there.
+        faces: Faces that :func:`load_split` loaded with the other arguments.
+        card, data, split: The same arguments as for :func:`load_split`.
 
     Raises:
-        SplitError: The data hold no Training, or nothing else.
+        SplitError: The data contain no Training split, or every face has a copy in it.
     """
     training = load_for(card, data, Split.TRAIN)
     if _is_inner(split):

@@ -1,4 +1,4 @@
-"""Charts in the colours of the page that they stand in: the same drawing by day and in dark mode."""
+"""Charts in the colours of their page: one drawing for light and dark mode."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 from collections.abc import Iterable
 
 PAPER, DARK_PAPER = "#ffffff", "#1b1e26"
-"""What charts are drawn on, by day and in dark mode."""
+"""Background of charts in light and in dark mode."""
 CELL, ON_CELL = "#14407a", "#fefefe"
-"""Of a table of colours, and of what is written on its darkest cells."""
+"""Colour of the cells of a confusion matrix, and of the text on its darkest cells."""
 _INK = "#000000"
 _CHOSEN = {CELL: "#2f6fc4", ON_CELL: ON_CELL}
-"""In dark mode, where the rule would not do."""
+"""Colours in dark mode that do not follow the rule of :func:`adapt`."""
 _COLOUR = re.compile(r"(?<=: )#([0-9a-f]{6})\b")
 _CONTRAST = 4.5
-"""That colours have on dark paper at least, as WCAG wants it of text."""
+"""Minimum contrast of colours on dark paper, as WCAG requires of text."""
 _GREY = 16
-"""A colour whose red, green and blue differ by less has no hue of its own to keep."""
+"""Difference of red, green and blue below which a colour counts as grey."""
 
 
 def theme(svg: str, label: str) -> str:
-    """A chart as it stands in a page: its colours are variables of CSS, and screen readers are told what it shows.
+    """Prepare a chart for a page: its colours become CSS variables, and it gets a label for screen readers.
 
     Args:
-        svg: The element, see :func:`cmaen.evaluation.plots.svg`; as a file of its own it stays as it is.
-        label: What it shows, plain text.
+        svg: The ``<svg>`` element, see :func:`cmaen.evaluation.plots.svg`; files keep it unchanged.
+        label: Plain text that says what the chart shows.
     """
 
     def replace(found: re.Match[str]) -> str:
@@ -38,13 +38,13 @@ def theme(svg: str, label: str) -> str:
 
 
 def darken(svgs: Iterable[str]) -> dict[str, str]:
-    """The variables of CSS that themed charts have in dark mode, by their names."""
+    """Return the CSS variables of themed charts in dark mode, by name."""
     colours = {found for svg in svgs for found in re.findall(r"var\(--c([0-9a-f]{6}),", svg)}
     return {f"--c{colour}": adapt(f"#{colour}") for colour in sorted(colours)}
 
 
 def adapt(colour: str) -> str:
-    """The colour, ``#rrggbb``, as it is drawn on dark paper: greys are turned round, others as light as needed."""
+    """Adapt a colour, ``#rrggbb``, to dark paper: greys are inverted, other colours lightened as far as needed."""
     if colour in _CHOSEN:
         return _CHOSEN[colour]
     parts = _split(colour)
@@ -59,7 +59,7 @@ def adapt(colour: str) -> str:
 
 
 def contrast(first: str, second: str) -> float:
-    """The contrast of two colours, from 1 to 21, as WCAG defines it."""
+    """Compute the contrast of two colours, from 1 to 21, as WCAG defines it."""
     light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

@@ -1,4 +1,4 @@
-"""The application: its routes, each a few lines, and what stands before them."""
+"""The application: its routes and its middleware."""
 
 from __future__ import annotations
 
@@ -41,17 +41,19 @@ from cmaen.types import EMOTIONS, FER2013
 from cmaen.web.files import PageFile, read_page
 from cmaen.web.settings import ServerTerms, choose_colours, describe_page
 
-_DETECT = Query(description="Find the faces first; false: each image is a face crop.")
-_SCHEME = "Label scheme: perceived (what people see) or fer2013 (what its label would be); default: the server's."
-_CONTEMPT = Query(description="Answer contempt as an eighth emotion, which the scheme perceived alone knows.")
-_DESCRIPTION = "Finds the faces in images and tells their emotions, with probabilities that can be believed."
+_DETECT = Query(description="Whether to detect faces first. If false, each image is treated as a face crop.")
+_SCHEME = "Label scheme: perceived (what people see) or fer2013 (that data set's label). Default: the server's."
+_CONTEMPT = Query(
+    description="Whether contempt may be answered, as an eighth emotion. Only the scheme perceived has it."
+)
+_DESCRIPTION = "Detects faces in images and recognises their emotions, with calibrated probabilities."
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application, which loads its model when it is started.
+    """Create the application, which loads its model at startup.
 
     Args:
-        settings: Its model, limits and key; ``None`` for the defaults.
+        settings: Settings of the server; ``None`` for the defaults.
     """
     settings = settings or Settings()
     known = _identify(settings)
@@ -74,13 +76,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         version=importlib.metadata.version("cmaen"),
         lifespan=lifespan,
-        docs_url=None,  # these pages would ask other hosts for their scripts
+        docs_url=None,  # these pages would load scripts from other hosts
         redoc_url=None,
         responses={422: {"model": ProblemDetail}, **problems(422)},
     )
     app.state.metrics, app.state.service = metrics, service
     add_handlers(app)
-    told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI: the gate itself checks
+    told = [Security(BEARER), Security(HEADER)] if settings.api_key else []  # for OpenAPI only: the gate checks the key
     app.include_router(_route_predictions(service, settings.limits, known), dependencies=[Depends(gate.check), *told])
     app.include_router(_route_monitoring(service, metrics))
     app.include_router(_page(settings, known))
@@ -105,22 +107,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRouter:
-    """What costs something, and may need a key."""
+    """Make the routes that use the model or may need a key."""
     router = APIRouter(prefix="/v1")
     count = known.most
     schemes = {"enum": list(known.labels)}
     named = Query(None, max_length=LONGEST_SCHEME, description=_SCHEME, json_schema_extra=schemes)
-    most = Query(None, ge=1, le=count, description="Add the most probable.")
-    held = Room(limits.held_bytes, "bytes", "it holds as many bytes of requests as it may")
+    most = Query(
+        None, ge=1, le=count, description="Number of the most probable emotions of the largest face to list under top."
+    )
+    held = Room(limits.held_bytes, "bytes", "it holds the maximum number of bytes of requests")
     predict_body, embed_body = (limit_images(schema, limits.images) for schema in (PredictBody, EmbedBody))
     refusals = problems(400, 401, 403, 408, 413, 415, 422, 429, 501, 503, 504)
 
     @asynccontextmanager
     async def read(request: Request, schema: type[EmbedBody], **query: Any) -> AsyncIterator[Asked]:
-        """What a request asks, while there is room and time for it."""
+        """Read a request, within the limits of memory and time."""
         service.check_room()
         with held.reserve_growing() as take:
-            with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less at once")):
+            with _within(limits.seconds, Problem(408, "the request took too long to arrive; send less data at once")):
                 asked = await read_request(request, limits, schema, take=take, **query)
             with _within(limits.seconds, Problem(504, "the answer took too long; send fewer or smaller images")):
                 yield asked
@@ -134,12 +138,19 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
     async def predict(
         request: Request,
         detect: Annotated[bool, _DETECT] = True,
-        explain: Annotated[bool, Query(description="Add what the answer of each face depends on.")] = False,
+        explain: Annotated[
+            bool,
+            Query(description="Whether to add an explanation to each face: the places that its answer depends on."),
+        ] = False,
         top_k: int | None = most,
         scheme: str | None = named,
         contempt: Annotated[bool, _CONTEMPT] = False,
     ) -> Response:
-        """The emotions of the faces in each image, in order; a bad image is a status and costs no other."""
+        """Recognise the emotions of the faces in each image.
+
+        There is one answer for each image, in order. An image that cannot be read gets the status error and does not
+        affect the others.
+        """
         query = {"explain": explain, "top_k": top_k, "scheme": scheme, "contempt": contempt}
         async with read(request, predict_body, detect=detect, **query) as asked:
             if asked.top_k is not None and asked.top_k > count:
@@ -159,14 +170,14 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
         openapi_extra=request_body(embed_body, count, list(known.labels)),
     )
     async def embed(request: Request, detect: Annotated[bool, _DETECT] = True) -> Response:
-        """The penultimate features of each image's largest face, in order, for classifiers of your own."""
+        """Return the penultimate features of the largest face in each image, in order, for your own classifiers."""
         async with read(request, embed_body, detect=detect) as asked:
             embedded = await service.embed(asked.uploads, detect=asked.detect)
         return json_response([_describe_embedding(*one) for one in embedded])
 
     @router.get("/labels", response_model=Labels, responses=problems(401, 422, 429))
     async def labels(scheme: str | None = named) -> Response:
-        """The emotions of a label scheme, in the order of every answer, and the colours of their boxes."""
+        """List the emotions of a label scheme, in the order of all answers, and the colours of their boxes."""
         if scheme is not None and scheme not in known.labels:
             raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(known.labels)}")
         found = known.labels[scheme or known.scheme]
@@ -177,31 +188,31 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
 
 
 def _route_monitoring(service: Service, metrics: Metrics) -> APIRouter:
-    """What machines ask."""
+    """Make the routes for monitoring."""
     router = APIRouter()
 
     @router.get("/healthz")
     async def alive() -> dict[str, str]:
-        """Whether the process is alive."""
+        """Answer as long as the process is alive."""
         return {"status": "ok"}
 
     @router.get("/readyz", responses=problems(503))
     async def ready() -> dict[str, str]:
-        """Whether the model is loaded and warm, and the server does not stop."""
+        """Answer with 200 if the model is loaded and the server accepts requests, otherwise with 503."""
         if service.state != "ready":
             raise Problem(503, f"not ready: {service.state}", retry_after=1)
         return {"status": "ready"}
 
     @router.get("/metrics", response_class=Response)
     async def numbers() -> Response:
-        """Numbers for Prometheus."""
+        """Return metrics for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
 def _page(settings: Settings, known: _Known) -> APIRouter:
-    """The page and what it needs to know."""
+    """Make the routes of the page and its configuration."""
     router = APIRouter(include_in_schema=False)
     page = read_page()
     terms = ServerTerms(
@@ -226,15 +237,15 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
 
 
 def _give(file: PageFile, request: Request) -> Response:
-    """A file of the page, or only word that the browser has it already."""
-    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}  # kept, and asked for again each time
+    """Return a file of the page, or status 304 if the browser already has it."""
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}  # cached, but revalidated on each use
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
 def _answers(results: list[Result], asked: Asked, maps: list[list[dict[str, str]]]) -> list[dict[str, Any]]:
-    """One dict for each image, as ``EmotionPredictor`` gives them, with the name and what else was asked for."""
+    """Make one dict for each image, as ``EmotionPredictor`` does, with its name and the requested additions."""
     answers = [result.to_record() for result in results]
     for answer, result in zip(answers, results, strict=True):
         if asked.top_k is not None:
@@ -252,7 +263,7 @@ def _describe_embedding(name: str, error: str | None, features: NDArray[np.float
 
 
 def _rank(result: Result) -> list[tuple[str, float]]:
-    """The emotions of the largest face, the most probable first; none where there is no face."""
+    """Sort the emotions of the largest face, the most probable first; empty if there is no face."""
     if not result.faces:
         return []
     face = result.faces[0]
@@ -261,7 +272,7 @@ def _rank(result: Result) -> list[tuple[str, float]]:
 
 @contextmanager
 def _within(seconds: float, problem: Problem) -> Iterator[None]:
-    """A time, after which there is a problem."""
+    """Raise a problem after this time."""
     try:
         with anyio.fail_after(seconds):
             yield
@@ -270,14 +281,14 @@ def _within(seconds: float, problem: Problem) -> Iterator[None]:
 
 
 class _Known(NamedTuple):
-    """What is known of the model before it is loaded.
+    """Properties of the model that are known before it is loaded.
 
     Attributes:
-        card: Of the checkpoint; ``None`` where it cannot be read.
-        scheme: Of answers to requests that name none.
-        labels: Of the answers under each scheme, without contempt.
-        most: Labels of any answer.
-        accuracies: See :attr:`Checkpoint.accuracies`.
+        card: Card of the checkpoint; ``None`` if it cannot be read.
+        scheme: Label scheme for requests that do not name one.
+        labels: Labels of the answers under each scheme, without contempt.
+        most: Largest number of labels in an answer.
+        accuracies: Measured accuracies, see :attr:`Checkpoint.accuracies`.
     """
 
     card: Card | None
@@ -288,7 +299,7 @@ class _Known(NamedTuple):
 
 
 def _identify(settings: Settings) -> _Known:
-    """Of the checkpoint; one that cannot be read is reported where it is loaded."""
+    """Read the properties of the checkpoint; one that cannot be read is reported when it is loaded."""
     try:
         checkpoint = settings.pipeline.open_checkpoint()
         card, accuracies = checkpoint.card, checkpoint.accuracies

@@ -1,4 +1,4 @@
-"""Dynamic batching: pictures of all clients share the network's batches."""
+"""Dynamic batching: images of all clients share the network's batches."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from cmaen.types import FaceBox, Image
 
 _PIXELS_PER_CORE = 12_500_000
 _REMEMBERED = 0.95
-"""What each answer leaves of the pace before it: some twenty of them make it."""
+"""Weight of the previous mean when an answer is added; about twenty answers determine the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A picture on its way.
+    """An image that is being processed.
 
     Attributes:
-        read: Decodes it.
-        pixels: Tells how many it will have.
-        pipeline: Finds its faces.
-        classifier: Answers, under the label scheme that is asked for; ``None`` where features are asked for.
-        answer: What the client waits for; cancelled where it no longer does.
-        end: When nobody waits any more, on the clock ``time.monotonic``.
+        read: Function that decodes the image.
+        pixels: Function that returns the number of pixels the image will have.
+        pipeline: Pipeline that detects its faces.
+        classifier: Classifier for the requested label scheme; ``None`` if features are requested.
+        answer: The answer that the client waits for; cancelled if the client no longer waits.
+        end: Deadline of the answer, on the clock ``time.monotonic``.
     """
 
     read: Pending
@@ -57,7 +57,7 @@ class _Job:
 
 
 class Embedded(NamedTuple):
-    """A picture, why it has no answer, and the features of its largest face, float32 [F], or NaN without one."""
+    """An image's name, its error, and the features of its largest face, float32 [F], which are NaN without a face."""
 
     name: str
     error: str | None
@@ -65,7 +65,7 @@ class Embedded(NamedTuple):
 
 
 class AtMost:
-    """A detector that refuses pictures of more faces than the limit, before they are cut out and fill the memory."""
+    """A detector that refuses images with more faces than the limit, before their crops fill the memory."""
 
     def __init__(self, most: int, detector: Detector) -> None:
         self._most, self._detector = most, detector
@@ -74,21 +74,23 @@ class AtMost:
         """See :class:`~cmaen.inference.detectors.Detector`.
 
         Raises:
-            ImageTooLargeError: There are too many.
+            ImageTooLargeError: There are too many faces.
         """
         faces = self._detector(image)
         if len(faces) > self._most:
-            raise ImageTooLargeError(f"{len(faces):,} faces, over the limit of {self._most:,}; send it in parts")
+            raise ImageTooLargeError(
+                f"{len(faces):,} faces, over the limit of {self._most:,}; divide the image and send the parts"
+            )
         return faces
 
 
 class Batcher:
-    """Decodes and searches pictures in some threads, and classifies in one the faces of all that are ready.
+    """Decodes images and detects faces in several threads, and classifies the faces of all of them in one.
 
     Args:
-        pipeline: Its ``workers`` are the threads.
-        limits: Of the queue, of a batch, and of the pixels and faces that are held at the same time.
-        metrics: Told of the queue and of every batch.
+        pipeline: Pipeline to run; its ``workers`` is the number of threads.
+        limits: Limits of the queue, of a batch, and of the pixels and faces in memory.
+        metrics: Metrics of the queue and of the batches.
     """
 
     def __init__(self, pipeline: FacePipeline, *, limits: Limits, metrics: Metrics) -> None:
@@ -115,23 +117,23 @@ class Batcher:
         classifier: FaceClassifier | None = None,
         sizes: Sequence[Callable[[], int]] | None = None,
     ) -> list[Future[Result]]:
-        """Take all pictures of a request or none; one answer for each, in order, which may be cancelled.
+        """Accept all images of a request or none; return one answer for each, in order, which may be cancelled.
 
         Args:
-            pictures: Decoded by the threads.
-            detect: Find the faces first; else each picture is a face crop.
-            classifier: The pipeline's under another label scheme; ``None``: the pipeline's.
-            sizes: Each tells how many pixels its picture will have, before it is decoded.
+            pictures: Images to be decoded by the threads.
+            detect: Whether to detect faces first; otherwise each image is a face crop.
+            classifier: Classifier for another label scheme; ``None``: that of the pipeline.
+            sizes: Functions that return the number of pixels of each image before it is decoded.
 
         Raises:
-            Problem: The queue has no room for them.
+            Problem: The queue has no room for the images.
         """
         return self._submit(pictures, detect, classifier or self._pipeline.classifier, sizes)
 
     def embed(
         self, pictures: Sequence[Pending], *, detect: bool, sizes: Sequence[Callable[[], int]] | None = None
     ) -> list[Future[Embedded]]:
-        """The same for the features of the pictures' largest faces."""
+        """Compute the features of the largest face of each image; see :meth:`submit`."""
         return self._submit(pictures, detect, None, sizes)
 
     def _submit(
@@ -155,22 +157,22 @@ class Batcher:
         return [job.answer for job in jobs]
 
     def check_room(self) -> None:
-        """Refuse what would wait too long, in the same words whether or not its pictures are known yet.
+        """Refuse a request whose images would wait too long, before or after its body is read.
 
         Raises:
-            Problem: It would.
+            Problem: The queue is full, or the wait would be too long.
         """
         wait = self._room.used * self._pace.seconds
         if wait > self._limits.wait or self._room.used >= self._limits.queue:
             raise Problem(
                 503,
-                f"the server is busy: {self._room.used} images are waiting for their turn; try again",
+                f"the server is busy: {self._room.used} images are waiting to be processed; try again",
                 retry_after=wait,
                 refused="queue",
             )
 
     def close(self) -> None:
-        """Finish what was taken."""
+        """Finish the accepted images, and stop the threads."""
         self._threads.shutdown()
         self._ready.put(None)
         self._network.join()
@@ -184,18 +186,18 @@ class Batcher:
                 raise TimeoutError
             with self._pixels.reserve(job.pixels()):
                 located = job.pipeline.locate(job.read())
-                located = located._replace(
-                    frame=replace(located.frame, image=None)
-                )  # its pixels are not needed further on
+                # the pixels are no longer needed
+                located = located._replace(frame=replace(located.frame, image=None))
         except Exception as error:
             self._leave(1)
             job.answer.set_exception(error)
         else:
-            self._faces.enter(len(located.crops))  # left when they are answered: the network may be slower than this
+            # released when they are answered: the network may be slower than detection
+            self._faces.enter(len(located.crops))
             self._ready.put((job, located))
 
     def _classify(self) -> None:
-        """The work of the one thread of the network."""
+        """Classify batches until the end, in the network's thread."""
         while (first := self._ready.get()) is not None:
             batch = self._batch(first)
             faces = sum(len(located.crops) for _, located in batch)
@@ -237,7 +239,7 @@ class Batcher:
         return [Embedded(one.frame.name, one.error, row) for one, row in zip(batch, rows, strict=True)]
 
     def _batch(self, first: tuple[_Job, Located]) -> list[tuple[_Job, Located]]:
-        """The first picture and those that come soon after it; nobody is waited for where nobody is on the way."""
+        """Collect the first image and those that follow soon; it does not wait if no others are being processed."""
         batch, faces = [first], len(first[1].crops)
         end = time.monotonic() + self._limits.batch_seconds
         while faces < self._limits.batch_faces and len(batch) < self._room.used:
@@ -245,7 +247,7 @@ class Batcher:
                 entry = self._ready.get(timeout=max(0.0, end - time.monotonic()))
             except Empty:
                 break
-            if entry is None:  # the end, which comes after every picture
+            if entry is None:  # the end, which comes after every image
                 self._ready.put(None)
                 break
             batch.append(entry)
@@ -263,10 +265,10 @@ def _count_nothing() -> int:
 
 
 class Turns:
-    """So much at the same time; who finds no room waits, and nobody overtakes. What is too large waits to be alone.
+    """A limited amount that is shared in order of arrival; a request above the limit waits until it is alone.
 
     Args:
-        most: At the same time.
+        most: Largest amount in use at the same time.
     """
 
     def __init__(self, most: int) -> None:
@@ -274,20 +276,20 @@ class Turns:
         self._turn, self._changed = Lock(), Condition()
 
     def enter(self, count: int) -> None:
-        """Wait for room, and take it until :meth:`leave`."""
+        """Wait for room, and occupy it until :meth:`leave`."""
         with self._turn, self._changed:
             self._changed.wait_for(lambda: not self.used or self.used + count <= self.most)
             self.used += count
 
     def leave(self, count: int) -> None:
-        """Give room back."""
+        """Release room."""
         with self._changed:
             self.used -= count
             self._changed.notify_all()
 
     @contextmanager
     def reserve(self, count: int) -> Iterator[None]:
-        """Room for the time of a ``with`` block."""
+        """Occupy room for the duration of a ``with`` block."""
         self.enter(count)
         try:
             yield
@@ -296,10 +298,10 @@ class Turns:
 
 
 class _Pace:
-    """How long one picture takes while there are others to do: a mean in which the last ones count most.
+    """The time per image while others are waiting: an exponential moving average.
 
     Attributes:
-        seconds: From one answer to the next.
+        seconds: Mean time from one answer to the next, in seconds.
     """
 
     def __init__(self) -> None:
@@ -307,7 +309,7 @@ class _Pace:
         self._last: float | None = None
 
     def done(self, count: int, *, idle: bool) -> None:
-        """So many more are done; ``idle`` says that none are left, so that the time to the next tells nothing."""
+        """Count finished images; after ``idle``, when none are left, the time to the next one is ignored."""
         now = time.monotonic()
         if self._last is not None:
             share = 1 - _REMEMBERED**count

@@ -1,4 +1,4 @@
-"""Connections of the server, none of which is waited for for ever: slow clients make room for the others."""
+"""Connections of the server with time limits, so that slow clients make room for others."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Connection(H11Protocol):
-    """A connection that is given up when its client lets the server wait.
+    """A connection that is closed if its client keeps the server waiting.
 
-    A client has :attr:`patience` seconds to send the head of a request, and as many again to take some of an answer;
-    the application itself limits the body. Where there are half as many connections as there may be, a new one takes
-    the place of the one that has let the server wait the longest: so who sends a request without delay is answered,
-    however many others do not. The other half is for those that the server lets wait.
+    A client has :attr:`patience` seconds to send the head of a request, and as many again to receive some of an answer;
+    the application itself limits the time for the body. Once half of the permitted connections are open, a new one
+    replaces the one that has kept the server waiting the longest. A client that sends its request without delay is
+    therefore answered, however many others do not. The other half is for clients that wait for the server.
 
-    It is built on h11, which stops reading when a client sends one request after the other and takes no answer.
+    It is based on h11, which stops reading from a client that sends request after request without receiving answers.
 
     Attributes:
-        patience: Seconds.
+        patience: Time limit in seconds.
     """
 
     patience = 10.0
@@ -28,7 +28,8 @@ class Connection(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._since = self.loop.time()
-        self._seen: tuple[object, bool, int] = (None, True, 0)  # the last time: the request, whether due, bytes to take
+        # at the last check: the request, whether its head was due, unsent bytes
+        self._seen: tuple[object, bool, int] = (None, True, 0)
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -44,12 +45,12 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """An answer is given; from now on its client is waited for."""
+        """Note the end of an answer, from which on the server waits for the client."""
         self._since = self.loop.time()
         super().on_response_complete()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """From here on the connection is another protocol's, which closes slowly: a quarter of all may be."""
+        """Hand the connection over to the WebSocket protocol, which may have a quarter of all connections."""
         sockets = sum(not isinstance(one, Connection) for one in self.connections)
         if self.limit_concurrency is not None and sockets >= max(1, self.limit_concurrency // 4):
             headers = [(b"connection", b"close"), (b"content-length", b"0"), (b"retry-after", b"1")]
@@ -62,7 +63,7 @@ class Connection(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def shutdown(self) -> None:
-        """The server stops: what it works on is finished, and whoever lets it wait has the usual time and no more."""
+        """Finish the current request, and close the connection if its client keeps the server waiting too long."""
         self._stop_checking()
         self._timer = self.loop.call_later(self.patience, self._give_up)
         super().shutdown()
@@ -73,13 +74,13 @@ class Connection(H11Protocol):
 
     @property
     def _waits(self) -> bool:
-        """Whether the next step is the client's."""
+        """Whether the server waits for the client."""
         if self._head_is_due or self.transport.get_write_buffer_size():
             return True
         return self.cycle.more_body and not self.cycle.response_started
 
     def _check(self) -> None:
-        """Give the connection up where nothing has happened since the last time."""
+        """Close the connection if nothing has happened since the last check."""
         request, due, left = self._seen
         now = (self.cycle, self._head_is_due, self.transport.get_write_buffer_size())
         idle = due and now[:2] == (request, True) and not now[2]
@@ -90,7 +91,7 @@ class Connection(H11Protocol):
         self._timer = self.loop.call_later(self.patience, self._check)
 
     def _give_up(self) -> None:
-        """Give the connection up as soon as the next step is the client's."""
+        """Close the connection as soon as the server waits for the client."""
         if self._waits:
             self.transport.abort()
         else:
@@ -105,5 +106,5 @@ class Connection(H11Protocol):
         others = (one for one in self.connections if isinstance(one, Connection) and one is not self and one._waits)
         oldest = min(others, key=lambda one: one._since, default=None)
         if oldest is not None:
-            self.connections.discard(oldest)  # at once: it is counted for the request that comes now
+            self.connections.discard(oldest)  # at once, because the next request counts the connections
             oldest.transport.abort()

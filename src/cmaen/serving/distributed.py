@@ -1,4 +1,4 @@
-"""The same application in replicas of Ray Serve, on this machine or many; one that dies is started anew."""
+"""The application in replicas of Ray Serve, on one machine or many; a replica that dies is restarted."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NAME = "cmaen"
 
 
 def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
-    """Start the replicas and come back when they are ready.
+    """Start the replicas, and return when they are ready.
 
-    The cluster is the one that ``RAY_ADDRESS`` names, where every machine has this package; without it, this machine.
+    They run on the cluster that ``RAY_ADDRESS`` names, where every machine needs this package, or else on this machine.
 
     Args:
-        settings: Of each replica.
-        host, port: Of the proxy in front of them.
-        replicas: How many.
+        settings: Settings of each replica.
+        host, port: Address of the proxy in front of the replicas.
+        replicas: Number of replicas.
     """
     join_cluster()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
@@ -44,7 +44,7 @@ def deploy(settings: Settings, *, host: str, port: int, replicas: int) -> None:
         replica,
         name=NAME,
         num_replicas=replicas,
-        max_ongoing_requests=2 * settings.limits.queue,  # the replica itself refuses, with better words
+        max_ongoing_requests=2 * settings.limits.queue,  # the replica itself refuses, with a better message
         max_queued_requests=settings.limits.queue,
         graceful_shutdown_timeout_s=settings.limits.seconds,
         health_check_period_s=1,
@@ -64,6 +64,6 @@ def serve(settings: Settings, *, host: str, port: int, replicas: int) -> None:
 
 
 def stop() -> None:
-    """Finish what was taken, and leave the cluster."""
+    """Finish the accepted requests, and leave the cluster."""
     ray_serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()

@@ -1,19 +1,19 @@
-"""``/v1/live``: a client's camera over a WebSocket; what is late is dropped instead of lagging.
+"""``/v1/live``: a client's camera over a WebSocket; late frames are dropped, so that answers do not lag behind.
 
 The query may name a label ``scheme``. The client sends binary messages, each a JPEG or PNG. The server answers each
-frame that it processes, in order, with JSON: ``frame`` (its index as received, from 0), ``dropped`` (how many were left
-out so far), ``status``, ``error``, ``scheme`` and ``faces``, each with its ``identity``. Where the server has an API
-key, it comes in one of the headers of a request, or, since browsers cannot set them, as two subprotocols: ``cmaen``,
-and ``bearer.KEY`` with the key percent-encoded.
+frame that it processes, in order, with JSON: ``frame`` (its index as received, from 0), ``dropped`` (the number of
+frames dropped so far), ``status``, ``error``, ``scheme`` and ``faces``, each with its ``identity``. If the server has
+an API key, the client sends it in one of the headers of other requests, or, since browsers cannot set headers, as two
+subprotocols: ``cmaen``, and ``bearer.KEY`` with the key percent-encoded.
 
 With ``film=true`` in the query the frames are those of a film, sent as fast as they are answered: each message begins
 with the frame's own time, eight bytes (a little-endian double, in seconds), and none is dropped; at most
 :data:`AHEAD` may wait for their answers.
 
-The server closes the socket with 1003 (text where a frame is due, or a frame of a film without its time), 1008 (the key
-or the scheme is wrong, nothing came for too long, or too many frames of a film wait), 1009 (a frame has too many
-bytes), 1011 (the server failed), 1012 (it stops) or 1013 (too many sockets, or no model yet). A page of another host is
-refused before the socket is open.
+The server closes the socket with 1003 (text instead of a frame, or a frame of a film without its time), 1008 (the key
+or the scheme is wrong, no frame came for too long, or too many frames of a film wait), 1009 (a frame has too many
+bytes), 1011 (internal error), 1012 (the server stops) or 1013 (too many sockets or requests, or the model is not
+loaded). A page of another host is refused before the socket is open.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ from cmaen.serving.settings import Limits
 from cmaen.types import Frame
 
 PROTOCOL, _KEY = "cmaen", "bearer."
-"""Subprotocols: the one that is spoken, and the beginning of the one that carries a key."""
+"""Subprotocols: that of the service, and the prefix of the one that carries a key."""
 
 AHEAD = 8
 """Frames of a film that may wait for their answers."""
 
 _TIME = struct.Struct("<d")
-"""What stands before a frame of a film: its time in seconds."""
+"""The time of a frame of a film, in seconds, which precedes its content."""
 
 
 class _Received(NamedTuple):
-    """A frame as it came: its number from 0, its time in seconds, and its bytes."""
+    """A received frame: its number from 0, its time in seconds, and its bytes."""
 
     number: int
     time: float
@@ -65,22 +65,22 @@ class _Received(NamedTuple):
 
 
 class _Close(NamedTuple):
-    """Why the server closes a socket: the code of WebSocket, and a reason."""
+    """The code and the reason with which the server closes a socket."""
 
     code: int
     reason: str
 
 
 class LiveSource:
-    """The frames that a client sends: of a camera the newest alone, of a film all of them, in order.
+    """The frames that a client sends: only the newest of a camera, all those of a film in order.
 
     Args:
-        max_pixels: Of a frame.
-        max_seconds: For a frame to be decoded.
-        film: The frames bring their own times, and none is dropped.
+        max_pixels: Maximum number of pixels of a frame.
+        max_seconds: Time limit for decoding a frame.
+        film: Whether the frames bring their own times and none is dropped.
 
     Attributes:
-        received, dropped: Frames so far.
+        received, dropped: Numbers of frames so far.
     """
 
     moving = True
@@ -96,11 +96,11 @@ class LiveSource:
         self._ended = False
 
     def put(self, content: bytes, at: float | None = None) -> bool:
-        """One more frame; whether an older one, which nobody had taken, was dropped for it.
+        """Add a frame; return whether an unprocessed older one was dropped for it.
 
         Args:
-            content: Its bytes.
-            at: Its time in seconds; ``None`` for now.
+            content: The encoded frame.
+            at: Time of the frame in seconds; ``None`` for now.
         """
         with self._changed:
             late = self.live and bool(self._waiting)
@@ -121,11 +121,11 @@ class LiveSource:
             yield partial(self._frame, taken)
 
     def count(self) -> int | None:
-        """Nobody knows."""
+        """Return ``None``: the number of frames is unknown."""
         return None
 
     def close(self) -> None:
-        """No more will come; what was not taken is left out."""
+        """End the source; an unprocessed frame is discarded."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -143,21 +143,21 @@ class LiveSource:
 
 
 class Live:
-    """The sockets of one application.
+    """The live sockets of one application.
 
     Args:
-        service: Has the pipeline.
-        gate: Knows the key and the rate.
-        limits: Of the sockets and their frames.
-        metrics: Told of every frame.
+        service: Service with the pipeline.
+        gate: Gate that checks the key and the rate.
+        limits: Limits of the sockets and their frames.
+        metrics: Metrics of the sockets and their frames.
     """
 
     def __init__(self, *, service: Service, gate: Gate, limits: Limits, metrics: Metrics) -> None:
         self._service, self._gate, self._limits, self._metrics = service, gate, limits, metrics
-        self._room = Room(limits.live_sockets, "live", "it follows as many cameras as it can")
+        self._room = Room(limits.live_sockets, "live", "all its live connections are in use")
 
     async def __call__(self, websocket: WebSocket) -> None:
-        """Answer a client until it, or the server, has had enough."""
+        """Answer a client until one side closes the socket."""
         offered = websocket.scope.get("subprotocols", ())
         await websocket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
         with suppress(WebSocketDisconnect):
@@ -183,7 +183,7 @@ class Live:
             results = predictor.pipeline.results(source)
             self._metrics.live_sockets.inc()
             receiver = asyncio.create_task(self._receive(websocket, source))
-            threads = anyio.CapacityLimiter(1)  # its own: waiting for a frame must not keep others from theirs
+            threads = anyio.CapacityLimiter(1)  # its own, so that waiting for a frame does not block other sockets
             try:
                 while (result := await anyio.to_thread.run_sync(next, results, None, limiter=threads)) is not None:
                     await websocket.send_text(_answer(result, source.dropped))
@@ -196,21 +196,23 @@ class Live:
                     await anyio.to_thread.run_sync(results.close, limiter=threads)
 
     async def _receive(self, websocket: WebSocket, source: LiveSource) -> _Close | None:
-        """Put what comes into the source, until there is a reason not to; ``None`` where the client has left."""
+        """Put received frames into the source until the socket must be closed; ``None`` if the client has left."""
         try:
             while True:
                 try:
                     with anyio.fail_after(self._limits.seconds):
                         message = await websocket.receive()
                 except TimeoutError:
-                    return _Close(1008, f"no frame has come for {self._limits.seconds:g} seconds")
+                    return _Close(1008, f"no frame was received for {self._limits.seconds:g} seconds")
                 if message["type"] == "websocket.disconnect":
                     return None
                 content = message.get("bytes")
                 if content is None:
                     return _Close(1003, "send each frame as a binary message, a JPEG or PNG")
                 if len(content) > self._limits.frame_bytes:
-                    return _Close(1009, f"a frame has at most {self._limits.frame_bytes:,} bytes; send a smaller one")
+                    return _Close(
+                        1009, f"a frame may have at most {self._limits.frame_bytes:,} bytes; send a smaller one"
+                    )
                 at = None
                 if not source.live:
                     if (at := _time_of(content)) is None:

@@ -1,4 +1,4 @@
-"""The application in processes of this machine, by uvicorn."""
+"""The application in processes on this machine, run by uvicorn."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if sys.platform != "win32":
     import fcntl
 
 SETTINGS = "CMAEN_SERVE_SETTINGS"
-"""Environment variable with the settings as JSON: how they come into the processes that uvicorn starts."""
+"""Environment variable that passes the settings, as JSON, to the processes that uvicorn starts."""
 
 _MOST_CONNECTIONS = 1000
-"""Of one process: more would leave none of the usual 1,024 open files for anything else."""
+"""Maximum number of connections of one process, below the usual limit of 1,024 open files."""
 
 _NOT_STARTED = 3
-"""Exit status where the application does not start; uvicorn has said why."""
+"""Exit status if the application does not start; uvicorn reports why."""
 
 _METRICS, _LOCK = "cmaen-metrics-", "in-use"
 _UNLOCKED_SECONDS = 3600.0
-"""After which a folder without a lock is nobody's: it is locked as soon as it is made."""
+"""Age at which a folder without a lock counts as abandoned: folders are locked as soon as they are made."""
 
 _SETTINGS = TypeAdapter(Settings)
 
@@ -50,17 +50,17 @@ def serve(
     proxies: str | None = None,
     access_log: bool = False,
 ) -> None:
-    """Serve until the process is told to stop; what was taken by then is finished.
+    """Serve until the process is told to stop; requests accepted by then are finished.
 
     Args:
-        settings: Of each process.
-        listening: Where, see :func:`cmaen.serving.binding.bind`; closed at the end.
-        workers: Processes; one that dies is started anew.
-        proxies: Addresses, with commas, of the proxies that are believed what they say of the client.
-        access_log: One line a request, of its path alone.
+        settings: Settings of each process.
+        listening: Socket to listen on, see :func:`cmaen.serving.binding.bind`; closed at the end.
+        workers: Number of processes; one that dies is restarted.
+        proxies: Comma-separated addresses or networks of trusted proxies, whose headers tell the client's address.
+        access_log: Whether to log one line for each request.
 
     Raises:
-        ConfigError: A proxy is no address or network, so that none would be believed.
+        ConfigError: A proxy is neither an address nor a network.
     """
     _check_proxies(proxies)
     os.environ[SETTINGS] = _SETTINGS.dump_json(settings).decode()
@@ -81,7 +81,7 @@ def serve(
             "timeout_graceful_shutdown": int(2 * settings.limits.seconds) + 1,
             "ws_max_size": settings.limits.frame_bytes,
             "ws_max_queue": 2,
-            "ws_per_message_deflate": False,  # pictures are compressed already
+            "ws_per_message_deflate": False,  # images are compressed already
             "limit_concurrency": _MOST_CONNECTIONS,
         }
         host, port, *_ = listening.getsockname()
@@ -102,12 +102,12 @@ def _check_proxies(proxies: str | None) -> None:
         for proxy in named:
             ip_network(proxy)
     except ValueError as error:
-        raise ConfigError(f"--proxies takes addresses and networks, like 10.0.0.0/8: {error}") from error
+        raise ConfigError(f"--proxies takes addresses and networks, such as 10.0.0.0/8: {error}") from error
 
 
 @contextmanager
 def _metrics_folder() -> Iterator[Path]:
-    """A folder in which processes add up their numbers, gone at the end; so are those that killed servers have left."""
+    """Make a temporary folder in which processes share metrics; folders left by killed servers are deleted first."""
     for left in Path(tempfile.gettempdir()).glob(f"{_METRICS}*"):
         if _is_abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
@@ -115,7 +115,7 @@ def _metrics_folder() -> Iterator[Path]:
     lock = folder / _LOCK
     held = lock.open("wb")
     try:
-        if sys.platform != "win32":  # there, what is open cannot be removed
+        if sys.platform != "win32":  # Windows cannot remove open files
             fcntl.flock(held, fcntl.LOCK_EX)
         held.write(b"in use")
         held.flush()
@@ -126,13 +126,13 @@ def _metrics_folder() -> Iterator[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether a folder of numbers is ours and no server uses it any more."""
+    """Whether a folder of metrics belongs to this user and is no longer used by a server."""
     with suppress(OSError):
         about = folder.lstat()
         if folder.is_symlink() or not folder.is_dir() or (hasattr(os, "getuid") and about.st_uid != os.getuid()):
             return False
         lock = folder / _LOCK
-        if not lock.exists() or not lock.stat().st_size:  # it is being made
+        if not lock.exists() or not lock.stat().st_size:  # it has just been made
             return time.time() - about.st_mtime > _UNLOCKED_SECONDS
         if sys.platform == "win32":
             lock.unlink()  # refused while its server has it open
@@ -144,7 +144,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def build() -> FastAPI:
-    """The application of one process, with the settings that its environment tells."""
+    """Create the application of one process, with the settings in its environment."""
     from cmaen.serving.app import create_app
     from cmaen.serving.service import prepare_process
 

@@ -1,4 +1,4 @@
-"""The log of a server: what is repeated is said once a minute with how often, and failures have an identifier."""
+"""The log of a server: repeated messages are logged once a minute with a count, and failures have an identifier."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _MOST_REMEMBERED = 1000
 
 
 class Repeats(logging.Filter):
-    """Lets the same warning through once in so many seconds, says so, and then how many like it were left out.
+    """Lets the same warning pass once per period, announces this, and later reports how many were suppressed.
 
-    Records with tracebacks are the same where their messages, and the kinds and messages of their exceptions, are. What
-    is only informative, like the line of each request, passes.
+    Records with tracebacks are the same if their messages and exceptions are. Records below the level of warnings, such
+    as the access log, always pass.
     """
 
     def __init__(self, seconds: float = 60.0) -> None:
         super().__init__()
         self._seconds = seconds
-        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}  # when it was said, and how often not since
+        # when it was last logged, and how many were suppressed since
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See :class:`logging.Filter`."""
@@ -37,19 +38,22 @@ class Repeats(logging.Filter):
         if now - said < self._seconds:
             self._said[key] = (said, left_out + 1)
             if not left_out:  # the first time that it is repeated
-                record.msg, record.args = f"{message} (again; from now on it is said every {self._seconds:g} s)", ()
+                record.msg, record.args = (
+                    f"{message} (again; from now on this is logged once every {self._seconds:g} s)",
+                    (),
+                )
                 record.exc_info = record.exc_text = None
             return not left_out
         if len(self._said) >= _MOST_REMEMBERED:
             self._said.clear()
         self._said[key] = (now, 0)
         if left_out:
-            record.msg, record.args = f"{message} ({left_out:,} more like this since it was last said)", ()
+            record.msg, record.args = f"{message} ({left_out:,} more like this since the last one)", ()
         return True
 
 
 class Escaped(logging.Formatter):
-    """Lines in which nothing steers a terminal, whatever names they quote."""
+    """Formatter whose lines contain no control characters, whatever names they quote."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See :class:`logging.Formatter`."""
@@ -57,10 +61,10 @@ class Escaped(logging.Formatter):
 
 
 def log_config(level: int) -> dict[str, Any]:
-    """For :func:`logging.config.dictConfig`, in every process of a server: all that is logged goes one way.
+    """Make the configuration for :func:`logging.config.dictConfig`, which every process of a server uses.
 
     Args:
-        level: Of what this package says.
+        level: Log level of this package.
     """
     here = f"{__name__}."
     return {
@@ -75,8 +79,10 @@ def log_config(level: int) -> dict[str, Any]:
 
 
 def identify(error: BaseException) -> str:
-    """Where and as what an error was raised, in eight characters: the same failure has the same identifier, so that it
-    is in the log however often it comes, and clients can be told it.
+    """Derive an identifier of eight characters from an error's type and the places in its traceback.
+
+    Equal failures have equal identifiers, so that the identifier in a response is found in the log, even if repetitions
+    are suppressed there.
     """
     places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     return hashlib.sha256("\n".join([type(error).__qualname__, *places]).encode()).hexdigest()[:8]

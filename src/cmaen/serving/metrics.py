@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,42 +12,48 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable naming the folder in which several processes of one server add up; set before the import."""
+"""Environment variable that names the folder in which the processes of a server share metrics; set before import."""
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The numbers of one application.
+    """The metrics of one application.
 
     Attributes:
-        requests: By route and status.
-        seconds: From the first byte of a request to the last of its answer, by route.
-        batch_faces, batch_images: Of each batch of the network.
-        queued: Images that are taken and not yet answered.
-        refused: By limit.
-        live_frames, live_dropped: Frames that live sockets received, and those of them that were left out.
-        live_sockets: Open now.
+        requests: Number of requests by route and status.
+        seconds: Time from the start of a request to the end of its answer, by route.
+        batch_faces, batch_images: Numbers of faces and images in each batch of the network.
+        queued: Number of images that are accepted but not yet answered.
+        refused: Number of refusals by limit.
+        live_frames, live_dropped: Numbers of frames that live sockets received, and of those that were dropped.
+        live_sockets: Number of open live sockets.
     """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("cmaen_requests", "Requests", ["route", "status"], registry=registry)
         self.seconds = Histogram(
-            "cmaen_request_seconds", "Time to the end of the answer", ["route"], buckets=_SECONDS, registry=registry
+            "cmaen_request_seconds",
+            "Time from the start of a request to the end of its answer, in seconds",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
-        self.batch_faces = Histogram("cmaen_batch_faces", "Faces of a batch", buckets=_SIZES, registry=registry)
-        self.batch_images = Histogram("cmaen_batch_images", "Images of a batch", buckets=_SIZES, registry=registry)
+        self.batch_faces = Histogram("cmaen_batch_faces", "Faces per batch", buckets=_SIZES, registry=registry)
+        self.batch_images = Histogram("cmaen_batch_images", "Images per batch", buckets=_SIZES, registry=registry)
         now: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livesum"}
-        self.queued = Gauge("cmaen_queue_images", "Images taken and not yet answered", **now)
-        self.refused = Counter("cmaen_refused", "Requests and sockets refused", ["limit"], registry=registry)
+        self.queued = Gauge("cmaen_queue_images", "Images accepted but not yet answered", **now)
+        self.refused = Counter("cmaen_refused", "Requests and sockets refused, by limit", ["limit"], registry=registry)
         self.live_frames = Counter("cmaen_live_frames", "Live frames received", registry=registry)
-        self.live_dropped = Counter("cmaen_live_dropped", "Live frames left out for newer ones", registry=registry)
-        self.live_sockets = Gauge("cmaen_live_sockets", "Live sockets open", **now)
+        self.live_dropped = Counter(
+            "cmaen_live_dropped", "Live frames dropped in favour of newer ones", registry=registry
+        )
+        self.live_sockets = Gauge("cmaen_live_sockets", "Open live sockets", **now)
 
     def text(self) -> bytes:
-        """All of them in Prometheus' format; of all processes where they share a folder."""
+        """Return all metrics in the format of Prometheus; of all processes if they share a folder."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
@@ -57,7 +63,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """What processes that were killed had in their queues counts no more; on Linux, where they are easily told."""
+    """Remove the gauges of killed processes; only on Linux, where such processes are easily recognised."""
     for path in folder.glob("gauge_live*_*.db"):
         process = path.stem.rpartition("_")[2]
         if Path("/proc/self").exists() and not Path("/proc", process).exists():
@@ -65,7 +71,7 @@ def _forget_the_dead(folder: Path) -> None:
 
 
 class Measured:
-    """An application whose requests are counted and timed, by the pattern of their route and never by their path."""
+    """Middleware that counts and times requests, by the pattern of their route and never by their path."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics

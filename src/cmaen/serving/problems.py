@@ -1,4 +1,4 @@
-"""What a client is told when it gets no answer: JSON as in RFC 9457, never a stack trace."""
+"""Error responses: JSON as in RFC 9457, never a stack trace."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _MOST_FINDINGS, _LONGEST_PART, _LONGEST_DETAIL = 3, 50, 1000
 _LONGEST_REASON = 123  # bytes, RFC 6455
-_CLIENT_IS_GONE = 499  # as nginx has it; nobody reads the response
+_CLIENT_IS_GONE = 499  # as in nginx; nobody reads the response
 
 
-class Problem(CmaenError):  # noqa: N818 - as the RFC calls it
-    """Why a request gets no answer.
+class Problem(CmaenError):  # noqa: N818 - the name in the RFC
+    """The reason why a request is not answered.
 
     Args:
-        status: Of HTTP.
-        detail: What was wrong and what to do.
-        retry_after: Seconds after which another try makes sense.
-        refused: By which limit, for the metrics; ``None`` where the request itself is wrong.
-        headers: Of the response.
+        status: HTTP status.
+        detail: Text that says what is wrong and what to do.
+        retry_after: Time in seconds after which the client may try again.
+        refused: Name of the limit that was reached, for the metrics; ``None`` if the request itself is wrong.
+        headers: Headers of the response.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Problem(CmaenError):  # noqa: N818 - as the RFC calls it
             self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
 
     def response(self) -> Response:
-        """As it is sent."""
+        """Make the response that is sent."""
         try:
             title = HTTPStatus(self.status).phrase
         except ValueError:
@@ -66,12 +66,12 @@ class Problem(CmaenError):  # noqa: N818 - as the RFC calls it
 
 
 class Room:
-    """So many places, each for a while; who finds none is refused at once instead of waiting.
+    """A limited number of places; requests that find none free are refused at once instead of waiting.
 
     Args:
-        places: How many.
-        name: Of the limit, for the metrics.
-        what: Is in them, for the client.
+        places: Number of places.
+        name: Name of the limit, for the metrics.
+        what: Reason for a refusal, for the client.
     """
 
     def __init__(self, places: int, name: str, what: str) -> None:
@@ -80,10 +80,10 @@ class Room:
         self._lock = Lock()
 
     def enter(self, count: int = 1) -> None:
-        """Take places, which :meth:`leave` gives back.
+        """Occupy places, which :meth:`leave` releases.
 
         Raises:
-            Problem: There are not as many.
+            Problem: There are not enough free places.
         """
         with self._lock:
             if self.used + count > self.places:
@@ -91,13 +91,13 @@ class Room:
             self.used += count
 
     def leave(self, count: int = 1) -> None:
-        """Give places back."""
+        """Release places."""
         with self._lock:
             self.used -= count
 
     @contextmanager
     def reserve(self, count: int = 1) -> Iterator[None]:
-        """Places for the time of a ``with`` block."""
+        """Occupy places for the duration of a ``with`` block."""
         self.enter(count)
         try:
             yield
@@ -106,7 +106,7 @@ class Room:
 
     @contextmanager
     def reserve_growing(self) -> Iterator[Callable[[int], None]]:
-        """A ``with`` block that may take places again and again, by the function that it is given."""
+        """Yield a function that occupies more places, all of which are released after the ``with`` block."""
         total = 0
 
         def take(count: int) -> None:
@@ -123,12 +123,12 @@ class Room:
 def json_response(
     content: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, media_type: str = "application/json"
 ) -> Response:
-    """JSON in ASCII: a client's file name may hold what UTF-8 has no bytes for."""
+    """Make a response of ASCII JSON, because a client's file name may contain characters that UTF-8 cannot encode."""
     return Response(json.dumps(content, allow_nan=False), status, dict(headers or {}), media_type)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Every error of the application becomes a problem."""
+    """Answer every error of the application with a problem."""
 
     async def answer_refusal(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -147,7 +147,7 @@ def add_handlers(app: FastAPI) -> None:
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_IS_GONE)
 
-    async def answer_failure(request: Request, error: Exception) -> Response:  # of what stands before the routes
+    async def answer_failure(request: Request, error: Exception) -> Response:  # raised in the middleware
         return _failure(request.scope, error).response()
 
     app.add_exception_handler(Exception, answer_failure)
@@ -158,13 +158,13 @@ def add_handlers(app: FastAPI) -> None:
 
 
 class Answered:
-    """An application whose unforeseen errors are answered and logged, once, under the same identifier."""
+    """Middleware that answers unexpected errors and logs them, once, under the same identifier."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI; an answer that has begun is broken off."""
+        """See ASGI; an answer that has begun is aborted."""
         begun = False
 
         async def forward(message: Message) -> None:
@@ -188,30 +188,30 @@ class Answered:
 
 
 def _failure(scope: Scope, error: Exception) -> Problem:
-    """What the client is told of an unforeseen error, which is logged."""
+    """Log an unexpected error, and make the problem that the client gets."""
     number = identify(error)
     log.error("%s %s failed (%s)", scope.get("method", "WebSocket"), _route(scope), number, exc_info=error)
-    return Problem(500, f"the server failed on this request; its log says why under {number}")
+    return Problem(500, f"the server failed on this request; its log gives the reason under {number}")
 
 
 def shorten_reason(reason: str) -> str:
-    """A reason to close a WebSocket, as long as its frame can carry it."""
+    """Shorten the reason for closing a WebSocket to what a close frame can carry."""
     return reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
 
 
 def _route(scope: Scope) -> str:
-    """The pattern of a request's route: its path is the client's, and may be another each time."""
+    """Return the pattern of a request's route, because the client chooses the path and may vary it."""
     return str(getattr(scope.get("route"), "path", "without a route"))
 
 
 def describe_findings(errors: Sequence[Any]) -> str:
-    """The first of Pydantic's findings in one line, without the values that were sent, and how many more there are."""
+    """Describe the first of Pydantic's findings in one line, without the received values, and count the others."""
     told = "; ".join(f"{'.'.join(map(_short, error['loc']))}: {error['msg']}" for error in errors[:_MOST_FINDINGS])
     more = len(errors) - _MOST_FINDINGS
     return f"{told}; and {more:,} more" if more > 0 else told
 
 
 def _short(part: object) -> str:
-    """A part of a place in a request, where the client's own names may stand."""
+    """Shorten a part of a location in a request, which may be a name that the client chose."""
     text = str(part)
     return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}…"

@@ -1,4 +1,4 @@
-"""Who may come in, and what browsers are told: hosts, origins, the key, the rate, and the headers of every answer."""
+"""Access control and security headers: hosts, origins, the API key, and the rate limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cmaen.serving.settings import Settings
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MOST_CLIENTS = 10_000
 _HEADERS = {
-    "Cross-Origin-Embedder-Policy": "require-corp",  # with the next: the browser's network may use threads
+    "Cross-Origin-Embedder-Policy": "require-corp",  # with the next: allows threads for the network in the browser
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -37,18 +37,20 @@ _POLICY = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 
-BEARER = HTTPBearer(auto_error=False, description="The API key, where the server has one.")
-HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same in another place.")
+BEARER = HTTPBearer(auto_error=False, description="The API key, if the server requires one.")
+HEADER = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The API key in another header, as an alternative."
+)
 
 
 class Guarded:
-    """An application that only the right hosts and origins reach, and whose answers carry the headers of safety."""
+    """Middleware that refuses unknown hosts and origins, and adds security headers to all responses."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self.app, self.settings = app, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI; a WebSocket that may not come in is refused before it is open."""
+        """See ASGI; a WebSocket that is not permitted is refused before it is open."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -74,29 +76,31 @@ class Guarded:
 
 
 def _stranger(headers: Mapping[str, str], settings: Settings, *, changes: bool) -> Problem | None:
-    """Why a request is not let in: its host is not this server's, or a page of another host makes it."""
+    """Return why a request is refused: its host is not this server's, or it comes from a page of another host."""
     host = headers.get("host", "")
     if settings.hosts and _name_of(host) not in settings.hosts:
-        return Problem(421, "this server does not go by that name; see cmaen serve --hostname")
+        return Problem(
+            421, "the request names another host than this server; permit the name with cmaen serve --hostname"
+        )
     origin = headers.get("origin")
     if origin is None or not changes or origin in settings.origins:
         return None
     if _is_host(host) and origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower()):
         return None
-    return Problem(403, "the page of another host may not use this server; see cmaen serve --origin")
+    return Problem(403, "pages of other hosts may not use this server; permit the origin with cmaen serve --origin")
 
 
 def _name_of(host: str) -> str | None:
-    """The name or the address in a Host header, without a port; ``None`` where it is none."""
+    """Extract the name or address from a Host header, without the port; ``None`` if it is invalid."""
     if not _is_host(host):
         return None
-    with suppress(ValueError):  # brackets around what is no address
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")  # a dot: a name in full
+    with suppress(ValueError):  # brackets without an address
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")  # fully qualified names end with a dot
     return None
 
 
 def _policy(host: str) -> str:
-    """The Content-Security-Policy; in some browsers 'self' leaves out the WebSockets of the host."""
+    """Make the Content-Security-Policy, with WebSockets, which 'self' does not cover in some browsers."""
     return _POLICY.format(connect=f"'self' ws://{host} wss://{host}" if _is_host(host) else "'self'")
 
 
@@ -105,14 +109,14 @@ def _is_host(text: str) -> bool:
 
 
 class Drained:
-    """An application whose refusals can be read: most clients send all of a body before they look for an answer.
+    """Middleware that makes refusals readable for clients that send the whole body before they read a response.
 
-    What is left of a body is thrown away as it comes, for a while, before an error is sent.
+    The rest of the body is received and discarded, up to a limit, before an error is sent.
 
     Args:
         app: The application.
-        most: Bytes that are thrown away; who still sends then finds the connection closed.
-        seconds: For as long.
+        most: Maximum number of bytes to discard; a client that sends more finds the connection closed.
+        seconds: Maximum time for discarding.
     """
 
     def __init__(self, app: ASGIApp, *, most: int, seconds: float = 5.0) -> None:
@@ -123,7 +127,8 @@ class Drained:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        waits = "100-continue" in Headers(scope=scope).get("expect", "")  # and sends nothing unless it is asked to
+        # such a client sends no body until it is asked to
+        waits = "100-continue" in Headers(scope=scope).get("expect", "")
         over = False
 
         async def received() -> Message:
@@ -144,43 +149,44 @@ class Drained:
 
 
 class Gate:
-    """The key and the rate, before the routes that cost something.
+    """Check of the API key and the rate limit, before the routes that use the model.
 
     Args:
-        settings: With the key and the rate.
+        settings: Settings with the key and the rate limit.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._key = settings.api_key
         self._rate, self._burst = settings.limits.rate, settings.limits.burst
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # of a client: tokens, and when
+        # by client: tokens, and the time of the last request
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def check(self, request: Request) -> None:
-        """Let a request in; a dependency of its route.
+        """Check a request, as a dependency of its route.
 
         Raises:
-            Problem: Its client asks too often, or does not know the key.
+            Problem: The client exceeds the rate limit, or does not send the key.
         """
         self.count(client_of(request))
         if not self.knows(given_key(request.headers)):
             raise Problem(
                 401,
-                "this server needs its API key, as Authorization: Bearer KEY or X-API-Key: KEY",
+                "this server requires an API key; send the header Authorization: Bearer KEY or X-API-Key: KEY",
                 headers={"WWW-Authenticate": "Bearer"},
             )
 
     def knows(self, key: str | None) -> bool:
-        """Whether the key is right, in a time that does not tell how much of it is; or none is needed."""
+        """Whether the key is right or none is required; the comparison takes constant time."""
         if self._key is None:
             return True
         texts = {(key or "").encode(errors="replace"), _bytes_of_header(key or "")}
         return any(hmac.compare_digest(text, self._key.encode()) for text in texts)
 
     def count(self, client: str) -> None:
-        """One more request of a client: a token bucket.
+        """Count a request of a client, by a token bucket.
 
         Raises:
-            Problem: There were too many.
+            Problem: The client exceeds the rate limit.
         """
         if not self._rate:
             return
@@ -189,27 +195,27 @@ class Gate:
         tokens = min(float(self._burst), tokens + (now - then) * self._rate)
         self._buckets[client] = (max(tokens - 1, 0.0) if tokens >= 1 else tokens, now)
         if len(self._buckets) > _MOST_CLIENTS:
-            self._buckets.popitem(last=False)  # who has been silent the longest
+            self._buckets.popitem(last=False)  # the client that has been silent the longest
         if tokens < 1:
             raise Problem(
                 429,
-                f"too many requests: {self._rate:g} a second are allowed, {self._burst} at once",
+                f"too many requests: {self._rate:g} per second are permitted, and {self._burst} at once",
                 retry_after=(1 - tokens) / self._rate,
                 refused="rate",
             )
 
 
 def _bytes_of_header(text: str) -> bytes:
-    """What a client sent in a header, which is read as Latin-1 and is mostly UTF-8."""
+    """Recover the bytes of a header, which is decoded as Latin-1 but is usually UTF-8."""
     return text.encode("latin-1", errors="replace")
 
 
 def given_key(headers: Mapping[str, str]) -> str | None:
-    """The key that a client sent in one of the two headers."""
+    """Extract the key that a client sent in one of the two headers."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
 def client_of(connection: HTTPConnection) -> str:
-    """The address of who asks, for the rate."""
+    """Return the address of the client, for the rate limit."""
     return connection.client.host if connection.client else ""

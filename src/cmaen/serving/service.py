@@ -1,4 +1,4 @@
-"""What the application holds for as long as it runs: the model, the batches, and whether it is ready."""
+"""The state of the application: the model, the batches, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ log = logging.getLogger(__name__)
 
 
 def prepare_process() -> None:
-    """What a process of the server sets for all of itself."""
+    """Configure the warnings and logs of a server process."""
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form, and the client is told
+    # it warns about each bad form, which is reported to the client
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def build_predictor(settings: Settings) -> EmotionPredictor:
-    """The predictor of a server.
+    """Build the predictor of a server.
 
     Raises:
         CmaenError: The checkpoint, the detector or the engine cannot be used.
@@ -51,7 +52,7 @@ class Service:
     """The model behind the routes.
 
     Attributes:
-        state: ``loading``, ``ready``, ``stopping``, or why it cannot be loaded.
+        state: ``loading``, ``ready``, ``stopping``, or the reason why the model cannot be loaded.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -61,11 +62,11 @@ class Service:
         self._predictor: EmotionPredictor | None = None
         self._predictors: dict[tuple[str, bool], EmotionPredictor] = {}
         self._batcher: Batcher | None = None
-        self._room = Room(settings.limits.explanations, "explanations", "too many images wait to be explained")
+        self._room = Room(settings.limits.explanations, "explanations", "too many images are waiting to be explained")
         self._explainer = ThreadPoolExecutor(1, "explain")
 
     def load(self) -> None:
-        """Load the model and warm it; takes a moment."""
+        """Load the model and run it once, so that the first request is not slow."""
         try:
             predictor = build_predictor(self._settings)
             predictor.predict_single(np.zeros((480, 640, 3), np.uint8))
@@ -79,17 +80,17 @@ class Service:
         self.state = "ready"
 
     def close(self) -> None:
-        """Finish what was taken, and take no more."""
+        """Finish the accepted requests, and accept no more."""
         self.state = "stopping"
         if self._batcher is not None:
             self._batcher.close()
         self._explainer.shutdown()
 
     def predictor(self, scheme: str | None, *, contempt: bool = False) -> EmotionPredictor:
-        """The model under a label scheme; ``None``: that of the server.
+        """Return the predictor for a label scheme; ``None``: that of the server.
 
         Raises:
-            Problem: It is not ready, or does not have the scheme.
+            Problem: The model is not ready, or does not have the scheme.
         """
         predictor, _ = self._ready()
         asked = scheme or predictor.scheme, contempt and (scheme or predictor.scheme) == PERCEIVED
@@ -101,20 +102,20 @@ class Service:
         return self._predictors[asked]
 
     def check_room(self) -> None:
-        """Refuse a request before its body is read, where it has no hope.
+        """Refuse a request before its body is read if it cannot be answered now.
 
         Raises:
-            Problem: There is no room in the queue, or no model.
+            Problem: The queue has no room, or the model is not ready.
         """
         self._ready()[1].check_room()
 
     async def predict(
         self, uploads: list[Upload], *, detect: bool, scheme: str | None = None, contempt: bool = False
     ) -> list[Result]:
-        """One result for each upload, in order.
+        """Predict one result for each upload, in order.
 
         Raises:
-            Problem: There is no room for them, no model, or it does not have the label scheme.
+            Problem: The queue has no room, the model is not ready, or it does not have the label scheme.
         """
         _, batcher = self._ready()
         classifier = self.predictor(scheme, contempt=contempt).pipeline.classifier
@@ -123,10 +124,10 @@ class Service:
         return await _all(batcher.submit(pictures, detect=detect, classifier=classifier, sizes=sizes))
 
     async def embed(self, uploads: list[Upload], *, detect: bool) -> list[Embedded]:
-        """The features of each upload's largest face, in order.
+        """Compute the features of the largest face in each upload, in order.
 
         Raises:
-            Problem: There is no room for them, no model, or it gives no features.
+            Problem: The queue has no room, the model is not ready, or it returns no features.
         """
         _, batcher = self._ready()
         pictures = [self._reader(*numbered) for numbered in enumerate(uploads)]
@@ -135,19 +136,19 @@ class Service:
         try:
             return await _all(answers)
         except CheckpointError as error:
-            raise Problem(501, f"this server cannot embed: {error}") from error
+            raise Problem(501, f"this server cannot compute features: {error}") from error
 
     async def explain(
         self, uploads: list[Upload], results: list[Result], *, detect: bool, scheme: str | None = None
     ) -> list[list[dict[str, str]]]:
-        """What the answers depend on: of each upload, ``crop`` and ``explanation`` of its faces, the largest 16.
+        """Explain the answers: return ``crop`` and ``explanation`` of the 16 largest faces in each upload.
 
         Raises:
-            Problem: There is no room for them.
+            Problem: There are too many images, in this request or waiting to be explained.
         """
         predictor = self.predictor(scheme)
         if len(uploads) > self._room.places:
-            raise Problem(422, f"at most {self._room.places} images of a request are explained, not {len(uploads)}")
+            raise Problem(422, f"at most {self._room.places} images per request can be explained, not {len(uploads)}")
         with self._room.reserve(len(uploads)):
             return await _all(
                 [
@@ -165,8 +166,8 @@ class Service:
         pipeline = predictor.pipeline if detect else replace(predictor.pipeline, detector=None)
         try:
             pixels = read_image(upload.content, max_pixels=limits.pixels, max_seconds=limits.decode_seconds)
-        except ImageError as error:  # of a picture that has an answer: it was too slow this time
-            log.warning("an answer is given without its explanation: %s", error)
+        except ImageError as error:  # the image has an answer, but this time decoding was too slow
+            log.warning("an answer was sent without its explanation: %s", error)
             return []
         crops = [pipeline.crop(pixels, face.box) for face in faces]
         explained = explain_crops(crops, faces, pipeline.classifier).faces
@@ -186,7 +187,7 @@ class Service:
         )
 
     def _size(self, upload: Upload) -> int:
-        """The pixels that will be decoded: none of what is over the limit."""
+        """Count the pixels that will be decoded; 0 if the image exceeds the limit."""
         pixels = count_pixels(upload.content)
         return pixels if pixels <= self._settings.limits.pixels else 0
 
@@ -197,5 +198,5 @@ class Service:
 
 
 async def _all(answers: Iterable[Future[_T]]) -> list[_T]:
-    """What all futures give; who stops waiting cancels those that nobody has begun."""
+    """Wait for the results of all futures; cancellation also cancels the futures that have not started."""
     return list(await asyncio.gather(*map(asyncio.wrap_future, answers)))

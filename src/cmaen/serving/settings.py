@@ -1,4 +1,4 @@
-"""What a server is told when it starts; every limit has a number here and nowhere else."""
+"""Settings of a server; the defaults of all limits are defined only here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cmaen.inference.spec import PipelineSpec
 
 MIB = 2**20
 SERVED = PipelineSpec(engine="onnx", throughput=True)
-"""The pipeline of a server of which nothing is said: all clients' pictures at a time, each on one core."""
+"""Default pipeline of a server, which processes the images of all clients in parallel, each on one core."""
 _PORTS = {"http": 80, "https": 443}
-"""The port that browsers leave out of an origin."""
+"""Default ports, which browsers leave out of an origin."""
 _NEVER = ("", "file", "ftp", "ws", "wss")
-"""What no page is loaded by, so that none has an origin of it; extensions of browsers have schemes of their own."""
+"""Schemes that cannot be the origin of a page; browser extensions have schemes of their own, which can."""
 _AT_LEAST_ONE = (
     "body_bytes",
     "images",
@@ -35,31 +35,32 @@ _AT_LEAST_ONE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much the server takes on; each process counts for itself.
+    """Limits of the server; each process counts separately.
 
     Attributes:
-        body_bytes: Of one request.
-        held_bytes: Of the bodies of all requests that are being read or answered, counted as they come.
-        images: Of one request.
-        pixels: Of one image.
-        faces: Of one image.
-        decode_seconds: For one image to be decoded.
-        decoding_pixels: Of all images that are decoded and searched for faces at the same time; a larger one alone.
-            ``None``: as many as one image may have, or 12.5 million for each core. Each takes some 12 bytes.
-        waiting_faces: Of all images that wait for the network.
-        seconds: For a request to be sent, then for it to be answered, and between two frames of a live socket.
-        queue: Images that are taken and not yet answered; the next ones are refused.
-        wait: Seconds; images that would wait longer for their turn are refused.
-        explanations: Images that are waiting to be explained, which takes far longer than an answer.
-        rate: Requests a second of one client, on average; 0 for no limit.
-        burst: Requests that a client may make at once after a rest.
-        live_sockets: Open at the same time.
-        frame_bytes, frame_pixels: Of one live frame.
-        batch_faces: That go through the network together.
-        batch_seconds: That the first face of a batch waits for others, where others are on their way.
+        body_bytes: Size of the body of one request.
+        held_bytes: Total size of the bodies of all requests that are being read or answered, counted as they arrive.
+        images: Number of images in one request.
+        pixels: Number of pixels in one image.
+        faces: Number of faces in one image.
+        decode_seconds: Time for decoding one image.
+        decoding_pixels: Total pixels of the images that are decoded and searched for faces at the same time; a larger
+            image is processed alone. ``None``: ``pixels`` or 12.5 million per core, whichever is more. Each pixel takes
+            about 12 bytes.
+        waiting_faces: Total number of faces that wait for the network.
+        seconds: Time for a request to arrive, then for it to be answered, and between two frames of a live socket.
+        queue: Number of images that are accepted but not yet answered; further images are refused.
+        wait: Time in seconds; requests whose images would wait longer are refused.
+        explanations: Number of images that wait to be explained, which takes far longer than an answer.
+        rate: Average number of requests per second of one client; 0 for no limit.
+        burst: Number of requests that a client may send at once after a pause.
+        live_sockets: Number of live sockets that are open at the same time.
+        frame_bytes, frame_pixels: Size and number of pixels of one live frame.
+        batch_faces: Number of faces that the network processes together.
+        batch_seconds: Time that the first face of a batch waits for others, if others are being processed.
 
     Raises:
-        ConfigError: Limits are below the least that works; the message lists every one.
+        ConfigError: Limits are below their minimum; the message lists all of them.
     """
 
     body_bytes: int = 32 * MIB
@@ -100,28 +101,29 @@ class Limits:
         if self.decoding_pixels is not None and not self.decoding_pixels >= 1:
             yield f"the limit decoding_pixels must be at least 1, not {self.decoding_pixels}"
         if self.queue < self.images:
-            yield f"a queue of {self.queue} images never has room for a request of {self.images}"
+            yield f"a queue of {self.queue} images never has room for a request with {self.images}; change either limit"
         if self.held_bytes < self.body_bytes:
             yield f"held_bytes ({self.held_bytes:,}) must be at least body_bytes ({self.body_bytes:,})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A server.
+    """Settings of a server.
 
     Attributes:
-        pipeline: Of one process; its ``scheme`` is that of requests that name none, its ``workers`` are the cores that
-            the process uses, and the pixels of a picture are in the limits.
-        api_key: That clients must know; ``None`` lets everybody in.
-        origins: Of pages of other hosts that may use the service from a browser, like ``https://example.org``; kept as
-            browsers send them.
-        hosts: Names under which this server may be asked for; empty for any. On a loopback address it should have
-            them, or a page anywhere could reach it under a name of its own (DNS rebinding).
-        load_first: Take no connection before the model is loaded: others take them meanwhile. Else ``/readyz`` says so.
-        limits: How much it takes on.
+        pipeline: Pipeline of one process. Its ``scheme`` applies to requests that do not name one, and its ``workers``
+            is the number of cores that the process uses; the pixels of an image are among the limits.
+        api_key: API key that clients must send; ``None``: no key is required.
+        origins: Origins of pages of other hosts that may use the service, such as ``https://example.org``; stored in
+            the form in which browsers send them.
+        hosts: Host names under which clients may address the server; empty for any. A server on a loopback address
+            should have them, or any page could reach it under a name of its own (DNS rebinding).
+        load_first: Whether to accept connections only after the model is loaded, so that other processes take them
+            meanwhile. Otherwise ``/readyz`` reports when it is.
+        limits: Limits of the server.
 
     Raises:
-        ConfigError: The key is empty, or something here could never be equal to what a client sends.
+        ConfigError: The key is empty, or the key, an origin or a host could never match what a client sends.
     """
 
     pipeline: PipelineSpec = SERVED
@@ -133,24 +135,24 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.api_key is not None:
-            object.__setattr__(self, "api_key", self.api_key.strip())  # a header has none around it
+            object.__setattr__(self, "api_key", self.api_key.strip())  # headers have no surrounding spaces
             if not self.api_key:
-                raise ConfigError("the API key is empty; give one that cannot be guessed, or none at all")
+                raise ConfigError("the API key is empty; give one that cannot be guessed, or leave it out")
             if not self.api_key.isprintable():
                 raise ConfigError(
-                    "the API key holds a line break or another control character, which no header can carry"
+                    "the API key contains a line break or another control character, which no header can carry"
                 )
         object.__setattr__(self, "origins", tuple(map(_as_browsers_send_it, self.origins)))
         object.__setattr__(self, "hosts", tuple(map(_as_hostname, self.hosts)))
 
 
 def _as_browsers_send_it(origin: str) -> str:
-    """An origin in the form in which browsers send it, in which it is compared.
+    """Convert an origin to the form in which browsers send it, for comparison.
 
     Raises:
-        ConfigError: It is none that a browser would ever send.
+        ConfigError: No browser would send this origin.
     """
-    advice = "give a scheme, a name and, where it is not the usual one, a port, like https://example.org:8443"
+    advice = "give a scheme, a name and, if it is not the default, a port, like https://example.org:8443"
     try:
         parts = urlsplit(origin.strip())
         port, name = parts.port, _ascii_name(parts.hostname or "")
@@ -159,17 +161,17 @@ def _as_browsers_send_it(origin: str) -> str:
     if parts.scheme in _NEVER or not name or parts.username is not None:
         raise ConfigError(f"{origin!r} is not the origin of a page; {advice}")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ConfigError(f"{origin!r} names a page, and an origin is that of a whole site; {advice}")
+        raise ConfigError(f"{origin!r} is the address of a page, not the origin of a site; {advice}")
     return f"{parts.scheme}://{name}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
 
 
 def _as_hostname(host: str) -> str:
-    """A name or an address of the server as it is compared with what clients ask for: without a port, in lower case.
+    """Convert a host name or address to the form in which requests are compared: without a port, in lower case.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: It is neither a name nor an address.
     """
-    advice = "give the name alone, like faces.example.org"
+    advice = "give only a name, like faces.example.org"
     text = host.strip()
     with suppress(ValueError):
         return str(ip_address(text.removeprefix("[").removesuffix("]")))
@@ -184,14 +186,14 @@ def _as_hostname(host: str) -> str:
 
 
 def _ascii_name(name: str) -> str:
-    """The name of a host in lower case, with other letters as browsers write them, and IPv6 addresses in brackets.
+    """Convert a host name to lower-case ASCII, as browsers do, and put IPv6 addresses in brackets.
 
     Raises:
-        ValueError: No host can have it.
+        ValueError: No host can have this name.
     """
     if ":" in name:
         return f"[{ip_address(name)}]"
     ascii_name = name.encode("idna").decode("ascii").lower() if not name.isascii() else name.lower()
     if not re.fullmatch(r"[a-z0-9_.-]*", ascii_name):
-        raise ValueError("a name holds letters, digits, dots and hyphens")
+        raise ValueError("a host name consists of letters, digits, dots and hyphens")
     return ascii_name

@@ -1,4 +1,4 @@
-"""What a client sent: the images of a request as bytes, from a form or from JSON. No name or address is ever opened."""
+"""Images of a request as bytes, from a form or from JSON; file names and addresses from clients are never opened."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 255
 _MOST_STRINGS = 64
-"""Beside the images of a JSON body: names of options and their values."""
+"""Maximum number of strings in a JSON body besides the images: names and values of options."""
 _MOST_OUTSIDE = 16_384
-"""Bytes of a JSON body that stand in no string, which each may be a value to be kept: brackets, numbers, spaces."""
+"""Maximum number of bytes outside the strings of a JSON body, such as brackets, numbers and spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Upload:
     """One image of a request.
 
     Attributes:
-        name: What the client calls it; a label and nothing else.
-        content: Its bytes.
-        error: Why there are none.
+        name: Name given by the client, which is only a label.
+        content: Bytes of the image file.
+        error: Reason why there are none; ``None`` if there are.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The images of a request, and what is asked of them."""
+    """The images of a request, and its options."""
 
     uploads: list[Upload]
     detect: bool
@@ -67,17 +67,17 @@ async def read_request(
     scheme: str | None = None,
     contempt: bool = False,
 ) -> Asked:
-    """Read a request's body, never more of it than the limit.
+    """Read the body of a request, up to the limit.
 
     Args:
-        request: Its body is a form with the field ``images``, or JSON.
-        limits: Of the body and the number of images.
-        schema: Of the JSON.
-        take: Is told of every byte that has come, and may refuse it.
-        detect, explain, top_k, scheme, contempt: Of the query; what stands in a JSON body counts instead.
+        request: Request whose body is a form with the field ``images``, or JSON.
+        limits: Limits of the body and of the number of images.
+        schema: Schema of the JSON.
+        take: Function that is called with the number of bytes in each received chunk, and may refuse it.
+        detect, explain, top_k, scheme, contempt: Options in the query, which those in a JSON body override.
 
     Raises:
-        Problem: The body is too large, of another type, or not what it should be.
+        Problem: The body is too large, of another type, or invalid.
     """
     query: dict[str, Any] = {
         "detect": detect,
@@ -94,16 +94,16 @@ async def read_request(
         content = b"".join([chunk async for chunk in body])
         asked = await anyio.to_thread.run_sync(_from_json, content, limits, schema, query)
     else:
-        raise Problem(415, f"send multipart/form-data or application/json, not {kind or 'a body without a type'}")
+        raise Problem(415, f"send multipart/form-data or application/json, not {kind or 'a body without Content-Type'}")
     if not asked.uploads:
-        raise Problem(422, "there is no image in the request; send one or more as images")
+        raise Problem(422, "there is no image in the request; send at least one in the field images")
     if len(asked.uploads) > limits.images:
         raise _too_many(limits)
     return asked
 
 
 async def _stream_body(request: Request, most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
-    """The body as it comes, up to a number of bytes; a length that is announced is believed where it is too large."""
+    """Yield the body in chunks, up to a number of bytes; a Content-Length above it is refused at once."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)
@@ -126,12 +126,12 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None], limits
             raise _too_many(limits) from error
         if "Too many fields" in error.message:
             raise Problem(
-                422, "a form holds nothing but files, in the field images; the rest goes into the address"
+                422, "a form may contain nothing but files, in the field images; send options in the query"
             ) from error
         raise Problem(400, f"the form cannot be read: {error.message}") from error
-    except (Problem, ClientDisconnect):  # of the body, which the parser asks for
+    except (Problem, ClientDisconnect):  # raised by the body, which the parser reads
         raise
-    except Exception as error:  # whatever its parser and its codecs make of it: the form is wrong, not the server
+    except Exception as error:  # the parser and its codecs raise various errors, but it is the form that is wrong
         log.info("a form could not be read", exc_info=error)
         raise Problem(400, f"the form cannot be read: {error}") from error
     try:
@@ -142,7 +142,7 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None], limits
 
 async def _of_field(field: str, file: UploadFile | str) -> Upload:
     if field != "images" or not isinstance(file, UploadFile):
-        raise Problem(422, f"a form holds nothing but files, in the field images, not in {field[:50]!r}")
+        raise Problem(422, f"a form may contain nothing but files, in the field images, not in {field[:50]!r}")
     return Upload((file.filename or "")[:_LONGEST_NAME], await file.read())
 
 
@@ -154,20 +154,20 @@ def _from_json(content: bytes, limits: Limits, schema: type[EmbedBody], query: d
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if any(one["type"] == TOO_MANY and one["loc"] == ("images",) for one in found):
             raise _too_many(limits) from error
-        raise Problem(422, f"the JSON is not as it should be: {describe_findings(found)}") from error
+        raise Problem(422, f"the JSON is invalid: {describe_findings(found)}") from error
     given = body.model_dump(exclude={"images"}, exclude_none=True)
     return Asked([_decode_upload(index, text) for index, text in enumerate(body.images)], **query | given)
 
 
 def _check_shape(content: bytes, limits: Limits) -> None:
-    """Refuse, before it is parsed, what holds far more than images and options: a value takes many times its bytes.
+    """Refuse JSON with far more than images and options before it is parsed, because values multiply in memory.
 
-    A request is a few long strings with little between them, which quotation marks tell.
+    A request is a few long strings with little between them; counting quotation marks is enough to check this.
 
     Raises:
-        Problem: There are too many strings, or too much stands outside of them.
+        Problem: There are too many strings, or too many bytes outside them.
     """
-    most = 2 * (limits.images + 1 + _MOST_STRINGS)  # one image too many has its own words
+    most = 2 * (limits.images + 1 + _MOST_STRINGS)  # one image too many has its own message
     parts = content.split(b'"', most)
     outside, inside = 0, False
     for part in parts:
@@ -179,16 +179,16 @@ def _check_shape(content: bytes, limits: Limits) -> None:
     if len(parts) > most or outside > _MOST_OUTSIDE * (1 + limits.images // 32):
         raise Problem(
             422,
-            f"the JSON is not as it should be: it holds more than images, {limits.images} at most, and their options",
+            f"the JSON is invalid: it may contain only images, {limits.images} at most, and options",
         )
 
 
 def _decode_upload(index: int, text: str) -> Upload:
-    """An image from base64 in any of its alphabets, with or without line breaks and padding, or from a data URI."""
+    """Decode an image from base64 in any alphabet, with or without line breaks and padding, or from a data URI."""
     name = f"images[{index}]"
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
-        plain = unescape(text)  # what it holds may be escaped, also around base64
+        plain = unescape(text)  # a data URI may be percent-encoded, including its base64
         if not head.rstrip().lower().endswith(";base64"):
             return Upload(name, plain)
         text = plain.decode("ascii", "replace")
@@ -199,8 +199,8 @@ def _decode_upload(index: int, text: str) -> Upload:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(413, f"the request is over the limit of {most:,} bytes; send fewer or smaller images")
+    return Problem(413, f"the request exceeds the limit of {most:,} bytes; send fewer or smaller images")
 
 
 def _too_many(limits: Limits) -> Problem:
-    return Problem(422, f"a request holds at most {limits.images} images; send the others with another one")
+    return Problem(422, f"a request may contain at most {limits.images} images; send the others in another request")
