@@ -1,4 +1,4 @@
-"""The address that a server listens on: taken before anything else is done, and told as people can type it."""
+"""The address that a server listens on: bound before anything else is done, and printed as people can type it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ipaddress import ip_address
 from cmaen.errors import ConfigError
 
 _NEXT = 50
-"""So many ports after the one that is in use are tried, to name a free one."""
+"""Number of ports that are tried after one that is in use, to suggest a free one."""
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-"""Addresses of documentation; that a socket is meant for one tells which address of this machine would be used."""
+"""Addresses reserved for documentation; a socket connected to one tells which address of this machine is used."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address of a server; nobody is answered yet.
+    """Bind the address of a server; requests are not answered yet.
 
     Args:
         host: A name or an address of this machine.
-        port: From 1 to 65535.
+        port: Port number, 1 to 65535.
 
     Raises:
-        ConfigError: The port is in use, and the message names one that is not; or the address is not this machine's, or
-            may not be used.
+        ConfigError: The port is in use, and the message names a free one; or the address does not belong to this machine
+            or cannot be used.
     """
     try:
         return _bind(host, port)
@@ -35,7 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def list_addresses(host: str, port: int) -> list[str]:
-    """The addresses to open in a browser, ``http://…``: that of this machine first, then those that others can use."""
+    """List the addresses to open in a browser, ``http://…``: the local one first, then those for other machines."""
     hosts = [host]
     if is_everywhere(host):
         hosts = ["127.0.0.1", *_list_own(only=socket.AF_INET if "." in host else None)]
@@ -53,7 +53,7 @@ def _bind(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     taken = socket.socket(family, kind, protocol)
     try:
-        if sys.platform != "win32":  # there it would let two servers have one port
+        if sys.platform != "win32":  # there it would let two servers share a port
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
         taken.set_inheritable(True)
@@ -84,11 +84,11 @@ def _list_free(host: str, port: int) -> Iterator[int]:
 
 
 def _list_own(only: int | None) -> list[str]:
-    """The addresses of this machine that others may reach it by; none where it has no network."""
+    """List the addresses at which other machines can reach this one; empty without a network."""
     found: dict[str, None] = {}
     for family, address in _ELSEWHERE:
         with suppress(OSError), closing(socket.socket(family, socket.SOCK_DGRAM)) as probe:
-            probe.connect((address, 9))  # of a datagram: nothing is sent
+            probe.connect((address, 9))  # a datagram socket: nothing is sent
             found[probe.getsockname()[0]] = None
     with suppress(OSError):
         for _, _, _, _, place in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM):

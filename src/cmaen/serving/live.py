@@ -227,7 +227,7 @@ class Live:
 
 
 def _time_of(message: bytes) -> float | None:
-    """The time with which a frame of a film begins, in seconds; ``None`` where there is none."""
+    """Return the time that precedes a frame of a film, in seconds; ``None`` if it is missing."""
     if len(message) < _TIME.size:
         return None
     (seconds,) = _TIME.unpack_from(message)

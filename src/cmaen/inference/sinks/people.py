@@ -18,7 +18,7 @@ from cmaen.results import Face, Result
 from cmaen.types import Image
 
 COLUMNS = ("path", "person", "seconds", "first", "last", "frames", "emotion", "unsure")
-"""Of the CSV; then each class has its share, mean, peak and the peak's time."""
+"""Columns of the CSV; they are followed by the share, mean, peak and time of the peak of each class."""
 
 
 @dataclass
@@ -26,11 +26,11 @@ class Person:
     """One person of a video; grows while the video is read.
 
     Attributes:
-        identity: From 1.
-        classes: That the answers are of.
+        identity: Number of the person, from 1.
+        classes: Classes of the answers.
         first, last: When the person was first and last seen, in seconds of the video.
-        frames: In how many of those that were looked at.
-        seconds: For how long the person was seen: each frame counts until the next one.
+        frames: Number of analysed frames that show the person.
+        seconds: Time for which the person was seen: each frame lasts until the next one.
     """
 
     identity: int
@@ -50,7 +50,7 @@ class Person:
         self._peaks = np.full(len(self.classes), -1.0)
 
     def see(self, face: Face, time: float) -> None:
-        """Take in the person's face in a frame at a time in seconds."""
+        """Add the person's face in a frame at a time in seconds."""
         probabilities = np.asarray(face.probabilities)
         self.frames += 1
         self.last = time
@@ -59,14 +59,14 @@ class Person:
         self._peaks[higher], self._moments[higher] = probabilities[higher], time
 
     def stay(self, face: Face, seconds: float) -> None:
-        """The face of the last frame stays for so many seconds."""
+        """Let the face of the last frame last for a number of seconds."""
         self.seconds += seconds
         self._answered[int(np.argmax(face.probabilities))] += seconds
         self._unsure += seconds * face.is_unsure
 
     @property
     def shares(self) -> dict[str, float]:
-        """Of the time that the person was seen, the part in which each class was the most probable one."""
+        """Share of the person's time in which each class was the most probable one."""
         return self._by_class(self._answered / max(self.seconds, 1e-9))
 
     @property
@@ -82,7 +82,7 @@ class Person:
 
     @property
     def unsure(self) -> float:
-        """Of the time that the person was seen, the part in which the answer was unsure."""
+        """Share of the person's time in which the answer was unsure."""
         return self._unsure / max(self.seconds, 1e-9)
 
     @property
@@ -91,7 +91,7 @@ class Person:
         return self.classes[int(np.argmax(self._answered))]
 
     def to_row(self, path: str) -> dict[str, Any]:
-        """The person's row of the CSV, by column; times in seconds to a millisecond, shares to five digits."""
+        """Return the person's row of the CSV, by column; times are rounded to milliseconds, shares to five digits."""
         row: dict[str, Any] = {
             "path": path,
             "person": self.identity,
@@ -116,10 +116,10 @@ class PeopleSink:
     """Sums up each person of a video, in memory that grows with the people and not with the length.
 
     Args:
-        path: A CSV with one row a person, written at the end; ``None``: they are only kept.
+        path: CSV with one row per person, written at the end; ``None``: no file is written.
 
     Attributes:
-        people: By their identities, complete at the end.
+        people: Persons by identity; complete at the end.
 
     Raises:
         OutputError: The path does not end in .csv, or cannot be written.
@@ -153,7 +153,7 @@ class PeopleSink:
         self._faces, self._time = result.faces, time
 
     def finish(self) -> None:
-        """See :class:`~cmaen.inference.sinks.base.Sink`; the last frame stays as long as the one before it."""
+        """See :class:`~cmaen.inference.sinks.base.Sink`; the last frame lasts as long as the one before it."""
         self._stay()
         self._faces = ()
         self.people = dict(sorted(self.people.items()))
@@ -162,7 +162,7 @@ class PeopleSink:
                 self._write(temporary)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def _stay(self) -> None:
         for face in self._faces:

@@ -12,10 +12,10 @@ from cmaen.types import Frame
 
 
 class ChainSource:
-    """The pictures of several sources, one after the other and numbered through; one that fails is one error.
+    """Yields the pictures of several sources in turn, numbered throughout; a source that fails is one error.
 
     Args:
-        sources: By what each is called where it fails.
+        sources: Sources, each with the name that an error gives it.
     """
 
     moving = False
@@ -36,12 +36,12 @@ class ChainSource:
                 number += 1
 
     def count(self) -> int | None:
-        """As many as all have, if each knows."""
+        """Return the total number of pictures, if every source knows its own."""
         counts = [source.count() for _, source in self._sources]
         return None if None in counts else sum(filter(None, counts))
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all sources."""
         for _, source in self._sources:
             source.close()
 

@@ -117,7 +117,7 @@ def read_frame(
 
 
 def _describe(left_out: LeftOut) -> str:
-    """What a folder without a picture holds instead, and what to do with its videos; empty for nothing."""
+    """Describe what a folder without images contains instead, and what to do with its videos; empty for nothing."""
     if not left_out:
         return ""
     advice = "; give its videos to cmaen predict, one or several" if VIDEO in left_out.counts else ""
