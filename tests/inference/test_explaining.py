@@ -23,7 +23,7 @@ def test_every_face_is_explained_on_one_sheet(tmp_path: Path) -> None:
         cmaen("inference", "--image", source, "--explain", tmp_path / "map.png")
         assert faces * 320 < read_image(tmp_path / "map.png").shape[1] < (faces + 1) * 320
     said = cmaen("inference", "--directory", tmp_path, "--explain", tmp_path / "x.png", code=2)
-    assert "is for an --image" in said
+    assert "--explain takes exactly one --image" in said
 
 
 def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:

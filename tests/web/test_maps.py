@@ -14,9 +14,9 @@ from PIL import Image
 from cmaen import EmotionPredictor
 from cmaen.heat import colour_heat
 from tests.web.browsing import ASTRONAUT, Open, camera, chromium, open_page, server
-from tests.web.test_site import site
+from tests.web.test_site import folder, site
 
-__all__ = ["camera", "chromium", "open_page", "server", "site"]  # fixtures
+__all__ = ["camera", "chromium", "folder", "open_page", "server", "site"]  # fixtures
 
 EXPLAIN = """async ([name, picture, detect]) => {
     const { createEngine } = await import(new URL(`page/${name}.js`, location.href));

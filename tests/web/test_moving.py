@@ -184,7 +184,7 @@ def test_files_that_are_no_films_say_so(open_page: Open, tmp_path: Path, film: P
     page = open_page()
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "empty.webm").write_bytes(b"")
-    for name, words in {"text.mp4": "MP4 (H.264) and WebM", "empty.webm": "the file is empty"}.items():
+    for name, words in {"text.mp4": "MP4 (H.264) and WebM", "empty.webm": "The file is empty"}.items():
         page.set_input_files("#video-file", tmp_path / name)
         assert words in page.wait_for_selector(".notice.bad").inner_text()
         assert page.is_hidden("#work")

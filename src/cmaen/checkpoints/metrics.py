@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -170,7 +170,7 @@ class Metrics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON; missing results are left out."""
-        return {key: value for key, value in asdict(self).items() if value}
+        return {key: value for key, value in asdict(self, dict_factory=_drop_unknown).items() if value}
 
     def add(self, split: str, engine: str, figures: Measured) -> Metrics:
         """Return the metrics with the figures of an engine on a split, replacing older ones."""
@@ -219,6 +219,11 @@ def _objects(values: object, key: str) -> Mapping[str, Any]:
     if not isinstance(values, dict) or not are_objects(values):
         raise ValueError(f"{shorten(key)} must hold objects by name")
     return values
+
+
+def _drop_unknown(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Build the dict of a dataclass without ``faces`` if it was not recorded, so that older files stay as they are."""
+    return {key: value for key, value in items if not (key == "faces" and value is None)}
 
 
 def _share(values: Mapping[str, Any], key: str, *, optional: bool = False) -> Any:

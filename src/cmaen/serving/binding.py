@@ -25,8 +25,8 @@ def bind(host: str, port: int) -> socket.socket:
         port: Port number, 1 to 65535.
 
     Raises:
-        ConfigError: The port is in use, and the message names a free one; or the address does not belong to this machine
-            or cannot be used.
+        ConfigError: The port is in use, and the message names a free one; or the address does not belong to this
+            machine or cannot be used.
     """
     try:
         return _bind(host, port)
