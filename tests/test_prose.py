@@ -15,11 +15,9 @@ import cmaen
 SOURCES = Path(cmaen.__file__).parent
 
 UNFINISHED = (
-    "cli/",
     "evaluation/",
     "inference/",
     "serving/",
-    "web/",
     "drawing.py",
     "explanation.py",
     "rendering.py",
