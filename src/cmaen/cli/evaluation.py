@@ -79,7 +79,7 @@ def test(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Also measure the faces of each value in a column of the CSV, such as age or skin tone.",
+            help="Also measure each group of faces with the same value in a column of the CSV, such as an age.",
             rich_help_panel=FACES,
         ),
     ] = None,
@@ -87,7 +87,7 @@ def test(
         bool,
         typer.Option(
             "--tta",
-            help="Also measure the average of the answers to each face and its mirror image.",
+            help="Also measure with the answers to each face and its mirror image averaged.",
             rich_help_panel=FACES,
         ),
     ] = False,

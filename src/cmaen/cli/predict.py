@@ -1,4 +1,4 @@
-"""``cmaen predict``: any number of pictures, folders, videos and addresses, each detected by itself."""
+"""``cmaen predict``: any number of pictures, folders, videos and addresses, which the command tells apart."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from cmaen.serving.settings import MIB, SERVED, Limits, Settings
 
 _MILLION = 1e6
 _BODIES = 8
-"""Number of request bodies of the largest size that fit into the memory for bodies, at least."""
+"""Minimum number of request bodies of the largest size that may be held in memory at the same time."""
 _USUAL = Limits()
 
 

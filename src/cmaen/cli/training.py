@@ -315,7 +315,7 @@ def export(
 
 
 def _say_what_is_next(best: Path, plan: Config) -> None:
-    """Name the checkpoint of a run and the next commands, which need it as an option."""
+    """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
     votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
     typer.echo(f"best checkpoint: {best}")

@@ -59,7 +59,7 @@ def _common(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Recognise facial emotions in pictures, videos and live, and train models of your own.
+    """Recognise facial emotions in pictures, videos and webcam images, and train your own models.
 
     Start with: cmaen predict photo.jpg
     """

@@ -17,7 +17,7 @@ _LARGE = 1 << 20
 """Size in bytes from which Brotli's best quality takes minutes and saves little more."""
 
 _WORTH = 0.9
-"""Largest size of a useful copy, as a share of its file; larger ones are left out, such as those of pictures."""
+"""Share of a file's size below which its compressed copy is worth keeping; that of a picture rarely is."""
 
 SUFFIXES = (".gz", ".br")
 """Suffixes of the names of all possible copies."""
