@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmaen import lettering
-from cmaen.lettering import choose_font, choose_letters, load_font, measure, write_label, write_percent
+from cmaen.lettering import choose_font, choose_letters, load_font, measure, write_count, write_label, write_percent
 from cmaen.types import PERCEIVED_LABELS
 
 
@@ -15,6 +15,13 @@ from cmaen.types import PERCEIVED_LABELS
 )
 def test_a_share_is_written_in_one_way(share: float, written: str) -> None:
     assert write_percent(share) == written
+
+
+def test_counts_have_a_noun() -> None:
+    assert [write_count(number, "person", "people") for number in (0, 1, 2000)] == [
+        "0 people", "1 person", "2,000 people",
+    ]  # fmt: skip
+    assert [write_count(number, "face") for number in (1, 3)] == ["1 face", "3 faces"]
 
 
 def test_letters_are_the_shortest_beginnings_that_differ() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.drawing import colour_of
-from cmaen.lettering import write_label, write_percent
+from cmaen.lettering import write_count, write_label, write_percent
 from cmaen.sheets import GRID, INK, MUTED, Sheet, blend
 from cmaen.types import Image
 
@@ -95,7 +95,7 @@ def draw_timeline(
     seconds = bins * step
     sheet.write(_MARGIN, 34, f"Emotions over time: {title}" if title else "Emotions over time", 30, most=_WIDTH - 80)
     lanes = "" if len(shown) == len(classes) else f"the {len(shown)} most frequent of {len(classes)} labels, "
-    told = f"{write_time(seconds)} · {count('person', len(people), 'people')} · {lanes}each lane from 0 to 100%"
+    told = f"{write_time(seconds)} · {write_count(len(people), 'person', 'people')} · {lanes}each lane from 0 to 100%"
     sheet.write(_MARGIN, 76, told if people else "No face was found.", 18, MUTED)
     if people:
         sheet.write(_RIGHT + 20, 104, "mean", 16, MUTED)
@@ -222,7 +222,7 @@ def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> S
     sheet = Sheet(width, height)
     faces, unsure = sum(totals.values()), sum(counts.unsure.values())
     sheet.write(_MARGIN, 34, f"Emotions in {title}" if title else "Emotions", 30, most=width - 80)
-    told = f"{count('face', faces)} in {count(counts.noun, counts.pictures)}"
+    told = f"{write_count(faces, 'face')} in {write_count(counts.pictures, counts.noun)}"
     sheet.write(_MARGIN, 78, told, 20, MUTED)
     scale = (right - left) / max(1, *totals.values())
     for number, name in enumerate(shown):
@@ -241,14 +241,9 @@ def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> S
     sheet.write(left + 38, low, f"sure: {faces - unsure}", 18, MUTED, anchor="lm")
     sheet.hatch(left + 190, low - 8, left + 218, low + 8, MUTED)
     sheet.write(left + 228, low, f"unsure: {unsure}", 18, MUTED, anchor="lm")
-    rest = [f"{count(counts.noun, counts.empty)} without a face"] if counts.empty else []
-    rest += [f"{count(counts.noun, counts.errors)} could not be read"] if counts.errors else []
+    rest = [f"{write_count(counts.empty, counts.noun)} without a face"] if counts.empty else []
+    rest += [f"{write_count(counts.errors, counts.noun)} could not be read"] if counts.errors else []
     others = faces - sum(totals[name] for name in shown)
-    rest += [f"{count('face', others)} with {len(classes) - len(shown)} other labels"] if others else []
+    rest += [f"{write_count(others, 'face')} with {len(classes) - len(shown)} other labels"] if others else []
     sheet.write(left, low + 36, " · ".join(rest), 18, MUTED, anchor="lm")
     return sheet
-
-
-def count(noun: str, number: int, plural: str = "") -> str:
-    """Write a number with its noun: ``1 face``, ``3 faces``."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

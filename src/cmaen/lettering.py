@@ -127,6 +127,17 @@ def write_percent(share: float) -> str:
     return f"{math.floor(100 * share + 0.5)}%"
 
 
+def write_count(number: int, one: str, several: str | None = None) -> str:
+    """Write a number with its noun: ``1 face``, ``2 faces``, ``3 people``.
+
+    Args:
+        number: Number of things.
+        one: Noun in the singular.
+        several: Noun in the plural; by default with an s at the end.
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def _has(font: Font, characters: frozenset[str]) -> bool:
     missing = bytes(font.getmask(_NOBODYS))
     return all(character.isspace() or bytes(font.getmask(character)) != missing for character in characters)

@@ -42,7 +42,7 @@ def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path, checkpoint:
     assert OWN in best.metrics.calibration
     assert "file names begin with Training_" in said
     assert "pleased" in said
-    assert "these faces have chosen the epoch" in said
+    assert "these faces were also used to choose the epoch" in said
     for command in ("predict PHOTO --checkpoint", "serve --checkpoint", f"test --checkpoint {run / 'best'} --data"):
         assert f"  cmaen {command}" in said
     assert "--resume" in cmaen("finetune", data, *options, code=2)
@@ -63,7 +63,7 @@ def test_a_test_split_is_what_is_measured_and_emotions_keep_their_heads(
     assert Checkpoint.open(tmp_path / "run" / "best").card.labels == EMOTIONS
     assert "14 faces of test" in said
     assert "in place of" not in said, "the heads are kept"
-    assert "these faces have chosen the epoch" not in said
+    assert "these faces were also used to choose the epoch" not in said
     assert "not exported, so PyTorch computes the answers: the two networks differ" in said
 
 

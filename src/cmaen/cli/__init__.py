@@ -1,4 +1,4 @@
-"""The command line: one short function a verb. Heavy imports happen inside them, so that ``--help`` answers at once."""
+"""The command line: one short function per verb. Heavy imports happen inside the functions, so ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cmaen.errors import CmaenError
 
 
 def main() -> None:
-    """Run the command line; an error of this project is one clear line and exit status 2."""
+    """Run the command line; an error of CMAEN becomes one clear line and exit status 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is escaped
-    warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes that have a limit of their own
+            stream.reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes, which have their own limit
     try:
-        from cmaen.cli.verbs import app  # here, so that what is wrong with an installation is one line, too
+        from cmaen.cli.verbs import app  # here, so that a broken installation is one line, too
 
         app()
     except CmaenError as error:

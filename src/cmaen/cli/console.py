@@ -1,4 +1,4 @@
-"""What the verbs share: options, the log, progress bars, text for any terminal, and advice about missing extras."""
+"""Shared parts of the verbs: options, log, progress bars, text for any terminal, and advice about missing extras."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cmaen.locks import hold
 from cmaen.serving.logs import Repeats
 
 _T = TypeVar("_T")
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 
 
 CheckpointName = Annotated[
@@ -80,18 +80,18 @@ DetectorSide = Annotated[
     int | None,
     typer.Option(
         min=32,
-        help="Shrink images to this side length for detection, in pixels, and do not look again at parts of them; "
-        "raise it to find smaller faces.",
+        help="Shrink images to this side length for detection, in pixels, and do not search parts of them again; "
+        "a higher value finds smaller faces.",
         rich_help_panel=FACES,
     ),
 ]
 
 
 def check_share(value: float | None) -> float | None:
-    """A number from 0 to 1 as it is given; percentages are advised of.
+    """Check that an option is between 0 and 1, and return it unchanged; the error explains percentages.
 
     Raises:
-        typer.BadParameter: It is another one.
+        typer.BadParameter: The value is not between 0 and 1.
     """
     if value is None or 0 <= value <= 1:
         return value
@@ -113,10 +113,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output."
 
 
 def alone(context: typer.Context, output: Path) -> None:
-    """Write an output folder alone until the verb has ended, see :func:`cmaen.locks.hold`.
+    """Reserve an output folder until the verb ends, see :func:`cmaen.locks.hold`.
 
     Raises:
-        OutputError: Another run writes it, or it cannot be written.
+        OutputError: Another run writes to the folder, or it cannot be written.
     """
     context.with_resource(hold(output))
 
@@ -131,12 +131,13 @@ def extra(feature: str, extra: str) -> Iterator[None]:
 
 
 def log(verbose: bool, *, lasting: bool = False) -> None:
-    """Say warnings, and with ``verbose`` more, on the standard error, without repeating oneself.
+    """Show warnings, and with ``verbose`` more, on standard error, without repetition.
 
     Args:
-        verbose: Say what is only informative, too.
-        lasting: The process runs on and on, like a server: what is repeated is said again after a minute, with how
-            often it was left out. A command says a warning once; errors and tracebacks are said each time.
+        verbose: Whether to show informative messages, too.
+        lasting: Whether the process keeps running, like a server: a repeated message is then shown again after a
+            minute, with the number of times it was left out. A command shows a warning once. Errors and tracebacks are
+            always shown.
     """
 
     class Shown(logging.Formatter):
@@ -151,26 +152,26 @@ def log(verbose: bool, *, lasting: bool = False) -> None:
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to whatever is the standard error at that moment, so that a line stands above a progress bar."""
+    """A handler that writes to the current standard error, so that a line appears above a progress bar."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        """See :class:`logging.StreamHandler`."""
+        """The current standard error."""
         return sys.stderr
 
 
 class _Once(logging.Filter):
-    """Lets a warning through once, and every error and traceback."""
+    """A filter that passes each warning once, and every error and traceback."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """See :class:`logging.Filter`."""
+        """Whether a record is shown, see :class:`logging.Filter`."""
         if record.exc_info or record.levelno > logging.WARNING:
             return True
         before = len(self._said)
@@ -179,10 +180,10 @@ class _Once(logging.Filter):
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next batch, in place of handing it back and fetching it again.
+    """Let glibc keep freed memory for the next batch instead of returning it to the system and requesting it again.
 
-    Networks with large activations are twice as fast (``docs/figures.md``, "Enhancement"). It is for the whole process,
-    which is the command's own; other C libraries are left as they are.
+    This makes networks with large activations twice as fast (``docs/figures.md``, "Enhancement"). It applies to the
+    whole process, which belongs to the command; other C libraries are left unchanged.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -191,19 +192,19 @@ def keep_freed_memory() -> None:
 
 
 def in_a_shell(*words: str | Path) -> str:
-    """A command as it is typed, with quotes where a name needs them."""
+    """Write a command as it is typed in a shell, with quotes where they are needed."""
     texts = [str(word) for word in words]
     return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 def escape_for_terminal(text: str) -> str:
-    """The text as the terminal can show it: what its encoding lacks is escaped, and what would steer it."""
+    """Escape control characters, and characters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     return escape(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def progress(items: Iterable[_T], unit: str, total: int | None = None) -> Iterator[_T]:
-    """The items, with a bar on a terminal and in silence elsewhere."""
+    """Yield the items, with a progress bar on a terminal and silently elsewhere."""
     if not sys.stderr.isatty() or (total is not None and total < 2):
         yield from items
         return
@@ -214,5 +215,5 @@ def progress(items: Iterable[_T], unit: str, total: int | None = None) -> Iterat
 
 
 def bar(unit: str) -> Callable[[Any], Iterator[Any]]:
-    """What wraps a loop over a sized collection in :func:`progress`."""
+    """Return a wrapper that shows the :func:`progress` of a loop over a sized collection."""
     return lambda items: progress(items, unit, len(items))

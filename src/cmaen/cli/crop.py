@@ -1,4 +1,4 @@
-"""``cmaen crop``: faces cut out of photographs, to train on."""
+"""``cmaen crop``: faces cut out of photographs for training."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from cmaen.cli.recogniser import run_simply
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions(FaceOptions):
-    """The options of ``cmaen crop``."""
+    """Options of ``cmaen crop``."""
 
-    input_dir: Annotated[Path, typer.Option(help="Folder of photographs, at any depth.", rich_help_panel=SOURCE)]
+    input_dir: Annotated[
+        Path, typer.Option(help="Folder of photographs, including its subfolders.", rich_help_panel=SOURCE)
+    ]
     output_dir: Annotated[
         Path, typer.Option(help="Folder for the faces, with the same subfolders.", rich_help_panel=OUTPUT)
     ]
     every: Annotated[
-        bool, typer.Option("--every", help="Crop every face, not only the largest.", rich_help_panel=OUTPUT)
+        bool, typer.Option("--every", help="Crop every face instead of only the largest.", rich_help_panel=OUTPUT)
     ] = False
 
 
 @takes(CropOptions)
 def crop(options: CropOptions) -> None:
-    """Cut the faces out of photographs, aligned as for prediction, to train on them."""
+    """Cut faces out of photographs for training, aligned as for prediction."""
     log(options.verbose)
     from cmaen.cli.results import TableSink, count_images
     from cmaen.inference.sinks import open_sink

@@ -1,4 +1,4 @@
-"""``cmaen enhance`` and ``cmaen balance``: data made ready for training."""
+"""``cmaen enhance`` and ``cmaen balance``: preparation of training data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from cmaen.cli.panels import FACES, MODEL, OUTPUT, SOURCE
 
 
 def enhance(
-    input_dir: Annotated[Path, typer.Option(help="Folder of images, at any depth.", rich_help_panel=SOURCE)],
+    input_dir: Annotated[
+        Path, typer.Option(help="Folder of images, including its subfolders.", rich_help_panel=SOURCE)
+    ],
     output_dir: Annotated[
         Path,
-        typer.Option(help="Folder for the results; call again with the same one to resume.", rich_help_panel=OUTPUT),
+        typer.Option(help="Folder for the results; an interrupted run resumes in it.", rich_help_panel=OUTPUT),
     ],
     steps: Annotated[
         str,
@@ -36,9 +38,9 @@ def enhance(
     device: Device = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Upscale faces (4x) and colourise them before training; manifest.json says what was done."""
+    """Upscale faces (4x) and colourise them before training; manifest.json records what was done."""
     log(verbose)
-    from cmaen.cli.results import count
+    from cmaen.lettering import write_count
 
     with extra("enhancement", "enhance"):
         from cmaen.devices import torch_device
@@ -59,8 +61,8 @@ def enhance(
         progress=bar("batches"),
     )
     pace, memory = (done.images - done.reused) / done.seconds, peak_mib()
-    counts = f"{count(done.images, 'image')} ({done.reused:,} from an earlier run), {count(len(done.errors), 'error')}"
-    typer.echo(f"{counts}: {output_dir}")
+    counts = f"{write_count(done.images, 'image')} ({done.reused:,} from an earlier run)"
+    typer.echo(f"{counts}, {write_count(len(done.errors), 'error')}: {output_dir}")
     typer.echo(f"{pace:.1f} images/s" + (f", {memory:,.0f} MiB of memory at most" if memory else ""))
     if not done.images:
         raise typer.Exit(1)
@@ -69,18 +71,18 @@ def enhance(
 def balance(
     output_dir: Annotated[
         Path,
-        typer.Option(help="Folder to be made; the other splits are copied to it unchanged.", rich_help_panel=OUTPUT),
+        typer.Option(help="New folder; the other splits are copied to it unchanged.", rich_help_panel=OUTPUT),
     ],
     input_dir: Data = None,
     method: Annotated[
         str,
         typer.Option(
-            help="borderline-smote, augment, or weighted, which makes no faces: see augment.weighted of cmaen train.",
+            help="borderline-smote, augment, or weighted (makes no faces; see augment.weighted of cmaen train).",
             rich_help_panel=FACES,
         ),
     ] = "borderline-smote",
     target: Annotated[
-        int, typer.Option(min=1, help="Faces of each emotion; the paper has 7,000.", rich_help_panel=FACES)
+        int, typer.Option(min=1, help="Faces per emotion; the paper uses 7,000.", rich_help_panel=FACES)
     ] = 7000,
     colour: Annotated[
         bool, typer.Option("--colour", help="Keep colour images in colour.", rich_help_panel=FACES)
@@ -91,11 +93,13 @@ def balance(
             "--all-labels", help="Balance all classes of the data, not only the emotions.", rich_help_panel=FACES
         ),
     ] = False,
-    split: Annotated[str, typer.Option(help="Split to balance; only train may be.", rich_help_panel=SOURCE)] = "train",
+    split: Annotated[
+        str, typer.Option(help="Split to balance; only train is allowed.", rich_help_panel=SOURCE)
+    ] = "train",
     seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=FACES)] = 42,
     verbose: Verbose = False,
 ) -> None:
-    """Balance the training set; writes dataset_stats.json and two charts."""
+    """Balance the training set, and write dataset_stats.json and two charts."""
     log(verbose)
     with extra("balancing", "report"):
         from cmaen.data.balance import balance_folder

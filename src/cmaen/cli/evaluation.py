@@ -1,4 +1,4 @@
-"""``cmaen test``, ``calibrate``, ``leaks`` and ``benchmark``: how good, how honest and how fast."""
+"""``cmaen test``, ``calibrate``, ``leaks`` and ``benchmark``: accuracy, calibration, leaks and speed."""
 
 from __future__ import annotations
 
@@ -79,20 +79,23 @@ def test(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Also measure each value of a column of the CSV, such as an age or a skin tone.", rich_help_panel=FACES
+            help="Also measure each group of faces with the same value in a column of the CSV, such as an age.",
+            rich_help_panel=FACES,
         ),
     ] = None,
     tta: Annotated[
         bool,
         typer.Option(
-            "--tta", help="Also measure with each face averaged with its mirror image.", rich_help_panel=FACES
+            "--tta",
+            help="Also measure with the answers to each face and its mirror image averaged.",
+            rich_help_panel=FACES,
         ),
     ] = False,
     robustness: Annotated[
         bool,
         typer.Option(
             "--robustness",
-            help="Also measure eight corruptions at five severities (minutes).",
+            help="Also measure eight corruptions at five severities (takes minutes).",
             rich_help_panel=FACES,
         ),
     ] = False,
@@ -102,7 +105,7 @@ def test(
 ) -> None:
     """Evaluate a checkpoint on labelled faces or photographs.
 
-    The faces may be your own or FER2013; every label scheme of the checkpoint is measured unless one is named.
+    The faces may be your own or FER2013; every label scheme of the checkpoint is measured unless --scheme names one.
     """
     log(verbose)
     keep_freed_memory()
@@ -154,7 +157,7 @@ def calibrate(
     checkpoint: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Checkpoint of your own; its temperatures are rewritten.", rich_help_panel=MODEL
+            metavar="NAME", help="Your own checkpoint; its temperatures are overwritten.", rich_help_panel=MODEL
         ),
     ],
     data: Data = None,
@@ -169,7 +172,7 @@ def calibrate(
 ) -> None:
     """Calibrate a checkpoint's confidences on the validation faces, so that "80%" is right 80 times in 100.
 
-    Fits the temperature of each label scheme, and keeps it in the checkpoint.
+    Fits the temperature of each label scheme and stores it in the checkpoint.
     """
     log(verbose)
     keep_freed_memory()
@@ -195,8 +198,8 @@ def calibrate(
 
 def leaks(
     data: Data = None,
-    first: Annotated[str, typer.Option(help="The first split.", rich_help_panel=SOURCE)] = "train",
-    second: Annotated[str, typer.Option(help="The second split.", rich_help_panel=SOURCE)] = "validation",
+    first: Annotated[str, typer.Option(help="First split to compare.", rich_help_panel=SOURCE)] = "train",
+    second: Annotated[str, typer.Option(help="Second split to compare.", rich_help_panel=SOURCE)] = "validation",
     output: Annotated[Path | None, typer.Option(help="Write the pairs to a .csv file.", rich_help_panel=OUTPUT)] = None,
     verbose: Verbose = False,
 ) -> None:
@@ -205,17 +208,17 @@ def leaks(
     import csv
     import io
 
-    from cmaen.cli.results import count as plural
     from cmaen.data.leaks import COLUMNS, find_leaks
     from cmaen.files import write_text
+    from cmaen.lettering import write_count
 
     found = find_leaks(data, first, second)
     for kind, count in found.pairs.items():
-        images = plural(found.images[kind], "image")
-        typer.echo(f"{kind}: {plural(count, 'pair')}, {images} of {found.second.title}")
+        images = write_count(found.images[kind], "image")
+        typer.echo(f"{kind}: {write_count(count, 'pair')}, {images} of {found.second.title}")
     typer.echo(
         f"together: {found.affected} of {len(found.second)} images of {found.second.title}; "
-        f"{plural(found.conflicts, 'pair')} with different labels"
+        f"{write_count(found.conflicts, 'pair')} with different labels"
     )
     if output is not None:
         text = io.StringIO(newline="")
@@ -250,7 +253,7 @@ def benchmark(
         Path | None, typer.Option(help="Write the figures to a .json file.", rich_help_panel=OUTPUT)
     ] = None,
 ) -> None:
-    """Time a checkpoint from face crops to logits, and compare it with what this machine could do."""
+    """Time a checkpoint from face crops to logits, and compare it with the limits of this machine."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""``cmaen finetune``: from a folder of labelled faces to a checkpoint that is calibrated, exported and measured."""
+"""``cmaen finetune``: a calibrated, exported and measured checkpoint from a folder of labelled faces."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def finetune(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run. Default: runs/ and the folder's name.", rich_help_panel=OUTPUT),
+        typer.Option(help="Folder of the run. Default: runs/ followed by the folder's name.", rich_help_panel=OUTPUT),
     ] = None,
     checkpoint: Annotated[
         str,
@@ -60,7 +60,7 @@ def finetune(
 ) -> None:
     """Adapt the shipped weights to your own labelled faces, then calibrate, export and test the result."""
     begin(verbose)
-    labels = _choose_labels(folder)  # what is wrong with the folder is said before PyTorch is loaded
+    labels = _choose_labels(folder)  # reports a faulty folder before PyTorch is loaded
     with extra("fine-tuning", "train"):
         from cmaen.training.run import train
     output = output or Path("runs") / (folder.resolve().stem or "finetuned")
@@ -81,7 +81,7 @@ def finetune(
 
 
 def _choose_labels(folder: Path) -> str | None:
-    """All labels that there are, or ``None`` for the seven emotions under whatever names, whose heads are kept.
+    """Choose all labels, or ``None`` for the seven emotions under any of their names, whose heads are kept.
 
     Raises:
         DataError: The folder holds no labelled faces.
@@ -92,19 +92,19 @@ def _choose_labels(folder: Path) -> str | None:
 
     names = list_labels(folder)
     if not names:
-        load_faces(folder, Split.TRAIN)  # which says why there are none
+        load_faces(folder, Split.TRAIN)  # raises with the reason
     return None if name_emotions(names) else ALL
 
 
 def _plan(checkpoint: str, settings: dict[str, Any]) -> Config:
-    """The configuration of the run."""
+    """Make the configuration of the run."""
     from cmaen.training.config import change, configure_fine_tuning
 
     return change(configure_fine_tuning(Checkpoint.open(checkpoint)), settings)
 
 
 def _export(best: Path, folder: Path) -> None:
-    """Write the file that predicting is fast with; without it everything works, and slower."""
+    """Write the ONNX file; without it, predictions work but are slower."""
     from cmaen.data.faces import load_for
     from cmaen.data.splits import Split
     from cmaen.export import export
@@ -118,7 +118,7 @@ def _export(best: Path, folder: Path) -> None:
 
 
 def _calibrate(best: Path, folder: Path) -> None:
-    """Make the confidences mean what they say."""
+    """Calibrate the confidences on the validation faces."""
     from cmaen.evaluation.calibrate import calibrate
 
     for fit in calibrate(best, folder, progress=bar("batches")).fits.values():
@@ -126,7 +126,7 @@ def _calibrate(best: Path, folder: Path) -> None:
 
 
 def _test(best: Path, folder: Path) -> Evaluation:
-    """Measure it on the test split if the data have one, else on validation."""
+    """Measure the checkpoint on the test split if the data have one, else on the validation split."""
     from cmaen.data.faces import list_splits
     from cmaen.data.splits import Split
     from cmaen.evaluation.evaluate import evaluate
@@ -136,16 +136,19 @@ def _test(best: Path, folder: Path) -> Evaluation:
 
 
 def _show(evaluation: Evaluation, best: Path, folder: Path) -> None:
-    """The table, what it was measured on, and the next commands."""
-    from cmaen.cli.results import count
+    """Show the table of figures, the measured faces and the next commands."""
     from cmaen.cli.tables import show_headline
     from cmaen.data.splits import Split
+    from cmaen.lettering import write_count
 
     (headline, *_) = evaluation.assessment.headlines.values()
     faces = evaluation.faces
-    show_headline(f"{count(len(faces), 'face')} of {faces.title}", headline)
+    show_headline(f"{write_count(len(faces), 'face')} of {faces.title}", headline)
     if faces.split is Split.VALIDATION:
-        typer.echo("these faces have chosen the epoch, so new ones will do a little worse; a folder test/ would tell")
+        typer.echo(
+            "these faces were also used to choose the epoch, so expect slightly worse results on new ones; "
+            "add a folder test/ to measure them"
+        )
     typer.echo(f"wrote {best}/")
     show_next(
         ("predict", "PHOTO", "--checkpoint", best),

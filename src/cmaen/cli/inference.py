@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmaen.cli.console import in_a_shell, log
-from cmaen.cli.options import takes
+from cmaen.cli.options import RAY, takes
 from cmaen.cli.panels import MODEL, SOURCE, VIDEO
 from cmaen.cli.recogniser import Job, Recogniser
-from cmaen.cli.recognition import RAY, RecognitionOptions
+from cmaen.cli.recognition import RecognitionOptions
 from cmaen.cli.targets import Target, is_still, look_at_file
 from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions(RecognitionOptions):
-    """The options of ``cmaen inference``."""
+    """Options of ``cmaen inference``."""
 
     image: Annotated[
-        list[str] | None, typer.Option(help="An image file; repeat the option for more.", rich_help_panel=SOURCE)
+        list[str] | None, typer.Option(help="Image file; repeat the option for more.", rich_help_panel=SOURCE)
     ] = None
     directory: Annotated[
         str | None,
         typer.Option(
-            help="All images of a folder and its subfolders; also an address such as s3://bucket/folder.",
+            help="Folder of images, including its subfolders; also an address such as s3://bucket/folder.",
             rich_help_panel=SOURCE,
         ),
     ] = None
     video: Annotated[
-        str | None, typer.Option(help="A video file, or the address of a stream.", rich_help_panel=SOURCE)
+        str | None, typer.Option(help="Video file, or the address of a stream.", rich_help_panel=SOURCE)
     ] = None
-    real_time: Annotated[bool, typer.Option("--real-time", help="The webcam.", rich_help_panel=SOURCE)] = False
+    real_time: Annotated[bool, typer.Option("--real-time", help="Use the webcam.", rich_help_panel=SOURCE)] = False
     camera_index: Annotated[
-        int, typer.Option(min=0, help="Which webcam, with --real-time.", rich_help_panel=SOURCE)
+        int, typer.Option(min=0, help="Index of the webcam for --real-time.", rich_help_panel=SOURCE)
     ] = 0
     display: Annotated[bool, typer.Option(help="Show the webcam in a window.", rich_help_panel=VIDEO)] = True
     engine: Annotated[
         str,
         typer.Option(
-            help="Inference engine: auto, onnx, openvino or torch; ray: ONNX Runtime in many processes, on many "
+            help="Inference engine: auto, onnx, openvino or torch; ray: ONNX Runtime in many processes on many "
             "machines.",
             rich_help_panel=MODEL,
         ),
@@ -56,7 +56,7 @@ class InferenceOptions(RecognitionOptions):
 
     @property
     def is_moving(self) -> bool:
-        """Whether it is a video or the webcam."""
+        """Whether the source is a video or the webcam."""
         return self.video is not None or self.real_time
 
     @property
@@ -65,11 +65,11 @@ class InferenceOptions(RecognitionOptions):
         return self.directory is not None and "://" in self.directory
 
     def to_spec(self) -> PipelineSpec:
-        """The pipeline that they describe: for many pictures where they are those of a folder."""
+        """Describe the pipeline, which is set up for many pictures if the source is a folder."""
         return replace(super().to_spec(), throughput=self.directory is not None)
 
     def to_job(self) -> Job:
-        """What is to be done."""
+        """Make the job for the source."""
         return Job(
             open=self._open,
             places=self.places,
@@ -80,12 +80,12 @@ class InferenceOptions(RecognitionOptions):
         )
 
     def find_problem(self) -> str | None:
-        """What does not go together; ``None`` where all does."""
+        """Describe the first conflict between the options; ``None`` if there is none."""
         images, moving, folder = self.image or [], self.is_moving, self.directory is not None
         common = super().find_problem()
         ray = self.engine == RAY
         problems = {
-            f"name the source by an option, like --image, or let it be found out: "
+            f"name the source with an option such as --image, or let this command detect what it is: "
             f"{in_a_shell('cmaen', 'predict', *(self.paths or []))}": bool(self.paths),
             "choose exactly one of --image, --directory, --video or --real-time": (
                 sum((bool(images), folder, self.video is not None, self.real_time)) != 1
@@ -112,7 +112,7 @@ class InferenceOptions(RecognitionOptions):
         return next((problem for problem, there in problems.items() if there), None) or self._find_mistaken_source()
 
     def _find_mistaken_source(self) -> str | None:
-        """A video or an address where a picture is meant, or a picture where a video is."""
+        """Describe a video or an address given to --image, or a picture given to --video; ``None`` if there is none."""
         if self.image and len(self.image) == 1:
             (name,) = self.image
             if "://" in name and not name.lower().startswith("file:"):
@@ -152,7 +152,7 @@ def inference(options: InferenceOptions) -> None:
 
 
 def _is(name: str, kind: str) -> bool:
-    """Whether a file of this machine is there and of a kind."""
+    """Whether a name is an existing file on this machine of a kind."""
     if "://" in name:
         return False
     try:

@@ -23,12 +23,15 @@ from cmaen.inference.spec import PipelineSpec
 _T = TypeVar("_T")
 _MILLION = 1e6
 
+RAY = "ray"
+"""The engine that runs ONNX Runtime in the processes of a Ray cluster."""
+
 
 def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., None]]:
-    """Let the fields of a dataclass be the options of a verb, so that functions can hand them on as one value.
+    """Turn the fields of a dataclass into the options of a verb, which takes them as one value.
 
-    The annotations are Typer's; a field without a default must be given. Those of the class itself come first, then
-    those of its parents.
+    The annotations are Typer's; a field without a default is a required option. The fields of the class itself come
+    first, then those of its parents.
     """
     hints = get_type_hints(options, include_extras=True)
     depths = {
@@ -61,7 +64,7 @@ def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., N
 
 @dataclass(frozen=True, kw_only=True)
 class FaceOptions:
-    """The options of every verb that finds faces in pictures."""
+    """Options of every verb that finds faces in pictures."""
 
     detector: DetectorName = DEFAULT
     detector_side: DetectorSide = OWN.max_side
@@ -72,7 +75,7 @@ class FaceOptions:
     verbose: Verbose = False
 
     def to_spec(self) -> PipelineSpec:
-        """The pipeline that they describe, for many pictures."""
+        """Describe the pipeline, which is set up for many pictures."""
         return PipelineSpec(
             checkpoint=self.checkpoint,
             detector=self.detector,
@@ -83,5 +86,5 @@ class FaceOptions:
 
     @property
     def detector_options(self) -> DetectorOptions:
-        """Sizes and scores."""
+        """The options of the detector."""
         return DetectorOptions(max_side=self.detector_side, min_score=self.min_score, min_face=self.min_face)

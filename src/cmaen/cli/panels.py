@@ -1,4 +1,4 @@
-"""How the help is laid out: the panels of verbs and of options, and the examples at the head of each verb's help."""
+"""Layout of the help: the panels of verbs and of options, and the examples above each verb's options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ USE, OWN, RESEARCH = "Use", "Your own model", "Research"
 SOURCE, OUTPUT, FACES, VIDEO, MODEL = "Source", "Output", "Faces", "Video", "Model"
 """Panels of options."""
 TRAINING, ADDRESS, ACCESS, LIMITS = "Training", "Address", "Access", "Limits"
-"""Further ones, of training and of the server."""
+"""Panels of options for training and for the server."""
 
 EXAMPLES = {
     "predict": (
@@ -105,15 +105,15 @@ EXAMPLES = {
         "cmaen benchmark --checkpoint runs/mine/best --threads 1 --output speed.json",
     ),
 }
-"""Three for each verb; what a verb needs beside it, like fetching a package, may be one of them."""
+"""Three examples for each verb; one of them may be a preparation, such as fetching a package."""
 
 
 def name_of(verb: Callable[..., Any]) -> str:
-    """What a verb is called on the command line."""
+    """Return the name of a verb on the command line."""
     return verb.__name__.replace("_", "-")
 
 
 def write_help(verb: Callable[..., Any]) -> str:
-    """What a verb's help says at its head: its docstring, then its examples."""
+    """Write the text above the options in a verb's help: its docstring, then its examples."""
     examples = "\n".join(f"  {example}" for example in EXAMPLES[name_of(verb)])
     return f"{inspect.getdoc(verb)}\n\nExamples:\n{examples}"

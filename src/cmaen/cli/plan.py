@@ -1,4 +1,4 @@
-"""What ``cmaen predict`` has to do: one job for all pictures, one for each video, and outputs that do not collide."""
+"""Jobs of ``cmaen predict``: one for all pictures, one for each video, with outputs that do not collide."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cmaen.cli.options import RAY
 from cmaen.cli.recogniser import Job
 from cmaen.cli.recognition import Places, RecognitionOptions
 from cmaen.cli.targets import Target
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with the targets.
+    """The targets, and the jobs that process them.
 
     Attributes:
-        options: Of the verb.
-        targets: That were found.
-        missed: Takes what is wrong with folders that cannot be opened, which costs the other pictures nothing.
+        options: Options of the verb.
+        targets: Targets that were found.
+        missed: Error messages of folders that cannot be opened; the other pictures are still processed.
     """
 
     options: RecognitionOptions
@@ -39,26 +40,26 @@ class Plan:
 
     @property
     def stills(self) -> list[Target]:
-        """Pictures, and folders of them."""
+        """The pictures and the folders of pictures."""
         return [target for target in self.targets if target.kind != "video"]
 
     @property
     def videos(self) -> list[Target]:
-        """Videos and streams."""
+        """The videos and streams."""
         return [target for target in self.targets if target.kind == "video"]
 
     @property
     def is_single(self) -> bool:
-        """Whether it is one picture alone."""
+        """Whether the only target is one picture."""
         return [target.kind for target in self.targets] == ["picture"]
 
     @property
     def wants_throughput(self) -> bool:
-        """Whether there are many pictures and nothing else."""
+        """Whether there may be many pictures, and no videos."""
         return bool(self.stills) and not self.videos and not self.is_single
 
     def find_problem(self) -> str | None:
-        """What does not go together; ``None`` where all does."""
+        """Describe the first conflict between options and targets; ``None`` if there is none."""
         given, stills, videos = self.options, self.stills, self.videos
         if not self.targets:
             return None
@@ -77,12 +78,12 @@ class Plan:
             "--resume needs pictures and an --output; videos are not resumed": (
                 given.resume and (bool(videos) or given.output is None)
             ),
-            "--engine ray works with cmaen inference --directory only": given.engine == "ray",
+            "--engine ray works with cmaen inference --directory only": given.engine == RAY,
         }
         return next((problem for problem, there in problems.items() if there), None)
 
     def list_jobs(self) -> Iterator[tuple[str, Job]]:
-        """Each job, and what it is called where it fails: all pictures first, then the videos in their order."""
+        """Yield each job with its name for error messages: all pictures first, then the videos in their order."""
         stills, given = self.stills, self.options.places
         if stills:
             root = None
@@ -98,10 +99,10 @@ class Plan:
             yield name, Job(open=opened, places=places, moving=True, name=name if len(self.targets) > 1 else "")
 
     def _open_stills(self, stills: list[Target], without: Container[str]) -> Source:
-        """All pictures as one source.
+        """Open all pictures as one source.
 
         Raises:
-            CmaenError: None of the folders can be opened, and there is nothing else.
+            CmaenError: None of the folders can be opened, and there are no other pictures.
         """
         from cmaen.inference.sources import open_source
         from cmaen.inference.sources.chain import ChainSource
@@ -130,7 +131,7 @@ class Plan:
         return open_source("video", target.where, excerpt=self.options.excerpt)
 
     def _place_videos(self) -> Iterator[tuple[Target, Places]]:
-        """Each video with its outputs: as they are named where nothing else has them, else with the video's name."""
+        """Yield each video with its outputs; if several sources share an output, the video's name is added to it."""
         given, videos = self.options.places, self.videos
         names: dict[Path, Names] = {}
 
@@ -138,7 +139,7 @@ class Plan:
             if wanted is None or not shared:
                 return wanted
             folder = names.setdefault(wanted.parent, Names())
-            folder.place((wanted.name,), "")  # which pictures may have
+            folder.place((wanted.name,), "")  # reserves the plain name, which the pictures may use
             own = f"{wanted.stem}-{_stem_of(target.where)}{wanted.suffix}"
             return wanted.parent / folder.place((own,), f"{option}\0{target.where}")
 
@@ -155,7 +156,7 @@ class Plan:
 
 
 def _stem_of(where: str) -> str:
-    """What a video's outputs are called by: its file's name, or that of its host."""
+    """Return the name that marks a video's outputs: the stem of its file, or its host."""
     if "://" not in where:
         return Path(where).stem
     parts = urlsplit(where)
@@ -163,14 +164,14 @@ def _stem_of(where: str) -> str:
 
 
 def _bring_under_one_root(stills: list[Target]) -> tuple[list[Target], Path]:
-    """The pictures and folders, and the folder that all of them lie in.
+    """Find the folder that contains all pictures and folders, and return them with it.
 
     Raises:
-        CmaenError: There is none, as on two drives.
+        CmaenError: There is no such folder, as on two drives.
     """
     paths = [Path(target.where) for target in stills]
     if any(".." in path.parts for path in paths) or len({path.is_absolute() for path in paths}) > 1:
-        paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links stay what they are
+        paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - does not resolve links
         stills = [replace(target, where=str(path)) for target, path in zip(stills, paths, strict=True)]
     folders = [path.parent if target.kind == "picture" else path for target, path in zip(stills, paths, strict=True)]
     try:

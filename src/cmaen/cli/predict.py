@@ -1,4 +1,4 @@
-"""``cmaen predict``: pictures, folders, videos and addresses, several at once, each found out by looking."""
+"""``cmaen predict``: any number of pictures, folders, videos and addresses, which the command tells apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cmaen.errors import CmaenError, OutputError
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(RecognitionOptions):
-    """The options of ``cmaen predict``."""
+    """Options of ``cmaen predict``."""
 
     paths: Annotated[
         list[str],
@@ -27,7 +27,7 @@ class PredictOptions(RecognitionOptions):
             metavar="PATH",
             show_default=False,
             help="Pictures, folders, videos, patterns such as 'holiday/*.jpg', streams such as rtsp://camera, and "
-            "folders in a storage such as s3://bucket/folder.",
+            "remote folders such as s3://bucket/folder.",
             rich_help_panel=SOURCE,
         ),
     ]
@@ -35,7 +35,7 @@ class PredictOptions(RecognitionOptions):
 
 @takes(PredictOptions)
 def predict(options: PredictOptions) -> None:
-    """Recognise facial emotions in pictures, folders and videos; it finds out what each path is."""
+    """Recognise facial emotions in pictures, folders and videos; the command detects what each path is."""
     log(options.verbose)
     found = find_targets(options.paths)
     plan = Plan(options, found.targets)
@@ -47,10 +47,11 @@ def predict(options: PredictOptions) -> None:
     failures = [*work.failures, *plan.missed]
     if not work.done and len(failures) == 1 == len(options.paths):
         raise CmaenError(failures[0])
-    from cmaen.cli.results import count, show_problem
+    from cmaen.cli.results import show_problem
+    from cmaen.lettering import write_count
 
     if failures:
-        show_problem(f"{count(len(failures), 'source')} left out:")
+        show_problem(f"{write_count(len(failures), 'source')} left out:")
         for failure in failures:
             show_problem(f"  {failure}")
     if not work.done or work.unwritten:
@@ -59,11 +60,11 @@ def predict(options: PredictOptions) -> None:
 
 @dataclass
 class _Work:
-    """What has been done.
+    """The results of the jobs so far.
 
     Attributes:
-        failures: What is wrong with the sources that gave nothing.
-        done: How many jobs gave an answer.
+        failures: Error messages of the sources that could not be processed.
+        done: Number of jobs that gave an answer.
         unwritten: Whether a result could not be written.
     """
 
@@ -72,7 +73,7 @@ class _Work:
     unwritten: bool = False
 
     def through(self, plan: Plan) -> None:
-        """Do each job of a plan; one that fails costs the others nothing."""
+        """Do each job of a plan; one that fails does not stop the others."""
         options = plan.options
         recogniser = Recogniser(options, replace(options.to_spec(), throughput=plan.wants_throughput))
         for name, job in plan.list_jobs():
@@ -84,6 +85,6 @@ class _Work:
                 continue
             self.done += not outcome.failed
             if not outcome.whole:
-                break  # Ctrl-C is meant for all
+                break  # Ctrl-C stops all jobs
             if options.explain is not None and outcome.summary.faces:
                 recogniser.explain(plan.targets[0].where, options.explain)

@@ -1,4 +1,4 @@
-"""One source taken through a pipeline to its outputs, for every verb that predicts."""
+"""Processing of one source, from opening it to its outputs, for every verb that predicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cmaen.cli.console import escape_for_terminal, extra, progress
-from cmaen.cli.recognition import RAY, Places, RecognitionOptions
+from cmaen.cli.options import RAY
+from cmaen.cli.recognition import Places, RecognitionOptions
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One source, and what is made of it.
+    """One source, and what is done with it.
 
     Attributes:
-        open: Opens the source, without the pictures of some names.
-        places: Where its results go.
-        moving: Whether it is a video or a camera.
-        root: The folder of pictures that ``places.annotated`` mirrors as a folder; ``None`` for a single picture.
-        table: Show the answers to pictures in a table.
-        window: Show the frames in a window.
-        name: What its figures are headed by; empty where it is the only one.
+        open: Function that opens the source; it takes the names of pictures to leave out.
+        places: Outputs for the results.
+        moving: Whether the source is a video or a camera.
+        root: Folder of pictures whose structure the folder ``places.annotated`` repeats; ``None`` for a single picture.
+        table: Whether to show the answers to pictures in a table.
+        window: Whether to show the frames in a window.
+        name: Heading of the summary; empty for the only job.
     """
 
     open: Callable[[Container[str]], Source]
@@ -51,12 +52,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a job.
+    """The outcome of a job.
 
     Attributes:
-        summary: How much was seen.
-        seconds: That it took.
-        whole: Whether the source was taken to its end; else somebody has stopped it.
+        summary: Counts of frames, faces and errors.
+        seconds: Duration of the job, in seconds.
+        whole: Whether the source was processed to its end; otherwise, the user stopped it.
     """
 
     summary: Summary
@@ -65,19 +66,19 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether there is no answer at all."""
+        """Whether every picture or frame failed."""
         return self.summary.errors == self.summary.frames > 0
 
 
 class Recogniser:
-    """The pipeline of the options, through which jobs go one after the other.
+    """The pipeline that the options describe; it does jobs one after the other.
 
     Args:
-        options: Of the verb.
-        spec: The pipeline that they describe.
+        options: Options of the verb.
+        spec: Description of the pipeline.
 
     Raises:
-        CmaenError: The checkpoint, the detector or the engine cannot be used, or there is no such scheme.
+        CmaenError: The checkpoint, the detector or the engine cannot be used, or the label scheme does not exist.
     """
 
     def __init__(self, options: RecognitionOptions, spec: PipelineSpec) -> None:
@@ -85,22 +86,23 @@ class Recogniser:
         spec = spec.fetch()
         card = spec.open_checkpoint().card
         scheme = card.resolve_scheme(spec.scheme)
-        self._labels = card.select_labels(scheme, spec.contempt).labels  # refused before anything is loaded
+        self._labels = card.select_labels(scheme, spec.contempt).labels  # raises before anything is loaded
         self._sha256 = card.sha256
         self._spec = spec = replace(spec, scheme=scheme)
         self.predictor = None if options.engine == RAY else _build_predictor(spec)
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
 
     def run(self, job: Job) -> Outcome:
-        """Take a source through, show what was found, and say what was written.
+        """Process a source, show a summary, and list the files that were written.
 
         Raises:
-            CmaenError: The source cannot be opened or holds nothing, or a result cannot be written.
+            CmaenError: The source cannot be opened or is empty, or a result cannot be written.
         """
-        from cmaen.cli.results import TableSink, count, count_frames, count_images, show_people, show_written
+        from cmaen.cli.results import TableSink, count_frames, count_images, show_people, show_written
         from cmaen.inference.run import run
         from cmaen.inference.sinks.people import PeopleSink
         from cmaen.inference.sinks.records import RecordSink
+        from cmaen.lettering import write_count
 
         places = job.places.list_given()
         before = {path: _state_of(path) for path in places}
@@ -130,12 +132,12 @@ class Recogniser:
                 show_people(people)
             elif isinstance(sink, RecordSink):
                 noun = "row" if sink.path.suffix.lower() in (".csv", ".parquet") else "record"
-                about[sink.path] = count(sink.rows, noun)
+                about[sink.path] = write_count(sink.rows, noun)
         show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
 
     def explain(self, picture: str, target: Path) -> None:
-        """Draw what the answer to a picture depends on, by the predictor that gave it."""
+        """Draw what the answer to a picture depends on, using the predictor that gave the answer."""
         from cmaen.cli.results import show_written
 
         assert self.predictor is not None
@@ -145,7 +147,7 @@ class Recogniser:
         show_written([(target, "")])
 
     def _open(self, job: Job, stack: ExitStack) -> tuple[Source, list[Sink]]:
-        """The source and the sinks; those that write a folder or a file come first, since they say what is left out."""
+        """Open the source and the sinks; sinks for files and folders come first: they know what to leave out."""
         from cmaen.cli.results import TableSink
         from cmaen.inference.sinks import open_sink
 
@@ -155,7 +157,7 @@ class Recogniser:
         def add(kind: str, *target: Any, **settings: Any) -> None:
             sink = open_sink(kind, *target, **settings)
             sinks.append(sink)
-            stack.callback(sink.close)  # also where what follows cannot be opened
+            stack.callback(sink.close)  # also if what follows cannot be opened
 
         places = job.places
         if places.output is not None:
@@ -179,7 +181,7 @@ class Recogniser:
         return source, sinks
 
     def _settings(self) -> dict[str, Any]:
-        """What the answers depend on, for a run that is resumed."""
+        """Collect the settings that the answers depend on; a resumed run must have the same."""
         spec = self._spec
         settings: dict[str, Any] = {
             "weights": self._sha256,
@@ -193,7 +195,7 @@ class Recogniser:
 
 
 def run_simply(source: Source, pipeline: Pipeline, sinks: Sequence[Sink]) -> Summary:
-    """Take all pictures of a source through the pipeline, with a bar on a terminal."""
+    """Process all pictures of a source, with a progress bar on a terminal."""
     from cmaen.inference.run import run
 
     total = source.count() if sys.stderr.isatty() else None
@@ -213,11 +215,11 @@ def _build_cluster(spec: PipelineSpec) -> Pipeline:
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:
-    """What tells a file from the one that was there before it; ``None`` where there is none."""
+    """Identify the current version of a file, to notice that it is replaced; ``None`` if it does not exist."""
     try:
         status = path.stat()
     except OSError:
         return None
     if path.is_dir():
-        return (0, 0, time.perf_counter_ns())  # a folder that is there was written to
+        return (0, 0, time.perf_counter_ns())  # an existing folder counts as changed
     return status.st_ino, status.st_mtime_ns, status.st_size

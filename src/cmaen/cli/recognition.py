@@ -1,4 +1,4 @@
-"""The options that ``cmaen predict`` and ``cmaen inference`` share."""
+"""Options that ``cmaen predict`` and ``cmaen inference`` share."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from typing import Annotated
 import typer
 
 from cmaen.cli.console import Contempt, EngineDevice, SchemeName, check_share
-from cmaen.cli.options import FaceOptions
+from cmaen.cli.options import RAY, FaceOptions
 from cmaen.cli.panels import FACES, MODEL, OUTPUT, VIDEO
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.inference.spec import PipelineSpec
 
-RAY = "ray"
-"""As an engine: ONNX Runtime in the workers of a cluster."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecognitionOptions(FaceOptions):
-    """The options of both verbs."""
+    """Options of both verbs."""
 
     output: Annotated[
         Path | None,
@@ -30,7 +27,7 @@ class RecognitionOptions(FaceOptions):
     annotated: Annotated[
         Path | None,
         typer.Option(
-            help="Draw the faces on the pictures: a picture file for one picture, a folder for several.",
+            help="Save the pictures with their faces drawn: a picture file for one picture, a folder for several.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -43,7 +40,7 @@ class RecognitionOptions(FaceOptions):
     explain: Annotated[
         Path | None,
         typer.Option(
-            help="With one picture: a .png that shows what the answer for each face depends on.",
+            help="Draw what the answer for each face of a single picture depends on, as a .png file.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -51,14 +48,14 @@ class RecognitionOptions(FaceOptions):
         str | None,
         typer.Option(
             "--explain-map",
-            help="Map that --explain draws: occlusion (default), or with PyTorch gradient or an attention such as "
+            help="Map for --explain: occlusion (default); with PyTorch also gradient, or an attention map such as "
             "emotion_head.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
     save_video: Annotated[
         Path | None,
-        typer.Option(help="Write the video with the faces drawn, with its sound.", rich_help_panel=OUTPUT),
+        typer.Option(help="Save the video with its faces drawn, including the sound.", rich_help_panel=OUTPUT),
     ] = None
     timeline: Annotated[
         Path | None,
@@ -69,7 +66,7 @@ class RecognitionOptions(FaceOptions):
     per_person: Annotated[
         Path | None,
         typer.Option(
-            help="Write a .csv with one row per person of a video: seconds seen, share, mean and peak of each emotion.",
+            help="Write a .csv with one row per person of a video: seconds seen; share, mean and peak of each emotion.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -77,7 +74,7 @@ class RecognitionOptions(FaceOptions):
         bool, typer.Option("--resume", help="Resume an interrupted run over pictures.", rich_help_panel=OUTPUT)
     ] = False
     detect: Annotated[
-        bool, typer.Option(help="Find faces first; --no-detect: the images are face crops.", rich_help_panel=FACES)
+        bool, typer.Option(help="Find faces first; --no-detect if the images are face crops.", rich_help_panel=FACES)
     ] = True
     uncertain_below: Annotated[
         float,
@@ -87,12 +84,12 @@ class RecognitionOptions(FaceOptions):
             rich_help_panel=FACES,
         ),
     ] = PipelineSpec.threshold
-    every: Annotated[int, typer.Option(min=1, help="Look at every n-th frame only.", rich_help_panel=VIDEO)] = (
+    every: Annotated[int, typer.Option(min=1, help="Process only every n-th frame.", rich_help_panel=VIDEO)] = (
         WHOLE.every
     )
-    start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=VIDEO)] = WHOLE.start
+    start: Annotated[float, typer.Option(min=0, help="Start time, in seconds.", rich_help_panel=VIDEO)] = WHOLE.start
     end: Annotated[
-        float | None, typer.Option(min=0, help="Second to end at. Default: the end.", rich_help_panel=VIDEO)
+        float | None, typer.Option(min=0, help="End time, in seconds. Default: the end.", rich_help_panel=VIDEO)
     ] = WHOLE.end
     smoothing: Annotated[
         float,
@@ -123,21 +120,21 @@ class RecognitionOptions(FaceOptions):
 
     @property
     def excerpt(self) -> Excerpt:
-        """The frames of a video to look at."""
+        """The frames of a video to process."""
         return Excerpt(self.every, self.start, self.end)
 
     @property
     def has_excerpt(self) -> bool:
-        """Whether only some frames of a video are to be looked at."""
+        """Whether only some frames of a video are to be processed."""
         return (self.every, self.start, self.end) != (WHOLE.every, WHOLE.start, WHOLE.end)
 
     @property
     def places(self) -> Places:
-        """Where results go."""
+        """The output files and folders."""
         return Places(**{one.name: getattr(self, one.name) for one in fields(Places)})
 
     def to_spec(self) -> PipelineSpec:
-        """The pipeline that they describe, for a picture or a video."""
+        """Describe the pipeline, which is set up for one picture or video."""
         return replace(
             super().to_spec(),
             detector=self.detector if self.detect else None,
@@ -153,7 +150,7 @@ class RecognitionOptions(FaceOptions):
         )
 
     def find_problem(self) -> str | None:
-        """What does not go together, whatever the source; ``None`` where all does."""
+        """Describe the first conflict between the options, whatever the source; ``None`` if there is none."""
         if not math.isfinite(self.start):
             return f"--start must be a number of seconds, not {self.start:g}"
         if self.end is not None and not self.end > self.start:
@@ -165,7 +162,7 @@ class RecognitionOptions(FaceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where the results of one source go; ``None`` for nowhere. The names are those of the options."""
+    """Output files and folders for one source; ``None`` for none. The names are those of the options."""
 
     output: Path | None = None
     annotated: Path | None = None
@@ -175,5 +172,5 @@ class Places:
     per_person: Path | None = None
 
     def list_given(self) -> list[Path]:
-        """Those that there are."""
+        """List the paths that were given."""
         return [path for one in fields(self) if (path := getattr(self, one.name)) is not None]

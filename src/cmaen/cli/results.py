@@ -1,4 +1,4 @@
-"""What the verbs that predict show on the terminal: tables of faces and of people, counts, and what was written."""
+"""Terminal output of the verbs that predict: tables of faces and of people, counts, and the files written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cmaen.cli.console import escape_for_terminal
 from cmaen.inference.sinks import Needs
+from cmaen.lettering import write_count, write_percent
 from cmaen.results import Face, Result
 from cmaen.types import Image
 
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from cmaen.inference.sinks.people import Person
 
 _CLASS = re.compile(r"[A-Z]\w*(Error|Exception|Warning): ")
-"""What an error begins with in the records: its class."""
+"""The class name with which an error begins in the records."""
 _MOST_PEOPLE = 12
 
 
 class TableSink:
-    """A sink that shows the results at the end, or only what went wrong, and counts the answers.
+    """A sink that shows the results at the end, or only the errors, and counts the answers.
 
     Args:
-        only_errors: Show no table of faces.
+        only_errors: Whether to show only the errors, without a table of faces.
 
     Attributes:
-        answers: How many faces have each emotion; those of which the network is unsure are counted as ``unsure``.
+        answers: Number of faces with each emotion; unsure answers are counted as ``unsure``.
     """
 
     needs = Needs.RECORDS
@@ -54,7 +55,7 @@ class TableSink:
             self._results.append(result)
 
     def finish(self) -> None:
-        """Show them."""
+        """Show the results."""
         console = Console()
         shown = [result for result in self._results if result.error is None]
         if shown:
@@ -65,24 +66,24 @@ class TableSink:
                     table.add_row(name, "", "no face", "", "")
                 for number, face in enumerate(result.faces, start=1):
                     box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])
-                    table.add_row(name, str(number), describe_face(face), write_share(face.confidence), box)
+                    table.add_row(name, str(number), describe_face(face), write_percent(face.confidence), box)
             console.print(table)
         for result in self._results:
             if result.error is not None:
                 show_problem(explain(result.frame.name, result.error), console)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
     def sum_up(self) -> str:
-        """The answers in one line, like ``happy 6 · sad 1 · unsure 1``; empty where there is none."""
+        """Sum up the answers in one line, such as ``happy 6 · sad 1 · unsure 1``; empty if there are none."""
         order = [name for name in self._classes if name != "unsure"]
         counted = [(name, self.answers[name]) for name in (*order, "unsure")]
         return " · ".join(f"{name} {count:,}" for name, count in counted if count)
 
 
 def describe_face(face: Face) -> str:
-    """The answer in words: one emotion, or two where the network is unsure, and why as far as that is known."""
+    """Describe an answer in words: one emotion, or two and the known reasons if the network is unsure."""
     if not face.is_unsure or len(face.classes) < 2:
         return face.emotion
     ranked = sorted(zip(face.probabilities, face.classes, strict=True), key=lambda one: -one[0])
@@ -90,32 +91,22 @@ def describe_face(face: Face) -> str:
     return f"unsure: maybe {ranked[0][1]} or {ranked[1][1]}{f' ({doubts})' if doubts else ''}"
 
 
-def write_share(share: float) -> str:
-    """A part of one as it is read: ``98%``, and ``<1%`` for what would round to nothing."""
-    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
-
-
-def count(number: int, one: str, several: str | None = None) -> str:
-    """A number with its noun: ``1 face``, ``2 faces``, ``3 people``."""
-    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
-
-
 def explain(name: str, error: str) -> str:
-    """What is wrong with a file, naming it once and without the error's class."""
+    """Explain an error with the file's name, which appears once, and without the error's class."""
     text = _CLASS.sub("", error, count=1)
     return text if name in text else f"{name}: {text}"
 
 
 def show_problem(text: str, console: Console | None = None) -> None:
-    """One line in red, however long."""
+    """Show one line in red, without wrapping it."""
     (console or Console()).print(Text(escape_for_terminal(text), style="red"), soft_wrap=True)
 
 
 def show_people(people: Sequence[Person]) -> None:
-    """A table with one row a person: how long each was seen, and the share of each emotion in that time.
+    """Show a table with one row per person: the time seen, and the share of each emotion in it.
 
     Args:
-        people: Of one video; those who were seen longest are shown.
+        people: People of one video; those seen longest are shown.
     """
     if not people:
         return
@@ -124,33 +115,34 @@ def show_people(people: Sequence[Person]) -> None:
     table = Table("person", "seen", *classes, "unsure")
     for person in sorted(longest, key=lambda person: person.identity):
         shares = person.shares
-        cells = [write_share(shares.get(name, 0.0)) if shares.get(name) else "" for name in classes]
-        unsure = write_share(person.unsure) if person.unsure else ""
+        cells = [write_percent(shares.get(name, 0.0)) if shares.get(name) else "" for name in classes]
+        unsure = write_percent(person.unsure) if person.unsure else ""
         table.add_row(str(person.identity), f"{person.seconds:.1f} s", *cells, unsure)
     Console().print(table)
     if rest := len(people) - len(longest):
-        typer.echo(f"{count(rest, 'more person', 'more people')} seen for less; --per-person FILE.csv lists all")
+        typer.echo(f"{write_count(rest, 'more person', 'more people')} seen for less; --per-person FILE.csv lists all")
 
 
 def count_frames(summary: Summary, seconds: float) -> str:
-    """What was seen of a video, and how fast."""
+    """Sum up a video: frames, faces, people and speed."""
     return (
-        f"{count(summary.frames, 'frame')} ({summary.seconds:.1f} s), {count(summary.faces, 'face')}, "
-        f"{count(summary.people, 'person', 'people')}; {summary.frames / max(seconds, 1e-9):.1f} frames per second"
+        f"{write_count(summary.frames, 'frame')} ({summary.seconds:.1f} s), {write_count(summary.faces, 'face')}, "
+        f"{write_count(summary.people, 'person', 'people')}; "
+        f"{summary.frames / max(seconds, 1e-9):.1f} frames per second"
     )
 
 
 def count_images(summary: Summary) -> str:
-    """What was seen of pictures."""
+    """Sum up pictures: images, faces and errors."""
     counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
-    return ", ".join(count(number, noun) for noun, number in counts.items())
+    return ", ".join(write_count(number, noun) for noun, number in counts.items())
 
 
 def show_written(places: Iterable[tuple[Path, str]]) -> None:
-    """One line about the files that a run wrote.
+    """List the files that a run wrote, in one line.
 
     Args:
-        places: Each with what there is to say of it, like ``472 rows``; or nothing.
+        places: Paths, each with a note such as ``472 rows``, which may be empty.
     """
     texts = [f"{path}{'/' if path.is_dir() else ''}{f' ({about})' if about else ''}" for path, about in places]
     if texts:

@@ -9,23 +9,21 @@ import typer
 
 from cmaen import __version__
 from cmaen.cli.console import SchemeName, escape_for_terminal, extra, log
-from cmaen.cli.options import FaceOptions, takes
+from cmaen.cli.options import RAY, FaceOptions, takes
 from cmaen.cli.panels import ACCESS, ADDRESS, LIMITS, MODEL
 from cmaen.inference.spec import PipelineSpec
 from cmaen.resources import usable_cores
 from cmaen.serving.settings import MIB, SERVED, Limits, Settings
 
-_RAY = "ray"
-"""As an engine: ONNX Runtime in the replicas of a cluster."""
 _MILLION = 1e6
 _BODIES = 8
-"""How many of the largest bodies are held at the same time, at least."""
+"""Minimum number of request bodies of the largest size that may be held in memory at the same time."""
 _USUAL = Limits()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(FaceOptions):
-    """The options of ``cmaen serve``."""
+    """Options of ``cmaen serve``."""
 
     host: Annotated[
         str,
@@ -63,13 +61,16 @@ class ServeOptions(FaceOptions):
     engine: Annotated[
         str,
         typer.Option(
-            help="Inference engine: onnx, openvino or torch; ray: ONNX Runtime in replicas, on many machines.",
+            help="Inference engine: onnx, openvino or torch; ray: ONNX Runtime in replicas on many machines.",
             rich_help_panel=MODEL,
         ),
     ] = SERVED.engine
     scheme: SchemeName = SERVED.scheme
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes, each with the model; with ray: replicas.", rich_help_panel=LIMITS)
+        int,
+        typer.Option(
+            min=1, help="Number of processes, each with its own model; with ray: replicas.", rich_help_panel=LIMITS
+        ),
     ] = 1
     max_images: Annotated[int, typer.Option(min=1, help="Maximum images per request.", rich_help_panel=LIMITS)] = (
         _USUAL.images
@@ -85,7 +86,7 @@ class ServeOptions(FaceOptions):
         typer.Option(min=0.1, help="Seconds to receive a request, and again to answer it.", rich_help_panel=LIMITS),
     ] = _USUAL.seconds
     queue: Annotated[
-        int, typer.Option(min=1, help="Queue length, in images; further ones get status 503.", rich_help_panel=LIMITS)
+        int, typer.Option(min=1, help="Queue length, in images; further images get status 503.", rich_help_panel=LIMITS)
     ] = _USUAL.queue
     max_wait: Annotated[
         float,
@@ -100,16 +101,16 @@ class ServeOptions(FaceOptions):
     )
 
     def to_spec(self) -> PipelineSpec:
-        """The pipeline of one process, which shares the cores with the others."""
+        """Describe the pipeline of one process, which shares the cores with the others."""
         return replace(
             super().to_spec(),
-            engine=SERVED.engine if self.engine == _RAY else self.engine,
+            engine=SERVED.engine if self.engine == RAY else self.engine,
             scheme=self.scheme,
             workers=max(1, usable_cores() // self.workers),
         )
 
     def to_limits(self) -> Limits:
-        """How much each process takes on."""
+        """Return the limits of each process."""
         body_bytes = int(self.max_megabytes * MIB)
         return Limits(
             body_bytes=body_bytes,
@@ -135,18 +136,18 @@ def serve(options: ServeOptions) -> None:
         from cmaen.serving.service import build_predictor
 
     host, port, workers, names = options.host, options.port, options.workers, tuple(options.hostname or ())
-    listening = bind(host, port)  # before the model is loaded, and before an address is told
+    listening = bind(host, port)  # before the model is loaded, and before an address is shown
     settings = Settings(
         pipeline=options.to_spec().fetch(),  # once, for all processes
         api_key=options.api_key,
         origins=tuple(options.origin or ()),
         hosts=(*names, *LOOPBACK) if names or host in LOOPBACK else (),
-        load_first=workers > 1 or options.engine == _RAY,
+        load_first=workers > 1 or options.engine == RAY,
         limits=options.to_limits(),
     )
-    build_predictor(settings)  # what is wrong with it is said here, in one line
+    build_predictor(settings)  # reports a faulty model here, in one line
     _show_addresses(options, settings)
-    if options.engine == _RAY:
+    if options.engine == RAY:
         with extra("the engine ray", "cluster"):
             from cmaen.serving.distributed import serve as serve_on_ray
         listening.close()
@@ -158,7 +159,7 @@ def serve(options: ServeOptions) -> None:
 
 
 def _show_addresses(options: ServeOptions, settings: Settings) -> None:
-    """Where the page and the API are, of which version and model, and how to stop; a warning where all may use it."""
+    """Show version, model, addresses and how to stop the server; warn if everyone may use it."""
     from cmaen.serving.binding import is_everywhere, list_addresses
 
     addresses = list_addresses(options.host, options.port)

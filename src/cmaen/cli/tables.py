@@ -1,4 +1,4 @@
-"""The tables that the commands of measuring print."""
+"""Tables that the verbs for measuring print."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from cmaen.cli.console import escape_for_terminal
 from cmaen.evaluation.assessment import ALL_FACES, COPIES, merge_copies
 from cmaen.evaluation.intervals import FEW, wilson
+from cmaen.lettering import write_count
 from cmaen.types import PERCEIVED_LABELS
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def show_checkpoint(checkpoint: Checkpoint) -> None:
-    """Whose figures follow."""
+    """Show which checkpoint the following figures belong to."""
     shipped = checkpoint.is_shipped and checkpoint.is_shared
     place = "which comes with this package; --checkpoint names another" if shipped else str(checkpoint.folder)
     typer.echo(escape_for_terminal(f"checkpoint: {checkpoint.describe()}, {place}"))
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
-    """All that was measured on labelled faces."""
+    """Show all figures of labelled faces."""
     title = evaluation.faces.title
     if evaluation.first in evaluation.schemes:
         told = merge_copies(evaluation.assessment.headlines)
@@ -49,7 +50,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def show_headline(title: str, headline: Headline) -> None:
-    """The figures of a set of faces, by emotion and together."""
+    """Show the figures of a set of faces, by emotion and overall."""
     metrics = headline.metrics
     console = Console()
     console.print(_by_emotion(title, metrics))
@@ -63,12 +64,12 @@ def show_headline(title: str, headline: Headline) -> None:
 
 
 def describe_count(count: int) -> str:
-    """How many faces there are, and whether they are too few to tell."""
-    return f"{count} face{'' if count == 1 else 's'}{_warn(count)}"
+    """Write a number of faces, and whether they are too few to draw conclusions."""
+    return f"{write_count(count, 'face')}{_warn(count)}"
 
 
 def describe_accuracy(figures: Figures) -> str:
-    """An accuracy that a checkpoint keeps, with its 95 % interval where it keeps of how many faces it is, too."""
+    """Write an accuracy of a checkpoint, with its 95 % interval if the checkpoint stores the number of faces."""
     text = f"{figures.accuracy:.2%}"
     if figures.faces is None:
         return text
@@ -90,12 +91,12 @@ def _by_emotion(title: str, metrics: Metrics) -> Table:
 
 
 def _span(figures: ClassMetrics) -> str:
-    """The interval of a recall, where there are faces."""
+    """Write the interval of a recall; empty without faces."""
     return "{:.2f}–{:.2f}".format(*figures.recall_interval) if figures.support else ""
 
 
 def show_calibration(assessment: Assessment) -> None:
-    """How honest the probabilities are, where there are enough faces to tell."""
+    """Show how well the probabilities are calibrated, if there are enough faces."""
     metrics = assessment.headlines[ALL_FACES].metrics
     shipped = assessment.calibration["as shipped"]
     if metrics.count < FEW:
@@ -111,7 +112,7 @@ def show_calibration(assessment: Assessment) -> None:
 
 
 def show_robustness(title: str, curves: dict[str, dict[str, list[float]]]) -> None:
-    """Accuracy and calibration error by corruption and severity."""
+    """Show accuracy and calibration error by corruption and severity."""
     for figure, form in (("accuracy", "{:.1%}"), ("ece", "{:.3f}")):
         table = Table("corruption", "as it is", *"12345", title=f"{figure.replace('ece', 'ECE')} by severity, {title}")
         for name, curve in curves[figure].items():
@@ -120,7 +121,7 @@ def show_robustness(title: str, curves: dict[str, dict[str, list[float]]]) -> No
 
 
 def show_perceived(title: str, found: PerceivedAssessment) -> None:
-    """How often the answer is what most annotators saw, and whether the shares are theirs."""
+    """Show how often the answer is what most annotators saw, and how close its shares are to theirs."""
     console = Console()
     console.print(_by_emotion(title, found.majority))
     low, high = found.accuracy_interval
@@ -143,7 +144,7 @@ def show_perceived(title: str, found: PerceivedAssessment) -> None:
 
 
 def show_photographs(title: str, figures: PhotographFigures) -> None:
-    """Recall by emotion, and together."""
+    """Show the recall of each emotion, and the overall figures."""
     table = Table("emotion", "recall", "photographs", title=title)
     for emotion, recall in figures.recall.items():
         table.add_row(emotion, f"{recall:.3f}", str(figures.support[emotion]))

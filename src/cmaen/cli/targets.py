@@ -1,4 +1,4 @@
-"""What each path of ``cmaen predict`` is, found out by looking: a picture, a folder, a video or an address."""
+"""Detection of what each path of ``cmaen predict`` is: a picture, a folder, a video or an address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cmaen.listing import OTHER, VIDEO, LeftOut, is_hidden, is_rubbish, left_out
 from cmaen.signatures import FORMATS, HEAD, is_image_name, sniff
 
 Kind = Literal["picture", "folder", "address", "video"]
-"""The kinds of targets; an address is a folder of pictures in a storage, and a stream is a video."""
+"""Kinds of targets; an address is a remote folder of pictures, and a stream is a video."""
 _STREAMS = frozenset(
     (
         "http",
@@ -35,16 +35,16 @@ _STREAMS = frozenset(
         "udp",
     )
 )
-"""Protocols that FFmpeg reads videos by."""
+"""Protocols over which FFmpeg reads videos."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something to look at.
+    """A source to process.
 
     Attributes:
-        kind: What it is.
-        where: A path or an address.
+        kind: Kind of the target.
+        where: Path or address.
     """
 
     kind: Kind
@@ -53,11 +53,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that is not looked at, and why.
+    """A path that is not processed, and the reason.
 
     Attributes:
-        name: As it was given, printable.
-        reason: A sentence that names it.
+        name: Path as it was given, made printable.
+        reason: Sentence with the name and the reason.
     """
 
     name: str
@@ -65,14 +65,14 @@ class Refusal:
 
 
 class Found(NamedTuple):
-    """What was found, each once and in order."""
+    """Targets and refusals, each once and in order."""
 
     targets: list[Target]
     refusals: list[Refusal]
 
 
 def find_targets(paths: Sequence[str]) -> Found:
-    """Look at each path; nothing is fetched, and of a file only its first bytes are read.
+    """Detect what each path is; nothing is fetched, and only the first bytes of a file are read.
 
     Args:
         paths: Files, folders, patterns like ``holiday/*.jpg`` that no shell has expanded, and addresses.
@@ -99,7 +99,7 @@ def _look(text: str, left_out: LeftOut) -> Iterator[Target | Refusal]:
         yield from _expand(name, left_out)
     elif name.isdecimal():
         yield Refusal(name, f"there is no file {name}; for a webcam: cmaen inference --real-time --camera-index {name}")
-    else:  # the source says that it is not there
+    else:  # the source reports that it does not exist
         yield Target("video" if left_out_kind(name, bytes) is VIDEO else "picture", name)
 
 
@@ -122,7 +122,7 @@ def _look_at_address(text: str) -> Target | Refusal:
 
 
 def look_at_file(name: str) -> Target | Refusal:
-    """What something on this machine is, by its content and, where that says nothing, by its name."""
+    """Detect what a path on this machine is, by its content, or by its name if the content is inconclusive."""
     path = Path(name)
     shown = printable(name)
     try:
@@ -135,7 +135,7 @@ def look_at_file(name: str) -> Target | Refusal:
             return Refusal(shown, f"{shown} is a device or a pipe; give a file or a folder")
         with path.open("rb") as file:
             head = file.read(HEAD)
-    except OSError:  # it may not be read, which the source says
+    except OSError:  # the source reports that it cannot be read
         head = b""
     content = sniff(head)
     if content == "video":
@@ -149,7 +149,7 @@ def look_at_file(name: str) -> Target | Refusal:
 
 
 def _expand(pattern: str, left_out: LeftOut) -> Iterator[Target | Refusal]:
-    """What a pattern stands for, by name; what is neither a picture nor a video is counted and left out."""
+    """Expand a pattern in order of names; files that are no pictures or videos are counted and left out."""
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may begin at the root, or with "~"
     any_target = False
     for name in names:
@@ -181,5 +181,5 @@ def is_still(name: str) -> bool:
     try:
         with PILImage.open(name) as image:
             return not getattr(image, "is_animated", False)
-    except Exception:  # on damaged files Pillow raises nearly anything, and they do not move either
+    except Exception:  # Pillow raises nearly anything on damaged files, which are not animated either
         return True

@@ -1,4 +1,4 @@
-"""``cmaen train``, ``ablate`` and ``export``: from data to a checkpoint, and to the file of an engine."""
+"""``cmaen train``, ``train-enhancer``, ``ablate``, ``answers``, ``average`` and ``export``."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ TrunkWeights = Annotated[
     typer.Option(
         "--trunk-weights",
         "--backbone-weights",
-        help="Weights that the trunk starts from: a published name, a file, or the folder of a checkpoint.",
+        help="Initial weights of the trunk: a published name, a file, or the folder of a checkpoint.",
         rich_help_panel=MODEL,
     ),
 ]
 SideWeights = Annotated[
     str | None,
     typer.Option(
-        help="Weights that the side pathway starts from: a published name, a file, or the folder of a checkpoint.",
+        help="Initial weights of the side pathway: a published name, a file, or the folder of a checkpoint.",
         rich_help_panel=MODEL,
     ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Any other key of the configuration, such as model.side=null.", rich_help_panel=TRAINING
+        "--set", help="Set another key of the configuration, such as model.side=null.", rich_help_panel=TRAINING
     ),
 ]
 RunConfig = Annotated[Path, typer.Option(help="YAML file of the run.", rich_help_panel=TRAINING)]
 RunOutput = Annotated[Path | None, typer.Option(help="Folder of the run.", rich_help_panel=OUTPUT)]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs to train.", rich_help_panel=TRAINING)]
 BatchSize = Annotated[int | None, typer.Option(min=2, help="Images per batch.", rich_help_panel=TRAINING)]
-LearningRate = Annotated[float | None, typer.Option(help="Highest learning rate.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.", rich_help_panel=TRAINING)]
 Seed = Annotated[int | None, typer.Option(min=0, help="Random seed.", rich_help_panel=TRAINING)]
 RunDevice = Annotated[
     str | None,
@@ -145,7 +145,7 @@ def ablate(
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder of the runs and of the table.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(help="Folder for the runs and the table.", rich_help_panel=OUTPUT)
     ] = None,
     seeds: Annotated[
         list[int] | None,
@@ -172,7 +172,7 @@ def ablate(
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
-    """Run an ablation study; call it again to resume where it stopped."""
+    """Run an ablation study; run it again to resume where it stopped."""
     begin(verbose)
     with extra("the ablation study", "report"):
         from cmaen.evaluation import plots
@@ -207,7 +207,7 @@ def answers(
         typer.Option(metavar="NAME", help="Teacher: the name or folder of a checkpoint.", rich_help_panel=MODEL),
     ],
     output: Annotated[
-        Path, typer.Option(help="File ending in .npz, for distillation.teachers.", rich_help_panel=OUTPUT)
+        Path, typer.Option(help="Output file ending in .npz, for distillation.teachers.", rich_help_panel=OUTPUT)
     ],
     data: Data = None,
     device: Device = "cpu",
@@ -249,7 +249,7 @@ def average(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Dataset to measure the average on, on its validation split.", rich_help_panel=SOURCE),
+        typer.Option(help="Dataset on whose validation split the average is measured.", rich_help_panel=SOURCE),
     ] = None,
     votes: Votes = None,
     verbose: Verbose = False,
@@ -288,7 +288,8 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Dataset to compare the networks on, on its validation split; int8 needs it.", rich_help_panel=SOURCE
+            help="Dataset on whose validation split the networks are compared; required for int8.",
+            rich_help_panel=SOURCE,
         ),
     ] = None,
     votes: Votes = None,
@@ -314,7 +315,7 @@ def export(
 
 
 def _say_what_is_next(best: Path, plan: Config) -> None:
-    """Name the checkpoint of a run, and the commands that come next: by default others do."""
+    """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
     votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
     typer.echo(f"best checkpoint: {best}")
@@ -327,14 +328,14 @@ def _say_what_is_next(best: Path, plan: Config) -> None:
 
 
 def show_next(*commands: tuple[str | Path, ...]) -> None:
-    """The commands that one may want next, ready to be copied."""
+    """Show possible next commands, ready to be copied."""
     typer.echo("next:")
     for words in commands:
         typer.echo(f"  {in_a_shell('cmaen', *words)}")
 
 
 def begin(verbose: bool) -> None:
-    """Begin a verb that trains: keep memory, and say what happens, above the line of progress where there is one."""
+    """Prepare a verb that trains: keep freed memory, and show log messages, above any progress line."""
     keep_freed_memory()
     log(True)
     if verbose:
@@ -342,7 +343,7 @@ def begin(verbose: bool) -> None:
 
 
 def _with_data(config: Config) -> Config:
-    """The configuration with the data that lie where they are looked for, if it names none."""
+    """Add the data from the default places to a configuration that names none."""
     from cmaen.data.faces import find_data
     from cmaen.training.config import change
 
@@ -350,5 +351,5 @@ def _with_data(config: Config) -> Config:
 
 
 def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that the command line names."""
+    """Drop the options that were not given."""
     return {key: value for key, value in options.items() if value is not None}

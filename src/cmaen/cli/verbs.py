@@ -1,4 +1,4 @@
-"""The verbs, put together."""
+"""The command-line application, which contains all verbs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ VERBS = {
     OWN: (crop, finetune, train, calibrate, test, export),
     RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
 }
-"""By the panel that they stand in."""
+"""Verbs by their panel of the help."""
 
 
 class Verb(TyperCommand):
-    """A verb whose usage line leaves out arguments without a name, which are there to give advice."""
+    """A verb whose usage line leaves out arguments without a name, which exist only to give advice."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """See Click's command."""
+        """Collect the parts of the usage line, see :class:`click.Command`."""
         return [piece for piece in super().collect_usage_pieces(ctx) if piece.strip("[]{}.")]
 
 
@@ -59,7 +59,7 @@ def _common(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Recognise facial emotions in pictures, videos and live, and train models of your own.
+    """Recognise facial emotions in pictures, videos and webcam images, and train your own models.
 
     Start with: cmaen predict photo.jpg
     """

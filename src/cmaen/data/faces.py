@@ -119,7 +119,7 @@ def measured_split(path: Path) -> Split:
 
 
 def list_splits(path: Path) -> set[Split | None]:
-    """The splits that the faces of a data set stand in; ``None`` where nothing tells.
+    """List the splits of a data set's faces; ``None`` stands for faces without a split.
 
     Raises:
         DataError: See :func:`load_faces`.
@@ -131,7 +131,7 @@ def list_splits(path: Path) -> set[Split | None]:
 
 
 def list_labels(path: Path) -> set[str]:
-    """The names of the classes of a data set, as they are written there.
+    """List the class names of a data set, as they are written there.
 
     Raises:
         DataError: See :func:`load_faces`.

@@ -1,4 +1,4 @@
-"""How far a run is, in one line on a terminal: epoch, batch, loss, validation, the best, the time left for the run."""
+"""Progress of a run in one line on a terminal: epoch, batch, loss, validation, best result and remaining time."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NAMES = {
     "val_macro_f1": "macro-F1",
     "val_perceived": "agreement with annotators",
 }
-"""What a person calls the figures of an epoch; others are called by their own names."""
+"""Readable names of an epoch's figures; other figures keep their own names."""
 _SHARES = ("val_accuracy", "val_perceived")
 _SHORT = 0.1
-"""Of the loss in the line, how much is the latest batch's."""
+"""Weight of the latest batch in the running average of the loss."""
 
 
 class RunClock:
-    """How much time is left for a run, from the batches that are done.
+    """A clock that estimates the remaining time of a run from the batches that are done.
 
     Args:
-        now: Gives the time in seconds.
+        now: Function that returns the time in seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -38,11 +38,11 @@ class RunClock:
         self._at_first = 0.0
 
     def begin(self, done: float) -> None:
-        """Start the clock, where so many epochs are done already."""
+        """Start the clock of a run in which a number of epochs is already done."""
         self._began, self._at_first = self._now(), done
 
     def left(self, done: float, epochs: int) -> float | None:
-        """Seconds left, with so many of the epochs done; ``None`` as long as nothing can be said."""
+        """Estimate the remaining seconds from the number of epochs done; ``None`` before there is anything to go by."""
         here = done - self._at_first
         if here <= 0:
             return None
@@ -50,18 +50,18 @@ class RunClock:
 
 
 def write_duration(seconds: float) -> str:
-    """A duration as it is read: ``0:42``, ``12:05``, ``3:20:00``."""
+    """Write a duration: ``0:42``, ``12:05``, ``3:20:00``."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def write_figures(figures: Mapping[str, float], monitored: str, *, best: bool) -> str:
-    """The figures of an epoch in words, like ``loss 0.862, validation loss 0.51, accuracy 88.2% (best so far)``.
+    """Describe an epoch's figures, such as ``loss 0.862, validation loss 0.51, accuracy 88.2% (best so far)``.
 
     Args:
-        figures: By the names that the module logs.
-        monitored: The one that chooses the best epoch.
+        figures: Figures by the names that the module logs.
+        monitored: Name of the figure that determines the best epoch.
         best: Whether this epoch is the best so far.
     """
     order = [name for name in _NAMES if name in figures and name != "train_accuracy"]
@@ -74,11 +74,11 @@ def write_figures(figures: Mapping[str, float], monitored: str, *, best: bool) -
 
 
 class RunProgress(Callback):
-    """The line; what is said meanwhile stands above it. Only the first of several processes shows it.
+    """A callback that shows the line; log messages appear above it. Only the first of several processes shows it.
 
     Args:
-        monitored: The figure of validation that chooses the best epoch: the highest.
-        console: Where it is shown; a terminal.
+        monitored: Name of the validation figure that determines the best epoch, which has the highest value.
+        console: Terminal that shows the line; standard error by default.
     """
 
     def __init__(self, monitored: str, console: Console | None = None) -> None:
@@ -89,12 +89,11 @@ class RunProgress(Callback):
         self._task = TaskID(0)
         self._loss: float | None = None
         self._validation = ""
-        self._best: tuple[float, int | None] | None = (
-            None  # the figure and its epoch, which a resumed run does not know
-        )
+        # the figure and its epoch, which a resumed run does not know
+        self._best: tuple[float, int | None] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show it."""
+        """Show the line."""
         if not trainer.is_global_zero:
             return
         self._clock.begin(trainer.current_epoch)
@@ -120,7 +119,7 @@ class RunProgress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """One batch more."""
+        """Count a batch, and update the running average of the loss."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if self._bar is not None and loss is not None:
             latest = float(loss)
@@ -128,7 +127,7 @@ class RunProgress(Callback):
         self._show(trainer, batch_idx + 1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note how the epoch does on validation."""
+        """Record the validation result of the epoch."""
         value = trainer.callback_metrics.get(self._monitored)
         if self._bar is None or value is None:
             return
@@ -141,11 +140,11 @@ class RunProgress(Callback):
         self._validation = f"validation {self._write(figure)} ({best})"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take it away."""
+        """Remove the line."""
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Take it away; the error is said by whoever began the run."""
+        """Remove the line; the caller of the run reports the error."""
         self._stop()
 
     def _show(self, trainer: pl.Trainer, batches: int) -> None:

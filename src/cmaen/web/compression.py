@@ -1,4 +1,4 @@
-"""Compressed copies of files, for web servers that give them in place of the files themselves."""
+"""Compressed copies of files, which web servers can send in place of the files themselves."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 
 try:
     brotli: Any = import_module("brotli")
-except ImportError:  # an optional package
+except ImportError:  # optional package
     brotli = None
 
 _LARGE = 1 << 20
-"""Bytes from which Brotli's best takes minutes and saves little more."""
+"""Size in bytes from which Brotli's best quality takes minutes and saves little more."""
 
 _WORTH = 0.9
-"""A copy that is no smaller than that share of its file is left out, as of pictures."""
+"""Share of a file's size below which its compressed copy is worth keeping; that of a picture rarely is."""
 
 SUFFIXES = (".gz", ".br")
-"""Of all copies that there may be."""
+"""Suffixes of the names of all possible copies."""
 
 
 def compress(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The compressed copies of a content, the same for the same content: gzip's, and Brotli's where it is installed.
+    """Compress a content with gzip, and with Brotli if it is installed; the result is reproducible.
 
     Args:
-        content: Any bytes.
+        content: Bytes to compress.
 
     Yields:
-        The suffix of a copy's name, and the copy, where it is at least a tenth smaller.
+        The suffix of a copy's name, and the copy, if it is more than a tenth smaller.
     """
     stream = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, stream, mtime=0) as file:  # without name and time

@@ -1,8 +1,8 @@
-"""The files of the page, read once. What a client names is looked up among them, never opened.
+"""The files of the page, read once. A name from a client is looked up among them and never opened.
 
-Starlette's static files are not used: they take the type of a file from tables of the machine (that of Windows may say
-``text/plain`` for JavaScript, which browsers then refuse), name a version of a file by its time instead of its content,
-and mix the old page with the new one while the package is upgraded.
+Starlette's static files are not used: they take the type of a file from tables of the machine (Windows may have
+``text/plain`` for JavaScript, which browsers then refuse), identify a version of a file by its time instead of its
+content, and mix the old page with the new one while the package is upgraded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What a page is made of; other files in its folder are not given away."""
+"""Media types of the page's files, by suffix; other files in its folder are not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class PageFile:
     """A file of the page.
 
     Attributes:
-        content: Its bytes.
-        media_type: Its type, as in the header ``Content-Type``.
-        etag: The name of this content, as in the header ``ETag``.
+        content: Bytes of the file.
+        media_type: Media type, as in the header ``Content-Type``.
+        etag: Identifier of the content, as in the header ``ETag``.
     """
 
     content: bytes
@@ -39,13 +39,13 @@ class PageFile:
 
 
 def read_page(folder: Path = PAGE) -> Mapping[str, PageFile]:
-    """The files of a page by their names.
+    """Read the files of a page.
 
     Args:
-        folder: Where they are, like ``index.html`` or ``fonts/small.svg``.
+        folder: Folder of the page.
 
     Returns:
-        The content of each by its path in the folder, with ``/`` between its parts.
+        Files by their paths in the folder, with ``/`` between the parts, such as ``fonts/small.svg``.
     """
     return {
         path.relative_to(folder).as_posix(): _read(path)

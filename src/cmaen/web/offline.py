@@ -1,4 +1,4 @@
-"""What makes the page without a server an app: its service worker, manifest and icons."""
+"""Parts that make the page without a server an app: its service worker, manifest and icons."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from PIL import Image, ImageDraw
 from cmaen.drawing import PALETTE
 
 ICONS = (192, 512)
-"""Sides of the icons that are no SVG, in pixels."""
+"""Side lengths of the PNG icons, in pixels."""
 
 _GROUND = "#f6f4ef"
 _FACE = PALETTE["neutral"]
 _AROUND = ("angry", "happy", "disgust", "sad", "fear", "surprise", "neutral")
-"""The order of the icon's ring: neighbours differ."""
+"""Emotions around the icon, in an order in which neighbouring colours differ."""
 _FINE = 4
-"""How many times larger the icons are drawn than they become."""
+"""Factor by which icons are drawn larger than their final size."""
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 in base64, as browsers check it."""
+    """Compute the SHA-256 of a content in base64, as browsers check it."""
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def write_worker(code: str, files: Mapping[str, bytes], networks: Mapping[str, bytes]) -> str:
-    """The service worker of a page: another text where any content is another.
+    """Write the service worker of a page; its text changes whenever any content changes.
 
     Args:
-        code: Of ``page/offline.js``.
-        files: The page's own, by their paths; they are kept at the first visit.
-        networks: The large ones, which the page itself fetches, and the worker only after an update.
+        code: Content of ``page/offline.js``.
+        files: Files of the page by their paths; they are stored at the first visit.
+        networks: Large files by their paths, which the page itself fetches, and the worker only after an update.
     """
     told = {"FILES": _digest_all(files) | {"./": digest(files["index.html"])}, "NETWORKS": _digest_all(networks)}
-    del told["FILES"]["index.html"]  # a visitor asks for the folder
+    del told["FILES"]["index.html"]  # a visitor requests the folder
     version = hashlib.sha256(json.dumps([code, told], sort_keys=True).encode()).hexdigest()[:16]
     constants = [
         f"const {name} = {json.dumps(value, indent=2)};" for name, value in (told | {"VERSION": version}).items()
@@ -46,7 +46,7 @@ def write_worker(code: str, files: Mapping[str, bytes], networks: Mapping[str, b
 
 
 def write_manifest() -> str:
-    """The manifest, by which browsers offer to install the page."""
+    """Write the manifest, with which browsers offer to install the page."""
     icons = [{"src": "page/icon.svg", "sizes": "any", "type": "image/svg+xml"}]
     for side in ICONS:
         icon = {"src": f"page/icon-{side}.png", "sizes": f"{side}x{side}", "type": "image/png"}
@@ -65,10 +65,10 @@ def write_manifest() -> str:
 
 
 def draw_icon(side: int) -> bytes:
-    """The sign of ``page/icon.svg`` on a ground, as a PNG; a mask may cut off a tenth of it on every side.
+    """Draw the symbol of ``page/icon.svg`` on a background, as a PNG; a mask may cut off a tenth on every side.
 
     Args:
-        side: In pixels.
+        side: Side length of the icon, in pixels.
     """
     large = side * _FINE
     image = Image.new("RGB", (large, large), _GROUND)

@@ -1,4 +1,4 @@
-"""``config.json``: what the page shares with the package, each number read from the module that owns it."""
+"""``config.json``: the values that the page shares with the package, each read from the module that owns it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from cmaen.tabulation import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
-"""Of the live view: the longer side, in pixels, to which a frame is shrunk, and to which a browser shrinks it once more
-to search it for faces; and how many frames may be under way."""
+"""Numbers for the live view: the longer side, in pixels, to which a frame is shrunk, and to which a browser shrinks it
+further to search it for faces; and how many frames may be under way."""
 
 DETECTOR = {
     "strides": yunet.STRIDES,
@@ -44,7 +44,7 @@ DETECTOR = {
         "at_border": again.AT_BORDER,
     },
 }
-"""The numbers by which a browser finds faces."""
+"""Numbers with which a browser finds faces."""
 
 TRACKING = {
     "search_every": Tuning.detect_every,
@@ -78,7 +78,7 @@ TRACKING = {
         "flat": likeness.FLAT,
     },
 }
-"""The numbers by which a browser follows faces; times are in seconds."""
+"""Numbers with which a browser tracks faces; times are in seconds."""
 
 OCCLUSION = {
     "grid": occlusion.GRID,
@@ -90,7 +90,7 @@ OCCLUSION = {
     "opacity": heat.OPACITY,
     "crop_side": heat.CROP_SIDE,
 }
-"""The numbers by which a browser finds what an answer depends on, and how it is coloured."""
+"""Numbers with which a browser computes and colours the map of what an answer depends on."""
 
 DOUBTS = {
     "least_side": doubts.LEAST_SIDE,
@@ -100,7 +100,7 @@ DOUBTS = {
     "bright": doubts.BRIGHT,
     "turn": doubts.TURN,
 }
-"""The numbers by which a browser tells why an answer is unsure."""
+"""Numbers with which a browser finds reasons for unsure answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +108,8 @@ class Download:
     """A file that a browser fetches to run the networks.
 
     Attributes:
-        bytes: How many it has, uncompressed.
-        sha256: Of its content, in base64.
+        bytes: Uncompressed size, in bytes.
+        sha256: SHA-256 of its content, in base64.
     """
 
     bytes: int
@@ -118,12 +118,12 @@ class Download:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTerms:
-    """What the page has to know of the server that gives it.
+    """Terms of the server that the page must know.
 
     Attributes:
-        max_images: Of one request.
-        max_bytes: Of one request.
-        key_required: Whether it wants an API key.
+        max_images: Maximum number of images per request.
+        max_bytes: Maximum size of a request, in bytes.
+        key_required: Whether the server requires an API key.
     """
 
     max_images: int
@@ -139,15 +139,15 @@ def describe_page(
     server: ServerTerms | None = None,
     downloads: Mapping[str, Download] | None = None,
 ) -> dict[str, Any]:
-    """The page's ``config.json``.
+    """Collect the content of the page's ``config.json``.
 
     Args:
-        card: Of the checkpoint that answers; ``None`` where it cannot be read, which is said elsewhere: the page then
-            shows the labels of FER2013.
-        scheme: The label scheme in which it answers at first; ``None`` for the checkpoint's own.
-        accuracies: How often it is right in each label scheme, from 0 to 1, where that was measured.
-        server: Of the server that runs the networks; ``None`` where the browser runs them.
-        downloads: What a browser fetches for that, by name.
+        card: Card of the checkpoint; ``None`` if it cannot be read, which is reported elsewhere: the page then shows
+            the labels of FER2013.
+        scheme: Initial label scheme of the answers; ``None`` for the checkpoint's own.
+        accuracies: Accuracy in each label scheme, from 0 to 1, where it was measured.
+        server: Terms of the server that runs the networks; ``None`` if the browser runs them.
+        downloads: Files that a browser fetches to run the networks, by name.
 
     Returns:
         Values that JSON can hold.
@@ -173,17 +173,17 @@ def describe_page(
 
 
 def choose_colours(labels: Sequence[str]) -> dict[str, str]:
-    """The colour of each label, ``#rrggbb``, as in the package's pictures and plots."""
+    """Choose the colour of each label, ``#rrggbb``, as in the package's pictures and plots."""
     return {label: hex_of(label, labels) for label in labels}
 
 
 def describe_drawing(labels: Sequence[str]) -> dict[str, Any]:
-    """The numbers by which faces are drawn, and the letters of labels where there is no room for words."""
+    """Describe how faces are drawn: numbers, and the letters of labels where there is no room for words."""
     return {**asdict(STYLE), "letters": choose_letters(labels)}
 
 
 def _describe_answers(card: Card | None, scheme: str | None) -> dict[str, Any]:
-    """What the networks answer, and how a browser comes to it."""
+    """Describe the answers of the networks, and how a browser computes them."""
     if card is None:
         return {
             "labels": EMOTIONS,

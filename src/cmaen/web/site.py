@@ -17,17 +17,17 @@ from cmaen.web.offline import ICONS, digest, draw_icon, write_manifest, write_wo
 from cmaen.web.settings import Download, describe_page
 
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
-"""What the page needs of onnxruntime-web, and the name it has there."""
+"""Files of onnxruntime-web that the page needs, and their names on the page."""
 
 _NETWORKS = ("model.onnx", "yunet.onnx", "ort-wasm-simd-threaded.wasm")
-"""The large files, of which the page tells how much is there."""
+"""Large files, for which the page shows the progress of the download."""
 
 _HEAD = '<meta charset="utf-8">'
 _POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
 )
-"""Of the page, in the page: a server of files sends none."""
+"""Content security policy in the page itself, since a server of static files sends none."""
 
 _ADDED = f"""{_HEAD}
   <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
@@ -39,17 +39,17 @@ The code of this page: CMAEN, MIT licence.
 model.onnx: CMAEN's weights, trained on FER2013, for research.
 yunet.onnx: YuNet (Wu, Peng and Yu, 2023), from libfacedetection through OpenCV Zoo, MIT licence; made to take any size.
 ort.js, ort-wasm-simd-threaded.wasm: onnxruntime-web, Microsoft, MIT licence.
-example.jpg: Eileen Collins, NASA, public domain; the other examples are made of it.
+example.jpg: Eileen Collins, NASA, public domain; the other examples are made from it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What was written.
+    """The files that were written.
 
     Attributes:
-        files: Those of the page.
-        copies: Compressed copies of them, each beside its file.
+        files: Files of the page.
+        copies: Compressed copies, each beside its file.
     """
 
     files: tuple[Path, ...]
@@ -57,11 +57,11 @@ class Site:
 
     @property
     def bytes(self) -> int:
-        """Of the files."""
+        """The total size of the files, in bytes."""
         return sum(path.stat().st_size for path in self.files)
 
     def count_compressed(self, suffix: str = ".gz") -> int:
-        """Bytes of the files as a server sends them that gives their copies of this suffix."""
+        """Count the bytes that a server sends if it uses the copies with this suffix."""
         smaller = {
             path.with_name(path.name.removesuffix(suffix)): path for path in self.copies if path.suffix == suffix
         }
@@ -69,18 +69,18 @@ class Site:
 
 
 def write_site(output: Path, runtime: Path | None) -> Site:
-    """Write the page and all it needs into a folder, from which any web server of files can give it.
+    """Write the page and everything it needs into a folder that any static web server can serve.
 
-    Beside each file that becomes smaller lies its compressed copy, ``.gz`` always and ``.br`` where the package
-    ``brotli`` is installed; old copies go away.
+    Each file that becomes smaller gets a compressed copy beside it: ``.gz`` always, and ``.br`` if the package
+    ``brotli`` is installed. Old copies are deleted.
 
     Args:
-        output: The folder; files of the same names in it are replaced.
-        runtime: Folder with the files of the npm package onnxruntime-web, or its ``dist``.
+        output: Output folder; files of the same names in it are replaced.
+        runtime: Folder of the npm package onnxruntime-web, or its ``dist``.
 
     Raises:
         ConfigError: The runtime is missing.
-        DetectorError: YuNet's model is missing, or not the one it should be.
+        DetectorError: YuNet's model is missing or is not the expected one.
         CheckpointError: The shipped weights are damaged.
         OutputError: The folder cannot be written.
     """
@@ -93,20 +93,20 @@ def write_site(output: Path, runtime: Path | None) -> Site:
         copies += written.values()
         for suffix in SUFFIXES:
             if suffix not in written:
-                with suppress(FileNotFoundError):  # of another content
+                with suppress(FileNotFoundError):  # a copy of older content
                     Path(f"{output / name}{suffix}").unlink()
     return Site(tuple(files), tuple(copies))
 
 
 def _collect(runtime: Path | None) -> dict[str, bytes]:
-    """All files of the page by their paths, the one that names the others last."""
+    """Collect all files of the page by their paths; the one that lists the others comes last."""
     checkpoint = Checkpoint.open()
     contents = {f"page/{name}": file.content for name, file in read_page().items()}
     index = contents.pop("page/index.html").decode()
     worker = contents.pop("page/offline.js").decode()
     contents["page/model.onnx"] = checkpoint.weights("onnx").read_bytes()
     contents |= {f"page/{name}": path.read_bytes() for name, path in _runtime_files(runtime).items()}
-    YuNet()  # says so if its model is not the right one
+    YuNet()  # raises if its model is not the right one
     contents["page/yunet.onnx"] = resizable(packaged_model().read_bytes())
     networks = {name: contents[f"page/{name}"] for name in _NETWORKS}
     downloads = {name: Download(bytes=len(content), sha256=digest(content)) for name, content in networks.items()}
@@ -129,7 +129,7 @@ def _write(path: Path, content: bytes) -> Path:
 
 
 def _runtime_files(runtime: Path | None) -> dict[str, Path]:
-    """The files of onnxruntime-web by their names on the page."""
+    """Find the files of onnxruntime-web, by their names on the page."""
     advice = "npm pack onnxruntime-web && tar xzf onnxruntime-web-*.tgz, then --runtime package/dist"
     if runtime is None:
         raise ConfigError(f"the page needs onnxruntime-web to run the networks in a browser: {advice}")
