@@ -41,9 +41,13 @@ def test(
         typer.Option(help="Folder for report.html, its pictures, metrics.json, metrics.csv and predictions.csv."),
     ] = None,
     votes: Annotated[
-        Path | None,
-        typer.Option(help="CSV of the FER+ votes: also measure the answers against what annotators saw."),
-    ] = None,
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="CSV of the FER+ votes, to also measure the answers against what annotators saw; auto, those that "
+            "come with cmaen, for the faces of FER2013; or none.",
+        ),
+    ] = "auto",
     photographs: Annotated[
         Path | None,
         typer.Option(help="CSV of file and label: also measure these photographs, after finding the faces in them."),
@@ -122,8 +126,13 @@ def calibrate(
     ],
     data: Data = None,
     votes: Annotated[
-        Path | None, typer.Option(help="CSV of the FER+ votes, which the scheme perceived is calibrated on.")
-    ] = None,
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="CSV of the FER+ votes, which the scheme perceived is calibrated on; auto, those that come with "
+            "cmaen, for the faces of FER2013; or none.",
+        ),
+    ] = "auto",
     engine: EngineName = "auto",
     verbose: Verbose = False,
 ) -> None:
@@ -135,9 +144,9 @@ def calibrate(
     from cmaen.types import PERCEIVED
 
     opened = Checkpoint.open(checkpoint)
-    if votes is None and PERCEIVED in opened.card.schemes:
-        typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
     done = run(opened, data, votes=votes, engine=engine, progress=bar("batches"))
+    if PERCEIVED in opened.card.schemes and PERCEIVED not in done.fits:
+        typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
     for scheme, fit in done.fits.items():
         typer.echo(
             f"{scheme}: temperature {fit.temperature:.4f}, fitted on {fit.faces} faces of {done.split} {done.copies} "

@@ -17,7 +17,13 @@ from cmaen.files import check_place
 if TYPE_CHECKING:
     from cmaen.training.config import Config
 
-Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.")]
+Votes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="CSV of the FER+ votes, or none. Default: auto, the votes that come with cmaen, for the faces of FER2013.",
+    ),
+]
 TrunkWeights = Annotated[
     str | None,
     typer.Option(
@@ -164,13 +170,13 @@ def answers(
     device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
-    """Keep what a network says of the faces of Training, under 1 MB, for others to learn from without its weights."""
+    """Keep what a network says of the faces of Training, under 2 MB, for others to learn from without its weights."""
     log(verbose)
     keep_freed_memory()
     with extra("distillation", "train"):
         from cmaen.data.faces import find_data, load_for
         from cmaen.data.splits import Split
-        from cmaen.training.distillation import ANSWERS, KeptAnswers
+        from cmaen.training.answers import ANSWERS, KeptAnswers
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
@@ -201,7 +207,7 @@ def average(
     keep_freed_memory()
     with extra("averaging", "train"):
         from cmaen.averaging import average as run
-    result = run(checkpoints, output, weights=weights, data=data, votes=votes)
+    result = run(checkpoints, output, weights=weights, data=data, votes=votes or "auto")
     typer.echo(f"averaged checkpoint: {output}")
     if result.measured is not None:
         plain, *perceived = result.measured.schemes.values()
@@ -228,13 +234,13 @@ def export(
     keep_freed_memory()
     with extra("exporting", "train"):
         from cmaen.data.faces import load_for
-        from cmaen.data.ferplus import with_votes
+        from cmaen.data.ferplus import AUTO, with_votes
         from cmaen.data.splits import Split
         from cmaen.export import export as run
     opened = Checkpoint.open(checkpoint)
     card = opened.card
     training = load_for(card, data, Split.TRAIN) if data else None
-    validation = with_votes(load_for(card, data, Split.VALIDATION), votes) if data else None
+    validation = with_votes(load_for(card, data, Split.VALIDATION), votes or AUTO) if data else None
     parity = run(opened, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
@@ -245,7 +251,7 @@ def export(
 def _say_what_is_next(best: Path, plan: Config) -> None:
     """Name the checkpoint of a run, and the commands that measure it and predict with it: by default others do."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
-    votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
+    votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
     typer.echo(f"best checkpoint: {best}\nnext:")
     commands: tuple[tuple[str | Path, ...], ...] = (
         ("test", "--checkpoint", best, *data, *votes),

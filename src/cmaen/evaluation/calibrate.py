@@ -12,6 +12,7 @@ import numpy as np
 
 from cmaen.checkpoints import Checkpoint, Documents, TemperatureFit, Where
 from cmaen.data.faces import find_data, load_for
+from cmaen.data.ferplus import AUTO as OWN_VOTES
 from cmaen.data.ferplus import majority, perceived_distribution, with_votes
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import require_enhancement
@@ -56,7 +57,7 @@ def calibrate(
     checkpoint: Where,
     data: Path | str | FaceSet | None = None,
     *,
-    votes: Path | str | None = None,
+    votes: Path | str | None = OWN_VOTES,
     engine: str = AUTO,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> CalibrationResult:
@@ -69,7 +70,7 @@ def calibrate(
         data: In any form that :func:`cmaen.data.faces.load_faces` takes, of which the validation split is taken without
             the faces that have copies in Training; or faces of the validation split. ``None``: FER2013 where it is
             looked for, see :func:`cmaen.data.faces.find_data`.
-        votes: CSV of the FER+ votes, which ``perceived`` is calibrated on.
+        votes: FER+ votes, which ``perceived`` is calibrated on, see :func:`cmaen.evaluation.evaluate.evaluate`.
         engine: See :func:`cmaen.engines.build_engine`.
         progress: Wraps the loop over the batches, to show how far it is.
 
@@ -93,7 +94,8 @@ def calibrate(
             copies = "without"
         except SplitError as error:
             log.warning("copies are not left out: %s", error)
-    faces = with_votes(faces, Path(votes) if votes else None)
+    if faces.votes is None or votes != OWN_VOTES:
+        faces = with_votes(faces, votes)
     fits = fit_temperatures(opened, faces, engine=engine, copies=copies, progress=progress)
     return CalibrationResult(Checkpoint(opened.folder), faces.title, copies, fits)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cmaen.checkpoints import Checkpoint, Where
 from cmaen.data.faces import by_column, find_data
+from cmaen.data.ferplus import AUTO as OWN_VOTES
 from cmaen.data.ferplus import majority, with_votes
 from cmaen.data.splits import FaceSet
 from cmaen.data.tree import require_enhancement
@@ -86,7 +87,7 @@ def evaluate(
     data: Path | str | FaceSet | None = None,
     *,
     split: str | None = None,
-    votes: Path | str | None = None,
+    votes: Path | str | None = OWN_VOTES,
     scheme: str | None = None,
     without_copies: bool | None = False,
     by: str | None = None,
@@ -105,7 +106,8 @@ def evaluate(
         data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or that it has loaded; ``None``: FER2013
             where it is looked for, see :func:`cmaen.data.faces.find_data`.
         split: Its name, see :func:`cmaen.evaluation.splits.load_split`; not for faces that are loaded.
-        votes: CSV of the FER+ votes; then the answers are measured against what annotators saw, too.
+        votes: CSV of the FER+ votes, ``none``, or ``auto``: those that come with the package, for the faces of
+            FER2013. The answers are measured against what annotators saw, too, where there are votes.
         scheme: The only label scheme to measure; ``None`` for all of the checkpoint.
         without_copies: Measure again without the images that are in Training too; ``None``: where there is a Training.
         by: A column of the CSV, such as an age or a skin tone, whose values get figures of their own.
@@ -129,7 +131,9 @@ def evaluate(
     path = Path(data) if isinstance(data, str | Path) else Path() if loaded else find_data()
     if loaded is None:
         require_enhancement(path, card.enhancement)
-    faces = with_votes(load_split(card, path, split) if loaded is None else loaded, Path(votes) if votes else None)
+    faces = load_split(card, path, split) if loaded is None else loaded
+    if faces.votes is None or votes != OWN_VOTES:
+        faces = with_votes(faces, votes)
     subsets: dict[str, FaceSet] = {}
     if loaded is None and without_copies is not False:
         try:
