@@ -10,15 +10,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.checkpoints import Checkpoint  # noqa: E402
+from cmaen.checkpoints import Checkpoint, SeenFaces  # noqa: E402
+from cmaen.data.drawing import inner_split  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES, label_distribution, with_votes  # noqa: E402
 from cmaen.data.keys import face_keys, find_rows  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.errors import DataError  # noqa: E402
-from cmaen.training import run  # noqa: E402
+from cmaen.models.checkpoint import average_checkpoints  # noqa: E402
+from cmaen.training import run, seen  # noqa: E402
 from cmaen.training.answers import KeptAnswers  # noqa: E402
-from cmaen.training.config import Config, load_config  # noqa: E402
+from cmaen.training.config import Config, change, load_config  # noqa: E402
 from cmaen.training.data import DataSpec, read_data  # noqa: E402
 from tests.data.test_keys import know, regroup, write_kaggle  # noqa: E402
 from tests.training.test_run import config  # noqa: E402
@@ -102,3 +104,43 @@ def test_an_unanswered_face_keeps_its_votes_share(sets: list[FaceSet], checkpoin
     plain = torch.nn.functional.one_hot(torch.from_numpy(training.labels), 7).float()
     assert torch.allclose(targets[4], torch.lerp(plain[4], votes[4], 0.2))
     assert torch.allclose(targets[5], torch.lerp(plain[5], votes[5], 0.4))  # half of it is left to the teachers
+
+
+def test_a_checkpoint_knows_the_faces_of_its_line(sets: list[FaceSet], fer_tree: Path, tmp_path: Path) -> None:
+    training = sets[0]
+    plan = change(config(fer_tree, tmp_path / "first", epochs=1), {"data.limit": 40})
+    first = run.train(plan)
+    known = Checkpoint.open(first).seen
+    assert known is not None
+    assert known.find(face_keys(training.images)).sum() == len(known) == 40
+    inner = {"data.limit": None, "data.inner_validation": True, "initial_weights": str(first)}
+    second = run.train(change(plan, inner | {"output": tmp_path / "second"}))
+    both, own = Checkpoint.open(second).seen, inner_split(training)
+    assert both == SeenFaces.of(face_keys(own[0].images)).unite(known)
+    average_checkpoints([first, second], [1, 1], tmp_path / "average")
+    assert Checkpoint(tmp_path / "average").seen == both
+    (first / "seen.keys").unlink()
+    average_checkpoints([first, second], [1, 1], tmp_path / "average")
+    assert Checkpoint(tmp_path / "average").seen == both
+
+
+def test_a_run_judged_by_faces_it_knows_says_so(
+    sets: list[FaceSet], fer_tree: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    KeptAnswers.ask(sets[0], checkpoint).write(tmp_path / "kept.npz")
+    plan = taught(fer_tree, tmp_path / "run", tmp_path / "kept.npz")
+    training, validation = sets
+    caplog.clear()
+    seen.note_seen(plan, training, None)
+    seen.warn_of_seen(plan, training, validation, None)
+    assert not caplog.records
+    _, inner = inner_split(training)
+    seen.warn_of_seen(plan, training, inner, None)
+    assert "the network has been trained on 7 of the 7 validation faces" in caplog.text
+    assert "kept.npz has answered, and so was probably trained on, 7 of the 7" in caplog.text
+    damaged = tmp_path / "run" / "seen.keys"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert seen.read_seen(tmp_path / "run", training, None) == SeenFaces.of(face_keys(training.images))
+    assert "cannot be read" in caplog.text
+    damaged.unlink()
+    assert seen.read_seen(tmp_path / "run", training, inner) == SeenFaces.of(face_keys(training.images))

@@ -20,7 +20,7 @@ from cmaen.engines import AUTO, build_engine, probabilities, select_output
 from cmaen.errors import SplitError
 from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fit, fit_temperature
 from cmaen.evaluation.perceived import compare_shares
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import logits_of, warn_of_seen
 from cmaen.evaluation.splits import exclude_copies
 from cmaen.types import PERCEIVED
 
@@ -96,6 +96,7 @@ def calibrate(
             log.warning("copies are not left out: %s", error)
     if faces.votes is None or votes != OWN_VOTES:
         faces = with_votes(faces, votes)
+    warn_of_seen(opened, faces)
     fits = fit_temperatures(opened, faces, engine=engine, copies=copies, progress=progress)
     return CalibrationResult(Checkpoint(opened.folder), faces.title, copies, fits)
 

@@ -147,7 +147,7 @@ class KeptAnswers(NamedTuple):
         Raises:
             DataError: More than two faces in a hundred have no answer, or the labels differ.
         """
-        keys, rows = self._find_keys(), np.arange(len(faces))
+        keys, rows = self.find_keys(), np.arange(len(faces))
         same = self.about["faces"] == faces.fingerprint()
         count = len(faces) if same or keys is None else len(keys)
         shapes = [(self.logits, len(faces.classes)), (self.perceived, len(PERCEIVED_LABELS))]
@@ -172,8 +172,12 @@ class KeptAnswers(NamedTuple):
 
         return Matched(take(self.logits), None if self.perceived is None else take(self.perceived), answered)
 
-    def _find_keys(self) -> NDArray[np.uint64] | None:
-        """Return the keys of the answered faces, in their order; ``None`` if they are not known."""
+    def find_keys(self) -> NDArray[np.uint64] | None:
+        """Return the keys of the answered faces, in their order; ``None`` if they are not known.
+
+        Raises:
+            DataError: The keys are no hashes.
+        """
         if self.keys is None:
             known = Fer2013Keys.read()
             return known.training if known.fingerprint == self.about["faces"] else None

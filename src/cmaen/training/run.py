@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 
-from cmaen.checkpoints import Card, Provenance, Scheme
+from cmaen.checkpoints import Card, Provenance, Scheme, SeenFaces
 from cmaen.checkpoints.history import read_log
 from cmaen.data.ferplus import count_voted, label_distribution, majority, perceived_distribution, vote_distribution
 from cmaen.data.splits import FaceSet
@@ -40,6 +40,7 @@ from cmaen.training.loop import BEST, LAST, check_run, fit
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
+from cmaen.training.seen import note_seen, read_seen, warn_of_seen
 from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,9 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         write_text(config.output / CONFIG, config.model_dump_json(indent=2))
         write_text(config.output / "revision.txt", f"{_revision()}\n")
         record.write(config.output)
+        if not resume:
+            note_seen(config, training, unlabelled)
+        warn_of_seen(config, training, validation, unlabelled)
     pl.seed_everything(config.seed, verbose=False)
     model = build_initial(config, training, resume=resume)
     freeze(model, settings.frozen_stages)
@@ -134,7 +138,8 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         run=_title(config),
     )
     if trainer.is_global_zero:
-        _keep_best(module.model, config, record, training, validation)
+        seen = read_seen(config.output, training, unlabelled)
+        _keep_best(module.model, config, record, training, validation, seen)
     return config.output / BEST
 
 
@@ -238,7 +243,9 @@ def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
     )
 
 
-def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet) -> None:
+def _keep_best(
+    model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet, seen: SeenFaces
+) -> None:
     """Write the best network of the run as a checkpoint that records how it was made and what it scores."""
     best = read_run_state(config.output / (f"{BEST}.ckpt" if config.training.keep == "best" else LAST))
     prefix = "model."
@@ -254,7 +261,7 @@ def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: 
     )
     provenance = _describe_training(config, record, best["epoch"] + 1, training, validation)
     history = read_log(config.output, _title(config))
-    save_checkpoint(model, card, config.output / BEST, history, provenance=provenance)
+    save_checkpoint(model, card, config.output / BEST, history, provenance=provenance, seen=seen)
     validate(config.output / BEST, validation, device=config.training.device)
 
 
