@@ -2,9 +2,9 @@
 # make test    set up everything, and run the tests
 # make lint    format, lint, types and the import rule
 # make check   lint and test: what must pass before a commit
-# make weights DATA=fer2013.zip VOTES=ferplus_votes.csv
+# make weights DATA=fer2013.zip
 #              train the shipped weights again, into runs/shipped/best; called again, it goes on
-# make teachers TEACHERS="faceres-5 sface-9" DATA=fer2013.zip VOTES=ferplus_votes.csv
+# make teachers TEACHERS="faceres-5 sface-9" DATA=fer2013.zip
 #              train a queue of teachers, each named by its configuration and its seed, and keep their answers in teachers/; called
 #              again, it goes on. On a GPU where there is one, -j4 four of them at a time; else PROCESSES=2 gives two cores to each
 
@@ -42,11 +42,11 @@ check: lint test
 weights: runs/shipped/best/model.onnx
 
 runs/shipped/best/model.onnx: runs/shipped/best/card.json
-	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA) --votes $(VOTES)
-	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA) --votes $(VOTES)
+	.venv/bin/cmaen export --checkpoint $(@D) --precision int8 --data $(DATA) $(VOTES:%=--votes %)
+	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA) $(VOTES:%=--votes %)
 
 runs/shipped/best/card.json: runs/fourth-generation/card.json .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) --votes $(VOTES) \
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) $(VOTES:%=--votes %) \
 	    --output runs/shipped $(if $(wildcard runs/shipped/last.ckpt),--resume)
 
 runs/fourth-generation/card.json:
@@ -61,7 +61,7 @@ teachers/%.npz: runs/teachers/%/best/card.json
 .SECONDARY: $(TEACHERS:%=runs/teachers/%/best/card.json)
 $(patsubst %,runs/teachers/%/best/card.json,$(filter faceres-%,$(TEACHERS))): | $(FACERES)
 runs/teachers/%/best/card.json: | .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/$(call config_of,$*).yaml --data $(DATA) --votes $(VOTES) \
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/$(call config_of,$*).yaml --data $(DATA) $(VOTES:%=--votes %) \
 	    $(BEGIN_$(call config_of,$*)) --seed $(call seed_of,$*) --set training.devices=$(PROCESSES) \
 	    --output runs/teachers/$* $(if $(wildcard runs/teachers/$*/last.ckpt),--resume)
 

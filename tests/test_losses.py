@@ -89,3 +89,23 @@ def test_the_focal_loss_has_a_gradient_for_every_gamma(gamma: float) -> None:
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
+
+
+def test_a_face_without_an_answer_learns_from_its_target_alone() -> None:
+    torch.manual_seed(0)
+    logits, targets = torch.randn(4, 7), torch.softmax(torch.randn(4, 7), dim=1)
+    answers = torch.softmax(torch.randn(4, 7), dim=1)
+    spec = LossSpec(emotion=0.2, fusion=0.2, label_smoothing=0.1)
+    whole = Lesson(answers, share=0.4, temperature=2.0)
+
+    def loss(rows: slice, lesson: Lesson | None) -> float:
+        some = None if lesson is None else lesson._replace(answers=lesson.answers[rows])
+        return cmaen_loss(output(*[logits[rows]] * 3), targets[rows], spec, lesson=some).item()
+
+    everybody, first = slice(0, 4), slice(0, 1)
+    assert loss(everybody, whole._replace(partial=True)) == pytest.approx(loss(everybody, whole), rel=1e-5)
+    lacking = whole._replace(answers=torch.cat([torch.zeros(1, 7), answers[1:]]), partial=True)
+    expected = (loss(first, None) + 3 * loss(slice(1, 4), whole)) / 4
+    assert loss(everybody, lacking) == pytest.approx(expected, rel=1e-5)
+    half = whole._replace(answers=torch.cat([answers[:1] / 2, answers[1:]]), partial=True)  # mixed of both kinds
+    assert loss(first, half) == pytest.approx((loss(first, whole) + loss(first, None)) / 2, rel=1e-5)

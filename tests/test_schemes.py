@@ -124,6 +124,8 @@ def test_the_command_measures_both_schemes(
     asked = ("--data", fer_tree, "--checkpoint", checkpoint, "--votes", votes)
     said = cmaen("test", *asked, "--robustness", "--output", output)
     assert "what annotators saw, scheme perceived" in said
+    assert "The checkpoint does not record which faces it was trained on" in said
+    assert "FER+ votes: 21 of 21 faces have them" in said
     figures = json.loads((output / "metrics.json").read_text())
     assert figures["perceived"][PERCEIVED]["majority"]["count"] == 21
     assert set(figures["robustness"]) == {FER2013, PERCEIVED}

@@ -9,7 +9,7 @@ from typing import Any
 
 from cmaen.checkpoints import Checkpoint, Measured, Where
 from cmaen.data.faces import load_for
-from cmaen.data.ferplus import with_votes
+from cmaen.data.ferplus import AUTO, with_votes
 from cmaen.data.splits import Split
 from cmaen.evaluation.run import validate
 from cmaen.models.checkpoint import average_checkpoints
@@ -44,7 +44,7 @@ def average(
     *,
     weights: Sequence[float] | None = None,
     data: Path | str | None = None,
-    votes: Path | str | None = None,
+    votes: Path | str | None = AUTO,
 ) -> AverageResult:
     """Average the weights of networks that were trained from the same one: one network, often better than each of them.
 
@@ -54,7 +54,7 @@ def average(
         output: Folder of the new checkpoint.
         weights: Weight of each checkpoint; ``None`` for equal ones.
         data: Faces on whose validation split the average is measured, see :func:`cmaen.data.faces.load_faces`.
-        votes: CSV of the FER+ votes, for the scheme ``perceived``.
+        votes: FER+ votes for the scheme ``perceived``, see :func:`cmaen.data.ferplus.with_votes`.
 
     Raises:
         CheckpointError: A checkpoint is missing or damaged, or they are of different kinds.
@@ -66,6 +66,6 @@ def average(
     card = average_checkpoints(checkpoints, weights or [1.0] * len(checkpoints), folder)
     if data is None:
         return AverageResult(Checkpoint(folder))
-    faces = with_votes(load_for(card, Path(data), Split.VALIDATION), Path(votes) if votes else None)
+    faces = with_votes(load_for(card, Path(data), Split.VALIDATION), votes)
     measured = validate(folder, faces)
     return AverageResult(Checkpoint(folder), faces.title, measured)

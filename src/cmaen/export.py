@@ -131,7 +131,7 @@ def export(
             precision={**there.card.precision, engine: precision},
         )
         metrics = there.metrics.merge(opened.metrics).without_engine(engine)
-        documents = Documents(card, opened.provenance, metrics, opened.history)
+        documents = Documents(card, opened.provenance, metrics, opened.history, opened.seen)
         write_documents(draft, documents, weights=FILES[engine], kept=there.card.sha256)
         if validation is not None and precision != "int8":
             validation = _some(validation, _PARITY_FACES)

@@ -53,6 +53,11 @@ class LossSpec(Spec):
         return weight
 
     @property
+    def needs_votes(self) -> bool:
+        """Whether the loss learns from votes."""
+        return bool(self.vote_weight or self.perceived)
+
+    @property
     def smoothing(self) -> float:
         """The label smoothing in effect."""
         if self.label_smoothing is None:
@@ -67,21 +72,24 @@ class Lesson(NamedTuple):
         answers: The teachers' answers, [B, E], rows summing to 1, softened by the temperature.
         share: Share of the answers in each cross-entropy, in [0, 1].
         temperature: Divisor of the student's logits before they are compared with the answers.
+        partial: Whether rows may be 0: faces without an answer, which learn from their targets alone. Between the two
+            lie faces that are mixed of both kinds.
     """
 
     answers: Tensor
     share: float
     temperature: float = 1.0
+    partial: bool = False
 
 
-def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float = 0.0) -> Tensor:
+def soft_targets(labels: Tensor, emotions: int, votes: Tensor | None = None, weight: float | Tensor = 0.0) -> Tensor:
     """Mix labels with the distribution that annotators' votes give for the same faces.
 
     Args:
         labels: int64 [B].
         emotions: E.
         votes: Distributions float32 [B, E].
-        weight: w, the weight of the votes, in [0, 1].
+        weight: w, the weight of the votes, in [0, 1]; float32 [B, 1] if it differs between faces.
 
     Returns:
         (1 - w) * one-hot + w * votes, float32 [B, E].
@@ -136,6 +144,8 @@ def cmaen_loss(
     """
 
     def cross_entropy(logits: Tensor, smoothing: float = 0.0) -> Tensor:
+        if lesson is not None and lesson.partial:
+            return _partial_cross_entropy(logits, targets, lesson, smoothing)
         loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
         if lesson is None:
             return loss
@@ -153,3 +163,11 @@ def cmaen_loss(
     if output.perceived_logits is not None and perceived is not None:
         loss = loss + spec.perceived * perceived_loss(output.perceived_logits.float(), perceived)
     return torch.as_tensor(loss)
+
+
+def _partial_cross_entropy(logits: Tensor, targets: Tensor, lesson: Lesson, smoothing: float) -> Tensor:
+    """Compute the cross-entropy with targets and answers for a batch in which some faces have no answer."""
+    losses = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")  # [B, E] -> [B]
+    taught = F.cross_entropy(logits / lesson.temperature, lesson.answers, reduction="none")  # 0 without an answer
+    answered = lesson.answers.sum(dim=1)  # [B, E] -> [B]: 1 or 0
+    return ((1 - lesson.share * answered) * losses + lesson.share * lesson.temperature**2 * taught).mean()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cmaen.checkpoints import (
@@ -24,6 +25,7 @@ from cmaen.checkpoints import (
     ONNX,
     PROVENANCE,
     SAFETENSORS,
+    SEEN,
     Card,
     Checkpoint,
     Documents,
@@ -32,6 +34,7 @@ from cmaen.checkpoints import (
     Measured,
     Metrics,
     Provenance,
+    SeenFaces,
 )
 from cmaen.checkpoints.checkpoint import write_documents
 from cmaen.checkpoints.staging import remove, settle, stage
@@ -51,6 +54,7 @@ def documents(number: int) -> Documents:
         Provenance(seed=number),
         Metrics().add(f"split {number}", "torch", Measured("fp32", {FER2013: Figures(0.5)})),
         tuple(Epoch("a", epoch) for epoch in range(1, number + 2)),
+        SeenFaces.of(np.arange(number + 3, dtype=np.uint64)),
     )
 
 
@@ -86,6 +90,7 @@ def found(folder: Path) -> str:
     card, number = checkpoint.card, int(checkpoint.card.name)
     assert checkpoint.provenance == Provenance(seed=number)
     assert len(checkpoint.history) == number + 1
+    assert checkpoint.seen == documents(number).seen
     assert checkpoint.weights("torch").read_text() == f"{number}"
     engines = set(checkpoint.metrics.splits[f"split {number}"])
     assert engines == ({"torch", "onnx"} if card.precision else {"torch"})
@@ -149,7 +154,7 @@ def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(change: str
         make(folder)  # nothing blocks a later change
         assert found(folder) == after
         left = {path.name for path in folder.iterdir()} - {ONNX}
-        assert left == {CARD, PROVENANCE, METRICS, SAFETENSORS, HISTORY, "notes.txt"}
+        assert left == {CARD, PROVENANCE, METRICS, SAFETENSORS, HISTORY, SEEN, "notes.txt"}
         if ended:
             break
         shutil.rmtree(folder)
@@ -229,7 +234,15 @@ def test_a_process_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_pa
     assert broken_off  # some of them in the middle of a change
     write(folder, 1)
     assert found(folder) == "1"
-    assert {path.name for path in folder.iterdir()} == {CARD, PROVENANCE, METRICS, SAFETENSORS, HISTORY, "notes.txt"}
+    assert {path.name for path in folder.iterdir()} == {
+        CARD,
+        PROVENANCE,
+        METRICS,
+        SAFETENSORS,
+        HISTORY,
+        SEEN,
+        "notes.txt",
+    }
 
 
 def test_who_reads_while_another_writes_sees_one_checkpoint(tmp_path: Path) -> None:

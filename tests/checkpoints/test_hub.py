@@ -79,7 +79,7 @@ def test_a_zip_is_fetched_once(tmp_path: Path, web, monkeypatch: pytest.MonkeyPa
     content = zipped({**members, "model/setup.py": b"raise SystemExit"})
     served = web(content)
     folder = find_checkpoint(ADDRESS, sha256=digest(content).upper(), cache=tmp_path)
-    known = [CARD, "history.csv", "metrics.json", "model.onnx", "model.safetensors", "provenance.json"]
+    known = [CARD, "history.csv", "metrics.json", "model.onnx", "model.safetensors", "provenance.json", "seen.keys"]
     assert sorted(file.name for file in folder.iterdir()) == known
     assert Checkpoint(folder).documents == Checkpoint.open().documents
     assert list((tmp_path / "checkpoints").iterdir()) == [folder]
@@ -151,7 +151,7 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(Checkpoint.open().folder / CARD, tmp_path)
     assert find_checkpoint("owner/name@v2") == tmp_path
     files = {"model.onnx", "model.xml", "model.bin", "model.safetensors"}
-    files |= {CARD, "history.csv", "metrics.json", "provenance.json"}
+    files |= {CARD, "history.csv", "metrics.json", "provenance.json", "seen.keys"}
     assert asked == [("owner/name", "v1", files), ("owner/name", "v2", files)]
     with pytest.raises(CheckpointError, match="no connection; check the name"):
         find_checkpoint("owner/offline")

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cmaen
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import Checkpoint, SeenFaces
 from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.keys import face_keys
 from cmaen.data.leaks import find_leaks
-from cmaen.data.splits import Split
+from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
 from cmaen.evaluation.assessment import ALL_FACES
-from cmaen.evaluation.evaluate import evaluate_photographs
+from cmaen.evaluation.evaluate import UNSEEN, evaluate_photographs
+from cmaen.evaluation.run import validate
 from cmaen.types import FER2013, PERCEIVED
 from tests.conftest import EXAMPLES
+from tests.data.test_keys import know
 
 
 @pytest.fixture
@@ -129,3 +133,75 @@ def test_leaks_are_found(fer_tree: Path, tmp_path: Path) -> None:
     (row,) = json.loads(json.dumps(found.to_dict()))["copies"]
     assert (row["first_label"], row["second_label"], row["correlation"]) == ("sad", "fear", 1.0)
     assert find_leaks(fer_tree).to_dict()["affected"] == 0
+
+
+def seeing(checkpoint: Path, folder: Path, *sets: FaceSet) -> Path:
+    """Copy a checkpoint as one that was trained on these faces."""
+    shutil.copytree(checkpoint, folder)
+    seen = SeenFaces.of(np.concatenate([face_keys(faces.images) for faces in sets]))
+    Checkpoint(folder).amend(lambda now: replace(now, seen=seen))
+    return folder
+
+
+def test_seen_faces_are_counted_and_left_out(checkpoint: Path, fer_tree: Path, votes: Path, tmp_path: Path) -> None:
+    validation = load_faces(fer_tree, Split.VALIDATION)
+    some = validation.select(np.arange(0, 21, 3))
+    found = cmaen.evaluate(seeing(checkpoint, tmp_path / "some", some), fer_tree, votes=votes)
+    assert "trained on 7 of these 21 faces" in found.describe_seen()
+    assert found.title == "PublicTest"
+    assert found.seen is not None
+    assert found.seen.sum() == 7
+    whole, unseen = found.assessment.headlines[ALL_FACES], found.assessment.headlines[UNSEEN]
+    assert (whole.metrics.count, unseen.metrics.count) == (21, 14)
+    hits = found.logits.argmax(axis=1) == validation.labels
+    assert unseen.metrics.accuracy == pytest.approx(hits[~found.seen].mean())
+    assert {name: part.majority.count for name, part in found.perceived_unseen.items()} == {FER2013: 14, PERCEIVED: 14}
+    values = json.loads(json.dumps(found.to_dict()))
+    assert (values["faces"], values["faces_trained_on"], values["faces_with_votes"]) == (21, 7, 21)
+    assert values["perceived_without_faces_trained_on"][PERCEIVED]["majority"]["count"] == 14
+
+
+def test_no_figure_of_seen_faces_hides_it(
+    checkpoint: Path, fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    training = load_faces(fer_tree, Split.TRAIN)
+    folder = seeing(checkpoint, tmp_path / "all", training)
+    inner = cmaen.evaluate(folder, fer_tree, split="inner")
+    assert inner.seen is not None
+    assert inner.seen.all()
+    assert "all of these" in inner.describe_seen()
+    assert inner.title == inner.to_dict()["split"] == "a tenth of Training, all of which it was trained on"
+    assert UNSEEN not in inner.assessment.headlines
+    for path in (fer_tree / "train").rglob("*.png"):  # a data set without a validation split, under names of its own
+        place = tmp_path / "own" / path.parent.name / path.name.replace("Training_", "")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    drawn = cmaen.evaluate(folder, tmp_path / "own")
+    assert drawn.title == "validation, all of which it was trained on"
+    assert validate(folder, replace(training, split=Split.VALIDATION)).schemes
+    assert "trained on 56 of the 56 faces" in caplog.text
+
+
+def test_faces_that_were_not_seen(checkpoint: Path, fer_tree: Path, tmp_path: Path) -> None:
+    found = cmaen.evaluate(seeing(checkpoint, tmp_path / "none", load_faces(fer_tree, Split.TRAIN)), fer_tree)
+    assert "none of these 21 faces" in found.describe_seen()
+    assert list(found.assessment.headlines) == [ALL_FACES]
+    older = cmaen.evaluate(checkpoint, fer_tree)
+    assert older.seen is None
+    assert "does not record" in older.describe_seen()
+    assert older.to_dict()["faces_trained_on"] is None
+
+
+def test_votes_come_without_being_asked_for(
+    checkpoint: Path, fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cmaen.evaluate(checkpoint, fer_tree).perceived == {}  # faces that FER+ does not know
+    sets = [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+    counts = np.zeros((77, len(CATEGORIES)), np.uint8)
+    counts[:70, 1] = 10
+    know(sets, counts, tmp_path / "package", monkeypatch)
+    found = cmaen.evaluate(checkpoint, fer_tree)
+    assert set(found.perceived) == {FER2013, PERCEIVED}
+    assert found.to_dict()["faces_with_votes"] == 14
+    assert cmaen.evaluate(checkpoint, fer_tree, votes="none").perceived == {}
+    assert cmaen.evaluate(checkpoint, fer_tree, votes=None).perceived == {}

@@ -100,7 +100,7 @@ def test_settings_without_a_value_and_missing_files() -> None:
     with pytest.raises(ConfigError, match="not a section"):
         load_config(None, {"seed": 1, "seed.more": 2})
     with pytest.raises(ConfigError, match=r"data\.votes"):
-        load_config(None, {"loss.vote_weight": 0.5})
+        load_config(None, {"loss.vote_weight": 0.5, "data.votes": None})
 
 
 def test_labels_are_smoothed_once() -> None:

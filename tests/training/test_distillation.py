@@ -11,11 +11,20 @@ pytest.importorskip("torch")
 
 from cmaen.checkpoints import Checkpoint, Provenance
 from cmaen.data.faces import load_faces
+from cmaen.data.keys import Fer2013Keys, face_keys, find_rows
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
-from cmaen.training.distillation import KeptAnswers, describe_teacher, identify_teacher, match_prior, teacher_answers
+from cmaen.training.answers import KeptAnswers
+from cmaen.training.distillation import (
+    describe_teacher,
+    identify_teacher,
+    match_prior,
+    perceived_answers,
+    teacher_answers,
+)
 from tests.conftest import change_card
+from tests.data.test_keys import regroup, write_kaggle
 
 
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
@@ -43,7 +52,7 @@ def test_a_teacher_is_asked_once(
 ) -> None:
     faces = load_faces(fer_tree, Split.TRAIN)
     first = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
-    monkeypatch.setattr("cmaen.training.distillation.build_engine", None)
+    monkeypatch.setattr("cmaen.training.answers.build_engine", None)
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
     (cached,) = tmp_path.glob("*.npz")
     cached.write_bytes(cached.read_bytes()[:100])
@@ -68,8 +77,9 @@ def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, 
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
     assert np.allclose(asked, kept, atol=1e-3)
     assert identify_teacher(tmp_path / "kept.npz")[0] == identify_teacher(checkpoint)[0] == "tiny"
-    with pytest.raises(DataError, match="faces other than"):
-        teacher_answers(faces.select(np.arange(3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+    blank = faces.with_images(np.zeros_like(faces.images))
+    with pytest.raises(DataError, match="other than these 56"):
+        teacher_answers(blank, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     with pytest.raises(SplitError):
         KeptAnswers.ask(load_faces(fer_tree, Split.VALIDATION), checkpoint)
 
@@ -86,8 +96,8 @@ def test_a_gpu_asks_the_trained_weights(
         built.append((name, options.get("device", "cpu")))
         return build_engine(name, folder)
 
-    monkeypatch.setattr("cmaen.training.distillation.build_engine", noted)
-    monkeypatch.setattr("cmaen.training.distillation.torch_device", torch.device)
+    monkeypatch.setattr("cmaen.training.answers.build_engine", noted)
+    monkeypatch.setattr("cmaen.training.answers.torch_device", torch.device)
     answers = KeptAnswers.ask(load_faces(fer_tree, Split.TRAIN), checkpoint, device=device)
     assert built == [(engine, device)]
     assert np.isfinite(answers.logits).all()
@@ -143,3 +153,91 @@ def test_answers_of_another_device_are_others(
         other.write(cached.with_stem(cached.stem.removesuffix("-cuda") + "-cuda"))
         of_gpu = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="cuda")
     assert not np.allclose(own, of_gpu)
+
+
+def test_answers_fit_the_same_faces_in_any_form(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    faces = load_faces(fer_tree, Split.TRAIN)
+    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+    sets = [faces, load_faces(fer_tree, Split.VALIDATION)]
+    own = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+    for path in (write_kaggle(sets, tmp_path / "fer2013.csv", rng), regroup(sets, tmp_path / "tree", rng)):
+        others = load_faces(path, Split.TRAIN)
+        answers = teacher_answers(others, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+        rows = find_rows(face_keys(faces.images), face_keys(others.images))
+        assert np.array_equal(answers, own[rows])
+        seen = perceived_answers(others, [tmp_path / "kept.npz"], cache=tmp_path)
+        assert np.allclose(seen.sum(axis=1), 1)
+    part = teacher_answers(faces.select(np.arange(0, 56, 3)), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+    assert np.allclose(part.sum(axis=1), 1)
+
+
+def test_an_older_file_answers_fer2013_alone(
+    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = load_faces(fer_tree, Split.TRAIN)
+    logits, perceived, about, keys = KeptAnswers.ask(faces, checkpoint)
+    del about["labels"]
+    KeptAnswers(logits, perceived, about).write(tmp_path / "older.npz")
+    turned = replace(faces.select(np.arange(len(faces))[::-1]), names=faces.names)
+    with pytest.raises(DataError, match="other than these 56"):
+        teacher_answers(turned, [tmp_path / "older.npz"], temperature=1.0, cache=tmp_path)
+    assert keys is not None
+    known = Fer2013Keys(keys, keys[:0], faces.fingerprint())
+    monkeypatch.setattr("cmaen.training.answers.Fer2013Keys.read", lambda: known)
+    own, other = (
+        teacher_answers(each, [tmp_path / "older.npz"], temperature=1.0, cache=tmp_path) for each in (faces, turned)
+    )
+    assert np.allclose(own, other[::-1], atol=1e-6)
+    strangers = replace(turned, classes=("a", "b", "c", "d", "e", "f", "g"))
+    with pytest.raises(DataError, match="under angry"):
+        teacher_answers(strangers, [tmp_path / "older.npz"], temperature=1.0, cache=tmp_path)
+
+
+def test_few_faces_may_lack_an_answer(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    faces = load_faces(fer_tree, Split.TRAIN)
+    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+    images = faces.images.copy()
+    images[5, 0, 0] ^= 1
+    answers = teacher_answers(faces.with_images(images), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+    assert np.flatnonzero(answers.sum(axis=1) == 0).tolist() == [5]
+    assert np.allclose(np.delete(answers, 5, axis=0).sum(axis=1), 1)
+    others = KeptAnswers.ask(faces.with_images(images), checkpoint)
+    others.write(tmp_path / "others.npz")
+    both = [tmp_path / "kept.npz", tmp_path / "others.npz"]
+    together = teacher_answers(faces.with_images(images), both, temperature=1.0, cache=tmp_path, shares=(3, 1))
+    assert np.allclose(together.sum(axis=1), 1)  # the one that has answered it teaches it
+    images[6, 0, 0] ^= 1
+    with pytest.raises(DataError, match=r"2 of these 56 faces.*Training_5\.png, train/angry/Training_6\.png"):
+        teacher_answers(faces.with_images(images), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
+
+
+def test_copies_share_an_answer(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+    faces = load_faces(fer_tree, Split.TRAIN)
+    images = faces.images.copy()
+    images[1] = images[0]
+    faces = faces.with_images(images)
+    kept = KeptAnswers.ask(faces, checkpoint)
+    logits = kept.logits.copy()
+    logits[:, 1] = logits[:, 0] + np.float16(2)
+    turned = replace(faces.select(np.arange(len(faces))[::-1]), names=faces.names)
+    found = kept._replace(logits=logits).match(turned, tmp_path)
+    mean = (logits[:, 0].astype(np.float32) + logits[:, 1]) / 2
+    assert np.allclose(found.logits[:, -1], mean, atol=0.01)
+    assert np.array_equal(found.logits[:, -1], found.logits[:, -2])
+    assert np.array_equal(found.logits[:, :-2], logits[:, :1:-1])
+    assert np.array_equal(kept.match(turned, tmp_path).logits, kept.logits[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"keys": np.zeros(56, np.float64)}, {"keys": np.zeros((7, 8), np.uint64)}, {"keys": np.zeros(55, np.uint64)}],
+)
+def test_keys_that_do_not_fit_are_named(
+    damage: dict[str, np.ndarray], fer_tree: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    faces = load_faces(fer_tree, Split.TRAIN)
+    KeptAnswers.ask(faces, checkpoint)._replace(**damage).write(tmp_path / "kept.npz")
+    turned = replace(faces.select(np.arange(len(faces))[::-1]), names=faces.names)
+    with pytest.raises(DataError, match=r"no hashes|does not hold answers"):
+        teacher_answers(turned, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)

@@ -21,9 +21,10 @@ from cmaen.errors import ConfigError, DataError, SplitError  # noqa: E402
 from cmaen.losses import perceived_loss  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
+from cmaen.training.answers import KeptAnswers  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, Unlabelled, WithUnlabelled  # noqa: E402
 from cmaen.training.config import Config, configure_fine_tuning, load_config  # noqa: E402
-from cmaen.training.distillation import KeptAnswers, perceived_answers  # noqa: E402
+from cmaen.training.distillation import perceived_answers  # noqa: E402
 from cmaen.training.record import Record  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS  # noqa: E402

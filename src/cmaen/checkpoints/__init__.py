@@ -5,6 +5,7 @@
 ``provenance.json`` how the weights were made (:mod:`cmaen.checkpoints.provenance`)
 ``metrics.json``   measured results (:mod:`cmaen.checkpoints.metrics`)
 ``history.csv``    the training, epoch by epoch (:mod:`cmaen.checkpoints.history`)
+``seen.keys``      hashes of the faces it was trained on (:mod:`cmaen.checkpoints.seen`)
 ``model.*``        the weights: ``.safetensors`` for PyTorch, ``.onnx`` for ONNX Runtime, ``.xml`` and ``.bin`` for
                    OpenVINO
 ================== ==================================================================================================
@@ -19,6 +20,7 @@ from cmaen.checkpoints.hub import SHIPPED
 from cmaen.checkpoints.metrics import METRICS, Figures, Measured, Metrics, OnPhotographs, TemperatureFit
 from cmaen.checkpoints.provenance import PROVENANCE, Part, Provenance
 from cmaen.checkpoints.registry import ModelEntry, list_models
+from cmaen.checkpoints.seen import SEEN, SeenFaces
 
 __all__ = [
     "CARD",
@@ -29,6 +31,7 @@ __all__ = [
     "OPENVINO",
     "PROVENANCE",
     "SAFETENSORS",
+    "SEEN",
     "SHIPPED",
     "Card",
     "Checkpoint",
@@ -42,6 +45,7 @@ __all__ = [
     "Part",
     "Provenance",
     "Scheme",
+    "SeenFaces",
     "TemperatureFit",
     "Where",
     "list_models",

@@ -66,8 +66,8 @@ class Card:
         licence: Licence of the weights; it is passed on to weights that are trained, averaged or exported from them.
         precision: Precision in which each engine's files were exported, by the name of the engine.
         sha256: SHA-256 of each weights file beside the card, by file name.
-        documents: SHA-256 of each other document beside the card, by file name, computed with single-character line
-            ends.
+        documents: SHA-256 of each other document beside the card, by file name; that of a text is computed with
+            single-character line ends.
         format: Version of the layout of the folder.
     """
 

@@ -20,12 +20,13 @@ from cmaen.checkpoints.history import HISTORY, Epoch, format_history, parse_hist
 from cmaen.checkpoints.hub import find_checkpoint, shipped_folder
 from cmaen.checkpoints.metrics import METRICS, Metrics
 from cmaen.checkpoints.provenance import PROVENANCE, Provenance
+from cmaen.checkpoints.seen import LARGEST_SEEN, SEEN, SeenFaces
 from cmaen.checkpoints.staging import remove, settle, stage
 from cmaen.errors import CheckpointError, ConfigError, OutputError
 from cmaen.files import sha256, write_text
 
 _WEIGHTS = tuple(name for names in FILES.values() for name in names)
-_DOCUMENTS = (PROVENANCE, METRICS, HISTORY)
+_DOCUMENTS = (PROVENANCE, METRICS, HISTORY, SEEN)
 
 Writer = Callable[[Path], object]
 """A function that writes a weights file to a path."""
@@ -40,12 +41,14 @@ class Documents:
         provenance: How the weights were made.
         metrics: The measured results.
         history: The epochs of the training.
+        seen: The faces that the network was trained on; ``None`` if they were not recorded.
     """
 
     card: Card
     provenance: Provenance = field(default_factory=Provenance)
     metrics: Metrics = field(default_factory=Metrics)
     history: tuple[Epoch, ...] = ()
+    seen: SeenFaces | None = None
 
 
 class Checkpoint:
@@ -161,10 +164,23 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise CheckpointError(f"{self.folder / HISTORY} cannot be read: {error!r}") from error
 
+    @cached_property
+    def seen(self) -> SeenFaces | None:
+        """The faces that the network was trained on; ``None`` if they were not recorded.
+
+        Raises:
+            CheckpointError: The file is damaged or belongs to another checkpoint.
+        """
+        content = self._read(SEEN)
+        try:
+            return None if content is None else SeenFaces(content)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder / SEEN} cannot be read: {error}") from error
+
     @property
     def documents(self) -> Documents:
         """All documents; raises the errors of the single ones."""
-        return Documents(self.card, self.provenance, self.metrics, self.history)
+        return Documents(self.card, self.provenance, self.metrics, self.history, self.seen)
 
     @property
     def accuracies(self) -> dict[str, float]:
@@ -276,12 +292,12 @@ class Checkpoint:
             return None
         self._settle()
         try:
-            content = read_bytes(self.folder / name)
+            content = read_bytes(self.folder / name, *([LARGEST_SEEN] if name == SEEN else []))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise CheckpointError(f"{self.folder / name} cannot be read: {error.strerror or error}") from error
-        if _sum_of_text(content) != known:
+        if (_sum(content) if name == SEEN else _sum_of_text(content)) != known:
             raise self._refuse(self.folder / name)
         return content
 
@@ -325,10 +341,14 @@ def write_documents(draft: Path, documents: Documents, *, weights: Sequence[str]
             write_text(draft / name, text)
         else:
             (draft / name).unlink(missing_ok=True)
+    sums = {name: _sum_of_text(text.encode("utf-8")) for name, text in texts.items() if text}
+    if documents.seen is not None:
+        (draft / SEEN).write_bytes(documents.seen.content)
+        sums[SEEN] = _sum(documents.seen.content)
     card = replace(
         documents.card,
         sha256={**kept, **{name: sha256(draft / name) for name in weights}},
-        documents={name: _sum_of_text(text.encode("utf-8")) for name, text in texts.items() if text},
+        documents=sums,
     )
     write_text(draft / CARD, _format(card.to_dict()))
     remove(draft, *(set(_WEIGHTS) - card.sha256.keys()), *(set(_DOCUMENTS) - card.documents.keys()))
@@ -341,4 +361,8 @@ def _format(values: Mapping[str, Any]) -> str:
 
 def _sum_of_text(content: bytes) -> str:
     """Compute the SHA-256 of a text, independent of its line ends."""
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+    return _sum(content.replace(b"\r\n", b"\n"))
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -64,8 +64,8 @@ def read_metrics(path: Path, content: bytes) -> Metrics:
         raise _refuse(path, "metrics of this project", error) from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a document of limited size.
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """Read a document of limited size, by default that of a text.
 
     Raises:
         CheckpointError: The path is not a file (a pipe, for example), or the file is too large.
@@ -74,9 +74,9 @@ def read_bytes(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} cannot be read: it is not a file")
     with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise CheckpointError(f"{path} cannot be read: it is larger than {LARGEST:,} bytes")
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise CheckpointError(f"{path} cannot be read: it is larger than {largest:,} bytes")
     return content
 
 

@@ -29,6 +29,7 @@ from cmaen.checkpoints.card import CARD, FILES
 from cmaen.checkpoints.history import HISTORY
 from cmaen.checkpoints.metrics import METRICS
 from cmaen.checkpoints.provenance import PROVENANCE
+from cmaen.checkpoints.seen import SEEN
 from cmaen.errors import CheckpointError, MissingExtraError
 from cmaen.files import replace_file, unwritable, write_text
 from cmaen.files import sha256 as _sha256
@@ -37,7 +38,7 @@ SHIPPED = "cmaen-m"
 """Name of the weights that come with the package."""
 OTHER_NAMES = ("shipped",)
 """Former names of the weights that come with the package; they still work."""
-WANTED = (CARD, PROVENANCE, METRICS, HISTORY, *(name for names in FILES.values() for name in names))
+WANTED = (CARD, PROVENANCE, METRICS, HISTORY, SEEN, *(name for names in FILES.values() for name in names))
 """The files of a checkpoint."""
 LARGEST = 2 * 2**30
 """Maximum number of bytes to download, and maximum number of bytes to unpack."""

@@ -47,11 +47,14 @@ def test(
         ),
     ] = None,
     votes: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="CSV of the FER+ votes: also compare the answers with what annotators saw.", rich_help_panel=SOURCE
+            metavar="FILE",
+            help="CSV of the FER+ votes, to also compare the answers with what annotators saw; auto, the votes that "
+            "come with cmaen, for the faces of FER2013; or none.",
+            rich_help_panel=SOURCE,
         ),
-    ] = None,
+    ] = "auto",
     photographs: Annotated[
         Path | None,
         typer.Option(
@@ -162,11 +165,14 @@ def calibrate(
     ],
     data: Data = None,
     votes: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="CSV of the FER+ votes, on which the scheme perceived is calibrated.", rich_help_panel=SOURCE
+            metavar="FILE",
+            help="CSV of the FER+ votes, on which the scheme perceived is calibrated; auto, the votes that come with "
+            "cmaen, for the faces of FER2013; or none.",
+            rich_help_panel=SOURCE,
         ),
-    ] = None,
+    ] = "auto",
     engine: EngineName = "auto",
     verbose: Verbose = False,
 ) -> None:
@@ -181,9 +187,9 @@ def calibrate(
     from cmaen.types import PERCEIVED
 
     opened = Checkpoint.open(checkpoint)
-    if votes is None and PERCEIVED in opened.card.schemes:
-        typer.echo("the scheme perceived is not calibrated: that needs --votes, the CSV of the FER+ votes", err=True)
     done = run(opened, data, votes=votes, engine=engine, progress=bar("batches"))
+    if PERCEIVED in opened.card.schemes and PERCEIVED not in done.fits:
+        typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
     for scheme, fit in done.fits.items():
         typer.echo(
             f"{scheme}: temperature {fit.temperature:.4f}, fitted on {fit.faces} faces of {done.split} {done.copies} "

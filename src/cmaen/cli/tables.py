@@ -32,7 +32,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Show all figures of labelled faces."""
-    title = evaluation.faces.title
+    from cmaen.data.ferplus import count_voted
+    from cmaen.evaluation.evaluate import UNSEEN
+
+    title, voted = evaluation.title, count_voted(evaluation.faces)
+    typer.echo(evaluation.describe_seen())
+    if voted:
+        typer.echo(f"FER+ votes: {voted:,} of {len(evaluation.faces):,} faces have them.")
     if evaluation.first in evaluation.schemes:
         told = merge_copies(evaluation.assessment.headlines)
         for name, headline in told.items():
@@ -45,6 +51,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
             show_headline(f"{title}, with test-time augmentation", headline)
     for name, perceived in evaluation.perceived.items():
         show_perceived(f"{title}, what annotators saw, scheme {name}", perceived)
+    for name, perceived in evaluation.perceived_unseen.items():
+        show_perceived(f"{title}, what annotators saw, {UNSEEN}, scheme {name}", perceived)
     for name, curves in (evaluation.robustness or {}).items():
         show_robustness(f"scheme {name}", curves)
 

@@ -17,7 +17,14 @@ from cmaen.files import check_place
 if TYPE_CHECKING:
     from cmaen.training.config import Config
 
-Votes = Annotated[Path | None, typer.Option(help="CSV of the FER+ votes.", rich_help_panel=SOURCE)]
+Votes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="CSV of the FER+ votes, or none. Default: auto, the votes that come with cmaen, for the faces of FER2013.",
+        rich_help_panel=SOURCE,
+    ),
+]
 TrunkWeights = Annotated[
     str | None,
     typer.Option(
@@ -213,13 +220,13 @@ def answers(
     device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
-    """Save a model's predictions on the training set (under 1 MB) for distillation."""
+    """Save a model's predictions on the training set (under 2 MB) for distillation."""
     log(verbose)
     keep_freed_memory()
     with extra("distillation", "train"):
         from cmaen.data.faces import find_data, load_for
         from cmaen.data.splits import Split
-        from cmaen.training.distillation import ANSWERS, KeptAnswers
+        from cmaen.training.answers import ANSWERS, KeptAnswers
     if output.suffix != ANSWERS:
         raise OutputError(f"{output} must end in {ANSWERS}")
     check_place(output)
@@ -261,7 +268,7 @@ def average(
         from cmaen.averaging import average as run
     from cmaen.cli.tables import describe_accuracy
 
-    result = run(checkpoints, output, weights=weights, data=data, votes=votes)
+    result = run(checkpoints, output, weights=weights, data=data, votes=votes or "auto")
     typer.echo(f"averaged checkpoint: {output}")
     if result.measured is not None:
         plain, *perceived = result.measured.schemes.values()
@@ -300,13 +307,13 @@ def export(
     keep_freed_memory()
     with extra("exporting", "train"):
         from cmaen.data.faces import load_for
-        from cmaen.data.ferplus import with_votes
+        from cmaen.data.ferplus import AUTO, with_votes
         from cmaen.data.splits import Split
         from cmaen.export import export as run
     opened = Checkpoint.open(checkpoint)
     card = opened.card
     training = load_for(card, data, Split.TRAIN) if data else None
-    validation = with_votes(load_for(card, data, Split.VALIDATION), votes) if data else None
+    validation = with_votes(load_for(card, data, Split.VALIDATION), votes or AUTO) if data else None
     parity = run(opened, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
@@ -317,7 +324,7 @@ def export(
 def _say_what_is_next(best: Path, plan: Config) -> None:
     """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
-    votes: list[str | Path] = ["--votes", plan.data.votes] if plan.data.votes else []
+    votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
     typer.echo(f"best checkpoint: {best}")
     show_next(
         ("export", "--checkpoint", best),

@@ -135,7 +135,7 @@ def _rows_of(
             if labelling.index(name := _emotion_of(row)) is None:
                 skipped[name] += 1
                 continue
-        yield f"fer{number:07d}.png", partial(read, row)  # FER+'s name for the row
+        yield f"fer{number:07d}.png", partial(read, row)  # FER+'s own names differ, see cmaen.data.ferplus
 
 
 def _emotion_of(row: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cmaen.checkpoints import Checkpoint, Documents, TemperatureFit, Where
 from cmaen.data.faces import find_data, load_for
+from cmaen.data.ferplus import AUTO as OWN_VOTES
 from cmaen.data.ferplus import majority, perceived_distribution, with_votes
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import require_enhancement
@@ -19,7 +20,7 @@ from cmaen.engines import AUTO, build_engine, probabilities, select_output
 from cmaen.errors import SplitError
 from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fit, fit_temperature
 from cmaen.evaluation.perceived import compare_shares
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import logits_of, warn_of_seen
 from cmaen.evaluation.splits import exclude_copies
 from cmaen.types import PERCEIVED
 
@@ -56,7 +57,7 @@ def calibrate(
     checkpoint: Where,
     data: Path | str | FaceSet | None = None,
     *,
-    votes: Path | str | None = None,
+    votes: Path | str | None = OWN_VOTES,
     engine: str = AUTO,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> CalibrationResult:
@@ -70,7 +71,7 @@ def calibrate(
         data: Data in any form that :func:`cmaen.data.faces.load_faces` takes, whose validation split is used without
             the faces that have copies in Training; or loaded faces of the validation split. ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
-        votes: CSV of the FER+ votes, on which ``perceived`` is calibrated.
+        votes: FER+ votes, on which ``perceived`` is calibrated, see :func:`cmaen.evaluation.evaluate.evaluate`.
         engine: Engine that runs the network, see :func:`cmaen.engines.build_engine`.
         progress: Wraps the loop over the batches, to show progress.
 
@@ -94,7 +95,9 @@ def calibrate(
             copies = "without"
         except SplitError as error:
             log.warning("faces with copies in the training split are not left out: %s", error)
-    faces = with_votes(faces, Path(votes) if votes else None)
+    if faces.votes is None or votes != OWN_VOTES:
+        faces = with_votes(faces, votes)
+    warn_of_seen(opened, faces)
     fits = fit_temperatures(opened, faces, engine=engine, copies=copies, progress=progress)
     return CalibrationResult(Checkpoint(opened.folder), faces.title, copies, fits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cmaen.checkpoints import Checkpoint, Where
 from cmaen.data.faces import by_column, find_data
-from cmaen.data.ferplus import majority, with_votes
+from cmaen.data.ferplus import AUTO as OWN_VOTES
+from cmaen.data.ferplus import count_voted, majority, with_votes
 from cmaen.data.splits import FaceSet
 from cmaen.data.tree import require_enhancement
 from cmaen.engines import AUTO, Engine, build_engine, probabilities, resolve_engine, select_output
@@ -21,13 +22,16 @@ from cmaen.errors import DataError, SplitError
 from cmaen.evaluation.assessment import Assessment, Robustness, assess, measure_robustness
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
 from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import find_seen, logits_of
 from cmaen.evaluation.splits import exclude_copies, load_split
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import PERCEIVED
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Function that wraps a loop, to show progress: (items, name of the items, number of items) -> items."""
+
+UNSEEN = "without faces it was trained on"
+"""The name of the headline of the faces that the network has not seen in training."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,9 @@ class Evaluation:
         perceived: Measurement against the annotators' votes, by label scheme; empty without votes.
         robustness: Figures under corruptions, by label scheme; ``None`` if they were not requested.
         data: Path that the faces were read from; ``None`` if they were given in memory.
+        seen: Whether the network was trained on each face, bool [N]; ``None`` if the checkpoint does not record it.
+        perceived_unseen: The same as ``perceived``, without the faces that the network was trained on; empty if there
+            are none, or no others.
     """
 
     checkpoint: Checkpoint
@@ -59,6 +66,24 @@ class Evaluation:
     perceived: Mapping[str, PerceivedAssessment] = field(default_factory=dict)
     robustness: Mapping[str, Robustness] | None = None
     data: Path | None = None
+    seen: NDArray[np.bool_] | None = field(default=None, repr=False)
+    perceived_unseen: Mapping[str, PerceivedAssessment] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Title of the faces, which says so if the network was trained on all of them."""
+        return self.assessment.split
+
+    def describe_seen(self) -> str:
+        """Describe how many of the faces the network was trained on."""
+        if self.seen is None:
+            return "The checkpoint does not record which faces it was trained on; they may be among those measured."
+        count, faces = int(self.seen.sum()), f"{len(self.seen):,} faces"
+        if count == len(self.seen):
+            return f"The network was trained on all of these {faces}: the figures say nothing about other faces."
+        if count:
+            return f"The network was trained on {count:,} of these {faces}; it is also measured without them."
+        return f"The network was trained on none of these {faces}."
 
     @property
     def first(self) -> str:
@@ -73,11 +98,17 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return what was requested as a plain dict, ready for JSON."""
         values: dict[str, Any] = {"checkpoint": self.checkpoint.card.name, "engine": self.engine}
+        values["faces"] = len(self.faces)
+        values["faces_trained_on"] = None if self.seen is None else int(self.seen.sum())
+        values["faces_with_votes"] = count_voted(self.faces)
         if self.first in self.schemes:
             values |= self.assessment.to_dict()
             if self.mirrored is not None:
                 values["with_test_time_augmentation"] = self.mirrored.to_dict()
         values["perceived"] = {name: found.to_dict() for name, found in self.perceived.items()}
+        values["perceived_without_faces_trained_on"] = {
+            name: found.to_dict() for name, found in self.perceived_unseen.items()
+        }
         if self.robustness is not None:
             values["robustness"] = dict(self.robustness)
         return values
@@ -88,7 +119,7 @@ def evaluate(
     data: Path | str | FaceSet | None = None,
     *,
     split: str | None = None,
-    votes: Path | str | None = None,
+    votes: Path | str | None = OWN_VOTES,
     scheme: str | None = None,
     without_copies: bool | None = False,
     by: str | None = None,
@@ -108,7 +139,8 @@ def evaluate(
         data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or already loaded; ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
         split: Name of the split, see :func:`cmaen.evaluation.splits.load_split`; not for loaded faces.
-        votes: CSV of the FER+ votes, against which the answers are then measured as well.
+        votes: CSV of the FER+ votes; ``none``; or ``auto``: the votes that come with the package, for the faces of
+            FER2013. Faces with votes are also measured against what annotators saw.
         scheme: The only label scheme to measure; ``None`` for all schemes of the checkpoint.
         without_copies: Measure again without the faces that have copies in Training; ``None``: only if there is a
             Training split.
@@ -135,11 +167,15 @@ def evaluate(
     path = Path(data) if isinstance(data, str | Path) else Path() if loaded else find_data()
     if loaded is None:
         require_enhancement(path, card.enhancement)
-    faces = with_votes(load_split(card, path, split) if loaded is None else loaded, Path(votes) if votes else None)
-    subsets: dict[str, FaceSet] = {}
+    faces = load_split(card, path, split) if loaded is None else loaded
+    if faces.votes is None or votes != OWN_VOTES:
+        faces = with_votes(faces, votes)
+    seen = find_seen(opened, faces)
+    unseen = faces.select(~seen) if seen is not None and 0 < seen.sum() < len(faces) else None
+    subsets: dict[str, FaceSet] = {} if unseen is None else {UNSEEN: unseen}
     if loaded is None and without_copies is not False:
         try:
-            subsets = exclude_copies(faces, card, path, split)
+            subsets |= exclude_copies(faces, card, path, split)
         except SplitError as error:
             if without_copies:
                 raise
@@ -151,6 +187,8 @@ def evaluate(
     logits = logits_of(faces, card.preprocess, network, progress=_show(progress, "batches"))
     temperature = card.schemes[first].temperature
     assessment = assess(faces, logits, temperature=temperature, rng=np.random.default_rng(0), subsets=subsets)
+    if seen is not None and seen.all():
+        assessment = replace(assessment, split=f"{assessment.split}, all of which it was trained on")
     both = None
     if mirrored and first in schemes:
         turned = logits_of(faces, card.preprocess, network, mirrored=True, progress=_show(progress, "mirrored batches"))
@@ -167,6 +205,10 @@ def evaluate(
         {} if faces.votes is None else _measure_perceived(faces, opened, network, schemes, progress),
         _measure_robustness(faces, opened, network, schemes, progress) if robustness else None,
         None if loaded is not None else path,
+        seen,
+        {}
+        if unseen is None or unseen.votes is None or not (majority(unseen) >= 0).any()
+        else _measure_perceived(unseen, opened, network, schemes, progress),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cmaen.checkpoints import Card, Checkpoint, Figures, Measured, Where
 from cmaen.data.ferplus import majority
+from cmaen.data.keys import face_keys
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import Engine, Logits, build_engine, select_output
 from cmaen.evaluation.metrics import measure
@@ -17,6 +19,8 @@ from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
 BATCH_SIZE = 64
+
+log = logging.getLogger(__name__)
 
 
 def logits_of(
@@ -57,9 +61,28 @@ def validate(checkpoint: Where, faces: FaceSet, *, device: str = "cpu") -> Measu
     """
     faces.require(Split.VALIDATION, "validation")
     opened = Checkpoint.open(checkpoint)
+    warn_of_seen(opened, faces)
     measured = score(faces, opened.card, build_engine("torch", opened, device=device))
     opened.amend(lambda now: replace(now, metrics=now.metrics.add(faces.title, "torch", measured)))
     return measured
+
+
+def find_seen(checkpoint: Where, faces: FaceSet) -> NDArray[np.bool_] | None:
+    """Find the faces that a network was trained on, by their pixels, bool [N]; ``None`` if it does not record them."""
+    seen = Checkpoint.open(checkpoint).seen
+    return None if seen is None else seen.find(face_keys(faces.images))
+
+
+def warn_of_seen(checkpoint: Where, faces: FaceSet) -> None:
+    """Warn if most of the faces that a network is measured on are among those that it was trained on."""
+    seen = find_seen(checkpoint, faces)
+    if seen is not None and 2 * seen.sum() > len(faces):
+        log.warning(
+            "the network was trained on %d of the %d faces of %s: its figures there say nothing about other faces",
+            seen.sum(),
+            len(faces),
+            faces.title,
+        )
 
 
 def score(faces: FaceSet, card: Card, engine: Engine, *, precision: str = "fp32") -> Measured:

@@ -11,7 +11,18 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Documents, Epoch, Metrics, Part, Provenance, Where
+from cmaen.checkpoints import (
+    SAFETENSORS,
+    Card,
+    Checkpoint,
+    Documents,
+    Epoch,
+    Metrics,
+    Part,
+    Provenance,
+    SeenFaces,
+    Where,
+)
 from cmaen.checkpoints.history import join_histories
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replace_file
@@ -29,6 +40,7 @@ def save_checkpoint(
     *,
     provenance: Provenance | None = None,
     metrics: Metrics | None = None,
+    seen: SeenFaces | None = None,
 ) -> Card:
     """Write a network's weights (float16) and its documents into a folder, atomically.
 
@@ -39,6 +51,7 @@ def save_checkpoint(
         history: The epochs of the training.
         provenance: How the weights were made.
         metrics: The measured results.
+        seen: The faces that the network was trained on.
 
     Returns:
         The card as written, with the checksum of the weights; files exported from older weights are removed.
@@ -53,7 +66,7 @@ def save_checkpoint(
             save_file(state, temporary)
 
     documents = Documents(
-        replace(card, precision={}), provenance or Provenance(), metrics or Metrics(), history=tuple(history)
+        replace(card, precision={}), provenance or Provenance(), metrics or Metrics(), tuple(history), seen
     )
     return Checkpoint.create(folder, documents, {SAFETENSORS: write}).card
 
@@ -151,7 +164,7 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
         checkpoints: Checkpoints of one architecture and one preprocessing; the first provides the card.
         weights: Weight of each checkpoint; they are divided by their sum.
         folder: Folder of the new checkpoint; its card names all parts and their licences, and has no figures, because
-            none were measured yet; its history is that of all parts.
+            none were measured yet; its history is that of all parts, and so are the faces that it was trained on.
 
     Raises:
         CheckpointError: A checkpoint is missing or damaged, or they are of different kinds.
@@ -190,7 +203,9 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     licences = dict.fromkeys(other.licence for _, other in loaded if other.licence)
     averaged = replace(card.drop_calibration(), cost={}, licence="; ".join(licences))
     history = join_histories([checkpoint.history for checkpoint in opened])
-    return save_checkpoint(model, averaged, folder, history, provenance=provenance)
+    known = [checkpoint.seen for checkpoint in opened if checkpoint.seen is not None]
+    seen = known[0].unite(*known[1:]) if known else None
+    return save_checkpoint(model, averaged, folder, history, provenance=provenance, seen=seen)
 
 
 def _pack(value: torch.Tensor) -> torch.Tensor:

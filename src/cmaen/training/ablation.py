@@ -113,10 +113,13 @@ def ablate(
             different faces.
     """
     config = _in_one_precision(config)
-    read = lru_cache(maxsize=2)(lambda data, grey, side: read_data(data, colour=not grey, side=side))
+    read = lru_cache(maxsize=2)(
+        lambda data, grey, side, voted: read_data(data, colour=not grey, side=side, needs_votes=voted)
+    )
 
     def faces_of(run: Config) -> Faces:
-        return read(run.data, run.preprocess.grey, run.preprocess.source_size or run.preprocess.image_size)
+        spec = run.preprocess
+        return read(run.data, spec.grey, spec.source_size or spec.image_size, run.loss.needs_votes)
 
     for name, seed in progress([(name, seed) for seed in seeds for name in variants]):
         log.info("%s, seed %d", name, seed)

@@ -27,7 +27,8 @@ class Batch(NamedTuple):
         images: float32 [B, 3, H, W]; before preprocessing, uint8 [B, H, W] or [B, H, W, 3].
         labels: int64 [B].
         targets: float32 [B, E], rows summing to 1: the labels, with the votes mixed in.
-        answers: The teachers' probabilities, same shape; ``None`` without teachers.
+        answers: The teachers' probabilities, same shape; 0 for a face that no teacher has answered; ``None`` without
+            teachers.
         perceived: The annotators' votes, float32 [B, P], see :func:`cmaen.losses.perceived_loss`; ``None`` without
             votes.
     """

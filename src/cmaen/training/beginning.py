@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmaen.checkpoints import Checkpoint, Where
+from cmaen.checkpoints import Checkpoint, SeenFaces, Where
 from cmaen.data.splits import FaceSet
 from cmaen.errors import ConfigError
 from cmaen.models.backbones import StagedBackbone, adapt_statistics
@@ -81,6 +81,19 @@ def find_licence(config: Config) -> str:
         begins = [config.initial_weights]
     licences = (Checkpoint.open(where).card.licence for where in begins)
     return config.licence or "; ".join(dict.fromkeys(filter(None, licences)))
+
+
+def find_seen(config: Config) -> SeenFaces | None:
+    """Find the faces that the initial weights were trained on, as far as checkpoints record them."""
+    begins: list[Where] = [Path(given) for given in config.pathway_weights.values() if Path(given).is_dir()]
+    if config.initial_weights is not None:
+        begins = [config.initial_weights]
+    found = [(opened, opened.seen) for opened in map(Checkpoint.open, begins)]
+    for opened, seen in found:
+        if seen is None:
+            log.warning("%s does not record the faces that it was trained on", opened.folder)
+    known = [seen for _, seen in found if seen is not None]
+    return known[0].unite(*known[1:]) if known else None
 
 
 def _describe_weights(config: Config) -> Iterator[str]:

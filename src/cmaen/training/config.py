@@ -82,7 +82,9 @@ class Config(Spec):
     @classmethod
     def _has_votes(cls, loss: LossSpec, info: ValidationInfo) -> LossSpec:
         if (loss.vote_weight or loss.perceived) and "data" in info.data and info.data["data"].votes is None:
-            raise ValueError("loss.vote_weight and loss.perceived need data.votes: the CSV of the FER+ votes")
+            raise ValueError(
+                "loss.vote_weight and loss.perceived need data.votes: auto for FER2013, or the CSV of the FER+ votes"
+            )
         return loss
 
     @field_validator("distillation")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from cmaen.data.drawing import inner_split
 from cmaen.data.faces import load_faces
-from cmaen.data.ferplus import join_votes
+from cmaen.data.ferplus import AUTO, NONE, with_votes
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import ConfigError, DataError
 from cmaen.spec import Spec
 
 log = logging.getLogger(__name__)
+
+
+def _read_none(votes: Any) -> Any:
+    return None if votes == NONE else votes
 
 
 class DataSpec(Spec):
@@ -29,7 +33,11 @@ class DataSpec(Spec):
     labels: Literal["all"] | tuple[str, ...] | None = Field(
         None, description="Classes to learn. all: every class in the data. null: the seven emotions."
     )
-    votes: Path | None = Field(None, description="CSV file of the FER+ votes.")
+    votes: Annotated[Literal["auto"] | Path | None, BeforeValidator(_read_none)] = Field(
+        AUTO,
+        description="FER+ votes: a CSV file; auto: those that come with cmaen, for the faces of FER2013, if the loss "
+        "needs votes; none: no votes.",
+    )
     leave_out: Literal["nothing", "exact", "near"] = Field(
         "nothing", description="Training images to leave out: those with a copy in validation, exact or near."
     )
@@ -44,25 +52,37 @@ class DataSpec(Spec):
     limit: int | None = Field(None, ge=1, description="Train on this many images only, always the same ones.")
 
 
-def read_data(data: DataSpec, *, colour: bool, side: int) -> tuple[FaceSet, FaceSet]:
+def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = False) -> tuple[FaceSet, FaceSet]:
     """Read the faces of Training, with their votes, and those of validation.
 
     Args:
         data: Settings of the data.
         colour: Keep colour; otherwise the faces become grey.
         side: Side in pixels to which faces of different sizes are resized.
+        needs_votes: Whether the loss learns from votes. Without this, ``votes: auto`` joins none, so that a run is the
+            same as before votes came with the package.
 
     Raises:
         ConfigError: The configuration names no data.
-        DataError: The data cannot be read.
+        DataError: The data cannot be read, or votes are needed and there are none for these faces.
     """
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
-    training = load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side)
+    votes = None if data.votes == AUTO and not needs_votes else data.votes
+    training = with_votes(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side), votes)
+    if needs_votes and training.votes is None:
+        raise DataError(
+            f"loss.vote_weight and loss.perceived learn from FER+ votes, but there are none for the faces of "
+            f"{data.path}, which are not FER2013's: name their CSV with --votes, or set both to 0"
+        )
     if data.inner_validation:
         training, validation = inner_split(training)
     else:
         validation = load_faces(data.path, Split.VALIDATION, colour=colour, labels=data.labels, side=side)
+        try:
+            validation = with_votes(validation, votes)
+        except DataError as error:
+            log.info("validation has no votes: %s", error)
     _require_classes(training)
     if data.leave_out != "nothing":
         before = len(training)
@@ -70,12 +90,6 @@ def read_data(data: DataSpec, *, colour: bool, side: int) -> tuple[FaceSet, Face
         log.info("left out %d training images that are copies of validation images", before - len(training))
     if data.limit is not None and data.limit < len(training):
         training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
-    if data.votes is not None:
-        training = join_votes(training, data.votes)
-        try:
-            validation = join_votes(validation, data.votes)
-        except DataError as error:
-            log.info("validation has no votes: %s", error)
     return training, validation
 
 

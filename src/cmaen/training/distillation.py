@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-from zipfile import BadZipFile
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
-from cmaen.checkpoints import SAFETENSORS, Card, Checkpoint, Provenance, Where
+from cmaen.checkpoints import SAFETENSORS, Checkpoint, Provenance
 from cmaen.data.splits import FaceSet, Split
 from cmaen.devices import torch_device
-from cmaen.engines import build_engine, probabilities, select_output
+from cmaen.engines import probabilities
 from cmaen.errors import ConfigError, DataError
-from cmaen.evaluation.run import logits_of
-from cmaen.files import replace_file, sha256
+from cmaen.files import sha256
 from cmaen.spec import CheckpointName, Spec
-from cmaen.types import PERCEIVED, PERCEIVED_LABELS
+from cmaen.training.answers import ANSWERS, KeptAnswers, Matched, digest_weights, open_teacher
 
-ANSWERS = ".npz"
-"""File extension of a teacher's answers."""
-
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 Named = str | os.PathLike[str]
 """A teacher: the name, folder or address of a checkpoint, or a file of its answers."""
-
-log = logging.getLogger(__name__)
 
 
 class DistillationSpec(Spec):
@@ -72,100 +61,6 @@ class DistillationSpec(Spec):
         return self.weight if self.teachers else 0.0
 
 
-class KeptAnswers(NamedTuple):
-    """A teacher's answers to the faces of Training, in a file under 1.5 MB that replaces the teacher's weights.
-
-    Attributes:
-        logits: float16 [2, N, 7], of the faces and of their mirror images.
-        perceived: The same under the scheme ``perceived``, float16 [2, N, 8]; ``None`` if the teacher does not have it.
-        about: The teacher's ``name``, the digest of its ``weights``, the fingerprint of the ``faces``, the kind of
-            ``device`` that computed them, and the teacher's provenance (``training``) and ``metrics``.
-    """
-
-    logits: NDArray[np.float16]
-    perceived: NDArray[np.float16] | None
-    about: dict[str, Any]
-
-    @classmethod
-    def ask(cls, faces: FaceSet, teacher: Where, progress: Progress = iter, *, device: str = "cpu") -> KeptAnswers:
-        """Compute the answers of a checkpoint.
-
-        Args:
-            faces: The faces of Training.
-            teacher: Checkpoint of the teacher.
-            progress: Wraps the loop over the batches, to show progress.
-            device: Device to run on, see :func:`cmaen.devices.torch_device`. The CPU runs the exported network, if
-                there is one; a GPU runs the trained weights.
-
-        Raises:
-            CheckpointError: The checkpoint is missing or damaged.
-            SplitError: The faces do not belong to Training.
-        """
-        faces.require(Split.TRAIN, "distillation")
-        opened = _open(teacher, faces)
-        card = opened.card
-        about = {
-            "name": card.name,
-            "weights": _weights(card),
-            "faces": faces.fingerprint(),
-            "device": torch_device(device).type,
-            "training": opened.provenance.to_dict(),
-            "metrics": opened.metrics.to_dict(),
-        }
-        log.info("asking the teacher %s about %d faces", card.name, len(faces))
-        onnx = torch_device(device).type == "cpu" and opened.has("onnx")
-        engine = build_engine("onnx", opened) if onnx else build_engine("torch", opened, device=device)
-
-        def ask_both(scheme: str) -> NDArray[np.float16]:
-            both = [
-                logits_of(faces, card.preprocess, select_output(engine, scheme), mirrored=mirrored, progress=progress)
-                for mirrored in (False, True)
-            ]
-            return np.stack(both).astype(np.float16)
-
-        first, *_ = card.schemes
-        return cls(ask_both(first), ask_both(PERCEIVED) if PERCEIVED in card.schemes else None, about)
-
-    @classmethod
-    def read(cls, path: Path) -> KeptAnswers:
-        """Read a file written by :meth:`write`.
-
-        Raises:
-            DataError: The file is missing, damaged, or something else.
-        """
-        try:
-            with np.load(path) as kept:
-                about = json.loads(str(kept["about"]))
-                return cls(
-                    kept["logits"], kept.get("perceived"), about | {key: str(about[key]) for key in ("name", "faces")}
-                )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise DataError(f"{path} cannot be read as a teacher's answers: {error}") from error
-
-    def write(self, path: Path) -> None:
-        """Write a file atomically."""
-        arrays: dict[str, NDArray[Any]] = {"logits": self.logits, "about": np.array(json.dumps(self.about))}
-        if self.perceived is not None:
-            arrays["perceived"] = self.perceived
-        with replace_file(path) as temporary:
-            np.savez_compressed(temporary, allow_pickle=False, **arrays)
-
-    def require(self, faces: FaceSet, path: Path) -> None:
-        """Refuse answers to other faces, or under other labels.
-
-        Raises:
-            DataError: The faces or the labels differ.
-        """
-        if self.about["faces"] != faces.fingerprint():
-            raise DataError(f"{path} holds the answers of {self.about['name']} to faces other than these {len(faces)}")
-        shapes = [(self.logits, len(faces.classes)), (self.perceived, len(PERCEIVED_LABELS))]
-        if any(
-            logits is not None and not (logits.shape == (2, len(faces), labels) and np.isfinite(logits).all())
-            for logits, labels in shapes
-        ):
-            raise DataError(f"{path} does not hold answers to {len(faces)} faces under {len(faces.classes)} labels")
-
-
 def identify_teacher(teacher: Named) -> tuple[str, str]:
     """Return the name of a teacher and a digest of what is learnt from it.
 
@@ -176,7 +71,7 @@ def identify_teacher(teacher: Named) -> tuple[str, str]:
     if (file := _find_file(teacher)) is not None:
         return KeptAnswers.read(file).about["name"], sha256(file)
     card = Checkpoint.open(teacher).card
-    return card.name, card.sha256.get(SAFETENSORS, _weights(card))
+    return card.name, card.sha256.get(SAFETENSORS, digest_weights(card))
 
 
 def describe_teacher(teacher: Named) -> str:
@@ -202,8 +97,9 @@ def teacher_answers(
 ) -> NDArray[np.float32]:
     """Compute the teachers' mean answer to each face and its mirror image, float32 [N, 7], rows summing to 1.
 
-    The answers are multiplied by one factor per emotion, so that their mean equals the share of each emotion in the
-    labels: a teacher's bias towards an emotion is not passed on.
+    A row is 0 if no teacher has answered the face, which then learns from its label alone. The other answers are
+    multiplied by one factor per emotion, so that their mean equals the share of each emotion in the labels: a teacher's
+    bias towards an emotion is not passed on.
 
     Args:
         faces: The faces of Training.
@@ -220,10 +116,12 @@ def teacher_answers(
         SplitError: The faces belong to another split.
     """
     faces.require(Split.TRAIN, "distillation")
-    asked = (_obtain_answers(faces, teacher, cache, device) for teacher in teachers)
+    asked = [_obtain_answers(faces, teacher, cache, device) for teacher in teachers]
     answers = [probabilities(kept.logits.astype(np.float32), temperature).mean(axis=0) for kept in asked]
-    mean = np.average(answers, axis=0, weights=shares or None)
-    return (match_prior(mean, faces.labels) if matched else mean).astype(np.float32)
+    mean, answered = _average(answers, [kept.answered for kept in asked], shares)
+    if matched:
+        mean[answered] = match_prior(mean[answered], faces.labels[answered])
+    return mean.astype(np.float32)
 
 
 def perceived_answers(
@@ -231,17 +129,19 @@ def perceived_answers(
 ) -> NDArray[np.float32]:
     """Compute the mean answer, under ``perceived``, of the teachers that have it: float32 [N, 8], rows summing to 1.
 
-    The arguments and errors are those of :func:`teacher_answers`.
+    A row is 0 if none of them has answered the face. The arguments and errors are those of :func:`teacher_answers`.
 
     Raises:
         ConfigError: No teacher has it.
     """
     faces.require(Split.TRAIN, "distillation")
-    asked = (_obtain_answers(faces, teacher, cache, device).perceived for teacher in teachers)
-    answers = [probabilities(logits.astype(np.float32)).mean(axis=0) for logits in asked if logits is not None]
-    if not answers:
+    asked = [_obtain_answers(faces, teacher, cache, device) for teacher in teachers]
+    having = [(kept.perceived, kept.answered) for kept in asked if kept.perceived is not None]
+    if not having:
         raise ConfigError("none of the teachers has the label scheme perceived, which distillation.perceived asks for")
-    return np.asarray(np.mean(answers, axis=0), np.float32)
+    answers = [probabilities(logits.astype(np.float32)).mean(axis=0) for logits, _ in having]
+    mean, _ = _average(answers, [answered for _, answered in having])
+    return np.asarray(mean, np.float32)
 
 
 def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -256,22 +156,38 @@ def match_prior(answers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     return answers
 
 
+def _average(
+    answers: Sequence[NDArray[np.float64]], answered: Sequence[NDArray[np.bool_]], shares: Sequence[float] = ()
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Average the answers [N, E] of the teachers that have answered each face; rows that none has are 0.
+
+    Returns:
+        The mean, and whether any teacher has answered each face, bool [N].
+    """
+    if np.all(answered):
+        return np.average(answers, axis=0, weights=shares or None), np.ones(len(answers[0]), bool)
+    weights = np.stack(answered) * np.array(shares or [1.0] * len(answers))[:, None]  # [T, N]
+    total = weights.sum(axis=0)
+    mean = np.einsum("tn,tne->ne", weights / np.where(total > 0, total, 1), np.stack(answers))
+    return mean, total > 0
+
+
 def _find_file(teacher: Named) -> Path | None:
     """Return the file of a teacher's answers; ``None`` if the teacher is a checkpoint."""
     path = Path(teacher)
     return path if path.suffix == ANSWERS else None
 
 
-def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) -> KeptAnswers:
+def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) -> Matched:
     """Obtain a teacher's answers from its file, from the cache, or by computing them."""
     path = _find_file(teacher)
     if path is None:
-        card = _open(teacher, faces).card
+        card = open_teacher(teacher, faces).card
         name = re.sub(r"[^\w.-]+", "-", card.name)  # characters that file systems may refuse
         kind = device.partition(":")[0]
         kind = torch_device(device).type if kind == "auto" else kind
         of_device = "" if kind == "cpu" else f"-{kind}"  # a GPU's answers differ slightly
-        path = cache / f"{name}-{_weights(card)[:16]}-{faces.fingerprint()[:16]}{of_device}{ANSWERS}"
+        path = cache / f"{name}-{digest_weights(card)[:16]}-{faces.fingerprint()[:16]}{of_device}{ANSWERS}"
         if not path.is_file():
             try:
                 torch_device(device)
@@ -281,26 +197,4 @@ def _obtain_answers(faces: FaceSet, teacher: Named, cache: Path, device: str) ->
                     f"resume the run on such a device; {error}"
                 ) from error
             KeptAnswers.ask(faces, teacher, device=device).write(path)
-    kept = KeptAnswers.read(path)
-    kept.require(faces, path)
-    return kept
-
-
-def _open(teacher: Where, faces: FaceSet) -> Checkpoint:
-    """Open a teacher, which must have the labels of the faces.
-
-    Raises:
-        DataError: Its labels are others.
-    """
-    opened = Checkpoint.open(teacher)
-    card = opened.card
-    if card.labels != faces.classes:
-        raise DataError(
-            f"the teacher {card.name} knows {', '.join(card.labels)}; the faces are {', '.join(faces.classes)}"
-        )
-    return opened
-
-
-def _weights(card: Card) -> str:
-    """Compute a digest of all weights of a checkpoint."""
-    return hashlib.sha256(json.dumps(card.sha256, sort_keys=True).encode()).hexdigest()
+    return KeptAnswers.read(path).match(faces, path)

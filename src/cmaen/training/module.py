@@ -28,6 +28,7 @@ class EmotionModule(LightningModule):
         distillation: Settings of learning from the teachers' answers, for batches that have them.
         seed: Random seed of the network, for example of dropout.
         classes: Number of classes.
+        partly_answered: Whether the teachers have not answered every face, see :class:`cmaen.losses.Lesson`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class EmotionModule(LightningModule):
         seed: int,
         distillation: DistillationSpec | None = None,
         classes: int = len(EMOTIONS),
+        partly_answered: bool = False,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
@@ -46,6 +48,7 @@ class EmotionModule(LightningModule):
         self.optimiser = optimiser
         self.distillation = distillation or DistillationSpec()
         self.seed = seed
+        self.partly_answered = partly_answered
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
@@ -58,7 +61,7 @@ class EmotionModule(LightningModule):
         output = self.model(_channels_last(batch.images))
         lesson = None
         if batch.answers is not None:
-            lesson = Lesson(batch.answers, self.distillation.share, self.distillation.temperature)
+            lesson = Lesson(batch.answers, self.distillation.share, self.distillation.temperature, self.partly_answered)
         loss = cmaen_loss(output, batch.targets, self.loss, lesson=lesson, perceived=batch.perceived)
         count = len(batch.labels)
         hits = (output.logits.argmax(dim=1) == batch.labels).float().mean()

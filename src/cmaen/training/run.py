@@ -17,9 +17,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 
-from cmaen.checkpoints import Card, Provenance, Scheme
+from cmaen.checkpoints import Card, Provenance, Scheme, SeenFaces
 from cmaen.checkpoints.history import read_log
-from cmaen.data.ferplus import label_distribution, majority, perceived_distribution, vote_distribution
+from cmaen.data.ferplus import count_voted, label_distribution, majority, perceived_distribution, vote_distribution
 from cmaen.data.splits import FaceSet
 from cmaen.data.tree import enhancement_of
 from cmaen.data.unlabelled import load_unlabelled
@@ -40,6 +40,7 @@ from cmaen.training.loop import BEST, LAST, check_run, fit
 from cmaen.training.module import EmotionModule
 from cmaen.training.precision import precision_of
 from cmaen.training.record import CONFIG, Record, Sources, require_same_configuration
+from cmaen.training.seen import note_seen, read_seen, warn_of_seen
 from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,9 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
     device = torch_device(settings.device)
     precision = precision_of(settings.precision, device, began=began.precision if began else None, say=leads)
     spec = config.preprocess
-    training, validation = read_data(config.data, colour=not spec.grey, side=spec.side)
+    training, validation = read_data(
+        config.data, colour=not spec.grey, side=spec.side, needs_votes=config.loss.needs_votes
+    )
     unlabelled = None
     if config.data.unlabelled is not None:
         unlabelled = load_unlabelled(config.data.unlabelled, max(config.augment.source_sides[1], spec.side))
@@ -96,9 +99,13 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         write_text(config.output / CONFIG, config.model_dump_json(indent=2))
         write_text(config.output / "revision.txt", f"{_revision()}\n")
         record.write(config.output)
+        if not resume:
+            note_seen(config, training, unlabelled)
+        warn_of_seen(config, training, validation, unlabelled)
     pl.seed_everything(config.seed, verbose=False)
     model = build_initial(config, training, resume=resume)
     freeze(model, settings.frozen_stages)
+    answers = _answers(training, config, record.answered_on)
     module = EmotionModule(
         model,
         loss=config.loss,
@@ -106,6 +113,7 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         seed=config.seed,
         distillation=config.distillation,
         classes=len(training.classes),
+        partly_answered=answers is not None and not bool(_are_answered(answers).all()),
     )
     trainer = fit(
         module,
@@ -116,8 +124,8 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
             batch_size=settings.batch_size,
             seed=config.seed,
             device=device,
-            targets=_targets(training, config),
-            answers=_answers(training, config, record.answered_on),
+            targets=_targets(training, config, answers),
+            answers=answers,
             perceived=_mix_perceived(training, config, record.answered_on) if config.loss.perceived else None,
             unlabelled=None if unlabelled is None else _answer_unlabelled(unlabelled, config, record.answered_on),
         ),
@@ -130,7 +138,8 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         run=_title(config),
     )
     if trainer.is_global_zero:
-        _keep_best(module.model, config, record, training, validation)
+        seen = read_seen(config.output, training, unlabelled)
+        _keep_best(module.model, config, record, training, validation, seen)
     return config.output / BEST
 
 
@@ -163,14 +172,22 @@ def _answering_device(config: Config, began: Record | None) -> str:
     return own if began is None else began.answered_on or own
 
 
-def _targets(training: FaceSet, config: Config) -> Tensor:
+def _targets(training: FaceSet, config: Config, answers: Tensor | None) -> Tensor:
     """Mix the labels with the annotators' votes, float32 [N, E]."""
     labels, loss = torch.from_numpy(training.labels), config.loss
     if not loss.vote_weight:
         return soft_targets(labels, len(training.classes))
     votes = label_distribution if loss.votes_as == "labels" else vote_distribution
     left = 1 - config.distillation.share  # what the teachers leave
-    return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), loss.vote_weight / left)
+    weight: float | Tensor = loss.vote_weight / left
+    if answers is not None and not (answered := _are_answered(answers)).all():
+        weight = torch.where(answered, weight, loss.vote_weight)[:, None]  # [N] -> [N, 1]
+    return soft_targets(labels, len(training.classes), torch.from_numpy(votes(training)), weight)
+
+
+def _are_answered(answers: Tensor) -> Tensor:
+    """Find the faces that a teacher has answered, bool [N]: the other rows of the answers [N, E] are 0."""
+    return answers.sum(dim=1) > 0
 
 
 def _mix_perceived(training: FaceSet, config: Config, device: str) -> Tensor:
@@ -178,8 +195,11 @@ def _mix_perceived(training: FaceSet, config: Config, device: str) -> Tensor:
     votes, distillation = torch.from_numpy(perceived_distribution(training)), config.distillation
     if not distillation.perceived:
         return votes
-    answers = perceived_answers(training, distillation.teachers, cache=distillation.cache, device=device)
-    return torch.lerp(votes, torch.from_numpy(answers), distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
+    answers = torch.from_numpy(
+        perceived_answers(training, distillation.teachers, cache=distillation.cache, device=device)
+    )
+    answers = torch.where(_are_answered(answers)[:, None], answers, votes)  # unanswered: the votes alone
+    return torch.lerp(votes, answers, distillation.perceived) * (votes.sum(dim=1, keepdim=True) > 0)
 
 
 def _answer_unlabelled(faces: FaceSet, config: Config, device: str) -> Unlabelled:
@@ -223,7 +243,9 @@ def _answers(training: FaceSet, config: Config, device: str) -> Tensor | None:
     )
 
 
-def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet) -> None:
+def _keep_best(
+    model: EmotionNetwork, config: Config, record: Record, training: FaceSet, validation: FaceSet, seen: SeenFaces
+) -> None:
     """Write the best network of the run as a checkpoint that records how it was made and what it scores."""
     best = read_run_state(config.output / (f"{BEST}.ckpt" if config.training.keep == "best" else LAST))
     prefix = "model."
@@ -239,7 +261,7 @@ def _keep_best(model: EmotionNetwork, config: Config, record: Record, training: 
     )
     provenance = _describe_training(config, record, best["epoch"] + 1, training, validation)
     history = read_log(config.output, _title(config))
-    save_checkpoint(model, card, config.output / BEST, history, provenance=provenance)
+    save_checkpoint(model, card, config.output / BEST, history, provenance=provenance, seen=seen)
     validate(config.output / BEST, validation, device=config.training.device)
 
 
@@ -265,9 +287,8 @@ def _describe_training(
         "sha256": record.sources.training,
         "images_by_emotion": training.counts(),
         "left_out": config.data.leave_out,
-        "extra_labels": config.data.votes.name
-        if config.data.votes and (config.loss.vote_weight or config.loss.perceived)
-        else None,
+        "extra_labels": _name_votes(config) if config.loss.needs_votes else None,
+        "images_with_votes": count_voted(training) if config.loss.needs_votes else None,
         "teachers": [describe_teacher(teacher) for teacher in config.distillation.teachers],
         "unlabelled": None if config.data.unlabelled is None else config.data.unlabelled.name,
         "chosen_on": validation.title if config.training.keep == "best" else None,
@@ -282,6 +303,12 @@ def _describe_training(
         "versions": {"cmaen": version("cmaen"), "torch": version("torch"), "python": platform.python_version()},
     }
     return Provenance(config.seed, _revision(), record.pretraining, recorded=recorded)
+
+
+def _name_votes(config: Config) -> str | None:
+    """Name the votes of a run as its provenance does."""
+    votes = config.data.votes
+    return votes.name if isinstance(votes, Path) else votes and "the FER+ votes that come with cmaen"
 
 
 def _revision() -> str | None:
