@@ -149,7 +149,7 @@ def test_both_temperatures_are_fitted(checkpoint: Path, fer_tree: Path, tmp_path
     rows = [f"{name},1,1,1,1,1,1,1,1,1,1" for name in load_faces(fer_tree, Split.VALIDATION).names]
     votes.write_text("\n".join([",".join(("file", *CATEGORIES)), *rows]))
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder)
-    assert "perceived is not calibrated: that needs --votes" in said
+    assert "perceived is not calibrated: it needs --votes" in said
     assert Checkpoint.open(folder).card.schemes[PERCEIVED].temperature == 1
     said = cmaen("calibrate", "--data", fer_tree, "--checkpoint", folder, "--votes", votes)
     fitted = Checkpoint.open(folder).card.schemes[PERCEIVED]

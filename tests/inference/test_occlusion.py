@@ -121,7 +121,7 @@ def test_a_map_is_saved_or_said_not_to_be(predictor: EmotionPredictor, tmp_path)
     explained = ExplainedPicture((ExplainedFace(face, np.zeros((5, 5, 3), np.uint8), heat),), "emotion_head")
     explained.save(tmp_path / "map.png")
     assert read_image(tmp_path / "map.png").shape[1] >= 320
-    with pytest.raises(OutputError, match="no picture format"):
+    with pytest.raises(OutputError, match="not that of an image format"):
         explained.save(tmp_path / "map.docx")
     assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
 

@@ -86,7 +86,7 @@ def test_a_stopped_run_goes_on_where_its_last_whole_line_ends(tmp_path: Path) ->
     path = tmp_path / "results.json"
     part = stopped(path)
     part.write_bytes(part.read_bytes() + b'{"path": "b.p')  # a kill in mid-write
-    with pytest.raises(OutputError, match="unfinished run: delete it, or resume"):
+    with pytest.raises(OutputError, match="unfinished run: delete it, or add --resume"):
         RecordSink(path)
     sink = RecordSink(path, resume=True)
     assert "a.png" in sink.done
