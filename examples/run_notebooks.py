@@ -5,6 +5,7 @@ python examples/run_notebooks.py [first_look.ipynb …]
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,11 @@ from nbclient import NotebookClient
 HERE = Path(__file__).parent
 SECONDS = 3600
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+OF_THIS_RUN = (
+    (re.compile(re.escape(tempfile.gettempdir()) + r"/tmp\w+"), "/tmp/example"),
+    (re.compile(r", revision \w+(-dirty)?"), ""),
+)
+"""Names that differ from run to run, and what is kept in their place."""
 
 
 def main() -> None:
@@ -26,7 +32,7 @@ def main() -> None:
 
 
 def tidy(notebook) -> None:
-    """Leave out when each cell ran and how a terminal would colour it, and put together text that came in pieces."""
+    """Leave out when and in which folder each cell ran and how a terminal would colour it, and join pieces of text."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
@@ -40,6 +46,8 @@ def tidy(notebook) -> None:
                 outputs.append(output)
             if output.output_type == "stream":
                 outputs[-1].text = COLOURS.sub("", outputs[-1].text)
+                for pattern, kept in OF_THIS_RUN:
+                    outputs[-1].text = pattern.sub(kept, outputs[-1].text)
         cell.outputs = outputs
 
 
