@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.charts import MOST_BARS, MOST_LANES, Counts, Lanes, choose_ticks, draw_counts, draw_timeline, write_time
+from cmaen.charts import MOST_BARS, MOST_LANES, Counts, Lanes, choose_ticks, draw_counts, draw_timeline
 from cmaen.drawing import colour_of
 from cmaen.types import EMOTIONS
 
@@ -69,17 +69,6 @@ def test_portraits_and_many_people_are_drawn_and_of_many_labels_the_most_frequen
     picture = draw_timeline(people, [f"label {n}" for n in range(30)], begins=0, step=60, title="a" * 300).picture()
     assert (np.asarray(picture) == (1, 200, 3)).all(axis=2).sum() == 12 * 112 * 112
     assert picture.height < 128 + 12 * (MOST_LANES * 30 + 80)
-
-
-@pytest.mark.parametrize(("seconds", "written"), [
-    (0, "0:00"), (4.6, "0:05"), (59.6, "1:00"), (65, "1:05"), (3599.7, "1:00:00"), (3665, "1:01:05"),
-])  # fmt: skip
-def test_times_are_minutes_and_seconds(seconds: float, written: str) -> None:
-    assert write_time(seconds) == written
-
-
-def test_exact_times_have_tenths_where_there_are_some() -> None:
-    assert [write_time(value, exact=True) for value in (0.5, 1.0, 61.2, 59.97)] == ["0:00.5", "0:01", "1:01.2", "1:00"]
 
 
 @pytest.mark.parametrize("span", [0.0, 0.05, 4.6, 59, 61, 1500, 7200, 90_000, 4e6])

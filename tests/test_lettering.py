@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmaen import lettering
-from cmaen.lettering import choose_font, choose_letters, load_font, measure, write_count, write_label, write_percent
+from cmaen.lettering import (
+    choose_font,
+    choose_letters,
+    load_font,
+    measure,
+    write_count,
+    write_label,
+    write_percent,
+    write_time,
+)
 from cmaen.types import PERCEIVED_LABELS
 
 
@@ -68,3 +77,15 @@ def test_a_label_that_no_font_has_is_called_by_its_number(monkeypatch: pytest.Mo
 
 def test_a_long_label_is_cut() -> None:
     assert write_label("a calm and attentive listener", 0, 12) == "a calm and…"
+
+
+@pytest.mark.parametrize(("seconds", "written"), [
+    (0, "0:00"), (4.6, "0:05"), (59.6, "1:00"),
+    (65, "1:05"), (3599.7, "1:00:00"), (3665, "1:01:05"), (12_000, "3:20:00"),
+])  # fmt: skip
+def test_times_are_minutes_and_seconds(seconds: float, written: str) -> None:
+    assert write_time(seconds) == written
+
+
+def test_exact_times_have_tenths_where_there_are_some() -> None:
+    assert [write_time(value, exact=True) for value in (0.5, 1.0, 61.2, 59.97)] == ["0:00.5", "0:01", "1:01.2", "1:00"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.drawing import colour_of
-from cmaen.lettering import write_count, write_label, write_percent
+from cmaen.lettering import write_count, write_label, write_percent, write_time
 from cmaen.sheets import GRID, INK, MUTED, Sheet, blend
 from cmaen.types import Image
 
@@ -189,16 +189,6 @@ def choose_ticks(begins: float, ends: float) -> list[float]:
     step = next((step for step in _STEPS if span / step <= _MOST_TICKS), 86400.0 * math.ceil(span / 86400 / 10))
     first, last = math.ceil(begins / step - 1e-9), math.floor(ends / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
-
-
-def write_time(seconds: float, *, exact: bool = False) -> str:
-    """Write a time as ``1:05``, or ``1:00:05`` from one hour; an exact one has tenths unless they are 0."""
-    part = round(seconds % 1, 1) if exact else 0.0
-    whole = math.floor(seconds + 1e-6) if 0.05 < part < 0.95 else round(seconds)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    told = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-    return f"{told}.{round(10 * part)}" if 0.05 < part < 0.95 else told
 
 
 def draw_counts(counts: Counts, classes: Sequence[str], *, title: str = "") -> Sheet:

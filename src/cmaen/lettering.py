@@ -159,3 +159,13 @@ def _is_there(name: str) -> bool:
 @lru_cache(maxsize=64)
 def _load_system_font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(name, size)
+
+
+def write_time(seconds: float, *, exact: bool = False) -> str:
+    """Write a time as ``1:05``, or ``1:00:05`` from one hour; an exact one has tenths unless they are 0."""
+    part = round(seconds % 1, 1) if exact else 0.0
+    whole = math.floor(seconds + 1e-6) if 0.05 < part < 0.95 else round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    told = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{told}.{round(10 * part)}" if 0.05 < part < 0.95 else told

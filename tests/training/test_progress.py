@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader, TensorDataset
 
-from cmaen.training.progress import RunClock, RunProgress, write_duration, write_figures
+from cmaen.training.progress import RunClock, RunProgress, write_figures
 
 
 def test_the_time_left_follows_what_was_done_here() -> None:
@@ -27,13 +27,6 @@ def test_the_time_left_follows_what_was_done_here() -> None:
     assert clock.left(3, 10) == pytest.approx(210)
     assert clock.left(10, 10) == 0
     assert clock.left(11, 10) == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (725, "12:05"), (3599.7, "1:00:00"), (12_000, "3:20:00")]
-)
-def test_durations_are_read_as_on_a_clock(seconds: float, text: str) -> None:
-    assert write_duration(seconds) == text
 
 
 def test_the_figures_of_an_epoch_are_words() -> None:

@@ -21,7 +21,7 @@ from cmaen.inference.detectors.base import DEFAULT, OWN, DetectorOptions
 from cmaen.inference.spec import PipelineSpec
 
 _T = TypeVar("_T")
-_MILLION = 1e6
+MILLION = 1e6
 
 RAY = "ray"
 """The engine that runs ONNX Runtime in the processes of a Ray cluster."""
@@ -70,7 +70,7 @@ class FaceOptions:
     detector_side: DetectorSide = OWN.max_side
     min_score: MinScore = OWN.min_score
     min_face: MinFace = OWN.min_face
-    max_megapixels: MaxMegapixels = PipelineSpec.max_pixels / _MILLION
+    max_megapixels: MaxMegapixels = PipelineSpec.max_pixels / MILLION
     checkpoint: CheckpointName = None
     verbose: Verbose = False
 
@@ -80,7 +80,7 @@ class FaceOptions:
             checkpoint=self.checkpoint,
             detector=self.detector,
             options=self.detector_options,
-            max_pixels=round(self.max_megapixels * _MILLION),
+            max_pixels=round(self.max_megapixels * MILLION),
             throughput=True,
         )
 

@@ -9,13 +9,12 @@ import typer
 
 from cmaen import __version__
 from cmaen.cli.console import SchemeName, escape_for_terminal, extra, log
-from cmaen.cli.options import RAY, FaceOptions, takes
+from cmaen.cli.options import MILLION, RAY, FaceOptions, takes
 from cmaen.cli.panels import ACCESS, ADDRESS, LIMITS, MODEL
 from cmaen.inference.spec import PipelineSpec
 from cmaen.resources import usable_cores
 from cmaen.serving.settings import MIB, SERVED, Limits, Settings
 
-_MILLION = 1e6
 _BODIES = 8
 """Minimum number of request bodies of the largest size that may be held in memory at the same time."""
 _USUAL = Limits()
@@ -80,7 +79,7 @@ class ServeOptions(FaceOptions):
     ] = _USUAL.body_bytes / MIB
     max_megapixels: Annotated[
         float, typer.Option(min=0.01, help="Maximum image size, in megapixels.", rich_help_panel=LIMITS)
-    ] = _USUAL.pixels / _MILLION
+    ] = _USUAL.pixels / MILLION
     timeout: Annotated[
         float,
         typer.Option(min=0.1, help="Seconds to receive a request, and again to answer it.", rich_help_panel=LIMITS),
@@ -116,7 +115,7 @@ class ServeOptions(FaceOptions):
             body_bytes=body_bytes,
             held_bytes=max(_BODIES * body_bytes, _USUAL.held_bytes),
             images=self.max_images,
-            pixels=int(self.max_megapixels * _MILLION),
+            pixels=int(self.max_megapixels * MILLION),
             seconds=self.timeout,
             queue=self.queue,
             wait=self.max_wait,

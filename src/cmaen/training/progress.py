@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from cmaen.lettering import write_time
+
 _NAMES = {
     "train_loss": "loss",
     "train_accuracy": "accuracy",
@@ -47,13 +49,6 @@ class RunClock:
         if here <= 0:
             return None
         return (self._now() - self._began) / here * max(epochs - done, 0.0)
-
-
-def write_duration(seconds: float) -> str:
-    """Write a duration: ``0:42``, ``12:05``, ``3:20:00``."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def write_figures(figures: Mapping[str, float], monitored: str, *, best: bool) -> str:
@@ -155,7 +150,7 @@ class RunProgress(Callback):
         texts = [
             "" if self._loss is None else f"loss {self._loss:.3f}",
             self._validation,
-            "" if left is None else f"{write_duration(left)} left",
+            "" if left is None else f"{write_time(left)} left",
         ]
         self._bar.update(
             self._task,
