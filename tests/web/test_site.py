@@ -200,13 +200,18 @@ def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.Ca
     assert rate > 2, "the rate of a machine that others use as well"
 
 
+def open_slowly(chromium: Any, files: Any) -> Any:
+    """Open the page for a first visit, over a line of 4 MB/s."""
+    files.rate = 4e6
+    page = chromium.new_context().new_page()
+    page.goto(files.address)
+    return page
+
+
 def test_bytes_are_counted_while_the_networks_come(chromium: Any, folder: Path) -> None:
     """Compressed, though the server knows nothing of it; and it is called ready when it is."""
     with giving(folder) as files:
-        files.rate = 4e6
-        context = chromium.new_context()
-        page = context.new_page()
-        page.goto(files.address)
+        page = open_slowly(chromium, files)
         page.wait_for_selector("body[data-ready]")
         assert page.get_attribute("#where", "data-state") == "starting"
         page.wait_for_selector("#loading-bytes")
@@ -221,7 +226,7 @@ def test_bytes_are_counted_while_the_networks_come(chromium: Any, folder: Path) 
         page.wait_for_selector(".notice", state="detached")
         assert "/page/ort-wasm-simd-threaded.wasm.gz" in files.asked
         assert [path for path in files.asked if path.endswith(".wasm")] == ["/page/ort-wasm-simd-threaded.wasm"], "HEAD"
-        context.close()
+        page.context.close()
 
 
 def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: Path, tmp_path: Path) -> None:
@@ -255,16 +260,13 @@ def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: 
 
 def test_a_message_that_was_dismissed_stays_away(chromium: Any, folder: Path) -> None:
     with giving(folder) as files:
-        files.rate = 4e6
-        context = chromium.new_context()
-        page = context.new_page()
-        page.goto(files.address)
+        page = open_slowly(chromium, files)
         page.wait_for_selector("#loading-bytes")
         page.click(".notice button")
         page.wait_for_timeout(500)
         assert page.get_attribute("#where", "data-state") == "starting"
         assert page.locator(".notice").count() == 0
-        context.close()
+        page.context.close()
 
 
 def test_a_network_that_cannot_be_had_is_no_green_light(chromium: Any, folder: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from cmaen.cli.training import (
     Seed,
     begin,
     drop_unset,
+    name_settings,
     show_next,
 )
 from cmaen.errors import ExportError
@@ -67,12 +68,7 @@ def finetune(
     options = {
         "data.path": folder,
         "name": output.name,
-        "output": output,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "optimiser.learning_rate": learning_rate,
-        "training.device": device,
-        "seed": seed,
+        **name_settings(output, epochs, batch_size, learning_rate, device, seed),
     }
     best = train(_plan(checkpoint, {"data.labels": labels, **drop_unset(options)}), resume=resume)
     _export(best, folder)

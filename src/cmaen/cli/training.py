@@ -108,12 +108,7 @@ def train(
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
         "initial_weights": begins,
-        "output": output,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "optimiser.learning_rate": learning_rate,
-        "training.device": device,
-        "seed": seed,
+        **name_settings(output, epochs, batch_size, learning_rate, device, seed),
     }
     overrides = drop_unset(options) | parse_overrides(settings or [])
     if begins and config is None:
@@ -355,6 +350,25 @@ def _with_data(config: Config) -> Config:
     from cmaen.training.config import change
 
     return config if config.data.path else change(config, {"data.path": find_data()})
+
+
+def name_settings(
+    output: Path | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    device: str | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """Map the options of a run to the keys of its configuration."""
+    return {
+        "output": output,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "optimiser.learning_rate": learning_rate,
+        "training.device": device,
+        "seed": seed,
+    }
 
 
 def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
