@@ -34,6 +34,9 @@ FLAGS = (
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
 LIVE_SECONDS = 4.0
+PATIENCE = 60_000
+"""How long the browser may take for what must come, in milliseconds: on a busy machine a page may need many seconds."""
+
 AXE = os.environ.get("CMAEN_AXE")
 ORT = os.environ.get("CMAEN_ORT")
 
@@ -110,7 +113,7 @@ def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -123,7 +123,7 @@ def test_where_it_looked(open_page: Open) -> None:
         pytest.skip("the page's engines do not explain yet")
     page.click("#try-example")
     page.click("text=Show what it looked at")
-    picture = page.wait_for_selector(".layers .heat", timeout=30_000)
+    picture = page.wait_for_selector(".layers .heat")
     assert picture.get_attribute("src").startswith(("data:image/png;base64,", "blob:"))
 
 

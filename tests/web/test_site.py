@@ -23,7 +23,7 @@ from cmaen.errors import CmaenError
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
 from cmaen.web.site import Site, write_site
-from tests.web.browsing import ASTRONAUT, ORT, Open, camera, chromium, open_page, saved
+from tests.web.browsing import ASTRONAUT, ORT, PATIENCE, Open, camera, chromium, open_page, saved
 from tests.web.test_moving import film, look_at
 
 __all__ = ["camera", "chromium", "film", "open_page"]  # fixtures
@@ -189,7 +189,7 @@ def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.Ca
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
     )
     page.click("#try-example")
-    assert "happy" in page.wait_for_selector(".outline", timeout=30_000).get_attribute("aria-label")
+    assert "happy" in page.wait_for_selector(".outline").get_attribute("aria-label")
     page.click("#use-camera")
     page.wait_for_selector(".rate[data-rate]", state="attached")
     page.wait_for_timeout(4000)
@@ -237,19 +237,19 @@ def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: 
     page = context.new_page()
     with giving(site) as files:
         page.goto(files.address)
-        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.wait_for_selector("#where[data-state=ready]")
         page.evaluate("async () => { await navigator.serviceWorker.ready; }")
         assert files.asked.count("/page/model.onnx.gz") == 1, "once, not once more for later"
         files.asked.clear()
         page.reload()
-        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.wait_for_selector("#where[data-state=ready]")
         page.wait_for_timeout(300)
         assert [path for path in files.asked if "onnx" in path or "wasm" in path] == []
         context.set_offline(True)
         page.reload()
-        page.wait_for_selector("#where[data-state=ready]", timeout=60_000)
+        page.wait_for_selector("#where[data-state=ready]")
         page.click("#try-example")
-        assert "happy" in page.wait_for_selector(".outline", timeout=30_000).get_attribute("aria-label")
+        assert "happy" in page.wait_for_selector(".outline").get_attribute("aria-label")
         context.set_offline(False)
         index = (site / "index.html").read_text().replace("<title>CMAEN", "<title>Newer")
         (site / "index.html").write_text(index)
@@ -278,7 +278,7 @@ def test_a_network_that_cannot_be_had_is_no_green_light(chromium: Any, folder: P
     page = context.new_page()
     with giving(site) as files:
         page.goto(files.address)
-        page.wait_for_selector("#where[data-state=failed]", timeout=60_000)
+        page.wait_for_selector("#where[data-state=failed]")
         assert "model.onnx: the server answered 404. Load the page again." in page.inner_text(".notice.bad")
     context.close()
 
@@ -297,7 +297,7 @@ def test_from_a_file_the_page_says_what_to_do(chromium: Any, tmp_path: Path, run
 
 def test_a_film_in_the_browser(open_page: Open, site: str, film: Path) -> None:
     page = open_page(site)
-    records = look_at(page, film, timeout=90_000)
+    records = look_at(page, film, timeout=1.5 * PATIENCE)
     assert len(records) >= 20
     assert {face["predicted_emotion"] for record in records for face in record["faces"]} == {"happy"}
     assert {face["identity"] for record in records for face in record["faces"]} == {1}
