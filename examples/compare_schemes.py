@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmaen import EmotionPredictor, read_image
-from cmaen.drawing import colour_of, describe_answer, find_candidates
-from cmaen.lettering import load_font, space_out
-from cmaen.signatures import is_image_name
+from cmaen.drawing.lettering import load_font, space_out
+from cmaen.drawing.style import colour_of, describe_answer, find_candidates
+from cmaen.images.signatures import is_image_name
 from cmaen.types import FER2013, PERCEIVED
 
 APART = 0.24

@@ -16,7 +16,7 @@ import numpy as np
 
 from cmaen import EmotionPredictor
 from cmaen.evaluation.corruptions import CORRUPTIONS
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.doubts import DOUBTS, find_doubts
 from cmaen.types import UNSURE_BELOW, certainty_of
 

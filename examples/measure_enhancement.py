@@ -24,7 +24,7 @@ from cmaen.data.restoration import degrade, load_colour_faces, reduce
 from cmaen.data.splits import Split
 from cmaen.engines import build_engine
 from cmaen.enhance.steps import build_chain
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.training.precision import Hardware, automatic
 
 SMALL, LARGE, BATCH = 48, 192, 16

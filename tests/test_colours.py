@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor, annotate
-from cmaen.drawing import colour_of
+from cmaen.drawing.style import colour_of
 from cmaen.engines import build_engine, probabilities
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS, FER2013, FaceBox

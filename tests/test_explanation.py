@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("captum")
 
 from cmaen.checkpoints import Card  # noqa: E402
+from cmaen.drawing.heat import overlay  # noqa: E402
 from cmaen.explanation import MAPS, Explainer, Variation  # noqa: E402
-from cmaen.heat import overlay  # noqa: E402
 from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.checkpoint import save_checkpoint  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402

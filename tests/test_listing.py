@@ -13,9 +13,9 @@ from PIL import Image
 
 from cmaen import listing
 from cmaen.errors import CmaenError
+from cmaen.images.signatures import sniff
 from cmaen.listing import LeftOut, left_out_kind, list_images, name_some
 from cmaen.locks import LOCK, hold
-from cmaen.signatures import sniff
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cmaen.drawing import colour_of
+from cmaen.drawing.rendering import render_face, render_picture
+from cmaen.drawing.style import colour_of
 from cmaen.errors import CmaenError, NoPixelsError
-from cmaen.rendering import render_face, render_picture
 from cmaen.results import Answer, Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cmaen.drawing import colour_of, hex_of
+from cmaen.drawing.style import colour_of, hex_of
 from cmaen.results import Face
 from cmaen.types import UNCERTAIN, FaceBox
 

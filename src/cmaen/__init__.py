@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cmaen.errors import CmaenError
     from cmaen.evaluation.calibrate import calibrate
     from cmaen.evaluation.evaluate import evaluate
-    from cmaen.images import read_image
+    from cmaen.images.reader import read_image
     from cmaen.inference.annotate import annotate
     from cmaen.inference.detectors.base import DetectorOptions
     from cmaen.inference.predictor import EmotionPredictor
@@ -44,7 +44,7 @@ _HOMES = {
     "evaluate": "cmaen.evaluation.evaluate",
     "list_models": "cmaen.checkpoints",
     "load_checkpoint": "cmaen.models.checkpoint",
-    "read_image": "cmaen.images",
+    "read_image": "cmaen.images.reader",
     "save_checkpoint": "cmaen.models.checkpoint",
     "to_arrow": "cmaen.inference.tables",
     "to_pandas": "cmaen.inference.tables",

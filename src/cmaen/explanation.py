@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cmaen.checkpoints import Where
 from cmaen.devices import torch_threads
-from cmaen.heat import Heat
+from cmaen.drawing.heat import Heat
 from cmaen.models.base import EmotionOutput
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.models.parts.attention import MultiScaleAttention

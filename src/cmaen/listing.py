@@ -17,9 +17,9 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from cmaen.errors import CmaenError
-from cmaen.images import printable
+from cmaen.images.reader import printable
+from cmaen.images.signatures import FORMATS, HEAD, is_image_name, sniff
 from cmaen.locks import LOCK, is_held
-from cmaen.signatures import FORMATS, HEAD, is_image_name, sniff
 
 
 def _suffixes(names: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
     from PIL import Image as PILImage
 
-    from cmaen.images import ImageInput
+    from cmaen.images.reader import ImageInput
 
 _NOTHING = {"predicted_emotion": None, "confidence": None, "probabilities": None}
 
@@ -48,7 +48,7 @@ class Answer(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         """Display the answer in a notebook."""
-        from cmaen.markup import write_table
+        from cmaen.drawing.markup import write_table
 
         return write_table([self.record])
 
@@ -81,7 +81,7 @@ class Answers(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """Display the answers in a notebook."""
-        from cmaen.markup import write_table
+        from cmaen.drawing.markup import write_table
 
         return write_table(self.records)
 
@@ -174,7 +174,7 @@ class Face:
 
     def _repr_png_(self) -> bytes:
         """Display the face in a notebook; without a crop, only the bars."""
-        from cmaen.rendering import render_face
+        from cmaen.drawing.rendering import render_face
 
         return render_face(self.to_dict(), self.crop)
 
@@ -261,8 +261,8 @@ class Result:
         """
         from PIL import Image as PILImage
 
-        from cmaen.drawing import draw_faces
-        from cmaen.images import read_image
+        from cmaen.drawing.style import draw_faces
+        from cmaen.images.reader import read_image
 
         pixels = self.image if image is None else read_image(image)
         if pixels is None:
@@ -280,13 +280,13 @@ class Result:
 
     def _repr_html_(self) -> str | None:
         """Display a table in a notebook if there are no pixels."""
-        from cmaen.markup import write_table
+        from cmaen.drawing.markup import write_table
 
         return write_table([self.to_record()]) if self.image is None else None
 
     def _repr_png_(self) -> bytes | None:
         """Display a thumbnail in a notebook if there are pixels."""
-        from cmaen.rendering import render_picture
+        from cmaen.drawing.rendering import render_picture
 
         if self.image is None:
             return None

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from tests.conftest import EXAMPLES
 
 TIMES = (0.0, 0.04, 0.08, 0.2, 0.24, 0.28, 0.5, 0.54, 0.6, 0.64, 0.9, 1.0)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmaen import EmotionPredictor
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.detectors import DetectorOptions, build_detector
 from cmaen.inference.detectors.again import cut_tiles, merge, place, turn_back
 from cmaen.inference.detectors.base import OWN, Found, ShrinkingDetector

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor, annotate
-from cmaen.drawing import colour_of, describe_answer
+from cmaen.drawing.style import colour_of, describe_answer
 from cmaen.errors import ImageNotFoundError, ResultError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.frames import AnalysedFrame
 from cmaen.results import Face
 from cmaen.types import EMOTIONS, FaceBox

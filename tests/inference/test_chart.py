@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cmaen import charts
-from cmaen.charts import Counts
+from cmaen.drawing import charts
+from cmaen.drawing.charts import Counts
+from cmaen.drawing.sheets import Sheet
 from cmaen.errors import OutputError
 from cmaen.inference.sinks import chart, open_sink
 from cmaen.inference.sinks.pictures import title_of
 from cmaen.results import Face, Result
-from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, FaceBox, Frame
 
 BOX = FaceBox(1, 2, 30, 40)

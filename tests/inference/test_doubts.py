@@ -10,7 +10,7 @@ import pytest
 
 from cmaen import EmotionPredictor
 from cmaen.evaluation.corruptions import blur, low_light, noise
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.doubts import DOUBTS, LEAST_SIDE, find_doubts, measure_turn
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.results import Face, Result

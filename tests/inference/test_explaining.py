@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 

@@ -11,7 +11,7 @@ import pytest
 
 from cmaen import EmotionPredictor
 from cmaen.errors import CmaenError, MissingExtraError, NoFaceError, OutputError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference import explaining
 from cmaen.inference.explaining import ExplainedFace, ExplainedPicture, explain_crops
 from cmaen.inference.occlusion import GRID, cover, map_occlusions, measure_log_odds, spread_falls

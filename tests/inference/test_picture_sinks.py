@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cmaen.errors import OutputError
-from cmaen.images import printable
+from cmaen.images.reader import printable
 from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.results import Result
 from cmaen.types import Frame

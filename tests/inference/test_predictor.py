@@ -27,7 +27,7 @@ from cmaen.errors import (
     ImageNotFoundError,
     ImageTooLargeError,
 )
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.detectors import DetectorOptions
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES, change_card

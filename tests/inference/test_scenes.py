@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.scenes import Glance
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES

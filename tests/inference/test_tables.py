@@ -9,7 +9,7 @@ import pytest
 
 from cmaen import EMOTIONS, EmotionPredictor, annotate, to_arrow, to_pandas
 from cmaen.errors import MissingExtraError, ResultError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.frames import AnalysedFrame
 from cmaen.inference.sinks.records import COLUMNS, RecordSink
 from cmaen.results import Answer, Face, Result

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.charts import PORTRAIT
-from cmaen.drawing import colour_of
+from cmaen.drawing.charts import PORTRAIT
+from cmaen.drawing.style import colour_of
 from cmaen.errors import OutputError
 from cmaen.inference.sinks import timeline
 from cmaen.inference.sinks.base import Needs

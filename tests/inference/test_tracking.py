@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cmaen.checkpoints import Checkpoint
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import build_detector
 from cmaen.inference.likeness import Likeness

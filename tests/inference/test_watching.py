@@ -12,7 +12,7 @@ pytest.importorskip("pandas")
 
 from cmaen import EmotionPredictor
 from cmaen.errors import MissingExtraError, VideoError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.frames import AnalysedFrame
 from tests.conftest import EXAMPLES
 from tests.inference.films import write

@@ -16,7 +16,7 @@ pytest.importorskip("fastapi")
 
 from fastapi.testclient import TestClient
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.spec import PipelineSpec
 from cmaen.serving.app import create_app
 from cmaen.serving.settings import SERVED, Limits, Settings

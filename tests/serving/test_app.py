@@ -16,7 +16,7 @@ from PIL import Image
 
 from cmaen import EMOTIONS, EmotionPredictor
 from cmaen.checkpoints import Checkpoint
-from cmaen.drawing import hex_of
+from cmaen.drawing.style import hex_of
 from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.settings import Settings

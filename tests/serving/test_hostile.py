@@ -17,9 +17,9 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 from PIL import Image
 
-import cmaen.deadline
+import cmaen.images.deadline
 from cmaen.errors import ImageError, SlowImageError, TruncatedImageError, UnreadableImageError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.serving.problems import Problem
 from cmaen.serving.schemas import PredictBody, limit_images
 from cmaen.serving.settings import Limits
@@ -59,7 +59,7 @@ def test_thousands_of_scans_are_refused_before_they_are_decoded(scans: int) -> N
 
 
 def test_decoding_ends_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmaen.deadline, "MOST_SCANS", 10**9)
+    monkeypatch.setattr(cmaen.images.deadline, "MOST_SCANS", 10**9)
     content = progressive(3000, 4000)  # takes half a minute
     started = time.thread_time()
     with pytest.raises(SlowImageError, match=r"longer than 0\.3 seconds"):
@@ -92,7 +92,7 @@ def test_plain_ppm_is_refused(content: bytes) -> None:
     ids=["JPEG", "PNG", "GIF"],
 )
 def test_heads_of_endless_parts_take_no_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmaen.deadline, "MOST_PIECES", 5000)
+    monkeypatch.setattr(cmaen.images.deadline, "MOST_PIECES", 5000)
     tracemalloc.start()
     try:
         with pytest.raises(TruncatedImageError, match="parts"):
@@ -112,7 +112,7 @@ def test_pictures_cut_at_every_length_are_read_or_refused_by_name(kind: str) -> 
 
 
 def test_a_slow_picture_costs_no_other(portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmaen.deadline, "MOST_SCANS", 10**9)
+    monkeypatch.setattr(cmaen.images.deadline, "MOST_SCANS", 10**9)
     with serving(decode_seconds=0.5) as client:
         slow, good = client.post("/v1/predict", files=files(progressive(2500, 4000), portrait)).json()
     assert (slow["status"], good["status"]) == ("error", "ok")

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.heat import colour_heat
-from cmaen.images import read_image
+from cmaen.drawing.heat import colour_heat
+from cmaen.images.reader import read_image
 from cmaen.inference.doubts import find_doubts, measure_detail, measure_light, measure_turn
 from cmaen.inference.occlusion import cover, measure_log_odds, spread_falls
 from cmaen.preprocessing import PreprocessSpec

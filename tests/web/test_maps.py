@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor
-from cmaen.heat import colour_heat
+from cmaen.drawing.heat import colour_heat
 from tests.web.browsing import ASTRONAUT, Open, camera, chromium, open_page, server
 from tests.web.test_site import folder, site
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from tests.web.browsing import ASTRONAUT, AXE, PATIENCE, Open, camera, chromium, open_page, saved, server
 
 __all__ = ["camera", "chromium", "open_page", "server"]  # fixtures

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
 from tests.web.browsing import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from cmaen.checkpoints import Checkpoint
-from cmaen.drawing import STYLE, hex_of
+from cmaen.drawing.style import STYLE, hex_of
 from cmaen.errors import ConfigError
 from cmaen.inference import doubts, occlusion, tracking
 from cmaen.inference.sinks.records import COLUMNS

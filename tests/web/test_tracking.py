@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference import tracking
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.scenes import Glance

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmaen.engines import probabilities
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.inference import alignment
 from cmaen.inference.alignment import crop_face
 from cmaen.preprocessing import CropSpec, PreprocessSpec

@@ -40,7 +40,7 @@ def enhance(
 ) -> None:
     """Upscale faces (4x) and colourise them before training; manifest.json records what was done."""
     log(verbose)
-    from cmaen.lettering import write_count
+    from cmaen.drawing.lettering import write_count
 
     with extra("enhancement", "enhance"):
         from cmaen.devices import torch_device

@@ -215,8 +215,8 @@ def leaks(
     import io
 
     from cmaen.data.leaks import COLUMNS, find_leaks
+    from cmaen.drawing.lettering import write_count
     from cmaen.files import write_text
-    from cmaen.lettering import write_count
 
     found = find_leaks(data, first, second)
     for kind, count in found.pairs.items():

@@ -135,7 +135,7 @@ def _show(evaluation: Evaluation, best: Path, folder: Path) -> None:
     """Show the table of figures, the measured faces and the next commands."""
     from cmaen.cli.tables import show_headline
     from cmaen.data.splits import Split
-    from cmaen.lettering import write_count
+    from cmaen.drawing.lettering import write_count
 
     (headline, *_) = evaluation.assessment.headlines.values()
     faces = evaluation.faces

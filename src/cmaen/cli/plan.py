@@ -16,9 +16,9 @@ from cmaen.cli.recogniser import Job
 from cmaen.cli.recognition import Places, RecognitionOptions
 from cmaen.cli.targets import Target
 from cmaen.errors import CmaenError
-from cmaen.images import printable
+from cmaen.images.reader import printable
+from cmaen.images.signatures import is_image_name
 from cmaen.naming import Names
-from cmaen.signatures import is_image_name
 
 if TYPE_CHECKING:
     from cmaen.inference.sources import Source

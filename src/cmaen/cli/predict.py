@@ -48,7 +48,7 @@ def predict(options: PredictOptions) -> None:
     if not work.done and len(failures) == 1 == len(options.paths):
         raise CmaenError(failures[0])
     from cmaen.cli.results import show_problem
-    from cmaen.lettering import write_count
+    from cmaen.drawing.lettering import write_count
 
     if failures:
         show_problem(f"{write_count(len(failures), 'source')} left out:")

@@ -99,10 +99,10 @@ class Recogniser:
             CmaenError: The source cannot be opened or is empty, or a result cannot be written.
         """
         from cmaen.cli.results import TableSink, count_frames, count_images, show_people, show_written
+        from cmaen.drawing.lettering import write_count
         from cmaen.inference.run import run
         from cmaen.inference.sinks.people import PeopleSink
         from cmaen.inference.sinks.records import RecordSink
-        from cmaen.lettering import write_count
 
         places = job.places.list_given()
         before = {path: _state_of(path) for path in places}

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cmaen.cli.console import escape_for_terminal
+from cmaen.drawing.lettering import write_count, write_percent
 from cmaen.inference.sinks import Needs
-from cmaen.lettering import write_count, write_percent
 from cmaen.results import Face, Result
 from cmaen.types import Image
 

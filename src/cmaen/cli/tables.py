@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cmaen.cli.console import escape_for_terminal
+from cmaen.drawing.lettering import write_count
 from cmaen.evaluation.assessment import ALL_FACES, COPIES, merge_copies
 from cmaen.evaluation.intervals import FEW, wilson
-from cmaen.lettering import write_count
 from cmaen.types import PERCEIVED_LABELS
 
 if TYPE_CHECKING:

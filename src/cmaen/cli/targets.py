@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from cmaen.images import printable
+from cmaen.images.reader import printable
+from cmaen.images.signatures import FORMATS, HEAD, is_image_name, sniff
 from cmaen.listing import OTHER, VIDEO, LeftOut, is_hidden, is_rubbish, left_out_kind
-from cmaen.signatures import FORMATS, HEAD, is_image_name, sniff
 
 Kind = Literal["picture", "folder", "address", "video"]
 """Kinds of targets; an address is a remote folder of pictures, and a stream is a video."""

@@ -15,10 +15,10 @@ from cmaen.data.reading import MAX_FILE
 from cmaen.data.splits import Split, split_named
 from cmaen.data.table import cut, rows_of
 from cmaen.errors import DataError
-from cmaen.images import printable, read_image
+from cmaen.images.reader import printable, read_image
+from cmaen.images.signatures import HEAD
 from cmaen.listing import BESIDE, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
 from cmaen.naming import make_unique
-from cmaen.signatures import HEAD
 from cmaen.types import Image
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cmaen.errors import DataError, ImageError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.listing import LeftOut, list_images
 from cmaen.preprocessing import to_grey
 

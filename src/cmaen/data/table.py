@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmaen.errors import DataError
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 from cmaen.naming import make_unique
 from cmaen.types import Image
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cmaen.data.reading import Face, collect
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError
-from cmaen.images import printable, read_image
+from cmaen.images.reader import printable, read_image
 from cmaen.listing import LeftOut, list_images
 from cmaen.naming import make_unique
 from cmaen.preprocessing import resize, to_grey

@@ -20,7 +20,7 @@ from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.steps import Faces, Step, build_chain
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replace_file, unwritable, write_text
-from cmaen.images import printable, read_image
+from cmaen.images.reader import printable, read_image
 from cmaen.listing import LeftOut, list_images
 from cmaen.locks import hold
 from cmaen.naming import Names

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cmaen.checkpoints import Checkpoint
 from cmaen.data.splits import FaceSet
+from cmaen.drawing.heat import overlay
 from cmaen.evaluation.gallery import Mapped
-from cmaen.heat import overlay
 
 SCATTERED = 1500
 """Number of faces whose features are shown."""

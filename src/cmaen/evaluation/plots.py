@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import Epoch
-from cmaen.drawing import hex_of
+from cmaen.drawing.style import hex_of
 from cmaen.evaluation.calibration import reliability
 from cmaen.evaluation.curves import (
     macro_precision_recall_curve,

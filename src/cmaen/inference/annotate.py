@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cmaen.drawing import draw_faces
+from cmaen.drawing.style import draw_faces
 from cmaen.errors import ResultError, guard
-from cmaen.images import Channels, ImageInput, read_image
+from cmaen.images.reader import Channels, ImageInput, read_image
 from cmaen.inference.answers import Answers, read_faces
 from cmaen.types import Image
 
 
 def annotate(image: ImageInput, faces: Answers | Iterable[Answers], *, channels: Channels = "rgb") -> Image:
-    """Return a copy of the image with an outline and a tag for every face, see :func:`cmaen.drawing.draw_faces`.
+    """Return a copy of the image with an outline and a tag for every face, see :func:`cmaen.drawing.style.draw_faces`.
 
     ``annotate("photo.jpg", predictor.predict_single("photo.jpg"))``
 

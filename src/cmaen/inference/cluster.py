@@ -16,7 +16,7 @@ import ray
 
 from cmaen.checkpoints import SHIPPED
 from cmaen.errors import CmaenError, PredictionError, describe
-from cmaen.images import printable
+from cmaen.images.reader import printable
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.sources.address import AddressSource, fetch
 from cmaen.inference.sources.images import FolderSource, read_frame

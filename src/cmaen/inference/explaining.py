@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from cmaen.drawing import describe_answer, hex_of
+from cmaen.drawing.heat import Heat, Panel, draw_sheet
+from cmaen.drawing.style import describe_answer, hex_of
 from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import replace_file
-from cmaen.heat import Heat, Panel, draw_sheet
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.occlusion import map_occlusions
 from cmaen.results import Face

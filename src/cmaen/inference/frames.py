@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image as PILImage
 
-from cmaen.drawing import draw_faces
-from cmaen.rendering import render_picture
+from cmaen.drawing.rendering import render_picture
+from cmaen.drawing.style import draw_faces
 from cmaen.results import Result
 from cmaen.tabulation import make_frame
 from cmaen.types import Image

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.heat import Heat
+from cmaen.drawing.heat import Heat
 from cmaen.inference.classifier import FaceClassifier
 
 GRID = 9

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmaen.checkpoints import SHIPPED, Checkpoint, Where
 from cmaen.errors import CmaenError, NoFaceError
-from cmaen.images import Channels, ImageInput, name_of, read_image
+from cmaen.images.reader import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
 from cmaen.inference.detectors import DEFAULT, Detector, DetectorOptions
 from cmaen.inference.explaining import OCCLUSION, ExplainedPicture, explain_crops

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
-from cmaen.drawing import draw_faces
+from cmaen.drawing.style import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.readahead import Weight, ahead

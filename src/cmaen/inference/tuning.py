@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from cmaen.errors import SettingError
-from cmaen.images import MAX_PIXELS
+from cmaen.images.reader import MAX_PIXELS
 
 _ALLOWED = "allowed"
 

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from cmaen.drawing.heat import encode_crop, encode_map
 from cmaen.errors import CheckpointError, ConfigError, ImageError
-from cmaen.heat import encode_crop, encode_map
-from cmaen.images import count_pixels, read_image
+from cmaen.images.reader import count_pixels, read_image
 from cmaen.inference.explaining import explain_crops
 from cmaen.inference.occlusion import MOST
 from cmaen.inference.predictor import EmotionPredictor

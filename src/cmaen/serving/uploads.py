@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from cmaen.encoded import decode_base64, unescape
+from cmaen.images.encoded import decode_base64, unescape
 from cmaen.serving.problems import Problem, describe_findings
 from cmaen.serving.schemas import TOO_MANY, EmbedBody
 from cmaen.serving.settings import Limits

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from cmaen.lettering import write_time
+from cmaen.drawing.lettering import write_time
 
 _NAMES = {
     "train_loss": "loss",

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cmaen import heat
 from cmaen.checkpoints import Card
-from cmaen.drawing import STYLE, hex_of
+from cmaen.drawing import heat
+from cmaen.drawing.lettering import choose_letters
+from cmaen.drawing.style import STYLE, hex_of
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, doubts, likeness, occlusion, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.tuning import Tuning
-from cmaen.lettering import choose_letters
 from cmaen.tabulation import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from cmaen.charts import Counts, draw_counts
+from cmaen.drawing.charts import Counts, draw_counts
 from cmaen.errors import rename_errors
 from cmaen.files import replace_file, unwritable
 from cmaen.inference.sinks.base import Needs

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from cmaen.data.tree import png
 from cmaen.errors import OutputError
 from cmaen.files import replace_file
-from cmaen.images import printable
+from cmaen.images.reader import printable
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from PIL import Image as PILImage
 
+from cmaen.drawing.sheets import SUFFIXES
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replace_file
-from cmaen.images import printable
+from cmaen.images.reader import printable
+from cmaen.images.signatures import is_image_name
 from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.folder import OutputFolder, same_file
 from cmaen.results import Result
-from cmaen.sheets import SUFFIXES
-from cmaen.signatures import is_image_name
 from cmaen.types import Image
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def check_chart(path: Path, what: str) -> None:
     """Check that a chart can be drawn to a path.
 
     Raises:
-        OutputError: The suffix is not one of :data:`cmaen.sheets.SUFFIXES`, or the path cannot be written.
+        OutputError: The suffix is not one of :data:`cmaen.drawing.sheets.SUFFIXES`, or the path cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: {what} can be drawn as {', '.join(SUFFIXES)}")

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.charts import PORTRAIT, Lanes, draw_timeline
+from cmaen.drawing.charts import PORTRAIT, Lanes, draw_timeline
+from cmaen.drawing.sheets import Sheet
 from cmaen.errors import rename_errors
 from cmaen.files import replace_file, unwritable
 from cmaen.inference.alignment import crop_face
@@ -19,7 +20,6 @@ from cmaen.inference.sinks.base import Needs
 from cmaen.inference.sinks.pictures import check_chart, title_of
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
-from cmaen.sheets import Sheet
 from cmaen.types import EMOTIONS, Image
 
 _Number = TypeVar("_Number", np.float64, np.int64)
@@ -173,7 +173,7 @@ class Timeline:
         )
 
     def draw(self, title: str = "") -> Sheet:
-        """Draw the lanes of :meth:`summarise`, see :func:`cmaen.charts.draw_timeline`."""
+        """Draw the lanes of :meth:`summarise`, see :func:`cmaen.drawing.charts.draw_timeline`."""
         people = self.summarise()
         return draw_timeline(people, self.classes, begins=self._begins or 0.0, step=self.width, title=title)
 

@@ -12,11 +12,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from cmaen.errors import CmaenError, ImageNotFoundError
-from cmaen.images import MAX_PIXELS, printable
+from cmaen.images.reader import MAX_PIXELS, printable
+from cmaen.images.signatures import HEAD
 from cmaen.inference.sources.base import LOOKED_FOR, Pending
 from cmaen.inference.sources.images import read_frame
 from cmaen.listing import CLOSED, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images, name_tells
-from cmaen.signatures import HEAD
 
 _DEEPEST = 64
 """Maximum depth of nested folders; it ends the walk in storages with circular links."""

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from cmaen.errors import CmaenError, UnreadableImageError, describe, guard
-from cmaen.images import MAX_PIXELS, Channels, ImageInput, name_of, printable, read_image
+from cmaen.images.reader import MAX_PIXELS, Channels, ImageInput, name_of, printable, read_image
 from cmaen.inference.sources.base import LOOKED_FOR, Pending
 from cmaen.listing import VIDEO, LeftOut, list_images
 from cmaen.types import Frame
 
 
 class ListSource:
-    """Images of the caller: paths, bytes, PIL images or arrays, see :func:`cmaen.images.read_image`.
+    """Images of the caller: paths, bytes, PIL images or arrays, see :func:`cmaen.images.reader.read_image`.
 
     Args:
         images: Images in any of these forms.

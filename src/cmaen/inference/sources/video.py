@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cmaen.errors import VideoError, rename_errors
-from cmaen.images import printable
+from cmaen.images.reader import printable
 from cmaen.inference.ffmpeg import (
     choose_video,
     explain_unopened,

@@ -1,7 +1,7 @@
 /**
  * Where the names of faces stand in a picture: beside their face, over no other face and no other name. Where there is no
  * room for a name it is shortened, in the end to a dot in the colour of the emotion, which a legend explains. The same
- * rules as `cmaen.placing`.
+ * rules as `cmaen.drawing.placing`.
  *
  * @typedef {{x: number, y: number, width: number, height: number}} Area
  * @typedef {{kind: 'tag' | 'dot', text: string, word?: boolean, size: number, width: number, height: number, gap?: number}} Name

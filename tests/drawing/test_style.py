@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cmaen.drawing.style import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen import drawing
-from cmaen.drawing import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure
+from cmaen.drawing import style
 from cmaen.types import EMOTIONS, UNCERTAIN, Image
 
 
@@ -27,7 +27,7 @@ def face(
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All that is written onto tags, dots and legends, in its order."""
     texts: list[str] = []
-    plate, dot = drawing.paint_plate, drawing.paint_dot
+    plate, dot = style.paint_plate, style.paint_dot
 
     def remember_plate(segments: Any, size: int) -> Any:
         texts.append(" | ".join(segment.text for segment in segments))
@@ -37,8 +37,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(f"({text})")
         return dot(text, *others, **more)
 
-    monkeypatch.setattr(drawing, "paint_plate", remember_plate)
-    monkeypatch.setattr(drawing, "paint_dot", remember_dot)
+    monkeypatch.setattr(style, "paint_plate", remember_plate)
+    monkeypatch.setattr(style, "paint_dot", remember_dot)
     return texts
 
 

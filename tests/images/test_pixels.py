@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.images import count_pixels, read_image
-from tests.test_images import encoded, gradient
+from cmaen.images.reader import count_pixels, read_image
+from tests.images.test_reader import encoded, gradient
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
@@ -26,14 +26,14 @@ def test_pictures_are_converted_band_by_band_as_they_are_whole(
     if mode == "P":
         image.info["transparency"] = 3
     whole = read_image(image)
-    monkeypatch.setattr("cmaen.pixels._BAND_PIXELS", band)
+    monkeypatch.setattr("cmaen.images.pixels._BAND_PIXELS", band)
     assert np.array_equal(read_image(image), whole)
 
 
 PEAK = """
 import pathlib, re, sys
 from PIL import Image
-from cmaen.images import read_image
+from cmaen.images.reader import read_image
 
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) * 1024

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.markup import MOST, write_table
+from cmaen.drawing.markup import MOST, write_table
 from cmaen.results import Answer, Answers, Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, load_font, measure, space_out
-from cmaen.placing import Size
+from cmaen.drawing.lettering import choose_font, load_font, measure, space_out
+from cmaen.drawing.placing import Size
 from cmaen.types import Image
 
 Colour = tuple[int, int, int]

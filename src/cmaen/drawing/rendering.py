@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.drawing import STYLE, colour_of_hex, describe_answer, draw_faces, hex_of, is_unsure
-from cmaen.lettering import choose_font, load_font, space_out, write_label, write_percent
-from cmaen.painting import outline
+from cmaen.drawing.lettering import choose_font, load_font, space_out, write_label, write_percent
+from cmaen.drawing.painting import outline
+from cmaen.drawing.style import STYLE, colour_of_hex, describe_answer, draw_faces, hex_of, is_unsure
 from cmaen.types import Image
 
 SIDE = 640
@@ -33,7 +33,7 @@ def render_picture(image: Image, faces: Sequence[Mapping[str, Any]], *, side: in
 
     Args:
         image: RGB uint8 [H, W, 3].
-        faces: Faces as for :func:`cmaen.drawing.draw_faces`.
+        faces: Faces as for :func:`cmaen.drawing.style.draw_faces`.
         side: Maximum length of the PNG's longer side, in pixels.
     """
     factor = min(1.0, side / max(image.shape[:2]))

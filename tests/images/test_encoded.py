@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmaen.encoded import decode_base64, unescape
+from cmaen.images.encoded import decode_base64, unescape
 
 
 @given(st.text(alphabet="%0aAfFgZé+ ", max_size=20))

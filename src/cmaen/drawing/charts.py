@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.drawing import colour_of
-from cmaen.lettering import write_count, write_label, write_percent, write_time
-from cmaen.sheets import GRID, INK, MUTED, Sheet, blend
+from cmaen.drawing.lettering import write_count, write_label, write_percent, write_time
+from cmaen.drawing.sheets import GRID, INK, MUTED, Sheet, blend
+from cmaen.drawing.style import colour_of
 from cmaen.types import Image
 
 MOST_LANES = 8

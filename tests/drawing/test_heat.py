@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.heat import OPACITY, Panel, colour_heat, draw_sheet, encode_crop, encode_map, overlay
+from cmaen.drawing.heat import OPACITY, Panel, colour_heat, draw_sheet, encode_crop, encode_map, overlay
 
 RAMP = np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(4, axis=0)
 

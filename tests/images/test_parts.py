@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from cmaen import parts
 from cmaen.errors import ImageTooLargeError
-from cmaen.images import count_pixels, read_image
-from cmaen.parts import check_parts
+from cmaen.images import parts
+from cmaen.images.parts import check_parts
+from cmaen.images.reader import count_pixels, read_image
 
 SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 

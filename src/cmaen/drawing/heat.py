@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, load_font, measure, space_out, write_line
+from cmaen.drawing.lettering import choose_font, load_font, measure, space_out, write_line
 from cmaen.types import Image
 
 Heat = NDArray[np.float32]

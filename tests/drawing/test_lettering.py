@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen import lettering
-from cmaen.lettering import (
+from cmaen.drawing import lettering
+from cmaen.drawing.lettering import (
     choose_font,
     choose_letters,
     load_font,

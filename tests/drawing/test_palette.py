@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmaen.drawing import PALETTE, colour_of
+from cmaen.drawing.style import PALETTE, colour_of
 from cmaen.types import PERCEIVED_LABELS
 
 VISION = {

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.lettering import choose_letters, write_label, write_percent
-from cmaen.painting import (
+from cmaen.drawing.lettering import choose_letters, write_label, write_percent
+from cmaen.drawing.painting import (
     OPACITY,
     PLATE,
     Colour,
@@ -26,8 +26,8 @@ from cmaen.painting import (
     paint_dot,
     paint_plate,
 )
-from cmaen.placing import INSIDE, Place, Size, place_panel, place_tags
-from cmaen.ticker import paint_ticker
+from cmaen.drawing.placing import INSIDE, Place, Size, place_panel, place_tags
+from cmaen.drawing.ticker import paint_ticker
 from cmaen.types import CONTEMPT, UNCERTAIN, UNSURE_BELOW, Image
 
 PALETTE: dict[str, str] = {
@@ -42,7 +42,7 @@ PALETTE: dict[str, str] = {
 }
 """Colours of the emotions, ``#rrggbb``; every picture, plot and page of this package uses them.
 
-They can be told apart with any kind of colour vision (tests/test_palette.py).
+They can be told apart with any kind of colour vision (tests/drawing/test_palette.py).
 """
 
 _UNSURE = "#404040"

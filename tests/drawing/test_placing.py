@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.placing import INSIDE, LAST_INSIDE, Place, Size, place_panel, place_tags
+from cmaen.drawing.placing import INSIDE, LAST_INSIDE, Place, Size, place_panel, place_tags
 
 Box = tuple[float, float, float, float]
 

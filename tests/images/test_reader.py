@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cmaen import errors, images
-from cmaen.images import read_image
+from cmaen import errors
+from cmaen.images import reader
+from cmaen.images.reader import read_image
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -53,7 +54,7 @@ def test_a_picture_that_stands_upright_is_not_copied_to_turn_it(monkeypatch: pyt
 
     image, pixels, turned = gradient(), np.asarray(gradient()), list[object]()
     with monkeypatch.context() as patch:
-        patch.setattr(images.ImageOps, "exif_transpose", turned.append)
+        patch.setattr(reader.ImageOps, "exif_transpose", turned.append)
         assert np.array_equal(read_image(image), pixels)
         assert turned == []
     image.getexif()[0x0112] = 6

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.charts import MOST_BARS, MOST_LANES, Counts, Lanes, choose_ticks, draw_counts, draw_timeline
-from cmaen.drawing import colour_of
+from cmaen.drawing.charts import MOST_BARS, MOST_LANES, Counts, Lanes, choose_ticks, draw_counts, draw_timeline
+from cmaen.drawing.style import colour_of
 from cmaen.types import EMOTIONS
 
 

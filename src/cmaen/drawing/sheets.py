@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, load_font, measure, space_out, write_line
-from cmaen.painting import Colour
+from cmaen.drawing.lettering import choose_font, load_font, measure, space_out, write_line
+from cmaen.drawing.painting import Colour
 from cmaen.types import Image
 
 INK: Colour = (28, 33, 39)

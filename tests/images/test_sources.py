@@ -21,10 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cmaen import errors, images
-from cmaen.images import MAX_PIXELS, name_of, read_image
-from cmaen.signatures import FORMATS, IMAGE_SUFFIXES, is_image_name
-from tests.test_images import encoded, gradient
+from cmaen import errors
+from cmaen.images import reader
+from cmaen.images.reader import MAX_PIXELS, name_of, read_image
+from cmaen.images.signatures import FORMATS, IMAGE_SUFFIXES, is_image_name
+from tests.images.test_reader import encoded, gradient
 
 PNG = encoded(gradient(), "PNG")
 PIXELS = np.asarray(gradient())
@@ -226,10 +227,10 @@ def test_formats_by_path(suffix: str, kind: str, tmp_path: Path) -> None:
 def _forget_formats() -> Iterator[None]:
     """Forget the formats that Pillow has learnt, before and after."""
     Image.OPEN.pop("HEIF", None)
-    images.learn_formats.cache_clear()
+    reader.learn_formats.cache_clear()
     yield
     Image.OPEN.pop("HEIF", None)
-    images.learn_formats.cache_clear()
+    reader.learn_formats.cache_clear()
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
-from cmaen.drawing import describe_answer, hex_of
+from cmaen.drawing.style import describe_answer, hex_of
 from cmaen.errors import escape
 from cmaen.types import EMOTIONS
 

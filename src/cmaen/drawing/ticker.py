@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from cmaen.lettering import choose_font, choose_letters, load_font
-from cmaen.painting import OPACITY, PLATE, Colour, Sprite
+from cmaen.drawing.lettering import choose_font, choose_letters, load_font
+from cmaen.drawing.painting import OPACITY, PLATE, Colour, Sprite
 from cmaen.types import Image
 
 PEOPLE = 4

@@ -23,7 +23,7 @@ _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64,
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name is that of an image in a format that :func:`cmaen.images.read_image` knows."""
+    """Whether a file's name is that of an image in a format that :func:`cmaen.images.reader.read_image` knows."""
     return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
 
 

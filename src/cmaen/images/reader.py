@@ -25,9 +25,6 @@ from numpy.typing import NDArray
 from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PILImage
 
-from cmaen.conversion import advise_kind, advise_shape, advise_type, range_of
-from cmaen.deadline import GuardedFile, check_effort, time_limit
-from cmaen.encoded import decode_base64, standard_base64, unescape
 from cmaen.errors import (
     EmptyImageError,
     ImageArrayError,
@@ -42,11 +39,14 @@ from cmaen.errors import (
     describe_installation,
 )
 from cmaen.escaping import printable as printable
-from cmaen.jpeg import with_endings
-from cmaen.parts import check_parts
-from cmaen.pixels import flatten
+from cmaen.images.conversion import advise_kind, advise_shape, advise_type, range_of
+from cmaen.images.deadline import GuardedFile, check_effort, time_limit
+from cmaen.images.encoded import decode_base64, standard_base64, unescape
+from cmaen.images.jpeg import with_endings
+from cmaen.images.parts import check_parts
+from cmaen.images.pixels import flatten
+from cmaen.images.signatures import FORMATS, HEAD, sniff
 from cmaen.resources import usable_cores
-from cmaen.signatures import FORMATS, HEAD, sniff
 from cmaen.types import Image
 
 Channels = Literal["rgb", "bgr"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from cmaen.conversion import range_of
+from cmaen.images.conversion import range_of
 from cmaen.types import Image
 
 _BAND_PIXELS = 1_000_000

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from cmaen import deadline
-from cmaen.deadline import GuardedFile, time_limit
 from cmaen.errors import SlowImageError, TruncatedImageError
+from cmaen.images import deadline
+from cmaen.images.deadline import GuardedFile, time_limit
 
 
 def test_a_file_is_read_until_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
