@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cmaen.drawing.style import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmaen.drawing import style
+from cmaen.drawing.style import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure
 from cmaen.types import EMOTIONS, UNCERTAIN, Image
 
 
