@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import SHIPPED, Checkpoint
 from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
-from cmaen.errors import OutputError
+from cmaen.errors import ConfigError, OutputError
 from cmaen.files import check_place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cmaen.checkpoints import Where
     from cmaen.training.config import Config
 
 Votes = Annotated[
@@ -47,7 +50,6 @@ Settings = Annotated[
         "--set", help="Set another key of the configuration, such as model.side=null.", rich_help_panel=TRAINING
     ),
 ]
-RunConfig = Annotated[Path, typer.Option(help="YAML file of the run.", rich_help_panel=TRAINING)]
 RunOutput = Annotated[Path | None, typer.Option(help="Folder of the run.", rich_help_panel=OUTPUT)]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs to train.", rich_help_panel=TRAINING)]
 BatchSize = Annotated[int | None, typer.Option(min=2, help="Images per batch.", rich_help_panel=TRAINING)]
@@ -66,8 +68,13 @@ Resume = Annotated[
 
 def train(
     config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of the run. Default: the paper's settings.", rich_help_panel=TRAINING),
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the run: a name listed above, or a YAML file. Default: fine-tune the shipped "
+            "weights.",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     data: Data = None,
     votes: Votes = None,
@@ -76,8 +83,8 @@ def train(
     initial_weights: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint to continue from, such as cmaen-m. Without --config its architecture is kept; labels of "
-            "your own get new classifier heads.",
+            help="Checkpoint to start from, such as cmaen-m. Without --config it is fine-tuned: its architecture is "
+            "kept, and labels of your own get new classifier heads.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -93,13 +100,14 @@ def train(
 ) -> None:
     """Train a network; the epoch with the best validation accuracy is kept in OUTPUT/best.
 
-    For labels of your own, cmaen finetune is simpler.
+    Without --config the shipped weights are fine-tuned on your faces.
+    cmaen finetune does so too, and then exports, calibrates and tests the result.
     """
     begin(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.training.config import change, configure_fine_tuning, load_config, parse_overrides
+        from cmaen.training.config import load_config, parse_overrides
         from cmaen.training.run import train as run
     begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
@@ -111,15 +119,23 @@ def train(
         **name_settings(output, epochs, batch_size, learning_rate, device, seed),
     }
     overrides = drop_unset(options) | parse_overrides(settings or [])
-    if begins and config is None:
-        plan = _with_data(change(configure_fine_tuning(begins), overrides))
+    began = _find_began(overrides) if resume and config is None else None
+    if config is None and began is None:
+        plan = plan_fine_tuning(overrides.get("initial_weights") or SHIPPED, overrides)
     else:
-        plan = _with_data(load_config(config, overrides))
+        plan = _with_data(load_config(began if config is None else config, overrides))
     rank_zero_only(_say_what_is_next)(run(plan, resume=resume), plan)
 
 
 def train_enhancer(
-    config: RunConfig,
+    config: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the run: a name listed above, or a YAML file.",
+            rich_help_panel=TRAINING,
+        ),
+    ],
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of colour faces; repeat the option for more.", rich_help_panel=SOURCE),
@@ -141,7 +157,14 @@ def train_enhancer(
 
 def ablate(
     context: typer.Context,
-    config: RunConfig,
+    config: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the runs: a name listed by cmaen train --help, or a YAML file.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "ablation",
     data: Data = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
@@ -164,10 +187,12 @@ def ablate(
         ),
     ] = None,
     variants_of: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--variants",
-            help="YAML file of other variants. Default: each part of the network left out in turn.",
+            metavar="NAME|FILE",
+            help="Other variants: a name listed above, or a YAML file. Default: each part of the network left out in "
+            "turn.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -342,6 +367,57 @@ def begin(verbose: bool) -> None:
     log(True)
     if verbose:
         logging.getLogger("cmaen").setLevel(logging.DEBUG)
+
+
+def plan_fine_tuning(begins: Where, settings: Mapping[str, Any]) -> Config:
+    """Make the configuration of a run that fine-tunes a checkpoint.
+
+    Args:
+        begins: The checkpoint.
+        settings: Values by dotted key. Without ``data.path``, the data of the default places are learnt; without
+            ``data.labels``, what :func:`choose_labels` chooses.
+
+    Raises:
+        ConfigError: A setting is wrong, or gives a pathway other weights.
+        DataError: The data hold no labelled faces.
+    """
+    from cmaen.data.faces import find_data
+    from cmaen.training.config import change, configure_fine_tuning
+
+    if given := [f"--{role}-weights" for role in ("trunk", "side") if settings.get(f"{role}_weights")]:
+        raise ConfigError(
+            f"fine-tuning keeps the weights that it starts from, so it takes no {' and no '.join(given)}; to train a "
+            "new network, name its configuration, such as --config paper"
+        )
+    settings = {"data.path": find_data(), **settings} if settings.get("data.path") is None else settings
+    if "data.labels" not in settings:
+        settings = {**settings, "data.labels": choose_labels(Path(settings["data.path"]))}
+    return change(configure_fine_tuning(Checkpoint.open(begins)), settings)
+
+
+def choose_labels(data: Path) -> str | None:
+    """Choose all labels, or ``None`` for the seven emotions under any of their names, whose heads are kept.
+
+    Raises:
+        DataError: The data hold no labelled faces.
+    """
+    from cmaen.data.faces import list_labels, load_faces
+    from cmaen.data.labelling import ALL, name_emotions
+    from cmaen.data.splits import Split
+
+    names = list_labels(data)
+    if not names:
+        load_faces(data, Split.TRAIN)  # raises with the reason
+    return None if name_emotions(names) else ALL
+
+
+def _find_began(settings: Mapping[str, Any]) -> Path | None:
+    """Find the configuration with which the run in the output folder began; ``None`` if there is none."""
+    from cmaen.training.config import FINE_TUNED
+    from cmaen.training.record import CONFIG
+
+    path = Path(settings.get("output") or FINE_TUNED) / CONFIG
+    return path if path.is_file() else None
 
 
 def _with_data(config: Config) -> Config:
