@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("lightning")
 
 from cmaen.checkpoints import SHIPPED, Checkpoint
-from cmaen.cli.training import plan_fine_tuning
+from cmaen.cli.runs import plan_fine_tuning
 from cmaen.errors import ConfigError
 from cmaen.training.config import Config, configure_fine_tuning, load_config
 from cmaen.types import EMOTIONS
@@ -87,6 +87,13 @@ def test_a_run_is_resumed_with_the_configuration_that_it_began_with(
     (run / "config.json").write_text(plan.model_dump_json())
     cmaen("train", "--output", run, "--resume")
     assert plans[1:] == [(plan, True)]
+
+
+@pytest.mark.parametrize("setting", ["output=5", "data.path=5", "initial_weights=5", "data=[]", "data.labels=5"])
+@pytest.mark.parametrize("more", [(), ("--resume",)])
+def test_a_setting_of_the_wrong_kind_is_one_clear_line(setting: str, more: tuple[str, ...], fer_tree: Path) -> None:
+    said = cmaen("train", "--data", fer_tree, "--set", setting, *more, code=2)
+    assert setting.partition("=")[0] in said
 
 
 def test_nothing_to_resume_is_told(fer_tree: Path, tmp_path: Path) -> None:

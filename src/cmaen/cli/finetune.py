@@ -11,20 +11,8 @@ import typer
 from cmaen.checkpoints import Checkpoint
 from cmaen.cli.console import Verbose, bar, extra, progress
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE
-from cmaen.cli.training import (
-    BatchSize,
-    Epochs,
-    LearningRate,
-    Resume,
-    RunDevice,
-    Seed,
-    begin,
-    choose_labels,
-    drop_unset,
-    name_settings,
-    plan_fine_tuning,
-    show_next,
-)
+from cmaen.cli.runs import begin, choose_labels, drop_unset, name_settings, plan_fine_tuning, show_next
+from cmaen.cli.training import BatchSize, Epochs, LearningRate, Resume, RunDevice, Seed
 from cmaen.errors import ExportError
 
 if TYPE_CHECKING:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cmaen.checkpoints import SHIPPED, Checkpoint
-from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, keep_freed_memory, log
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
-from cmaen.errors import ConfigError, OutputError
+from cmaen.cli.runs import (
+    begin,
+    drop_unset,
+    find_began,
+    name_settings,
+    plan_fine_tuning,
+    say_what_is_next,
+    with_data,
+)
+from cmaen.errors import OutputError
 from cmaen.files import check_place
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from cmaen.checkpoints import Where
-    from cmaen.training.config import Config
 
 Votes = Annotated[
     str | None,
@@ -109,22 +111,22 @@ def train(
 
         from cmaen.training.config import load_config, parse_overrides
         from cmaen.training.run import train as run
-    begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
         "data.path": data,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
-        "initial_weights": begins,
+        "initial_weights": Checkpoint.open(initial_weights).folder if initial_weights else None,
         **name_settings(output, epochs, batch_size, learning_rate, device, seed),
     }
     overrides = drop_unset(options) | parse_overrides(settings or [])
-    began = _find_began(overrides) if resume and config is None else None
+    begins = overrides.get("initial_weights")
+    began = find_began(overrides) if resume and config is None else None
     if config is None and began is None:
-        plan = plan_fine_tuning(overrides.get("initial_weights") or SHIPPED, overrides)
+        plan = plan_fine_tuning(begins if isinstance(begins, str | Path) else SHIPPED, overrides)
     else:
-        plan = _with_data(load_config(began if config is None else config, overrides))
-    rank_zero_only(_say_what_is_next)(run(plan, resume=resume), plan)
+        plan = with_data(load_config(began if config is None else config, overrides))
+    rank_zero_only(say_what_is_next)(run(plan, resume=resume), plan)
 
 
 def train_enhancer(
@@ -213,7 +215,7 @@ def ablate(
         "side_weights": side_weights,
         "output": output,
     }
-    run = _with_data(load_config(config, drop_unset(options) | parse_overrides(settings or [])))
+    run = with_data(load_config(config, drop_unset(options) | parse_overrides(settings or [])))
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
@@ -339,114 +341,3 @@ def export(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
         f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"
     )
-
-
-def _say_what_is_next(best: Path, plan: Config) -> None:
-    """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
-    data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
-    votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
-    typer.echo(f"best checkpoint: {best}")
-    show_next(
-        ("export", "--checkpoint", best),
-        ("calibrate", "--checkpoint", best, *data, *votes),
-        ("test", "--checkpoint", best, *data, *votes),
-        ("predict", "PHOTO", "--checkpoint", best),
-    )
-
-
-def show_next(*commands: tuple[str | Path, ...]) -> None:
-    """Show possible next commands, ready to be copied."""
-    typer.echo("next:")
-    for words in commands:
-        typer.echo(f"  {in_a_shell('cmaen', *words)}")
-
-
-def begin(verbose: bool) -> None:
-    """Prepare a verb that trains: keep freed memory, and show log messages, above any progress line."""
-    keep_freed_memory()
-    log(True)
-    if verbose:
-        logging.getLogger("cmaen").setLevel(logging.DEBUG)
-
-
-def plan_fine_tuning(begins: Where, settings: Mapping[str, Any]) -> Config:
-    """Make the configuration of a run that fine-tunes a checkpoint.
-
-    Args:
-        begins: The checkpoint.
-        settings: Values by dotted key. Without ``data.path``, the data of the default places are learnt; without
-            ``data.labels``, what :func:`choose_labels` chooses.
-
-    Raises:
-        ConfigError: A setting is wrong, or gives a pathway other weights.
-        DataError: The data hold no labelled faces.
-    """
-    from cmaen.data.faces import find_data
-    from cmaen.training.config import change, configure_fine_tuning
-
-    if given := [f"--{role}-weights" for role in ("trunk", "side") if settings.get(f"{role}_weights")]:
-        raise ConfigError(
-            f"fine-tuning keeps the weights that it starts from, so it takes no {' and no '.join(given)}; to train a "
-            "new network, name its configuration, such as --config paper"
-        )
-    settings = {"data.path": find_data(), **settings} if settings.get("data.path") is None else settings
-    if "data.labels" not in settings:
-        settings = {**settings, "data.labels": choose_labels(Path(settings["data.path"]))}
-    return change(configure_fine_tuning(Checkpoint.open(begins)), settings)
-
-
-def choose_labels(data: Path) -> str | None:
-    """Choose all labels, or ``None`` for the seven emotions under any of their names, whose heads are kept.
-
-    Raises:
-        DataError: The data hold no labelled faces.
-    """
-    from cmaen.data.faces import list_labels, load_faces
-    from cmaen.data.labelling import ALL, name_emotions
-    from cmaen.data.splits import Split
-
-    names = list_labels(data)
-    if not names:
-        load_faces(data, Split.TRAIN)  # raises with the reason
-    return None if name_emotions(names) else ALL
-
-
-def _find_began(settings: Mapping[str, Any]) -> Path | None:
-    """Find the configuration with which the run in the output folder began; ``None`` if there is none."""
-    from cmaen.training.config import FINE_TUNED
-    from cmaen.training.record import CONFIG
-
-    path = Path(settings.get("output") or FINE_TUNED) / CONFIG
-    return path if path.is_file() else None
-
-
-def _with_data(config: Config) -> Config:
-    """Add the data from the default places to a configuration that names none."""
-    from cmaen.data.faces import find_data
-    from cmaen.training.config import change
-
-    return config if config.data.path else change(config, {"data.path": find_data()})
-
-
-def name_settings(
-    output: Path | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    device: str | None,
-    seed: int | None,
-) -> dict[str, Any]:
-    """Map the options of a run to the keys of its configuration."""
-    return {
-        "output": output,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "optimiser.learning_rate": learning_rate,
-        "training.device": device,
-        "seed": seed,
-    }
-
-
-def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
-    """Drop the options that were not given."""
-    return {key: value for key, value in options.items() if value is not None}
