@@ -93,3 +93,16 @@ def test_a_configuration_without_a_purpose_is_still_listed(tmp_path: Path, monke
     monkeypatch.setattr("cmaen.training.catalogue._FOLDER", tmp_path)
     assert list(list_configurations(Kind.RUN)) == ["empty", "mine"]
     assert not list_configurations(Kind.VARIANTS), "a folder that is missing"
+
+
+def test_a_file_that_was_cut_is_a_configuration_or_named(tmp_path: Path) -> None:
+    whole = find_configuration("colorization", Kind.ENHANCER).read_bytes()
+    file = tmp_path / "cut.yaml"
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length] + b"\xff" * (length % 2))
+        try:
+            load_enhancer_config(file, {})
+        except ConfigError as error:
+            assert "cut.yaml" in str(error)
+        else:
+            assert not length % 2, "no UTF-8"

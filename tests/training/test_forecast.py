@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import ablation, forecast, loop  # noqa: E402
-from cmaen.training.batches import train_loader, validation_loader  # noqa: E402
+from cmaen.training.batches import FaceBatches, train_loader, validation_loader  # noqa: E402
 from cmaen.training.config import change  # noqa: E402
 from cmaen.training.forecast import Conditions, Forecast, foresee, write_duration  # noqa: E402
 from cmaen.training.module import EmotionModule  # noqa: E402
@@ -47,16 +46,23 @@ def parts(fer_tree: Path) -> Parts:
     )
 
 
-def clock(*steps: float) -> tuple[Callable[[], float], list[int]]:
-    """A clock in which the steps take these seconds, the last one again and again; and the count of steps."""
-    taken = [0, 0]  # steps, and the calls of the clock: one before all, two for each step
+class Clock:
+    """A clock by which each step takes so many seconds a face, and the first one longer; it knows their faces."""
 
-    def now() -> float:
-        reading, taken[1] = taken[1], taken[1] + 1
-        taken[0] = (reading + 1) // 2
-        return sum(steps[min(number, len(steps) - 1)] for number in range(taken[0]))
+    def __init__(self, patch: pytest.MonkeyPatch, face: float, *, first: float = 0.0) -> None:
+        self.seconds, self.faces = 0.0, list[int]()
+        step = EmotionModule.training_step
 
-    return now, taken
+        def take(module: EmotionModule, batch: Any, number: int) -> Any:
+            self.seconds += face * len(batch.images) + (0 if self.faces else first)
+            self.faces.append(len(batch.images))
+            return step(module, batch, number)
+
+        patch.setattr(EmotionModule, "training_step", take)
+        patch.setattr(forecast, "_FEW", 2)
+
+    def __call__(self) -> float:
+        return self.seconds
 
 
 @pytest.mark.parametrize(
@@ -80,46 +86,64 @@ def test_a_duration_is_written_roughly(seconds: float, text: str) -> None:
     assert write_duration(seconds) == text
 
 
-def test_an_epoch_is_its_steps_and_the_validation(parts: Parts) -> None:
-    now, taken = clock(3.0, 0.6)
-    found = foresee(*parts, 60, CPU, now=now)
-    assert taken[0] == 5, "five seconds are over after them"
-    assert found == Forecast(pytest.approx(0.6 * 7 * (1 + 21 / 56 / 3)), 60)  # the first step is not counted
+@pytest.mark.parametrize("first", [0.0, 100.0])
+@pytest.mark.parametrize(
+    ("face", "faces"),
+    [
+        (0.05, [2, 2, 8, 8, 8, 8, 8, 8]),  # an epoch has no more
+        (0.26, [2, 2, 8, 8]),  # 5 seconds are over
+        (100.0, [2, 2]),  # a batch would take too long
+    ],
+)
+def test_an_epoch_is_its_steps_and_the_validation(
+    face: float, faces: list[int], first: float, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, face, first=first)
+    found = foresee(*parts, 60, CPU, now=clock)
+    assert clock.faces == (faces[:2] if first else faces)
+    assert found == Forecast(pytest.approx(8 * face * 7 * (1 + 21 / 56 / 3)), 60)
     assert found.total == pytest.approx(60 * found.epoch)
     assert str(found).startswith("60 epochs of ")
 
 
-def test_few_batches_are_timed_and_of_a_short_run_none(parts: Parts) -> None:
-    for epochs, expected in ((1000, 7), (22, 3), (8, 1), (7, 0), (0, 0), (-1, 0)):
-        now, taken = clock(0.001)
-        found = foresee(*parts, epochs, CPU, now=now)
-        assert taken[0] == expected
-        assert (found is None) == (expected == 0)
+@pytest.mark.parametrize(("epochs", "expected"), [(1000, 8), (22, 4), (8, 2), (7, 0), (0, 0), (-1, 0)])
+def test_few_batches_are_timed_and_of_a_short_run_none(
+    epochs: int, expected: int, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, 0.001)
+    found = foresee(*parts, epochs, CPU, now=clock)
+    assert len(clock.faces) == expected
+    assert (found is None) == (expected == 0)
 
 
-def test_one_slow_step_is_enough(parts: Parts) -> None:
-    now, taken = clock(600.0)
-    found = foresee(*parts, 1000, CPU, now=now)
-    assert taken[0] == 1
-    assert found is not None
-    assert found.total > forecast.DAY
+def test_loading_takes_time_too(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, 0.0)
+    load = FaceBatches.__getitem__
+
+    def wait(self: FaceBatches, picks: Any) -> Any:
+        clock.seconds += 0.5
+        return load(self, picks)
+
+    monkeypatch.setattr(FaceBatches, "__getitem__", wait)
+    assert foresee(*parts, 60, CPU, now=clock) == Forecast(pytest.approx(0.5 * 7 * (1 + 21 / 56 / 3)), 60)
+    assert foresee(*parts, 8, CPU, now=clock) == Forecast(pytest.approx(0.5 * 7 * (1 + 21 / 56 / 3)), 8)
 
 
 def test_a_process_steps_with_its_share(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def step(self: EmotionModule, batch: Any, number: int) -> Any:
-        seen.append((len(batch.images), len(batch.labels), torch.get_num_threads()))
-        return self.model(batch.images).logits.sum()
-
-    monkeypatch.setattr(EmotionModule, "training_step", step)
+    clock, threads = Clock(monkeypatch, 0.5), []
     monkeypatch.setattr(forecast, "usable_cores", lambda: 4)
+    monkeypatch.setattr(forecast, "_wait_for", lambda _: threads.append(torch.get_num_threads()))
     before = torch.get_num_threads()
-    for variable in ("1", None):
-        if variable is None:
-            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        foresee(*parts, 10, Conditions(torch.device("cpu"), "32-true", 2, 4), now=clock(1.0)[0])
-    assert seen == [(2, 2, before), (2, 2, 2)]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = foresee(*parts, 60, Conditions(torch.device("cpu"), "32-true", 2, 2), now=clock)
+    assert found is not None
+    assert found.epoch == pytest.approx(4 * 0.5 * 7 * (1 + 21 / 56 / 3)), "half a batch"
+    assert set(clock.faces) == {2, 4}
+    assert set(threads) == {before}, "as many as the user has chosen"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    threads.clear()
+    foresee(*parts, 60, Conditions(torch.device("cpu"), "32-true", 2, 2), now=clock)
+    assert set(threads) == {2}, "half of the cores"
     assert torch.get_num_threads() == before
 
 

@@ -24,6 +24,8 @@ from cmaen.training.batches import InOrder, ShuffledPicks
 
 DAY = 24 * 3600.0
 """Seconds; a run that takes longer is warned of."""
+_FEW = 8
+"""Faces of the first batch that are stepped with; where even these are slow, whole batches are not waited for."""
 _MOST_BATCHES, _MOST_SECONDS = 8, 5.0
 _PART = 50
 """At most one batch is timed for this many of the run, so that a short run is not kept waiting."""
@@ -102,7 +104,7 @@ def foresee(
     threads = max(1, usable_cores() // local) if local > 1 and "OMP_NUM_THREADS" not in os.environ else None
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch_threads(threads):
         times = list(_time_steps(module, training, count, conditions, now))
-    step = median(times[1:] or times)  # the first one also sets up kernels
+    step = median(times[1:] or times)  # the first is reckoned from a few faces
     validated = validation.sampler.count / training.sampler.count
     return Forecast(step * len(training) * (1 + _FORWARD * validated), epochs)
 
@@ -145,27 +147,44 @@ def _time_steps(
     conditions: Conditions,
     now: Callable[[], float],
 ) -> Iterator[float]:
-    """Yield the seconds of each step, with its loading; the optimiser's part is small."""
+    """Yield the seconds of each step, with its loading; the optimiser's part is small.
+
+    Those of the first step are reckoned from a few of its faces, after others of as many have set up the kernels.
+    """
     device = conditions.device
     copy = deepcopy(module).to(device)
     copy.log = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
-    began = start = now()
-    for number, batch in enumerate(islice(batches, count)):
-        own = copy.transfer_batch_to_device(_share(batch, conditions.processes), device, 0)
+
+    def step(batch: Any) -> float:
+        """Return the seconds of a step without its loading."""
+        start = now()
         copy.zero_grad()
         with _arithmetic(device, conditions.precision):
-            loss = copy.training_step(own, number)
+            loss = copy.training_step(batch, 0)
         loss.backward()  # type: ignore[union-attr]
         _wait_for(device)
-        yield now() - start
+        return now() - start
+
+    began = start = now()
+    for number, batch in enumerate(islice(batches, count)):
+        every = slice(None, None, conditions.processes)  # as the run shares its batches
+        own = copy.transfer_batch_to_device(_take(batch, every), device, 0)
+        loading = now() - start
+        if number == 0:
+            few = _take(own, slice(_FEW))
+            step(few)
+            seconds = loading + step(few) * len(own[0]) / len(few[0])
+        else:
+            seconds = loading + step(own)
+        yield seconds
         start = now()
-        if start - began > _MOST_SECONDS:
+        if max(seconds, start - began) > _MOST_SECONDS:
             return
 
 
-def _share(batch: Any, processes: int) -> Any:
-    """Return the share of one process in a batch, which is a named tuple of tensors."""
-    return batch if processes == 1 else type(batch)(*(part if part is None else part[::processes] for part in batch))
+def _take(batch: Any, faces: slice) -> Any:
+    """Take some faces of a batch, which is a named tuple of tensors."""
+    return type(batch)(*(part if part is None else part[faces] for part in batch))
 
 
 def _arithmetic(device: torch.device, precision: str) -> AbstractContextManager[Any]:
