@@ -16,7 +16,7 @@ _ENDINGS = (".yaml", ".yml")
 class Kind(str, Enum):
     """A kind of configuration; the value is its folder in the package."""
 
-    RUN = "runs"
+    RUN = "recipes"
     ENHANCER = "enhancers"
     VARIANTS = "variants"
 
