@@ -28,7 +28,7 @@ _FEW = 8
 """Faces of the first batch that are stepped with; where even these are slow, whole batches are not waited for."""
 _MOST_BATCHES, _MOST_SECONDS = 8, 5.0
 _PART = 50
-"""At most one batch is timed for this many of the run, so that a short run is not kept waiting."""
+"""Batches of a run for each one that is timed, at least, so that a short run is not kept waiting."""
 _FORWARD = 1 / 3
 """Share of a step that its forward pass takes, as validation does: each of the two gradients costs as much."""
 _TYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
