@@ -46,7 +46,7 @@ runs/shipped/best/model.onnx: runs/shipped/best/card.json
 	.venv/bin/cmaen calibrate --checkpoint $(@D) --data $(DATA) $(VOTES:%=--votes %)
 
 runs/shipped/best/card.json: runs/fourth-generation/card.json .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/shipped.yaml --data $(DATA) $(VOTES:%=--votes %) \
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config shipped --data $(DATA) $(VOTES:%=--votes %) \
 	    --output runs/shipped $(if $(wildcard runs/shipped/last.ckpt),--resume)
 
 runs/fourth-generation/card.json:
@@ -61,7 +61,7 @@ teachers/%.npz: runs/teachers/%/best/card.json
 .SECONDARY: $(TEACHERS:%=runs/teachers/%/best/card.json)
 $(patsubst %,runs/teachers/%/best/card.json,$(filter faceres-%,$(TEACHERS))): | $(FACERES)
 runs/teachers/%/best/card.json: | .venv/ready
-	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config configs/$(call config_of,$*).yaml --data $(DATA) $(VOTES:%=--votes %) \
+	OMP_NUM_THREADS=1 .venv/bin/cmaen train --config $(call config_of,$*) --data $(DATA) $(VOTES:%=--votes %) \
 	    $(BEGIN_$(call config_of,$*)) --seed $(call seed_of,$*) --set training.devices=$(PROCESSES) \
 	    --output runs/teachers/$* $(if $(wildcard runs/teachers/$*/last.ckpt),--resume)
 

@@ -2,7 +2,7 @@
 
 python examples/enhancement_experiment.py fer2013.zip runs/faces
 
-configs/enhancement/variants.yaml has the command that trains on them.
+src/cmaen/training/configs/variants/enhancement.yaml has the command that trains on them.
 """
 
 import subprocess

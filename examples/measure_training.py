@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +37,7 @@ CHOICE = automatic(HARDWARE)
 FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2")
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CHOSEN = torch.bfloat16 if CHOICE.precision == "bf16-mixed" else torch.float32
-CONFIG = load_config(Path(__file__).parent.parent / "configs" / "ablation.yaml", {})
+CONFIG = load_config("ablation", {})
 SIDE, OPERATIONS, MAGNITUDE = 112, 2, 0.7
 NETWORKS: dict[str, dict[str, Any]] = {
     "the paper's wiring": VARIANTS["the paper's wiring"],

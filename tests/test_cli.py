@@ -163,7 +163,7 @@ def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     tiny = [*(f"model.{key}={json.dumps(value)}" for key, value in PLAIN.items()), "preprocess.image_size=32"]
     settings = [part for setting in tiny for part in ("--set", setting)]
-    options = ["--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
+    options = ["--config", "paper", "--epochs", 1, "--batch-size", 16, "--seed", 0, *settings]
     said = cmaen("train", "--data", fer_tree, "--output", run, *options)
     assert str(run / "best") in said
     assert "epoch 1 of 1: loss" in said

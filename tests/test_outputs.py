@@ -13,7 +13,6 @@ from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 
 OUT, PICTURES, TREE, CHECKPOINT = "OUT", "PICTURES", "TREE", "CHECKPOINT"
-ROOT = Path(__file__).parents[1]
 VERBS = {
     "crop": ("crop", "--input-dir", PICTURES, "--output-dir", OUT),
     "draw": ("inference", "--directory", PICTURES, "--annotated", OUT),
@@ -22,7 +21,7 @@ VERBS = {
     "report": ("test", "--data", TREE, "--checkpoint", CHECKPOINT, "--output", OUT),
     "page": ("page", "--output", OUT),
     "train": ("train", "--data", TREE, "--output", OUT),
-    "ablate": ("ablate", "--config", ROOT / "configs" / "paper.yaml", "--data", TREE, "--output", OUT),
+    "ablate": ("ablate", "--config", "paper", "--data", TREE, "--output", OUT),
     "average": ("average", "--checkpoint", CHECKPOINT, "--output", OUT),
     "export": ("export", "--checkpoint", CHECKPOINT, "--output", OUT),
 }

@@ -20,7 +20,7 @@ _NEAREST = 1e-6
 
 
 class LossSpec(Spec):
-    """The terms of the loss, see :func:`cmaen_loss`; ``configs/paper.yaml`` has the paper's."""
+    """The terms of the loss, see :func:`cmaen_loss`; the configuration ``paper`` has the paper's."""
 
     focal: float = Field(0.0, ge=0, description="Weight of the focal loss of the final logits.")
     emotion: float = Field(0.3, ge=0, description="Weight of the cross-entropy of the emotion heads.")

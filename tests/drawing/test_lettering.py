@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.drawing import lettering
 from cmaen.drawing.lettering import (
     choose_font,
     choose_letters,
@@ -15,6 +14,7 @@ from cmaen.drawing.lettering import (
     write_percent,
     write_time,
 )
+from cmaen.drawing.style import lettering
 from cmaen.types import PERCEIVED_LABELS
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cmaen import errors
-from cmaen.images import reader
-from cmaen.images.reader import read_image
+from cmaen.images.reader import read_image, reader
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -24,7 +24,7 @@ def test_what_was_trained_is_tested_and_used_without_an_export(
     settings = [f"model.{key}={json.dumps(value)}" for key, value in model.items()]
     settings += ["preprocess.image_size=64", "training.precision=32-true"]
     changes = [part for setting in settings for part in ("--set", setting)]
-    said = cmaen("train", "--epochs", 1, "--batch-size", 16, "--output", "runs/x", *changes)
+    said = cmaen("train", "--config", "paper", "--epochs", 1, "--batch-size", 16, "--output", "runs/x", *changes)
     assert f"{model['trunk']} starts from random weights" in said
     text = cmaen("test", "--checkpoint", "runs/x/best", "--split", "validation,test")
     assert "PublicTest and PrivateTest, all faces" in text

@@ -16,16 +16,9 @@ from cmaen.spec import Spec
 from cmaen.training.config import Config, load_config, parse_overrides
 from cmaen.training.distillation import identify_teacher
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_shipped_configuration_is_valid(path: Path) -> None:
-    assert load_config(path, {"data.votes": "votes.csv"}).name
-
 
 def test_the_papers_configuration_holds_the_papers_figures() -> None:
-    config = load_config(next(path for path in CONFIGS if path.stem == "paper"), {})
+    config = load_config("paper", {})
     training, optimiser, loss = config.training, config.optimiser, config.loss
     assert (training.epochs, training.batch_size, optimiser.learning_rate, optimiser.weight_decay) == (
         150,

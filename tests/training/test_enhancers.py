@@ -18,8 +18,6 @@ from cmaen.training.config import load_enhancer_config  # noqa: E402
 from cmaen.training.enhancers import TASKS, train_enhancer  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs" / "enhancement"
-
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,7 +31,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("step", TASKS)
 def test_a_task_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: Path) -> None:
-    config = ("train-enhancer", "--config", CONFIGS / f"{step}.yaml", "--data", faces, "--output", tmp_path)
+    config = ("train-enhancer", "--config", step, "--data", faces, "--output", tmp_path)
     settings = ("--set", "training.batch_size=8", "--set", "training.precision=32-true")
     text = cmaen(*config, *settings, "--set", "training.epochs=1")
     path = tmp_path / f"{step}.safetensors"
@@ -48,11 +46,11 @@ def test_a_task_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: P
 
 
 def test_a_run_that_is_not_there_cannot_go_on(faces: Path, tmp_path: Path) -> None:
-    config = load_enhancer_config(CONFIGS / "colorization.yaml", {"data": [faces], "output": tmp_path})
+    config = load_enhancer_config("colorization", {"data": [faces], "output": tmp_path})
     with pytest.raises(CheckpointError, match="nothing to resume"):
         train_enhancer(config, resume=True)
     with pytest.raises(ConfigError, match="step"):
-        load_enhancer_config(CONFIGS / "colorization.yaml", {"step": "sharpening"})
+        load_enhancer_config("colorization", {"step": "sharpening"})
 
 
 @pytest.mark.parametrize("step", TASKS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,19 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from torch import Tensor  # noqa: E402
+
 from cmaen.checkpoints import Checkpoint, SeenFaces  # noqa: E402
 from cmaen.data.drawing import inner_split  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES, label_distribution, with_votes  # noqa: E402
-from cmaen.data.keys import face_keys, find_rows  # noqa: E402
+from cmaen.data.keys import face_keys  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.errors import DataError  # noqa: E402
-from cmaen.models.checkpoint import average_checkpoints  # noqa: E402
+from cmaen.models.checkpoint import average_checkpoints, load_checkpoint  # noqa: E402
 from cmaen.training import run, seen  # noqa: E402
 from cmaen.training.answers import KeptAnswers  # noqa: E402
+from cmaen.training.batches import train_loader  # noqa: E402
 from cmaen.training.config import Config, change, load_config  # noqa: E402
 from cmaen.training.data import DataSpec, read_data  # noqa: E402
 from tests.data.test_keys import know, regroup, write_kaggle  # noqa: E402
@@ -43,24 +48,67 @@ def taught(data: Path, output: Path, teacher: Path, **loss: float) -> Config:
     return load_config(None, {**plan.model_dump(), **learning, **teaching})
 
 
-def test_the_same_run_begins_from_every_form(
-    sets: list[FaceSet], fer_tree: Path, checkpoint: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def forms(sets: list[FaceSet], fer_tree: Path, tmp_path: Path) -> dict[str, Path]:
+    """The same faces as they are known, as Kaggle's CSV, as another tree, and as a zip of that."""
     rng = np.random.default_rng(0)
+    tree = regroup(sets, tmp_path / "tree", rng)
+    with zipfile.ZipFile(tmp_path / "fer2013.zip", "w") as archive:
+        for file in tree.rglob("*.png"):
+            archive.write(file, Path("fer2013") / file.relative_to(tree))
+    csv = write_kaggle(sets, tmp_path / "fer2013.csv", rng)
+    return {"known": fer_tree, "csv": csv, "tree": tree, "zip": tmp_path / "fer2013.zip"}
+
+
+@pytest.mark.parametrize("form", ["csv", "tree", "zip"])
+@pytest.mark.parametrize("data", [{}, {"limit": 20}, {"inner_validation": True}], ids=str)
+def test_the_same_run_begins_from_every_form(
+    form: str, data: dict[str, object], sets: list[FaceSet], forms: dict[str, Path], checkpoint: Path, tmp_path: Path
+) -> None:
     KeptAnswers.ask(sets[0], checkpoint).write(tmp_path / "kept.npz")
-    own = face_keys(sets[0].images)
-    forms = [fer_tree, write_kaggle(sets, tmp_path / "fer2013.csv", rng), regroup(sets, tmp_path / "tree", rng)]
-    begun = []
-    for path in forms:
-        plan = taught(path, tmp_path / "run", tmp_path / "kept.npz")
+
+    def begin(path: Path) -> list[Tensor | np.ndarray]:
+        """What the run begins with: its faces, its targets, and its first batches."""
+        plan = change(taught(path, tmp_path / "run", tmp_path / "kept.npz"), {f"data.{key}": data[key] for key in data})
         training, validation = read_data(plan.data, colour=False, side=48, needs_votes=True)
+        assert training.votes is not None
         assert validation.votes is not None
         answers = run._answers(training, plan, "cpu")
-        parts = (run._targets(training, plan, answers), answers, run._mix_perceived(training, plan, "cpu"))
-        rows = find_rows(own, face_keys(training.images))
-        begun.append([part[np.argsort(rows)] for part in parts])
-    for others in begun[1:]:
-        assert all(torch.equal(one, other) for one, other in zip(begun[0], others, strict=True))
+        learnt = {
+            "targets": run._targets(training, plan, answers),
+            "answers": answers,
+            "perceived": run._mix_perceived(training, plan, "cpu"),
+        }
+        loader = train_loader(training, plan.preprocess, plan.augment, batch_size=8, seed=plan.seed, **learnt)
+        batches = [part for batch in islice(loader, 2) for part in batch]
+        return [training.images, training.labels, training.votes, *learnt.values(), *batches]
+
+    expected = begin(forms["known"])
+    assert len(expected) == 6 + 2 * 5
+    for one, other in zip(expected, begin(forms[form]), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_run_goes_the_same_way_from_every_form(forms: dict[str, Path], checkpoint: Path, tmp_path: Path) -> None:
+    ends = []
+    for form in ("known", "csv"):
+        plan = change(config(forms[form], tmp_path / form, epochs=1), {"training.precision": "32-true"})
+        ends.append(load_checkpoint(run.train(plan))[0].state_dict())
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+def test_faces_that_are_not_fer2013_keep_their_order(
+    sets: list[FaceSet], forms: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = DataSpec(path=forms["tree"])
+    ordered, _ = read_data(plan, colour=False, side=48)
+    assert np.array_equal(ordered.images, sets[0].images)
+    some = np.arange(20)  # of 56
+    know([sets[0].select(some), sets[1]], np.zeros((41, len(CATEGORIES)), np.uint8), tmp_path / "other", monkeypatch)
+    named, _ = read_data(plan, colour=False, side=48)
+    assert list(named.names) == sorted(named.names)
+    assert set(named.names) == set(ordered.names)
+    assert list(ordered.names) != sorted(ordered.names)
 
 
 def test_what_was_joined_is_in_the_provenance(sets: list[FaceSet], checkpoint: Path, tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path, quic
         for number in range(24):
             drawing(shape, rng).save(data / shape / f"{number}.jpg")
     (data / "circle" / "broken.jpg").write_bytes(b"nothing")
-    settings = ("--set", "data.labels=all", "--set", "training.precision=32-true", "--batch-size", 16)
-    said = cmaen("train", "--initial-weights", "shipped", "--data", data, "--output", run, "--epochs", 6, *settings)
+    settings = ("--set", "training.precision=32-true", "--batch-size", 16)
+    said = cmaen("train", "--data", data, "--output", run, "--epochs", 6, *settings)
     assert "1 unreadable images are left out" in said
     best = run / "best"
     for command in (

@@ -40,7 +40,7 @@ def training(data: Path, output: Path, epochs: int, *more: str) -> list[str]:
     settings = ["preprocess.image_size=64", "training.ema_decay=0.9", "training.device=cpu", *model, *more]
     options = ["--epochs", str(epochs), "--batch-size", "16", "--learning-rate", "1e-3", "--verbose", "--seed", "0"]
     options += [part for setting in settings for part in ("--set", setting)]
-    return ["train", "--data", str(data), "--output", str(output), *options]
+    return ["train", "--config", "paper", "--data", str(data), "--output", str(output), *options]
 
 
 def gradients(data: Path) -> dict[str, torch.Tensor]:

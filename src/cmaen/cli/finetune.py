@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cmaen.checkpoints import Checkpoint
 from cmaen.cli.console import Verbose, bar, extra, progress
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE
-from cmaen.cli.training import (
-    BatchSize,
-    Epochs,
-    LearningRate,
-    Resume,
-    RunDevice,
-    Seed,
-    begin,
-    drop_unset,
-    name_settings,
-    show_next,
-)
+from cmaen.cli.runs import begin, choose_labels, drop_unset, name_settings, plan_fine_tuning, show_next
+from cmaen.cli.training import BatchSize, Epochs, LearningRate, Resume, RunDevice, Seed
 from cmaen.errors import ExportError
 
 if TYPE_CHECKING:
     from cmaen.evaluation.evaluate import Evaluation
-    from cmaen.training.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -61,42 +50,20 @@ def finetune(
 ) -> None:
     """Adapt the shipped weights to your own labelled faces, then calibrate, export and test the result."""
     begin(verbose)
-    labels = _choose_labels(folder)  # reports a faulty folder before PyTorch is loaded
+    labels = choose_labels(folder)  # reports a faulty folder before PyTorch is loaded
     with extra("fine-tuning", "train"):
         from cmaen.training.run import train
     output = output or Path("runs") / (folder.resolve().stem or "finetuned")
-    options = {
+    settings = {
         "data.path": folder,
+        "data.labels": labels,
         "name": output.name,
-        **name_settings(output, epochs, batch_size, learning_rate, device, seed),
+        **drop_unset(name_settings(output, epochs, batch_size, learning_rate, device, seed)),
     }
-    best = train(_plan(checkpoint, {"data.labels": labels, **drop_unset(options)}), resume=resume)
+    best = train(plan_fine_tuning(checkpoint, settings), resume=resume)
     _export(best, folder)
     _calibrate(best, folder)
     _show(_test(best, folder), best, folder)
-
-
-def _choose_labels(folder: Path) -> str | None:
-    """Choose all labels, or ``None`` for the seven emotions under any of their names, whose heads are kept.
-
-    Raises:
-        DataError: The folder holds no labelled faces.
-    """
-    from cmaen.data.faces import list_labels, load_faces
-    from cmaen.data.labelling import ALL, name_emotions
-    from cmaen.data.splits import Split
-
-    names = list_labels(folder)
-    if not names:
-        load_faces(folder, Split.TRAIN)  # raises with the reason
-    return None if name_emotions(names) else ALL
-
-
-def _plan(checkpoint: str, settings: dict[str, Any]) -> Config:
-    """Make the configuration of the run."""
-    from cmaen.training.config import change, configure_fine_tuning
-
-    return change(configure_fine_tuning(Checkpoint.open(checkpoint)), settings)
 
 
 def _export(best: Path, folder: Path) -> None:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from cmaen.training.catalogue import Kind, list_configurations
+
 USE, OWN, RESEARCH = "Use", "Your own model", "Research"
 """Panels of verbs."""
 SOURCE, OUTPUT, FACES, VIDEO, MODEL = "Source", "Output", "Faces", "Video", "Model"
@@ -45,9 +47,9 @@ EXAMPLES = {
         "cmaen finetune my-faces --output runs/mine --resume",
     ),
     "train": (
-        "cmaen train --data fer2013.zip --output runs/paper",
-        "cmaen train --config configs/shipped.yaml --data fer2013.zip --seed 7",
-        "cmaen train --config configs/shipped.yaml --resume",
+        "cmaen train --data my-faces --output runs/mine",
+        "cmaen train --output runs/mine --resume",
+        "cmaen train --config paper --data fer2013.zip --trunk-weights IMAGENET1K_V1",
     ),
     "calibrate": (
         "cmaen calibrate --checkpoint runs/mine/best --data my-faces",
@@ -80,9 +82,9 @@ EXAMPLES = {
         "cmaen leaks --data my-faces --output pairs.csv",
     ),
     "ablate": (
-        "cmaen ablate --config configs/ablation.yaml --data fer2013.zip",
-        "cmaen ablate --config configs/ablation.yaml --seed 0 --seed 1 --seed 2",
-        "cmaen ablate --config configs/ablation.yaml --variants my-variants.yaml",
+        "cmaen ablate --data fer2013.zip",
+        "cmaen ablate --data fer2013.zip --seed 0 --seed 1 --seed 2",
+        "cmaen ablate --config my.yaml --variants my-variants.yaml",
     ),
     "answers": (
         "cmaen answers --checkpoint runs/teacher/best --output teachers/mine.npz",
@@ -95,9 +97,9 @@ EXAMPLES = {
         "cmaen average --checkpoint runs/a/best --checkpoint runs/b/best --output runs/both --data fer2013.zip",
     ),
     "train-enhancer": (
-        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --data faces",
-        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --data faces --data more-faces",
-        "cmaen train-enhancer --config configs/enhancement/colorization.yaml --resume",
+        "cmaen train-enhancer --config colorization --data faces",
+        "cmaen train-enhancer --config colorization --data faces --data more-faces",
+        "cmaen train-enhancer --config colorization --resume",
     ),
     "benchmark": (
         "cmaen benchmark",
@@ -108,12 +110,31 @@ EXAMPLES = {
 """Three examples for each verb; one of them may be a preparation, such as fetching a package."""
 
 
+CATALOGUES = {
+    "train": (Kind.RUN, "Configurations that --config names"),
+    "train-enhancer": (Kind.ENHANCER, "Configurations that --config names"),
+    "ablate": (Kind.VARIANTS, "Lists that --variants names"),
+}
+"""The kind of configuration that a verb's help lists, and the title of the list."""
+
+
 def name_of(verb: Callable[..., Any]) -> str:
     """Return the name of a verb on the command line."""
     return verb.__name__.replace("_", "-")
 
 
 def write_help(verb: Callable[..., Any]) -> str:
-    """Write the text above the options in a verb's help: its docstring, then its examples."""
-    examples = "\n".join(f"  {example}" for example in EXAMPLES[name_of(verb)])
-    return f"{inspect.getdoc(verb)}\n\nExamples:\n{examples}"
+    """Write the text above a verb's options: its docstring, its examples, and the configurations that it names."""
+    name = name_of(verb)
+    examples = "\n".join(f"  {example}" for example in EXAMPLES[name])
+    return f"{inspect.getdoc(verb)}\n\nExamples:\n{examples}{_write_catalogue(name)}"
+
+
+def _write_catalogue(verb: str) -> str:
+    if verb not in CATALOGUES:
+        return ""
+    kind, title = CATALOGUES[verb]
+    purposes = list_configurations(kind)
+    width = max(map(len, purposes), default=0)
+    lines = "\n".join(f"  {name:<{width}}  {purpose}" for name, purpose in purposes.items())
+    return f"\n\n{title}:\n{lines}"

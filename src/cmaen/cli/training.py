@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cmaen.checkpoints import Checkpoint
-from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
+from cmaen.checkpoints import SHIPPED, Checkpoint
+from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, keep_freed_memory, log
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
+from cmaen.cli.runs import (
+    begin,
+    drop_unset,
+    find_began,
+    name_settings,
+    plan_fine_tuning,
+    say_what_is_next,
+    with_data,
+)
 from cmaen.errors import OutputError
 from cmaen.files import check_place
-
-if TYPE_CHECKING:
-    from cmaen.training.config import Config
 
 Votes = Annotated[
     str | None,
@@ -47,7 +52,6 @@ Settings = Annotated[
         "--set", help="Set another key of the configuration, such as model.side=null.", rich_help_panel=TRAINING
     ),
 ]
-RunConfig = Annotated[Path, typer.Option(help="YAML file of the run.", rich_help_panel=TRAINING)]
 RunOutput = Annotated[Path | None, typer.Option(help="Folder of the run.", rich_help_panel=OUTPUT)]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs to train.", rich_help_panel=TRAINING)]
 BatchSize = Annotated[int | None, typer.Option(min=2, help="Images per batch.", rich_help_panel=TRAINING)]
@@ -66,8 +70,13 @@ Resume = Annotated[
 
 def train(
     config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of the run. Default: the paper's settings.", rich_help_panel=TRAINING),
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the run: a name listed above, or a YAML file. Default: fine-tune the shipped "
+            "weights.",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     data: Data = None,
     votes: Votes = None,
@@ -76,8 +85,8 @@ def train(
     initial_weights: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint to continue from, such as cmaen-m. Without --config its architecture is kept; labels of "
-            "your own get new classifier heads.",
+            help="Checkpoint to start from, such as cmaen-m. Without --config it is fine-tuned: its architecture is "
+            "kept, and labels of your own get new classifier heads.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -93,33 +102,42 @@ def train(
 ) -> None:
     """Train a network; the epoch with the best validation accuracy is kept in OUTPUT/best.
 
-    For labels of your own, cmaen finetune is simpler.
+    Without --config the shipped weights are fine-tuned on your faces.
+    cmaen finetune does so too, and then exports, calibrates and tests the result.
     """
     begin(verbose)
     with extra("training", "train"):
         from lightning.pytorch.utilities import rank_zero_only
 
-        from cmaen.training.config import change, configure_fine_tuning, load_config, parse_overrides
+        from cmaen.training.config import load_config, parse_overrides
         from cmaen.training.run import train as run
-    begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
         "data.path": data,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
-        "initial_weights": begins,
+        "initial_weights": Checkpoint.open(initial_weights).folder if initial_weights else None,
         **name_settings(output, epochs, batch_size, learning_rate, device, seed),
     }
     overrides = drop_unset(options) | parse_overrides(settings or [])
-    if begins and config is None:
-        plan = _with_data(change(configure_fine_tuning(begins), overrides))
+    begins = overrides.get("initial_weights")
+    began = find_began(overrides) if resume and config is None else None
+    if config is None and began is None:
+        plan = plan_fine_tuning(begins if isinstance(begins, str | Path) else SHIPPED, overrides)
     else:
-        plan = _with_data(load_config(config, overrides))
-    rank_zero_only(_say_what_is_next)(run(plan, resume=resume), plan)
+        plan = with_data(load_config(began if config is None else config, overrides))
+    rank_zero_only(say_what_is_next)(run(plan, resume=resume), plan)
 
 
 def train_enhancer(
-    config: RunConfig,
+    config: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the run: a name listed above, or a YAML file.",
+            rich_help_panel=TRAINING,
+        ),
+    ],
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of colour faces; repeat the option for more.", rich_help_panel=SOURCE),
@@ -141,7 +159,14 @@ def train_enhancer(
 
 def ablate(
     context: typer.Context,
-    config: RunConfig,
+    config: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Configuration of the runs: a name listed by cmaen train --help, or a YAML file.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "ablation",
     data: Data = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
@@ -164,10 +189,12 @@ def ablate(
         ),
     ] = None,
     variants_of: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--variants",
-            help="YAML file of other variants. Default: each part of the network left out in turn.",
+            metavar="NAME|FILE",
+            help="Other variants: a name listed above, or a YAML file. Default: each part of the network left out in "
+            "turn.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -188,7 +215,7 @@ def ablate(
         "side_weights": side_weights,
         "output": output,
     }
-    run = _with_data(load_config(config, drop_unset(options) | parse_overrides(settings or [])))
+    run = with_data(load_config(config, drop_unset(options) | parse_overrides(settings or [])))
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
@@ -314,63 +341,3 @@ def export(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
         f"at most, {parity.agreement:.1%} of the answers agree, and accuracy changes by {-parity.accuracy_loss:+.2%}"
     )
-
-
-def _say_what_is_next(best: Path, plan: Config) -> None:
-    """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
-    data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
-    votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
-    typer.echo(f"best checkpoint: {best}")
-    show_next(
-        ("export", "--checkpoint", best),
-        ("calibrate", "--checkpoint", best, *data, *votes),
-        ("test", "--checkpoint", best, *data, *votes),
-        ("predict", "PHOTO", "--checkpoint", best),
-    )
-
-
-def show_next(*commands: tuple[str | Path, ...]) -> None:
-    """Show possible next commands, ready to be copied."""
-    typer.echo("next:")
-    for words in commands:
-        typer.echo(f"  {in_a_shell('cmaen', *words)}")
-
-
-def begin(verbose: bool) -> None:
-    """Prepare a verb that trains: keep freed memory, and show log messages, above any progress line."""
-    keep_freed_memory()
-    log(True)
-    if verbose:
-        logging.getLogger("cmaen").setLevel(logging.DEBUG)
-
-
-def _with_data(config: Config) -> Config:
-    """Add the data from the default places to a configuration that names none."""
-    from cmaen.data.faces import find_data
-    from cmaen.training.config import change
-
-    return config if config.data.path else change(config, {"data.path": find_data()})
-
-
-def name_settings(
-    output: Path | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    device: str | None,
-    seed: int | None,
-) -> dict[str, Any]:
-    """Map the options of a run to the keys of its configuration."""
-    return {
-        "output": output,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "optimiser.learning_rate": learning_rate,
-        "training.device": device,
-        "seed": seed,
-    }
-
-
-def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
-    """Drop the options that were not given."""
-    return {key: value for key, value in options.items() if value is not None}

@@ -16,20 +16,26 @@ from numpy.typing import NDArray
 from cmaen.checkpoints import CARD, Checkpoint
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
+from cmaen.drawing.lettering import write_count
 from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap, wilson
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of
 from cmaen.files import replace_file
+from cmaen.models.build import build_network
 from cmaen.models.checkpoint import load_checkpoint
+from cmaen.training.batches import train_loader, validation_loader
+from cmaen.training.beginning import freeze
 from cmaen.training.config import Config, change
 from cmaen.training.data import read_data
-from cmaen.training.loop import BEST, LAST
+from cmaen.training.forecast import Forecast, foresee, say_duration
+from cmaen.training.loop import BEST, LAST, describe_conditions, list_savings
+from cmaen.training.module import EmotionModule
 from cmaen.training.precision import Hardware, choose
 from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
 from cmaen.training.run import fingerprint_sources, train
-from cmaen.types import EMOTIONS
+from cmaen.types import EMOTIONS, PERCEIVED_LABELS
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -121,9 +127,11 @@ def ablate(
         spec = run.preprocess
         return read(run.data, spec.grey, spec.source_size or spec.image_size, run.loss.needs_votes)
 
-    for name, seed in progress([(name, seed) for seed in seeds for name in variants]):
-        log.info("%s, seed %d", name, seed)
-        _train(make_variant(config, name, variants[name], seed), faces_of)
+    runs = [make_variant(config, name, variants[name], seed) for seed in seeds for name in variants]
+    _say_duration([run for run in runs if not _is_finished(run)], faces_of)
+    for run in progress(runs):
+        log.info("%s, seed %d", run.name, run.seed)
+        _train(run, faces_of)
     outcomes = {
         name: _outcome([make_variant(config, name, changes, seed) for seed in seeds], faces_of)
         for name, changes in progress(variants.items())
@@ -195,11 +203,46 @@ def _in_one_precision(config: Config) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
 
 
+def _is_finished(config: Config) -> bool:
+    return (config.output / BEST / CARD).is_file()
+
+
+def _say_duration(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> None:
+    """Log how long these runs take together; each variant is timed once."""
+    forecasts: dict[str, Forecast | None] = {}
+    for run in runs:
+        if run.name not in forecasts:
+            forecasts[run.name] = _foresee(run, *faces_of(run))
+    expected = [forecast.total for run in runs if (forecast := forecasts[run.name])]
+    if expected:
+        savings = ["fewer seeds", "fewer variants", "fewer faces (data.limit)"]
+        savings += list_savings(runs[0].training)
+        say_duration(sum(expected), f"{write_count(len(runs), 'run')}, one after the other", savings)
+
+
+def _foresee(config: Config, training: FaceSet, validation: FaceSet) -> Forecast | None:
+    """Forecast a run from its beginning, with random weights and without teachers, which take the same time."""
+    settings, spec, classes = config.training, config.preprocess, len(training.classes)
+    model = build_network(
+        config.model, classes=classes, perceived=len(PERCEIVED_LABELS) if config.loss.perceived else 0
+    )
+    freeze(model, settings.frozen_stages)
+    conditions = describe_conditions(settings, settings.precision)
+    size, device = settings.batch_size, conditions.device
+    return foresee(
+        EmotionModule(model, loss=config.loss, optimiser=config.optimiser, seed=config.seed, classes=classes),
+        train_loader(training, spec, config.augment, batch_size=size, seed=config.seed, device=device),
+        validation_loader(validation, spec),
+        settings.epochs,
+        conditions,
+    )
+
+
 def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
     """Train one run, resume it if it was interrupted, or skip it if it is finished."""
     if (config.output / CONFIG).is_file():
         require_same_configuration(config)
-    if (config.output / BEST / CARD).is_file():
+    if _is_finished(config):
         Record.read(config.output).require(fingerprint_sources(config, *faces_of(config)), config.output)
     else:
         train(config, resume=(config.output / LAST).is_file())

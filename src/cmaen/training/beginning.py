@@ -121,8 +121,9 @@ def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...])
     differing = set(config.model.list_differences(ModelSpec.from_card(card.architecture))) - _REGULARISATION
     if differing:
         raise ConfigError(
-            f"{config.initial_weights} has another architecture; these keys differ: {sorted(differing)}. To take "
-            "its pathways alone, set trunk_weights and side_weights"
+            f"{config.initial_weights} has another architecture; these keys differ: {sorted(differing)}. To train "
+            "another network, leave out initial_weights (on the command line, name a configuration with --config); to "
+            "take its pathways alone, set trunk_weights and side_weights"
         )
     taken = given.state_dict()
     if card.labels != classes:

@@ -19,10 +19,14 @@ from cmaen.models.build import check_buildable
 from cmaen.models.spec import ModelSpec
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.spec import CheckpointName, Spec, list_mistakes, require_none
+from cmaen.training.catalogue import Kind, find_configuration
 from cmaen.training.data import DataSpec
 from cmaen.training.distillation import DistillationSpec
 from cmaen.training.loop import LoopSpec
 from cmaen.training.optimisation import OptimiserSpec
+
+FINE_TUNED = Path("runs/fine-tuned")
+"""Folder of a run that fine-tunes, unless another is chosen."""
 
 _Run = TypeVar("_Run", bound=Spec)
 
@@ -147,17 +151,19 @@ class EnhancerConfig(Spec):
         return training
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
-    """Load the configuration of a run from a YAML file, changed by overrides.
+def load_config(where: str | Path | None, overrides: dict[str, Any]) -> Config:
+    """Load the configuration of a run from YAML, changed by overrides.
 
     Args:
-        path: The file; ``None`` for the defaults.
+        where: A name such as ``paper``, or a file, see :func:`cmaen.training.catalogue.find_configuration`; ``None``
+            for the defaults.
         overrides: Values by dotted key, such as ``{"training.epochs": 3}``; ``None`` is a value too: YAML's null.
 
     Raises:
-        ConfigError: The file cannot be read, or it contains mistakes; the message lists all of them.
+        ConfigError: The name is unknown, the file cannot be read, or it contains mistakes; the message lists all of
+            them.
     """
-    return _load(Config, path, overrides)
+    return _load(Config, where, Kind.RUN, overrides)
 
 
 def configure_fine_tuning(checkpoint: Where) -> Config:
@@ -183,7 +189,7 @@ def configure_fine_tuning(checkpoint: Where) -> Config:
         {
             "name": f"{card.name}-fine-tuned",
             "initial_weights": opened.folder,
-            "output": "runs/fine-tuned",
+            "output": FINE_TUNED,
             "model": ModelSpec.from_card(card.architecture),
             "preprocess": card.preprocess,
             "optimiser": optimiser,
@@ -194,9 +200,9 @@ def configure_fine_tuning(checkpoint: Where) -> Config:
     )
 
 
-def load_enhancer_config(path: Path, overrides: dict[str, Any]) -> EnhancerConfig:
-    """Load the configuration of an enhancement network's run, see :func:`load_config`."""
-    return _load(EnhancerConfig, path, overrides)
+def load_enhancer_config(where: str | Path, overrides: dict[str, Any]) -> EnhancerConfig:
+    """Load the configuration of an enhancement network's run, such as ``colorization``; see :func:`load_config`."""
+    return _load(EnhancerConfig, where, Kind.ENHANCER, overrides)
 
 
 def change(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -208,18 +214,21 @@ def change(config: Config, changes: Mapping[str, Any]) -> Config:
     return _check(Config, config.model_dump(), changes, "the configuration")
 
 
-def read_variants(path: Path) -> dict[str, dict[str, Any]]:
+def read_variants(where: str | Path) -> dict[str, dict[str, Any]]:
     """Read the changes of each variant of a run, such as ``"super-resolved: {data.path: faces}"``.
 
+    Args:
+        where: A name such as ``enhancement``, or a file, see :func:`load_config`.
+
     Raises:
-        ConfigError: The file cannot be read, or is not a list of variants.
+        ConfigError: The name is unknown, or the file cannot be read or is not a list of variants.
     """
-    variants = _read_yaml(path)
+    variants = _read_yaml(find_configuration(where, Kind.VARIANTS))
     for name, changes in variants.items():
         if not isinstance(changes, dict):
-            raise ConfigError(f"{path}: {name!r} must be a mapping of the keys that it changes; {{}} for none")
+            raise ConfigError(f"{where}: {name!r} must be a mapping of the keys that it changes; {{}} for none")
     if not variants:
-        raise ConfigError(f"{path} names no variants")
+        raise ConfigError(f"{where} names no variants")
     return variants
 
 
@@ -238,8 +247,9 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _load(kind: type[_Run], path: Path | None, overrides: Mapping[str, Any]) -> _Run:
-    return _check(kind, {} if path is None else _read_yaml(path), overrides, str(path or "the configuration"))
+def _load(spec: type[_Run], where: str | Path | None, kind: Kind, overrides: Mapping[str, Any]) -> _Run:
+    values = {} if where is None else _read_yaml(find_configuration(where, kind))
+    return _check(spec, values, overrides, "the configuration" if where is None else str(where))
 
 
 def _check(kind: type[_Run], values: dict[str, Any], overrides: Mapping[str, Any], source: str) -> _Run:
@@ -264,7 +274,7 @@ def _as_mistake() -> Iterator[None]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8; an impossible name
         raise ConfigError(f"{path} cannot be read: {error}") from error
     loaded = _parse(text, str(path))
     if not isinstance(loaded, dict):

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from cmaen.data.drawing import inner_split
 from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import AUTO, NONE, with_votes
+from cmaen.data.keys import SIDE, Fer2013Keys, face_keys, order_like
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import ConfigError, DataError
@@ -69,7 +70,8 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
     votes = None if data.votes == AUTO and not needs_votes else data.votes
-    training = with_votes(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side), votes)
+    training = _order(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side))
+    training = with_votes(training, votes)
     if needs_votes and training.votes is None:
         raise DataError(
             f"loss.vote_weight and loss.perceived learn from FER+ votes, but there are none for the faces of "
@@ -91,6 +93,20 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
     if data.limit is not None and data.limit < len(training):
         training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[: data.limit]))
     return training, validation
+
+
+def _order(training: FaceSet) -> FaceSet:
+    """Put the faces of FER2013 in one order, so that the same batches are drawn from it in every form.
+
+    Other faces, and those of FER2013 once they have colour or another size, stay in the order of their names or rows.
+    """
+    if training.images.shape[1:] != (SIDE, SIDE):
+        return training
+    known, keys = Fer2013Keys.read().training, face_keys(training.images)
+    if 2 * np.isin(keys, known).sum() < len(keys):
+        return training
+    order = order_like(known, keys, training.labels)
+    return training if (order == np.arange(len(order))).all() else training.select(order)
 
 
 def _require_classes(training: FaceSet) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from pydantic import Field, ValidationInfo, field_validator
 from torch.utils.data import DataLoader
 
@@ -30,7 +31,8 @@ from cmaen.files import unwritable
 from cmaen.spec import Spec, require_none
 from cmaen.training.averaging import warm_average
 from cmaen.training.callbacks import EpochLog, Figures, Pace
-from cmaen.training.checkpoints import PlainCheckpoints
+from cmaen.training.checkpoints import PlainCheckpoints, read_run_state
+from cmaen.training.forecast import Conditions, foresee, say_duration
 from cmaen.training.progress import RunProgress
 
 LAST = "last.ckpt"
@@ -120,8 +122,11 @@ def fit(
     output: Path,
     resume: bool,
     run: str | None = None,
+    savings: Sequence[str] = (),
 ) -> pl.Trainer:
     """Train; ``output`` receives logs, the checkpoint that is best on validation, and the last one.
+
+    How long it will take is logged before the first epoch.
 
     Args:
         module: The module to train.
@@ -132,6 +137,8 @@ def fit(
         output: Folder of the run.
         resume: Resume from the last checkpoint in the folder.
         run: Title of the run in its history; ``None``: no history is written.
+        savings: What makes a run of more than a day shorter, besides the settings of the loop; see
+            :func:`cmaen.training.forecast.say_duration`.
 
     Raises:
         CheckpointError: The last checkpoint is damaged, or holds more than plain data.
@@ -152,6 +159,11 @@ def fit(
             use_distributed_sampler=False,
             **_processes(settings),
         )
+        if not rank_zero_only.rank:  # type: ignore[attr-defined]
+            done = read_run_state(output / LAST)["epoch"] + 1 if resume else 0
+            conditions = describe_conditions(settings, precision)
+            if forecast := foresee(module, training, validation, settings.epochs - done, conditions):
+                say_duration(forecast.total, str(forecast), [*savings, *list_savings(settings)])
         trainer.fit(module, training, validation, ckpt_path=output / LAST if resume else None, weights_only=True)
     if trainer.is_global_zero and trainer.current_epoch < settings.epochs:
         log.warning(
@@ -162,6 +174,18 @@ def fit(
             settings.patience,
         )
     return trainer
+
+
+def describe_conditions(settings: LoopSpec, precision: str) -> Conditions:
+    """Describe the conditions under which the steps of a run are computed; ``precision`` as in :func:`fit`."""
+    local, machines = _count_processes(settings)
+    return Conditions(torch_device(settings.device), precision, local, local * machines)
+
+
+def list_savings(settings: LoopSpec) -> list[str]:
+    """List the settings of the loop that make a run shorter, as nouns."""
+    on_cpu = torch_device(settings.device).type == "cpu"
+    return [f"fewer epochs (training.epochs is {settings.epochs})", *(["a GPU (training.device)"] if on_cpu else [])]
 
 
 def _callbacks(settings: LoopSpec, monitored: str, output: Path, run: str | None) -> list[Callback]:
@@ -189,10 +213,7 @@ def _processes(settings: LoopSpec) -> dict[str, Any]:
         ConfigError: The device does not exist, or the batch cannot be divided evenly among the processes.
     """
     device = torch_device(settings.device)
-    devices, nodes = settings.devices, settings.nodes
-    if torch.distributed.is_torchelastic_launched():
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    devices, nodes = _count_processes(settings)
     if found := list(find_misshares(settings.batch_size, str(device), devices, devices * nodes)):
         raise ConfigError("; ".join(found))
     return {
@@ -201,6 +222,14 @@ def _processes(settings: LoopSpec) -> dict[str, Any]:
         "num_nodes": nodes,
         "strategy": "ddp" if devices * nodes > 1 else "auto",
     }
+
+
+def _count_processes(settings: LoopSpec) -> tuple[int, int]:
+    """Return the processes on each machine and the machines, of the configuration or of torchrun."""
+    if not torch.distributed.is_torchelastic_launched():
+        return settings.devices, settings.nodes
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    return local, int(os.environ["WORLD_SIZE"]) // local
 
 
 @contextmanager

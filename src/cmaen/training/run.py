@@ -43,6 +43,9 @@ from cmaen.training.record import CONFIG, Record, Sources, require_same_configur
 from cmaen.training.seen import note_seen, read_seen, warn_of_seen
 from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
 
+_SMALL = 64
+"""Side in pixels of images that need not be smaller: FER2013's have 48."""
+
 log = logging.getLogger(__name__)
 
 
@@ -136,11 +139,22 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         output=config.output,
         resume=resume,
         run=_title(config),
+        savings=_list_savings(config),
     )
     if trainer.is_global_zero:
         seen = read_seen(config.output, training, unlabelled)
         _keep_best(module.model, config, record, training, validation, seen)
     return config.output / BEST
+
+
+def _list_savings(config: Config) -> list[str]:
+    """List what would make a run shorter besides the settings of its loop, as nouns."""
+    savings = []
+    if (side := config.preprocess.image_size) > _SMALL:
+        savings.append(f"smaller images (preprocess.image_size is {side})")
+    if config.initial_weights is None:
+        savings.append("fine-tuning the shipped weights (cmaen finetune, or cmaen train without --config)")
+    return savings
 
 
 def fingerprint_sources(
