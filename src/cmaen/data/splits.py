@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -21,13 +22,14 @@ class Split(str, Enum):
     """The three splits of FER2013 under the names used here; the values are the official names.
 
     Training is trained on; PublicTest is for validation (it chooses epochs and settings); PrivateTest is only ever
-    tested on. The paper measures the last two together.
+    tested on. The paper measures the last two together. Every face of a data set, whatever its split, is only measured.
     """
 
     TRAIN = "Training"
     VALIDATION = "PublicTest"
     TEST = "PrivateTest"
     BOTH = "PublicTest and PrivateTest"
+    ALL = "all faces"
 
     @property
     def folder(self) -> str:
@@ -82,6 +84,8 @@ class FaceSet:
             without a row in FER+. ``None`` if no votes were joined.
         unreadable: Files that were left out because they could not be decoded, with the reason.
         classes: Names of the classes: the seven emotions, or custom labels.
+        offered: Number of faces by class name in the whole data set, as it writes them, those included that are left
+            out; ``None`` if unknown.
     """
 
     split: Split
@@ -91,6 +95,7 @@ class FaceSet:
     votes: NDArray[np.uint8] | None = None
     unreadable: tuple[str, ...] = ()
     classes: tuple[str, ...] = EMOTIONS
+    offered: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.images), len(self.labels), len(self.names)}
@@ -146,6 +151,7 @@ class FaceSet:
             self.names + other.names,
             unreadable=self.unreadable + other.unreadable,
             classes=self.classes,
+            offered=self.offered,
         )
 
     def with_images(self, images: NDArray[np.uint8]) -> FaceSet:
