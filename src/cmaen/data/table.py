@@ -228,7 +228,7 @@ def lines_of(opener: Opener, where: str, columns: list[str] | None = None) -> It
     Args:
         opener: Opens the file.
         where: Name of the file, which tells JSON lines by its suffix.
-        columns: Names of the columns of a CSV without a header, whose lines are numbered from 1.
+        columns: Names of the columns of a CSV with commas and without a header, whose lines are numbered from 1.
 
     Raises:
         DataError: The file cannot be read as a table.
@@ -237,10 +237,9 @@ def lines_of(opener: Opener, where: str, columns: list[str] | None = None) -> It
         if where.lower().endswith(".jsonl"):
             yield from _json_lines(opener)
             return
-        header = header_of(opener, where)
-        names = header.columns if columns is None else columns
+        names, delimiter = header_of(opener, where) if columns is None else Header(columns, ",")
         with open_text(opener) as file:
-            reader = csv.reader(bound_lines(file), delimiter=header.delimiter, skipinitialspace=True)
+            reader = csv.reader(bound_lines(file), delimiter=delimiter, skipinitialspace=True)
             if columns is None:
                 next(reader, None)
             for number, line in enumerate((line for line in reader if line), 2 if columns is None else 1):

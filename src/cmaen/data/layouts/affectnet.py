@@ -8,13 +8,15 @@ its pictures are faces. The larger one has pictures in numbered folders, with bo
 from __future__ import annotations
 
 import io
+import tokenize
 from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
+from numpy.lib import format as array_format
 
 from cmaen.data.contents import Files
-from cmaen.data.encodings import READ_ERRORS, Opener
+from cmaen.data.encodings import READ_ERRORS, Opener, read_lines
 from cmaen.data.layouts.base import Draft, ListedFace, Reading, find_split, find_tables, show
 from cmaen.data.splits import split_named
 from cmaen.data.table import Box, box_of, columns_of_text, lines_of, to_whole
@@ -64,10 +66,15 @@ def _annotation_of(file: PurePosixPath) -> PurePosixPath:
 def _read_label(opener: Opener) -> str:
     """Read the number of a label, or return why there is none."""
     try:
-        with opener() as file:
-            value = np.load(io.BytesIO(file.read(_LARGEST)), allow_pickle=False)
-        number = int(float(value.item()))
-    except (*READ_ERRORS, ValueError, TypeError, OverflowError, SyntaxError, MemoryError) as error:
+        with opener() as opened:
+            file = io.BytesIO(opened.read(_LARGEST))
+        if array_format.read_magic(file) != (1, 0):
+            raise ValueError("it has another version of the format")
+        shape, _, dtype = array_format.read_array_header_1_0(file)
+        if dtype.hasobject or max(shape, default=1) != 1:  # nothing is unpickled, and nothing large is made
+            raise ValueError("it is not one number")
+        number = int(float(np.frombuffer(file.read(), dtype, 1).item()))
+    except (*READ_ERRORS, ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError) as error:
         return f"it cannot be read: {error}"[:200]
     known = str(number) in NUMBERS or str(number) in NO_EMOTION
     return str(number) if known else f"{number} is not a label; labels are 0 to 10"
@@ -111,8 +118,11 @@ def _is_list(text: PurePosixPath, opener: Opener) -> bool | None:
     columns = columns_of_text(opener, text.name)
     if {"subdirectory_filepath", "expression"} <= {column.lower() for column in columns}:
         return True
-    looks_alike = len(columns) == len(COLUMNS) and "/" in columns[0] and columns[5].count(";") > 100
-    return False if looks_alike and to_whole(columns[6]) in {*NUMBERS, *NO_EMOTION} else None
+    if len(columns) <= len(COLUMNS):  # the landmarks, with semicolons between them, are 136 numbers
+        return None
+    first = next(read_lines(opener, text.name)).strip().split(",")
+    looks_alike = len(first) == len(COLUMNS) and "/" in first[0] and ";" in first[5]
+    return False if looks_alike and to_whole(first[6]) in {*NUMBERS, *NO_EMOTION} else None
 
 
 def _box_of(values: dict[str, str]) -> Box | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cmaen.data.contents import Files
 from cmaen.data.encodings import Opener
 from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.labelling import ALIASES
 from cmaen.data.layouts.base import Draft, ListedFace, Reading, find_split, find_tables, lie_in_class_folders, show
 from cmaen.data.splits import Split, split_named
 from cmaen.data.table import columns_of_text, lines_of
@@ -84,4 +85,4 @@ def _add(draft: Draft, files: Files, line: _Line, where: str, by_name: dict[str,
     elif file is None or file not in files.pictures:
         draft.missing.add(show(line.name))
     else:
-        draft.add(ListedFace(file, seen, line.split))
+        draft.add(ListedFace(file, ALIASES.get(seen, seen), line.split))

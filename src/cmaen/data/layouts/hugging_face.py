@@ -7,6 +7,8 @@ names that ``README.md`` has for them. Folders that are named after emotions com
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import PurePosixPath
 
 from cmaen.data.contents import Files
@@ -20,7 +22,8 @@ NAME = "Hugging Face's image folder"
 LISTS = ("metadata.csv", "metadata.jsonl")
 _NAMES = re.compile(r"class_label:\s*names:((?:\s*['\"]?\d+['\"]?:[^\n]*\n)+)")
 _NUMBERED = re.compile(r"['\"]?(\d+)['\"]?:\s*['\"]?([^'\"\n]+)")
-_LONGEST_README = 200_000
+_CARD = "README.md"
+_LINES = 5000
 
 
 def find_hugging_face(files: Files) -> Reading | None:
@@ -30,12 +33,12 @@ def find_hugging_face(files: Files) -> Reading | None:
     }
     if not lists or lie_in_class_folders(files.pictures):
         return None
-    draft, names = Draft(NAME, files), _read_names(files)
+    draft, names = Draft(NAME, files), _read_names(files, lists)
     for text, opener in lists.items():
         columns = columns_of_text(opener, text.name)
         for row in make_rows(columns, lines_of(opener, text.name), show(text)):
             _add(draft, files, row, text, names)
-    meant = f", with the names of README.md for {len(names)} numbers" if names else ""
+    meant = f", with names of README.md for {len(names)} numbers" if names else ""
     return draft.finish(f"labels of {', '.join(map(show, lists))}{meant}, splits by column or folder", lists)
 
 
@@ -64,18 +67,18 @@ def _add(draft: Draft, files: Files, row: Row, text: PurePosixPath, names: dict[
         draft.add(ListedFace(file, label, split, values.get("group") or None, box, len(draft) + 1, values))
 
 
-def _read_names(files: Files) -> dict[str, str]:
+def _read_names(files: Files, lists: Iterable[PurePosixPath]) -> dict[str, str]:
     """Read the names of numbered labels from the head of the data set's card; none if it has no single list of them."""
-    opener = files.texts.get(PurePosixPath("README.md"))
-    if opener is None:
-        return {}
-    try:
-        text = ""
-        for line in read_lines(opener, "README.md"):
-            text += line.rstrip("\r\n") + "\n"
-            if len(text) > _LONGEST_README:
-                break
-    except DataError:
-        return {}
-    found = {match[1] for match in _NAMES.finditer(text)}
+    above = {folder for text in lists for folder in text.parents}
+    cards = [text for text in files.texts if text.name == _CARD and text.parent in above]
+    texts = [_read_head(files.texts[card]) for card in cards]
+    found = {match[1] for text in texts for match in _NAMES.finditer(text)}
     return {number: name.strip() for number, name in _NUMBERED.findall(found.pop())} if len(found) == 1 else {}
+
+
+def _read_head(opener: Opener) -> str:
+    """Read the first lines of a text; none if it cannot be read."""
+    try:
+        return "".join(f"{line.rstrip()}\n" for line in islice(read_lines(opener, _CARD), _LINES))
+    except DataError:
+        return ""
