@@ -37,6 +37,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
     title, voted = evaluation.title, count_voted(evaluation.faces)
     typer.echo(evaluation.describe_seen())
+    if evaluation.overlap is not None and (text := evaluation.overlap.describe()):
+        typer.echo(escape_for_terminal(text))
     if voted:
         typer.echo(f"FER+ votes: {voted:,} of {len(evaluation.faces):,} faces have them.")
     if evaluation.first in evaluation.schemes:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmaen.checkpoints import Checkpoint
-from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, in_a_shell, keep_freed_memory, log
+from cmaen.cli.console import (
+    Data,
+    Device,
+    Names,
+    Verbose,
+    alone,
+    bar,
+    extra,
+    in_a_shell,
+    keep_freed_memory,
+    log,
+    parse_names,
+)
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
 from cmaen.errors import OutputError
 from cmaen.files import check_place
@@ -70,6 +82,7 @@ def train(
         typer.Option(help="YAML file of the run. Default: the paper's settings.", rich_help_panel=TRAINING),
     ] = None,
     data: Data = None,
+    names: Names = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
@@ -104,6 +117,7 @@ def train(
     begins = Checkpoint.open(initial_weights).folder if initial_weights else None
     options = {
         "data.path": data,
+        "data.names": parse_names(names) or None,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
@@ -143,6 +157,7 @@ def ablate(
     context: typer.Context,
     config: RunConfig,
     data: Data = None,
+    names: Names = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
@@ -183,6 +198,7 @@ def ablate(
         from cmaen.training.config import load_config, parse_overrides, read_variants
     options = {
         "data.path": data,
+        "data.names": parse_names(names) or None,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
@@ -294,6 +310,7 @@ def export(
             rich_help_panel=SOURCE,
         ),
     ] = None,
+    names: Names = None,
     votes: Votes = None,
     verbose: Verbose = False,
 ) -> None:
@@ -307,8 +324,9 @@ def export(
         from cmaen.export import export as run
     opened = Checkpoint.open(checkpoint)
     card = opened.card
-    training = load_for(card, data, Split.TRAIN) if data else None
-    validation = with_votes(load_for(card, data, Split.VALIDATION), votes or AUTO) if data else None
+    training = load_for(card, data, Split.TRAIN, parse_names(names)) if data else None
+    validation = load_for(card, data, Split.VALIDATION, parse_names(names)) if data else None
+    validation = validation and with_votes(validation, votes or AUTO)
     parity = run(opened, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "
@@ -319,6 +337,8 @@ def export(
 def _say_what_is_next(best: Path, plan: Config) -> None:
     """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
+    if plan.data.names:
+        data += ["--names", ",".join(map("=".join, plan.data.names))]
     votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
     typer.echo(f"best checkpoint: {best}")
     show_next(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from cmaen.checkpoints import Card
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
-from cmaen.data.labelling import Labelling, plain, rename
+from cmaen.data.labelling import Labelling, plain, read_names, rename
 from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.data.table import SUFFIXES, columns_of
@@ -51,7 +52,7 @@ def load_faces(
     colour: bool = False,
     labels: Sequence[str] | str | None = None,
     side: int = SIDE,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[Any, Any] | None = None,
 ) -> FaceSet:
     """Load the faces of one split.
 
@@ -68,7 +69,8 @@ def load_faces(
         colour: Whether to keep colour.
         labels: The classes, see :class:`Labelling`; ``None`` for the seven emotions, also under their other names.
         side: Side in pixels to which faces are resized if they differ in size, are not square or are photographs.
-        names: Names of labels that the data write otherwise, see :func:`cmaen.data.labelling.read_names`.
+        names: Names of labels that the data write otherwise, such as ``{1: "surprise"}`` for numbers; see
+            :func:`cmaen.data.labelling.read_names`.
 
     Raises:
         DataError: The path holds no faces or is damaged, or colour is wanted and there is none. Single images that
@@ -92,7 +94,7 @@ def load_faces(
             there = splits_of_kaggle_csv(path)
     else:
         with open_entries(path) as contents:
-            left_out, entries = contents.left_out, _rename_labels(contents.entries, names or {})
+            left_out, entries = contents.left_out, _rename_labels(contents.entries, names)
             there.update(entry.split for entry in entries)
             contents.say(path)
             faces = _of_split(entries, split=split, colour=colour, labels=labels, side=side)
@@ -138,7 +140,7 @@ def list_splits(path: Path) -> set[Split | None]:
         return {entry.split for entry in contents.entries}
 
 
-def list_labels(path: Path, names: Mapping[str, str] | None = None) -> set[str]:
+def list_labels(path: Path, names: Mapping[Any, Any] | None = None) -> set[str]:
     """List the class names of a data set, as they are written there or as ``names`` has them, see :func:`load_faces`.
 
     Raises:
@@ -147,10 +149,10 @@ def list_labels(path: Path, names: Mapping[str, str] | None = None) -> set[str]:
     if _is_kaggle(path):
         return set(EMOTIONS)
     with open_entries(path) as contents:
-        return {rename(entry.label, names or {}) for entry in contents.entries}
+        return {entry.label for entry in _rename_labels(contents.entries, names)}
 
 
-def load_for(card: Card, path: Path, split: Split, names: Mapping[str, str] | None = None) -> FaceSet:
+def load_for(card: Card, path: Path, split: Split, names: Mapping[Any, Any] | None = None) -> FaceSet:
     """Load the faces of one split as a network expects them: its labels, colour or grey; see :func:`load_faces`."""
     spec = card.preprocess
     return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side, names=names)
@@ -187,10 +189,13 @@ def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
     return groups
 
 
-def _rename_labels(entries: Sequence[Entry], names: Mapping[str, str]) -> list[Entry]:
-    """Give labels the names that they have here; names that no label needs are logged."""
+def _rename_labels(entries: Sequence[Entry], meant: Mapping[Any, Any] | None) -> list[Entry]:
+    """Give labels the names that are meant; names that no label needs are logged."""
+    names = read_names(meant or {})
+    if not names:
+        return list(entries)
     renamed = [entry._replace(label=rename(entry.label, names)) for entry in entries]
-    if names and renamed and not {plain(entry.label) for entry in entries} & set(names):
+    if renamed and not {plain(entry.label) for entry in entries} & set(names):
         labels = name_some(sorted({entry.label for entry in entries}))
         log.warning("no label is %s: the names are not used; the data have %s", " or ".join(names), labels)
     return renamed

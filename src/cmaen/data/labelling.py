@@ -74,9 +74,10 @@ class Labelling:
                 if all(name.strip().isdecimal() for name in counts if name.strip())
                 else ""
             )
+            advice = ". To learn all classes of the data, use cmaen train --set data.labels=all"
             raise DataError(
-                f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}. "
-                "To learn all classes of the data, use cmaen train --set data.labels=all"
+                f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}"
+                f"{advice if wanted is None else ''}"
             )
         if len(classes) < 2:
             raise DataError(f"there is only one class, {there}; at least two are needed")

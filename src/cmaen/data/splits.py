@@ -115,11 +115,13 @@ class FaceSet:
 
         Faces with other labels are not FER2013's, whatever their files are called.
         """
+        if self.split is Split.ALL:
+            return "every split"
         first = self.names[0].rpartition("/")[2] if self.names and self.classes == EMOTIONS else ""
         if self.split is Split.VALIDATION and first.startswith(f"{Split.TRAIN.value}_"):
             return INNER
         if first.startswith(tuple(f"{split.value}_" for split in Split)):
-            return self.split.value
+            return str(self.split.value)
         return "validation and test" if self.split is Split.BOTH else self.split.folder
 
     def require(self, split: Split, purpose: str) -> None:

@@ -33,6 +33,8 @@ from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
+SHARED = "choosing among the shared labels"
+"""All faces, with the answers that no face of the data can have left out."""
 COPIES = ("without exact copies", "without near copies")
 """Sets of faces without a copy in Training; the second also leaves out near and mirrored copies."""
 EXACT_OR_NEAR = "without exact or near copies"
@@ -127,6 +129,7 @@ def assess(
     temperature: float,
     rng: np.random.Generator,
     subsets: Mapping[str, FaceSet] | None = None,
+    among: NDArray[np.bool_] | None = None,
 ) -> Assessment:
     """Measure a network by its logits for the faces of a split.
 
@@ -136,6 +139,8 @@ def assess(
         temperature: Temperature of the checkpoint.
         rng: The source of all randomness.
         subsets: Selections of these faces that each get a headline.
+        among: Classes to choose among for the headline :data:`SHARED`, bool [C], which include every label; ``None``
+            for no such headline.
 
     Raises:
         DataError: All faces have one label.
@@ -149,6 +154,9 @@ def assess(
     for name, subset in (subsets or {}).items():
         rows = np.array([row_of[key] for key in subset.names])
         headlines[name] = _headline(labels[rows], answers[rows], classes, rng)
+    if among is not None:
+        chosen = probabilities(np.where(among, logits, np.float32(-np.inf)), temperature)
+        headlines[SHARED] = _headline(labels, chosen, classes, rng)
     positive = one_hot(labels, len(classes))
     present = [index for index in range(len(classes)) if positive[:, index].any()]
     annotators = None
