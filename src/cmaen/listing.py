@@ -95,15 +95,13 @@ class LeftOut:
         self.counts.setdefault(kind, Counter())[name if whole else PurePath(name).suffix.lower()] += 1
 
     def use(self, kind: Kind, name: str) -> None:
-        """Stop counting a file that turned out to be of use."""
-        suffix = PurePath(name).suffix.lower()
-        counts = self.counts.get(kind, Counter())
+        """Stop counting a file that turned out to be of use; it was counted by its kind and its suffix."""
+        counts, suffix = self.counts.get(kind, Counter()), PurePath(name).suffix.lower()
         counts[suffix] -= 1
-        self.counts = {
-            kind: kept
-            for kind, suffixes in self.counts.items()
-            if (kept := +suffixes)  # without those at 0
-        }
+        if counts[suffix] <= 0:
+            del counts[suffix]
+        if not counts:
+            self.counts.pop(kind, None)
 
     def __bool__(self) -> bool:
         return bool(self.counts)

@@ -31,13 +31,14 @@ class Files:
     Attributes:
         pictures: Readers of the pictures by path in the data set, RGB uint8 [H, W, 3], sorted as they were found.
         texts: Openers of the texts that may tell labels.
-        find: Returns the opener of any file; ``None`` if there is no such file.
+        read: Returns the first bytes of any file, at most so many; ``None`` if there is no such file, or it cannot be
+            read.
         left_out: The files that are neither.
     """
 
     pictures: Mapping[PurePosixPath, Callable[[], Image]]
     texts: Mapping[PurePosixPath, Opener]
-    find: Callable[[PurePosixPath], Opener | None] = field(repr=False)
+    read: Callable[[PurePosixPath, int], bytes | None] = field(repr=False)
     left_out: LeftOut
 
 
@@ -80,14 +81,14 @@ def _list_folder(root: Path) -> Files:
     pictures = {_relative(file, root): partial(read_image, file) for file in list_images(root, left_out)}
     texts = {_relative(file, root): partial(open_file, file) for file in left_out.telling or () if not _is_zip(file)}
 
-    def find(file: PurePosixPath) -> Opener | None:
-        path = root / file
+    def read(file: PurePosixPath, most: int) -> bytes | None:
         try:
-            return partial(open_file, path) if path.is_file() else None
+            with open_file(root / file) as opened:
+                return opened.read(most)
         except (OSError, ValueError):
             return None
 
-    return Files(pictures, texts, find, left_out)
+    return Files(pictures, texts, read, left_out)
 
 
 def _zips_of(root: Path, left_out: LeftOut) -> list[PurePosixPath]:
@@ -130,11 +131,16 @@ def _list_archive(archive: zipfile.ZipFile, left_out: LeftOut | None = None) -> 
         if kind is OTHER and may_tell(name) and not _is_zip(file):
             texts[file] = partial(_open_member, archive, member)
 
-    def find(file: PurePosixPath) -> Opener | None:
-        member = members.get(file)
-        return None if member is None else partial(_open_member, archive, member)
+    def read(file: PurePosixPath, most: int) -> bytes | None:
+        if (member := members.get(file)) is None:
+            return None
+        try:
+            with archive.open(member) as opened:
+                return opened.read(most)
+        except (*READ_ERRORS, ValueError):
+            return None
 
-    return Files(pictures, texts, find, left_out)
+    return Files(pictures, texts, read, left_out)
 
 
 def _join(parts: Mapping[PurePosixPath, Files]) -> Files:
@@ -142,13 +148,13 @@ def _join(parts: Mapping[PurePosixPath, Files]) -> Files:
     pictures = {folder / file: read for folder, part in parts.items() for file, read in part.pictures.items()}
     texts = {folder / file: opener for folder, part in parts.items() for file, opener in part.texts.items()}
 
-    def find(file: PurePosixPath) -> Opener | None:
+    def read(file: PurePosixPath, most: int) -> bytes | None:
         for folder, part in parts.items():
-            if file.is_relative_to(folder) and (opener := part.find(file.relative_to(folder))) is not None:
-                return opener
+            if file.is_relative_to(folder) and (data := part.read(file.relative_to(folder), most)) is not None:
+                return data
         return None
 
-    return Files(pictures, texts, find, parts[PurePosixPath()].left_out)
+    return Files(pictures, texts, read, parts[PurePosixPath()].left_out)
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.lib import format as array_format
 
 from cmaen.data.contents import Files
-from cmaen.data.encodings import READ_ERRORS, Opener, read_lines
+from cmaen.data.encodings import Opener, read_lines
 from cmaen.data.layouts.base import Draft, ListedFace, Reading, find_split, find_tables, show
 from cmaen.data.splits import split_named
 from cmaen.data.table import Box, box_of, columns_of_text, lines_of, to_whole
+from cmaen.listing import name_some
 from cmaen.types import CONTEMPT
 
 NAME: Final = "AffectNet"
@@ -34,47 +35,47 @@ COLUMNS = [
 ]
 """Columns of the lists, some copies of which lack the header."""
 _LARGEST = 4096
-_TRIED = 20
+_TRIED = 50
 
 
 def find_annotations(files: Files) -> Reading | None:
     """Recognise annotations as ``.npy`` files, see :class:`cmaen.data.layouts.base.Layout`."""
     pictures = [file for file in files.pictures if file.parent.name.lower() == "images"]
     step = max(1, len(pictures) // _TRIED)
-    if not any(files.find(_annotation_of(file)) for file in [*pictures[:_TRIED], *pictures[::step]]):
+    if not any(files.read(_annotation_of(file), 1) for file in pictures[::step]):
         return None
-    draft = Draft(NAME, files)
+    draft, read = Draft(NAME, files), []
     for file in pictures:
         annotation = _annotation_of(file)
-        opener = files.find(annotation)
-        if opener is None:
+        data = files.read(annotation, _LARGEST)
+        if data is None:
             continue  # a picture without a label
-        label = _read_label(opener)
+        read.append(annotation)
+        label = _read_label(data)
         if label in NO_EMOTION:
-            draft.unlabelled[NO_EMOTION[label]] += 1
+            draft.skip(NO_EMOTION[label], file)
         elif label in NUMBERS:
             draft.add(ListedFace(file, NUMBERS[label], find_split(file.parent.parent)))
         else:
             draft.faults.add(f"{show(annotation)}: {label}")
-    return draft.finish("labels 0 to 7 of annotations/*_exp.npy, splits by folder")
+    return draft.finish("labels 0 to 7 of annotations/*_exp.npy, splits by folder", read)
 
 
 def _annotation_of(file: PurePosixPath) -> PurePosixPath:
     return file.parent.parent / "annotations" / f"{file.stem}_exp.npy"
 
 
-def _read_label(opener: Opener) -> str:
+def _read_label(data: bytes) -> str:
     """Read the number of a label, or return why there is none."""
     try:
-        with opener() as opened:
-            file = io.BytesIO(opened.read(_LARGEST))
+        file = io.BytesIO(data)
         if array_format.read_magic(file) != (1, 0):
             raise ValueError("it has another version of the format")
         shape, _, dtype = array_format.read_array_header_1_0(file)
         if dtype.hasobject or max(shape, default=1) != 1:  # nothing is unpickled, and nothing large is made
             raise ValueError("it is not one number")
         number = int(float(np.frombuffer(file.read(), dtype, 1).item()))
-    except (*READ_ERRORS, ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError) as error:
+    except (ValueError, TypeError, OverflowError, SyntaxError, RecursionError, tokenize.TokenError) as error:
         return f"it cannot be read: {error}"[:200]
     known = str(number) in NUMBERS or str(number) in NO_EMOTION
     return str(number) if known else f"{number} is not a label; labels are 0 to 10"
@@ -97,7 +98,7 @@ def find_lists(files: Files) -> Reading | None:
             label = to_whole(values["expression"])
             file = by_end.get(_end_of(PurePosixPath(name)))
             if label in NO_EMOTION:
-                draft.unlabelled[NO_EMOTION[label]] += 1
+                draft.skip(NO_EMOTION[label], file)
             elif label not in NUMBERS:
                 draft.faults.add(f"{show(text)}, line {number}: {show(label)!r} is not a label; labels are 0 to 10")
             elif file is None:
@@ -109,7 +110,7 @@ def find_lists(files: Files) -> Reading | None:
                     draft.faults.add(f"{show(text)}, line {number}: its box is not made of numbers")
                     continue
                 draft.add(ListedFace(file, NUMBERS[label], split, box=box, row=number))
-    names = ", ".join(map(show, lists))
+    names = name_some(list(map(show, lists)))
     return draft.finish(f"labels 0 to 7 and boxes of {names}, splits by their names", lists)
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import NamedTuple, Protocol
 
@@ -141,7 +142,8 @@ class Draft:
         self._faces: list[ListedFace] = []
         self._whole: set[PurePosixPath] = set()
         self.faults, self.missing = Tally(), Tally()
-        self.unlabelled: Counter[str] = Counter()
+        self._unlabelled: Counter[str] = Counter()
+        self._skipped: set[PurePosixPath] = set()
 
     def __len__(self) -> int:
         return len(self._faces)
@@ -154,6 +156,12 @@ class Draft:
         if face.box is None:
             self._whole.add(face.file)
         self._faces.append(face)
+
+    def skip(self, answer: str, file: PurePosixPath | None = None) -> None:
+        """Leave out a face whose annotators gave an answer that is no emotion, such as "no face"."""
+        self._unlabelled[answer] += 1
+        if file is not None:
+            self._skipped.add(file)
 
     def finish(
         self,
@@ -168,10 +176,10 @@ class Draft:
         Args:
             about: What labels and splits were read from.
             texts: The files that told the labels.
-            besides: Pictures that are known to be no faces of the data set, such as another version of each.
+            besides: Pictures that are known not to be faces of their own, such as another version of each.
             advice: See :class:`Reading`.
         """
-        others, used = Tally(), {face.file for face in self._faces} | set(besides)
+        others, used = Tally(), {face.file for face in self._faces}.union(self._skipped, besides)
         for file in self._files.pictures:
             if file not in used:
                 others.add(show(file))
@@ -183,7 +191,7 @@ class Draft:
             self.faults,
             self.missing,
             others,
-            dict(self.unlabelled),
+            dict(self._unlabelled),
             advice,
         )
 
@@ -220,6 +228,7 @@ def lie_in_class_folders(files: Iterable[PurePosixPath]) -> bool:
     return len({plain(name) for name in folders}) > 1 and all(map(is_emotion, folders))
 
 
+@lru_cache(maxsize=1024)
 def find_split(folder: PurePosixPath) -> Split | None:
     """Return the split that one of the folders of a path names; the last one that does."""
     return next((found for part in reversed(folder.parts) if (found := split_named(part)) is not None), None)

@@ -17,6 +17,7 @@ from cmaen.data.labelling import ALIASES
 from cmaen.data.layouts.base import Draft, ListedFace, Reading, find_split, find_tables, lie_in_class_folders, show
 from cmaen.data.splits import Split, split_named
 from cmaen.data.table import columns_of_text, lines_of
+from cmaen.listing import name_some
 
 NAME = "FER+"
 LIST = "label.csv"
@@ -47,7 +48,7 @@ def find_ferplus(files: Files) -> Reading | None:
             _add(draft, files, line, f"{show(text)}, line {number}", by_name)
     if not len(draft) and all(text.name.lower() != LIST for text in lists):
         return None  # votes beside other pictures, such as those of FER2013 under other names
-    return draft.finish(f"labels by most of the votes in {', '.join(map(show, lists))}, splits by folder", lists)
+    return draft.finish(f"labels by most of the votes in {name_some(list(map(show, lists)))}, splits by folder", lists)
 
 
 def _is_list(text: PurePosixPath, opener: Opener) -> bool:
@@ -81,7 +82,7 @@ def _add(draft: Draft, files: Files, line: _Line, where: str, by_name: dict[str,
     seen = CATEGORIES[votes.index(max(votes))]  # among several, the first, as FER+ has it
     file = by_name.get(line.name.lower()) if line.folder is None else line.folder / line.name
     if seen in NO_EMOTION:
-        draft.unlabelled[seen] += 1
+        draft.skip(seen, file)
     elif file is None or file not in files.pictures:
         draft.missing.add(show(line.name))
     else:

@@ -17,6 +17,7 @@ from cmaen.data.layouts.base import Draft, ListedFace, Reading, find_split, lie_
 from cmaen.data.splits import split_named
 from cmaen.data.table import Row, box_of, columns_of_text, is_table_of_faces, lines_of, make_rows
 from cmaen.errors import DataError
+from cmaen.listing import name_some
 
 NAME = "Hugging Face's image folder"
 LISTS = ("metadata.csv", "metadata.jsonl")
@@ -33,13 +34,15 @@ def find_hugging_face(files: Files) -> Reading | None:
     }
     if not lists or lie_in_class_folders(files.pictures):
         return None
-    draft, names = Draft(NAME, files), _read_names(files, lists)
+    draft, cards = Draft(NAME, files), _read_names(files, lists)
+    names = next(iter(cards.values())) if len(cards) == 1 else {}
     for text, opener in lists.items():
         columns = columns_of_text(opener, text.name)
         for row in make_rows(columns, lines_of(opener, text.name), show(text)):
             _add(draft, files, row, text, names)
-    meant = f", with names of README.md for {len(names)} numbers" if names else ""
-    return draft.finish(f"labels of {', '.join(map(show, lists))}{meant}, splits by column or folder", lists)
+    labels = f"labels of {name_some(list(map(show, lists)))}"
+    meant = f", named as in {_CARD} ({', '.join(names.values())})" if names else ""
+    return draft.finish(f"{labels}{meant}, splits by column or folder", [*lists, *cards] if names else lists)
 
 
 def _has_labels(text: PurePosixPath, opener: Opener) -> bool:
@@ -67,13 +70,13 @@ def _add(draft: Draft, files: Files, row: Row, text: PurePosixPath, names: dict[
         draft.add(ListedFace(file, label, split, values.get("group") or None, box, len(draft) + 1, values))
 
 
-def _read_names(files: Files, lists: Iterable[PurePosixPath]) -> dict[str, str]:
-    """Read the names of numbered labels from the head of the data set's card; none if it has no single list of them."""
+def _read_names(files: Files, lists: Iterable[PurePosixPath]) -> dict[PurePosixPath, dict[str, str]]:
+    """Read the names of numbered labels from the heads of data set cards above the lists, by card."""
     above = {folder for text in lists for folder in text.parents}
     cards = [text for text in files.texts if text.name == _CARD and text.parent in above]
-    texts = [_read_head(files.texts[card]) for card in cards]
-    found = {match[1] for text in texts for match in _NAMES.finditer(text)}
-    return {number: name.strip() for number, name in _NUMBERED.findall(found.pop())} if len(found) == 1 else {}
+    found = {card: {match[1] for match in _NAMES.finditer(_read_head(files.texts[card]))} for card in cards}
+    named = {card: dict(_NUMBERED.findall(names.pop())) for card, names in found.items() if len(names) == 1}
+    return {card: {number: name.strip() for number, name in names.items()} for card, names in named.items()}
 
 
 def _read_head(opener: Opener) -> str:

@@ -29,5 +29,5 @@ def find_jaffe(files: Files) -> Reading | None:
     for file, match in found.items():
         label, person = file.parent.name if by_folder else CODES[match[2].upper()], match[1].upper()
         draft.add(ListedFace(file, label, find_split(file.parent), person, values={PERSON: person}))
-    where = "by folder" if by_folder else "by the names of the pictures"
-    return draft.finish(f"labels {where}, people by the names of the pictures")
+    told = "labels by folder, people" if by_folder else "labels and people"
+    return draft.finish(f"{told} by the names of the pictures")

@@ -45,7 +45,5 @@ def find_kdef(files: Files) -> Reading | None:
         label = file.parent.name if by_folder else CODES[emotion]
         values = {PERSON: person, "session": session, "angle": ANGLES[angle]}
         draft.add(ListedFace(file, label, find_split(file.parent), person, values=values))
-    where = "by folder" if by_folder else "by the names of the pictures"
-    return draft.finish(
-        f"labels {where}, people and angles by the names of the pictures", advice=show_whole_heads(files, found)
-    )
+    told = "labels by folder, people" if by_folder else "labels, people"
+    return draft.finish(f"{told} and angles by the names of the pictures", advice=show_whole_heads(files, found))
