@@ -6,6 +6,7 @@ import io
 import pickle
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
 
+from cmaen.data.drawing import inner_split
 from cmaen.data.entries import open_entries
 from cmaen.data.faces import by_column, list_splits, load_faces, measured_split
 from cmaen.data.labelling import ALIASES, ALL
 from cmaen.data.layouts.table import LAYOUTS
 from cmaen.data.splits import FaceSet, Split
+from cmaen.data.tree import write_tree
 from cmaen.errors import DataError
 from cmaen.types import EMOTIONS
 from tests.data import published
@@ -116,6 +119,9 @@ def test_people_and_photographs_stay_on_one_side_of_a_drawn_split(name: str, tmp
     ]
     assert all(sides)
     assert not sides[0] & sides[1]
+    inner = [set(part.groups or ()) for part in inner_split(load_faces(root, Split.TRAIN, labels=ALL))]
+    assert all(inner)
+    assert not inner[0] & inner[1]
 
 
 def test_faces_are_measured_by_what_their_names_tell(tmp_path: Path) -> None:
@@ -148,6 +154,29 @@ def test_the_folders_of_ones_own_come_before_names_and_metadata(tmp_path: Path) 
         {"happy/1.jpg": happy, "sad/2.jpg": sad, "metadata.csv": b"file_name,category\nhappy/1.jpg,cat\n"},
     )
     check_labels(load_faces(root, Split.ALL))
+
+
+def test_pictures_that_were_made_beside_sorted_ones_are_read_too(tmp_path: Path) -> None:
+    """As ``cmaen balance`` does, which writes class folders and invents faces."""
+    for name, folder in (("jaffe", "a"), ("kdef", "b"), ("ckplus folders", "c")):
+        faces = load_faces(write_folder(tmp_path / name, PUBLISHED[name][0]()), Split.ALL)
+        write_tree(replace(faces, split=Split.TRAIN), tmp_path / folder)
+        write_folder(tmp_path / folder, {"train/happy/synthetic-1.png": published.picture("happy", 1, "PNG")})
+        again = load_faces(tmp_path / folder, Split.ALL)
+        check_labels(again)
+        assert len(again) == len(faces) + 1
+        assert set(again.groups or ()) == {*(faces.groups or ()), None}
+
+
+def test_a_list_beside_the_zip_of_its_pictures_is_read(tmp_path: Path) -> None:
+    """RAF-DB is published with ``Image/aligned.zip`` and ``EmoLabel/list_patition_label.txt``."""
+    files = published.rafdb()
+    aligned = {name.removeprefix("basic/Image/"): data for name, data in files.items() if "aligned" in name}
+    write_zip(tmp_path / "basic" / "Image" / "aligned.zip", aligned)
+    write_folder(tmp_path, {name: data for name, data in files.items() if "aligned" not in name})
+    faces = load_faces(tmp_path, Split.ALL)
+    check_labels(faces)
+    assert len(faces) == 35
 
 
 def test_ordinary_data_are_no_layout(fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

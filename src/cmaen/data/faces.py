@@ -233,7 +233,12 @@ def _of_split(
         faces = collect(
             split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
         )
-        return replace(faces, offered=Counter(entry.label for entry in entries))
+        groups = {entry.name: entry.group for entry in some}
+        return replace(
+            faces,
+            groups=tuple(groups[name] for name in faces.names) if any(groups.values()) else None,
+            offered=Counter(entry.label for entry in entries),
+        )
 
     if split is Split.ALL:
         return collect_some(known)
@@ -245,9 +250,7 @@ def _of_split(
         prefix = f"{Split.TRAIN.value}_"
         log.warning("%d file names begin with %s, as in FER2013, so these faces are for training", len(named), prefix)
     pool = [entry for entry in known if not splits or entry.split is Split.TRAIN]
-    faces = collect_some(pool)
-    groups = {entry.name: entry.group for entry in pool}
-    return split_off(faces, [groups[name] for name in faces.names], split)
+    return split_off(collect_some(pool), split)
 
 
 def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str:

@@ -62,7 +62,7 @@ def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None
     if there[Split.TRAIN] and split is Split.VALIDATION:
         with _rows(path) as rows:
             faces = collect(split, _rows_of(rows, Split.TRAIN, labelling, skipped, there), classes=labelling.classes)
-    return split_off(faces, [None] * len(faces), split)
+    return split_off(faces, split)
 
 
 def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:

@@ -84,6 +84,8 @@ class FaceSet:
             without a row in FER+. ``None`` if no votes were joined.
         unreadable: Files that were left out because they could not be decoded, with the reason.
         classes: Names of the classes: the seven emotions, or custom labels.
+        groups: Group of each face, such as a person, whose faces stay together when a split is drawn; ``None`` for a
+            face without a group, or for all faces.
         offered: Number of faces by class name in the whole data set, as it writes them, those included that are left
             out; ``None`` if unknown.
     """
@@ -95,14 +97,14 @@ class FaceSet:
     votes: NDArray[np.uint8] | None = None
     unreadable: tuple[str, ...] = ()
     classes: tuple[str, ...] = EMOTIONS
+    groups: tuple[str | None, ...] | None = None
     offered: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.images), len(self.labels), len(self.names)}
-        if self.votes is not None:
-            lengths.add(len(self.votes))
+        lengths |= {len(part) for part in (self.votes, self.groups) if part is not None}
         if len(lengths) != 1:
-            raise DataError(f"images, labels, names and votes of a set differ in number: {sorted(lengths)}")
+            raise DataError(f"images, labels, names, votes and groups of a set differ in number: {sorted(lengths)}")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             raise DataError(f"labels must lie in 0 to {len(self.classes) - 1}")
 
@@ -142,6 +144,7 @@ class FaceSet:
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices),
             votes=None if self.votes is None else self.votes[indices],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in indices),
         )
 
     def join(self, other: FaceSet, split: Split) -> FaceSet:
@@ -153,6 +156,7 @@ class FaceSet:
             self.names + other.names,
             unreadable=self.unreadable + other.unreadable,
             classes=self.classes,
+            groups=None if self.groups is None or other.groups is None else self.groups + other.groups,
             offered=self.offered,
         )
 

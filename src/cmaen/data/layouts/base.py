@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
@@ -156,6 +156,19 @@ class Draft:
         if face.box is None:
             self._whole.add(face.file)
         self._faces.append(face)
+
+    def add_class_folders(self, pattern: re.Pattern[str], tell: Callable[[re.Match[str]], Mapping[str, str]]) -> None:
+        """Add every picture under the name of its folder, with what its own name tells, such as the person.
+
+        Args:
+            pattern: Names of pictures that tell something, without the suffix.
+            tell: Returns the values of such a name, see :class:`ListedFace`.
+        """
+        for file in self._files.pictures:
+            match = pattern.fullmatch(file.stem)
+            values = {} if match is None else tell(match)
+            split = find_split(file.parent.parent)
+            self.add(ListedFace(file, file.parent.name, split, values.get(PERSON), values=values))
 
     def skip(self, answer: str, file: PurePosixPath | None = None) -> None:
         """Leave out a face whose annotators gave an answer that is no emotion, such as "no face"."""

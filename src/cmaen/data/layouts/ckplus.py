@@ -18,7 +18,6 @@ from cmaen.data.layouts.base import (
     Draft,
     ListedFace,
     Reading,
-    find_split,
     lie_in_class_folders,
     match_names,
     show,
@@ -90,10 +89,8 @@ def _read_label(files: Files, text: PurePosixPath) -> str:
 def _find_folders(files: Files) -> Reading | None:
     """Recognise copies of the data set: class folders of its frames."""
     found = match_names(files, _FRAME)
-    if not found or not lie_in_class_folders(found):
+    if not found or not lie_in_class_folders(files.pictures):
         return None
     draft = Draft(NAME, files)
-    for file, match in found.items():
-        values = {PERSON: match[1].upper(), "sequence": match[2]}
-        draft.add(ListedFace(file, file.parent.name, find_split(file.parent.parent), match[1].upper(), values=values))
+    draft.add_class_folders(_FRAME, lambda match: {PERSON: match[1].upper(), "sequence": match[2]})
     return draft.finish("labels by folder, people by the names of the frames", advice=show_whole_heads(files, found))

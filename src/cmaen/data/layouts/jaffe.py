@@ -25,9 +25,15 @@ def find_jaffe(files: Files) -> Reading | None:
     found = match_names(files, _PICTURE)
     if not found:
         return None
-    draft, by_folder = Draft(NAME, files), lie_in_class_folders(found)
+    draft = Draft(NAME, files)
+    if lie_in_class_folders(files.pictures):
+        draft.add_class_folders(_PICTURE, _tell)
+        return draft.finish("labels by folder, people by the names of the pictures")
     for file, match in found.items():
-        label, person = file.parent.name if by_folder else CODES[match[2].upper()], match[1].upper()
-        draft.add(ListedFace(file, label, find_split(file.parent), person, values={PERSON: person}))
-    told = "labels by folder, people" if by_folder else "labels and people"
-    return draft.finish(f"{told} by the names of the pictures")
+        values = _tell(match)
+        draft.add(ListedFace(file, CODES[match[2].upper()], find_split(file.parent), values[PERSON], values=values))
+    return draft.finish("labels and people by the names of the pictures")
+
+
+def _tell(match: re.Match[str]) -> dict[str, str]:
+    return {PERSON: match[1].upper()}

@@ -39,11 +39,15 @@ def find_kdef(files: Files) -> Reading | None:
     found = match_names(files, _PICTURE)
     if not found:
         return None
-    draft, by_folder = Draft(NAME, files), lie_in_class_folders(found)
+    draft, advice = Draft(NAME, files), show_whole_heads(files, found)
+    if lie_in_class_folders(files.pictures):
+        draft.add_class_folders(_PICTURE, _tell)
+        return draft.finish("labels by folder, people and angles by the names of the pictures", advice=advice)
     for file, match in found.items():
-        session, person, emotion, angle = (part.upper() for part in match.groups())
-        label = file.parent.name if by_folder else CODES[emotion]
-        values = {PERSON: person, "session": session, "angle": ANGLES[angle]}
-        draft.add(ListedFace(file, label, find_split(file.parent), person, values=values))
-    told = "labels by folder, people" if by_folder else "labels, people"
-    return draft.finish(f"{told} and angles by the names of the pictures", advice=show_whole_heads(files, found))
+        values = _tell(match)
+        draft.add(ListedFace(file, CODES[match[3].upper()], find_split(file.parent), values[PERSON], values=values))
+    return draft.finish("labels, people and angles by the names of the pictures", advice=advice)
+
+
+def _tell(match: re.Match[str]) -> dict[str, str]:
+    return {PERSON: match[2].upper(), "session": match[1].upper(), "angle": ANGLES[match[4].upper()]}
