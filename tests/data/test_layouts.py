@@ -296,6 +296,14 @@ def test_compound_emotions_are_not_taken_for_basic_ones(tmp_path: Path) -> None:
     assert all("compound" not in name for name in faces.names)
 
 
+def test_pictures_without_their_list_say_what_is_missing(tmp_path: Path) -> None:
+    files = {name: data for name, data in published.rafdb().items() if "EmoLabel" not in name}
+    with pytest.raises(DataError, match=r"list_patition_label\.txt, which tells their labels, is missing"):
+        load_faces(write_folder(tmp_path / "a", files), Split.TRAIN)
+    own = {f"{label}/train_{n}.jpg": published.picture(label, n) for label in ("happy", "sad") for n in range(3)}
+    check_labels(load_faces(write_folder(tmp_path / "b", own), Split.ALL))
+
+
 def test_a_split_of_rafdb_is_measured_and_another_drawn(tmp_path: Path) -> None:
     root = write_folder(tmp_path, published.rafdb())
     assert measured_split(root) is Split.TEST

@@ -29,7 +29,7 @@ def _read_pairs(names: Any) -> Any:
     """Read a mapping, or the pairs of one, as sorted pairs: a spec can be hashed."""
     try:
         return tuple(sorted(read_names(dict(names or {})).items()))
-    except (DataError, TypeError) as error:
+    except (DataError, TypeError, ValueError) as error:
         raise ValueError(f"names must map labels to names, such as {{1: surprise}}: {error}") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import tokenize
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -65,6 +66,7 @@ def _annotation_of(file: PurePosixPath) -> PurePosixPath:
     return file.parent.parent / "annotations" / f"{file.stem}_exp.npy"
 
 
+@lru_cache(maxsize=1024)  # there are hundreds of thousands of files, of a dozen contents
 def _read_label(data: bytes) -> str:
     """Read the number of a label, or return why there is none."""
     try:

@@ -31,6 +31,8 @@ LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 NUMBERS = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"}
 _COMPOUND = "compound"
 _ALIGNED = "_aligned"
+_PLACES = ("aligned", "original")
+"""Folders of the pictures in the data set as it is published."""
 _PICTURE = re.compile(r"(train|test)_\d+(_aligned)?", re.IGNORECASE)
 
 
@@ -98,6 +100,11 @@ def _add(draft: Draft, line: str, where: str, by_stem: dict[str, PurePosixPath])
 def _find_folders(files: Files) -> Reading | None:
     """Recognise copies of the data set: folders 1 to 7, whose pictures are named as in RAF-DB."""
     found = match_names(files, _PICTURE)
+    if found and all(file.parent.name.lower() in _PLACES for file in found):
+        raise DataError(
+            f"these pictures are RAF-DB's, but {LISTS[0]}, which tells their labels, is missing: give the folder that "
+            "holds EmoLabel/ and Image/"
+        )
     if not found or lie_in_class_folders(found) or not any(file.parent.name in NUMBERS for file in found):
         return None
     draft = Draft(NAME, files)
