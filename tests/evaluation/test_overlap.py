@@ -18,7 +18,7 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import DataError
 from cmaen.evaluation.assessment import ALL_FACES, SHARED, assess
 from cmaen.evaluation.overlap import LabelOverlap
-from cmaen.types import EMOTIONS
+from cmaen.types import EMOTIONS, PERCEIVED
 from tests.data import published
 from tests.data.published import picture, write_folder
 from tests.test_cli import cmaen as run
@@ -38,7 +38,7 @@ def test_labels_are_compared_under_all_their_names() -> None:
     assert overlap.narrows
     assert overlap.mask(offer()).tolist() == [name in ("angry", "happy") for name in EMOTIONS]
     assert "contempt (7)" in overlap.describe()
-    assert "labelled disgust or fear" in overlap.describe()
+    assert "labelled disgust, fear, neutral, sad or surprise" in overlap.describe()
 
 
 def test_nothing_is_said_where_everything_is_shared() -> None:
@@ -71,13 +71,17 @@ def test_a_published_data_set_is_measured_with_the_emotions_that_both_have(check
     root = write_folder(tmp_path / "affectnet", published.affectnet())
     text = run("test", "--checkpoint", checkpoint, "--data", root, "--split", "all")
     assert "is read as AffectNet" in text
-    assert "does not know these labels, whose faces are left out: contempt (5)" in " ".join(text.split())
+    assert "left out with their faces (in all splits): contempt (5)" in " ".join(text.split())
     assert "data.labels=all" not in text  # advice for training
     found = cmaen.evaluate(checkpoint, write_folder(tmp_path / "jaffe", published.jaffe()), split="all")
     assert len(found.faces) == 48
     assert found.overlap is not None
     assert found.overlap.absent == ("fear",)
     assert list(found.assessment.headlines) == [ALL_FACES, SHARED]
+    assert found.by_scheme[PERCEIVED].metrics.count == 48
+    assert set(found.by_scheme[PERCEIVED].metrics.by_emotion) == set(EMOTIONS)  # without contempt, as in prediction
+    assert "by_scheme" in found.to_dict()
+    assert "scheme perceived" in text
     assert found.title == "every split"
     assert json.loads(json.dumps(found.to_dict()))["labels"]["absent"] == ["fear"]
 

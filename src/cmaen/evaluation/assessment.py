@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.checkpoints import Scheme
 from cmaen.data.ferplus import vote_distribution
 from cmaen.data.splits import FaceSet
 from cmaen.engines import Logits, probabilities
@@ -63,6 +64,15 @@ class Headline(NamedTuple):
         return self.metrics.accuracy_interval
 
 
+def headline_to_dict(headline: Headline) -> dict[str, Any]:
+    """Return the figures of a set of faces as a plain dict, ready for JSON."""
+    return {
+        **headline.metrics.to_dict(),
+        "macro_f1_interval": list(headline.macro_f1_interval),
+        "calibration": headline.calibration.to_dict(),
+    }
+
+
 @dataclass(frozen=True)
 class Assessment:
     """The measurement of a network on a split.
@@ -109,14 +119,7 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON."""
         values = asdict(self)
-        values["headlines"] = {
-            name: {
-                **headline.metrics.to_dict(),
-                "macro_f1_interval": list(headline.macro_f1_interval),
-                "calibration": headline.calibration.to_dict(),
-            }
-            for name, headline in self.headlines.items()
-        }
+        values["headlines"] = {name: headline_to_dict(headline) for name, headline in self.headlines.items()}
         for key in ("auc", "average_precision"):
             values[key] = getattr(self, key)._asdict()
         return values
@@ -182,6 +185,20 @@ def assess(
         fitted_temperature=fit_temperature(labels, logits),
         agreement=annotators,
     )
+
+
+def measure_scheme(faces: FaceSet, logits: NDArray[np.float32], scheme: Scheme, rng: np.random.Generator) -> Headline:
+    """Measure the answers under another label scheme by the labels of the faces.
+
+    Args:
+        faces: Faces of one split, whose classes are all labels of the scheme; it chooses among these alone, as
+            prediction leaves out contempt.
+        logits: Logits under the scheme, float32 [N, L].
+        scheme: The label scheme.
+        rng: The source of all randomness.
+    """
+    columns = [scheme.labels.index(name) for name in faces.classes]  # [N, L] -> [N, C]
+    return _headline(faces.labels, probabilities(logits[:, columns], scheme.temperature), faces.classes, rng)
 
 
 def merge_copies(headlines: Mapping[str, Headline]) -> dict[str, Headline]:

@@ -19,7 +19,15 @@ from cmaen.data.splits import FaceSet
 from cmaen.data.tree import require_enhancement
 from cmaen.engines import AUTO, Engine, build_engine, probabilities, resolve_engine, select_output
 from cmaen.errors import DataError, SplitError
-from cmaen.evaluation.assessment import Assessment, Robustness, assess, measure_robustness
+from cmaen.evaluation.assessment import (
+    Assessment,
+    Headline,
+    Robustness,
+    assess,
+    headline_to_dict,
+    measure_robustness,
+    measure_scheme,
+)
 from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
 from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
@@ -56,6 +64,8 @@ class Evaluation:
         perceived_unseen: The same as ``perceived``, without the faces that the network was trained on; empty if there
             are none, or no others.
         overlap: Labels that the network and the data share; ``None`` if it is unknown what the data have.
+        by_scheme: Figures by the labels of the faces under the other label schemes, such as ``perceived``; empty if the
+            faces have votes, against which these are measured.
     """
 
     checkpoint: Checkpoint
@@ -71,6 +81,7 @@ class Evaluation:
     seen: NDArray[np.bool_] | None = field(default=None, repr=False)
     perceived_unseen: Mapping[str, PerceivedAssessment] = field(default_factory=dict)
     overlap: LabelOverlap | None = None
+    by_scheme: Mapping[str, Headline] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -109,6 +120,7 @@ class Evaluation:
             values |= self.assessment.to_dict()
             if self.mirrored is not None:
                 values["with_test_time_augmentation"] = self.mirrored.to_dict()
+        values["by_scheme"] = {name: headline_to_dict(found) for name, found in self.by_scheme.items()}
         values["perceived"] = {name: found.to_dict() for name, found in self.perceived.items()}
         values["perceived_without_faces_trained_on"] = {
             name: found.to_dict() for name, found in self.perceived_unseen.items()
@@ -166,6 +178,8 @@ def evaluate(
     opened = Checkpoint.open(checkpoint)
     engine, card = resolve_engine(engine, opened), opened.card
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
+    first, *_ = card.schemes
+    others = [name for name in schemes if name != first]
     loaded = data if isinstance(data, FaceSet) else None
     if loaded is not None and (split or by or without_copies or names):
         raise DataError(
@@ -190,7 +204,6 @@ def evaluate(
     if by is not None:
         subsets |= {f"{by} {value}": group for value, group in by_column(faces, path, by).items()}
     network = build_engine(engine, opened, device=device)
-    first, *_ = card.schemes
     logits = logits_of(faces, card.preprocess, network, progress=_show(progress, "batches"))
     temperature, overlap = card.schemes[first].temperature, LabelOverlap.of(faces)
     among = overlap.mask(faces) if overlap is not None and overlap.narrows else None
@@ -220,6 +233,7 @@ def evaluate(
         if unseen is None or unseen.votes is None or not (majority(unseen) >= 0).any()
         else _measure_perceived(unseen, opened, network, schemes, progress),
         overlap,
+        {} if faces.votes is not None else _measure_other_schemes(faces, opened, network, others, progress),
     )
 
 
@@ -305,6 +319,20 @@ def _measure_perceived(
         answers = probabilities(logits, card.schemes[name].temperature)
         sharpening = card.schemes[name].sharpening
         found[name] = assess_perceived(faces, answers, sharpening=sharpening)
+    return found
+
+
+def _measure_other_schemes(
+    faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
+) -> dict[str, Headline]:
+    """Measure the answers under label schemes that have all classes of the faces."""
+    card, found = checkpoint.card, {}
+    for name in schemes:
+        if set(faces.classes) <= set(card.schemes[name].labels):
+            logits = logits_of(
+                faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches")
+            )
+            found[name] = measure_scheme(faces, logits, card.schemes[name], np.random.default_rng(0))
     return found
 
 

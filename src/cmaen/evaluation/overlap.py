@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,17 +53,23 @@ class LabelOverlap:
         """Describe what is not shared, in sentences; empty if everything is."""
         sentences = []
         if self.absent or self.left_out:
-            sentences.append(f"The network and the data share {', '.join(self.shared)}.")
+            sentences.append(f"The network and the data share the labels {', '.join(self.shared)}.")
         if self.absent:
             also = "; it is also measured choosing among the shared labels alone" if self.narrows else ""
             sentences.append(
-                f"No face of the data is labelled {' or '.join(self.absent)}, which the network may answer{also}."
+                f"No face of the data is labelled {_list(self.absent)}, which the network may answer{also}."
             )
         if self.left_out:
             counts = ", ".join(f"{name or 'no label'} ({count:,})" for name, count in self.left_out.items())
-            sentences.append(f"The network does not know these labels, whose faces are left out: {counts}.")
+            sentences.append(f"Other labels of the data are left out with their faces (in all splits): {counts}.")
         return " ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON."""
         return {"shared": list(self.shared), "absent": list(self.absent), "left_out": dict(self.left_out)}
+
+
+def _list(names: Sequence[str]) -> str:
+    """Join names for a sentence: ``fear, neutral or sad``."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
