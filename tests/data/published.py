@@ -47,11 +47,11 @@ def picture(label: str, seed: int = 0, kind: str = "JPEG") -> bytes:
     return encode(draw(label, seed), kind)
 
 
-def photograph(*labels: str) -> bytes:
+def photograph(*labels: str, seed: int = 0) -> bytes:
     """Draw faces beside each other, each 10 pixels from the left edge of its 68, 5 from the top."""
     whole = np.full((70, 68 * len(labels)), 30, np.uint8)
     for place, label in enumerate(labels):
-        whole[5:53, 68 * place + 10 : 68 * place + 58] = draw(label, place)
+        whole[5:53, 68 * place + 10 : 68 * place + 58] = draw(label, seed + place)
     return encode(whole)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+import warnings
+import zipfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -419,6 +422,43 @@ def test_names_of_other_cases_and_separators(name: str, tmp_path: Path) -> None:
     check_labels(load_faces(write_folder(tmp_path, loud), Split.ALL))
 
 
+def test_the_votes_of_fer_plus_beside_its_pictures_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows, files = [",".join(("Usage", "Image name", *published.CATEGORIES))], {}
+    for number, usage in enumerate(("Training", "Training", "PublicTest", "PrivateTest")):
+        label = published.LABELS[number]
+        votes = [10 * (ALIASES.get(name, name) == label) for name in published.CATEGORIES]
+        rows.append(f"{usage},fer{number:07d}.png,{','.join(map(str, votes))}")
+        files[f"images/any/fer{number:07d}.png"] = published.picture(label, number, "PNG")
+    rows += ["Training,,0,0,0,0,0,0,0,0,0,10", "Training,fer0000009.png,9,0,0,0,0,0,0,0,0,1", "Training,fer0000000.png"]
+    root = write_folder(tmp_path, files | {"fer2013new.csv": "\n".join(rows).encode()})
+    assert list_splits(root) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
+    faces = load_faces(root, Split.ALL)
+    check_labels(faces)
+    assert len(faces) == 4
+    assert "1 picture that is listed but missing, fer0000009.png" in caplog.text
+    assert "1 entry that cannot be used, fer2013new.csv, line 8" in caplog.text
+
+
+def test_boxes_and_people_of_an_image_folder(tmp_path: Path) -> None:
+    rows = ["file_name,label,person,x1,y1,x2,y2"]
+    for number in range(20):
+        rows += [f"{number}.png,happy,p{number // 2},10,5,58,53", f"{number}.png,sad,p{number // 2},78,5,126,53"]
+    files = {f"{number}.png": published.photograph("happy", "sad", seed=2 * number) for number in range(20)}
+    root = write_folder(tmp_path, files | {"metadata.csv": "\n".join(rows).encode()})
+    parts = [load_faces(root, split) for split in (Split.TRAIN, Split.VALIDATION)]
+    assert sum(map(len, parts)) == 40
+    for part in parts:
+        check_labels(part)
+    assert not set(parts[0].groups or ()) & set(parts[1].groups or ())
+
+
+def test_a_sequence_of_one_frame_has_its_label(tmp_path: Path) -> None:
+    files = {name: data for name, data in published.ckplus().items() if "_0000000" not in name or "_00000006" in name}
+    faces = load_faces(write_folder(tmp_path, files), Split.ALL, labels=ALL)
+    check_labels(faces)
+    assert len(faces) == 13
+
+
 def test_paths_that_lead_out_of_a_data_set_are_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_folder(tmp_path, {"secret.jpg": published.picture("sad")})
     rows = "file_name,label\n../secret.jpg,happy\n/etc/passwd,happy\nfaces/1.jpg,happy\nfaces/2.jpg,sad\n"
@@ -429,3 +469,51 @@ def test_paths_that_lead_out_of_a_data_set_are_missing(tmp_path: Path, caplog: p
     }
     assert load_faces(write_folder(tmp_path / "data", files), Split.ALL).names == ("faces/1.jpg", "faces/2.jpg")
     assert "2 pictures that are listed but missing" in caplog.text
+
+
+NAMES = st.one_of(
+    st.text(max_size=20),
+    st.from_regex(r"(train|test)_[0-9]{1,5}(_aligned)?", fullmatch=True),
+    st.from_regex(r"S[0-9]{3}_[0-9]{3}_[0-9]{8}(_emotion)?", fullmatch=True),
+    st.from_regex(r"[AB][FM][0-9]{2}(AF|AN|XX)(S|HL|FR)", fullmatch=True),
+    st.from_regex(r"[A-Z]{2}\\.(AN|HA|ZZ)[1-3]\\.[0-9]{1,3}", fullmatch=True),
+)
+LISTS = ("list_patition_label.txt", "label.lst", "label.csv", "metadata.csv", "metadata.jsonl", "README.md", "a.csv")
+FOLDERS = st.lists(
+    st.sampled_from(["train", "images", "annotations", "1", "happy", "sad", "compound", "..", "a b"]), max_size=3
+)
+CONTENTS = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=60).map(str.encode),
+    st.lists(
+        st.sampled_from(["train_1.jpg 5", "file_name,label", "a.png,happy", "fer.png,x,1,1,1,1,1,1,1,1,1,1", "3.0"])
+    ).map(lambda lines: "\n".join(lines).encode()),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pictures=st.lists(st.tuples(FOLDERS, NAMES), max_size=8),
+    texts=st.lists(
+        st.tuples(FOLDERS, st.one_of(st.sampled_from(LISTS), NAMES.map("{}.txt".format)), CONTENTS), max_size=4
+    ),
+)
+def test_no_names_and_no_texts_break_the_search_for_a_layout(
+    pictures: list[tuple[list[str], str]], texts: list[tuple[list[str], str, bytes]], tmp_path: Path
+) -> None:
+    png, path = published.picture("happy", kind="PNG"), tmp_path / "any.zip"
+    files = [("/".join([*folders, f"{name}.png"]), png) for folders, name in pictures]
+    files += [("/".join([*folders, name]), content) for folders, name, content in texts]
+    with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the same name twice
+        for name, content in files:
+            info = zipfile.ZipInfo("x")
+            info.filename = name.encode("utf-8", "replace").decode().replace("\0", "_")
+            archive.writestr(info, content)
+    opened = read = False
+    with suppress(DataError), open_entries(path) as contents:
+        opened = True
+        assert len({entry.name for entry in contents.entries}) == len(contents.entries)
+        assert all(entry.read().shape == (48, 48, 3) for entry in contents.entries)
+        read = True
+    assert read or not opened
