@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.labelling import ALIASES
+from cmaen.data.splits import FaceSet
 from cmaen.types import CONTEMPT, EMOTIONS
 from tests.conftest import drawn_face
 
@@ -35,6 +37,13 @@ def read_label(face: np.ndarray) -> str:
     rows = face.reshape(48, 48, -1)[:, 8:40].mean(axis=(1, 2)).reshape(8, 6).mean(axis=1)
     assert rows.max() > 190
     return LABELS[int(rows.argmax())]
+
+
+def check_labels(faces: FaceSet) -> None:
+    """Check that each face has the label that its pixels tell."""
+    assert len(faces)
+    for image, label, name in zip(faces.images, faces.labels.tolist(), faces.names, strict=True):
+        assert read_label(image) == ALIASES.get(faces.classes[label], faces.classes[label]), name
 
 
 def encode(face: np.ndarray, kind: str = "PNG") -> bytes:
