@@ -238,12 +238,13 @@ def test_names_of_other_cases_and_separators(name: str, tmp_path: Path) -> None:
 
 
 def test_the_votes_of_fer_plus_beside_its_pictures_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folders = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
     rows, files = [",".join(("Usage", "Image name", *published.CATEGORIES))], {}
     for number, usage in enumerate(("Training", "Training", "PublicTest", "PrivateTest")):
         label = published.LABELS[number]
         votes = [10 * (ALIASES.get(name, name) == label) for name in published.CATEGORIES]
         rows.append(f"{usage},fer{number:07d}.png,{','.join(map(str, votes))}")
-        files[f"images/any/fer{number:07d}.png"] = published.picture(label, number, "PNG")
+        files[f"images/{folders[usage]}/fer{number:07d}.png"] = published.picture(label, number, "PNG")
     rows += ["Training,,0,0,0,0,0,0,0,0,0,10", "Training,fer0000009.png,9,0,0,0,0,0,0,0,0,1", "Training,fer0000000.png"]
     root = write_folder(tmp_path, files | {"fer2013new.csv": "\n".join(rows).encode()})
     assert list_splits(root) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
@@ -252,6 +253,10 @@ def test_the_votes_of_fer_plus_beside_its_pictures_are_read(tmp_path: Path, capl
     assert len(faces) == 4
     assert "1 picture that is listed but missing, fer0000009.png" in caplog.text
     assert "1 entry that cannot be used, fer2013new.csv, line 8" in caplog.text
+    others = {name.replace("FER2013", "faces"): data for name, data in files.items()}  # numbered by somebody else
+    root = write_folder(tmp_path / "others", others | {"fer2013new.csv": "\n".join(rows).encode()})
+    with pytest.raises(DataError, match="no face has one of the classes"):
+        load_faces(root, Split.ALL)
 
 
 def test_boxes_and_people_of_an_image_folder(tmp_path: Path) -> None:

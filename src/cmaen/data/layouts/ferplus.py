@@ -6,6 +6,7 @@ annotators saw. Pictures in such folders with FER+'s own ``fer2013new.csv`` besi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -23,6 +24,8 @@ NAME = "FER+"
 LIST = "label.csv"
 NO_EMOTION = ("unknown", "NF")
 """Categories that are no emotion; a face that most annotators put there is left out."""
+_FOLDER = re.compile(r"FER2013(Train|Valid|Test)", re.IGNORECASE)
+"""Folders of FER+'s own script; pictures that others have numbered bear other numbers than its list."""
 _COLUMNS = ["name", "box", *CATEGORIES]
 _PUBLISHED = ("Usage", "Image name", *CATEGORIES)
 
@@ -42,7 +45,7 @@ def find_ferplus(files: Files) -> Reading | None:
     if not lists or lie_in_class_folders(files.pictures):
         return None
     draft = Draft(NAME, files)
-    by_name = {file.name.lower(): file for file in files.pictures}
+    by_name = {file.name.lower(): file for file in files.pictures if _FOLDER.fullmatch(file.parent.name)}
     for text, opener in lists.items():
         for number, line in _lines(text, opener):
             _add(draft, files, line, f"{show(text)}, line {number}", by_name)
