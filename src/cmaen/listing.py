@@ -51,6 +51,8 @@ _OTHERS = _suffixes(
     "zip"
 )
 """Suffixes that certainly do not belong to a picture, for use where looking at the bytes is expensive."""
+_TELLING = _suffixes("csv jsonl lst md tsv txt zip")
+"""Suffixes of files that may tell the labels of pictures, or hold pictures."""
 _MOST_NAMED = 5
 
 log = logging.getLogger(__name__)
@@ -80,14 +82,26 @@ class LeftOut:
     Attributes:
         counts: Counts by kind, and by suffix or another name.
         empty: Folders without a picture in them or below, relative to the listed one.
+        telling: Other files that may tell the labels of pictures, and zips, sorted within each folder; ``None`` if
+            they are only counted.
     """
 
     counts: dict[Kind, Counter[str]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
+    telling: list[Path] | None = None
 
     def add(self, kind: Kind, name: str = "", *, whole: bool = False) -> None:
         """Count a file by its kind and its suffix, or by its whole name; a name without a suffix counts too."""
         self.counts.setdefault(kind, Counter())[name if whole else PurePath(name).suffix.lower()] += 1
+
+    def use(self, kind: Kind, name: str) -> None:
+        """Stop counting a file that turned out to be of use; it was counted by its kind and its suffix."""
+        counts, suffix = self.counts.get(kind, Counter()), PurePath(name).suffix.lower()
+        counts[suffix] -= 1
+        if counts[suffix] <= 0:
+            del counts[suffix]
+        if not counts:
+            self.counts.pop(kind, None)
 
     def __bool__(self) -> bool:
         return bool(self.counts)
@@ -151,6 +165,11 @@ def name_tells(name: str) -> bool:
     return PurePath(name).suffix.lower() in _VIDEOS | _OTHERS
 
 
+def may_tell(name: str) -> bool:
+    """Whether a file of this name may tell the labels of pictures, or hold pictures."""
+    return PurePath(name).suffix.lower() in _TELLING
+
+
 def is_rubbish(name: str) -> bool:
     """Whether a file or folder of this name is left behind by systems and programs; such names are skipped silently."""
     return name.lower() in _RUBBISH or name.startswith(("._", "~$")) or name.startswith(".Trash-")
@@ -210,6 +229,8 @@ class _Walk:
                 yield path
             elif (kind := left_out_kind(name, lambda path=path: _head(path))) is not None:  # type: ignore[misc]
                 self._left_out.add(kind, name)
+                if self._left_out.telling is not None and kind is OTHER and may_tell(name):
+                    self._left_out.telling.append(path)
             else:
                 any_picture = True
                 yield path

@@ -289,16 +289,18 @@ def test_a_validation_split_that_is_drawn_is_said_aloud(tmp_path: Path, caplog: 
     assert "there is no validation split: 4 of the 40 training faces" in caplog.text
 
 
-def faces_of(labels: np.ndarray) -> FaceSet:
+def faces_of(labels: np.ndarray, groups: list[str] | None = None) -> FaceSet:
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8), np.uint8)
     classes = tuple(map(str, range(int(labels.max()) + 1)))
-    return FaceSet(Split.TRAIN, images, labels.astype(np.int64), tuple(map(str, range(len(labels)))), classes=classes)
+    names = tuple(map(str, range(len(labels))))
+    together = None if groups is None else tuple(groups)
+    return FaceSet(Split.TRAIN, images, labels.astype(np.int64), names, classes=classes, groups=together)
 
 
 @pytest.mark.parametrize("rare", [[2], [2, 3], [5, 2, 2, 9]])
 def test_a_rare_class_does_not_make_half_of_all_faces_validate(rare: list[int]) -> None:
     labels = np.repeat(np.arange(2 + len(rare)), [300, 200, *rare])
-    chosen = draw_validation(faces_of(labels), [None] * len(labels))
+    chosen = draw_validation(faces_of(labels))
     assert 45 <= chosen.sum() <= 60
     for label in range(2 + len(rare)):
         assert 0 < chosen[labels == label].sum() < (labels == label).sum()
@@ -307,14 +309,14 @@ def test_a_rare_class_does_not_make_half_of_all_faces_validate(rare: list[int]) 
 def test_a_person_with_most_of_the_faces_does_not_validate() -> None:
     labels = np.arange(400) % 2
     groups = ["often" if index < 240 else str(index // 4) for index in range(400)]
-    chosen = draw_validation(faces_of(labels), groups)
+    chosen = draw_validation(faces_of(labels, groups))
     assert 12 <= chosen.sum() <= 60
     assert not chosen[:240].any()
 
 
 def test_two_people_alone_share_the_faces_out() -> None:
     labels = np.arange(40) % 2
-    chosen = draw_validation(faces_of(labels), ["a" if index < 30 else "b" for index in range(40)])
+    chosen = draw_validation(faces_of(labels, ["a" if index < 30 else "b" for index in range(40)]))
     assert 0 < chosen.sum() < 40
 
 

@@ -103,16 +103,17 @@ def test_what_belongs_together_stays_on_one_side(tmp_path: Path) -> None:
     images[30] = images[3]  # a copy
     images[31] = images[4][:, ::-1]  # and a mirrored one
     labels = np.arange(60) % 2
-    faces = FaceSet(Split.TRAIN, images, labels, tuple(map(str, range(60))), classes=("calm", "tense"))
-    groups = [str(index // 2 % 10) if index < 20 else None for index in range(60)]
-    chosen = draw_validation(faces, groups)
+    groups = tuple(str(index // 2 % 10) if index < 20 else None for index in range(60))
+    names = tuple(map(str, range(60)))
+    faces = FaceSet(Split.TRAIN, images, labels, names, classes=("calm", "tense"), groups=groups)
+    chosen = draw_validation(faces)
     assert 4 <= chosen.sum() <= 8
     assert set(labels[chosen]) == {0, 1}
     assert chosen[3] == chosen[30]
     assert chosen[4] == chosen[31]
     for group in set(groups) - {None}:
         assert len({bool(chosen[index]) for index in range(20) if groups[index] == group}) == 1
-    assert np.array_equal(chosen, draw_validation(faces, groups))
+    assert np.array_equal(chosen, draw_validation(faces))
 
 
 def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCaptureFixture) -> None:
@@ -122,7 +123,7 @@ def test_a_class_with_one_face_is_learnt_and_not_validated(caplog: pytest.LogCap
         Split.TRAIN, rng.integers(0, 256, (21, 8, 8), np.uint8), labels, tuple(map(str, range(21))), classes=("a", "b")
     )
     with caplog.at_level(logging.WARNING):
-        chosen = draw_validation(faces, [None] * 21)
+        chosen = draw_validation(faces)
     assert not chosen[20]
     assert chosen.sum() == 2
     assert "b: there is only one face or group" in caplog.text

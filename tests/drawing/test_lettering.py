@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmaen.drawing import lettering
 from cmaen.drawing.lettering import (
     choose_font,
     choose_letters,
@@ -14,7 +15,6 @@ from cmaen.drawing.lettering import (
     write_percent,
     write_time,
 )
-from cmaen.drawing.style import lettering
 from cmaen.types import PERCEIVED_LABELS
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -194,3 +195,13 @@ def test_no_mark_is_a_colour_alone(full: Report) -> None:
         marked = re.findall(f'<b class="{kind}">([^<]+)</b>', full.page)
         assert marked
         assert all(text.startswith(mark) for text in marked)
+
+
+def test_labels_that_only_one_side_has_are_said() -> None:
+    faces = replace(own(16), offered={"calm": 8, "pain": 8, "<sideways>": 3})
+    logits = (np.eye(2)[faces.labels] * 0.4).astype(np.float32)
+    assessment = assess(faces, logits, temperature=1.0, rng=np.random.default_rng(0))
+    documents = Documents(Card("mine", {}, PreprocessSpec()))
+    page = draw_report(documents, faces, logits, assessment).page
+    assert "left out with their faces (in all splits): &lt;sideways&gt; (3)" in page
+    assert "left out with their faces" not in few().page

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from cmaen.errors import SlowImageError, TruncatedImageError
+from cmaen.images import deadline
 from cmaen.images.deadline import GuardedFile, time_limit
-from cmaen.images.reader import deadline
 
 
 def test_a_file_is_read_until_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cmaen.drawing import charts
 from cmaen.drawing.charts import Counts
 from cmaen.drawing.sheets import Sheet
-from cmaen.drawing.style import charts
 from cmaen.errors import OutputError
 from cmaen.inference.sinks import chart, open_sink
 from cmaen.inference.sinks.pictures import title_of

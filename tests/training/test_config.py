@@ -195,3 +195,17 @@ def test_checkpoints_are_named_as_on_the_command_line(tmp_path: Path) -> None:
     assert plan.initial_weights == address
     assert plan.distillation.teachers == (address, SHIPPED, str(tmp_path))
     assert [identify_teacher(name) for name in (SHIPPED, Checkpoint.open().folder)] == [identify_teacher("shipped")] * 2
+
+
+def test_names_of_labels_are_pairs_that_come_back(tmp_path: Path) -> None:
+    config = load_config(None, {"data.names": {1: "surprise", "0": "angry", 10: "sad"}})
+    assert config.data.names == (("0", "angry"), ("1", "surprise"), ("10", "sad"))
+    assert hash(config.data)
+    path = tmp_path / "config.json"
+    path.write_text(config.model_dump_json())
+    assert load_config(path, {}).data == config.data
+    assert load_config(None, parse_overrides(["data.names={1: surprise}"])).data.names == (("1", "surprise"),)
+    assert load_config(None, {}).data.names == ()
+    for names in ({1: ""}, {1: "joy", "1": "sad"}, "1=surprise", 7):
+        with pytest.raises(ConfigError, match=r"data\.names: .*names must map labels to names"):
+            load_config(None, {"data.names": names})

@@ -74,3 +74,13 @@ def test_a_folder_that_cannot_be_learnt_from_is_told_at_once(tmp_path: Path) -> 
         assert reason in said
         assert "precision" not in said
         assert not (tmp_path / "run").exists()
+
+
+def test_numbers_are_learnt_under_their_names(tmp_path: Path, checkpoint: Path) -> None:
+    data = draw(tmp_path / "numbered", ("0", "1"), 10)
+    run = tmp_path / "run"
+    options = ("--names", "0=calm,1=upset", "--checkpoint", checkpoint, "--output", run, "--epochs", 1)
+    said = cmaen("finetune", data, *options)
+    assert Checkpoint.open(run / "best").card.labels == ("calm", "upset")
+    assert "--names 0=calm,1=upset" in said.replace("\n", "")
+    assert "is not LABEL=NAME" in cmaen("finetune", data, "--names", "calm", code=2)

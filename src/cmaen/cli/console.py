@@ -47,7 +47,17 @@ EngineDevice = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Dataset: class folders, a zip of them, or a CSV. Default: data/fer2013.zip, .csv or folder.",
+        help="Dataset: class folders, a data set as it is published (RAF-DB, AffectNet, CK+ …), a zip of either, or a "
+        "CSV. Default: data/fer2013.zip, .csv or folder.",
+        rich_help_panel=SOURCE,
+    ),
+]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        metavar="LABEL=NAME,…",
+        help="Names of labels that the data write otherwise, such as 1=surprise,2=fear for numbers.",
         rich_help_panel=SOURCE,
     ),
 ]
@@ -97,6 +107,18 @@ def check_share(value: float | None) -> float | None:
         return value
     advice = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
     raise typer.BadParameter(f"{value:g} is not between 0 and 1{advice}")
+
+
+def parse_names(text: str | None) -> dict[str, str]:
+    """Parse the option ``--names``.
+
+    Raises:
+        typer.BadParameter: A part is not LABEL=NAME.
+    """
+    parts = [part.partition("=") for part in (text or "").split(",") if part.strip()]
+    if faulty := next(("".join(part) for part in parts if not (part[0].strip() and part[2].strip())), None):
+        raise typer.BadParameter(f"{faulty!r} is not LABEL=NAME, such as 1=surprise", param_hint="--names")
+    return {label.strip(): name.strip() for label, _, name in parts}
 
 
 MinScore = Annotated[

@@ -14,6 +14,7 @@ from cmaen.cli.console import (
     Data,
     EngineDevice,
     EngineName,
+    Names,
     SchemeName,
     Verbose,
     alone,
@@ -21,6 +22,7 @@ from cmaen.cli.console import (
     extra,
     keep_freed_memory,
     log,
+    parse_names,
     progress,
 )
 from cmaen.cli.panels import FACES, MODEL, OUTPUT, SOURCE
@@ -30,10 +32,11 @@ from cmaen.errors import OutputError
 def test(
     context: typer.Context,
     data: Data = None,
+    names: Names = None,
     split: Annotated[
         str | None,
         typer.Option(
-            help="validation, test, validation,test, or inner (the tenth of the training faces that "
+            help="validation, test, validation,test, all (every face), or inner (the tenth of the training faces that "
             "data.inner_validation holds out). Default: validation; test if the data have no validation split.",
             rich_help_panel=SOURCE,
         ),
@@ -143,6 +146,7 @@ def test(
         data,
         **asked,
         split=split,
+        names=parse_names(names),
         votes=votes,
         without_copies=without_copies or (None if output is not None else False),
         by=by,
@@ -164,6 +168,7 @@ def calibrate(
         ),
     ],
     data: Data = None,
+    names: Names = None,
     votes: Annotated[
         str,
         typer.Option(
@@ -187,7 +192,7 @@ def calibrate(
     from cmaen.types import PERCEIVED
 
     opened = Checkpoint.open(checkpoint)
-    done = run(opened, data, votes=votes, engine=engine, progress=bar("batches"))
+    done = run(opened, data, names=parse_names(names), votes=votes, engine=engine, progress=bar("batches"))
     if PERCEIVED in opened.card.schemes and PERCEIVED not in done.fits:
         typer.echo("perceived is not calibrated: it needs --votes, the CSV of the FER+ votes", err=True)
     for scheme, fit in done.fits.items():

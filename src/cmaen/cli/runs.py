@@ -72,11 +72,15 @@ def plan_fine_tuning(begins: Where, settings: Mapping[str, Any]) -> Config:
     if "data.labels" in settings or plan.data.labels is not None:
         return plan
     assert plan.data.path is not None
-    return change(plan, {"data.labels": choose_labels(plan.data.path)})
+    return change(plan, {"data.labels": choose_labels(plan.data.path, dict(plan.data.names))})
 
 
-def choose_labels(data: Path) -> str | None:
+def choose_labels(data: Path, meant: Mapping[str, str]) -> str | None:
     """Choose all labels, or ``None`` for the seven emotions under any of their names, whose heads are kept.
+
+    Args:
+        data: The data set.
+        meant: Meaning of each label that stands in it as something else, such as a number.
 
     Raises:
         DataError: The data hold no labelled faces.
@@ -85,9 +89,9 @@ def choose_labels(data: Path) -> str | None:
     from cmaen.data.labelling import ALL, name_emotions
     from cmaen.data.splits import Split
 
-    names = list_labels(data)
+    names = list_labels(data, meant)
     if not names:
-        load_faces(data, Split.TRAIN)  # raises with the reason
+        load_faces(data, Split.TRAIN, names=meant)  # raises with the reason
     return None if name_emotions(names) else ALL
 
 
@@ -112,6 +116,8 @@ def find_began(settings: Mapping[str, Any]) -> Path | None:
 def say_what_is_next(best: Path, plan: Config) -> None:
     """Name the checkpoint of a run, and the next commands, which would use the shipped weights by default."""
     data: list[str | Path] = ["--data", plan.data.path] if plan.data.path else []
+    if plan.data.names:
+        data += ["--names", ",".join(map("=".join, plan.data.names))]
     votes: list[str | Path] = ["--votes", plan.data.votes] if isinstance(plan.data.votes, Path) else []
     typer.echo(f"best checkpoint: {best}")
     show_next(

@@ -37,6 +37,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
     title, voted = evaluation.title, count_voted(evaluation.faces)
     typer.echo(evaluation.describe_seen())
+    if evaluation.overlap is not None and (text := evaluation.overlap.describe()):
+        typer.echo(escape_for_terminal(text))
     if voted:
         typer.echo(f"FER+ votes: {voted:,} of {len(evaluation.faces):,} faces have them.")
     if evaluation.first in evaluation.schemes:
@@ -49,6 +51,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
         if evaluation.mirrored is not None:
             (headline,) = evaluation.mirrored.headlines.values()
             show_headline(f"{title}, with test-time augmentation", headline)
+    for name, headline in evaluation.by_scheme.items():
+        show_headline(f"{title}, {ALL_FACES}, scheme {name}", headline)
     for name, perceived in evaluation.perceived.items():
         show_perceived(f"{title}, what annotators saw, scheme {name}", perceived)
     for name, perceived in evaluation.perceived_unseen.items():

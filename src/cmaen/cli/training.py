@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cmaen.checkpoints import SHIPPED, Checkpoint
-from cmaen.cli.console import Data, Device, Verbose, alone, bar, extra, keep_freed_memory, log
+from cmaen.cli.console import Data, Device, Names, Verbose, alone, bar, extra, keep_freed_memory, log, parse_names
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
 from cmaen.cli.runs import (
     begin,
@@ -79,6 +79,7 @@ def train(
         ),
     ] = None,
     data: Data = None,
+    names: Names = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
@@ -113,6 +114,7 @@ def train(
         from cmaen.training.run import train as run
     options = {
         "data.path": data,
+        "data.names": parse_names(names) or None,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
@@ -168,6 +170,7 @@ def ablate(
         ),
     ] = "ablation",
     data: Data = None,
+    names: Names = None,
     votes: Votes = None,
     trunk_weights: TrunkWeights = None,
     side_weights: SideWeights = None,
@@ -210,6 +213,7 @@ def ablate(
         from cmaen.training.config import load_config, parse_overrides, read_variants
     options = {
         "data.path": data,
+        "data.names": parse_names(names) or None,
         "data.votes": votes,
         "trunk_weights": trunk_weights,
         "side_weights": side_weights,
@@ -321,6 +325,7 @@ def export(
             rich_help_panel=SOURCE,
         ),
     ] = None,
+    names: Names = None,
     votes: Votes = None,
     verbose: Verbose = False,
 ) -> None:
@@ -334,8 +339,9 @@ def export(
         from cmaen.export import export as run
     opened = Checkpoint.open(checkpoint)
     card = opened.card
-    training = load_for(card, data, Split.TRAIN) if data else None
-    validation = with_votes(load_for(card, data, Split.VALIDATION), votes or AUTO) if data else None
+    training = load_for(card, data, Split.TRAIN, parse_names(names)) if data else None
+    validation = load_for(card, data, Split.VALIDATION, parse_names(names)) if data else None
+    validation = validation and with_votes(validation, votes or AUTO)
     parity = run(opened, output, engine=engine, precision=precision, training=training, validation=validation)
     typer.echo(
         f"on {parity.faces} {'faces' if data else 'images of noise'} probabilities differ by {parity.difference:.1e} "

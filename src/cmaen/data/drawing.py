@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,15 +19,14 @@ _SEED = 0
 log = logging.getLogger(__name__)
 
 
-def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> FaceSet:
+def split_off(faces: FaceSet, split: Split) -> FaceSet:
     """Return the drawn validation faces, or the others, of data without a validation split; the drawing is logged.
 
     Args:
         faces: The faces of both splits.
-        groups: Group of each face, see :func:`draw_validation`.
         split: Validation, or any other split for the others.
     """
-    validates = draw_validation(faces, groups)
+    validates = draw_validation(faces)
     log.warning(
         "there is no validation split: %d of the %d training faces are drawn for it, always the same ones",
         validates.sum(),
@@ -37,7 +35,7 @@ def split_off(faces: FaceSet, groups: Sequence[str | None], split: Split) -> Fac
     return faces.select(validates if split is Split.VALIDATION else ~validates)
 
 
-def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.bool_]:
+def draw_validation(faces: FaceSet) -> NDArray[np.bool_]:
     """Draw the validation faces, bool [N]: a tenth of each class as far as groups allow, always the same.
 
     Copies (exact, near, mirrored) and the faces of one group, such as a person, stay on one side.
@@ -45,13 +43,12 @@ def draw_validation(faces: FaceSet, groups: Sequence[str | None]) -> NDArray[np.
     A class with a single face or group is used for training only; every other class has at least one of each.
 
     Args:
-        faces: The faces of all splits.
-        groups: Group of each face; ``None`` for a face without a group.
+        faces: The faces of all splits, with their groups.
     """
     chosen = np.zeros(len(faces), bool)
     if len(faces) < 2:
         return chosen
-    together = np.array(_join_groups(faces, groups), np.int64)
+    together = np.array(_join_groups(faces), np.int64)
     units = {label: np.unique(together[faces.labels == label]) for label in np.unique(faces.labels).tolist()}
     alone = [faces.classes[label] for label, own in units.items() if len(own) == 1]
     if alone:
@@ -103,11 +100,11 @@ def inner_split(training: FaceSet) -> tuple[FaceSet, FaceSet]:
         SplitError: The faces do not belong to Training.
     """
     training.require(Split.TRAIN, "the inner split")
-    validates = draw_validation(training, [None] * len(training))
+    validates = draw_validation(training)
     return training.select(~validates), replace(training.select(validates), split=Split.VALIDATION)
 
 
-def _join_groups(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:
+def _join_groups(faces: FaceSet) -> list[int]:
     """Number the faces, with the same number for those that belong together."""
     parent = list(range(len(faces)))
 
@@ -118,7 +115,9 @@ def _join_groups(faces: FaceSet, groups: Sequence[str | None]) -> list[int]:
         return index
 
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(group, index), index) for index, group in enumerate(groups) if group is not None]
+    pairs = [
+        (first.setdefault(group, index), index) for index, group in enumerate(faces.groups or ()) if group is not None
+    ]
     pairs += [(copy.first, copy.second) for copy in find_copies(faces, faces)]
     for one, other in pairs:
         parent[root(one)] = root(other)

@@ -1,23 +1,24 @@
-"""Listing the faces of a data set before any is read: of a folder of folders, its zip, or a CSV of files."""
+"""Listing the faces of a data set before any is read: of a folder, its zip, or a table of files."""
 
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from cmaen.data.contents import Files, open_files
 from cmaen.data.fer2013 import official_split
-from cmaen.data.reading import MAX_FILE
+from cmaen.data.layouts.base import Reading
+from cmaen.data.layouts.table import find_layout
 from cmaen.data.splits import Split, split_named
-from cmaen.data.table import cut, rows_of
+from cmaen.data.table import SUFFIXES, Box, cut, cut_box, rows_of
 from cmaen.errors import DataError
-from cmaen.images.reader import printable, read_image
-from cmaen.images.signatures import HEAD
-from cmaen.listing import BESIDE, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
+from cmaen.escaping import printable
+from cmaen.listing import BESIDE, OTHER, LeftOut
 from cmaen.naming import make_unique
 from cmaen.types import Image
 
@@ -32,6 +33,7 @@ class Entry(NamedTuple):
         group: Its group, such as a person; ``None`` without a group.
         place: Where its split would be named: the folder that holds its class folder, or the value in the CSV.
         read: Returns the image, RGB uint8 [H, W, 3].
+        values: What else is known about it, by the name of a column.
     """
 
     name: str
@@ -40,27 +42,51 @@ class Entry(NamedTuple):
     group: str | None
     place: str
     read: Callable[[], Image]
+    values: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The faces of a data set.
+
+    Attributes:
+        entries: The faces.
+        left_out: The files that are no faces.
+        reading: How a published layout was understood; ``None`` for class folders and tables.
+    """
+
+    entries: list[Entry]
+    left_out: LeftOut = field(default_factory=LeftOut)
+    reading: Reading | None = None
+
+    def say(self, path: Path) -> None:
+        """Log how the data set was understood, and what is left out."""
+        if self.reading is not None:
+            self.reading.say(path)
+        self.left_out.say(path, folders=self.reading is None)
 
 
 @contextmanager
-def open_entries(path: Path) -> Iterator[tuple[list[Entry], LeftOut]]:
-    """Open a folder, a zip or a CSV: its faces, which can be read inside the ``with`` block, and what is left out.
+def open_entries(path: Path) -> Iterator[Contents]:
+    """Open a folder, a zip or a table of files: its faces can be read inside the ``with`` block.
+
+    A folder or a zip is read in a published layout if it looks like one, see :mod:`cmaen.data.layouts`, and otherwise
+    as class folders.
 
     Raises:
         DataError: The path is none of these, or is damaged.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; give a folder of faces, a zip of it, or a CSV")
-    if path.is_dir():
-        yield _of_folder(path)
-    elif zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                yield _of_zip(archive)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-            raise DataError(f"{path} is a damaged zip: {error}; download it again") from error
-    elif path.suffix.lower() in (".csv", ".tsv"):
-        yield _of_csv(path), LeftOut()
+    if path.is_dir() or zipfile.is_zipfile(path):
+        with open_files(path) as files:
+            reading = find_layout(files)
+            if reading is None:
+                yield Contents(_of_class_folders(files), files.left_out)
+            else:
+                yield Contents(_of_layout(reading, files), files.left_out, reading)
+    elif path.suffix.lower() in SUFFIXES:
+        yield Contents(_of_table(path))
     else:
         raise DataError(f"{path} is neither a folder, a zip nor a CSV")
 
@@ -73,42 +99,50 @@ def split_of(path: PurePosixPath) -> Split | None:
     return split_named(path.parts[-3])
 
 
-def _of_folder(root: Path) -> tuple[list[Entry], LeftOut]:
-    left_out = LeftOut()
-    files = [(PurePosixPath(file.relative_to(root).as_posix()), file) for file in list_images(root, left_out)]
-    return _of_files([(file, partial(read_image, source)) for file, source in files], left_out), left_out
-
-
-def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
-    left_out, files = LeftOut(), []
-    for member in archive.infolist():
-        if member.is_dir():
-            continue
-        file = PurePosixPath(member.filename.replace("\\", "/"))  # some Windows programs write backslashes
-        if any(map(is_rubbish, file.parts)):
-            continue
-        if any(map(is_hidden, file.parts)):
-            left_out.add(HIDDEN, file.name)
-        elif (kind := left_out_kind(file.name, partial(_head, archive, member))) is not None:
-            left_out.add(kind, file.name)
-        else:
-            files.append((file, partial(_unpack_member, archive, member)))
-    return _of_files(files, left_out), left_out
-
-
-def _of_files(files: Sequence[tuple[PurePosixPath, Callable[[], Image]]], left_out: LeftOut) -> list[Entry]:
+def _of_class_folders(files: Files) -> list[Entry]:
     """List the entries of pictures by their paths in the data set; those in no class folder are left out."""
-    for file, _ in files:
+    kept = [file for file in files.pictures if len(file.parts) > 1]
+    for file in files.pictures:
         if len(file.parts) < 2:
-            left_out.add(BESIDE, file.name)
-    kept = [(file, read) for file, read in files if len(file.parts) > 1]
-    names = make_unique(
-        [printable(PurePosixPath(*file.parts[-3:])) for file, _ in kept], [printable(file) for file, _ in kept]
-    )
+            files.left_out.add(BESIDE, file.name)
     return [
-        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read)
-        for name, (file, read) in zip(names, kept, strict=True)
+        Entry(name, file.parent.name, split_of(file), None, _place_of(file), files.pictures[file])
+        for name, file in zip(_names_of(kept), kept, strict=True)
     ]
+
+
+def _of_layout(reading: Reading, files: Files) -> list[Entry]:
+    """List the entries of a published layout, and stop counting the texts that told their labels as left out."""
+    for text in reading.texts:
+        files.left_out.use(OTHER, text.name)
+    endings = [f" (row {face.row})" if face.box else "" for face in reading.faces]
+    names = _names_of([face.file for face in reading.faces], endings)
+    return [
+        Entry(
+            name,
+            face.label,
+            face.split,
+            face.group,
+            printable(face.file.parent),
+            partial(_read, files.pictures[face.file], face.box),
+            face.values,
+        )
+        for name, face in zip(names, reading.faces, strict=True)
+    ]
+
+
+def _read(read: Callable[[], Image], box: Box | None) -> Image:
+    image = read()
+    return image if box is None else cut_box(image, box)
+
+
+def _names_of(files: list[PurePosixPath], endings: list[str] | None = None) -> list[str]:
+    """Name faces by the last three parts of the paths of their pictures, or by whole paths if these are not unique."""
+    parts = list(zip(files, endings or [""] * len(files), strict=True))
+    return make_unique(
+        [f"{printable(PurePosixPath(*file.parts[-3:]))}{ending}" for file, ending in parts],
+        [f"{printable(file)}{ending}" for file, ending in parts],
+    )
 
 
 def _place_of(file: PurePosixPath) -> str:
@@ -116,35 +150,13 @@ def _place_of(file: PurePosixPath) -> str:
     return printable(above if above.parts else file.parent)
 
 
-def _of_csv(path: Path) -> list[Entry]:
-    """List one entry per row; its path is relative to the folder of the CSV."""
+def _of_table(path: Path) -> list[Entry]:
+    """List one entry per row; its path is relative to the folder of the table."""
     entries = []
     for row in rows_of(path):
         named = row.values.get("split", "")
         split = split_named(named) if named else None
         group = row.values.get("group") or None
-        entries.append(Entry(row.name, row.values["label"], split, group, named, partial(cut, path.parent, row)))
+        read = partial(cut, path.parent, row)
+        entries.append(Entry(row.name, row.values["label"], split, group, named, read, row.values))
     return entries
-
-
-def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Read the first bytes of a file in a zip; none if it cannot be unpacked."""
-    try:
-        with archive.open(member) as file:
-            return file.read(HEAD)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError):
-        return b""
-
-
-def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
-    """Unpack a file of a zip if it is small: it never takes more memory than its declared size, which is limited."""
-    if member.file_size > MAX_FILE:
-        raise DataError(f"it has {member.file_size:,} bytes; the limit is {MAX_FILE:,}")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError("its compression method is neither stored nor deflated")
-    try:
-        with archive.open(member) as file:
-            data = file.read(MAX_FILE)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise DataError(f"it cannot be unpacked: {error}") from error  # damaged or encrypted
-    return read_image(data)

@@ -1,12 +1,14 @@
-"""Loading labelled faces in any supported form: a folder of folders, its zip, a CSV of files, Kaggle's CSV."""
+"""Loading labelled faces in any supported form: folders, zips, tables of files, published layouts, Kaggle's CSV."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +16,10 @@ from cmaen.checkpoints import Card
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
-from cmaen.data.labelling import Labelling
+from cmaen.data.labelling import Labelling, plain, read_names, rename
 from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
-from cmaen.data.table import columns_of, rows_of
+from cmaen.data.table import SUFFIXES, columns_of
 from cmaen.errors import DataError, SplitError
 from cmaen.listing import BESIDE, LeftOut, name_some
 from cmaen.preprocessing import to_grey
@@ -50,21 +52,25 @@ def load_faces(
     colour: bool = False,
     labels: Sequence[str] | str | None = None,
     side: int = SIDE,
+    names: Mapping[Any, Any] | None = None,
 ) -> FaceSet:
     """Load the faces of one split.
 
     Files that are not pictures, belong to no split or have a class that is not wanted are left out, counted and logged.
 
     Args:
-        path: A folder ``<class>/*.png`` or ``<split>/<class>/*.png``, linked folders included, a zip of one, a CSV of
-            files, see :mod:`cmaen.data.table` (with a path, a label and optionally a split, a group and the box ``x``,
-            ``y``, ``width``, ``height``), or Kaggle's CSV of FER2013. If a file's name has an official prefix of
+        path: A folder ``<class>/*.png`` or ``<split>/<class>/*.png``, linked folders included; a folder in a published
+            layout, which is logged, see :mod:`cmaen.data.layouts.table`; a zip of either, or a folder of such zips; a
+            CSV or JSON lines of files, see :mod:`cmaen.data.table` (with a path, a label and optionally a split, a
+            group and a box); or Kaggle's CSV of FER2013. If a file's name in a class folder has an official prefix of
             FER2013 (``Training_``, ``PublicTest_``, ``PrivateTest_``), the prefix determines the split.
         split: The split to load. If there is no validation split, a tenth of the others is drawn for it, see
             :func:`cmaen.data.drawing.split_off`.
         colour: Whether to keep colour.
         labels: The classes, see :class:`Labelling`; ``None`` for the seven emotions, also under their other names.
         side: Side in pixels to which faces are resized if they differ in size, are not square or are photographs.
+        names: Names of labels that the data write otherwise, such as ``{1: "surprise"}`` for numbers; see
+            :func:`cmaen.data.labelling.read_names`.
 
     Raises:
         DataError: The path holds no faces or is damaged, or colour is wanted and there is none. Single images that
@@ -73,20 +79,24 @@ def load_faces(
     """
     if split is Split.BOTH:
         validation, test = (
-            load_faces(path, part, colour=colour, labels=labels, side=side) for part in (Split.VALIDATION, Split.TEST)
+            load_faces(path, part, colour=colour, labels=labels, side=side, names=names)
+            for part in (Split.VALIDATION, Split.TEST)
         )
         return validation.join(test, split)
     left_out, there = LeftOut(), Counter[Split | None]()
     if _is_kaggle(path):
         if colour:
             raise DataError(f"{path} has no colour: Kaggle's CSV is grey; set preprocess.grey=true")
+        if names:
+            log.warning("the names of labels are not used: those of Kaggle's CSV are known")
         faces = load_kaggle_csv(path, split, labels)
         if not len(faces):
             there = splits_of_kaggle_csv(path)
     else:
-        with open_entries(path) as (entries, left_out):
+        with open_entries(path) as contents:
+            left_out, entries = contents.left_out, _rename_labels(contents.entries, names)
             there.update(entry.split for entry in entries)
-            left_out.say(path, folders=True)
+            contents.say(path)
             faces = _of_split(entries, split=split, colour=colour, labels=labels, side=side)
     if not there and BESIDE in left_out.counts:
         count = left_out.counts[BESIDE].total()
@@ -126,44 +136,50 @@ def list_splits(path: Path) -> set[Split | None]:
     """
     if _is_kaggle(path):
         return set(splits_of_kaggle_csv(path))
-    with open_entries(path) as (entries, _):
-        return {entry.split for entry in entries}
+    with open_entries(path) as contents:
+        return {entry.split for entry in contents.entries}
 
 
-def list_labels(path: Path) -> set[str]:
-    """List the class names of a data set, as they are written there.
+def list_labels(path: Path, names: Mapping[Any, Any] | None = None) -> set[str]:
+    """List the class names of a data set, as they are written there or as ``names`` has them, see :func:`load_faces`.
 
     Raises:
         DataError: See :func:`load_faces`.
     """
     if _is_kaggle(path):
         return set(EMOTIONS)
-    with open_entries(path) as (entries, _):
-        return {entry.label for entry in entries}
+    with open_entries(path) as contents:
+        return {entry.label for entry in _rename_labels(contents.entries, names)}
 
 
-def load_for(card: Card, path: Path, split: Split) -> FaceSet:
+def load_for(card: Card, path: Path, split: Split, names: Mapping[Any, Any] | None = None) -> FaceSet:
     """Load the faces of one split as a network expects them: its labels, colour or grey; see :func:`load_faces`."""
     spec = card.preprocess
-    return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side)
+    return load_faces(path, split, colour=not spec.grey, labels=card.labels, side=spec.side, names=names)
 
 
 def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
-    """Group faces by a column of their CSV, such as an age or a skin tone; sorted by value.
+    """Group faces by a column of their table, such as an age or a skin tone; sorted by value.
+
+    The columns of a published layout are those that its names or lists tell: the person, the angle.
 
     Args:
-        faces: Faces that :func:`load_faces` has loaded from the CSV.
-        path: A CSV of faces.
+        faces: Faces that :func:`load_faces` has loaded from the data.
+        path: Path of the data.
         column: Name of the column; faces without a value are left out.
 
     Raises:
-        DataError: The CSV or the column does not exist, or no face has a value.
+        DataError: The data have no such column, or no face has a value.
     """
-    if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
+    with open_entries(path) as contents:
+        values = {entry.name: entry.values.get(column, "") for entry in contents.entries}
+        columns = list(dict.fromkeys(key for entry in contents.entries for key in entry.values))
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        columns = columns_of(path)
+    if not columns:
         raise DataError(f"{path} is not a CSV; only a CSV has columns (path, label and {column})")
-    if column not in columns_of(path):
-        raise DataError(f"{path} has no column {column!r}; it has {', '.join(columns_of(path))}")
-    values = {row.name: row.values[column] for row in rows_of(path)}
+    if column not in columns:
+        raise DataError(f"{path} has no column {column!r}; it has {', '.join(columns)}")
     found = np.array([values.get(name, "") for name in faces.names])
     if lacking := int((found == "").sum()):
         log.warning("%d of %d faces have no value in the column %s and belong to no group", lacking, len(faces), column)
@@ -173,8 +189,20 @@ def by_column(faces: FaceSet, path: Path, column: str) -> dict[str, FaceSet]:
     return groups
 
 
+def _rename_labels(entries: Sequence[Entry], meant: Mapping[Any, Any] | None) -> list[Entry]:
+    """Give labels the names that are meant; names that no label needs are logged."""
+    names = read_names(meant or {})
+    if not names:
+        return list(entries)
+    renamed = [entry._replace(label=rename(entry.label, names)) for entry in entries]
+    if renamed and not {plain(entry.label) for entry in entries} & set(names):
+        labels = name_some(sorted({entry.label for entry in entries}))
+        log.warning("no label is %s: the names are not used; the data have %s", " or ".join(names), labels)
+    return renamed
+
+
 def _is_kaggle(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and path.is_file() and is_kaggle_csv(columns_of(path))
+    return path.suffix.lower() in (".csv", ".tsv") and path.is_file() and is_kaggle_csv(columns_of(path))
 
 
 def _of_split(
@@ -184,12 +212,13 @@ def _of_split(
     if not entries:
         return collect(split, ())
     labelling = Labelling.of([entry.label for entry in entries], labels)
-    labelling.say_skipped()
+    labelling.say_skipped(advise=labels is None)
     known = sorted(
         (entry for entry in entries if labelling.index(entry.label) is not None), key=lambda entry: entry.name
     )
     splits = {entry.split for entry in known} - {None}
-    lost = Counter(entry.place for entry in known if entry.split is None) if splits else Counter[str]()
+    whole = split is Split.ALL or not splits
+    lost = Counter[str]() if whole else Counter(entry.place for entry in known if entry.split is None)
     if lost:
         places = name_some([f"{place or 'no value'} ({count:,})" for place, count in lost.most_common()])
         log.warning("%d images belong to no split and are left out: %s", lost.total(), places)
@@ -201,10 +230,18 @@ def _of_split(
         return index, image if colour else to_grey(image)
 
     def collect_some(some: Sequence[Entry]) -> FaceSet:
-        return collect(
+        faces = collect(
             split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
         )
+        groups = {entry.name: entry.group for entry in some}
+        return replace(
+            faces,
+            groups=tuple(groups[name] for name in faces.names) if any(groups.values()) else None,
+            offered=Counter(entry.label for entry in entries),
+        )
 
+    if split is Split.ALL:
+        return collect_some(known)
     named = [entry for entry in known if official_split(PurePosixPath(entry.name).name)]
     official = any(split_named(PurePosixPath(entry.place).name) for entry in named)  # a part of FER2013
     if official or split is Split.TEST or Split.VALIDATION in splits or (splits and Split.TRAIN not in splits):
@@ -213,9 +250,7 @@ def _of_split(
         prefix = f"{Split.TRAIN.value}_"
         log.warning("%d file names begin with %s, as in FER2013, so these faces are for training", len(named), prefix)
     pool = [entry for entry in known if not splits or entry.split is Split.TRAIN]
-    faces = collect_some(pool)
-    groups = {entry.name: entry.group for entry in pool}
-    return split_off(faces, [groups[name] for name in faces.names], split)
+    return split_off(collect_some(pool), split)
 
 
 def _why(faces: FaceSet, there: Counter[Split | None], left_out: LeftOut) -> str:

@@ -14,9 +14,11 @@ from typing import TextIO
 import numpy as np
 
 from cmaen.data.drawing import split_off
+from cmaen.data.encodings import bound_lines, open_file, open_text
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import Entries, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
+from cmaen.data.table import header_of
 from cmaen.errors import DataError
 
 KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -24,7 +26,6 @@ KAGGLE_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neut
 _COLUMNS = {"emotion", "pixels"}
 _SPLIT = "Usage"
 _SIDE = 48
-_LONGEST_LINE = 100_000
 
 
 def official_split(name: str) -> Split | None:
@@ -55,13 +56,13 @@ def load_kaggle_csv(path: Path, split: Split, labels: Sequence[str] | str | None
     skipped, there = Counter[str](), Counter[Split | None]()
     with _rows(path) as rows:
         faces = collect(split, _rows_of(rows, split, labelling, skipped, there), classes=labelling.classes)
-    replace(labelling, skipped=dict(skipped)).say_skipped()
-    if split is Split.TEST or there[Split.VALIDATION] or not (there[Split.TRAIN] or there[None]):
+    replace(labelling, skipped=dict(skipped)).say_skipped(advise=labels is None)
+    if split in (Split.TEST, Split.ALL) or there[Split.VALIDATION] or not (there[Split.TRAIN] or there[None]):
         return faces
     if there[Split.TRAIN] and split is Split.VALIDATION:
         with _rows(path) as rows:
             faces = collect(split, _rows_of(rows, Split.TRAIN, labelling, skipped, there), classes=labelling.classes)
-    return split_off(faces, [None] * len(faces), split)
+    return split_off(faces, split)
 
 
 def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:
@@ -78,8 +79,9 @@ def splits_of_kaggle_csv(path: Path) -> Counter[Split | None]:
 def _rows(path: Path) -> Iterator[Iterator[dict[str, str]]]:
     """Open the rows of the CSV as dicts by column, which can be read inside the ``with`` block."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = _lines_of(file)
+        delimiter = header_of(partial(open_file, path), str(path)).delimiter
+        with open_text(partial(open_file, path), whole=False, errors="strict") as file:
+            lines = (next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)) for line in _lines_of(file))
             columns = [name.strip() for name in next(lines, [])]
             if missing := _COLUMNS - set(columns):
                 raise DataError(
@@ -87,17 +89,13 @@ def _rows(path: Path) -> Iterator[Iterator[dict[str, str]]]:
                 )
             empty = dict.fromkeys(columns, "")
             yield ({**empty, **dict(zip(columns, line, strict=False))} for line in lines)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as Kaggle's CSV: {error}") from error
 
 
-def _lines_of(file: TextIO) -> Iterator[list[str]]:
-    """Yield the fields of each non-empty line; a line of any length takes little memory."""
-    while line := file.readline(_LONGEST_LINE):
-        if len(line) == _LONGEST_LINE:
-            raise csv.Error(f"it has a line of at least {_LONGEST_LINE:,} characters")
-        if line.strip():
-            yield next(csv.reader([line], skipinitialspace=True))
+def _lines_of(file: TextIO) -> Iterator[str]:
+    """Yield each line that is not empty."""
+    return (line for line in bound_lines(file) if line.strip())
 
 
 def _rows_of(
@@ -125,7 +123,7 @@ def _rows_of(
             found = split_named(row[_SPLIT])
             if found is not None:
                 there[found] += 1
-                if found is not split:
+                if split not in (found, Split.ALL):
                     continue
         else:
             there[None] += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cmaen.errors import DataError
 from cmaen.types import EMOTIONS
@@ -69,13 +70,14 @@ class Labelling:
         there = ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items())[:20]) or "nothing"
         if not found:
             numbers = (
-                "; the meaning of numbers is unknown, so write names instead"
+                "; the meaning of numbers is unknown: give their names, such as --names 0=angry,1=disgust"
                 if all(name.strip().isdecimal() for name in counts if name.strip())
                 else ""
             )
+            advice = ". To learn all classes of the data, use cmaen train --set data.labels=all"
             raise DataError(
-                f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}. "
-                "To learn all classes of the data, use cmaen train --set data.labels=all"
+                f"no face has one of the classes {', '.join(classes)}; the data have {there}{numbers}"
+                f"{advice if wanted is None else ''}"
             )
         if len(classes) < 2:
             raise DataError(f"there is only one class, {there}; at least two are needed")
@@ -88,17 +90,43 @@ class Labelling:
             name = ALIASES.get(name, name)
         return self.classes.index(name) if name in self.classes else None
 
-    def say_skipped(self) -> None:
-        """Log the classes that are left out, with the number of their files."""
+    def say_skipped(self, *, advise: bool = True) -> None:
+        """Log the classes that are left out, with the number of their files.
+
+        Args:
+            advise: Whether to say how to learn them too.
+        """
         if self.skipped:
             left = ", ".join(f"{name} ({count:,})" for name, count in self.skipped.items())
-            log.warning("classes left out: %s; to learn them too, use --set data.labels=all", left)
+            advice = "; to learn them too, use --set data.labels=all" if advise else ""
+            log.warning("classes left out: %s%s", left, advice)
 
 
 def name_emotions(names: Iterable[str]) -> bool:
     """Whether these names of classes are the seven emotions, each once and under any of its usual names."""
     meant = [ALIASES.get(plain(name), plain(name)) for name in names]
     return sorted(meant) == sorted(EMOTIONS)
+
+
+def rename(label: str, names: Mapping[str, str]) -> str:
+    """Return the name that a label has in the data, which may be a number; see :func:`read_names`."""
+    return names.get(plain(label), label)
+
+
+def read_names(names: Mapping[Any, Any]) -> dict[str, str]:
+    """Read the names of labels that the data write otherwise, such as ``{1: "surprise"}``; whole numbers are text.
+
+    Raises:
+        DataError: A name is empty, or a label has two names.
+    """
+    read: dict[str, str] = {}
+    for label, name in names.items():
+        key, value = plain(str(label)), str(name).strip()
+        if not key or not value:
+            raise DataError(f"a label and its name must not be empty: {label!r}={name!r}")
+        if read.setdefault(key, value) != value:
+            raise DataError(f"the label {key} has two names, {read[key]} and {value}")
+    return read
 
 
 def plain(name: str) -> str:

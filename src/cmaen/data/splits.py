@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -21,13 +22,14 @@ class Split(str, Enum):
     """The three splits of FER2013 under the names used here; the values are the official names.
 
     Training is trained on; PublicTest is for validation (it chooses epochs and settings); PrivateTest is only ever
-    tested on. The paper measures the last two together.
+    tested on. The paper measures the last two together. Every face of a data set, whatever its split, is only measured.
     """
 
     TRAIN = "Training"
     VALIDATION = "PublicTest"
     TEST = "PrivateTest"
     BOTH = "PublicTest and PrivateTest"
+    ALL = "all faces"
 
     @property
     def folder(self) -> str:
@@ -82,6 +84,10 @@ class FaceSet:
             without a row in FER+. ``None`` if no votes were joined.
         unreadable: Files that were left out because they could not be decoded, with the reason.
         classes: Names of the classes: the seven emotions, or custom labels.
+        groups: Group of each face, such as a person, whose faces stay together when a split is drawn; ``None`` for a
+            face without a group, or for all faces.
+        offered: Number of faces by class name in the whole data set, as it writes them, those included that are left
+            out; ``None`` if unknown.
     """
 
     split: Split
@@ -91,13 +97,14 @@ class FaceSet:
     votes: NDArray[np.uint8] | None = None
     unreadable: tuple[str, ...] = ()
     classes: tuple[str, ...] = EMOTIONS
+    groups: tuple[str | None, ...] | None = None
+    offered: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.images), len(self.labels), len(self.names)}
-        if self.votes is not None:
-            lengths.add(len(self.votes))
+        lengths |= {len(part) for part in (self.votes, self.groups) if part is not None}
         if len(lengths) != 1:
-            raise DataError(f"images, labels, names and votes of a set differ in number: {sorted(lengths)}")
+            raise DataError(f"images, labels, names, votes and groups of a set differ in number: {sorted(lengths)}")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             raise DataError(f"labels must lie in 0 to {len(self.classes) - 1}")
 
@@ -110,11 +117,13 @@ class FaceSet:
 
         Faces with other labels are not FER2013's, whatever their files are called.
         """
+        if self.split is Split.ALL:
+            return "every split"
         first = self.names[0].rpartition("/")[2] if self.names and self.classes == EMOTIONS else ""
         if self.split is Split.VALIDATION and first.startswith(f"{Split.TRAIN.value}_"):
             return INNER
         if first.startswith(tuple(f"{split.value}_" for split in Split)):
-            return self.split.value
+            return str(self.split.value)
         return "validation and test" if self.split is Split.BOTH else self.split.folder
 
     def require(self, split: Split, purpose: str) -> None:
@@ -135,6 +144,7 @@ class FaceSet:
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices),
             votes=None if self.votes is None else self.votes[indices],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in indices),
         )
 
     def join(self, other: FaceSet, split: Split) -> FaceSet:
@@ -146,6 +156,8 @@ class FaceSet:
             self.names + other.names,
             unreadable=self.unreadable + other.unreadable,
             classes=self.classes,
+            groups=None if self.groups is None or other.groups is None else self.groups + other.groups,
+            offered=self.offered,
         )
 
     def with_images(self, images: NDArray[np.uint8]) -> FaceSet:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.checkpoints import Scheme
 from cmaen.data.ferplus import vote_distribution
 from cmaen.data.splits import FaceSet
 from cmaen.engines import Logits, probabilities
@@ -33,6 +34,8 @@ from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
+SHARED = "choosing among the shared labels"
+"""All faces, with the answers that no face of the data can have left out."""
 COPIES = ("without exact copies", "without near copies")
 """Sets of faces without a copy in Training; the second also leaves out near and mirrored copies."""
 EXACT_OR_NEAR = "without exact or near copies"
@@ -59,6 +62,15 @@ class Headline(NamedTuple):
     def accuracy_interval(self) -> Interval:
         """95 % interval of the accuracy."""
         return self.metrics.accuracy_interval
+
+
+def headline_to_dict(headline: Headline) -> dict[str, Any]:
+    """Return the figures of a set of faces as a plain dict, ready for JSON."""
+    return {
+        **headline.metrics.to_dict(),
+        "macro_f1_interval": list(headline.macro_f1_interval),
+        "calibration": headline.calibration.to_dict(),
+    }
 
 
 @dataclass(frozen=True)
@@ -107,14 +119,7 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON."""
         values = asdict(self)
-        values["headlines"] = {
-            name: {
-                **headline.metrics.to_dict(),
-                "macro_f1_interval": list(headline.macro_f1_interval),
-                "calibration": headline.calibration.to_dict(),
-            }
-            for name, headline in self.headlines.items()
-        }
+        values["headlines"] = {name: headline_to_dict(headline) for name, headline in self.headlines.items()}
         for key in ("auc", "average_precision"):
             values[key] = getattr(self, key)._asdict()
         return values
@@ -127,6 +132,7 @@ def assess(
     temperature: float,
     rng: np.random.Generator,
     subsets: Mapping[str, FaceSet] | None = None,
+    among: NDArray[np.bool_] | None = None,
 ) -> Assessment:
     """Measure a network by its logits for the faces of a split.
 
@@ -136,6 +142,8 @@ def assess(
         temperature: Temperature of the checkpoint.
         rng: The source of all randomness.
         subsets: Selections of these faces that each get a headline.
+        among: Classes to choose among for the headline :data:`SHARED`, bool [C], which include every label; ``None``
+            for no such headline.
 
     Raises:
         DataError: All faces have one label.
@@ -149,6 +157,9 @@ def assess(
     for name, subset in (subsets or {}).items():
         rows = np.array([row_of[key] for key in subset.names])
         headlines[name] = _headline(labels[rows], answers[rows], classes, rng)
+    if among is not None:
+        chosen = probabilities(np.where(among, logits, np.float32(-np.inf)), temperature)
+        headlines[SHARED] = _headline(labels, chosen, classes, rng)
     positive = one_hot(labels, len(classes))
     present = [index for index in range(len(classes)) if positive[:, index].any()]
     annotators = None
@@ -174,6 +185,20 @@ def assess(
         fitted_temperature=fit_temperature(labels, logits),
         agreement=annotators,
     )
+
+
+def measure_scheme(faces: FaceSet, logits: NDArray[np.float32], scheme: Scheme, rng: np.random.Generator) -> Headline:
+    """Measure the answers under another label scheme by the labels of the faces.
+
+    Args:
+        faces: Faces of one split, whose classes are all labels of the scheme; it chooses among these alone, as
+            prediction leaves out contempt.
+        logits: Logits under the scheme, float32 [N, L].
+        scheme: The label scheme.
+        rng: The source of all randomness.
+    """
+    columns = [scheme.labels.index(name) for name in faces.classes]  # [N, L] -> [N, C]
+    return _headline(faces.labels, probabilities(logits[:, columns], scheme.temperature), faces.classes, rng)
 
 
 def merge_copies(headlines: Mapping[str, Headline]) -> dict[str, Headline]:

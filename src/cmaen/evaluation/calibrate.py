@@ -21,7 +21,7 @@ from cmaen.errors import SplitError
 from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fit, fit_temperature
 from cmaen.evaluation.perceived import compare_shares
 from cmaen.evaluation.run import logits_of, warn_of_seen
-from cmaen.evaluation.splits import exclude_copies
+from cmaen.evaluation.splits import Names, exclude_copies
 from cmaen.types import PERCEIVED
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def calibrate(
     checkpoint: Where,
     data: Path | str | FaceSet | None = None,
     *,
+    names: Names = None,
     votes: Path | str | None = OWN_VOTES,
     engine: str = AUTO,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -71,6 +72,7 @@ def calibrate(
         data: Data in any form that :func:`cmaen.data.faces.load_faces` takes, whose validation split is used without
             the faces that have copies in Training; or loaded faces of the validation split. ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
+        names: Names of labels that the data write otherwise, see :func:`cmaen.data.faces.load_faces`.
         votes: FER+ votes, on which ``perceived`` is calibrated, see :func:`cmaen.evaluation.evaluate.evaluate`.
         engine: Engine that runs the network, see :func:`cmaen.engines.build_engine`.
         progress: Wraps the loop over the batches, to show progress.
@@ -89,9 +91,9 @@ def calibrate(
     else:
         path, card = find_data() if data is None else Path(data), opened.card
         require_enhancement(path, card.enhancement)
-        faces = load_for(card, path, Split.VALIDATION)
+        faces = load_for(card, path, Split.VALIDATION, names)
         try:
-            faces = exclude_copies(faces, card, path, Split.VALIDATION.folder)["without near copies"]
+            faces = exclude_copies(faces, card, path, Split.VALIDATION.folder, names)["without near copies"]
             copies = "without"
         except SplitError as error:
             log.warning("faces with copies in the training split are not left out: %s", error)

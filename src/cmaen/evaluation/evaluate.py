@@ -19,11 +19,20 @@ from cmaen.data.splits import FaceSet
 from cmaen.data.tree import require_enhancement
 from cmaen.engines import AUTO, Engine, build_engine, probabilities, resolve_engine, select_output
 from cmaen.errors import DataError, SplitError
-from cmaen.evaluation.assessment import Assessment, Robustness, assess, measure_robustness
+from cmaen.evaluation.assessment import (
+    Assessment,
+    Headline,
+    Robustness,
+    assess,
+    headline_to_dict,
+    measure_robustness,
+    measure_scheme,
+)
+from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
 from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
 from cmaen.evaluation.run import find_seen, logits_of
-from cmaen.evaluation.splits import exclude_copies, load_split
+from cmaen.evaluation.splits import Names, exclude_copies, load_split
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import PERCEIVED
 
@@ -54,6 +63,9 @@ class Evaluation:
         seen: Whether the network was trained on each face, bool [N]; ``None`` if the checkpoint does not record it.
         perceived_unseen: The same as ``perceived``, without the faces that the network was trained on; empty if there
             are none, or no others.
+        overlap: Labels that the network and the data share; ``None`` if it is unknown what the data have.
+        by_scheme: Figures by the labels of the faces under the other label schemes, such as ``perceived``; empty if the
+            faces have votes, against which these are measured.
     """
 
     checkpoint: Checkpoint
@@ -68,6 +80,8 @@ class Evaluation:
     data: Path | None = None
     seen: NDArray[np.bool_] | None = field(default=None, repr=False)
     perceived_unseen: Mapping[str, PerceivedAssessment] = field(default_factory=dict)
+    overlap: LabelOverlap | None = None
+    by_scheme: Mapping[str, Headline] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -100,11 +114,13 @@ class Evaluation:
         values: dict[str, Any] = {"checkpoint": self.checkpoint.card.name, "engine": self.engine}
         values["faces"] = len(self.faces)
         values["faces_trained_on"] = None if self.seen is None else int(self.seen.sum())
+        values["labels"] = None if self.overlap is None else self.overlap.to_dict()
         values["faces_with_votes"] = count_voted(self.faces)
         if self.first in self.schemes:
             values |= self.assessment.to_dict()
             if self.mirrored is not None:
                 values["with_test_time_augmentation"] = self.mirrored.to_dict()
+        values["by_scheme"] = {name: headline_to_dict(found) for name, found in self.by_scheme.items()}
         values["perceived"] = {name: found.to_dict() for name, found in self.perceived.items()}
         values["perceived_without_faces_trained_on"] = {
             name: found.to_dict() for name, found in self.perceived_unseen.items()
@@ -119,6 +135,7 @@ def evaluate(
     data: Path | str | FaceSet | None = None,
     *,
     split: str | None = None,
+    names: Names = None,
     votes: Path | str | None = OWN_VOTES,
     scheme: str | None = None,
     without_copies: bool | None = False,
@@ -139,6 +156,8 @@ def evaluate(
         data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or already loaded; ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
         split: Name of the split, see :func:`cmaen.evaluation.splits.load_split`; not for loaded faces.
+        names: Names of labels that the data write otherwise, see :func:`cmaen.data.faces.load_faces`; not for loaded
+            faces.
         votes: CSV of the FER+ votes; ``none``; or ``auto``: the votes that come with the package, for the faces of
             FER2013. Faces with votes are also measured against what annotators saw.
         scheme: The only label scheme to measure; ``None`` for all schemes of the checkpoint.
@@ -159,15 +178,17 @@ def evaluate(
     opened = Checkpoint.open(checkpoint)
     engine, card = resolve_engine(engine, opened), opened.card
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
+    first, *_ = card.schemes
+    others = [name for name in schemes if name != first]
     loaded = data if isinstance(data, FaceSet) else None
-    if loaded is not None and (split or by or without_copies):
+    if loaded is not None and (split or by or without_copies or names):
         raise DataError(
-            "split, by and without_copies need the folder or file of the faces; these faces are already loaded"
+            "split, by, names and without_copies need the folder or file of the faces; these faces are already loaded"
         )
     path = Path(data) if isinstance(data, str | Path) else Path() if loaded else find_data()
     if loaded is None:
         require_enhancement(path, card.enhancement)
-    faces = load_split(card, path, split) if loaded is None else loaded
+    faces = load_split(card, path, split, names) if loaded is None else loaded
     if faces.votes is None or votes != OWN_VOTES:
         faces = with_votes(faces, votes)
     seen = find_seen(opened, faces)
@@ -175,7 +196,7 @@ def evaluate(
     subsets: dict[str, FaceSet] = {} if unseen is None else {UNSEEN: unseen}
     if loaded is None and without_copies is not False:
         try:
-            subsets |= exclude_copies(faces, card, path, split)
+            subsets |= exclude_copies(faces, card, path, split, names)
         except SplitError as error:
             if without_copies:
                 raise
@@ -183,10 +204,12 @@ def evaluate(
     if by is not None:
         subsets |= {f"{by} {value}": group for value, group in by_column(faces, path, by).items()}
     network = build_engine(engine, opened, device=device)
-    first, *_ = card.schemes
     logits = logits_of(faces, card.preprocess, network, progress=_show(progress, "batches"))
-    temperature = card.schemes[first].temperature
-    assessment = assess(faces, logits, temperature=temperature, rng=np.random.default_rng(0), subsets=subsets)
+    temperature, overlap = card.schemes[first].temperature, LabelOverlap.of(faces)
+    among = overlap.mask(faces) if overlap is not None and overlap.narrows else None
+    assessment = assess(
+        faces, logits, temperature=temperature, rng=np.random.default_rng(0), subsets=subsets, among=among
+    )
     if seen is not None and seen.all():
         assessment = replace(assessment, split=f"{assessment.split}, all of which it was trained on")
     both = None
@@ -209,6 +232,8 @@ def evaluate(
         {}
         if unseen is None or unseen.votes is None or not (majority(unseen) >= 0).any()
         else _measure_perceived(unseen, opened, network, schemes, progress),
+        overlap,
+        {} if faces.votes is not None else _measure_other_schemes(faces, opened, network, others, progress),
     )
 
 
@@ -294,6 +319,20 @@ def _measure_perceived(
         answers = probabilities(logits, card.schemes[name].temperature)
         sharpening = card.schemes[name].sharpening
         found[name] = assess_perceived(faces, answers, sharpening=sharpening)
+    return found
+
+
+def _measure_other_schemes(
+    faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
+) -> dict[str, Headline]:
+    """Measure the answers under label schemes that have all classes of the faces."""
+    card, found = checkpoint.card, {}
+    for name in schemes:
+        if set(faces.classes) <= set(card.schemes[name].labels):
+            logits = logits_of(
+                faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches")
+            )
+            found[name] = measure_scheme(faces, logits, card.schemes[name], np.random.default_rng(0))
     return found
 
 

@@ -24,6 +24,7 @@ from cmaen.evaluation.evaluate import Evaluation
 from cmaen.evaluation.inside import Inside, look_inside
 from cmaen.evaluation.intervals import FEW
 from cmaen.evaluation.origin import Origin, describe_split, link_file
+from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment
 from cmaen.evaluation.theme import DARK_PAPER, darken, theme
 from cmaen.evaluation.verdict import judge, of_hundred
@@ -185,6 +186,7 @@ def draw_report(
     figures |= _draw_charts(faces, logits, answers, assessment, perceived, robustness, inside, history)
     drawn = {name: Picture(plots.svg(figures[name]), plots.png(figures[name])) for name in NAMES if name in figures}
     charts = {name: theme(drawn[name].svg, TITLES[name]) for name in drawn if name not in sheets}
+    overlap = LabelOverlap.of(faces)
     class_word = "emotion" if set(faces.classes) <= set(PERCEIVED_LABELS) else "label"
     environment = Environment(
         loader=PackageLoader("cmaen.evaluation", "."),
@@ -206,6 +208,7 @@ def draw_report(
         class_word=class_word,
         few=assessment.headlines[ALL_FACES].metrics.count < FEW,
         split=describe_split(faces),
+        overlap=overlap.describe() if overlap is not None else "",
         origin=origin,
         sections=_list_sections(drawn, assessment, perceived, inside, cost, class_word),
         charts={name: Markup(chart) for name, chart in charts.items()},

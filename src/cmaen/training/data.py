@@ -13,6 +13,7 @@ from cmaen.data.drawing import inner_split
 from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import AUTO, NONE, with_votes
 from cmaen.data.keys import SIDE, Fer2013Keys, face_keys, order_like
+from cmaen.data.labelling import read_names
 from cmaen.data.leakage import without_copies
 from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import ConfigError, DataError
@@ -25,6 +26,14 @@ def _read_none(votes: Any) -> Any:
     return None if votes == NONE else votes
 
 
+def _read_pairs(names: Any) -> Any:
+    """Read a mapping, or the pairs of one, as sorted pairs: a spec can be hashed."""
+    try:
+        return tuple(sorted(read_names(dict(names or {})).items()))
+    except (DataError, TypeError, ValueError) as error:
+        raise ValueError(f"names must map labels to names, such as {{1: surprise}}: {error}") from error
+
+
 class DataSpec(Spec):
     """The data of a run. Validation always uses the split of that name, unchanged."""
 
@@ -33,6 +42,9 @@ class DataSpec(Spec):
     )
     labels: Literal["all"] | tuple[str, ...] | None = Field(
         None, description="Classes to learn. all: every class in the data. null: the seven emotions."
+    )
+    names: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_read_pairs)] = Field(
+        (), description="Names of labels that the data write otherwise, such as {1: surprise, 2: fear} for numbers."
     )
     votes: Annotated[Literal["auto"] | Path | None, BeforeValidator(_read_none)] = Field(
         AUTO,
@@ -69,8 +81,9 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
     """
     if data.path is None:
         raise ConfigError("data.path is not set: name the folder, zip or CSV of FER2013 with --data")
+    names = dict(data.names)
     votes = None if data.votes == AUTO and not needs_votes else data.votes
-    training = _order(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side))
+    training = _order(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side, names=names))
     training = with_votes(training, votes)
     if needs_votes and training.votes is None:
         raise DataError(
@@ -80,7 +93,7 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
     if data.inner_validation:
         training, validation = inner_split(training)
     else:
-        validation = load_faces(data.path, Split.VALIDATION, colour=colour, labels=data.labels, side=side)
+        validation = load_faces(data.path, Split.VALIDATION, colour=colour, labels=data.labels, side=side, names=names)
         try:
             validation = with_votes(validation, votes)
         except DataError as error:
