@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cmaen.checkpoints import Card
+from cmaen.drawing import heat
 from cmaen.drawing.lettering import choose_letters
-from cmaen.drawing.style import STYLE, heat, hex_of
+from cmaen.drawing.style import STYLE, hex_of
 from cmaen.engines import LOGITS
 from cmaen.inference import alignment, doubts, likeness, occlusion, scenes, tracking
 from cmaen.inference.detectors import again, base, thinning, yunet
