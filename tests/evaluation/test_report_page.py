@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from tests.evaluation.test_report import drawn, everything, few
+from cmaen.evaluation.report import Report
 from tests.web.browsing import FLAGS
 
 BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"
@@ -21,10 +21,10 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reports(full: Report, few: Report, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One with all parts, and one of sixteen faces."""
     folder = tmp_path_factory.mktemp("reports")
-    names = {"full": drawn(**everything()), "few": few()}
+    names = {"full": full, "few": few}
     for name, report in names.items():
         (folder / f"{name}.html").write_text(report.page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in names}
