@@ -187,7 +187,7 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the pictures of a report small and without their layout, and time few answers: the rest is as it is.
+    """Draw the pictures of a report small and without their layout, their maps in few steps, and time few answers.
 
     They are real pictures of the same figures; how they look, the tests of the report itself say.
     """
@@ -205,6 +205,10 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
         text = draw(figure, "svg").decode()
         return text[text.index("<svg") :]
 
+    with suppress(ModuleNotFoundError):  # without it there are no maps
+        from cmaen import explanation
+
+        monkeypatch.setattr(explanation, "_STEPS", 4)
     monkeypatch.setattr(benchmark, "COST_RUNS", dict.fromkeys(benchmark.COST_RUNS, 2))
     monkeypatch.setattr(benchmark, "WARMUP", 1)
     monkeypatch.setattr(plots, "svg", draw_svg)

@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from cmaen.evaluation.report import Report
-from tests.web.browsing import FLAGS
+from tests.web.browsing import FLAGS, PATIENCE
 
 BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"
 Open = Callable[..., Any]
@@ -51,6 +51,7 @@ def open_report(browser: Any, reports: dict[str, Path]) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", java_script_enabled=True
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
