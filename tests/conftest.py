@@ -82,12 +82,13 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
 
 def pytest_configure() -> None:
     """Let no example of hypothesis fail because the machine is slow; the rest of the settings is as it was."""
-    from hypothesis import HealthCheck, settings
+    with suppress(ImportError):
+        from hypothesis import HealthCheck, settings
 
-    now = settings.default
-    suppressed = {*now.suppress_health_check, HealthCheck.too_slow}
-    settings.register_profile("any machine", now, deadline=None, suppress_health_check=list(suppressed))
-    settings.load_profile("any machine")
+        now = settings.default
+        suppressed = {*now.suppress_health_check, HealthCheck.too_slow}
+        settings.register_profile("any machine", now, deadline=None, suppress_health_check=list(suppressed))
+        settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
