@@ -6,14 +6,16 @@ import hashlib
 import importlib.util
 import io
 import os
+import pickle
 import random
 import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 # This must precede all readers: the tests share the cores among processes, and many threads on few cores stall.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
@@ -30,22 +32,69 @@ if TYPE_CHECKING:
 
     from cmaen.models.base import EmotionNetwork
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+Made = TypeVar("Made")
+TESTS = Path(__file__).parent
+EXAMPLES = TESTS.parent / "examples"
 PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
 LONGEST = (
-    *("test_notebook", "test_own_labels", "test_export", "test_processes", "test_page", "test_checkpoint", "test_run"),
-    *("test_cli", "test_local", "test_cluster", "test_schemes", "test_steps", "test_commands", "test_fuzz"),
-    *("test_distributed", "test_label_schemes", "test_connections", "test_ablation", "test_chain", "test_outputs"),
+    *("web/test_moving", "web/test_site", "web/test_page", "test_export", "test_notebook", "web/test_maps"),
+    *("training/test_processes", "web/test_pictures", "training/test_own_labels", "training/test_run", "test_cli"),
+    *("test_schemes", "training/test_finetune", "serving/test_local", "enhance/test_steps", "training/test_ablation"),
+    *("test_outputs", "evaluation/test_report", "inference/test_cluster", "serving/test_distributed"),
+    *("checkpoints/test_checkpoint", "serving/test_fuzz", "evaluation/test_commands", "training/test_label_schemes"),
+    *("serving/test_connections", "checkpoints/test_card", "evaluation/test_report_page", "training/test_chain"),
 )
 """The files with the longest tests, the longest first: they run first, so that none is left over at the end."""
 
 
+PATIENCE = 300.0
+"""How long the tests wait for what must come, in seconds: a busy machine may need many of them."""
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
+    """Wait for an event instead of for a time that one machine needs and another does not."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"{holds} does not hold after {seconds:g} s"
+        time.sleep(0.005)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Made]) -> Made:
+    """Make what takes seconds once for all test processes; the others read what the first has kept."""
+    kept = shared_folder(factory) / f"{name}.pickle"
+    if kept.exists():
+        made: Made = pickle.loads(kept.read_bytes())
+        return made
+    made = make()
+    draft = kept.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(pickle.dumps(made))
+    draft.replace(kept)
+    return made
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the whole session, which pytest-xdist's processes share."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def pytest_configure() -> None:
+    """Let no example of hypothesis fail because the machine is slow; the rest of the settings is as it was."""
+    with suppress(ImportError):
+        from hypothesis import HealthCheck, settings
+
+        now = settings.default
+        suppressed = {*now.suppress_health_check, HealthCheck.too_slow}
+        settings.register_profile("any machine", now, deadline=None, suppress_health_check=list(suppressed))
+        settings.load_profile("any machine")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; pytest-xdist would put those of most tests there."""
-    places = {stem: place for place, stem in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    places = {TESTS / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def free_port() -> int:
@@ -120,9 +169,7 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     pytest.importorskip("torch")
     from cmaen import export
 
-    folder, write = tmp_path_factory.getbasetemp(), export._write_onnx
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    folder, write = shared_folder(tmp_path_factory), export._write_onnx
 
     def write_once(network: EmotionNetwork, size: int, path: Path) -> None:
         weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
@@ -141,7 +188,7 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the pictures of a report small and without their layout, and time few answers: the rest is as it is.
+    """Draw the pictures of a report small and without their layout, their maps in few steps, and time few answers.
 
     They are real pictures of the same figures; how they look, the tests of the report itself say.
     """
@@ -159,6 +206,10 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
         text = draw(figure, "svg").decode()
         return text[text.index("<svg") :]
 
+    with suppress(ModuleNotFoundError):  # without it there are no maps
+        from cmaen import explanation
+
+        monkeypatch.setattr(explanation, "_STEPS", 4)
     monkeypatch.setattr(benchmark, "COST_RUNS", dict.fromkeys(benchmark.COST_RUNS, 2))
     monkeypatch.setattr(benchmark, "WARMUP", 1)
     monkeypatch.setattr(plots, "svg", draw_svg)

@@ -70,11 +70,6 @@ def everything() -> dict[str, object]:
     }
 
 
-@pytest.fixture(scope="module")
-def full() -> Report:
-    return drawn(**everything())
-
-
 def test_the_page_stands_alone_and_escapes_what_it_is_given(quick_report: None) -> None:
     report = drawn(history=[Epoch("nothing kept", 1)])
     parser = Links()
@@ -138,7 +133,7 @@ def own(count: int) -> FaceSet:
     return FaceSet(Split.VALIDATION, images, np.arange(count) % 2, names, classes=("calm", "pain"))
 
 
-def few(**more: object) -> Report:
+def report_on_few(**more: object) -> Report:
     """Of sixteen faces that are all answered right."""
     faces = own(16)
     logits = (np.eye(2)[faces.labels] * 0.4).astype(np.float32)
@@ -147,8 +142,8 @@ def few(**more: object) -> Report:
     return draw_report(Documents(Card("mine", {}, PreprocessSpec())), faces, logits, assessment, **more)  # type: ignore[arg-type]
 
 
-def test_sixteen_faces_that_are_all_right_are_not_a_hundred_to_a_hundred() -> None:
-    page = few().page
+def test_sixteen_faces_that_are_all_right_are_not_a_hundred_to_a_hundred(few: Report) -> None:
+    page = few.page
     assert "81 to 100%" in page
     assert "100 to 100" not in page
     assert "too few" in page
@@ -169,16 +164,16 @@ def test_the_contents_lead_to_every_part_and_raw_json_is_folded(full: Report) ->
     assert re.search(r"<details>\s*<summary>[^<]+</summary>\s*<pre>\{", full.page)
 
 
-def test_the_page_says_where_its_figures_come_from() -> None:
+def test_the_page_says_where_its_figures_come_from(quick_report: None) -> None:
     faces = own(16)
     command = ["cmaen", "test", "--data", "<my faces>"]
     origin = Origin.of(faces, data=Path("my-faces"), checkpoint="mine", engine="onnx", command=command)
-    page = few(origin=origin).page
+    page = report_on_few(origin=origin).page
     for text in ("&lt;my faces&gt;", "<code>my-faces</code>", origin.fingerprint, origin.version, origin.date):
         assert text in page
 
 
-def test_mistakes_name_their_files_and_lead_to_them() -> None:
+def test_mistakes_name_their_files_and_lead_to_them(quick_report: None) -> None:
     report = drawn(link=lambda name: f"../faces/{name}" if name.startswith("1") else None)
     part = report.page[report.page.index('id="mistakes"') :]
     tiles = re.findall(r'<figure class="tile">.*?</figure>', part, re.DOTALL)
@@ -197,11 +192,11 @@ def test_no_mark_is_a_colour_alone(full: Report) -> None:
         assert all(text.startswith(mark) for text in marked)
 
 
-def test_labels_that_only_one_side_has_are_said() -> None:
+def test_labels_that_only_one_side_has_are_said(few: Report, quick_report: None) -> None:
     faces = replace(own(16), offered={"calm": 8, "pain": 8, "<sideways>": 3})
     logits = (np.eye(2)[faces.labels] * 0.4).astype(np.float32)
     assessment = assess(faces, logits, temperature=1.0, rng=np.random.default_rng(0))
     documents = Documents(Card("mine", {}, PreprocessSpec()))
     page = draw_report(documents, faces, logits, assessment).page
     assert "left out with their faces (in all splits): &lt;sideways&gt; (3)" in page
-    assert "left out with their faces" not in few().page
+    assert "left out with their faces" not in few.page

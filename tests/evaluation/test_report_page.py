@@ -13,18 +13,18 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from tests.evaluation.test_report import drawn, everything, few
-from tests.web.browsing import FLAGS
+from cmaen.evaluation.report import Report
+from tests.web.browsing import FLAGS, PATIENCE
 
 BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"
 Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reports(full: Report, few: Report, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One with all parts, and one of sixteen faces."""
     folder = tmp_path_factory.mktemp("reports")
-    names = {"full": drawn(**everything()), "few": few()}
+    names = {"full": full, "few": few}
     for name, report in names.items():
         (folder / f"{name}.html").write_text(report.page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in names}
@@ -51,6 +51,7 @@ def open_report(browser: Any, reports: dict[str, Path]) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", java_script_enabled=True
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

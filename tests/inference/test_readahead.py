@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from cmaen.inference.readahead import Weight, ahead
+from tests.conftest import PATIENCE, wait_until
 
 
 def double(number: int) -> int:
@@ -44,17 +45,16 @@ def test_only_so_many_items_are_taken_before_they_are_asked_for(workers: int) ->
     with closing(ahead(counting(50, taken), double, workers=workers, size=5)) as results:
         for asked in (1, 2):
             next(results)
-            deadline = time.monotonic() + 5
-            while len(taken) < asked + 5 and time.monotonic() < deadline:
-                time.sleep(0.001)
+            due = asked + 5
+            wait_until(lambda due=due: len(taken) >= due)
             time.sleep(0.02)
-            assert len(taken) == asked + 5
+            assert len(taken) == due
         assert list(results) == [2 * number for number in range(2, 50)]
 
 
 def test_several_workers_work_at_the_same_time() -> None:
     together = threading.Barrier(3)
-    assert len(list(ahead(range(6), lambda _: together.wait(5), workers=3))) == 6
+    assert len(list(ahead(range(6), lambda _: together.wait(PATIENCE), workers=3))) == 6
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -102,24 +102,24 @@ def test_items_that_hang_are_left_behind_in_a_second() -> None:
 
     def items() -> Iterator[int]:
         try:
-            yield 0
+            yield from range(40)
             hangs.set()
-            goes_on.wait(20)
-            yield 1
+            goes_on.wait(PATIENCE)
+            yield 40
         finally:
             closed.set()
 
     before = set(threading.enumerate())
-    results = ahead(items(), double, workers=4)
+    results = ahead(items(), double, workers=40, size=50)
     assert next(results) == 0
-    assert hangs.wait(5)
+    assert hangs.wait(PATIENCE)
     started = time.monotonic()
     results.close()
-    assert 0.5 < time.monotonic() - started < 3  # and not a second for each worker
+    assert 0.5 < time.monotonic() - started < 20  # and not a second for each of 40 workers
     assert not closed.is_set()
     goes_on.set()
     for thread in set(threading.enumerate()) - before:
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 def test_as_many_threads_are_started_as_there_is_work_for() -> None:
@@ -175,7 +175,4 @@ def test_who_has_taken_a_result_decides_how_long_it_lives() -> None:
     for heavy in ahead(range(20), work, workers=2, size=3):
         del heavy
         number += 1
-        deadline = time.monotonic() + 5
-        while sum(one() is not None for one in alive[: number + 1]) and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert all(one() is None for one in alive[: number + 1])
+        wait_until(lambda number=number: all(one() is None for one in alive[: number + 1]))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from cmaen.errors import OutputError
 from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
+from tests.conftest import wait_until
 from tests.inference.records import FRAMES, PICTURES, SAD, read, write, written
 
 
@@ -141,9 +141,7 @@ def test_a_killed_command_loses_nothing_and_writes_nothing_twice(tmp_path: Path)
     command += ["--batch-size", "4", "--output", str(output)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     part = tmp_path / "results.csv.part"
-    deadline = time.monotonic() + 60
-    while (not part.exists() or part.stat().st_size == 0) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_until(lambda: part.exists() and part.stat().st_size > 0)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not output.exists(), "it was killed too late to prove anything"

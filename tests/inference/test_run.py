@@ -19,6 +19,7 @@ from cmaen.inference.sinks.pictures import PictureSink
 from cmaen.inference.sinks.records import RecordSink
 from cmaen.results import Face, Result
 from cmaen.types import FaceBox, Frame
+from tests.conftest import wait_until
 from tests.inference.conftest import RED, plain
 
 FACE = Face((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1), FaceBox(10, 10, 20, 20), identity=1)
@@ -248,9 +249,8 @@ def test_what_is_live_is_not_made_long_before_it_is_shown(live: bool, ahead: int
     class Slow(Remembers):
         def write(self, result: Result, drawn: np.ndarray | None) -> None:
             super().write(result, drawn)
-            due, deadline = min(len(self.results) + ahead, 5), time.monotonic() + 5
-            while shown.made < due and time.monotonic() < deadline:
-                time.sleep(0.001)
+            due = min(len(self.results) + ahead, 5)
+            wait_until(lambda: shown.made >= due)
             time.sleep(0.02)
             assert shown.made == due
 

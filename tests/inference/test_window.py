@@ -15,6 +15,7 @@ import pytest
 
 from cmaen.errors import MissingExtraError
 from cmaen.inference.sinks import open_sink
+from tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pygame") is None, reason="no extra")
 
@@ -45,7 +46,7 @@ DUMMY = {**WITHOUT_DISPLAY, "SDL_VIDEODRIVER": "dummy"}
 
 def said(program: str, environment: dict[str, str] = DUMMY) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", HEAD + program], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", HEAD + program], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
@@ -151,7 +152,7 @@ def showing(environment: dict[str, str]) -> subprocess.Popen[bytes]:
 def test_a_process_with_a_window_still_ends_when_it_is_told_to() -> None:
     process = showing(DUMMY)
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -168,7 +169,7 @@ def screen() -> Iterator[dict[str, str]]:
     with os.fdopen(reading) as number:
         yield {**WITHOUT_DISPLAY, "DISPLAY": f":{number.readline().strip()}"}
     server.terminate()
-    server.wait(timeout=20)
+    server.wait(timeout=PATIENCE)
 
 
 @pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
@@ -177,7 +178,7 @@ def test_a_real_window_ends_by_a_key(screen: dict[str, str], key: str) -> None:
     process = showing(screen)
     try:
         for _ in range(40):  # until the window has the keyboard
-            subprocess.run(["xdotool", "mousemove", "320", "240", "key", key], env=screen, check=True, timeout=20)
+            subprocess.run(["xdotool", "mousemove", "320", "240", "key", key], env=screen, check=True, timeout=PATIENCE)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=0.5)
                 break

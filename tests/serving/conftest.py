@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +19,7 @@ from cmaen.images.reader import read_image
 from cmaen.inference.spec import PipelineSpec
 from cmaen.serving.app import create_app
 from cmaen.serving.settings import SERVED, Limits, Settings
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, wait_until
 
 
 def settings(
@@ -44,11 +43,7 @@ def serving(**given) -> Iterator[TestClient]:
 
 
 def wait_until_ready(client: TestClient) -> None:
-    for _ in range(600):
-        if client.get("/readyz").status_code == 200:
-            return
-        time.sleep(0.05)
-    raise AssertionError(client.get("/readyz").json())
+    wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from cmaen.serving.app import create_app
 from cmaen.serving.problems import Problem
 from cmaen.serving.settings import Settings
 from cmaen.types import UNSURE_BELOW
+from tests.conftest import PATIENCE
 from tests.serving.conftest import encoded, files, one_core, picture, serving, settings, wait_until_ready
 
 
@@ -207,7 +208,7 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
     async def ask(app) -> Response:
         async def body() -> AsyncIterator[bytes]:
             yield b"--x"
-            await asyncio.sleep(20)
+            await asyncio.sleep(PATIENCE)
 
         async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
             kind = {"Content-Type": "multipart/form-data; boundary=x", "Expect": "100-continue"}

@@ -35,7 +35,7 @@ HEAD = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\
 def app() -> Iterator[FastAPI]:
     with (
         pytest.MonkeyPatch.context() as patch,
-        serving(key=KEY["X-API-Key"], pixels=1_000_000, body_bytes=200_000, images=8, queue=1000, wait=60) as client,
+        serving(key=KEY["X-API-Key"], pixels=1_000_000, body_bytes=200_000, images=8, queue=1000, wait=600) as client,
     ):
         heat, face = np.zeros((8, 8), np.float32), Face((1.0,), FaceBox(0, 0, 8, 8), classes=("happy",))
         found = ExplainedPicture((ExplainedFace(face, np.zeros((8, 8, 3), np.uint8), heat),))

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import quote
 
 import numpy as np
@@ -15,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from cmaen.serving.live import AHEAD, LiveSource
 from cmaen.types import Frame
+from tests.conftest import PATIENCE, wait_until
 from tests.serving.conftest import encoded, picture, serving
 
 
@@ -49,19 +51,22 @@ def test_a_bad_frame_costs_no_other(client: TestClient, portrait: bytes) -> None
 
 
 def test_frames_are_dropped_instead_of_lagging(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_came = threading.Event()
+
     def slow(index: int, name: str, fetch, **_) -> Frame:
-        time.sleep(0.05)
+        assert all_came.wait(PATIENCE)
         return Frame(index, name, error="slow")
 
     monkeypatch.setattr("cmaen.serving.live.read_frame", slow)
     with serving() as client, client.websocket_connect("/v1/live") as socket:
         for _ in range(100):
             socket.send_bytes(b"x")
-            time.sleep(0.002)
+        wait_until(lambda: "cmaen_live_frames_total 100.0" in client.get("/metrics").text)
+        all_came.set()
         answers = [socket.receive_json()]
         while answers[-1]["frame"] < 99:
             answers.append(socket.receive_json())
-        assert len(answers) < 30
+        assert len(answers) < 10
         assert answers[-1]["dropped"] == 100 - len(answers)
         text = client.get("/metrics").text
         assert "cmaen_live_frames_total 100.0" in text
@@ -78,7 +83,7 @@ def test_the_newest_frame_is_kept_until_it_is_taken() -> None:
     with ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(next, frames, None)
         source.close()
-        assert waiting.result(10) is None
+        assert waiting.result(PATIENCE) is None
     assert source.count() is None
 
 
@@ -176,16 +181,15 @@ def test_sockets_are_limited(portrait: bytes) -> None:
             first.send_bytes(portrait)
             assert first.receive_json()["status"] == "ok"
         assert 'cmaen_refused_total{limit="live"} 1.0' in client.get("/metrics").text
-        for _ in range(100):  # its place is free a moment later
+
+        def is_answered() -> bool:
             with client.websocket_connect("/v1/live") as third:
                 third.send_bytes(portrait)
-                try:
-                    assert third.receive_json()["status"] == "ok"
-                    break
-                except WebSocketDisconnect:
-                    time.sleep(0.05)
-        else:
-            raise AssertionError("the place is never free")
+                with suppress(WebSocketDisconnect):
+                    return bool(third.receive_json()["status"] == "ok")
+                return False
+
+        wait_until(is_answered)  # its place is free a moment later
 
 
 def test_the_key_comes_in_a_header_or_a_subprotocol(portrait: bytes) -> None:
@@ -211,10 +215,7 @@ def test_no_thread_is_left(portrait: bytes) -> None:
             with client.websocket_connect("/v1/live") as socket:
                 socket.send_bytes(portrait)
                 socket.receive_json()
-        until = time.monotonic() + 10
-        while threading.active_count() > before and time.monotonic() < until:
-            time.sleep(0.05)
-        assert threading.active_count() <= before
+        wait_until(lambda: threading.active_count() <= before)
 
 
 @pytest.mark.parametrize("scheme", ["nope", "x" * 5000, "\N{PILE OF POO}" * 100, "\0"])

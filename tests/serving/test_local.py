@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ import pytest
 from cmaen.client import EmotionClient
 from cmaen.errors import ServiceError
 from cmaen.serving import local
-from tests.conftest import EXAMPLES, free_port
+from tests.conftest import EXAMPLES, PATIENCE, free_port, wait_until
 from tests.serving.test_hostile import progressive
 from tests.test_cli import cmaen
 
@@ -35,14 +34,11 @@ def server(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
-        while not ready(address):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_until(lambda: process.poll() is not None or ready(address))
+        assert process.poll() is None, process.stderr.read()
         yield process, address
         process.terminate()
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()
@@ -90,7 +86,7 @@ def test_a_shutdown_finishes_what_it_took() -> None:
             one.join()
         with pytest.raises(ServiceError):
             client.predict([photo])
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
     assert [[answer["status"] for answer in answers] for answers in done] == [["ok"] * 8] * 4
 
 
@@ -109,13 +105,7 @@ def test_workers_add_up_and_are_started_anew() -> None:
         os.kill(killed, signal.SIGKILL)
         for _ in range(4):
             assert client.predict([photo])[0]["status"] == "ok"
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            if len(workers(process) - {killed}) == 2:
-                break
-            time.sleep(0.2)
-        else:
-            raise AssertionError("the worker is not started anew")
+        wait_until(lambda: len(workers(process) - {killed}) == 2)  # another is started
 
 
 WITHOUT_PYTORCH = """
@@ -158,9 +148,9 @@ def test_a_shutdown_does_not_wait_for_slow_clients_and_files() -> None:
             slow[-1].sendall(start)
         asking = threading.Thread(target=lambda: EmotionClient(address, retries=0).predict([content]))
         asking.start()
-        time.sleep(0.5)
+        wait_until(lambda: bool(re.search(r"cmaen_queue_images [1-9]", urlopen(f"{address}/metrics").read().decode())))
         process.terminate()
-        assert process.wait(25) in (0, -signal.SIGTERM)
+        assert process.wait(55) in (0, -signal.SIGTERM), "slow clients are waited for"
         asking.join()
         for connection in slow:
             connection.close()

@@ -35,11 +35,11 @@ def test_an_empty_key_is_a_mistake() -> None:
 
 
 def test_the_rate_of_a_client_is_limited() -> None:
-    with serving(rate=0.5, burst=3) as client:
+    with serving(rate=0.01, burst=3) as client:
         statuses = [client.get("/v1/labels").status_code for _ in range(5)]
         assert statuses == [200, 200, 200, 429, 429]
         refused = client.get("/v1/labels")
-        assert 1 <= int(refused.headers["retry-after"]) <= 2
+        assert 1 <= int(refused.headers["retry-after"]) <= 100
         assert client.get("/healthz").status_code == 200
         assert 'cmaen_refused_total{limit="rate"} 3.0' in client.get("/metrics").text
 

@@ -41,11 +41,11 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path, quic
     data, run = tmp_path / "data", tmp_path / "run"
     for shape in SHAPES:
         (data / shape).mkdir(parents=True)
-        for number in range(24):
+        for number in range(14):
             drawing(shape, rng).save(data / shape / f"{number}.jpg")
     (data / "circle" / "broken.jpg").write_bytes(b"nothing")
-    settings = ("--set", "training.precision=32-true", "--batch-size", 16)
-    said = cmaen("train", "--data", data, "--output", run, "--epochs", 6, *settings)
+    settings = ("--set", "training.precision=32-true", "--batch-size", 8)
+    said = cmaen("train", "--data", data, "--output", run, "--epochs", 4, *settings)
     assert "1 unreadable images are left out" in said
     best = run / "best"
     for command in (

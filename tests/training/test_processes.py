@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import loop  # noqa: E402
 from cmaen.training.batches import Place, train_loader  # noqa: E402
 from cmaen.training.loop import LoopSpec  # noqa: E402
-from tests.conftest import TINY  # noqa: E402
+from tests.conftest import PATIENCE, TINY, wait_until  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +72,7 @@ def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Pat
         [sys.executable, "-m", __name__, *training(fer_tree, output, 2, "training.devices=2")],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=4 * PATIENCE,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
@@ -138,9 +137,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, checkpoint:
     process = subprocess.Popen(
         [sys.executable, "-m", "cmaen", *training(fer_tree, killed, 4)], stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 120
-    while not (killed / "last.ckpt").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: (killed / "last.ckpt").exists() or process.poll() is not None)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "best").exists(), "it was killed too late to prove anything"

@@ -25,7 +25,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import EXAMPLES, free_port
+from tests.conftest import EXAMPLES, free_port, wait_until
+from tests.conftest import PATIENCE as SECONDS
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
 FLAGS = (
@@ -33,8 +34,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
-LIVE_SECONDS = 4.0
-PATIENCE = 60_000
+PATIENCE = 1000 * SECONDS
 """How long the browser may take for what must come, in milliseconds: on a busy machine a page may need many seconds."""
 
 AXE = os.environ.get("CMAEN_AXE")
@@ -53,27 +53,30 @@ def serving(*options: str) -> Iterator[str]:
     command = [sys.executable, "-m", "cmaen", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}/"
+
+    def ready() -> bool:
+        assert process.poll() is None, f"{' '.join(command)} ended"
+        try:
+            urllib.request.urlopen(f"{address}readyz", timeout=10)
+        except OSError:
+            return False
+        return True
+
     try:
-        for _ in range(600):
-            assert process.poll() is None, f"{' '.join(command)} ended"
-            try:
-                urllib.request.urlopen(f"{address}readyz", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_until(ready)
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(SECONDS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     with serving() as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The film of the fake camera: the astronaut, over whom it pans slowly and back; JPEGs of 640 x 480 in a row."""
     picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400, :], (960, 750))
@@ -85,7 +88,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium(camera: Path) -> Iterator[Any]:
     """The browser."""
     playwright = pytest.importorskip(
@@ -126,6 +129,31 @@ def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
         context.close()
     assert {url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))} == set()
     assert [text for text in complaints if not re.fullmatch(REFUSED, text)] == []
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Let the page work until something holds."""
+    due = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < due, f"{holds} does not hold after {SECONDS:g} s"
+        page.wait_for_timeout(20)
+
+
+def wait_until_nothing_moves(page: Any) -> None:
+    """Until all movements that end have ended."""
+    page.evaluate(
+        """() => Promise.allSettled(
+            document.getAnimations()
+                .filter((each) => each.effect?.getComputedTiming().endTime !== Infinity)
+                .map((each) => each.finished))"""
+    )
+
+
+def count_answers(page: Any) -> list[Any]:
+    """What the server answers to the live view from now on, as a list that grows."""
+    answers: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda answer: answers.append(answer)))
+    return answers
 
 
 def saved(page: Any, button: str) -> Path:

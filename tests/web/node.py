@@ -16,7 +16,7 @@ import pytest
 from cmaen.web.files import PAGE
 
 NODE = shutil.which("node")
-SECONDS = 120
+SECONDS = 1200
 
 BEFORE = """
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -14,20 +14,7 @@ import pytest
 from cmaen.images.reader import read_image
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
-from tests.web.browsing import (
-    ASTRONAUT,
-    AXE,
-    LIVE_SECONDS,
-    Open,
-    camera,
-    chromium,
-    open_page,
-    saved,
-    server,
-    serving,
-)
-
-__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
+from tests.web.browsing import ASTRONAUT, AXE, Open, count_answers, saved, serving, until, wait_until_nothing_moves
 
 
 def test_a_photo_with_one_click(open_page: Open) -> None:
@@ -111,10 +98,12 @@ def test_a_number_that_means_nothing_says_so(open_page: Open, tmp_path: Path) ->
     with saved(page, "#save-csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["note"] for row in rows] == ["", void["note"]]
+    answers: list[Any] = []
+    page.on("requestfinished", lambda request: "v1/predict" in request.url and answers.append(request))
     page.check("#benchmark")
+    until(page, lambda: len(answers) == 2)
     page.wait_for_selector("#progress", state="hidden")
-    page.wait_for_timeout(1500)
-    assert page.is_visible(".card.void .sign"), "also where it is asked once more"
+    page.wait_for_selector(".card.void .sign")  # also where it is asked once more
 
 
 def test_where_it_looked(open_page: Open) -> None:
@@ -179,13 +168,17 @@ def test_a_busy_server_is_waited_for(open_page: Open) -> None:
 
 def test_the_camera_live(open_page: Open, capsys: pytest.CaptureFixture[str]) -> None:
     page = open_page()
+    answers = count_answers(page)
     page.click("#use-camera")
     page.wait_for_selector(".rate[data-rate]", state="attached")
-    page.wait_for_timeout(1500)
     rates = []
-    for _ in range(round(LIVE_SECONDS)):
-        page.wait_for_timeout(1000)
+
+    def has_gone_along() -> bool:
         rates.append(float(page.get_attribute(".rate", "data-rate")))
+        found = [face["box"][0] for answer in answers for face in json.loads(answer)["faces"]]
+        return max(found, default=0) - min(found, default=0) > 150
+
+    until(page, has_gone_along)
     with capsys.disabled():
         print(f"\nlive, by the server: {np.median(rates):.1f} frames a second ({min(rates):.1f} to {max(rates):.1f})")
     assert page.locator(".card").count() == 1
@@ -198,7 +191,6 @@ def test_the_camera_live(open_page: Open, capsys: pytest.CaptureFixture[str]) ->
     assert page.locator(".card.chosen").count() == 1
     page.click("#stop")
     records = json.loads(saved(page, "#save-json").read_text())
-    assert len(records) > 5 * LIVE_SECONDS, "the rate of a machine that others use as well"
     times = [record["time"] for record in records]
     assert times == sorted(times)
     assert {face["identity"] for record in records for face in record["faces"]} == {1}
@@ -271,7 +263,7 @@ def test_no_barrier(open_page: Open, scheme: str, tmp_path: Path) -> None:
     page.evaluate(Path(AXE or "").read_text())
 
     def barriers() -> list[tuple[str, list[str]]]:
-        page.wait_for_timeout(400)  # until nothing moves
+        wait_until_nothing_moves(page)
         found = page.evaluate("axe.run()")["violations"]
         return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
@@ -321,7 +313,7 @@ def test_a_camera_that_is_allowed_too_late_goes_off(open_page: Open) -> None:
     assert page.evaluate(
         """async () => {
             window.allow();
-            for (let tries = 0; tries < 100; tries += 1) {
+            for (let tries = 0; tries < 5000; tries += 1) {
                 if (window.stream?.getTracks().every((track) => track.readyState === 'ended')) return true;
                 await new Promise((done) => setTimeout(done, 50));
             }

@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 
 from cmaen.images.reader import read_image
-from tests.web.browsing import ASTRONAUT, Open, camera, chromium, open_page, saved, server
-
-__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
+from tests.web.browsing import ASTRONAUT, Open, saved
 
 GREY = np.full((200, 300, 3), 120, np.uint8)
 
