@@ -165,6 +165,10 @@ class PredictionError(CmaenError):
     """A face cannot be cropped or classified."""
 
 
+class PluginError(CmaenError):
+    """A plug-in of another package cannot be imported or used; the message names the package."""
+
+
 class BrokenInstallationError(CmaenError):
     """An installed package does not work, such as an OpenCV that another OpenCV has overwritten."""
 

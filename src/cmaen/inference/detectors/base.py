@@ -84,7 +84,8 @@ DETECTORS = {
     "centerface": Entry("cmaen.inference.detectors.centerface:CenterFace"),
     "yunet": Entry("cmaen.inference.detectors.yunet:YuNet"),
 }
-"""Entries by name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
+"""Entries by name; each class, also that of a plug-in, takes the path of its model or ``None``, ``options`` and
+``threads``, and its objects are called like a :class:`Detector`."""
 
 DEFAULT = "yunet"
 """Name of the default detector."""
