@@ -20,12 +20,25 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes, which have their own limit
     try:
-        from cmaen.cli.verbs import app  # here, so that a broken installation is one line, too
-
-        app()
+        _find_app()()
     except CmaenError as error:
         typer.secho(escape_for_terminal(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _find_app() -> typer.Typer:
+    """Import the verbs; if a broken installation prevents that, ``cmaen info`` still works, to show what is wrong."""
+    try:
+        from cmaen.cli.verbs import app
+    except Exception:
+        if sys.argv[1:2] != ["info"]:
+            raise
+        from cmaen.cli.info import info
+
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.callback()(lambda: None)  # without it, the only verb would have no name
+        app.command()(info)
+    return app

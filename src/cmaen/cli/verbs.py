@@ -13,6 +13,7 @@ from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.finetune import finetune
 from cmaen.cli.inference import inference
+from cmaen.cli.info import info
 from cmaen.cli.page import page
 from cmaen.cli.panels import OWN, RESEARCH, USE, write_help
 from cmaen.cli.predict import predict
@@ -20,7 +21,7 @@ from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 
 VERBS = {
-    USE: (predict, inference, serve, page),
+    USE: (predict, inference, serve, page, info),
     OWN: (crop, finetune, train, calibrate, test, export),
     RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
 }
