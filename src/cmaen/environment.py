@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cmaen import __version__
 from cmaen.errors import describe
 from cmaen.plugins import BACKBONES, DETECTORS, SINKS, find_plugins
 from cmaen.resources import count_cores, list_instructions, name_processor, usable_cores, usable_mib
 
-_T = TypeVar("_T")
 _NEEDED = re.compile(r"\s*([\w.-]+)\s*(?:\[[^]]*])?[^;]*(?:;(.*))?")
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([\w-]+)["']""")
 _ENGINES = {"onnx": ("onnxruntime", "onnxruntime-gpu"), "openvino": ("openvino",), "torch": ("torch",)}
@@ -97,7 +96,7 @@ def collect_environment() -> Environment:
     """Describe this installation and this machine; what cannot be found out is among the problems."""
     problems: list[str] = []
 
-    def ask(what: str, call: Callable[[], _T], otherwise: _T) -> _T:
+    def ask(what: str, call: Callable[[], Any], otherwise: Any) -> Any:
         try:
             return call()
         except (Exception, SystemExit) as error:

@@ -198,7 +198,7 @@ class ServiceError(CmaenError):
 
     def __init__(self, message: str, answers: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(message)
-        self.answers = list(answers)
+        self.answers: list[dict[str, Any]] = list(answers)
 
 
 class OutputError(CmaenError):

@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -77,8 +78,7 @@ def list_instructions() -> tuple[str, ...]:
     said = set((_read_processor("flags") or _read_processor("Features")).lower().split())
     if not said:
         with suppress(ImportError, AttributeError):
-            from numpy._core._multiarray_umath import __cpu_features__ as features
-
+            features = import_module("numpy._core._multiarray_umath").__cpu_features__
             said = {name.lower().replace("avx512vnni", "avx512_vnni") for name, there in features.items() if there}
     return tuple(name for name in _INSTRUCTIONS if name in said)
 

@@ -38,7 +38,14 @@ SHIPPED = "cmaen-m"
 """Name of the weights that come with the package."""
 OTHER_NAMES = ("shipped",)
 """Former names of the weights that come with the package; they still work."""
-WANTED = (CARD, PROVENANCE, METRICS, HISTORY, SEEN, *(name for names in FILES.values() for name in names))
+WANTED: tuple[str, ...] = (
+    CARD,
+    PROVENANCE,
+    METRICS,
+    HISTORY,
+    SEEN,
+    *(name for names in FILES.values() for name in names),
+)
 """The files of a checkpoint."""
 LARGEST = 2 * 2**30
 """Maximum number of bytes to download, and maximum number of bytes to unpack."""

@@ -90,7 +90,7 @@ class Recogniser:
         self._labels = card.select_labels(scheme, spec.contempt).labels  # raises before anything is loaded
         self._sha256 = card.sha256
         self._spec = spec = replace(spec, scheme=scheme)
-        self.predictor = None if options.engine == RAY else _build_predictor(spec)
+        self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
 
     def run(self, job: Job) -> Outcome:

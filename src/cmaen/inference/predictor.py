@@ -13,7 +13,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.checkpoints import SHIPPED, Checkpoint, Where
+from cmaen.checkpoints import SHIPPED, Card, Checkpoint, Where
 from cmaen.errors import CmaenError, NoFaceError
 from cmaen.images import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
@@ -60,6 +60,12 @@ class EmotionPredictor(Watcher):
         scheme: Name of the label scheme.
         labels: Labels of the answers, in the order of their probabilities.
     """
+
+    spec: PipelineSpec
+    card: Card
+    scheme: str
+    labels: tuple[str, ...]
+    pipeline: FacePipeline
 
     def __init__(
         self,
