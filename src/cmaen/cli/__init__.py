@@ -10,7 +10,10 @@ import warnings
 import typer
 
 from cmaen.cli.console import escape_for_terminal
+from cmaen.deprecation import CmaenDeprecationWarning
 from cmaen.errors import CmaenError
+
+_format_foreign = warnings.formatwarning
 
 
 def main() -> None:
@@ -18,6 +21,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
+    warnings.filterwarnings("default", category=CmaenDeprecationWarning)
+    warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes, which have their own limit
     try:
         _find_app()()
@@ -27,6 +32,15 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Write a deprecation as one clear line; whoever types a command has no line of code."""
+    if issubclass(category, CmaenDeprecationWarning):
+        return f"{escape_for_terminal(f'warning: {message}')}\n"
+    return _format_foreign(message, category, filename, lineno, line)
 
 
 def _find_app() -> typer.Typer:
