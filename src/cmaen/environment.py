@@ -146,9 +146,9 @@ def _describe_installation() -> str:
         source = metadata.distribution("cmaen").read_text("direct_url.json")
     except metadata.PackageNotFoundError:
         return "not installed"
-    if source is None:
+    if source is None or "dir_info" not in source:
         return "package"
-    return "editable" if '"editable": true' in source else "folder"
+    return "editable" if "editable" in source else "folder"
 
 
 def _read_requirements() -> tuple[dict[str, str | None], dict[str, Extra]]:
@@ -226,8 +226,10 @@ def _read_sinks() -> set[str]:
 
 
 def _read_backbones() -> set[str]:
-    from cmaen.models.backbones import BACKBONES
-
+    try:
+        from cmaen.models.backbones import BACKBONES
+    except ModuleNotFoundError:  # without PyTorch no backbone can be used, whatever its name
+        return set()
     return set(BACKBONES)
 
 
