@@ -37,6 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         output = (given.output or place / "dist").resolve()
+        if output.is_dir() and any(output.iterdir()):
+            raise SystemExit(f"{output} holds other files; empty it, or choose another folder")
         with timed("build"):
             build(ROOT, output)
             build(ROOT / "examples" / "plugin", place / "plugin", "--wheel")
@@ -48,19 +50,15 @@ def main() -> None:
             python = install(given.environment, place / "fresh", wheel, plugin)
         with timed("first results"):
             try_out(python, place)
-    for path, size in sizes.items():
-        print(f"{path}: {size / 1e6:.1f} MB")
+        for path in (wheel, sdist):
+            print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
     print(f"cmaen {read_version()} can be released")
-
-
-sizes: dict[str, int] = {}
 
 
 def build(project: Path, output: Path, *kinds: str) -> None:
     """Build the distributions; without a build environment of their own if hatchling is here, which is much faster."""
     isolated = () if importlib.util.find_spec("hatchling") is None else ("--no-isolation",)
     run(sys.executable, "-m", "build", *isolated, *kinds, "--outdir", output, project)
-    sizes.update({path.name: path.stat().st_size for path in output.iterdir()})
 
 
 def install(prepared: Path | None, folder: Path, *wheels: Path) -> Path:
