@@ -49,9 +49,11 @@ def _write(found: Environment) -> Iterator[str]:
     yield _line("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in found.packages.items()))
     there = [name for name, extra in found.extras.items() if not extra.missing]
     yield _line("extras", ", ".join(there) or "none")
-    for name, extra in found.extras.items():
-        if extra.missing:
-            yield _line("", f"without {name}: {', '.join(extra.missing)} ({describe_installation(name)})")
+    lacking = {name: extra.missing for name, extra in found.extras.items() if extra.missing}
+    for number, (name, missing) in enumerate(lacking.items()):
+        yield _line("" if number else "not installed", f"{name}: {', '.join(missing)}")
+    if lacking:
+        yield _line("", f"install one, such as {next(iter(lacking))}: {describe_installation(next(iter(lacking)))}")
     yield _line("models", ", ".join(found.models) or "none")
     yield _line("cache", found.cache)
     for digest, name in found.cached.items():
