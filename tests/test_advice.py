@@ -71,7 +71,7 @@ def test_every_command_that_a_text_gives_has_its_verb_and_its_options() -> None:
             if verb not in VERBS and not options:
                 continue  # "cmaen was trained", a sentence
             assert verb in VERBS, f"{place}: cmaen {command}"
-            known = {option for one in VERBS[verb].params for option in one.opts}
+            known = {"--help", *(option for one in VERBS[verb].params for option in one.opts)}
             assert set(options) <= known, f"{place}: cmaen {command}"
             found += bool(options)
     assert found >= 4
