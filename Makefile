@@ -2,6 +2,11 @@
 # make test    set up everything, and run the tests
 # make lint    format, lint, types and the import rule
 # make check   lint and test: what must pass before a commit
+# make types   how many of the public symbols have types that every type checker knows
+# make api     renew tests/public_api.txt, after the public interface was changed on purpose
+# make lock    renew uv.lock, after dependencies were changed
+# make release-check
+#              build wheel and sdist, check what they contain, and try the wheel in a fresh environment
 # make weights DATA=fer2013.zip
 #              train the shipped weights again, into runs/shipped/best; called again, it goes on
 # make teachers TEACHERS="faceres-5 sface-9" DATA=fer2013.zip
@@ -23,7 +28,7 @@ BEGIN_sface = --trunk-weights installed
 seed_of = $(lastword $(subst -, ,$1))
 config_of = $(patsubst %-$(call seed_of,$1),%,$1)
 
-.PHONY: demo test lint check weights teachers clean
+.PHONY: demo test lint check types api lock release-check weights teachers clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
@@ -38,6 +43,19 @@ lint: .venv/ready
 	.venv/bin/lint-imports
 
 check: lint test
+
+types: .venv/ready
+	.venv/bin/python -m release.types
+
+api: .venv/ready
+	.venv/bin/python -m tests.public_api
+
+lock:
+	uv lock
+
+# RELEASE_ARGS="--environment .venv-demo" installs into the one that make demo has just made
+release-check: .venv/ready
+	.venv/bin/python -m release.check $(RELEASE_ARGS)
 
 weights: runs/shipped/best/model.onnx
 

@@ -128,3 +128,33 @@ def test_a_mask_of_one_core_has_effect() -> None:
 def test_the_peak_of_memory_is_a_number_of_mib() -> None:
     peak = peak_mib()
     assert peak is None or 5 < peak < 100_000
+
+
+def test_the_processor_and_its_instructions_are_named() -> None:
+    assert resources.name_processor()
+    assert set(resources.list_instructions()) <= set(resources._INSTRUCTIONS)
+
+
+def test_instructions_are_read_from_linux_on_every_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, found in (
+        ("processor: 0\nflags\t\t: fpu AVX2 avx512_vnni sse\n", ("avx2", "avx512_vnni")),
+        ("Features\t: fp asimd asimddp sve\n", ("asimd", "asimddp", "sve")),
+    ):
+        monkeypatch.setattr(resources, "_read", lambda _, said=said: said)
+        assert resources.list_instructions() == found
+    monkeypatch.setattr(resources, "_read", lambda _: "")
+    assert isinstance(resources.list_instructions(), tuple)  # from NumPy
+
+
+def test_the_smallest_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_total_bytes", lambda: 8 << 30)
+    assert resources.usable_mib(tmp_path) == 8192
+    place(tmp_path, {"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/memory.max": f"{2 << 30}\n"})
+    place(tmp_path, {"sys/fs/cgroup/a/b/memory.max": "max\n"})
+    assert resources.usable_mib(tmp_path) == 2048
+    place(
+        tmp_path, {"proc/self/cgroup": "9:memory:/c\n", "sys/fs/cgroup/memory/c/memory.limit_in_bytes": f"{1 << 30}\n"}
+    )
+    assert resources.usable_mib(tmp_path) == 1024
+    monkeypatch.setattr(resources, "_total_bytes", lambda: None)
+    assert resources.usable_mib(tmp_path / "nowhere") is None

@@ -50,7 +50,7 @@ _HOMES = {
     "to_pandas": "cmaen.inference.tables",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CMAEN",

@@ -165,6 +165,10 @@ class PredictionError(CmaenError):
     """A face cannot be cropped or classified."""
 
 
+class PluginError(CmaenError):
+    """A plug-in of another package cannot be imported or used; the message names the package."""
+
+
 class BrokenInstallationError(CmaenError):
     """An installed package does not work, such as an OpenCV that another OpenCV has overwritten."""
 
@@ -194,7 +198,7 @@ class ServiceError(CmaenError):
 
     def __init__(self, message: str, answers: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(message)
-        self.answers = list(answers)
+        self.answers: list[dict[str, Any]] = list(answers)
 
 
 class OutputError(CmaenError):

@@ -27,7 +27,10 @@ from cmaen.models.checkpoint import load_checkpoint
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.quantisation import quantise
 
-PRECISIONS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16", "bf16", "int8")}
+PRECISIONS: dict[str, tuple[str, ...]] = {
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "fp16", "bf16", "int8"),
+}
 OPSET = 20
 _PARITY_FACES = 500
 _CALIBRATION_FACES = 512

@@ -32,7 +32,7 @@ class Answer(dict[str, Any]):
 
     def __init__(self, content: Mapping[str, Any], path: str = "") -> None:
         super().__init__(content)
-        self.path = path
+        self.path: str = path
 
     @property
     def record(self) -> dict[str, Any]:

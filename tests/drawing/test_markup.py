@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.drawing.markup import MOST, write_table
+from cmaen.drawing.markup import MOST, write_facts, write_table
 from cmaen.results import Answer, Answers, Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 
@@ -91,3 +91,10 @@ def test_answers_are_a_list_and_become_a_data_frame() -> None:
     assert list(Answers([FACE.to_dict()]).to_pandas()["status"]) == ["ok"]
     assert list(two.to_pandas()["face"]) == [1, 2]
     assert list(Result(Frame(0, "two.png"), (FACE,)).to_pandas()["path"]) == ["two.png"]
+
+
+@given(st.dictionaries(st.text(max_size=8), st.text(max_size=200), max_size=4), st.text(max_size=60))
+def test_facts_are_rows_whatever_they_say(facts: dict[str, str], title: str) -> None:
+    read = Reader(write_facts(title, facts))
+    assert [len(row) for row in read.rows] == [2] * len(facts)
+    assert read.tags <= {"b", "table", "tbody", "tr", "th", "td"}

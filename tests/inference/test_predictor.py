@@ -137,6 +137,9 @@ def test_a_result_of_predict_keeps_its_pixels_and_no_other_does(predictor: Emoti
     assert face.crop.shape[0] == face.crop.shape[1] > 100
     assert result._repr_png_()
     assert face._repr_png_()
+    assert "<td" in predictor._repr_html_()
+    for text in (predictor.card.name, predictor.scheme, predictor.spec.detector, predictor.labels[0]):
+        assert text in predictor._repr_html_()
     before = result.image.copy()
     array[:] = 0
     assert np.array_equal(result.image, before)

@@ -15,7 +15,7 @@ CARD = "card.json"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 SAFETENSORS = "model.safetensors"
-FILES = {"onnx": (ONNX,), "openvino": (OPENVINO, "model.bin"), "torch": (SAFETENSORS,)}
+FILES: dict[str, tuple[str, ...]] = {"onnx": (ONNX,), "openvino": (OPENVINO, "model.bin"), "torch": (SAFETENSORS,)}
 """The files that each engine reads."""
 FORMAT = 3
 

@@ -30,6 +30,7 @@ from cmaen.checkpoints.history import HISTORY
 from cmaen.checkpoints.metrics import METRICS
 from cmaen.checkpoints.provenance import PROVENANCE
 from cmaen.checkpoints.seen import SEEN
+from cmaen.deprecation import warn_deprecated
 from cmaen.errors import CheckpointError, MissingExtraError
 from cmaen.files import replace_file, unwritable, write_text
 from cmaen.files import sha256 as _sha256
@@ -37,8 +38,15 @@ from cmaen.files import sha256 as _sha256
 SHIPPED = "cmaen-m"
 """Name of the weights that come with the package."""
 OTHER_NAMES = ("shipped",)
-"""Former names of the weights that come with the package; they still work."""
-WANTED = (CARD, PROVENANCE, METRICS, HISTORY, SEEN, *(name for names in FILES.values() for name in names))
+"""Former names of the weights that come with the package; they are deprecated."""
+WANTED: tuple[str, ...] = (
+    CARD,
+    PROVENANCE,
+    METRICS,
+    HISTORY,
+    SEEN,
+    *(name for names in FILES.values() for name in names),
+)
 """The files of a checkpoint."""
 LARGEST = 2 * 2**30
 """Maximum number of bytes to download, and maximum number of bytes to unpack."""
@@ -86,6 +94,8 @@ def find_checkpoint(
         raise CheckpointError(f"a sha256 is for the https address of a zip, but {name} is not one; leave it out")
     there = os.path.exists(name)  # noqa: PTH110 - accepts names that are not valid paths
     shipped = name in (SHIPPED, *OTHER_NAMES) and not (there and isinstance(named, os.PathLike))
+    if shipped and name in OTHER_NAMES:
+        warn_deprecated(f"the name {name!r} for the weights of the package", repr(SHIPPED), removal="0.4")
     repository, _, at = name.partition("@")
     if isinstance(named, str) and not (there or shipped) and _REPOSITORY.fullmatch(repository):
         return _fetch_repository(repository, revision or at or None)

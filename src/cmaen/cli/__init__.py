@@ -10,7 +10,10 @@ import warnings
 import typer
 
 from cmaen.cli.console import escape_for_terminal
+from cmaen.deprecation import CmaenDeprecationWarning
 from cmaen.errors import CmaenError
+
+_format_foreign = warnings.formatwarning
 
 
 def main() -> None:
@@ -18,14 +21,38 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # escapes what the terminal cannot show
+    warnings.filterwarnings("default", category=CmaenDeprecationWarning)
+    warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes, which have their own limit
     try:
-        from cmaen.cli.verbs import app  # here, so that a broken installation is one line, too
-
-        app()
+        _find_app()()
     except CmaenError as error:
         typer.secho(escape_for_terminal(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Write a deprecation as one clear line; whoever types a command has no line of code."""
+    if issubclass(category, CmaenDeprecationWarning):
+        return f"{escape_for_terminal(f'warning: {message}')}\n"
+    return _format_foreign(message, category, filename, lineno, line)
+
+
+def _find_app() -> typer.Typer:
+    """Import the verbs; if a broken installation prevents that, ``cmaen info`` still works, to show what is wrong."""
+    try:
+        from cmaen.cli.verbs import app
+    except Exception:
+        if sys.argv[1:2] != ["info"]:
+            raise
+        from cmaen.cli.info import info
+
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.callback()(lambda: None)  # without it, the only verb would have no name
+        app.command()(info)
+    return app

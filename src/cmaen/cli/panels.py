@@ -36,6 +36,11 @@ EXAMPLES = {
         "cmaen page --output site --runtime package/dist",
         "python -m http.server -d site",
     ),
+    "info": (
+        "cmaen info",
+        "cmaen info --json",
+        "python -m cmaen info",
+    ),
     "crop": (
         "cmaen crop --input-dir photos --output-dir faces",
         "cmaen crop --input-dir photos --output-dir faces --every",

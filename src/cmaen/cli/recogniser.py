@@ -15,6 +15,7 @@ import typer
 from cmaen.cli.console import escape_for_terminal, extra, progress
 from cmaen.cli.options import RAY
 from cmaen.cli.recognition import Places, RecognitionOptions
+from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Recogniser:
         self._labels = card.select_labels(scheme, spec.contempt).labels  # raises before anything is loaded
         self._sha256 = card.sha256
         self._spec = spec = replace(spec, scheme=scheme)
-        self.predictor = None if options.engine == RAY else _build_predictor(spec)
+        self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
 
     def run(self, job: Job) -> Outcome:
@@ -176,6 +177,8 @@ class Recogniser:
             add("window")
         if places.save_video is not None:
             add("video", places.save_video, source)
+        for name, target in split_sinks(self.options.sink or ()):
+            add(name, *target)
         if not job.moving:
             sinks.append(TableSink(only_errors=not job.table))
         return source, sinks
@@ -192,6 +195,21 @@ class Recogniser:
         if spec.threshold:
             settings["uncertain_below"] = spec.threshold
         return settings
+
+
+def split_sinks(given: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Split each ``NAME=TARGET`` of ``--sink`` into the name and the targets, of which there are none or one.
+
+    Raises:
+        CmaenError: The sink is built in, and so has an option of its own.
+    """
+    from cmaen.inference.sinks import SINKS
+
+    for text in given:
+        name, there, target = text.partition("=")
+        if name in SINKS:
+            raise CmaenError(f"--sink is for sinks of other packages; {name!r} is built in and has its own option")
+        yield name, [target] if there else []
 
 
 def run_simply(source: Source, pipeline: Pipeline, sinks: Sequence[Sink]) -> Summary:

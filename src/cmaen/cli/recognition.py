@@ -70,6 +70,14 @@ class RecognitionOptions(FaceOptions):
             rich_help_panel=OUTPUT,
         ),
     ] = None
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TARGET",
+            help="Pass the results to a sink of another package, see cmaen info (repeatable).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume an interrupted run over pictures.", rich_help_panel=OUTPUT)
     ] = False

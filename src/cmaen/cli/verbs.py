@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -13,14 +14,15 @@ from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
 from cmaen.cli.finetune import finetune
 from cmaen.cli.inference import inference
+from cmaen.cli.info import info
 from cmaen.cli.page import page
 from cmaen.cli.panels import OWN, RESEARCH, USE, write_help
 from cmaen.cli.predict import predict
 from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 
-VERBS = {
-    USE: (predict, inference, serve, page),
+VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    USE: (predict, inference, serve, page, info),
     OWN: (crop, finetune, train, calibrate, test, export),
     RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
 }
@@ -35,16 +37,16 @@ class Verb(TyperCommand):
         return [piece for piece in super().collect_usage_pieces(ctx) if piece.strip("[]{}.")]
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for panel, verbs in VERBS.items():
-    for verb in verbs:
-        app.command(cls=Verb, help=write_help(verb), rich_help_panel=panel)(verb)
+for _panel, _verbs in VERBS.items():
+    for _verb in _verbs:
+        app.command(cls=Verb, help=write_help(_verb), rich_help_panel=_panel)(_verb)
 
 
 def _show_version(asked: bool) -> None:

@@ -34,6 +34,15 @@ def write_table(records: Iterable[Mapping[str, Any]]) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{left}"
 
 
+def write_facts(title: str, facts: Mapping[str, Any]) -> str:
+    """Write a title and some facts, one row each, as HTML without a style sheet; everything is escaped."""
+    rows = "".join(
+        f'<tr><th style="{_CELL}">{_text(name)}</th><td style="{_CELL}">{_text(value, 120)}</td></tr>'
+        for name, value in facts.items()
+    )
+    return f"<b>{_text(title)}</b><table><tbody>{rows}</tbody></table>"
+
+
 def _write_record(record: Mapping[str, Any], labels: list[str]) -> Iterable[str]:
     name = _text(PurePath(str(record.get("path") or "")).name)
     if record.get("frame") is not None:

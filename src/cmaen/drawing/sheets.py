@@ -85,7 +85,8 @@ class Sheet:
     """
 
     def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
+        self.width = width
+        self.height = height
         self._things: list[_Line | _Area | _Hatch | _Picture] = []
         self._texts: list[_Text] = []
 

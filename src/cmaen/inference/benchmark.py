@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
 
@@ -19,7 +16,7 @@ from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.engines import Logits, build_engine, resolve_engine, select_output
 from cmaen.inference.spec import PipelineSpec
 from cmaen.preprocessing import PreprocessSpec
-from cmaen.resources import peak_mib, usable_cores
+from cmaen.resources import name_processor, peak_mib, usable_cores
 
 RUNS, WARMUP = 30, 5
 
@@ -173,15 +170,6 @@ def measure_machine(threads: int | None) -> Machine:
     with ThreadPoolExecutor(workers) as pool:
         copy = min(_seconds(lambda: list(pool.map(np.copyto, target, source))) for _ in range(10))
     return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
-
-
-def name_processor() -> str:
-    """Return the name of this machine's processor, as the system reports it."""
-    with suppress(OSError):  # only Linux has this file
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def run_times(network: Logits, spec: PreprocessSpec, batch_size: int, runs: int = RUNS) -> list[float]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.checkpoints import Checkpoint, Where
+from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.engines import AUTO, FEATURES, build_engine, probabilities, resolve_engine, select_output
 from cmaen.errors import CmaenError
 from cmaen.inference.alignment import crop_face
@@ -42,6 +43,13 @@ class FaceClassifier:
         CheckpointError: The checkpoint is missing or cannot be used.
         ConfigError: The engine or scheme does not exist, or the engine does not support the device here.
     """
+
+    card: Card
+    folder: Path
+    engine: str
+    scheme: str
+    labels: tuple[str, ...]
+    sharpening: float
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.checkpoints import SHIPPED, Checkpoint, Where
+from cmaen.checkpoints import SHIPPED, Card, Checkpoint, Where
 from cmaen.errors import CmaenError, NoFaceError
 from cmaen.images.reader import Channels, ImageInput, name_of, read_image
 from cmaen.inference.alignment import read_boxes
@@ -61,6 +61,12 @@ class EmotionPredictor(Watcher):
         labels: Labels of the answers, in the order of their probabilities.
     """
 
+    spec: PipelineSpec
+    card: Card
+    scheme: str
+    labels: tuple[str, ...]
+    pipeline: FacePipeline
+
     def __init__(
         self,
         checkpoint: Where = None,
@@ -105,13 +111,23 @@ class EmotionPredictor(Watcher):
         self._explainers: dict[str, Any] = {}  # by label scheme
 
     def __repr__(self) -> str:
+        return f"EmotionPredictor({', '.join(f'{name} {value}' for name, value in self._describe().items())})"
+
+    def _repr_html_(self) -> str:
+        """Display the predictor in a notebook."""
+        from cmaen.drawing.markup import write_facts
+
+        return write_facts("EmotionPredictor", {**self._describe(), "labels": ", ".join(self.labels)})
+
+    def _describe(self) -> dict[str, str]:
         own = self._detector
         finder = self.spec.detector if own is None else getattr(own, "__name__", type(own).__name__)
-        contempt = " with contempt" if self.spec.contempt else ""
-        return (
-            f"EmotionPredictor(checkpoint {self.card.name}, engine {self.pipeline.classifier.engine}, "
-            f"scheme {self.scheme}{contempt}, detector {finder})"
-        )
+        return {
+            "checkpoint": self.card.name,
+            "engine": self.pipeline.classifier.engine,
+            "scheme": f"{self.scheme}{' with contempt' if self.spec.contempt else ''}",
+            "detector": str(finder),
+        }
 
     @classmethod
     def from_pretrained(

@@ -1,4 +1,7 @@
-"""The common design of the tables of sources, detectors and sinks; classes are imported on demand."""
+"""The common design of the tables of sources, detectors and sinks; classes are imported on demand.
+
+Detectors and sinks may also come from other packages, see :mod:`cmaen.plugins`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from cmaen.errors import CmaenError, MissingExtraError
+from cmaen.plugins import find_plugins
 
 
 class Entry(NamedTuple):
@@ -23,21 +27,33 @@ class Entry(NamedTuple):
     feature: str | None = None
 
 
-def load(table: Mapping[str, Entry], kind: str, what: str, error: type[CmaenError] = CmaenError) -> Any:
+def load(
+    table: Mapping[str, Entry],
+    kind: str,
+    what: str,
+    error: type[CmaenError] = CmaenError,
+    *,
+    plugins: str | None = None,
+) -> Any:
     """Import the class of a kind.
 
     Args:
         table: Entries by kind.
-        kind: Key of the table.
+        kind: Key of the table, or the name of a plug-in.
         what: Description of the entries: "a face detector".
         error: Class of the error for an unknown kind.
+        plugins: Group of the plug-ins that may also be used, see :mod:`cmaen.plugins`; ``None`` if there is none.
 
     Raises:
         CmaenError: An ``error``: the kind does not exist; the message lists the kinds that do.
         MissingExtraError: The extra that it needs is not installed.
+        PluginError: The plug-in cannot be imported.
     """
     if kind not in table:
-        raise error(f"{kind!r} is not {what}; choose from {sorted(table)}")
+        found = {} if plugins is None else find_plugins(plugins, table)
+        if kind in found:
+            return found[kind].load()
+        raise error(f"{kind!r} is not {what}; choose from {sorted({*table, *found})}")
     entry = table[kind]
     module, _, name = entry.home.partition(":")
     try:

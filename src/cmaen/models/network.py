@@ -46,6 +46,13 @@ class JoinedNetwork(EmotionNetwork):
         ConfigError: The side cannot attend to the trunk with this number of heads.
     """
 
+    pyramid: JoinedPyramid | None
+    emotion_heads: EmotionHeads | None
+    fusion_classifier: FusionClassifier | None
+    trunk_attention: nn.Module
+    trunk_classifier: TrunkClassifier
+    perceived_classifier: FusionClassifier | None
+
     def __init__(
         self, spec: ModelSpec, *, trunk: Backbone, side: Backbone | None, classes: int, perceived: int
     ) -> None:
@@ -129,6 +136,9 @@ class Exchange(nn.Module):
         both_ways: Whether the side first attends to the trunk ("dynamic information exchange between pathways").
     """
 
+    proj: nn.Conv2d
+    norm: nn.BatchNorm2d
+
     def __init__(
         self, trunk_channels: int, side_channels: int | None, *, dim: int, heads: int, both_ways: bool
     ) -> None:
@@ -183,6 +193,15 @@ class ExchangeAttention(nn.Module):
         heads: h.
     """
 
+    query_norm: nn.LayerNorm
+    context_norm: nn.LayerNorm
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    proj: nn.Linear
+    temperature: nn.Parameter
+    scale: nn.Parameter
+
     def __init__(self, query_channels: int, context_channels: int, *, dim: int, heads: int) -> None:
         super().__init__()
         assert dim % heads == 0, "ModelSpec guarantees it"
@@ -228,6 +247,10 @@ class JoinedPyramid(nn.Module):
         dim: P, channels of every level of the pyramid.
     """
 
+    lateral: nn.ModuleList
+    joining: nn.ModuleList
+    smooth: nn.ModuleList
+
     def __init__(self, trunk_channels: tuple[int, ...], side_channels: tuple[int, ...], *, dim: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(channels, dim, 1) for channels in trunk_channels)
@@ -259,6 +282,8 @@ class AddingEnsemble(nn.Module):
         hidden: Width of the MLP's hidden layer.
     """
 
+    fixed: nn.Parameter
+
     def __init__(self, features: int, *, members: int, adaptive: bool, emotions: int, hidden: int = 64) -> None:
         super().__init__()
         self.fixed = nn.Parameter(torch.zeros(members, emotions))
@@ -283,6 +308,8 @@ class TrunkClassifier(nn.Module):
         emotions: E.
         dropout: Dropout of the pooled map.
     """
+
+    layers: nn.Sequential
 
     def __init__(self, features: int, *, emotions: int, dropout: float) -> None:
         super().__init__()

@@ -30,7 +30,8 @@ class ModelSpec(Spec):
     """The architecture of a network.
 
     A pathway is ``ecnn``, which is trained from scratch, or a backbone for which pretrained weights exist:
-    ``mobilenet_v1``, ``sface``, ``efficientnet_v2_s``, or ``timm/NAME`` for a network of timm.
+    ``mobilenet_v1``, ``sface``, ``efficientnet_v2_s``, ``timm/NAME`` for a network of timm, or a plug-in by its name,
+    see :mod:`cmaen.plugins`.
     """
 
     wiring: Literal["paper", "residual"] = Field(

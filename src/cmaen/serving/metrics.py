@@ -31,6 +31,16 @@ class Metrics:
         live_sockets: Number of open live sockets.
     """
 
+    requests: Counter
+    seconds: Histogram
+    batch_faces: Histogram
+    batch_images: Histogram
+    queued: Gauge
+    refused: Counter
+    live_frames: Counter
+    live_dropped: Counter
+    live_sockets: Gauge
+
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("cmaen_requests", "Requests", ["route", "status"], registry=registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
@@ -21,7 +21,7 @@ def _whole(value: Any) -> Any:
 class EmbedBody(BaseModel):
     """Images as base64, and how to read them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     images: list[str] = Field(min_length=1, description="Content of each image file, as base64 or as a data URI.")
     detect: bool | None = Field(

@@ -31,6 +31,11 @@ class EmotionModule(LightningModule):
         partly_answered: Whether the teachers have not answered every face, see :class:`cmaen.losses.Lesson`.
     """
 
+    model: EmotionNetwork
+    distillation: DistillationSpec
+    accuracy: MulticlassAccuracy
+    macro_f1: MulticlassF1Score
+
     def __init__(
         self,
         model: EmotionNetwork,

@@ -84,7 +84,8 @@ DETECTORS = {
     "centerface": Entry("cmaen.inference.detectors.centerface:CenterFace"),
     "yunet": Entry("cmaen.inference.detectors.yunet:YuNet"),
 }
-"""Entries by name; each class takes the path of its model or ``None``, ``options`` and ``threads``."""
+"""Entries by name; each class, also that of a plug-in, takes the path of its model or ``None``, ``options`` and
+``threads``, and its objects are called like a :class:`Detector`."""
 
 DEFAULT = "yunet"
 """Name of the default detector."""
@@ -144,10 +145,10 @@ class ShrinkingDetector(ABC):
         closer: int | None = None,
         sure: float | None = None,
     ) -> None:
-        self.max_side = max_side if options.max_side is None else options.max_side
-        self.min_score = min_score if options.min_score is None else options.min_score
-        self.min_face = options.min_face
-        self.closer = closer if options.max_side is None else None
+        self.max_side: int = max_side if options.max_side is None else options.max_side
+        self.min_score: float = min_score if options.min_score is None else options.min_score
+        self.min_face: float = options.min_face
+        self.closer: int | None = closer if options.max_side is None else None
         self.sure = sure
 
     _built_with: Callable[[], ShrinkingDetector]

@@ -64,7 +64,7 @@ class RecordSink:
         _check(path)
         self.path = path
         self._columns = (*COLUMNS, *classes)
-        self.done = Names()
+        self.done: Names = Names()
         self.rows = 0
         self._part = path.with_name(path.name + ".part")
         self._header = json.dumps({"settings": settings or {}}) + "\n"

@@ -54,18 +54,18 @@ class CameraSource:
 
     moving = True
     live = True
-    rate = Fraction(30)
-    time_base = Fraction(1, 1000)
+    rate: Fraction = Fraction(30)
+    time_base: Fraction = Fraction(1, 1000)
     sound = None
-    begins = 0.0
+    begins: float = 0.0
     ends = None
 
     def __init__(self, where: int | str | Path, excerpt: Excerpt = WHOLE) -> None:
         name = str(where)
         device = int(name) if name.isdecimal() else name
-        self.name = f"camera {where}"
+        self.name: str = f"camera {where}"
         self.excerpt = excerpt
-        self.start = excerpt.start
+        self.start: float = excerpt.start
         try:
             with _in_silence():
                 self._capture = cv2.VideoCapture(device)

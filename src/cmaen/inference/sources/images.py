@@ -69,11 +69,11 @@ class FolderSource:
     live = False
 
     def __init__(self, root: str | Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
-        self.root = root = Path(root)
+        self.root: Path = Path(root)
         self._max_pixels = max_pixels
         self.without = without
         left_out = LeftOut()
-        if next(list_images(root, left_out), None) is None:
+        if next(list_images(self.root, left_out), None) is None:
             raise CmaenError(f"{root} contains no images (looked for {LOOKED_FOR})" + _describe(left_out))
 
     def __iter__(self) -> Iterator[Pending]:

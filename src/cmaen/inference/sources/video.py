@@ -69,6 +69,15 @@ class VideoSource:
         VideoError: The video cannot be opened, or contains no video stream.
     """
 
+    name: str
+    live: bool
+    sound: Path | None
+    start: float
+    rate: Fraction
+    time_base: Fraction
+    begins: float
+    broken: int
+
     moving = True
 
     def __init__(self, where: str | Path, excerpt: Excerpt = WHOLE) -> None:

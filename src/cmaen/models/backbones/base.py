@@ -39,6 +39,8 @@ class StagedBackbone(Backbone):
         channels: Number of channels of each level.
     """
 
+    frozen: int
+
     def __init__(self, stages: nn.Sequential, levels: tuple[int, int, int], channels: tuple[int, int, int]) -> None:
         super().__init__()
         self.stages = stages
@@ -82,6 +84,9 @@ class ConvNorm(nn.Module):
         centred: Whether to pad all sides equally with stride 2; otherwise the padding is on the right and below only,
             as in TensorFlow.
     """
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
 
     def __init__(
         self,

@@ -26,6 +26,9 @@ _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at st
 class SeparableBlock(nn.Module):
     """A depthwise 3x3 convolution followed by a pointwise one."""
 
+    depthwise: ConvNorm
+    pointwise: ConvNorm
+
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
         self.depthwise = ConvNorm(channels_in, channels_in, 3, stride=stride, groups=channels_in)

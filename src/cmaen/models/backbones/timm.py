@@ -39,6 +39,9 @@ class TimmBackbone(Backbone):
         CheckpointError: The weights cannot be downloaded, or belong to another network.
     """
 
+    channels: tuple[int, int, int]
+    network: nn.Module
+    channels_last: bool
     gain: Tensor
     shift: Tensor
 

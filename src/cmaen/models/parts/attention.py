@@ -34,6 +34,8 @@ class MultiScaleAttention(nn.Module):
         reduction: C is squeezed to C / reduction.
     """
 
+    gates: nn.ModuleList
+
     def __init__(self, channels: int, *, scales: tuple[int, ...] = (1, 2, 4), reduction: int = 16) -> None:
         super().__init__()
         squeezed = max(8, channels // reduction)
@@ -78,6 +80,10 @@ class EmotionAttention(nn.Module):
         emotions: E.
         reduction: C is squeezed to C / reduction in the channel attention.
     """
+
+    squeeze: nn.Parameter
+    excite: nn.Parameter
+    spatial: nn.Conv2d
 
     def __init__(self, channels: int, *, emotions: int, reduction: int = 8) -> None:
         super().__init__()

@@ -18,6 +18,12 @@ Stem = Literal["paper", "small"]
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with BatchNorm and a shortcut, which is projected if the shape changes."""
 
+    conv1: nn.Conv2d
+    norm1: nn.BatchNorm2d
+    conv2: nn.Conv2d
+    norm2: nn.BatchNorm2d
+    shortcut: nn.Sequential
+
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
@@ -45,6 +51,11 @@ class ECNN(Backbone):
         stem_stride: Stride of the small stem, 1 or 2.
         dropout: Probability that a channel of the last map is dropped.
     """
+
+    stem: nn.Sequential
+    stages: nn.ModuleList
+    dropout: nn.Dropout2d
+    channels: tuple[int, int, int]
 
     def __init__(self, *, widths: tuple[int, int, int, int], stem: Stem, stem_stride: int, dropout: float) -> None:
         super().__init__()

@@ -20,6 +20,11 @@ class EmotionHeads(nn.Module):
         dropout: Dropout of the pooled features.
     """
 
+    attention: EmotionAttention
+    dropout: nn.Dropout
+    weight: nn.Parameter
+    bias: nn.Parameter
+
     def __init__(self, channels: int, *, emotions: int, dropout: float) -> None:
         super().__init__()
         self.attention = EmotionAttention(channels, emotions=emotions)
@@ -39,6 +44,9 @@ class NormBySource(nn.Module):
     Args:
         sources: Lengths of the parts.
     """
+
+    sources: list[int]
+    norms: nn.ModuleList
 
     def __init__(self, sources: Sequence[int]) -> None:
         super().__init__()
@@ -60,6 +68,8 @@ class FusionClassifier(nn.Module):
         emotions: E.
         dropout: Dropout before both linear layers.
     """
+
+    layers: nn.Sequential
 
     def __init__(self, features: int | Sequence[int], *, hidden: int, emotions: int, dropout: float) -> None:
         super().__init__()
