@@ -90,7 +90,7 @@ class Drawing:
         height = max(box.bottom[1] for box in self.boxes) + 6
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" '
-            f'height="{height:g}" role="img" font-family="{FONT}" font-size="14">',
+            f'height="{height:g}" role="img" font-family="{FONT}" font-size="13.5">',
             f"<title>{escape(self.title)}</title>",
             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
             f'<path d="M0 0 8 4 0 8Z" fill="{colours["line"]}"/></marker></defs>',
@@ -126,7 +126,7 @@ def _write_box(box: Box, colours: dict[str, str]) -> str:
     if not box.note:
         return f"{rectangle}{title}"
     note = (
-        f'<text x="{middle:g}" y="{first + LINE:g}" text-anchor="middle" font-size="12.5" fill="{colours["soft"]}">'
+        f'<text x="{middle:g}" y="{first + LINE:g}" text-anchor="middle" font-size="12" fill="{colours["soft"]}">'
         f"{escape(box.note)}</text>"
     )
     return f"{rectangle}{title}{note}"
