@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -46,7 +47,7 @@ def name(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make what the examples name: a photo, a folder of three, a film of two seconds."""
+    """Make what the examples name: a photo, a folder of three, faces with labels, and a checkpoint."""
     folder = tmp_path_factory.mktemp("docs")
     photo = Image.open(EXAMPLES / "astronaut.png").convert("RGB")
     (folder / "examples").mkdir()
@@ -56,6 +57,12 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo.save(folder / "holiday" / "beach.jpg")
     photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "holiday" / "boat.jpg")
     Image.new("RGB", (320, 240), "grey").save(folder / "holiday" / "wall.jpg")
+    shutil.copytree(ROOT / "src" / "cmaen" / "weights", folder / "runs" / "mine" / "best")
+    for label in ("happy", "sad"):
+        (folder / "my-faces" / "validation" / label).mkdir(parents=True)
+        for number in range(3):
+            face = photo.crop((170 + number, 50, 280, 190)).convert("L").resize((48, 48))
+            face.save(folder / "my-faces" / "validation" / label / f"{label}_{number}.png")
     return folder
 
 
