@@ -1,4 +1,4 @@
-"""The table of experiments, made from the front matter of their records."""
+"""The experiments: a table of them, and the head of each, made from the front matter of their records."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ class Record(NamedTuple):
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
-    """Put the table in its place."""
-    if PLACE not in markdown:
-        return markdown
-    return markdown.replace(PLACE, write_table(read_records(Path(config.docs_dir, page.file.src_uri).parent)))
+    """Put the table in its place, or the outcome and the cost below the title of a record."""
+    path = Path(config.docs_dir, page.file.src_uri)
+    if PLACE in markdown:
+        return markdown.replace(PLACE, write_table(read_records(path.parent)))
+    if {"outcome", "cost"} <= page.meta.keys():
+        record = Record(path.name, page.meta["title"], page.meta["outcome"], page.meta["cost"])
+        title = f"# {record.title}\n"
+        return markdown.replace(title, f"{title}\n{write_head(record)}\n", 1)
+    return markdown
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -60,6 +65,12 @@ def write_table(records: list[Record]) -> str:
         f"| {one.name[:3]} | [{_cell(one.title)}]({one.name}) | {one.outcome} | {_cell(one.cost)} |" for one in records
     )
     return "\n".join(["| | experiment | outcome | cost |", "|---|---|---|---|", *rows])
+
+
+def write_head(record: Record) -> str:
+    """Write the line below the title of a record."""
+    cost = f" Cost: {record.cost}." if record.cost else ""
+    return f"[Experiment](index.md) {record.name[:3]}: **{record.outcome}**.{cost}"
 
 
 def _cell(text: str) -> str:
