@@ -77,6 +77,7 @@ def test_every_page_can_be_found_by_the_search(site: Path) -> None:
 
 def test_no_source_of_the_hooks_is_published(site: Path) -> None:
     assert not list(site.rglob("*.py"))
+    assert (site / "assets/icon.svg").is_file()
 
 
 def test_the_reference_names_every_verb_and_option() -> None:

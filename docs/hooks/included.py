@@ -1,4 +1,4 @@
-"""Pages of the site that are kept elsewhere in the repository, and a place for one that is still being written."""
+"""Files of the site that are kept elsewhere in the repository, and a place for a page that is still being written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ INCLUDED = {
 }
 """Pages by their place on the site, and the files that they are made of."""
 
+COPIED = {"assets/icon.svg": "src/cmaen/web/page/icon.svg"}
+"""Other files of the site, and where they are kept."""
+
 TO_COME = {
     "data_sets.md": "# Data sets\n\nHow a data set may be laid out is described under"
     " [Your own labels](own_faces.md#what-the-data-may-look-like).\n",
@@ -26,11 +29,13 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages to the site."""
+    """Add the files to the site."""
     root = Path(config.config_file_path).parent
     for page, source in INCLUDED.items():
         text = (root / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=rewrite_links(text, posixpath.dirname(source), root)))
+    for name, source in COPIED.items():
+        files.append(File.generated(config, name, abs_src_path=str(root / source)))
     for page, text in TO_COME.items():
         if files.get_file_from_path(page) is None:
             files.append(File.generated(config, page, content=text))
