@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,6 +79,34 @@ def test_every_page_can_be_found_by_the_search(site: Path) -> None:
     assert "<strong>finding</strong>. Cost: 18 epochs in 68 minutes" in record
 
 
+def test_a_browser_searches_and_asks_nobody_else(site: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="looking at the site needs Playwright")
+    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("looking at the site needs Chromium: apt-get install chromium")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, playwright.sync_playwright() as driver:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        asked: list[str] = []
+        phone = browser.new_page(viewport={"width": 390, "height": 844})
+        phone.on("request", lambda request: asked.append(request.url))
+        for name in ("", "photos/", "network/", "python/", "figures/accuracy/"):
+            phone.goto(address + name)
+            assert phone.evaluate("document.documentElement.scrollWidth") == 390, name
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        page.click(".md-search__input")
+        page.keyboard.type("calibrate", delay=20)
+        page.wait_for_selector(".md-search-result__item", timeout=60_000)
+        assert "Evaluate and calibrate" in page.inner_text(".md-search-result__list")
+        browser.close()
+        server.shutdown()
+    assert [url for url in asked if not url.startswith(address)] == []
+
+
 def test_no_source_of_the_hooks_is_published(site: Path) -> None:
     assert not list(site.rglob("*.py"))
     assert (site / "assets/icon.svg").is_file()
@@ -138,10 +170,18 @@ def test_records_become_a_table_and_a_bad_one_is_named(tmp_path: Path) -> None:
         bad.unlink()
 
 
-def test_roles_become_code() -> None:
+def test_roles_become_links(site: Path) -> None:
     rewrite = hook("roles").rewrite_roles
-    assert rewrite("See :class:`~cmaen.results.Face` and ``x``.") == "See `Face` and `x`."
-    assert rewrite(":func:`cmaen.evaluate`, `kept`") == "`cmaen.evaluate`, `kept`"
+    link = '<autoref optional identifier="{}"><code>{}</code></autoref>'.format
+    found = rewrite("See :class:`~cmaen.results.Face` and ``x``, `y`.", "cmaen")
+    assert found == f"See {link('cmaen.results.Face', 'Face')} and `x`, `y`."
+    assert rewrite(":meth:`predict`", "cmaen.A") == link("cmaen.A.predict", "predict")
+    page = (site / "python/index.html").read_text("utf-8")
+    assert "autoref optional" not in page
+    assert ":class:" not in page
+    assert re.search(
+        r"<a class=\"[^\"]*autorefs[^>]*href=\"#[\w.]*predict_single\"[^>]*><code>predict_single</code></a>", page
+    )
 
 
 def test_the_diagrams_are_what_the_script_draws() -> None:
