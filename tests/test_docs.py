@@ -174,7 +174,8 @@ def parse(words: list[str], block: Block) -> None:
         pytest.importorskip("torch")
         from cmaen.training.config import load_config, parse_overrides
 
-        load_config(None if config is None else ROOT / config, parse_overrides(list(settings or ())))
+        file = ROOT / (config or "")
+        load_config(file if file.is_file() else config, parse_overrides(list(settings or ())))
 
 
 @pytest.mark.parametrize(
