@@ -29,7 +29,7 @@ if not DOCS.is_dir():
 GROUP: Any = typer.main.get_command(app)
 PAGES = list_pages()
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
-MADE = {"command_line.md", "contributing.md", "changelog.md", "model_card.md", "data_sets.md"}
+MADE = {*("command_line.md", "configuration.md", "contributing.md", "changelog.md", "model_card.md", "data_sets.md")}
 """Pages of the site that are made when it is built; its own check looks into them."""
 
 ELSEWHERE = FOREIGN | {

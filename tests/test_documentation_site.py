@@ -25,6 +25,9 @@ if not (ROOT / "mkdocs.yml").is_file():
     pytest.skip("the sources are not beside their documentation", allow_module_level=True)
 
 
+SOURCES = ROOT / "src" / "cmaen"
+
+
 def hook(name: str, folder: str = "hooks") -> ModuleType:
     """Import a hook, which is no module of the package."""
     import importlib.util
@@ -131,6 +134,41 @@ def test_the_reference_names_every_verb_and_option() -> None:
     assert "environment variable `CMAEN_API_KEY`" in serve
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows), "each row has three cells"
+
+
+def test_the_reference_names_every_key_of_a_configuration() -> None:
+    pytest.importorskip("pydantic")
+    pytest.importorskip("torch")
+    from dataclasses import fields
+
+    from cmaen.preprocessing import PreprocessSpec
+    from cmaen.training.config import Config
+
+    configuration = hook("configuration")
+    keys = {key.name: key for section in configuration.SECTIONS for key in configuration.list_keys(SOURCES, section)}
+    expected: set[str] = set()
+    for name, field in Config.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        if field.annotation is PreprocessSpec:
+            inner = [one.name for one in fields(PreprocessSpec)]
+        expected |= {f"{name}.{key}" for key in inner} if inner is not None else {name}
+    assert set(keys) == expected
+    assert (keys["model.side"].default, keys["model.scales"].default) == ("ecnn", "[1, 2, 4]")
+    assert (keys["data.limit"].default, keys["licence"].default) == ("null", '""')
+    assert (keys["data.votes"].default, keys["preprocess.mean"].default) == ("auto", "[0.485, 0.456, 0.406]")
+    assert keys["loss.vote_weight"].text.endswith("(at least 0, at most 1)")
+    assert keys["preprocess.std"].text == keys["preprocess.mean"].text
+    page = configuration.describe_configuration(SOURCES)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in page.splitlines() if row.startswith("| `"))
+
+
+def test_a_key_without_a_description_is_named(tmp_path: Path) -> None:
+    (tmp_path / "losses.py").write_text("class LossSpec:\n    focal: float = 1.0\n")
+    with pytest.raises(ValueError, match=r"loss\.focal"):
+        hook("configuration").list_keys(tmp_path, "loss")
+    (tmp_path / "losses.py").write_text("")
+    with pytest.raises(ValueError, match="LossSpec"):
+        hook("configuration").list_keys(tmp_path, "loss")
 
 
 def test_links_of_included_files_lead_to_pages(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from cmaen.errors import ConfigError
 from cmaen.serving.safety import NOTICE_HEADER, encode_notice
 from cmaen.serving.settings import Settings
 from cmaen.web.notice import LONGEST, NOTICE, check_notice
+from tests.conftest import free_port
 from tests.serving.conftest import files, picture, serving
+from tests.test_cli import cmaen
 
 HOSTILE = '<script>alert("1")</script> \\ über ☺'
 
@@ -93,3 +95,10 @@ def test_whatever_is_accepted_is_one_short_header(text: str) -> None:
     assert value.isascii()
     assert value.isprintable()
     assert len(value) < 4096 - 1500  # what usual proxies hold of a response's headers, and room for the others
+
+
+@pytest.mark.parametrize("text", ["", "two\nlines", "x" * (LONGEST + 1)])
+def test_the_command_line_refuses_it_in_one_line(text: str) -> None:
+    said = cmaen("serve", "--notice", text, "--port", free_port(), code=2)
+    assert said.startswith("error: the notice ")
+    assert said.count("\n") == 1
