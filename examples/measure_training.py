@@ -1,4 +1,4 @@
-"""What a training step costs on this machine, and what it is bound by: the figures of docs/experiments.md.
+"""What a training step costs on this machine, and what it is bound by: the figures of docs/experiments.
 
 python examples/measure_training.py
 

@@ -39,7 +39,16 @@ PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTes
 
 
 LONGEST = (
-    *("web/test_moving", "web/test_site", "web/test_page", "test_export", "test_notebook", "web/test_maps"),
+    *(
+        "web/test_moving",
+        "web/test_site",
+        "web/test_page",
+        "test_export",
+        "test_notebook",
+        "web/test_maps",
+        "test_documentation_site",
+        "test_docs",
+    ),
     *("training/test_processes", "web/test_pictures", "training/test_own_labels", "training/test_run", "test_cli"),
     *("test_schemes", "training/test_finetune", "serving/test_local", "enhance/test_steps", "training/test_ablation"),
     *("test_outputs", "evaluation/test_report", "inference/test_cluster", "serving/test_distributed"),

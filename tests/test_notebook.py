@@ -65,11 +65,11 @@ def shown(cells: list[Any], kind: str) -> list[str]:
 def test_the_notebook_of_own_faces_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     _, *cells = run(EXAMPLES / "own_faces.ipynb", source=f"FACES, EPOCHS = 36, 1{IN_THIS_PROCESS}")
-    said = " ".join("".join(output.get("text", "") for cell in cells for output in cell.outputs).split())
-    assert "labels negative, neutral, positive in place of" in said
-    assert "best checkpoint: " in said
-    assert "accuracy" in said
-    assert "Traceback" not in said
+    printed = " ".join(said(cells).split())
+    assert "labels negative, neutral, positive in place of" in printed
+    assert "best checkpoint: " in printed
+    assert "accuracy" in printed
+    assert "Traceback" not in printed
     assert len(shown(cells, "image/jpeg")) == 3
 
 
@@ -78,11 +78,33 @@ def test_the_first_look_runs_and_shows_itself() -> None:
     cells = run(EXAMPLES / "first_look.ipynb")
     assert len(shown(cells, "image/png")) == 2  # the photograph and the face
     assert len(shown(cells, "image/jpeg")) == 1  # the map
-    facts, table, frame = shown(cells, "text/html")
-    assert "cmaen-m" in facts
+    table, frame = shown(cells, "text/html")
     for word in ("dark", "blurred", "small"):
         assert f"({word})" in table
     assert "predicted_emotion" in frame
+
+
+def said(cells: list[Any]) -> str:
+    """Return what cells print."""
+    return "".join(output.get("text", "") for cell in cells for output in cell.outputs)
+
+
+def test_photos_become_a_chart_and_features() -> None:
+    pytest.importorskip("pandas")
+    cells = run(EXAMPLES / "photos.ipynb")
+    assert "5 images, 4 faces, 0 errors" in said(cells)
+    assert len(shown(cells, "image/png")) == 1  # the chart
+    assert "no_face" in shown(cells, "text/html")[0]
+    assert "of 60 are right" in said(cells)
+
+
+def test_an_interview_becomes_a_row_for_each_person() -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("av")
+    cells = run(EXAMPLES / "interview.ipynb", source="SECONDS, RATE = 3, 5")
+    assert "AnalysedVideo(15 frames, 2.8 s, people: 3)" in said(cells)
+    assert len(shown(cells, "image/png")) == 2  # the timeline and the least sure moment
+    assert shown(cells, "text/html")[-1].count("<tr>") >= 3
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -99,4 +121,4 @@ def test_notebooks_are_stored_with_their_outputs(path: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert {"own_faces", "first_look"} <= {path.stem for path in NOTEBOOKS}
+    assert {"own_faces", "first_look", "photos", "interview"} <= {path.stem for path in NOTEBOOKS}

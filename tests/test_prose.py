@@ -1,4 +1,4 @@
-"""Docstrings, argument entries and descriptions of settings are whole phrases, not fragments of a sentence."""
+"""Docstrings, descriptions of settings, help texts and pages are whole phrases, not fragments of a sentence."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import typer
 
 import cmaen
+from cmaen.cli.verbs import app
+from tests.pages import DOCS, TOP, strip_blocks
 
 SOURCES = Path(cmaen.__file__).parent
 
@@ -126,3 +129,47 @@ def test_fragments_are_found(source: str) -> None:
 )
 def test_whole_phrases_pass(source: str) -> None:
     assert not refused(source)
+
+
+OPENING = re.compile(r"(?:At|For|In|On|With) [^,:]+, \w+")
+"""The circumstances with which a whole sentence may begin: "For labels of your own, use …"."""
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
+def test_no_sentence_of_the_help_is_a_fragment(verb: str) -> None:
+    summary = COMMANDS[verb].help.partition("Examples:")[0]
+    assert not NO_VERB.match(summary), summary
+    texts = [summary, *(one.help for one in COMMANDS[verb].params if getattr(one, "help", None))]
+    assert len(texts) > 3
+    for text in texts:
+        assert text.strip().endswith("."), text
+        sentences = [one for one in re.split(r"(?<=\.)\s+", text.strip()) if not OPENING.match(one)]
+        assert not [sentence for sentence in sentences if FRAGMENT.match(sentence)]
+
+
+PAGES = [*TOP, *(path for path in DOCS.rglob("*.md") if not {"figures", "experiments"} & set(path.parts))]
+"""Pages that explain; the others are records of measurements."""
+
+TRANSLATED = re.compile(
+    r"\b(?:of before|of then|are believed|manyth|it is said|of theirs to|that computes|in the dark|every so many)\b|"
+    r"\b1 (?:faces|images|people|pictures)\b|(?<!`)\b(?:colorization|recognize|color|behavior)\b(?![`.])"
+)
+"""Phrases that no writer of English would choose, and American spelling; in code they are names."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_plain_british_english(page: Path) -> None:
+    text = re.sub(r"`[^`\n]+`", "`code`", strip_blocks(page))
+    assert not TRANSLATED.findall(text)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert headings
+    assert len(headings) == len(set(headings)), "two headings of a page are the same"
+    assert not [heading for heading in headings if heading.endswith((".", ":"))]
+
+
+@pytest.mark.parametrize("phrase", ["the weights of before", "it is said to be slower", "1 people", "color"])
+def test_translated_phrases_are_found(phrase: str) -> None:
+    assert TRANSLATED.search(phrase)
+    assert not TRANSLATED.search("the weights before; 11 people; colour; `--steps colorization`")

@@ -73,7 +73,7 @@ def onnx_session(
     """Open a session of ONNX Runtime for a file or its content; ``None`` threads for all usable cores.
 
     Its threads sleep between two calls. By default they would spin and take cores from whatever runs next: decoding,
-    tracking, encoding or another session (``docs/figures.md``).
+    tracking, encoding or another session (``docs/figures/speed.md``).
 
     Args:
         model: The file or its content.

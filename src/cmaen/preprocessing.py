@@ -23,7 +23,7 @@ class CropSpec:
     """The crop of a detected face: a square around the middle of its box, rotated so that the eyes are level.
 
     Landmarks determine only the rotation: scale and position by the eyes and the mouth cost YuNet's crops 2 to 3 points
-    of accuracy compared with those by its box, and CenterFace's up to one (``docs/figures.md``).
+    of accuracy compared with those by its box, and CenterFace's up to one (``docs/figures/detection.md``).
 
     Attributes:
         margin: The crop's side divided by the longer side of the box, for detectors without landmarks.

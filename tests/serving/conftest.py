@@ -19,14 +19,22 @@ from cmaen.images.reader import read_image
 from cmaen.inference.spec import PipelineSpec
 from cmaen.serving.app import create_app
 from cmaen.serving.settings import SERVED, Limits, Settings
+from cmaen.web.notice import NOTICE
 from tests.conftest import EXAMPLES, wait_until
 
 
 def settings(
-    *, key: str | None = None, origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), **limits
+    *,
+    key: str | None = None,
+    origins: tuple[str, ...] = (),
+    hosts: tuple[str, ...] = (),
+    notice: str = NOTICE,
+    **limits,
 ) -> Settings:
     """Return settings for one core, with some unusual limits."""
-    return Settings(pipeline=one_core(), api_key=key, origins=origins, hosts=hosts, limits=Limits(**limits))
+    return Settings(
+        pipeline=one_core(), api_key=key, origins=origins, hosts=hosts, notice=notice, limits=Limits(**limits)
+    )
 
 
 def one_core(**given) -> PipelineSpec:

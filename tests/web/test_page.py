@@ -344,3 +344,15 @@ def test_a_key_is_asked_for(open_page: Open) -> None:
         page.fill("#key", "right (key)")
         page.keyboard.press("Enter")
         page.wait_for_selector(".outline")
+
+
+def test_people_are_told_before_anything_else_in_the_operators_words(open_page: Open) -> None:
+    words = "<b>Émotions</b> & visages : " + "mot" * 40
+    with serving("--notice", words) as address:
+        page = open_page(address, width=390)
+        assert page.inner_text("#told") == words
+        assert page.locator("#told b").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.click("#try-example")
+        page.wait_for_selector(".outline")
+        assert page.is_visible("#told")

@@ -17,6 +17,7 @@ from cmaen.inference import doubts, occlusion, tracking
 from cmaen.inference.sinks.records import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED
 from cmaen.web.files import PAGE
+from cmaen.web.notice import NOTICE
 from cmaen.web.settings import ServerTerms, describe_page
 
 TERMS = ServerTerms(max_images=4, max_bytes=1000, key_required=True)
@@ -32,6 +33,8 @@ def test_both_modes_are_told_the_same_but_for_the_terms_of_the_server() -> None:
     assert (alone["mode"], served["mode"]) == ("browser", "server")
     assert json.loads(json.dumps(alone, allow_nan=False))["columns"] == list(COLUMNS)
     assert alone["tracking"]["memory"] == tracking.MEMORY
+    assert alone["notice"] == served["notice"] == NOTICE
+    assert describe_page(card, notice="Camera here.")["notice"] == "Camera here."
     assert alone["explain"] is served["explain"] is True  # without PyTorch, and without a server
     assert (alone["doubts"]["side"], alone["occlusion"]["grid"]) == (doubts.SIDE, occlusion.GRID)
     assert (alone["scheme"], alone["benchmark"]) == (PERCEIVED, FER2013)

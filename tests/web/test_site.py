@@ -144,6 +144,15 @@ def test_the_page_knows_how_much_is_to_come(tmp_path: Path, runtime: Path) -> No
     assert not (tmp_path / "site/page/offline.js").exists(), "it is the beginning of sw.js"
 
 
+def test_the_notice_is_on_the_page_as_text(tmp_path: Path, runtime: Path) -> None:
+    write_site(tmp_path / "site", runtime, "Ici, une IA déduit les émotions : <b>parlez-en</b>.")
+    config = json.loads((tmp_path / "site/page/config.json").read_text())
+    assert config["notice"] == "Ici, une IA déduit les émotions : <b>parlez-en</b>."
+    with pytest.raises(CmaenError, match="line break"):
+        write_site(tmp_path / "other", runtime, "a\nb")
+    assert not (tmp_path / "other").exists()
+
+
 IN_THE_BROWSER = """async ([pictures, detect]) => {
     const { createEngine } = await import(new URL('page/browser.js', location.href));
     window.engine ??= createEngine(await (await fetch(new URL("page/config.json", location.href))).json());

@@ -204,7 +204,7 @@ class _Once(logging.Filter):
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory for the next batch instead of returning it to the system and requesting it again.
 
-    This makes networks with large activations twice as fast (``docs/figures.md``, "Enhancement"). It applies to the
+    This makes networks with large activations twice as fast (``docs/figures/enhancement.md``). It applies to the
     whole process, which belongs to the command; other C libraries are left unchanged.
     """
     with suppress(OSError, AttributeError, TypeError):

@@ -14,6 +14,7 @@ from cmaen.cli.panels import ACCESS, ADDRESS, LIMITS, MODEL
 from cmaen.inference.spec import PipelineSpec
 from cmaen.resources import usable_cores
 from cmaen.serving.settings import MIB, SERVED, Limits, Settings
+from cmaen.web.notice import NOTICE
 
 _BODIES = 8
 """Minimum number of request bodies of the largest size that may be held in memory at the same time."""
@@ -57,6 +58,13 @@ class ServeOptions(FaceOptions):
     rate: Annotated[
         float, typer.Option(min=0, help="Requests per second for each client. 0: no limit.", rich_help_panel=ACCESS)
     ] = _USUAL.rate
+    notice: Annotated[
+        str,
+        typer.Option(
+            help="Notice on the page, and in the header CMAEN-Notice, that emotions are inferred here: one line.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = NOTICE
     engine: Annotated[
         str,
         typer.Option(
@@ -142,6 +150,7 @@ def serve(options: ServeOptions) -> None:
         origins=tuple(options.origin or ()),
         hosts=(*names, *LOOPBACK) if names or host in LOOPBACK else (),
         load_first=workers > 1 or options.engine == RAY,
+        notice=options.notice,
         limits=options.to_limits(),
     )
     build_predictor(settings)  # reports a faulty model here, in one line

@@ -1,7 +1,8 @@
 """Reasons why the network may be unsure of a face: faults of its image, measured from the pixels and landmarks.
 
 Each fault is measured on its own. That it causes the uncertainty is likely, but not certain. The limits were chosen on
-photographs of LFW, where hardly any good face is flagged (``examples/measure_doubts.py``, ``docs/figures.md``).
+photographs of LFW, where hardly any good face is flagged (``examples/measure_doubts.py``,
+``docs/figures/explanations.md``).
 
 Covered faces (by a hand, a mask or glasses) are not reported. The best sign, a low score of the detector, was present
 for half of the hands, a third of the masks and a twelfth of the glasses, but also for two of five noisy images.

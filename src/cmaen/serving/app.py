@@ -21,7 +21,7 @@ from cmaen.results import Result
 from cmaen.serving.live import Live
 from cmaen.serving.metrics import CONTENT_TYPE_LATEST, Measured, Metrics
 from cmaen.serving.problems import Answered, Problem, Room, add_handlers, json_response
-from cmaen.serving.safety import BEARER, HEADER, Drained, Gate, Guarded
+from cmaen.serving.safety import BEARER, HEADER, NOTICE_HEADER, Drained, Gate, Guarded
 from cmaen.serving.schemas import (
     LONGEST_SCHEME,
     Answer,
@@ -46,7 +46,10 @@ _SCHEME = "Label scheme: perceived (what people see) or fer2013 (that data set's
 _CONTEMPT = Query(
     description="Whether contempt may be answered, as an eighth emotion. Only the scheme perceived has it."
 )
-_DESCRIPTION = "Detects faces in images and recognises their emotions, with calibrated probabilities."
+_DESCRIPTION = (
+    "Detects faces in images and recognises their emotions, with calibrated probabilities. Each response carries the "
+    f"operator's notice in the header {NOTICE_HEADER}: people must be told that an AI system infers their emotions."
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -99,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=[NOTICE_HEADER],
         )
     app.add_middleware(Guarded, settings=settings)
     app.add_middleware(Drained, most=settings.limits.body_bytes)
@@ -220,7 +224,13 @@ def _page(settings: Settings, known: _Known) -> APIRouter:
         max_bytes=settings.limits.body_bytes,
         key_required=settings.api_key is not None,
     )
-    config = describe_page(known.card, scheme=settings.pipeline.scheme, accuracies=known.accuracies, server=terms)
+    config = describe_page(
+        known.card,
+        scheme=settings.pipeline.scheme,
+        accuracies=known.accuracies,
+        notice=settings.notice,
+        server=terms,
+    )
 
     @router.get("/page/config.json")
     async def show_config() -> Response:

@@ -1,4 +1,4 @@
-"""Access control and security headers: hosts, origins, the API key, and the rate limit."""
+"""Access control and headers of each response: hosts, origins, the API key, the rate limit, and the notice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 from fastapi import Request
@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cmaen.serving.problems import Problem
 from cmaen.serving.settings import Settings
+
+NOTICE_HEADER = "CMAEN-Notice"
+"""Header of each response that carries the operator's notice."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MOST_CLIENTS = 10_000
@@ -44,10 +47,11 @@ HEADER = APIKeyHeader(
 
 
 class Guarded:
-    """Middleware that refuses unknown hosts and origins, and adds security headers to all responses."""
+    """Middleware that refuses unknown hosts and origins, and adds security headers and the notice to all responses."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self.app, self.settings = app, settings
+        self._notice = encode_notice(settings.notice)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI; a WebSocket that is not permitted is refused before it is open."""
@@ -57,6 +61,8 @@ class Guarded:
         headers = Headers(scope=scope)
 
         async def forward(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                MutableHeaders(scope=message)[NOTICE_HEADER] = self._notice
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -73,6 +79,14 @@ class Guarded:
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": problem.detail})
+
+
+def encode_notice(text: str) -> str:
+    """Encode a notice as the value of a header: ``text="…"``, or ``text*=UTF-8''…`` (RFC 8187) if it is not ASCII."""
+    if text.isascii():
+        escaped = text.replace("\\", r"\\").replace('"', r"\"")
+        return f'text="{escaped}"'
+    return f"text*=UTF-8''{quote(text, safe='')}"
 
 
 def _stranger(headers: Mapping[str, str], settings: Settings, *, changes: bool) -> Problem | None:

