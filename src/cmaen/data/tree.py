@@ -17,10 +17,15 @@ from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
 """The file in which ``cmaen enhance`` records what it did to a folder."""
+FACES = "faces"
+"""First word of the entry, before the steps of a chain, that describes the faces before the first step."""
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """Read the enhancement steps of a data set, each with its weights' shortened SHA-256; empty without a manifest.
+    """Read the enhancement of a data set; empty without a manifest.
+
+    The first entry describes the faces before enhancement, such as ``faces 48-grey``, which older manifests lack; then
+    follow the steps, each with the shortened SHA-256 of its weights.
 
     Raises:
         DataError: There is a manifest that cannot be read.
@@ -34,18 +39,22 @@ def enhancement_of(path: Path) -> tuple[str, ...]:
         raise DataError(f"{manifest} cannot be read: {error}") from error
 
 
+def steps_of(enhancement: Sequence[str]) -> tuple[str, ...]:
+    """Select the steps of an enhancement, without the description of the faces before it."""
+    return tuple(entry for entry in enhancement if not entry.startswith(f"{FACES} "))
+
+
 def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
     """Refuse a data set whose faces were not enhanced like those a network was trained on.
 
     Raises:
         DataError: The enhancement is missing or different.
     """
-    found = enhancement_of(path)
-    if found != tuple(enhancement):
-        wanted, there = (", ".join(steps) or "nothing" for steps in (enhancement, found))
-        raise DataError(
-            f"the network was trained on faces enhanced by {wanted}, but those of {path} were enhanced by {there}"
-        )
+    trained, found = steps_of(enhancement), steps_of(enhancement_of(path))
+    if found != trained:
+        wanted, there = (", ".join(steps) or "nothing" for steps in (trained, found))
+        text = f"the network was trained on faces enhanced by {wanted}, but those of {path} were enhanced by {there}"
+        raise DataError(text if found else f"{text}: name a copy of them that cmaen enhance has made")
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
