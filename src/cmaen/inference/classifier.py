@@ -64,7 +64,7 @@ class FaceClassifier:
         self.card.select_labels(self.scheme, contempt)  # refuses a wrong scheme before anything is loaded
         self.engine = resolve_engine(engine, opened)
         self._engine = build_engine(self.engine, opened, threads=threads, device=device)
-        self._enhancer = _build_enhancer(opened, self.engine, threads, device)
+        self._enhancer = open_enhancer(opened, self.engine, threads, device)
         self._answer_with(self.scheme, contempt)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FaceClassifier:
@@ -141,8 +141,14 @@ class FaceClassifier:
         return np.concatenate([self.features(self.inputs(part)) for part in _parts(crops)])
 
 
-def _build_enhancer(checkpoint: Checkpoint, engine: str, threads: int | None, device: str) -> Enhancer | None:
-    """Build the enhancement that the card names, on the engine's device if what runs it can use it."""
+def open_enhancer(
+    checkpoint: Checkpoint, engine: str, threads: int | None = None, device: str = "cpu"
+) -> Enhancer | None:
+    """Build the enhancement that a card names, on the engine's device if that can run it; ``None`` if it names none.
+
+    Raises:
+        CmaenError: See :func:`cmaen.enhance.prediction.build_enhancer`.
+    """
     if not checkpoint.card.enhancement:
         return None
     from cmaen.enhance.prediction import build_enhancer
