@@ -69,6 +69,17 @@ def test_the_same_pixels_as_with_pytorch(size: tuple[int, int, int]) -> None:
             faces = expected
 
 
+def test_enhancing_a_folder_runs_the_same_networks_as_prediction_unless_others_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("spandrel")
+    from cmaen.enhance.steps import SuperResolution, build_chain
+
+    names = ["super-resolution", "colorization"]
+    assert [type(step) for step in build_chain(names, {}, open_session=SESSION)] == list(STEPS.values())
+    own = {"super-resolution": str(find_shipped("super-resolution"))}
+    assert isinstance(build_chain(names, own, open_session=SESSION)[0], SuperResolution)
+
+
 def test_the_windows_are_masked_like_the_authors() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("spandrel")

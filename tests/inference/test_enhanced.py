@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from cmaen import EmotionPredictor
 from cmaen.checkpoints import Checkpoint
+from cmaen.engines import onnx_session
 from cmaen.images import read_image
 from cmaen.inference.benchmark import Machine, measure_cost, measure_speed
 from cmaen.inference.classifier import FaceClassifier
@@ -55,6 +57,8 @@ def test_prediction_sees_the_pixels_that_training_saw(enhanced: Path, tmp_path: 
     (seen,) = classifier.enhance([face])
     assert np.abs(seen - trained_on).mean() < 0.001
     assert (np.abs(seen - trained_on) > 1).mean() < 1e-4
+    enhance(tmp_path / "faces", tmp_path / "same", open_session=partial(onnx_session, threads=1))  # as the command does
+    assert np.array_equal(seen, read_image(tmp_path / "same" / "happy" / "1.png"))
     inputs = classifier.inputs([face])
     assert np.abs(inputs - classifier.card.preprocess([trained_on.astype(np.uint8)])).mean() < 0.001
 

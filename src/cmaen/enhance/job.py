@@ -19,6 +19,7 @@ import torch
 from cmaen.data.restoration import Faces
 from cmaen.data.tree import MANIFEST, enhancement_of, png
 from cmaen.devices import torch_device, torch_threads
+from cmaen.enhance.onnx import OpenSession
 from cmaen.enhance.recipe import EnhancedFaces, Step
 from cmaen.enhance.steps import build_chain
 from cmaen.errors import CmaenError, ConfigError, DataError
@@ -85,6 +86,7 @@ def enhance(
     batch_size: int = 16,
     bfloat16: bool = False,
     device: torch.device | str = "cpu",
+    open_session: OpenSession | None = None,
     progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> Enhanced:
     """Enlarge the images of a folder fourfold and colourise them: ``cmaen enhance`` as a function.
@@ -96,6 +98,7 @@ def enhance(
             light networks of the package.
         bfloat16: Whether to compute in bfloat16.
         device: Device to run on, see :func:`cmaen.devices.torch_device`.
+        open_session: See :func:`cmaen.enhance.steps.build_chain`.
 
     Raises:
         ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
@@ -103,7 +106,7 @@ def enhance(
         MissingExtraError: The weights need the extra ``enhance``.
     """
     place = torch_device(device) if isinstance(device, str) else device
-    chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place)
+    chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place, open_session=open_session)
     with torch_threads():
         return enhance_folder(Path(source), Path(target), chain, batch_size=batch_size, progress=progress)
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from cmaen.data.restoration import Faces, grey_of
 from cmaen.enhance.colour import colour, lightness_of, resample
 from cmaen.enhance.recipe import NamedStep, Step
+from cmaen.enhance.weights import find_shipped
 from cmaen.errors import EnhancementError, describe, rename_errors
+from cmaen.files import sha256
 
 WEIGHTS = "weights"
 """Key of a file's metadata that holds the SHA-256 of the weights file it was made of."""
@@ -98,6 +100,17 @@ def open_step(wanted: NamedStep, path: Path, open_session: OpenSession) -> Step 
         step = STEPS[wanted.name](session, weights)
         step(np.zeros((1, WINDOW, WINDOW, 3), np.uint8))  # another network fails here, and not on a face
     return step
+
+
+def open_shipped(name: str, open_session: OpenSession) -> Step | None:
+    """Open the light network of a step that comes with the package; ``None`` if there is none.
+
+    Raises:
+        EnhancementError: Its file is damaged.
+    """
+    weights = find_shipped(name)
+    wanted = NamedStep(name, sha256(weights)) if weights.is_file() else None
+    return wanted and open_step(wanted, weights.with_suffix(".onnx"), open_session)
 
 
 @lru_cache(maxsize=8)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cmaen.data.restoration import Faces, grey_of
 from cmaen.enhance.colour import colour, lightness_of
 from cmaen.enhance.light import LightDDColor, quiet
+from cmaen.enhance.onnx import OpenSession, open_shipped
 from cmaen.enhance.recipe import Step
 from cmaen.enhance.weights import find_weights
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
@@ -104,7 +105,12 @@ STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution,
 
 
 def build_chain(
-    names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False, device: torch.device = CPU
+    names: Sequence[str],
+    weights: Mapping[str, str | None],
+    *,
+    bfloat16: bool = False,
+    device: torch.device = CPU,
+    open_session: OpenSession | None = None,
 ) -> list[Step]:
     """Build the steps of a chain, in order.
 
@@ -112,6 +118,8 @@ def build_chain(
         names: Names of :data:`STEPS`.
         weights: A file or a published name for a step; default: the weights of the package.
         bfloat16, device: See :class:`SuperResolution`.
+        open_session: Opens a session of ONNX Runtime, which then runs the weights of the package on the CPU: exactly as
+            prediction does, and faster than PyTorch in bfloat16. ``None``: PyTorch runs all steps.
 
     Raises:
         ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
@@ -120,7 +128,15 @@ def build_chain(
     unknown = [name for name in names if name not in STEPS]
     if unknown or not names:
         raise ConfigError(f"{unknown or 'no steps'}: choose from the steps {', '.join(STEPS)}")
-    return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device) for name in names]
+
+    def build(name: str) -> Step:
+        if open_session is not None and device.type == "cpu" and weights.get(name) is None:
+            step = open_shipped(name, open_session)
+            if step is not None:
+                return step
+        return STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device)
+
+    return list(map(build, names))
 
 
 def _ddcolor() -> Any:
