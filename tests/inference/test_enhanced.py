@@ -93,6 +93,18 @@ def test_batches_features_and_maps_are_of_enhanced_faces(asked: EmotionPredictor
     assert explained.heat.shape == (160, 160)
 
 
+def test_maps_of_the_inside_are_of_enhanced_faces(asked: EmotionPredictor) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("captum")
+    from cmaen.explanation import Explainer
+
+    face = drawn_face(3, np.random.default_rng(0))
+    (explained,) = asked.explain(face, detect=False, kind="gradient").faces
+    classifier = asked.pipeline.classifier
+    (expected,) = Explainer(classifier.folder, scheme=classifier.scheme).explain(classifier.enhance([explained.crop]))
+    assert np.allclose(explained.heat, expected.gradient, atol=1e-3)
+
+
 def test_small_faces_are_still_known_to_be_small(asked: EmotionPredictor) -> None:
     classifier = asked.pipeline.classifier
     assert classifier.reduce(np.zeros((20, 20, 3), np.uint8)).shape == (20, 20)
