@@ -42,10 +42,25 @@ def test_crops_of_any_size_are_enhanced_in_batches_and_in_order() -> None:
     assert [face[0, 0, 0] for face in enhance(crops)] == [number + 2 for number in range(40)]
     assert step.batches == [16, 16, 16, 16, 8, 8]
     assert enhance([]) == []
+    large = Counts()
+    Enhancer(EnhancedFaces(100, grey=True), [large])(crops[:5])
+    assert large.batches == [3, 2], "fewer where they take more memory"
     assert enhance.reduce(np.zeros((90, 90, 3), np.uint8)).shape == (8, 8)
     assert enhance.reduce(np.zeros((5, 5, 3), np.uint8)).shape == (5, 5), "what is small stays small"
     with pytest.raises(EnhancementError, match="step super-resolution fails: RuntimeError: too bright"):
         enhance([*crops, np.full((8, 8), 255, np.uint8)])
+
+
+class Quadruples(Counts):
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        return faces.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def test_a_card_that_names_a_step_too_often_is_refused_before_memory_is_gone() -> None:
+    often = Enhancer(EnhancedFaces(48, grey=True), [Quadruples()] * 30)
+    with pytest.raises(EnhancementError, match="faces of 768 pixels are too large"):
+        often([np.zeros((48, 48), np.uint8)])
+    assert Enhancer(EnhancedFaces(8, grey=True), [Quadruples()] * 2)([np.zeros((9, 9), np.uint8)])[0].shape[0] == 128
 
 
 def test_the_light_chain_enhances_as_the_card_says(tmp_path: Path) -> None:

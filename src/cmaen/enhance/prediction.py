@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from cmaen.devices import torch_device, torch_threads
 from cmaen.enhance.onnx import OpenSession, open_step
-from cmaen.enhance.recipe import EnhancedFaces, NamedStep, Recipe, Step
+from cmaen.enhance.recipe import LARGEST_SIDE, EnhancedFaces, NamedStep, Recipe, Step
 from cmaen.enhance.weights import find_by_checksum, find_shipped
 from cmaen.errors import EnhancementError, MissingExtraError, guard
 
-STEPS = ("super-resolution", "colorization")
+SUPER_RESOLUTION = "super-resolution"
+STEPS = (SUPER_RESOLUTION, "colorization")
 """Names of all steps."""
-_AT_ONCE = 16
+_AT_ONCE, _PIXELS_AT_ONCE = 16, 16 * 48 * 48
+"""Largest number of crops that are enhanced together, and of their pixels; a larger crop is enhanced alone."""
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,15 @@ class Enhancer:
         """Enhance crops of any size, RGB uint8 [h, w, 3] or grey [h, w], to RGB uint8 [S, S, 3], in order.
 
         Raises:
-            EnhancementError: A step fails.
+            EnhancementError: A step fails, or would make faces too large.
         """
         found: list[NDArray[np.uint8]] = []
-        for start in range(0, len(crops), _AT_ONCE):
-            faces = self._faces(crops[start : start + _AT_ONCE])
+        size = min(_AT_ONCE, max(1, _PIXELS_AT_ONCE // self._faces.side**2))
+        for start in range(0, len(crops), size):
+            faces = self._faces(crops[start : start + size])
             for step in self._steps:
+                if step.name == SUPER_RESOLUTION and faces.shape[1] > LARGEST_SIDE:  # a card may name it often
+                    raise EnhancementError(f"faces of {faces.shape[1]} pixels are too large for {step.name}")
                 with guard(EnhancementError, f"the enhancement step {step.name} fails"):
                     faces = step(faces)
             found += list(faces)

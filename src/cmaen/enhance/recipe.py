@@ -16,7 +16,8 @@ from cmaen.errors import EnhancementError
 from cmaen.preprocessing import PreprocessSpec, resize
 
 _GREY, _COLOUR = "grey", "colour"
-_LARGEST = 4096
+LARGEST_SIDE = 512
+"""Maximum side in pixels of a crop that is enhanced; enlarged fourfold, it takes about a gigabyte."""
 _CHECKSUM = re.compile("[0-9a-f]{8,64}")
 
 
@@ -62,9 +63,12 @@ class EnhancedFaces:
 
     @classmethod
     def of(cls, faces: Sequence[NDArray[np.uint8]]) -> EnhancedFaces:
-        """Describe some faces, RGB uint8 [H, W, 3]: their middle size, and grey only if all of them are."""
+        """Describe some faces, RGB uint8 [H, W, 3]: their middle size, and grey only if all of them are.
+
+        Faces larger than :data:`LARGEST_SIDE` are described by that side, to which prediction then reduces crops.
+        """
         sides = sorted(min(face.shape[:2]) for face in faces)
-        return cls(sides[len(sides) // 2], all((face == face[..., :1]).all() for face in faces))
+        return cls(min(sides[len(sides) // 2], LARGEST_SIDE), all((face == face[..., :1]).all() for face in faces))
 
     def __str__(self) -> str:
         return f"{FACES} {self.side}-{_GREY if self.grey else _COLOUR}"
@@ -108,7 +112,7 @@ class Recipe:
 
 def _parse_faces(entry: str) -> EnhancedFaces:
     side, _, colour = entry.removeprefix(FACES).strip().partition("-")
-    if not (side.isascii() and side.isdigit() and 1 <= int(side[:8]) <= _LARGEST and colour in (_GREY, _COLOUR)):
+    if not (side.isascii() and side.isdigit() and 1 <= int(side[:8]) <= LARGEST_SIDE and colour in (_GREY, _COLOUR)):
         raise EnhancementError(
             f"the card says of the enhanced faces {entry!r}, which this version cannot read; it knows entries like "
             f"{str(EnhancedFaces())!r}: update cmaen, or train the network again"
