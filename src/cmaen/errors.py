@@ -137,6 +137,10 @@ class CheckpointError(CmaenError):
     """A checkpoint is missing, damaged or of another architecture."""
 
 
+class EnhancementError(CheckpointError):
+    """A network was trained on enhanced faces, and what enhances faces like them is missing or fails."""
+
+
 class ExportError(CmaenError):
     """An exported network does not compute what the trained one does."""
 

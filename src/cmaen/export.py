@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,6 +21,7 @@ from cmaen.engines import OUTPUTS, Logits, build_engine, probabilities, select_o
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
 from cmaen.evaluation.run import logits_of, score
+from cmaen.graphs import with_half_weights, without_traces
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import load_checkpoint
 from cmaen.preprocessing import PreprocessSpec
@@ -215,44 +215,6 @@ def _write_openvino(source: Path, path: Path, *, half: bool) -> None:
     except ImportError as error:
         raise MissingExtraError("the format openvino", "fast") from error
     openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=half)
-
-
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop the exporter's notes on each node: stack traces, which are large and name this machine's folders."""
-    graph = model.graph
-    for noted in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del noted.metadata_props[:]
-        noted.doc_string = ""
-    return model
-
-
-def with_half_weights(model: onnx.ModelProto, *, matrices_alone: bool = False) -> onnx.ModelProto:
-    """Store the large float32 weights as float16, each with a cast that ONNX Runtime folds when it loads them.
-
-    Args:
-        model: The model, changed in place.
-        matrices_alone: Whether to convert linear layers only; in an 8-bit network the other large tensors are scales,
-            which must be plain for its layers to be fused.
-    """
-    graph = model.graph
-    casts = []
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if (
-            tensor.data_type != TensorProto.FLOAT
-            or values.size < 64
-            or (matrices_alone and values.ndim != 2)
-            or np.abs(values).max() >= np.finfo(np.float16).max
-        ):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    del graph.value_info[:]
-    return model
 
 
 def _measure_cost(model: nn.Module, size: int) -> dict[str, int]:

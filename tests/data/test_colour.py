@@ -98,7 +98,7 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
     refused = cmaen(
         "inference", "--image", EXAMPLES / "astronaut.png", "--checkpoint", best, "--engine", "torch", code=2
     )
-    assert "trained on enhanced images" in refused
+    assert "'super-resolution' without the checksum of its weights" in refused
     (enhanced / "manifest.json").write_text("[]")
     assert "manifest.json cannot be read" in cmaen(
         "test", "--data", enhanced, "--checkpoint", best, "--engine", "torch", code=2

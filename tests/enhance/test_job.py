@@ -61,7 +61,7 @@ def test_a_folder_keeps_its_shape_and_names_what_it_left_out(source: Path, tmp_p
     before = np.asarray(Image.open(source / "angry" / "1.jpg"))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "angry" / "1.png"))[::2, ::2], before)
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
-    assert (manifest["chain"], manifest["images"]) == (["super-resolution w"], 10)
+    assert (manifest["chain"], manifest["images"]) == (["faces 12-colour", "super-resolution w"], 10)
     assert set(manifest["errors"]) == {"sad/cut.jpg"}
     assert len(manifest["sources"]["angry/1.png"]) == 64
 
@@ -107,7 +107,28 @@ def test_a_run_that_is_stopped_goes_on(cut: bool, source: Path, tmp_path: Path) 
 def test_a_folder_that_was_enhanced_before_keeps_its_chain(source: Path, tmp_path: Path) -> None:
     enhance_folder(source, tmp_path / "first", [Doubles("v")])
     enhance_folder(tmp_path / "first", tmp_path / "second", [Doubles("w")])
-    assert enhancement_of(tmp_path / "second") == ("super-resolution v", "super-resolution w")
+    chain = ("faces 12-colour", "super-resolution v", "super-resolution w")  # the faces before the first step
+    assert enhancement_of(tmp_path / "second") == chain
+
+
+def test_the_manifest_describes_the_faces_and_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    for number in range(70):  # more than are looked at
+        path = tmp_path / "in" / "sad" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (48, 48), number).save(path)
+    enhance_folder(tmp_path / "in", tmp_path / "out", [Doubles()])
+    assert enhancement_of(tmp_path / "out") == ("faces 48-grey", "super-resolution w")
+    manifest = tmp_path / "out" / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"faces 48-grey",', ""))
+    assert enhancement_of(tmp_path / "out") == ("super-resolution w",)
+    assert enhance_folder(tmp_path / "in", tmp_path / "out", [Doubles(batches=0)]).reused == 70
+    assert enhancement_of(tmp_path / "out") == ("faces 48-grey", "super-resolution w")
+    enhance_folder(tmp_path / "out", tmp_path / "twice", [Doubles()])
+    manifest.write_text(manifest.read_text().replace('"faces 48-grey",', ""))
+    enhance_folder(tmp_path / "out", tmp_path / "unknown", [Doubles("v")])
+    assert enhancement_of(tmp_path / "unknown") == ("super-resolution w", "super-resolution v"), (
+        "not those of 96 pixels"
+    )
 
 
 def test_an_image_that_changed_is_made_again(source: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from cmaen.errors import (
     CmaenError,
     ConfigError,
     DetectorError,
+    EnhancementError,
     ImageNotFoundError,
     ImageTooLargeError,
 )
@@ -216,7 +217,7 @@ def test_checkpoints_engines_and_detectors_that_are_not_there(tmp_path: Path, co
     with pytest.raises(DetectorError, match="not a face detector"):
         EmotionPredictor(detector="eyes")
     change_card(copy, enhancement=("gfpgan",))
-    with pytest.raises(CmaenError, match="was trained on enhanced images"):
+    with pytest.raises(EnhancementError, match="without the checksum of its weights"):
         EmotionPredictor(copy)
 
 

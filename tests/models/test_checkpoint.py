@@ -19,7 +19,7 @@ from cmaen.models.checkpoint import average_checkpoints, load_checkpoint, rename
 from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.types import EMOTIONS, FER2013, OWN  # noqa: E402
-from tests.conftest import TINY  # noqa: E402
+from tests.conftest import TINY, change_card  # noqa: E402
 
 
 @pytest.fixture
@@ -96,6 +96,10 @@ def test_only_networks_of_one_kind_are_averaged(checkpoint: Path, tmp_path: Path
     )
     with pytest.raises(CheckpointError, match="differ in architecture"):
         average_checkpoints([checkpoint, tmp_path / "other"], [1, 1], tmp_path / "mean")
+    enhanced = Path(shutil.copytree(checkpoint, tmp_path / "enhanced"))
+    change_card(enhanced, enhancement=("faces 48-grey", f"super-resolution {'0' * 16}"))
+    with pytest.raises(CheckpointError, match="enhancement of the faces"):
+        average_checkpoints([checkpoint, enhanced], [1, 1], tmp_path / "mean")
     for weights in ([1], [1, 0]):
         with pytest.raises(ConfigError, match="a weight above 0"):
             average_checkpoints([checkpoint, checkpoint], weights, tmp_path / "mean")

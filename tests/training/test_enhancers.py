@@ -30,12 +30,17 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("step", TASKS)
-def test_a_task_ends_in_weights_that_enhance(step: str, faces: Path, tmp_path: Path) -> None:
+def test_a_task_ends_in_weights_that_enhance(
+    step: str, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = []  # exporting takes a while and has a test of its own
+    monkeypatch.setattr("cmaen.training.enhancers.export_step", lambda *arguments: exported.append(arguments))
     config = ("train-enhancer", "--config", step, "--data", faces, "--output", tmp_path)
     settings = ("--set", "training.batch_size=8", "--set", "training.precision=32-true")
     text = cmaen(*config, *settings, "--set", "training.epochs=1")
     path = tmp_path / f"{step}.safetensors"
     assert str(path) in text
+    assert exported == [(step, path, tmp_path / f"{step}.onnx")]
     about = json.loads(path.with_suffix(".json").read_text())
     assert (about["step"], about["data"], about["epochs"]) == (step, [faces.name], 1)
     (built,) = build_chain([step], {step: str(path)})

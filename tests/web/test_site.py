@@ -19,11 +19,12 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.errors import CmaenError
+from cmaen.checkpoints import Checkpoint
+from cmaen.errors import CmaenError, ConfigError
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
 from cmaen.web.site import Site, write_site
-from tests.conftest import shared_folder
+from tests.conftest import change_card, shared_folder
 from tests.web.browsing import ASTRONAUT, ORT, PATIENCE, Open, saved, until
 from tests.web.test_moving import film, look_at
 
@@ -35,6 +36,16 @@ def test_a_runtime_that_is_missing_is_named(tmp_path: Path) -> None:
         write_site(tmp_path, None)
     with pytest.raises(CmaenError, match=r"does not hold ort\.wasm\.bundle\.min\.mjs"):
         write_site(tmp_path, tmp_path)
+
+
+def test_a_network_of_enhanced_faces_is_left_to_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Checkpoint.open().folder, tmp_path / "copy")
+    change_card(tmp_path / "copy", enhancement=("faces 48-grey", f"super-resolution {'0' * 16}"))
+    enhanced = Checkpoint.open(tmp_path / "copy")
+    monkeypatch.setattr("cmaen.web.site.Checkpoint.open", lambda: enhanced)
+    with pytest.raises(ConfigError, match="use cmaen serve"):
+        write_site(tmp_path / "page", None)
+    assert not (tmp_path / "page").exists()
 
 
 class Server(http.server.ThreadingHTTPServer):

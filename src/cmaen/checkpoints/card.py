@@ -60,7 +60,8 @@ class Card:
         crop: Crop of a detected face.
         schemes: The label schemes by name, see :data:`cmaen.types.FER2013`. The first has the labels of the data set;
             ``perceived`` may follow.
-        enhancement: Enhancement steps of the training images, in order, each with the shortened SHA-256 of its weights.
+        enhancement: Enhancement of the training images: what they were before it, such as ``faces 48-grey``, then its
+            steps, in order, each with the shortened SHA-256 of its weights. Prediction enhances crops in the same way.
         cost: Cost of the network: ``parameters``, and ``flops`` for one face (a multiplication and an addition count as
             two).
         licence: Licence of the weights; it is passed on to weights that are trained, averaged or exported from them.

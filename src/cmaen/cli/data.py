@@ -44,6 +44,7 @@ def enhance(
 
     with extra("enhancement", "enhance"):
         from cmaen.devices import torch_device
+        from cmaen.engines import onnx_session
         from cmaen.enhance.job import enhance as run
         from cmaen.resources import peak_mib
         from cmaen.training.precision import Hardware, automatic
@@ -58,6 +59,7 @@ def enhance(
         batch_size=batch_size,
         bfloat16=bfloat16,
         device=place,
+        open_session=onnx_session,
         progress=bar("batches"),
     )
     pace, memory = (done.images - done.reused) / done.seconds, peak_mib()

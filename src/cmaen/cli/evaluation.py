@@ -295,9 +295,15 @@ def benchmark(
             f"{speed.faces_per_second:.0f}",
             "?" if speed.peak_mib is None else f"{speed.peak_mib:.0f}",
             " / ".join("?" if limit is None else f"{limit:.2f}" for limit in limits),
-            "?" if speed.arithmetic_limit is None else f"{speed.milliseconds / speed.arithmetic_limit:.2f} ×",
+            "?" if speed.overhead is None else f"{speed.overhead:.2f} ×",
         )
     Console().print(table)
+    for speed in speeds:
+        if speed.enhancement is not None:
+            typer.echo(
+                f"{speed.engine}, batch {speed.batch_size}: {speed.enhancement:.2f} of the {speed.milliseconds:.2f} ms "
+                "enhance the crops like the faces that the network was trained on"
+            )
     cost = opened.card.cost
     if cost:
         typer.echo(f"{cost['parameters'] / 1e6:.2f} million parameters, {cost['flops'] / 1e6:.0f} MFLOP per face")

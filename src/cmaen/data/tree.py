@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -17,21 +19,48 @@ from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
 """The file in which ``cmaen enhance`` records what it did to a folder."""
+FACES = "faces"
+"""First word of the entry, before the steps of a chain, that describes the faces before the first step."""
+_LARGEST_MANIFEST = 2**28
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """Read the enhancement steps of a data set, each with its weights' shortened SHA-256; empty without a manifest.
+    """Read the enhancement of a data set, a folder or a zip of one; empty without a manifest.
+
+    The first entry describes the faces before enhancement, such as ``faces 48-grey``, which older manifests lack; then
+    follow the steps, each with the shortened SHA-256 of its weights.
 
     Raises:
         DataError: There is a manifest that cannot be read.
     """
     manifest = path / MANIFEST
-    if not manifest.is_file():
-        return ()
     try:
-        return tuple(map(str, json.loads(manifest.read_text(encoding="utf-8"))["chain"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = _read_zipped_manifest(path) if path.is_file() else manifest.read_bytes() if manifest.is_file() else None
+        found = {} if text is None else json.loads(text)
+        if isinstance(found, dict) and "chain" not in found:  # somebody else's file of that name
+            return ()
+        return tuple(map(str, found["chain"]))
+    except (OSError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{manifest} cannot be read: {error}") from error
+
+
+def _read_zipped_manifest(path: Path) -> bytes | None:
+    """Read the manifest of a zipped folder, at its root or in its only folder; ``None`` if there is none."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        places = [name for name in archive.namelist() if PurePosixPath(name).name == MANIFEST and name.count("/") < 2]
+        if not places:
+            return None
+        place = min(places, key=lambda name: name.count("/"))
+        if archive.getinfo(place).file_size > _LARGEST_MANIFEST:
+            raise ValueError(f"it has more than {_LARGEST_MANIFEST:,} bytes")
+        return archive.read(place)
+
+
+def steps_of(enhancement: Sequence[str]) -> tuple[str, ...]:
+    """Select the steps of an enhancement, without the description of the faces before it."""
+    return tuple(entry for entry in enhancement if not entry.startswith(f"{FACES} "))
 
 
 def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
@@ -40,12 +69,11 @@ def require_enhancement(path: Path, enhancement: Sequence[str]) -> None:
     Raises:
         DataError: The enhancement is missing or different.
     """
-    found = enhancement_of(path)
-    if found != tuple(enhancement):
-        wanted, there = (", ".join(steps) or "nothing" for steps in (enhancement, found))
-        raise DataError(
-            f"the network was trained on faces enhanced by {wanted}, but those of {path} were enhanced by {there}"
-        )
+    trained, found = steps_of(enhancement), steps_of(enhancement_of(path))
+    if found != trained:
+        wanted, there = (", ".join(steps) or "nothing" for steps in (trained, found))
+        text = f"the network was trained on faces enhanced by {wanted}, but those of {path} were enhanced by {there}"
+        raise DataError(text if found else f"{text}: name a copy of them that cmaen enhance has made")
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:

@@ -1,1 +1,1 @@
-"""Enhancing pictures of faces before training or prediction: super-resolution and colour, a folder at a time."""
+"""Enhancing faces before training, a folder at a time, and crops before prediction: super-resolution and colour."""

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from cmaen.data.restoration import Faces
 from cmaen.data.tree import MANIFEST, enhancement_of, png
 from cmaen.devices import torch_device, torch_threads
-from cmaen.enhance.steps import Faces, Step, build_chain
+from cmaen.enhance.onnx import OpenSession
+from cmaen.enhance.recipe import EnhancedFaces, Step
+from cmaen.enhance.steps import build_chain
 from cmaen.errors import CmaenError, ConfigError, DataError
 from cmaen.files import replace_file, unwritable, write_text
 from cmaen.images.reader import printable, read_image
@@ -30,6 +34,8 @@ PROGRESS = ".enhanced.jsonl"
 """The progress file: the chain, then one line per image; at the end the manifest repeats it."""
 _SHORT = 16
 """Number of digits of the weights' SHA-256 that identify a chain."""
+_SOME = 64
+"""Largest number of images by which the faces before enhancement are described."""
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +86,7 @@ def enhance(
     batch_size: int = 16,
     bfloat16: bool = False,
     device: torch.device | str = "cpu",
+    open_session: OpenSession | None = None,
     progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> Enhanced:
     """Enlarge the images of a folder fourfold and colourise them: ``cmaen enhance`` as a function.
@@ -91,6 +98,7 @@ def enhance(
             light networks of the package.
         bfloat16: Whether to compute in bfloat16.
         device: Device to run on, see :func:`cmaen.devices.torch_device`.
+        open_session: See :func:`cmaen.enhance.steps.build_chain`.
 
     Raises:
         ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
@@ -98,7 +106,7 @@ def enhance(
         MissingExtraError: The weights need the extra ``enhance``.
     """
     place = torch_device(device) if isinstance(device, str) else device
-    chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place)
+    chain = build_chain(list(steps), dict(weights or {}), bfloat16=bfloat16, device=place, open_session=open_session)
     with torch_threads():
         return enhance_folder(Path(source), Path(target), chain, batch_size=batch_size, progress=progress)
 
@@ -117,8 +125,8 @@ def enhance_folder(
 
     Args:
         source: Folder of images, at any depth, see :mod:`cmaen.listing`; files that are left out are logged.
-        target: Output folder; a ``manifest.json`` at the end holds the chain, preceded by that of the source, counts,
-            checksums and errors.
+        target: Output folder; a ``manifest.json`` at the end holds the chain, preceded by that of the source or a
+            description of its faces, counts, checksums and errors.
         chain: The steps, in order.
         batch_size: Number of images of one size that are processed together.
         progress: Wraps the list of batches.
@@ -135,7 +143,8 @@ def enhance_folder(
     if source.resolve().is_relative_to(target.resolve()):
         raise ConfigError(f"{target} holds the source images; choose another folder")
     left_out, names = LeftOut(), Names()
-    steps = [*enhancement_of(source), *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
+    before = list(enhancement_of(source))
+    steps = [*before, *(f"{step.name} {step.weights[:_SHORT]}" for step in chain)]
     reused, errors, sources = 0, dict[str, str](), dict[Path, str]()
     with hold(target), ThreadPoolExecutor(usable_cores()) as pool:
         files = list(list_images(source, left_out))
@@ -161,9 +170,10 @@ def enhance_folder(
                 list(pool.map(_write, [target / picture.place for picture, _ in made], [image for _, image in made]))
                 _append(target / PROGRESS, [{str(picture.place): picture.source} for picture, _ in made])
                 sources |= {picture.place: picture.source for picture, _ in made}
+        described = [] if before else _describe_faces(files)
     left_out.say(source)
     manifest = {
-        "chain": steps,
+        "chain": [*described, *steps],
         "images": len(sources),
         "errors": errors,
         "sources": {printable(place): checksum for place, checksum in sources.items()},
@@ -191,6 +201,15 @@ def _entry(line: str) -> dict[str, str]:
         return dict(json.loads(line))
     except (ValueError, TypeError):
         return {}
+
+
+def _describe_faces(files: Sequence[Path]) -> list[str]:
+    """Describe the faces before enhancement, by some of them: prediction makes such faces of its crops."""
+    found = []
+    for path in files[:: -(-len(files) // _SOME)]:
+        with suppress(CmaenError, OSError):
+            found.append(read_image(path))
+    return [str(EnhancedFaces.of(found))] if found else []
 
 
 def _append(path: Path, entries: Sequence[dict[str, str]]) -> None:

@@ -122,7 +122,7 @@ class LightDDColor(nn.Module):
         for stage in self.encoder:
             maps.append(stage(maps[-1]))
         x = maps.pop()
-        queries = self.colour_queries.expand(len(x), -1, -1)
+        queries = self.colour_queries.expand(x.shape[0], -1, -1)
         for enlarging, attention, key, positions in zip(
             self.decoder, self.colour_decoder, self.keys, self.positions, strict=True
         ):

@@ -8,43 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cmaen.data.restoration import grey_of
+from cmaen.data.restoration import Faces, grey_of
+from cmaen.enhance.colour import colour, lightness_of
 from cmaen.enhance.light import LightDDColor, quiet
+from cmaen.enhance.onnx import OpenSession, open_shipped
+from cmaen.enhance.recipe import Step
 from cmaen.enhance.weights import find_weights
 from cmaen.errors import CheckpointError, ConfigError, MissingExtraError
 from cmaen.files import sha256
 from cmaen.models.backbones.base import fill, read_state_dict
 
-Faces = NDArray[np.uint8]
-"""RGB images, uint8 [B, H, W, 3]."""
-
 CPU = torch.device("cpu")
-_GAMUT_STEPS = 12
-
-
-class Step(Protocol):
-    """A step of the chain.
-
-    Attributes:
-        name: One of :data:`STEPS`.
-        weights: SHA-256 of the weights file.
-    """
-
-    name: str
-    weights: str
-
-    def __call__(self, faces: Faces) -> Faces:
-        """Enhance RGB uint8 [B, H, W, 3] to RGB uint8 [B, H', W', 3]."""
-        ...
 
 
 class SuperResolution:
@@ -79,9 +60,7 @@ class SuperResolution:
 
 
 class Colorization:
-    """Colourisation by DDColor (Kang et al., 2023): only chroma is predicted; lightness is unchanged.
-
-    If a colour does not exist at a pixel's lightness, its chroma is reduced until it does.
+    """Colourisation by DDColor (Kang et al., 2023): only chroma is predicted; see :func:`cmaen.enhance.colour.colour`.
 
     Args:
         weights: File of :class:`cmaen.enhance.light.LightDDColor` or any of the authors' variants, ``.pth`` or
@@ -111,17 +90,14 @@ class Colorization:
     @torch.inference_mode()
     def __call__(self, faces: Faces) -> Faces:
         """Colourise a batch, see :class:`Step`."""
-        lightness = np.stack([cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0] for face in faces])
+        lightness = lightness_of(faces)
         grey = np.stack([grey_of(light) for light in lightness])
         images = torch.from_numpy(grey).to(self._device).permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W]
         small = F.interpolate(images, size=self._side, mode="bilinear", antialias=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             chroma: Tensor = self._network(small).float()
         chroma = F.interpolate(chroma, size=faces.shape[1:3], mode="bilinear")
-        found = [
-            _in_gamut(light, ab) for light, ab in zip(lightness, chroma.permute(0, 2, 3, 1).cpu().numpy(), strict=True)
-        ]
-        return np.stack([np.rint(255 * colour).astype(np.uint8) for colour in found])
+        return colour(lightness, chroma.permute(0, 2, 3, 1).cpu().numpy())
 
 
 STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution, "colorization": Colorization}
@@ -129,7 +105,12 @@ STEPS: Mapping[str, Callable[..., Step]] = {"super-resolution": SuperResolution,
 
 
 def build_chain(
-    names: Sequence[str], weights: Mapping[str, str | None], *, bfloat16: bool = False, device: torch.device = CPU
+    names: Sequence[str],
+    weights: Mapping[str, str | None],
+    *,
+    bfloat16: bool = False,
+    device: torch.device = CPU,
+    open_session: OpenSession | None = None,
 ) -> list[Step]:
     """Build the steps of a chain, in order.
 
@@ -137,6 +118,8 @@ def build_chain(
         names: Names of :data:`STEPS`.
         weights: A file or a published name for a step; default: the weights of the package.
         bfloat16, device: See :class:`SuperResolution`.
+        open_session: Opens a session of ONNX Runtime, which then runs the weights of the package on the CPU: exactly as
+            prediction does, and faster than PyTorch in bfloat16. ``None``: PyTorch runs all steps.
 
     Raises:
         ConfigError: A step does not exist, there is none at all, or its weights cannot be obtained.
@@ -145,7 +128,15 @@ def build_chain(
     unknown = [name for name in names if name not in STEPS]
     if unknown or not names:
         raise ConfigError(f"{unknown or 'no steps'}: choose from the steps {', '.join(STEPS)}")
-    return [STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device) for name in names]
+
+    def build(name: str) -> Step:
+        if open_session is not None and device.type == "cpu" and weights.get(name) is None:
+            step = open_shipped(name, open_session)
+            if step is not None:
+                return step
+        return STEPS[name](find_weights(name, weights.get(name)), bfloat16=bfloat16, device=device)
+
+    return list(map(build, names))
 
 
 def _ddcolor() -> Any:
@@ -184,22 +175,3 @@ def _authors_network(state: dict[str, Any], architecture: Any, weights: Path, st
 def _as_faces(images: Tensor) -> Faces:
     """Convert [B, 3, H, W] in [0, 1] to uint8 [B, H, W, 3]."""
     return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-
-
-def _rgb(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convert CIELAB to RGB in [0, 1], or outside that range if the colour does not exist."""
-    lab = np.dstack([lightness, chroma]).astype(np.float32)
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
-
-
-def _in_gamut(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute RGB [H, W, 3] of this lightness [H, W], with as much of the chroma [H, W, 2] as the gamut allows."""
-    share = np.ones_like(lightness)
-    for _ in range(_GAMUT_STEPS):
-        colour = _rgb(lightness, chroma * share[..., None])
-        back = cv2.cvtColor(colour.clip(0, 1), cv2.COLOR_RGB2LAB)[..., 0]
-        off = np.abs(back - lightness) > 0.5
-        if not off.any():
-            break
-        share[off] *= 0.75
-    return np.clip(_rgb(lightness, chroma * share[..., None]), 0, 1)

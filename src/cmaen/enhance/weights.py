@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from cmaen.checkpoints.hub import fetch
-from cmaen.errors import CheckpointError, ConfigError
+from cmaen.errors import CheckpointError, ConfigError, EnhancementError, MissingExtraError
+from cmaen.files import sha256
 
 
 class Published(NamedTuple):
@@ -73,10 +75,47 @@ def find_weights(step: str, named: str | None) -> Path:
     return _fetch(named, known[named])
 
 
-def _fetch(name: str, file: Published) -> Path:
-    from torch import hub
+def find_by_checksum(step: str, checksum: str, folder: Path) -> Path | None:
+    """Find the weights file of a step by the first digits of its SHA-256; ``None`` if there is none.
 
-    place = Path(hub.get_dir()) / "checkpoints" / Path(file.address).name
+    Args:
+        step: Step that needs the weights.
+        checksum: The first digits, in hex.
+        folder: Folder that may hold the file as ``<step>.safetensors`` or ``<step>.pth``, besides the package and the
+            published weights, which are downloaded once if their checksum is known to be this.
+
+    Raises:
+        ConfigError: The published weights cannot be downloaded.
+        EnhancementError: The published weights were downloaded before, and are damaged.
+        MissingExtraError: The published weights need PyTorch, which is not installed.
+    """
+    for path in (find_shipped(step), *(folder / f"{step}{suffix}" for suffix in (".safetensors", ".pth"))):
+        if path.is_file() and sha256(path).startswith(checksum):
+            return path
+    published = {name: file for name, file in PUBLISHED.items() if file.step == step}
+    for name, file in published.items():
+        if file.sha256 is not None and file.sha256.startswith(checksum):
+            path = _fetch(name, file)
+            if sha256(path) != file.sha256:
+                raise EnhancementError(f"{path} is not {name} as published: delete it, to download it again")
+            return path
+    if find_spec("torch") is None:  # then nothing is in its cache
+        return None
+    places = [_place(file) for file in published.values() if file.sha256 is None]
+    return next((place for place in places if place.is_file() and sha256(place).startswith(checksum)), None)
+
+
+def _place(file: Published) -> Path:
+    """Return the place of published weights in PyTorch's cache."""
+    try:
+        from torch import hub
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("enhancement with the authors' weights", "enhance") from error
+    return Path(hub.get_dir()) / "checkpoints" / Path(file.address).name
+
+
+def _fetch(name: str, file: Published) -> Path:
+    place = _place(file)
     if place.is_file():
         return place
     by_hand = f"download {file.address} ({file.licence}) by hand and name the file"

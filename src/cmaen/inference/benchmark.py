@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.engines import Logits, build_engine, resolve_engine, select_output
+from cmaen.inference.classifier import open_enhancer
 from cmaen.inference.spec import PipelineSpec
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.resources import name_processor, peak_mib, usable_cores
 
-RUNS, WARMUP = 30, 5
+Enhance = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.uint8]]]
+"""Enhances face crops before they are preprocessed."""
 
+RUNS, WARMUP = 30, 5
+LEAST_RUNS, MOST_SECONDS = 3, 20.0
+"""Number of runs of a slow network, after which its timing ends once it has taken this long."""
 
 COST_RUNS = {1: 100, 64: 20}
 """Number of timed runs of :func:`measure_cost`, by batch size."""
 
 
 class Latency(NamedTuple):
-    """Latency of one batch, from uint8 face crops to logits.
+    """Latency of one batch, from uint8 face crops to logits, enhancement included if the card names it.
 
     Attributes:
         batch_size: Number of crops.
@@ -89,7 +95,7 @@ class Speed:
     """Speed of one engine at one batch size, measured in a process of its own.
 
     Attributes:
-        engine, batch_size: What was timed, from uint8 face crops to logits, including preprocessing.
+        engine, batch_size: What was timed, from uint8 face crops to logits, including enhancement and preprocessing.
         milliseconds: Median of the runs.
         low, high: Quartiles of the runs, in milliseconds.
         faces_per_second: Throughput at the median.
@@ -97,6 +103,7 @@ class Speed:
         file_mib: Size of the engine's file in MiB.
         arithmetic_limit, memory_limit: Milliseconds that the network's arithmetic, or reading its weights and the batch
             once, would take at the machine's peak; ``None`` if the card does not give the network's cost.
+        enhancement: Milliseconds of the enhancement alone, the median of the runs; ``None`` if the card names none.
     """
 
     engine: str
@@ -109,6 +116,14 @@ class Speed:
     file_mib: float
     arithmetic_limit: float | None
     memory_limit: float | None
+    enhancement: float | None = None
+
+    @property
+    def overhead(self) -> float | None:
+        """How many times longer than its arithmetic limit the network takes, without the enhancement."""
+        if self.arithmetic_limit is None:
+            return None
+        return (self.milliseconds - (self.enhancement or 0.0)) / self.arithmetic_limit
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON."""
@@ -129,12 +144,14 @@ def measure_speed(spec: PipelineSpec, machine: Machine) -> Speed:
     opened = spec.open_checkpoint()
     engine, size, card = resolve_engine(spec.engine, opened), spec.batch_size, opened.card
     build_engine(engine, opened, threads=spec.threads)  # raises its errors here, where they are readable
+    open_enhancer(opened, engine, spec.threads)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        times, peak = pool.apply(_time, (spec,))
+        times, enhancing, peak = pool.apply(_time, (spec,))
     low, middle, high = quantiles(times, n=4)
     arithmetic, memory = _limits(card, size, machine)
     rate = 1000 * size / middle
-    return Speed(engine, size, middle, low, high, rate, peak, opened.size_of(engine) / 2**20, arithmetic, memory)
+    file, enhancement = opened.size_of(engine) / 2**20, median(enhancing) if enhancing else None
+    return Speed(engine, size, middle, low, high, rate, peak, file, arithmetic, memory, enhancement)
 
 
 def measure_cost(checkpoint: Where, engine: str) -> Cost:
@@ -145,13 +162,15 @@ def measure_cost(checkpoint: Where, engine: str) -> Cost:
     """
     opened, threads = Checkpoint.open(checkpoint), usable_cores()
     card, network = opened.card, build_engine(engine, opened, threads=threads)
+    enhance = open_enhancer(opened, resolve_engine(engine, opened), threads)
     return Cost(
         engine=engine,
         precision=card.precision.get(engine, "fp32"),
         processor=name_processor(),
         threads=threads,
         latencies=tuple(
-            Latency.of(size, run_times(network, card.preprocess, size, runs)) for size, runs in COST_RUNS.items()
+            Latency.of(size, run_times(network, card.preprocess, size, runs, enhance=enhance))
+            for size, runs in COST_RUNS.items()
         ),
         file_mib=opened.size_of(engine) / 2**20,
         parameters=card.cost.get("parameters"),
@@ -172,19 +191,54 @@ def measure_machine(threads: int | None) -> Machine:
     return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
 
 
-def run_times(network: Logits, spec: PreprocessSpec, batch_size: int, runs: int = RUNS) -> list[float]:
-    """Time runs from a batch of uint8 face crops to logits, in milliseconds each; warm-up runs are not counted."""
+def run_times(
+    network: Logits, spec: PreprocessSpec, batch_size: int, runs: int = RUNS, *, enhance: Enhance | None = None
+) -> list[float]:
+    """Time runs from a batch of uint8 face crops to logits, in milliseconds each.
+
+    Warm-up runs are not counted. A slow network has fewer runs, see :data:`LEAST_RUNS`.
+
+    Args:
+        network, spec: The network and its preprocessing.
+        batch_size: Number of crops.
+        runs: Number of runs.
+        enhance: Enhancement before the preprocessing; ``None``: there is none.
+    """
     rng = np.random.default_rng(0)
     crops = list(rng.integers(0, 256, (batch_size, 112, 112, 3), dtype=np.uint8))
-    return [1000 * _seconds(lambda: network(spec(crops))) for _ in range(WARMUP + runs)][WARMUP:]
+
+    def run() -> None:
+        network(spec(crops if enhance is None else enhance(crops)))
+
+    _repeat(run, WARMUP, least=1)
+    return _repeat(run, runs, least=LEAST_RUNS)
 
 
-def _time(spec: PipelineSpec) -> tuple[list[float], float | None]:
-    """Run in the fresh process, and return the times and the peak memory in MiB."""
+def _repeat(call: Callable[[], object], runs: int, *, least: int) -> list[float]:
+    """Time calls in milliseconds each: ``runs`` of them, or fewer but at least ``least`` if they take too long."""
+    times: list[float] = []
+    while len(times) < runs and (len(times) < least or sum(times) < 1000 * MOST_SECONDS):
+        times.append(1000 * _seconds(call))
+    return times
+
+
+def _time(spec: PipelineSpec) -> tuple[list[float], list[float], float | None]:
+    """Run in the fresh process; return the times, those of the enhancement, and the peak memory in MiB."""
     opened = spec.open_checkpoint()
     engine = build_engine(spec.engine, opened, threads=spec.threads)
     network = select_output(engine, opened.card.resolve_scheme(spec.scheme))
-    return run_times(network, opened.card.preprocess, spec.batch_size), peak_mib()
+    enhancer, enhancing = open_enhancer(opened, resolve_engine(spec.engine, opened), spec.threads), list[float]()
+
+    def enhance(crops: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+        assert enhancer is not None
+        start = time.perf_counter()
+        enhanced = enhancer(crops)
+        enhancing.append(1000 * (time.perf_counter() - start))
+        return enhanced
+
+    timed = None if enhancer is None else enhance
+    times = run_times(network, opened.card.preprocess, spec.batch_size, enhance=timed)
+    return times, enhancing[-len(times) :], peak_mib()
 
 
 def _limits(card: Card, batch_size: int, machine: Machine) -> tuple[float | None, float | None]:

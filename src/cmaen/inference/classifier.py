@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import Card, Checkpoint, Where
-from cmaen.engines import AUTO, FEATURES, build_engine, probabilities, resolve_engine, select_output
-from cmaen.errors import CmaenError
+from cmaen.engines import AUTO, FEATURES, build_engine, onnx_session, probabilities, resolve_engine, select_output
 from cmaen.inference.alignment import crop_face
 from cmaen.types import FaceBox, Image
+
+if TYPE_CHECKING:
+    from cmaen.enhance.prediction import Enhancer
 
 _MOST_AT_ONCE = 64
 _Rows = TypeVar("_Rows", NDArray[np.float32], Sequence[NDArray[np.uint8]])
@@ -40,8 +43,10 @@ class FaceClassifier:
         sharpening: See :func:`cmaen.types.certainty_of`.
 
     Raises:
-        CheckpointError: The checkpoint is missing or cannot be used.
+        CheckpointError: The checkpoint is missing or cannot be used; an :class:`~cmaen.errors.EnhancementError` if it
+            was trained on enhanced faces, and what enhances them is not here.
         ConfigError: The engine or scheme does not exist, or the engine does not support the device here.
+        MissingExtraError: The engine, or the enhancement by weights other than the package's, needs an extra.
     """
 
     card: Card
@@ -63,14 +68,11 @@ class FaceClassifier:
     ) -> None:
         opened = Checkpoint.open(checkpoint)
         self.card, self.folder = opened.card, opened.folder
-        if self.card.enhancement:
-            raise CmaenError(
-                f"{self.folder} was trained on enhanced images ({self.card.enhancement}), which cannot be made here"
-            )
         self.scheme = self.card.resolve_scheme(scheme)
         self.card.select_labels(self.scheme, contempt)  # refuses a wrong scheme before anything is loaded
         self.engine = resolve_engine(engine, opened)
         self._engine = build_engine(self.engine, opened, threads=threads, device=device)
+        self._enhancer = open_enhancer(opened, self.engine, threads, device)
         self._answer_with(self.scheme, contempt)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FaceClassifier:
@@ -94,8 +96,22 @@ class FaceClassifier:
         return crop_face(image, face, self.card.crop)
 
     def inputs(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Preprocess face crops into the network's input, float32 [N, 3, S, S]."""
-        return self.card.preprocess(crops)
+        """Enhance face crops if the network expects it, and preprocess them into its input, float32 [N, 3, S, S]."""
+        return self.card.preprocess(self.enhance(crops))
+
+    def enhance(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+        """Enhance face crops like the faces that the network was trained on; the same crops if those were not enhanced.
+
+        Args:
+            crops: RGB uint8 [h, w, 3] or grey [h, w], of any size.
+
+        Returns:
+            RGB uint8 [S, S, 3] each, in order.
+
+        Raises:
+            EnhancementError: A step fails.
+        """
+        return crops if self._enhancer is None else self._enhancer(crops)
 
     def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Classify inputs, float32 [N, 3, S, S]; return probabilities, float64 [N, C], rows summing to 1."""
@@ -105,8 +121,10 @@ class FaceClassifier:
         return probabilities(logits[:, : len(self.labels)], self._temperature)
 
     def reduce(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Shrink a face crop to the pixels that the network sees, see :meth:`PreprocessSpec.reduce`."""
-        return self.card.preprocess.reduce(crop)
+        """Shrink a face crop to the pixels that are seen, see :meth:`PreprocessSpec.reduce`: by the network, or by the
+        enhancement before it.
+        """
+        return (self.card.preprocess if self._enhancer is None else self._enhancer).reduce(crop)
 
     def features(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the penultimate features, float32 [N, F], of inputs, float32 [N, 3, S, S]; [0, F] for no inputs.
@@ -129,6 +147,28 @@ class FaceClassifier:
         if not len(crops):
             return self.features(self.inputs(crops))
         return np.concatenate([self.features(self.inputs(part)) for part in _parts(crops)])
+
+
+def open_enhancer(
+    checkpoint: Checkpoint, engine: str, threads: int | None = None, device: str = "cpu"
+) -> Enhancer | None:
+    """Build the enhancement that a card names, on the engine's device if that can run it; ``None`` if it names none.
+
+    Raises:
+        CmaenError: See :func:`cmaen.enhance.prediction.build_enhancer`.
+    """
+    if not checkpoint.card.enhancement:
+        return None
+    from cmaen.enhance.prediction import build_enhancer
+
+    cuda = device == AUTO or device.startswith("cuda")
+    return build_enhancer(
+        checkpoint.card.enhancement,
+        checkpoint.folder,
+        open_session=partial(onnx_session, threads=threads, device=device if cuda and engine == "onnx" else "cpu"),
+        threads=threads,
+        device=device if cuda and engine != "openvino" else "cpu",
+    )
 
 
 def _parts(values: _Rows) -> list[_Rows]:

@@ -144,7 +144,7 @@ def _ask_network(
         raise CmaenError(f"{kind!r} is not a kind of map; choose from {[OCCLUSION, *MAPS]}")
     if classifier.scheme not in explainers:
         explainers[classifier.scheme] = Explainer(classifier.folder, scheme=classifier.scheme)
-    heats = [getattr(found, kind) for found in explainers[classifier.scheme].explain(crops)]
+    heats = [getattr(found, kind) for found in explainers[classifier.scheme].explain(classifier.enhance(crops))]
     if any(heat is None for heat in heats):
         part = kind.replace("_", " ")
         raise CmaenError(f"{classifier.card.name} has no {part} to explain with; use occlusion, which always works")

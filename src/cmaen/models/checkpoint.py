@@ -161,7 +161,7 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     """Average the weights of networks that share a start into one network (Wortsman et al., 2022).
 
     Args:
-        checkpoints: Checkpoints of one architecture and one preprocessing; the first provides the card.
+        checkpoints: Checkpoints of one architecture, preprocessing and enhancement; the first provides the card.
         weights: Weight of each checkpoint; they are divided by their sum.
         folder: Folder of the new checkpoint; its card names all parts and their licences, and has no figures, because
             none were measured yet; its history is that of all parts, and so are the faces that it was trained on.
@@ -181,9 +181,11 @@ def average_checkpoints(checkpoints: Sequence[Where], weights: Sequence[float], 
     for checkpoint, (_, other) in zip(opened, loaded, strict=True):
         own, others = (ModelSpec.from_card(part.architecture) for part in (card, other))
         differs = own.list_differences(others) or other.preprocess != card.preprocess
+        differs = differs or other.enhancement != card.enhancement
         if differs or other.drop_calibration().schemes != card.drop_calibration().schemes:
             raise CheckpointError(
-                f"{checkpoint.folder} and {opened[0].folder} differ in architecture, preprocessing or labels"
+                f"{checkpoint.folder} and {opened[0].folder} differ in architecture, preprocessing, enhancement of the "
+                "faces or labels"
             )
     states = [network.state_dict() for network, _ in loaded]
     shares = [weight / sum(weights) for weight in weights]

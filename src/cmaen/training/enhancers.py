@@ -24,6 +24,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from cmaen.data.restoration import Faces, Pairs, grey_and_chroma, load_colour_faces, small_and_large
 from cmaen.devices import torch_device, torch_threads
+from cmaen.enhance.export import export_step
 from cmaen.enhance.light import COLOUR_SIDE, LightDDColor, light_swinir
 from cmaen.errors import ConfigError
 from cmaen.files import replace_file, write_text
@@ -139,8 +140,8 @@ def train_enhancer(config: EnhancerConfig, *, resume: bool = False) -> Path:
         resume: Resume the run in ``config.output`` from its last complete epoch.
 
     Returns:
-        The weights of the best epoch on the held-out faces, ``<output>/<step>.safetensors``, in float16; a text file
-        beside them describes the training data.
+        The weights of the best epoch on the held-out faces, ``<output>/<step>.safetensors``, in float16. Beside them,
+        an ONNX file of the same name runs without PyTorch, and a text file describes the training data.
 
     Raises:
         CmaenError: The faces cannot be read, there is nothing to resume, or ``config.output`` holds another run.
@@ -183,6 +184,7 @@ def _train(config: EnhancerConfig, *, resume: bool) -> Path:
     path = config.output / f"{config.step}.safetensors"
     with replace_file(path, foreign=(SafetensorError,)) as temporary:
         save_file(state, temporary)
+    export_step(config.step, path, path.with_suffix(".onnx"))
     about = {
         "step": config.step,
         "faces": len(faces),

@@ -81,7 +81,7 @@ def write_site(output: Path, runtime: Path | None, notice: str = NOTICE) -> Site
         notice: Text on the page that says that emotions are inferred here; one line.
 
     Raises:
-        ConfigError: The runtime is missing, or the notice cannot be shown.
+        ConfigError: The runtime is missing, the network was trained on enhanced faces, or the notice cannot be shown.
         DetectorError: YuNet's model is missing or is not the expected one.
         CheckpointError: The shipped weights are damaged.
         OutputError: The folder cannot be written.
@@ -103,6 +103,11 @@ def write_site(output: Path, runtime: Path | None, notice: str = NOTICE) -> Site
 def _collect(runtime: Path | None, notice: str) -> dict[str, bytes]:
     """Collect all files of the page by their paths; the one that lists the others comes last."""
     checkpoint = Checkpoint.open()
+    if checkpoint.card.enhancement:
+        raise ConfigError(
+            f"{checkpoint.card.name} was trained on enhanced faces, which the page cannot make in a browser: use cmaen "
+            "serve, where this machine enhances them"
+        )
     contents = {f"page/{name}": file.content for name, file in read_page().items()}
     index = contents.pop("page/index.html").decode()
     worker = contents.pop("page/offline.js").decode()
