@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from cmaen.data.fer2013 import official_split
 from cmaen.data.reading import MAX_FILE
 from cmaen.data.splits import Split, split_named
-from cmaen.data.table import cut, rows_of
+from cmaen.data.table import BOX, Row, cut, rows_of
 from cmaen.errors import DataError
 from cmaen.images import printable, read_image
 from cmaen.listing import BESIDE, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
@@ -32,6 +33,8 @@ class Entry(NamedTuple):
         group: Its group, such as a person; ``None`` without a group.
         place: Where its split would be named: the folder that holds its class folder, or the value in the CSV.
         read: Returns the image, RGB uint8 [H, W, 3].
+        stamp: Describes what it is read from (a file by its path, size and time, a member of a zip by its checksum), so
+            that decoded faces can be kept until that changes, see :mod:`cmaen.data.cache`; ``None``: they cannot.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Entry(NamedTuple):
     group: str | None
     place: str
     read: Callable[[], Image]
+    stamp: Callable[[], str] | None = None
 
 
 @contextmanager
@@ -76,7 +80,8 @@ def split_of(path: PurePosixPath) -> Split | None:
 def _of_folder(root: Path) -> tuple[list[Entry], LeftOut]:
     left_out = LeftOut()
     files = [(PurePosixPath(file.relative_to(root).as_posix()), file) for file in list_images(root, left_out)]
-    return _of_files([(file, partial(read_image, source)) for file, source in files], left_out), left_out
+    readers = [(file, partial(read_image, source), partial(stamp_file, source)) for file, source in files]
+    return _of_files(readers, left_out), left_out
 
 
 def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
@@ -92,22 +97,25 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
         elif (kind := left_out_kind(file.name, partial(_head, archive, member))) is not None:
             left_out.add(kind, file.name)
         else:
-            files.append((file, partial(_unpack_member, archive, member)))
+            stamp = partial("{} {:08x} {}".format, member.filename, member.CRC, member.file_size)
+            files.append((file, partial(_unpack_member, archive, member), stamp))
     return _of_files(files, left_out), left_out
 
 
-def _of_files(files: Sequence[tuple[PurePosixPath, Callable[[], Image]]], left_out: LeftOut) -> list[Entry]:
+def _of_files(
+    files: Sequence[tuple[PurePosixPath, Callable[[], Image], Callable[[], str]]], left_out: LeftOut
+) -> list[Entry]:
     """List the entries of pictures by their paths in the data set; those in no class folder are left out."""
-    for file, _ in files:
+    for file, *_ in files:
         if len(file.parts) < 2:
             left_out.add(BESIDE, file.name)
-    kept = [(file, read) for file, read in files if len(file.parts) > 1]
+    kept = [picture for picture in files if len(picture[0].parts) > 1]
     names = make_unique(
-        [printable(PurePosixPath(*file.parts[-3:])) for file, _ in kept], [printable(file) for file, _ in kept]
+        [printable(PurePosixPath(*file.parts[-3:])) for file, *_ in kept], [printable(file) for file, *_ in kept]
     )
     return [
-        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read)
-        for name, (file, read) in zip(names, kept, strict=True)
+        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read, stamp)
+        for name, (file, read, stamp) in zip(names, kept, strict=True)
     ]
 
 
@@ -123,8 +131,25 @@ def _of_csv(path: Path) -> list[Entry]:
         named = row.values.get("split", "")
         split = split_named(named) if named else None
         group = row.values.get("group") or None
-        entries.append(Entry(row.name, row.values["label"], split, group, named, partial(cut, path.parent, row)))
+        read, stamp = partial(cut, path.parent, row), partial(_stamp_row, path.parent, row)
+        entries.append(Entry(row.name, row.values["label"], split, group, named, read, stamp))
     return entries
+
+
+def stamp_file(path: Path) -> str:
+    """Describe a file by its path, its size and the time of its last change; a missing one has only its path."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return os.path.abspath(path)  # noqa: PTH100 - accepts any text without an error
+    return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"  # noqa: PTH100
+
+
+def _stamp_row(root: Path, row: Row) -> str:
+    """Describe the picture of a row, under either separator, and its box."""
+    named = row.values["path"]
+    box = [row.values.get(key, "") for key in BOX] if row.boxed else []
+    return "\n".join([stamp_file(root / name) for name in dict.fromkeys((named, named.replace("\\", "/")))] + box)
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

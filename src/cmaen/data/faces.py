@@ -11,12 +11,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cmaen.checkpoints import Card
+from cmaen.data.cache import Item, collect_any
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
 from cmaen.data.labelling import Labelling
 from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
+from cmaen.data.stored import split_blocks
 from cmaen.data.table import columns_of, rows_of
 from cmaen.errors import DataError, SplitError
 from cmaen.listing import BESIDE, LeftOut, name_some
@@ -51,7 +53,7 @@ def load_faces(
     labels: Sequence[str] | str | None = None,
     side: int = SIDE,
 ) -> FaceSet:
-    """Load the faces of one split.
+    """Load the faces of one split, into memory or, if they are too many, into a file; see :mod:`cmaen.data.cache`.
 
     Files that are not pictures, belong to no split or have a class that is not wanted are left out, counted and logged.
 
@@ -96,7 +98,7 @@ def load_faces(
         )
     if not len(faces):
         raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
-    if colour and (faces.images == faces.images[..., :1]).all():
+    if colour and all((block == block[..., :1]).all() for block in split_blocks(faces.images)):
         raise DataError(
             f"the images of {path} have no colour, so the network must not expect it; set preprocess.grey=true"
         )
@@ -201,9 +203,11 @@ def _of_split(
         return index, image if colour else to_grey(image)
 
     def collect_some(some: Sequence[Entry]) -> FaceSet:
-        return collect(
-            split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
-        )
+        items = [
+            Item(entry.name, labelling.index(entry.label) or 0, partial(read, entry), entry.stamp) for entry in some
+        ]
+        variant = "colour" if colour else "grey"
+        return collect_any(split, items, classes=labelling.classes, side=side, variant=variant)
 
     named = [entry for entry in known if official_split(PurePosixPath(entry.name).name)]
     official = any(split_named(PurePosixPath(entry.place).name) for entry in named)  # a part of FER2013
