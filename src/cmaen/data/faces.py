@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from cmaen.checkpoints import Card
@@ -20,13 +23,15 @@ from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
 from cmaen.data.stored import split_blocks
 from cmaen.data.table import columns_of, rows_of
-from cmaen.errors import DataError, SplitError
+from cmaen.errors import CmaenError, DataError, SplitError
 from cmaen.listing import BESIDE, LeftOut, name_some
 from cmaen.preprocessing import to_grey
 from cmaen.types import EMOTIONS
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
 """Default places of FER2013."""
+LOOKED_AT = 200
+"""Number of faces that :func:`look_at` looks at."""
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +108,43 @@ def load_faces(
             f"the images of {path} have no colour, so the network must not expect it; set preprocess.grey=true"
         )
     return faces
+
+
+class Look(NamedTuple):
+    """What some faces of a data set look like.
+
+    Attributes:
+        colour: Whether any of them has colour.
+        side: Median of their shorter sides, in pixels.
+        even: Whether they are squares of one size.
+    """
+
+    colour: bool
+    side: int
+    even: bool
+
+
+def look_at(path: Path) -> Look | None:
+    """Look at up to :data:`LOOKED_AT` faces of a data set, evenly spread; ``None`` if none of them can be read.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return Look(False, SIDE, True)
+    shapes, colour = [], False
+    with open_entries(path) as (entries, _):
+        for entry in entries[:: max(1, len(entries) // LOOKED_AT)]:
+            with suppress(
+                CmaenError, ValueError, OverflowError, cv2.error
+            ):  # an unreadable one is named when it is loaded
+                image = entry.read()
+                shapes.append(image.shape[:2])
+                colour = colour or bool((image != image[..., :1]).any())
+    if not shapes:
+        return None
+    height, _ = shapes[0]
+    return Look(colour, int(np.median([min(shape) for shape in shapes])), {*shapes} == {(height, height)})
 
 
 def measured_split(path: Path) -> Split:
