@@ -10,14 +10,22 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+import cmaen  # noqa: E402
+from cmaen.checkpoints import Checkpoint  # noqa: E402
+from cmaen.data import cache  # noqa: E402
 from cmaen.data import stored as stored_module  # noqa: E402
 from cmaen.data.augmentation import AugmentSpec  # noqa: E402
+from cmaen.data.faces import load_faces  # noqa: E402
+from cmaen.data.leaks import find_leaks  # noqa: E402
 from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.data.stored import ImageFile, StoredImages  # noqa: E402
 from cmaen.evaluation.assessment import measure_robustness  # noqa: E402
-from cmaen.evaluation.run import logits_of  # noqa: E402
+from cmaen.evaluation.run import logits_of, validate  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, train_loader, validation_loader  # noqa: E402
+from cmaen.training.config import Config  # noqa: E402
+from cmaen.training.run import train  # noqa: E402
+from tests.conftest import PLAIN  # noqa: E402
 
 
 def both(folder: Path, split: Split, *channels: int) -> tuple[FaceSet, FaceSet]:
@@ -73,3 +81,39 @@ def test_measurements_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     parts = measure_robustness(stored, spec, engine, np.random.default_rng(0))
     assert parts["accuracy"]["blur"] == whole["accuracy"]["blur"]
     assert parts["accuracy"]["noise"] == whole["accuracy"]["noise"]  # numbers are drawn face by face
+
+
+def test_a_run_over_faces_in_a_file_is_the_same_run(
+    fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CMAEN_CACHE", str(tmp_path / "cache"))
+    digests, seen = set(), set()
+    for name, largest in (("memory", 2**30), ("file", 0)):
+        monkeypatch.setattr(cache, "IN_MEMORY", largest)
+        config = Config(
+            data={"path": fer_tree, "inner_validation": True, "leave_out": "near", "limit": 40},
+            preprocess={"image_size": 32, "source_size": 40},
+            model=PLAIN,
+            augment={"operations": 1, "mixup": 0.2},
+            training={"epochs": 1, "batch_size": 20, "device": "cpu"},
+            output=tmp_path / name,
+        )
+        best = Checkpoint.open(train(config))
+        digests.add((best.card.sha256["model.safetensors"], best.provenance.recorded["sha256"]))
+        seen.add(best.seen)
+        assert (tmp_path / "cache" / cache.FOLDER).is_dir() == (name == "file")
+    assert len(digests) == len(seen) == 1
+
+
+def test_a_checkpoint_is_measured_on_faces_in_a_file(
+    checkpoint: Path, fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CMAEN_CACHE", str(tmp_path / "cache"))
+    found = []
+    for largest in (2**30, 0):
+        monkeypatch.setattr(cache, "IN_MEMORY", largest)
+        measured = cmaen.evaluate(checkpoint, fer_tree, split="validation,test", mirrored=True, robustness=True)
+        found.append((measured.to_dict(), measured.logits.tolist(), find_leaks(fer_tree).to_dict()))
+    assert isinstance(measured.faces.images, StoredImages)
+    assert found[0] == found[1]
+    validate(checkpoint, load_faces(fer_tree, Split.VALIDATION))

@@ -88,9 +88,7 @@ def collect_any(split: Split, items: Sequence[Item], *, classes: tuple[str, ...]
     stamps = [item.stamp for item in items if item.stamp is not None]
     if len(stamps) < len(items) or not _may_be_large(items, side):
         return collect(split, [(item.name, item.read) for item in items], classes=classes, side=side)
-    names = [f"{item.name}\0{stamp()}" for item, stamp in zip(items, stamps, strict=True)]
-    about = (str(_FORMAT), cv2.__version__, PIL.__version__, variant, str(side), *names)
-    folder = cache_folder() / FOLDER / hashlib.sha256("\n".join(about).encode("utf-8", "surrogatepass")).hexdigest()
+    folder = cache_folder() / FOLDER / _identify(items, stamps, variant, str(side))
     found = _open(folder, items) or _fill(folder, items, side, split)
     if found.unreadable:
         first = next(iter(found.unreadable.values()))
@@ -127,6 +125,14 @@ def sweep_faces(limit: int = LARGEST, *, but: Path | None = None) -> None:
         if total > limit and folder != but and not is_held(folder):
             shutil.rmtree(folder, ignore_errors=True)
             total -= size
+
+
+def _identify(items: Sequence[Item], stamps: Sequence[Callable[[], str]], *settings: str) -> str:
+    """Compute the digest by which decoded faces are found again, in hex."""
+    digest = hashlib.sha256("\n".join((str(_FORMAT), cv2.__version__, PIL.__version__, *settings)).encode())
+    for item, stamp in zip(items, stamps, strict=True):
+        digest.update(f"\n{item.name}\0{stamp()}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _may_be_large(items: Sequence[Item], side: int) -> bool:
