@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.data import cache
+from cmaen.data import cache, entries
 from cmaen.data.cache import IMAGES, INDEX, sweep_faces
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.stored import StoredImages
-from cmaen.errors import DataError, OutputError
+from cmaen.errors import DataError, ImagePermissionError, OutputError
+from cmaen.images import read_image
 from cmaen.locks import hold
 
 
@@ -272,3 +273,18 @@ def test_a_zip_is_known_by_its_content(tree: Path, kept: Path) -> None:
             content = (tree / "train" / "sad" / "0.png").read_bytes() if path.stem == "1" else path.read_bytes()
             archive.writestr(path.relative_to(tree).as_posix(), content)
     assert load_faces(first, Split.TRAIN).fingerprint() != load_faces(second, Split.TRAIN).fingerprint()
+
+
+def test_a_face_that_could_not_be_read_for_a_while_is_there_again(
+    tree: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> np.ndarray:
+        if path.name == "1.png":
+            raise ImagePermissionError("permission denied")
+        return read_image(path)
+
+    with monkeypatch.context() as now:
+        now.setattr(entries, "read_image", fail)
+        assert len(load_faces(tree, Split.TRAIN).unreadable) == 4
+    assert same(load_faces(tree, Split.TRAIN), in_memory(tree, Split.TRAIN, monkeypatch))
+    assert len(list(kept.iterdir())) == 1

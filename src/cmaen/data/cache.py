@@ -1,6 +1,6 @@
 """Decoding the faces of a large split once: they are kept in a file, in the user's cache, and read from there.
 
-A split that fits into memory is never kept. A kept one is known by the names of its faces and by what their files are,
+A split that surely fits into memory is not kept. A kept one is known by the names of its faces and by what their files are,
 see :attr:`cmaen.data.entries.Entry.stamp`, so that a changed file is decoded again. It is written as a whole or not at
 all, by one run at a time; others wait for it.
 """
@@ -89,7 +89,11 @@ def collect_any(split: Split, items: Sequence[Item], *, classes: tuple[str, ...]
     if len(stamps) < len(items) or not _may_be_large(items, side):
         return collect(split, [(item.name, item.read) for item in items], classes=classes, side=side)
     folder = cache_folder() / FOLDER / _identify(items, stamps, variant, str(side))
-    found = _open(folder, items) or _fill(folder, items, side, split)
+    found = _open(folder, items)
+    if found is not None and _can_be_read([item for item in items if item.name in found.unreadable], side):
+        found = None
+        (folder / INDEX).unlink(missing_ok=True)
+    found = found or _fill(folder, items, side, split)
     if found.unreadable:
         first = next(iter(found.unreadable.values()))
         log.warning("%d unreadable images are left out; the first: %s", len(found.unreadable), first)
@@ -148,6 +152,11 @@ def _may_be_large(items: Sequence[Item], side: int) -> bool:
     _, _, image = first
     channels = 1 if image.ndim == 2 else image.shape[2]
     return len(items) * max(image.size, side * side * channels) > IN_MEMORY
+
+
+def _can_be_read(unreadable: Sequence[Item], side: int) -> bool:
+    """Whether a face that was unreadable can be read now, such as one of a network drive that was away."""
+    return any(True for _ in read_each([(item.name, item.read) for item in unreadable], [], side))
 
 
 def _open(folder: Path, items: Sequence[Item], *, again: bool = False) -> _Kept | None:
