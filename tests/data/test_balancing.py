@@ -291,6 +291,28 @@ def test_colour_stays_where_there_is_colour_and_the_manifest_tells_the_truth(
         assert written.mode == "L"
 
 
+@pytest.mark.parametrize("grey", ["train", "validation"])
+def test_a_split_without_colour_costs_the_other_nothing(grey: str, enhanced: Path, tmp_path: Path) -> None:
+    for path in (enhanced / grey).rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.convert("L").save(path)
+    done = balance_folder(tmp_path / "kept", enhanced, method="augment", target=4)
+    assert done.colour == (grey != "train")
+    assert load_faces(tmp_path / "kept", Split.VALIDATION).images.shape == (7, 64, 64)
+    assert ("colorization 34" in enhancement_of(tmp_path / "kept")) == done.colour
+    with pytest.raises(DataError, match="no colour"):
+        balance_folder(tmp_path / "other", fer_like(tmp_path), method="augment", target=4, colour=True)
+
+
+def fer_like(folder: Path) -> Path:
+    """Write two grey faces of each emotion."""
+    for number in range(14):
+        path = folder / "grey" / "train" / EMOTIONS[number % 7] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 48), 9 * number, np.uint8)).save(path)
+    return folder / "grey"
+
+
 def test_faces_of_several_sizes_keep_a_side_that_suits_them(
     enhanced: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from cmaen.data.labelling import ALL
 from cmaen.data.reading import SIDE
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import MANIFEST, enhancement_of, png, write_tree
-from cmaen.errors import OutputError, SplitError
+from cmaen.errors import DataError, OutputError, SplitError
 from cmaen.files import replace_file, write_text
 from cmaen.locks import LOCK, hold
 
@@ -124,7 +124,8 @@ def balance_folder(
             raise OutputError(f"{output} is not empty; choose another folder")
         source = find_data() if data is None else Path(data)
         form = _choose_form(source, colour, ALL if all_labels else None, makes_faces=method != WEIGHTED)
-        faces = load_faces(source, Split.parse(split), **form)
+        faces = _load(source, Split.parse(split), form, strict=colour is True)
+        form = form | {"colour": faces.images.ndim == 4}
         if method == WEIGHTED:
             weights = shares(faces)
             result = BalanceResult(output, method, seed, None, faces.fingerprint(), faces.counts(), weights=weights)
@@ -164,7 +165,7 @@ def _write(
         write_tree(blocks, draft)
         for other in (Split.VALIDATION, Split.TEST):
             with _say_missing():
-                write_tree(load_faces(source, other, **form), draft)
+                write_tree(_load(source, other, form), draft)
         if (source / MANIFEST).is_file():
             _write_manifest(draft / MANIFEST, enhancement_of(source), balanced, form)
         for part in draft.iterdir():
@@ -194,10 +195,22 @@ def _choose_form(source: Path, colour: bool | None, labels: str | None, *, makes
     return {"colour": keeps, "labels": labels, "side": side}
 
 
+def _load(source: Path, split: Split, form: Mapping[str, Any], *, strict: bool = False) -> FaceSet:
+    """Load the faces of a split as chosen; a split without colour in grey, unless colour was asked for."""
+    try:
+        return load_faces(source, split, **form)
+    except SplitError:
+        raise
+    except DataError:
+        if strict or not form["colour"]:
+            raise
+        return load_faces(source, split, **{**form, "colour": False})
+
+
 def _write_manifest(path: Path, chain: tuple[str, ...], balanced: Balanced, form: Mapping[str, Any]) -> None:
     """Write what is still true of the enhancement; the files of the source and their checksums are not."""
     kept = [step for step in chain if form["colour"] or not step.startswith(COLORIZATION)]
     if len(kept) < len(chain):
         log.warning("%s no longer names %s, which was undone by dropping colour", MANIFEST, COLORIZATION)
-    manifest = {"chain": kept, "images": len(balanced), "balanced": balanced.method}
+    manifest = {"chain": kept, "training_images": len(balanced), "balanced": balanced.method}
     write_text(path, json.dumps(manifest, indent=1) + "\n")

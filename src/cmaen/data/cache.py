@@ -1,8 +1,8 @@
 """Decoding the faces of a large split once: they are kept in a file, in the user's cache, and read from there.
 
-A split that surely fits into memory is not kept. A kept one is known by the names of its faces and by what their files are,
-see :attr:`cmaen.data.entries.Entry.stamp`, so that a changed file is decoded again. It is written as a whole or not at
-all, by one run at a time; others wait for it.
+A split that surely fits into memory is not kept. A kept one is known by the names of its faces and by what their files
+are, see :attr:`cmaen.data.entries.Entry.stamp`, so that a changed file is decoded again. It is written as a whole or
+not at all, by one run at a time; others wait for it.
 """
 
 from __future__ import annotations
