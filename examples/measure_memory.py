@@ -27,7 +27,8 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 UNEVEN = (0.14, 0.03, 0.14, 0.23, 0.17, 0.17, 0.12)
 """Shares of the emotions when faces are to be balanced."""
 ROWS = 24
-KINDS = ("VmRSS", "RssAnon", "RssFile", "VmData")
+KINDS = ("VmRSS", "RssAnon", "RssFile", "VmData", "VmHWM")
+"""What the system tells of a process; the last is the highest resident memory that it has ever had."""
 
 
 def draw(emotion: int, side: int, rng: np.random.Generator) -> np.ndarray:
@@ -110,10 +111,14 @@ def watch(options: argparse.Namespace) -> int:
     command = [sys.executable, __file__, options.what, "--folder", str(options.folder), "--limit", str(options.limit)]
     began, curve = time.monotonic(), []
     process = subprocess.Popen([*command, "--work"], env=environment)
-    while process.poll() is None:
-        if len(found := memory_of(process)) == len(KINDS):
-            curve.append((time.monotonic() - began, *found.values()))
-        time.sleep(0.5)
+    try:
+        while process.poll() is None:
+            if len(found := memory_of(process)) == len(KINDS):
+                curve.append((time.monotonic() - began, *found.values()))
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        process.terminate()
+        print("\nstopped; until then:")
     print("\nthe highest of each interval, in MB")
     print(f"{'seconds':>8}{'resident':>10}{'anonymous':>11}{'of files':>10}{'reserved':>10}")
     step = max(1, -(-len(curve) // ROWS))
@@ -124,10 +129,10 @@ def watch(options: argparse.Namespace) -> int:
     highest = np.array(curve).max(axis=0)
     kept = sum(file.stat().st_size for file in (options.folder / "cache").rglob("*") if file.is_file())
     most = [f"{value:,.0f}" for value in highest]
-    print(f"at most {most[1]} MB resident, {most[2]} of them anonymous, and {most[4]} MB reserved", end="")
+    print(f"at most {most[5]} MB resident, {most[2]} of them anonymous, and {most[4]} MB reserved", end="")
     print(f" of {options.limit:g} GB that it may have" if options.limit else "")
     print(f"{kept / 1e9:.1f} GB in the cache")
-    return process.returncode
+    return process.wait()
 
 
 def main() -> int:
