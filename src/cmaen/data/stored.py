@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +49,8 @@ class ImageFile:
 
     The file is mapped into memory only while images are read. A mapping that stayed would keep every page that was ever
     touched, until the whole file counts as memory of the process; and if the file were truncated meanwhile, the system
-    would end the process rather than report an error. The file stays open, so it can be read after its removal.
+    would end the process rather than report an error. The file stays open, so it can be read after its removal,
+    which Windows refuses.
 
     Args:
         path: Path of the file.
@@ -64,6 +66,7 @@ class ImageFile:
             raise ValueError(f"{shape} is not a shape of images")
         self.path, self.shape = path, shape
         self._file = path.open("rb")
+        weakref.finalize(self, self._file.close)
         if (size := os.fstat(self._file.fileno()).st_size) != math.prod(shape):
             self._file.close()
             raise ValueError(f"{path} has {size:,} bytes, but images of the shape {shape} have {math.prod(shape):,}")
