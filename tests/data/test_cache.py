@@ -14,6 +14,7 @@ from PIL import Image
 
 from cmaen.data import cache, entries
 from cmaen.data.cache import IMAGES, INDEX, sweep_faces
+from cmaen.data.entries import Entry
 from cmaen.data.faces import load_faces
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.stored import StoredImages
@@ -255,9 +256,11 @@ def test_small_sets_and_those_of_unknown_origin_stay_in_memory(
     assert isinstance(load_faces(tree, Split.TRAIN, colour=True).images, np.ndarray)
     monkeypatch.setattr(cache, "IN_MEMORY", 16 * 30 * 30 - 1)
     faces = load_faces(tree, Split.TRAIN)
-    items = [cache.Item(name, 0, lambda: (0, np.zeros((9, 9), np.uint8)), None) for name in "abc"]
+    face = np.zeros((9, 9), np.uint8)
+    some = [Entry(name, "sad", None, None, "", lambda: face) for name in "abc"]
     monkeypatch.setattr(cache, "IN_MEMORY", 0)
-    found = cache.collect_any(Split.TRAIN, items, classes=faces.classes, side=9, variant="")
+    how = {"label": lambda _: 0, "classes": faces.classes, "side": 9, "variant": ""}
+    found = cache.collect_any(Split.TRAIN, some, lambda _: (0, face), **how)
     assert isinstance(found.images, np.ndarray)
     assert len(found) == 3
 

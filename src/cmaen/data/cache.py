@@ -1,7 +1,7 @@
 """Decoding the faces of a large split once: they are kept in a file, in the user's cache, and read from there.
 
 A split that surely fits into memory is not kept. A kept one is known by the names of its faces and by what their files
-are, see :attr:`cmaen.data.entries.Entry.stamp`, so that a changed file is decoded again. It is written as a whole or
+are, see :attr:`cmaen.data.entries.Entry.origin`, so that a changed file is decoded again. It is written as a whole or
 not at all, by one run at a time; others wait for it.
 """
 
@@ -14,16 +14,19 @@ import math
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
 import PIL
 
 from cmaen.checkpoints.hub import cache_folder
+from cmaen.data.entries import Entry
 from cmaen.data.reading import MAX_PIXELS, Face, collect, read_each
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.stored import ImageFile, StoredImages
@@ -47,21 +50,8 @@ _GLANCE = 1.0
 log = logging.getLogger(__name__)
 
 
-class Item(NamedTuple):
-    """A face that can be read.
-
-    Attributes:
-        name: Unique name.
-        label: Index of its class.
-        read: Reads its label and its image, uint8 [H, W] or [H, W, 3].
-        stamp: Describes what the face is read from, such that a changed file has another description; ``None`` if
-            nothing is known of it, and so it is never kept.
-    """
-
-    name: str
-    label: int
-    read: Callable[[], Face]
-    stamp: Callable[[], str] | None
+Item = tuple[str, Callable[[], Face]]
+"""The name of a face, and a function that reads its label and its image."""
 
 
 class _Kept(NamedTuple):
@@ -71,12 +61,23 @@ class _Kept(NamedTuple):
     unreadable: dict[str, str]
 
 
-def collect_any(split: Split, items: Sequence[Item], *, classes: tuple[str, ...], side: int, variant: str) -> FaceSet:
+def collect_any(
+    split: Split,
+    entries: Sequence[Entry],
+    read: Callable[[Entry], Face],
+    *,
+    label: Callable[[Entry], int],
+    classes: tuple[str, ...],
+    side: int,
+    variant: str,
+) -> FaceSet:
     """Collect the faces of a split, see :func:`cmaen.data.reading.collect`; those of a large one stay in a file.
 
     Args:
         split: Split of all faces.
-        items: The faces.
+        entries: The faces; if the origin of one is unknown, all are held in memory.
+        read: Reads the label and the image of a face, uint8 [H, W] or [H, W, 3].
+        label: Returns its label alone.
         classes: Classes that the labels are indices into.
         side: Side in pixels to which all faces are resized if they differ in size, are not square or are photographs.
         variant: What else their pixels depend on, such as whether colour is kept.
@@ -85,25 +86,25 @@ def collect_any(split: Split, items: Sequence[Item], *, classes: tuple[str, ...]
         DataError: Too many faces cannot be read, or they take too much space.
         OutputError: The cache cannot be written.
     """
-    stamps = [item.stamp for item in items if item.stamp is not None]
-    if len(stamps) < len(items) or not _may_be_large(items, side):
-        return collect(split, [(item.name, item.read) for item in items], classes=classes, side=side)
-    folder = cache_folder() / FOLDER / _identify(items, stamps, variant, str(side))
+    items = [(entry.name, partial(read, entry)) for entry in entries]
+    if not _may_be_large(items, side) or any(entry.origin is None for entry in entries):
+        return collect(split, items, classes=classes, side=side)
+    folder = cache_folder() / FOLDER / _identify(entries, variant, str(side))
     found = _open(folder, items)
-    if found is not None and _can_be_read([item for item in items if item.name in found.unreadable], side):
+    if found is not None and _can_be_read([item for item in items if item[0] in found.unreadable], side):
         found = None
         (folder / INDEX).unlink(missing_ok=True)
     found = found or _fill(folder, items, side, split)
     if found.unreadable:
         first = next(iter(found.unreadable.values()))
         log.warning("%d unreadable images are left out; the first: %s", len(found.unreadable), first)
-    there = [item for item in items if item.name not in found.unreadable]
+    there = [entry for entry in entries if entry.name not in found.unreadable]
     stored = StoredImages([found.images])
     return FaceSet(
         split,
         np.asarray(stored) if stored.nbytes <= IN_MEMORY else stored,
-        np.array([item.label for item in there], np.int64),
-        tuple(item.name for item in there),
+        np.array([label(entry) for entry in there], np.int64),
+        tuple(entry.name for entry in there),
         unreadable=tuple(found.unreadable.values()),
         classes=classes,
     )
@@ -131,11 +132,33 @@ def sweep_faces(limit: int = LARGEST, *, but: Path | None = None) -> None:
             total -= size
 
 
-def _identify(items: Sequence[Item], stamps: Sequence[Callable[[], str]], *settings: str) -> str:
+def describe_origin(origin: Any) -> str:
+    """Describe what a face is read from, such that a changed file has another description.
+
+    A file is described by its path, its size and the time of its last change, the member of a zip by its checksum.
+
+    Args:
+        origin: See :attr:`cmaen.data.entries.Entry.origin`.
+    """
+    if isinstance(origin, tuple):
+        return "\n".join(map(describe_origin, origin))
+    if isinstance(origin, zipfile.ZipInfo):
+        return f"{origin.filename} {origin.CRC:08x} {origin.file_size}"
+    if not isinstance(origin, Path):
+        return repr(origin)
+    path = os.path.abspath(origin)  # noqa: PTH100 - accepts any text without an error
+    try:
+        found = origin.stat()
+    except (OSError, ValueError):  # it will be found unreadable
+        return path
+    return f"{path} {found.st_size} {found.st_mtime_ns}"
+
+
+def _identify(entries: Sequence[Entry], *settings: str) -> str:
     """Compute the digest by which decoded faces are found again, in hex."""
     digest = hashlib.sha256("\n".join((str(_FORMAT), cv2.__version__, PIL.__version__, *settings)).encode())
-    for item, stamp in zip(items, stamps, strict=True):
-        digest.update(f"\n{item.name}\0{stamp()}".encode("utf-8", "surrogatepass"))
+    for entry in entries:
+        digest.update(f"\n{entry.name}\0{describe_origin(entry.origin)}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
@@ -146,7 +169,7 @@ def _may_be_large(items: Sequence[Item], side: int) -> bool:
     """
     if len(items) * MAX_PIXELS * 3 <= IN_MEMORY:
         return False
-    first = next(read_each([(item.name, item.read) for item in items], [], side), None)
+    first = next(read_each(items, [], side), None)
     if first is None:
         return False
     _, _, image = first
@@ -156,7 +179,7 @@ def _may_be_large(items: Sequence[Item], side: int) -> bool:
 
 def _can_be_read(unreadable: Sequence[Item], side: int) -> bool:
     """Whether a face that was unreadable can be read now, such as one of a network drive that was away."""
-    return any(True for _ in read_each([(item.name, item.read) for item in unreadable], [], side))
+    return any(True for _ in read_each(unreadable, [], side))
 
 
 def _open(folder: Path, items: Sequence[Item], *, again: bool = False) -> _Kept | None:
@@ -165,7 +188,7 @@ def _open(folder: Path, items: Sequence[Item], *, again: bool = False) -> _Kept 
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         unreadable = {str(name): str(text) for name, text in dict(index["unreadable"]).items()}
         shape = tuple(map(int, index["shape"]))
-        if shape[0] + len(unreadable) != len(items) or not unreadable.keys() <= {item.name for item in items}:
+        if shape[0] + len(unreadable) != len(items) or not unreadable.keys() <= {name for name, _ in items}:
             raise ValueError(f"it has {shape[0]:,} images of {len(items):,} faces")
         found = _Kept(ImageFile(folder / IMAGES, shape), unreadable)
     except FileNotFoundError:
@@ -221,7 +244,7 @@ def _write(folder: Path, items: Sequence[Item], side: int, split: Split) -> None
     with replace_file(folder / IMAGES) as temporary, temporary.open("wb") as file:
         shape, names = _decode(file, items, side, unreadable, folder)
     read = set(names)
-    lost = [item.name for item in items if item.name not in read]
+    lost = [name for name, _ in items if name not in read]
     index = {"shape": (len(names), *shape), "unreadable": dict(zip(lost, unreadable, strict=True))}
     write_text(folder / INDEX, json.dumps(index))
     sweep_faces(but=folder)
@@ -231,14 +254,13 @@ def _decode(
     file: BinaryIO, items: Sequence[Item], side: int, unreadable: list[str], folder: Path
 ) -> tuple[tuple[int, ...], list[str]]:
     """Write all images to a file, in one size; return their shape and the names of those that could be read."""
-    entries = [(item.name, item.read) for item in items]
     for evenly in (False, True):  # once they turn out to differ in size, all are decoded again as squares
         shape: tuple[int, ...] | None = None
         names: list[str] = []
         unreadable.clear()
         file.seek(0)
         file.truncate()
-        for name, _, image in read_each(entries, unreadable, side, evenly=evenly):
+        for name, _, image in read_each(items, unreadable, side, evenly=evenly):
             if shape is not None and image.shape != shape:
                 break
             shape = image.shape

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cmaen.data.fer2013 import official_split
 from cmaen.data.reading import MAX_FILE
 from cmaen.data.splits import Split, split_named
-from cmaen.data.table import BOX, Row, cut, rows_of
+from cmaen.data.table import Row, cut, rows_of
 from cmaen.errors import DataError
 from cmaen.images import printable, read_image
 from cmaen.listing import BESIDE, HIDDEN, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
 from cmaen.naming import make_unique
 from cmaen.signatures import HEAD
 from cmaen.types import Image
+
+_BOX = ("x", "y", "width", "height", "right", "bottom")
+"""Columns of a box."""
 
 
 class Entry(NamedTuple):
@@ -33,8 +35,8 @@ class Entry(NamedTuple):
         group: Its group, such as a person; ``None`` without a group.
         place: Where its split would be named: the folder that holds its class folder, or the value in the CSV.
         read: Returns the image, RGB uint8 [H, W, 3].
-        stamp: Describes what it is read from (a file by its path, size and time, a member of a zip by its checksum), so
-            that decoded faces can be kept until that changes, see :mod:`cmaen.data.cache`; ``None``: they cannot.
+        origin: What it is read from, for :mod:`cmaen.data.cache`: the path of a file, the member of a zip, or a tuple
+            of these and of texts, such as a box; ``None`` if unknown.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Entry(NamedTuple):
     group: str | None
     place: str
     read: Callable[[], Image]
-    stamp: Callable[[], str] | None = None
+    origin: Any = None
 
 
 @contextmanager
@@ -80,8 +82,7 @@ def split_of(path: PurePosixPath) -> Split | None:
 def _of_folder(root: Path) -> tuple[list[Entry], LeftOut]:
     left_out = LeftOut()
     files = [(PurePosixPath(file.relative_to(root).as_posix()), file) for file in list_images(root, left_out)]
-    readers = [(file, partial(read_image, source), partial(stamp_file, source)) for file, source in files]
-    return _of_files(readers, left_out), left_out
+    return _of_files([(file, partial(read_image, source), source) for file, source in files], left_out), left_out
 
 
 def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
@@ -97,14 +98,11 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[list[Entry], LeftOut]:
         elif (kind := left_out_kind(file.name, partial(_head, archive, member))) is not None:
             left_out.add(kind, file.name)
         else:
-            stamp = partial("{} {:08x} {}".format, member.filename, member.CRC, member.file_size)
-            files.append((file, partial(_unpack_member, archive, member), stamp))
+            files.append((file, partial(_unpack_member, archive, member), member))
     return _of_files(files, left_out), left_out
 
 
-def _of_files(
-    files: Sequence[tuple[PurePosixPath, Callable[[], Image], Callable[[], str]]], left_out: LeftOut
-) -> list[Entry]:
+def _of_files(files: Sequence[tuple[PurePosixPath, Callable[[], Image], Any]], left_out: LeftOut) -> list[Entry]:
     """List the entries of pictures by their paths in the data set; those in no class folder are left out."""
     for file, *_ in files:
         if len(file.parts) < 2:
@@ -114,8 +112,8 @@ def _of_files(
         [printable(PurePosixPath(*file.parts[-3:])) for file, *_ in kept], [printable(file) for file, *_ in kept]
     )
     return [
-        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read, stamp)
-        for name, (file, read, stamp) in zip(names, kept, strict=True)
+        Entry(name, file.parent.name, split_of(file), None, _place_of(file), read, origin)
+        for name, (file, read, origin) in zip(names, kept, strict=True)
     ]
 
 
@@ -131,25 +129,16 @@ def _of_csv(path: Path) -> list[Entry]:
         named = row.values.get("split", "")
         split = split_named(named) if named else None
         group = row.values.get("group") or None
-        read, stamp = partial(cut, path.parent, row), partial(_stamp_row, path.parent, row)
-        entries.append(Entry(row.name, row.values["label"], split, group, named, read, stamp))
+        read = partial(cut, path.parent, row)
+        entries.append(Entry(row.name, row.values["label"], split, group, named, read, _origin_of(path.parent, row)))
     return entries
 
 
-def stamp_file(path: Path) -> str:
-    """Describe a file by its path, its size and the time of its last change; a missing one has only its path."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return os.path.abspath(path)  # noqa: PTH100 - accepts any text without an error
-    return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"  # noqa: PTH100
-
-
-def _stamp_row(root: Path, row: Row) -> str:
-    """Describe the picture of a row, under either separator, and its box."""
+def _origin_of(root: Path, row: Row) -> tuple[Path | str, ...]:
+    """Return what a row is read from: its picture, under either separator, and the box in it."""
     named = row.values["path"]
-    box = [row.values.get(key, "") for key in BOX] if row.boxed else []
-    return "\n".join([stamp_file(root / name) for name in dict.fromkeys((named, named.replace("\\", "/")))] + box)
+    paths = [root / name for name in dict.fromkeys((named, named.replace("\\", "/")))]
+    return (*paths, *(row.values.get(key, "") for key in _BOX)) if row.boxed else tuple(paths)
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from cmaen.checkpoints import Card
-from cmaen.data.cache import Item, collect_any
+from cmaen.data.cache import collect_any
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
@@ -245,11 +244,15 @@ def _of_split(
         return index, image if colour else to_grey(image)
 
     def collect_some(some: Sequence[Entry]) -> FaceSet:
-        items = [
-            Item(entry.name, labelling.index(entry.label) or 0, partial(read, entry), entry.stamp) for entry in some
-        ]
-        variant = "colour" if colour else "grey"
-        return collect_any(split, items, classes=labelling.classes, side=side, variant=variant)
+        return collect_any(
+            split,
+            some,
+            read,
+            label=lambda entry: labelling.index(entry.label) or 0,
+            classes=labelling.classes,
+            side=side,
+            variant="colour" if colour else "grey",
+        )
 
     named = [entry for entry in known if official_split(PurePosixPath(entry.name).name)]
     official = any(split_named(PurePosixPath(entry.place).name) for entry in named)  # a part of FER2013

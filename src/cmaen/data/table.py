@@ -27,7 +27,7 @@ _COLUMNS = {
     "group": ("group",),
 }
 """Accepted names of each column; the first one present is used, and case does not matter."""
-BOX = ("x", "y", "width", "height")
+_BOX = ("x", "y", "width", "height")
 _DELIMITERS = ",;\t|"
 _LONGEST_LINE = 100_000
 _WHOLE = re.compile(r"(-?\d+)\.0+")
@@ -76,8 +76,8 @@ def rows_of(path: Path) -> list[Row]:
             f"{path} lacks the columns {missing}: a CSV of faces has path and label, and Kaggle's FER2013 has emotion, "
             f"pixels and Usage; this one has {', '.join(columns) or 'none'}"
         )
-    has_box = set(BOX) <= set(lower)
-    boxes = {key: columns[lower.index(key)] for key in BOX} if has_box else {}
+    has_box = set(_BOX) <= set(lower)
+    boxes = {key: columns[lower.index(key)] for key in _BOX} if has_box else {}
     rows = []
     for number, line in _lines_of(path):
         values = line | {meaning: line.get(column, "") for meaning, column in (meant | boxes).items()}
@@ -104,7 +104,7 @@ def cut(root: Path, row: Row) -> Image:
     image = read_image(path)
     if not row.boxed:
         return image
-    left, top, width, height = (round(float(row.values[key])) for key in BOX)
+    left, top, width, height = (round(float(row.values[key])) for key in _BOX)
     part = image[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
     if not part.size:
         raise DataError(f"its box lies outside the picture, which has {image.shape[1]} x {image.shape[0]} pixels")
