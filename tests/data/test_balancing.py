@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from cmaen.data import balancing
 from cmaen.data.balance import STATS, WEIGHTED, balance_folder
-from cmaen.data.balancing import METHODS, balance, sheet
-from cmaen.data.faces import load_faces
+from cmaen.data.balancing import METHODS, Features, balance, sheet
+from cmaen.data.faces import Look, load_faces, look_at
 from cmaen.data.splits import FaceSet, Split
+from cmaen.data.stored import ImageFile, StoredImages
+from cmaen.data.tree import enhancement_of
 from cmaen.errors import ConfigError, DataError, OutputError, SplitError
 from cmaen.types import EMOTIONS
 from tests.test_cli import cmaen
@@ -57,7 +61,13 @@ def test_every_emotion_has_as_many_faces(method: str, target: int) -> None:
         assert balance(before, target=target, method=method, seed=2).faces.fingerprint() != again.faces.fingerprint()
 
 
-def test_a_made_face_lies_between_two_of_its_own_emotion() -> None:
+@pytest.fixture
+def unlike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpolate between any faces, also between patterns that have nothing in common."""
+    monkeypatch.setattr(balancing, "MIN_LIKENESS", -2)
+
+
+def test_a_made_face_lies_between_two_of_its_own_emotion(unlike: None) -> None:
     before = faces()
     balanced = balance(before, target=30, method="borderline-smote", seed=0)
     made = balanced.faces.select(balanced.synthetic)
@@ -72,7 +82,7 @@ def test_a_made_face_lies_between_two_of_its_own_emotion() -> None:
         assert min(errors) < 1  # to within rounding
 
 
-def test_what_is_made_does_not_wrap_around() -> None:
+def test_what_is_made_does_not_wrap_around(unlike: None) -> None:
     counts = (20, 3, 3, 3, 3, 3, 3)
     extreme = faces(counts)
     checkered = np.where(np.random.default_rng(1).random(extreme.images.shape) < 0.5, 0, 255).astype(np.uint8)
@@ -184,3 +194,145 @@ def test_a_balanced_folder_says_what_was_done(fer_tree: Path, tmp_path: Path) ->
     assert (weighted.target, set(weighted.weights.values())) == (None, {1.0})
     with pytest.raises(OutputError, match="not empty"):
         balance_folder(tmp_path / "even", fer_tree)
+
+
+def like_faces() -> FaceSet:
+    """Make faces of which those of one emotion come in pairs that are almost the same, and disgust's are all unlike."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 6)
+    images = rng.integers(0, 256, (42, 20, 20, 3))
+    for pair in range(0, 42, 2):
+        if labels[pair] != 1:
+            images[pair + 1] = images[pair] * 0.9 + rng.integers(0, 20, (20, 20, 3))
+    return FaceSet(Split.TRAIN, images.clip(0, 255).astype(np.uint8), labels, tuple(map(str, range(42))))
+
+
+def test_only_faces_that_are_alike_are_interpolated_and_others_are_altered() -> None:
+    before = like_faces()
+    balanced = balance(before, target=30, method="borderline-smote", seed=0)
+    stats = balanced.stats()
+    assert stats["altered"].pop("disgust") == stats["synthetic"]["disgust"] == 24
+    assert not any(stats["altered"].values())
+    made = balanced.faces.select(balanced.synthetic)
+    for image, label in zip(made.images, made.labels, strict=True):
+        own = before.images[before.labels == label].astype(float)
+        lies = [
+            ((np.minimum(a, b) - 1 < image) & (image < np.maximum(a, b) + 1)).all()
+            for a, b in zip(own[::2], own[1::2], strict=True)
+        ]
+        assert any(lies) == (label != 1)
+    assert balance(before, target=30, method="augment", seed=0).stats()["altered"]["happy"] == 24
+
+
+def test_neighbours_are_searched_among_given_features() -> None:
+    asked = []
+
+    def tell_places(images: Sequence[np.ndarray]) -> np.ndarray:
+        asked.extend(images)
+        return np.array([[image.mean(), len(asked)] for image in images], np.float32)
+
+    before = like_faces()
+    features = Features("a network", tell_places)
+    balanced = balance(before, target=12, method="borderline-smote", seed=0, features=features)
+    assert len(asked) == 42
+    assert set(balanced.faces.counts().values()) == {12}
+    other = balance(before, target=12, method="borderline-smote", seed=0)
+    assert other.faces.fingerprint() != balanced.faces.fingerprint()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_faces_in_a_file_are_balanced_as_in_memory(method: str, tmp_path: Path) -> None:
+    plain = like_faces()
+    (tmp_path / "images").write_bytes(plain.images.tobytes())
+    stored = plain.with_images(StoredImages([ImageFile(tmp_path / "images", plain.images.shape)]))
+    one, other = (balance(faces, target=9, method=method, seed=0) for faces in (plain, stored))
+    assert isinstance(other.kept.images, StoredImages)
+    assert one.faces.fingerprint() == other.faces.fingerprint()
+    assert np.array_equal(sheet(one), sheet(other))
+
+
+@pytest.fixture
+def enhanced(tmp_path: Path) -> Path:
+    """Write a folder as ``cmaen enhance`` does: three coloured faces of 64 pixels of each emotion, and a manifest."""
+    rng = np.random.default_rng(0)
+    for emotion in EMOTIONS:
+        for split, number in (("train", 0), ("train", 1), ("train", 2), ("validation", 3)):
+            path = tmp_path / "enhanced" / split / emotion / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    manifest = {"chain": ["super-resolution 12", "colorization 34"], "images": 28, "sources": {"train/sad/0.png": "5"}}
+    (tmp_path / "enhanced" / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path / "enhanced"
+
+
+def test_colour_stays_where_there_is_colour_and_the_manifest_tells_the_truth(
+    enhanced: Path, fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = balance_folder(tmp_path / "kept", enhanced, method="augment", target=4)
+    assert (kept.colour, kept.side) == (True, 64)
+    assert load_faces(tmp_path / "kept", Split.TRAIN, colour=True).images.shape == (28, 64, 64, 3)
+    assert load_faces(tmp_path / "kept", Split.VALIDATION, colour=True).images.shape == (7, 64, 64, 3)
+    assert enhancement_of(tmp_path / "kept") == ("super-resolution 12", "colorization 34")
+    assert "sources" not in json.loads((tmp_path / "kept" / "manifest.json").read_text())
+    assert "dropped" not in caplog.text
+    text = cmaen(
+        *("balance", "--input-dir", enhanced, "--output-dir", tmp_path / "grey", "--grey"),
+        *("--target", 4, "--network", "pixels"),
+    )
+    assert "have colour, which is dropped" in text
+    assert "no longer names colorization" in text
+    assert enhancement_of(tmp_path / "grey") == ("super-resolution 12",)
+    assert load_faces(tmp_path / "grey", Split.TRAIN).images.shape == (28, 64, 64)
+    assert not look_at(tmp_path / "grey").colour
+    plain = balance_folder(tmp_path / "plain", fer_tree, target=9)
+    assert (plain.colour, plain.side, plain.neighbours) == (False, 48, "pixels")
+    assert not (tmp_path / "plain" / "manifest.json").exists()
+    with Image.open(next((tmp_path / "plain" / "train").rglob("*.png"))) as written:
+        assert written.mode == "L"
+
+
+@pytest.mark.parametrize("grey", ["train", "validation"])
+def test_a_split_without_colour_costs_the_other_nothing(grey: str, enhanced: Path, tmp_path: Path) -> None:
+    for path in (enhanced / grey).rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.convert("L").save(path)
+    done = balance_folder(tmp_path / "kept", enhanced, method="augment", target=4)
+    assert done.colour == (grey != "train")
+    assert load_faces(tmp_path / "kept", Split.VALIDATION).images.shape == (7, 64, 64)
+    assert ("colorization 34" in enhancement_of(tmp_path / "kept")) == done.colour
+    with pytest.raises(DataError, match="no colour"):
+        balance_folder(tmp_path / "other", fer_like(tmp_path), method="augment", target=4, colour=True)
+
+
+def fer_like(folder: Path) -> Path:
+    """Write two grey faces of each emotion."""
+    for number in range(14):
+        path = folder / "grey" / "train" / EMOTIONS[number % 7] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 48), 9 * number, np.uint8)).save(path)
+    return folder / "grey"
+
+
+def test_faces_of_several_sizes_keep_a_side_that_suits_them(
+    enhanced: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(np.full((90, 80, 3), 7, np.uint8)).save(enhanced / "train" / "sad" / "0.png")
+    done = balance_folder(tmp_path / "kept", enhanced, method="augment", target=4)
+    assert done.side == 64
+    assert "differ in size and become squares of 64 pixels" in caplog.text
+
+
+def test_a_look_tells_colour_and_side(enhanced: Path, fer_tree: Path, tmp_path: Path) -> None:
+    assert look_at(enhanced) == Look(True, 64, True)
+    assert look_at(fer_tree) == Look(False, 48, True)
+    (tmp_path / "none" / "sad").mkdir(parents=True)
+    assert look_at(tmp_path / "none") is None
+    (tmp_path / "none" / "sad" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert look_at(tmp_path / "none") is None
+    (tmp_path / "kaggle.csv").write_text("emotion,pixels,Usage\n")
+    assert look_at(tmp_path / "kaggle.csv") == Look(False, 48, True)
+
+
+def test_the_command_searches_neighbours_with_a_network(fer_tree: Path, tmp_path: Path) -> None:
+    cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", "--target", 9)
+    assert json.loads((tmp_path / "b" / STATS).read_text())["neighbours"] == "cmaen-m"

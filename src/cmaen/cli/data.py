@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cmaen.checkpoints.hub import SHIPPED
 from cmaen.cli.console import Data, Device, Verbose, bar, extra, keep_freed_memory, log, progress
 from cmaen.cli.panels import FACES, MODEL, OUTPUT, SOURCE
 
@@ -87,8 +88,19 @@ def balance(
         int, typer.Option(min=1, help="Faces per emotion; the paper uses 7,000.", rich_help_panel=FACES)
     ] = 7000,
     colour: Annotated[
-        bool, typer.Option("--colour", help="Keep colour images in colour.", rich_help_panel=FACES)
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--colour/--grey", help="Write faces in colour or in grey. Default: as they are.", rich_help_panel=FACES
+        ),
+    ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="Checkpoint whose features tell which faces are neighbours: its name or folder; or pixels, to compare "
+            "their pixels.",
+            rich_help_panel=MODEL,
+        ),
+    ] = SHIPPED,
     all_labels: Annotated[
         bool,
         typer.Option(
@@ -105,8 +117,13 @@ def balance(
     log(verbose)
     with extra("balancing", "report"):
         from cmaen.data.balance import balance_folder
+        from cmaen.data.balancing import PIXELS, Features
         from cmaen.evaluation import plots
         from cmaen.files import write_text
+        from cmaen.inference.classifier import FaceClassifier
+    features = None
+    if method == "borderline-smote" and network != PIXELS:
+        features = Features(network, FaceClassifier(network).features_of)
     done = balance_folder(
         output_dir,
         input_dir,
@@ -116,6 +133,7 @@ def balance(
         all_labels=all_labels,
         split=split,
         seed=seed,
+        features=features,
         progress=progress,
     )
     if done.target is None:
@@ -126,4 +144,6 @@ def balance(
     before, after, made = (list(counts.values()) for counts in (done.before, done.after, done.synthetic))
     kept = [whole - new for whole, new in zip(after, made, strict=True)]
     write_text(output_dir / "balance.svg", plots.svg(plots.counts(before, kept, made, tuple(done.before))))
-    typer.echo(f"{sum(after):,} faces, {sum(made):,} of them synthetic: {output_dir}")
+    altered = sum(done.altered.values())
+    copies = f" ({altered:,} altered copies)" if altered and done.neighbours else ""
+    typer.echo(f"{sum(after):,} faces, {sum(made):,} of them synthetic{copies}: {output_dir}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cmaen.data.encodings import READ_ERRORS, Opener, open_file
 from cmaen.data.reading import MAX_FILE
@@ -24,19 +24,31 @@ MAX_TEXT = 2**30
 """Maximum size in bytes of a text in a zip, because a small zip can hold files of any size."""
 
 
+class Picture(NamedTuple):
+    """A picture of a data set.
+
+    Attributes:
+        origin: What it is read from: the path of a file, or the member of a zip.
+        read: Reads it, RGB uint8 [H, W, 3].
+    """
+
+    origin: Path | zipfile.ZipInfo
+    read: Callable[[], Image]
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of a data set.
 
     Attributes:
-        pictures: Readers of the pictures by path in the data set, RGB uint8 [H, W, 3], sorted as they were found.
+        pictures: The pictures by path in the data set, sorted as they were found.
         texts: Openers of the texts that may tell labels.
         read: Returns the first bytes of any file, at most so many; ``None`` if there is no such file, or it cannot be
             read.
         left_out: The files that are neither.
     """
 
-    pictures: Mapping[PurePosixPath, Callable[[], Image]]
+    pictures: Mapping[PurePosixPath, Picture]
     texts: Mapping[PurePosixPath, Opener]
     read: Callable[[PurePosixPath, int], bytes | None] = field(repr=False)
     left_out: LeftOut
@@ -78,7 +90,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _list_folder(root: Path) -> Files:
     left_out = LeftOut(telling=[])
-    pictures = {_relative(file, root): partial(read_image, file) for file in list_images(root, left_out)}
+    pictures = {_relative(file, root): Picture(file, partial(read_image, file)) for file in list_images(root, left_out)}
     texts = {_relative(file, root): partial(open_file, file) for file in left_out.telling or () if not _is_zip(file)}
 
     def read(file: PurePosixPath, most: int) -> bytes | None:
@@ -106,7 +118,7 @@ def _relative(file: Path, root: Path) -> PurePosixPath:
 def _list_archive(archive: zipfile.ZipFile, left_out: LeftOut | None = None) -> Files:
     left_out = LeftOut() if left_out is None else left_out
     members: dict[PurePosixPath, zipfile.ZipInfo] = {}
-    pictures: dict[PurePosixPath, Callable[[], Image]] = {}
+    pictures: dict[PurePosixPath, Picture] = {}
     texts: dict[PurePosixPath, Opener] = {}
     for member in archive.infolist():
         if member.is_dir():
@@ -125,7 +137,7 @@ def _list_archive(archive: zipfile.ZipFile, left_out: LeftOut | None = None) -> 
         members[file] = member
         kind = left_out_kind(name, partial(_head, archive, member))
         if kind is None:
-            pictures[file] = partial(_unpack_member, archive, member)
+            pictures[file] = Picture(member, partial(_unpack_member, archive, member))
             continue
         left_out.add(kind, name)
         if kind is OTHER and may_tell(name) and not _is_zip(file):

@@ -8,19 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cmaen.data.contents import Files, open_files
 from cmaen.data.fer2013 import official_split
 from cmaen.data.layouts.base import Reading
 from cmaen.data.layouts.table import find_layout
 from cmaen.data.splits import Split, split_named
-from cmaen.data.table import SUFFIXES, Box, cut, cut_box, rows_of
+from cmaen.data.table import SUFFIXES, Box, Row, cut, cut_box, rows_of
 from cmaen.errors import DataError
 from cmaen.escaping import printable
 from cmaen.listing import BESIDE, OTHER, LeftOut
 from cmaen.naming import make_unique
 from cmaen.types import Image
+
+_BOX = ("x", "y", "width", "height", "right", "bottom")
+"""Columns of a box."""
 
 
 class Entry(NamedTuple):
@@ -34,6 +37,8 @@ class Entry(NamedTuple):
         place: Where its split would be named: the folder that holds its class folder, or the value in the CSV.
         read: Returns the image, RGB uint8 [H, W, 3].
         values: What else is known about it, by the name of a column.
+        origin: What it is read from, for :mod:`cmaen.data.cache`: the path of a file, the member of a zip, or a tuple
+            of these and of texts, such as a box; ``None`` if unknown.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Entry(NamedTuple):
     place: str
     read: Callable[[], Image]
     values: Mapping[str, str] = {}
+    origin: Any = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,15 @@ def _of_class_folders(files: Files) -> list[Entry]:
         if len(file.parts) < 2:
             files.left_out.add(BESIDE, file.name)
     return [
-        Entry(name, file.parent.name, split_of(file), None, _place_of(file), files.pictures[file])
+        Entry(
+            name,
+            file.parent.name,
+            split_of(file),
+            None,
+            _place_of(file),
+            files.pictures[file].read,
+            origin=files.pictures[file].origin,
+        )
         for name, file in zip(_names_of(kept), kept, strict=True)
     ]
 
@@ -124,8 +138,9 @@ def _of_layout(reading: Reading, files: Files) -> list[Entry]:
             face.split,
             face.group,
             printable(face.file.parent),
-            partial(_read, files.pictures[face.file], face.box),
+            partial(_read, files.pictures[face.file].read, face.box),
             face.values,
+            (files.pictures[face.file].origin, str(face.box)),
         )
         for name, face in zip(names, reading.faces, strict=True)
     ]
@@ -158,5 +173,13 @@ def _of_table(path: Path) -> list[Entry]:
         split = split_named(named) if named else None
         group = row.values.get("group") or None
         read = partial(cut, path.parent, row)
-        entries.append(Entry(row.name, row.values["label"], split, group, named, read, row.values))
+        origin = _origin_of(path.parent, row)
+        entries.append(Entry(row.name, row.values["label"], split, group, named, read, row.values, origin))
     return entries
+
+
+def _origin_of(root: Path, row: Row) -> tuple[Path | str, ...]:
+    """Return what a row is read from: its picture, under either separator, and the box in it."""
+    named = row.values["path"]
+    paths = [root / name for name in dict.fromkeys((named, named.replace("\\", "/")))]
+    return (*paths, *(row.values.get(key, "") for key in _BOX)) if row.boxed else tuple(paths)

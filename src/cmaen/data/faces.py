@@ -5,28 +5,33 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from cmaen.checkpoints import Card
+from cmaen.data.cache import collect_any
 from cmaen.data.drawing import split_off
 from cmaen.data.entries import Entry, open_entries
 from cmaen.data.fer2013 import is_kaggle_csv, load_kaggle_csv, official_split, splits_of_kaggle_csv
 from cmaen.data.labelling import Labelling, plain, read_names, rename
 from cmaen.data.reading import SIDE, Face, collect
 from cmaen.data.splits import FaceSet, Split, split_named
+from cmaen.data.stored import split_blocks
 from cmaen.data.table import SUFFIXES, columns_of
-from cmaen.errors import DataError, SplitError
+from cmaen.errors import CmaenError, DataError, SplitError
 from cmaen.listing import BESIDE, LeftOut, name_some
 from cmaen.preprocessing import to_grey
 from cmaen.types import EMOTIONS
 
 PLACES = tuple(Path(folder) / name for folder in ("data", ".") for name in ("fer2013.zip", "fer2013.csv", "fer2013"))
 """Default places of FER2013."""
+LOOKED_AT = 200
+"""Number of faces that :func:`look_at` looks at."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +59,7 @@ def load_faces(
     side: int = SIDE,
     names: Mapping[Any, Any] | None = None,
 ) -> FaceSet:
-    """Load the faces of one split.
+    """Load the faces of one split, into memory or, if they are too many, into a file; see :mod:`cmaen.data.cache`.
 
     Files that are not pictures, belong to no split or have a class that is not wanted are left out, counted and logged.
 
@@ -106,11 +111,47 @@ def load_faces(
         )
     if not len(faces):
         raise SplitError(f"{path} holds no readable image of the split {split.folder}{_why(faces, there, left_out)}")
-    if colour and (faces.images == faces.images[..., :1]).all():
+    if colour and all((block == block[..., :1]).all() for block in split_blocks(faces.images)):
         raise DataError(
             f"the images of {path} have no colour, so the network must not expect it; set preprocess.grey=true"
         )
     return faces
+
+
+class Look(NamedTuple):
+    """What some faces of a data set look like.
+
+    Attributes:
+        colour: Whether any of them has colour.
+        side: Median of their shorter sides, in pixels.
+        even: Whether they are squares of one size.
+    """
+
+    colour: bool
+    side: int
+    even: bool
+
+
+def look_at(path: Path) -> Look | None:
+    """Look at up to :data:`LOOKED_AT` faces of a data set, evenly spread; ``None`` if none of them can be read.
+
+    Raises:
+        DataError: See :func:`load_faces`.
+    """
+    if _is_kaggle(path):
+        return Look(False, SIDE, True)
+    shapes, colour = [], False
+    with open_entries(path) as contents:
+        for entry in contents.entries[:: max(1, len(contents.entries) // LOOKED_AT)]:
+            # an unreadable one is named when it is loaded
+            with suppress(CmaenError, ValueError, OverflowError, cv2.error):
+                image = entry.read()
+                shapes.append(image.shape[:2])
+                colour = colour or bool((image != image[..., :1]).any())
+    if not shapes:
+        return None
+    height, _ = shapes[0]
+    return Look(colour, int(np.median([min(shape) for shape in shapes])), {*shapes} == {(height, height)})
 
 
 def measured_split(path: Path) -> Split:
@@ -230,8 +271,14 @@ def _of_split(
         return index, image if colour else to_grey(image)
 
     def collect_some(some: Sequence[Entry]) -> FaceSet:
-        faces = collect(
-            split, [(entry.name, partial(read, entry)) for entry in some], classes=labelling.classes, side=side
+        faces = collect_any(
+            split,
+            some,
+            read,
+            label=lambda entry: labelling.index(entry.label) or 0,
+            classes=labelling.classes,
+            side=side,
+            variant="colour" if colour else "grey",
         )
         groups = {entry.name: entry.group for entry in some}
         return replace(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.data.stored import Images
 from cmaen.preprocessing import resize, to_grey
 
 SIDE = 48
@@ -19,14 +20,14 @@ FER2013_KEYS = "fer2013.npz"
 """File beside this module with the keys of FER2013, which ``examples/write_keys.py`` writes."""
 
 
-def face_keys(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
+def face_keys(images: Images | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
     """Compute the key of each face, uint64 [N]: the first 8 bytes of the SHA-256 of its pixels, little-endian.
 
     The pixels are the face's 48 x 48 grey levels, row by row. A larger or coloured face is converted as in
     preprocessing, :func:`cmaen.preprocessing.to_grey` and then :func:`cmaen.preprocessing.resize`.
 
     Args:
-        images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB; one at a time is converted, so they may lie on a disk.
+        images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB; one at a time is converted, so they may be in a file.
     """
     keys = np.empty(len(images), np.uint64)
     for row, image in enumerate(images):

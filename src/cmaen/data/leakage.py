@@ -6,7 +6,9 @@ different labels. Every published figure includes them; here they are reported a
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.data.splits import FaceSet
+from cmaen.data.stored import Images
 from cmaen.preprocessing import to_grey
 
 HASH_SIDE = 8
 MAX_HASH_DISTANCE = 10
 MIN_CORRELATION = 0.95
 _REDUCED_SIDE = 32
+_BLOCK = 4096
 
 Kind = Literal["exact", "near", "mirrored"]
 
@@ -58,17 +62,26 @@ def find_copies(first: FaceSet, second: FaceSet) -> list[Copy]:
     Near copies have perceptual hashes that differ in at most 10 of 64 bits and pixels with a correlation of at least
     0.95.
     """
+    if not (len(first) and len(second)):
+        return []
     copies = {(i, j): Copy("exact", i, j, 1.0) for i, j in _exact_pairs(first.images, second.images)}
-    reduced_first, reduced_second = _reduce(first.images), _reduce(second.images)
-    hashes = perceptual_hash(reduced_first)
-    views: list[tuple[Kind, NDArray[np.float32]]] = [("near", reduced_second), ("mirrored", reduced_second[:, :, ::-1])]
-    for kind, view in views:
-        standard_first, standard_view = _standardise(reduced_first), _standardise(view)
-        for j, code in enumerate(perceptual_hash(view)):
-            for i in np.flatnonzero(np.bitwise_count(hashes ^ code) <= MAX_HASH_DISTANCE).tolist():
-                correlation = float(standard_first[i] @ standard_view[j])
-                if correlation >= MIN_CORRELATION and (i, j) not in copies:
-                    copies[i, j] = Copy(kind, i, j, correlation)
+    reduced_first = _reduce(first.images)
+    reduced_second = reduced_first if second.images is first.images else _reduce(second.images)
+    hashes = np.concatenate([perceptual_hash(block) for block in _blocks(reduced_first)])
+    kinds: list[tuple[Kind, slice]] = [("near", slice(None)), ("mirrored", slice(None, None, -1))]
+    for kind, across in kinds:
+        for start, block in zip(range(0, len(reduced_second), _BLOCK), _blocks(reduced_second), strict=True):
+            view = block[:, :, across]
+            standard_view = _standardise(view)
+            for j, code in enumerate(perceptual_hash(view)):
+                candidates = np.flatnonzero(np.bitwise_count(hashes ^ code) <= MAX_HASH_DISTANCE)
+                if not len(candidates):
+                    continue
+                others = _standardise(reduced_first[candidates].astype(np.float32))
+                for i, other in zip(candidates.tolist(), others, strict=True):
+                    correlation = float(other @ standard_view[j])
+                    if correlation >= MIN_CORRELATION and (i, start + j) not in copies:
+                        copies[i, start + j] = Copy(kind, i, start + j, correlation)
     return [copies[pair] for pair in sorted(copies)]
 
 
@@ -92,18 +105,31 @@ def perceptual_hash(reduced: NDArray[np.float32]) -> NDArray[np.uint64]:
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 
-def _exact_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[tuple[int, int]]:
+def _exact_pairs(first: Images, second: Images) -> list[tuple[int, int]]:
     places = defaultdict(list)
     for i, image in enumerate(first):
-        places[image.shape, image.tobytes()].append(i)
-    return [(i, j) for j, image in enumerate(second) for i in places.get((image.shape, image.tobytes()), ())]
+        places[_digest(image)].append(i)
+    return [(i, j) for j, image in enumerate(second) for i in places.get(_digest(image), ())]
 
 
-def _reduce(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    side = (_REDUCED_SIDE, _REDUCED_SIDE)
-    greys = images if images.ndim == 3 else map(to_grey, images)  # [H, W, 3] -> [H, W] each
-    small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in greys]
-    return np.asarray(small, np.float32).reshape(-1, *side)
+def _digest(image: NDArray[np.uint8]) -> tuple[tuple[int, ...], bytes]:
+    """Return what only an equal image has: the pixels of all of them might not fit into memory."""
+    return image.shape, hashlib.sha256(image.tobytes()).digest()
+
+
+def _reduce(images: Images) -> NDArray[np.uint8]:
+    """Reduce the images to grey ones of 32 x 32 pixels, uint8 [N, 32, 32]."""
+    reduced = np.empty((len(images), _REDUCED_SIDE, _REDUCED_SIDE), np.uint8)
+    for small, image in zip(reduced, images, strict=True):
+        grey = image if image.ndim == 2 else to_grey(image)  # [H, W, 3] -> [H, W]
+        small[:] = cv2.resize(grey, small.shape, interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def _blocks(reduced: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    """Yield reduced images block by block, float32 [B, 32, 32], of which one at a time is in memory."""
+    for start in range(0, len(reduced), _BLOCK):
+        yield reduced[start : start + _BLOCK].astype(np.float32)
 
 
 def _standardise(reduced: NDArray[np.float32]) -> NDArray[np.float32]:

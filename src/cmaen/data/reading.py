@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ MAX_FILE = 64 * 2**20
 MAX_PIXELS = 2048 * 2048
 """Maximum number of pixels of an image that keeps its size; a larger one is reduced when it is read."""
 MAX_TOTAL = 8 * 2**30
-"""Maximum size in bytes of a split, which is held in memory at one byte per value."""
+"""Maximum size in bytes of a split that is held in memory, at one byte per value."""
 MAX_UNREADABLE = 100_000
 """Maximum number of unreadable images of a split; a set with more is not a set of faces."""
 _LONGEST_REASON = 300
@@ -51,18 +51,7 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
     names: list[str] = []
     unreadable: list[str] = []
     mixed = False
-    for name, read in entries:
-        try:
-            label, image = read()
-        except (CmaenError, ValueError, OverflowError, cv2.error) as error:
-            unreadable.append(f"{name}: {error}"[:_LONGEST_REASON])
-            if len(unreadable) > MAX_UNREADABLE:
-                raise DataError(
-                    f"more than {MAX_UNREADABLE:,} images are unreadable, for example {unreadable[0]}"
-                ) from error
-            continue
-        if image.shape[0] * image.shape[1] > MAX_PIXELS or image.shape[0] != image.shape[1]:
-            image = resize(image, side)
+    for name, label, image in read_each(entries, unreadable, side):
         if not mixed and images and image.shape != images[0].shape:
             mixed, images = True, [resize(before, side) for before in images]
         image = resize(image, side) if mixed else image
@@ -79,3 +68,32 @@ def collect(split: Split, entries: Entries, *, classes: tuple[str, ...] = EMOTIO
     return FaceSet(
         split, pixels, np.array(labels, np.int64), tuple(names), unreadable=tuple(unreadable), classes=classes
     )
+
+
+def read_each(
+    entries: Entries, unreadable: list[str], side: int, *, evenly: bool = False
+) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:
+    """Read entry by entry: yield the name, the label and the image of each, uint8 [H, W] or [H, W, 3].
+
+    Args:
+        entries: See :data:`Entries`.
+        unreadable: Takes the names of those that cannot be read, with the reason.
+        side: Side in pixels to which an image is resized that is not square or is a photograph.
+        evenly: Whether to resize every image.
+
+    Raises:
+        DataError: Too many cannot be read.
+    """
+    for name, read in entries:
+        try:
+            label, image = read()
+        except (CmaenError, ValueError, OverflowError, cv2.error) as error:
+            unreadable.append(f"{name}: {error}"[:_LONGEST_REASON])
+            if len(unreadable) > MAX_UNREADABLE:
+                raise DataError(
+                    f"more than {MAX_UNREADABLE:,} images are unreadable, for example {unreadable[0]}"
+                ) from error
+            continue
+        if evenly or image.shape[0] * image.shape[1] > MAX_PIXELS or image.shape[0] != image.shape[1]:
+            image = resize(image, side)
+        yield name, label, image

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.data.stored import Images, StoredImages, join_images, split_blocks, take_images
 from cmaen.errors import DataError, SplitError
 from cmaen.types import EMOTIONS
 
@@ -73,11 +74,11 @@ def split_named(name: str) -> Split | None:
 
 @dataclass(frozen=True)
 class FaceSet:
-    """The labelled faces of one split, in memory.
+    """The labelled faces of one split, in memory or, if they are too many, in a file.
 
     Attributes:
         split: The split of all faces.
-        images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB.
+        images: uint8 [N, H, W], grey, or [N, H, W, 3], RGB: an array, or :class:`cmaen.data.stored.StoredImages`.
         labels: int64 [N], indices into the classes.
         names: N unique file names.
         votes: FER+ votes as uint8 [N, 10] in the order of :data:`cmaen.data.ferplus.CATEGORIES`; all zero for faces
@@ -91,7 +92,7 @@ class FaceSet:
     """
 
     split: Split
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     votes: NDArray[np.uint8] | None = None
@@ -140,7 +141,7 @@ class FaceSet:
         indices = np.arange(len(self))[keep]
         return replace(
             self,
-            images=self.images[indices],
+            images=take_images(self.images, indices),
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices),
             votes=None if self.votes is None else self.votes[indices],
@@ -148,10 +149,14 @@ class FaceSet:
         )
 
     def join(self, other: FaceSet, split: Split) -> FaceSet:
-        """Join two sets of faces as one set without votes."""
+        """Join two sets of faces as one set without votes.
+
+        Raises:
+            DataError: Their images differ in size.
+        """
         return FaceSet(
             split,
-            np.concatenate([self.images, other.images]),
+            join_images(self.images, other.images),
             np.concatenate([self.labels, other.labels]),
             self.names + other.names,
             unreadable=self.unreadable + other.unreadable,
@@ -160,7 +165,17 @@ class FaceSet:
             offered=self.offered,
         )
 
-    def with_images(self, images: NDArray[np.uint8]) -> FaceSet:
+    def parts(self) -> Iterator[FaceSet]:
+        """Yield the faces in parts whose images are in memory: all at once, unless they are in a file."""
+        if not (isinstance(self.images, StoredImages) and len(self)):
+            yield self
+            return
+        start = 0
+        for block in split_blocks(self.images):
+            yield self.select(np.arange(start, start + len(block))).with_images(block)
+            start += len(block)
+
+    def with_images(self, images: Images) -> FaceSet:
         """Return the same faces with other images."""
         return replace(self, images=images)
 
@@ -168,7 +183,8 @@ class FaceSet:
         """Compute the SHA-256, in hex, of names, labels and pixels: sets with equal fingerprints are equal."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
-        digest.update(np.ascontiguousarray(self.images).tobytes())
+        for block in split_blocks(self.images):
+            digest.update(np.ascontiguousarray(block).tobytes())
         return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:

@@ -240,16 +240,19 @@ def measure_robustness(
     right = faces.labels if labels is None else labels
     faces, right = faces.select(right >= 0), right[right >= 0]
 
-    def figures(images: NDArray[np.uint8]) -> tuple[float, float]:
-        answers = probabilities(logits_of(faces.with_images(images), spec, engine), temperature)
+    def figures(corrupt: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> tuple[float, float]:
+        logits = [logits_of(part.with_images(corrupt(np.asarray(part.images))), spec, engine) for part in faces.parts()]
+        answers = probabilities(np.concatenate(logits), temperature)
         error = reliability(right, answers, "equal_mass").expected_error
         return float((answers.argmax(axis=1) == right).mean()), error
 
-    clean = figures(faces.images)
-    curves = {
-        name: [clean, *(figures(CORRUPTIONS[name](faces.images, severity, rng)) for severity in SEVERITIES)]
-        for name in progress(list(CORRUPTIONS))
-    }
+    def corrupt(name: str, severity: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        return lambda images: CORRUPTIONS[name](images, severity, rng)
+
+    clean = figures(lambda images: images)
+    curves = {}
+    for name in progress(list(CORRUPTIONS)):
+        curves[name] = [clean, *(figures(corrupt(name, severity)) for severity in SEVERITIES)]
     return {
         figure: {name: [found[place] for found in curve] for name, curve in curves.items()}
         for place, figure in enumerate(("accuracy", "ece"))

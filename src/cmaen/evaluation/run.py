@@ -40,10 +40,10 @@ def logits_of(
         mirrored: Mirror every face first; the mean with the plain logits is test-time augmentation.
         progress: Wraps the loop over the batches, to show progress.
     """
-    images = faces.images[:, :, ::-1] if mirrored else faces.images
-    parts = [
-        engine(spec(list(images[start : start + BATCH_SIZE]))) for start in progress(range(0, len(faces), BATCH_SIZE))
-    ]
+    parts = []
+    for start in progress(range(0, len(faces), BATCH_SIZE)):
+        crops = faces.images[start : start + BATCH_SIZE]
+        parts.append(engine(spec(list(crops[:, :, ::-1] if mirrored else crops))))
     return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)
 
 

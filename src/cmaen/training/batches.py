@@ -1,4 +1,4 @@
-"""Batches of faces in memory. Only training batches are augmented; PreprocessSpec prepares both kinds."""
+"""Batches of faces. Only training batches are augmented; PreprocessSpec prepares both kinds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cmaen.data.augmentation import AugmentSpec, augment, rand_augment, reduce_sources
 from cmaen.data.mixing import mix
 from cmaen.data.splits import FaceSet, Split
+from cmaen.data.stored import Images, StoredImages
 from cmaen.losses import soft_targets
 from cmaen.preprocessing import PreprocessSpec, resize
 
@@ -137,14 +139,14 @@ class FaceBatches(Dataset[Batch]):
     """A dataset of whole batches: ``dataset[picks]``.
 
     Args:
-        faces: The faces, in memory.
+        faces: The faces. Those in a file are read from it batch by batch.
         spec: Preprocessing of the network.
         targets: Targets of all faces, see :class:`Batch`; default: the labels.
         answers: The teachers' answers, if there are any.
         perceived: See :class:`Batch`.
         augmentation: Augmentation, for Training only; ``None`` leaves the faces unchanged.
-        device: Device that keeps the faces, as uint8, and augments them. The first batch moves them there, in the
-            training process and onto its GPU.
+        device: Device that keeps the faces in memory, as uint8, and augments all. The first batch moves them there, in
+            the training process and onto its GPU.
     """
 
     def __init__(
@@ -160,9 +162,8 @@ class FaceBatches(Dataset[Batch]):
     ) -> None:
         if augmentation is not None:
             faces.require(Split.TRAIN, "training")
-        images = faces.images
-        if spec.source_size is not None and min(images.shape[1:3]) > spec.source_size:
-            images = np.stack([resize(image, spec.source_size) for image in images])  # as the predictor does
+        self.stored = faces.images if isinstance(faces.images, StoredImages) else None
+        images = np.empty((len(faces), 0), np.uint8) if self.stored is not None else _reduce(faces.images, spec)
         labels = torch.from_numpy(faces.labels)
         targets = soft_targets(labels, len(faces.classes)) if targets is None else targets
         self.faces = Batch(torch.from_numpy(images), labels, targets, answers, perceived)
@@ -174,6 +175,8 @@ class FaceBatches(Dataset[Batch]):
         self.faces = self.faces.each(lambda part: part.to(self.device))  # no-op once they are there
         indices = picks.indices.to(self.device)
         images, labels, targets, answers, perceived = self.faces.each(lambda part: part[indices])
+        if self.stored is not None:
+            images = torch.from_numpy(_reduce(self.stored[picks.indices.cpu().numpy()], self.spec)).to(self.device)
         if self.augmentation is None or not self.augmentation.vary:
             pixels = torch.from_numpy(self.spec(list(images.cpu().numpy()))).to(self.device)
         else:
@@ -204,6 +207,13 @@ class FaceBatches(Dataset[Batch]):
         pixels = rand_augment(pixels, generator, self.augmentation.operations, self.augmentation.magnitude)
         scale, shift = (torch.from_numpy(values).to(self.device) for values in self.spec.scale_and_shift)
         return pixels * scale + shift
+
+
+def _reduce(images: Images, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Reduce larger images to the detail that the network may see, as the predictor does."""
+    if spec.source_size is None or min(images.shape[1:3]) <= spec.source_size:
+        return np.asarray(images)
+    return np.stack([resize(image, spec.source_size) for image in images])
 
 
 class Unlabelled(NamedTuple):

@@ -10,14 +10,19 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from cmaen.data.drawing import inner_split
-from cmaen.data.faces import load_faces
+from cmaen.data.faces import load_faces, look_at
 from cmaen.data.ferplus import AUTO, NONE, with_votes
-from cmaen.data.keys import SIDE, Fer2013Keys, face_keys, order_like
+from cmaen.data.keys import Fer2013Keys, face_keys, order_like
 from cmaen.data.labelling import read_names
 from cmaen.data.leakage import without_copies
+from cmaen.data.reading import SIDE
 from cmaen.data.splits import FaceSet, Split
+from cmaen.data.tree import enhancement_of, steps_of
 from cmaen.errors import ConfigError, DataError
 from cmaen.spec import Spec
+
+ENLARGED = 4
+"""The factor by which super-resolution enlarges faces."""
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +81,7 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
             same as before votes came with the package.
 
     Raises:
-        ConfigError: The configuration names no data.
+        ConfigError: The configuration names no data, or would undo what ``cmaen enhance`` did to them.
         DataError: The data cannot be read, or votes are needed and there are none for these faces.
     """
     if data.path is None:
@@ -85,6 +90,7 @@ def read_data(data: DataSpec, *, colour: bool, side: int, needs_votes: bool = Fa
     votes = None if data.votes == AUTO and not needs_votes else data.votes
     training = _order(load_faces(data.path, Split.TRAIN, colour=colour, labels=data.labels, side=side, names=names))
     training = with_votes(training, votes)
+    _require_use(data.path, training.images.shape[1], colour=colour, side=side)
     if needs_votes and training.votes is None:
         raise DataError(
             f"loss.vote_weight and loss.perceived learn from FER+ votes, but there are none for the faces of "
@@ -120,6 +126,37 @@ def _order(training: FaceSet) -> FaceSet:
         return training
     order = order_like(known, keys, training.labels)
     return training if (order == np.arange(len(order))).all() else training.select(order)
+
+
+def _require_use(path: Path, found: int, *, colour: bool, side: int) -> None:
+    """Refuse a run that would undo an enhancement, and say what it does not use of other faces.
+
+    Args:
+        path: Path of the data.
+        found: Side in pixels of its faces.
+        colour, side: What the run keeps of them.
+    """
+    chain = steps_of(enhancement_of(path))
+    steps = {step.partition(" ")[0] for step in chain}
+    undone = []
+    if "super-resolution" in steps and found >= ENLARGED * side:
+        undone.append(f"reduce their {found} pixels to {side} again (set preprocess.source_size={found})")
+    if "colorization" in steps and not colour:
+        undone.append("drop their colour (set preprocess.grey=false)")
+    if undone:
+        raise ConfigError(
+            f"the faces of {path} were enhanced by {', '.join(chain)}, but this run would {' and '.join(undone)}; or "
+            "train on the faces as they were before"
+        )
+    if found <= SIDE:
+        return
+    look = None if colour else look_at(path)
+    if found > side or (look is not None and look.colour):
+        log.warning(
+            "the faces of %s have %d pixels%s; this run uses %d pixels%s of them (preprocess.source_size and grey)",
+            *(path, found, " and colour" if colour or (look is not None and look.colour) else ""),
+            *(min(side, found), "" if colour else " and no colour"),
+        )
 
 
 def _require_classes(training: FaceSet) -> None:

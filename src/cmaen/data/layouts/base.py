@@ -251,7 +251,7 @@ def show_whole_heads(files: Files, faces: Iterable[PurePosixPath]) -> str:
     """Return :data:`WHOLE_HEADS` if pictures are not square, as crops of faces are; empty otherwise, or if unread."""
     for file, _ in zip(faces, range(3), strict=False):
         try:
-            height, width = files.pictures[file]().shape[:2]
+            height, width = files.pictures[file].read().shape[:2]
         except CmaenError:
             continue
         return "" if height == width else WHOLE_HEADS
