@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.data import cache, entries
+from cmaen.data import cache, contents
 from cmaen.data.cache import IMAGES, INDEX, sweep_faces
 from cmaen.data.entries import Entry
 from cmaen.data.faces import load_faces
@@ -287,7 +287,7 @@ def test_a_face_that_could_not_be_read_for_a_while_is_there_again(
         return read_image(path)
 
     with monkeypatch.context() as now:
-        now.setattr(entries, "read_image", fail)
+        now.setattr(contents, "read_image", fail)
         assert len(load_faces(tree, Split.TRAIN).unreadable) == 4
     assert same(load_faces(tree, Split.TRAIN), in_memory(tree, Split.TRAIN, monkeypatch))
     assert len(list(kept.iterdir())) == 1

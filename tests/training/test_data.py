@@ -13,10 +13,11 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from cmaen.errors import ConfigError
+from cmaen.training.catalogue import Kind, find_configuration
 from cmaen.training.config import load_config
 from cmaen.training.data import DataSpec, read_data
 
-PAPER = Path(__file__).parents[2] / "configs" / "paper.yaml"
+PAPER = find_configuration("paper", Kind.RUN)
 
 
 @pytest.fixture
