@@ -78,7 +78,7 @@ def test_the_first_look_runs_and_shows_itself() -> None:
     cells = run(EXAMPLES / "first_look.ipynb")
     assert len(shown(cells, "image/png")) == 2  # the photograph and the face
     assert len(shown(cells, "image/jpeg")) == 1  # the map
-    table, frame = shown(cells, "text/html")
+    _predictor, table, frame = shown(cells, "text/html")
     for word in ("dark", "blurred", "small"):
         assert f"({word})" in table
     assert "predicted_emotion" in frame

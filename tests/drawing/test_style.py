@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.drawing.style import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure, style
+from cmaen.drawing import style
+from cmaen.drawing.style import STYLE, colour_of, colour_of_hex, draw_faces, is_unsure
 from cmaen.types import EMOTIONS, UNCERTAIN, Image
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from cmaen.errors import ImageTooLargeError
+from cmaen.images import parts
 from cmaen.images.parts import check_parts
-from cmaen.images.reader import count_pixels, parts, read_image
+from cmaen.images.reader import count_pixels, read_image
 
 SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 

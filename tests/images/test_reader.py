@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cmaen import errors
-from cmaen.images.reader import read_image, reader
+from cmaen.images import reader
+from cmaen.images.reader import read_image
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

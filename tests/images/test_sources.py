@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cmaen import errors
-from cmaen.images.reader import MAX_PIXELS, name_of, read_image, reader
+from cmaen.images import reader
+from cmaen.images.reader import MAX_PIXELS, name_of, read_image
 from cmaen.images.signatures import FORMATS, IMAGE_SUFFIXES, is_image_name
 from tests.images.test_reader import encoded, gradient
 

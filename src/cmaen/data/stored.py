@@ -101,7 +101,7 @@ class StoredImages:
 
     Args:
         parts: Files or arrays with images of one size.
-        rows: Which of their images these are, int64 [N], counted through all parts; ``None``: all.
+        rows: Indices of the images, int64 [N], counted through all parts; ``None`` takes all of them.
     """
 
     def __init__(self, parts: Sequence[ImageFile | NDArray[np.uint8]], rows: Rows | None = None) -> None:
