@@ -14,12 +14,12 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from cmaen.data import balancing
-from cmaen.data.balance import STATS, WEIGHTED, balance_folder
+from cmaen.data.balance import WEIGHTED, balance_folder
 from cmaen.data.balancing import METHODS, Features, balance, sheet
 from cmaen.data.faces import Look, load_faces, look_at
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.stored import ImageFile, StoredImages
-from cmaen.data.tree import enhancement_of
+from cmaen.data.tree import STATS, enhancement_of
 from cmaen.errors import ConfigError, DataError, OutputError, SplitError
 from cmaen.types import EMOTIONS
 from tests.test_cli import cmaen

@@ -17,12 +17,11 @@ from cmaen.data.faces import Look, find_data, load_faces, look_at
 from cmaen.data.labelling import ALL
 from cmaen.data.reading import SIDE
 from cmaen.data.splits import FaceSet, Split
-from cmaen.data.tree import MANIFEST, enhancement_of, png, write_tree
+from cmaen.data.tree import MANIFEST, SHEET, STATS, enhancement_of, png, write_tree
 from cmaen.errors import DataError, OutputError, SplitError
 from cmaen.files import replace_file, write_text
 from cmaen.locks import LOCK, hold
 
-STATS, SHEET = "dataset_stats.json", "synthetic.png"
 LARGEST_SIDE = 224
 """Maximum side in pixels to which faces are resized if they differ in size: that of the paper's network."""
 COLORIZATION = "colorization"

@@ -16,6 +16,7 @@ from cmaen.data.layouts.base import Reading
 from cmaen.data.layouts.table import find_layout
 from cmaen.data.splits import Split, split_named
 from cmaen.data.table import SUFFIXES, Box, Row, cut, cut_box, rows_of
+from cmaen.data.tree import MANIFEST, SHEET, STATS
 from cmaen.errors import DataError
 from cmaen.escaping import printable
 from cmaen.listing import BESIDE, OTHER, LeftOut
@@ -109,8 +110,11 @@ def _of_class_folders(files: Files) -> list[Entry]:
     """List the entries of pictures by their paths in the data set; those in no class folder are left out."""
     kept = [file for file in files.pictures if len(file.parts) > 1]
     for file in files.pictures:
-        if len(file.parts) < 2:
+        if len(file.parts) < 2 and file.name != SHEET:
             files.left_out.add(BESIDE, file.name)
+    for record in (MANIFEST, STATS):
+        if files.read(PurePosixPath(record), 1) is not None:
+            files.left_out.use(OTHER, record)
     return [
         Entry(
             name,

@@ -19,6 +19,8 @@ from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
 """The file in which ``cmaen enhance`` records what it did to a folder."""
+STATS, SHEET = "dataset_stats.json", "synthetic.png"
+"""The files in which ``cmaen balance`` records what it did, and shows some of the faces that it made."""
 FACES = "faces"
 """First word of the entry, before the steps of a chain, that describes the faces before the first step."""
 _LARGEST_MANIFEST = 2**28
