@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmaen.drawing.style import PALETTE, colour_of
+from cmaen.drawing import PALETTE
+from cmaen.drawing.style import colour_of
 from cmaen.types import PERCEIVED_LABELS
 
 VISION = {

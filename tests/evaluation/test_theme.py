@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from cmaen.drawing.style import PALETTE
+from cmaen.drawing import PALETTE
 from cmaen.evaluation import plots
 from cmaen.evaluation.theme import CELL, DARK_PAPER, ON_CELL, adapt, contrast, darken, theme
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmaen.drawing.style import PALETTE
+from cmaen.drawing import PALETTE
 from cmaen.types import EMOTIONS
 from cmaen.web.files import PAGE
 from cmaen.web.offline import ICONS, digest, draw_icon, write_manifest, write_worker

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -194,6 +193,6 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Image:
     try:
         with archive.open(member) as file:
             data = file.read(MAX_FILE)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (*READ_ERRORS, ValueError) as error:
         raise DataError(f"it cannot be unpacked: {error}") from error  # damaged or encrypted
     return read_image(data)

@@ -15,16 +15,13 @@ from cmaen.data.fer2013 import official_split
 from cmaen.data.layouts.base import Reading
 from cmaen.data.layouts.table import find_layout
 from cmaen.data.splits import Split, split_named
-from cmaen.data.table import SUFFIXES, Box, Row, cut, cut_box, rows_of
+from cmaen.data.table import BOX, SUFFIXES, Box, Row, cut, cut_box, rows_of
 from cmaen.data.tree import MANIFEST, SHEET, STATS
 from cmaen.errors import DataError
 from cmaen.escaping import printable
 from cmaen.listing import BESIDE, OTHER, LeftOut
 from cmaen.naming import make_unique
 from cmaen.types import Image
-
-_BOX = ("x", "y", "width", "height", "right", "bottom")
-"""Columns of a box."""
 
 
 class Entry(NamedTuple):
@@ -186,4 +183,4 @@ def _origin_of(root: Path, row: Row) -> tuple[Path | str, ...]:
     """Return what a row is read from: its picture, under either separator, and the box in it."""
     named = row.values["path"]
     paths = [root / name for name in dict.fromkeys((named, named.replace("\\", "/")))]
-    return (*paths, *(row.values.get(key, "") for key in _BOX)) if row.boxed else tuple(paths)
+    return (*paths, *(row.values.get(key, "") for key in BOX)) if row.boxed else tuple(paths)

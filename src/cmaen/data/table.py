@@ -41,7 +41,7 @@ _COLUMNS = {
     ),
 }
 """Accepted names of each column; the first one present is used, and case does not matter."""
-_BOX = {
+BOX = {
     "x": ("x", "left", "face_x", "xmin", "x_min", "x1", "box_x", "bbox_x", "face_box_left"),
     "y": ("y", "top", "face_y", "ymin", "y_min", "y1", "box_y", "bbox_y", "face_box_top"),
     "width": ("width", "w", "face_width", "box_width", "bbox_width"),
@@ -158,7 +158,7 @@ def find_columns(columns: list[str], wanted: Mapping[str, Iterable[str]]) -> dic
 
 def _find_box(columns: list[str]) -> dict[str, str]:
     """Find the columns of a box; none unless they describe a whole one."""
-    found = find_columns(columns, _BOX)
+    found = find_columns(columns, BOX)
     for ends in ({"width", "height"}, {"right", "bottom"}):
         if {"x", "y"} | ends <= set(found):
             return {key: found[key] for key in ("x", "y", *sorted(ends))}

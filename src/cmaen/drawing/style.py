@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.drawing import PALETTE
 from cmaen.drawing.lettering import choose_letters, write_label, write_percent
 from cmaen.drawing.painting import (
     OPACITY,
@@ -28,22 +29,7 @@ from cmaen.drawing.painting import (
 )
 from cmaen.drawing.placing import INSIDE, Place, Size, place_panel, place_tags
 from cmaen.drawing.ticker import paint_ticker
-from cmaen.types import CONTEMPT, UNCERTAIN, UNSURE_BELOW, Image
-
-PALETTE: dict[str, str] = {
-    "angry": "#e74751",
-    "disgust": "#4a5205",
-    "fear": "#6e24dd",
-    "happy": "#cc7b0b",
-    "neutral": "#869298",
-    "sad": "#16519c",
-    "surprise": "#703c5e",
-    CONTEMPT: "#019dcc",
-}
-"""Colours of the emotions, ``#rrggbb``; every picture, plot and page of this package uses them.
-
-They can be told apart with any kind of colour vision (tests/drawing/test_palette.py).
-"""
+from cmaen.types import UNCERTAIN, UNSURE_BELOW, Image
 
 _UNSURE = "#404040"
 """Colour of an unsure answer."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from PIL import Image, ImageDraw
 
-from cmaen.drawing.style import PALETTE
+from cmaen.drawing import PALETTE
 
 ICONS = (192, 512)
 """Side lengths of the PNG icons, in pixels."""
