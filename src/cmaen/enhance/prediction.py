@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.devices import torch_device, torch_threads
-from cmaen.enhance.onnx import OpenSession, open_step
+from cmaen.enhance.onnx import STEPS, OnnxSuperResolution, OpenSession, open_step
 from cmaen.enhance.recipe import LARGEST_SIDE, EnhancedFaces, NamedStep, Recipe, Step
 from cmaen.enhance.weights import find_by_checksum, find_shipped
 from cmaen.errors import EnhancementError, MissingExtraError, guard
 
-SUPER_RESOLUTION = "super-resolution"
-STEPS = (SUPER_RESOLUTION, "colorization")
-"""Names of all steps."""
 _AT_ONCE, _PIXELS_AT_ONCE = 16, 16 * 48 * 48
 """Largest number of crops that are enhanced together, and of their pixels; a larger crop is enhanced alone."""
 
@@ -50,7 +47,7 @@ class Enhancer:
         for start in range(0, len(crops), size):
             faces = self._faces(crops[start : start + size])
             for step in self._steps:
-                if step.name == SUPER_RESOLUTION and faces.shape[1] > LARGEST_SIDE:  # a card may name it often
+                if step.name == OnnxSuperResolution.name and faces.shape[1] > LARGEST_SIDE:  # a card may name it often
                     raise EnhancementError(f"faces of {faces.shape[1]} pixels are too large for {step.name}")
                 with guard(EnhancementError, f"the enhancement step {step.name} fails"):
                     faces = step(faces)
