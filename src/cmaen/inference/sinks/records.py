@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
+from cmaen.inference.people.naming import Settle, rename
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
 from cmaen.results import Result
@@ -40,6 +41,8 @@ class RecordSink:
         classes: Classes of the probabilities in the results.
         settings: Settings that the answers depend on; a resumed run must have the same.
         resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
+        settle: Returns the final names of people, which are written into all records; ``None`` if people are not
+            recognised.
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
@@ -60,8 +63,10 @@ class RecordSink:
         classes: Sequence[str] = EMOTIONS,
         settings: dict[str, Any] | None = None,
         resume: bool = False,
+        settle: Settle | None = None,
     ) -> None:
         _check(path)
+        self._settle = settle
         self.path = path
         self._columns = (*COLUMNS, *classes)
         self.done: Names = Names()
@@ -97,6 +102,9 @@ class RecordSink:
             raise unwritable(self._part, error) from error
         records = self._lines()
         next(records)
+        if self._settle is not None:
+            names = self._settle()
+            records = (rename(record, names) for record in records)
         with replace_file(self.path) as temporary:
             self.rows = WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
         remove_held(self._part, file)

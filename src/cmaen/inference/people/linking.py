@@ -1,0 +1,57 @@
+"""Which of several groups of faces belong to one person, by the similarity of their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+THRESHOLD = 0.36
+"""Average similarity from which faces are taken for those of one person (``docs/figures/people.md``)."""
+
+
+def link(
+    means: NDArray[np.floating[Any]],
+    weights: NDArray[np.floating[Any]],
+    apart: Iterable[tuple[int, int]] = (),
+    *,
+    threshold: float = THRESHOLD,
+) -> list[int]:
+    """Link units (tracks, or people who are known already) that show one person.
+
+    The two most similar ones are linked first, and again, until none is similar enough (agglomerative clustering).
+    The similarity of two groups is the average over the pairs of their faces, so that a chain of intermediate faces
+    does not link two people.
+
+    Args:
+        means: Mean features of each unit, float [N, F]; finite, not longer than 1.
+        weights: Number of faces of each unit, float [N], above 0.
+        apart: Pairs of units that are never one person, such as two tracks that were seen in one frame.
+        threshold: Similarity from which two groups are linked.
+
+    Returns:
+        For each unit the smallest index of its group.
+    """
+    count = len(means)
+    owners = np.arange(count)
+    sums = np.asarray(means, np.float64) * np.asarray(weights, np.float64)[:, None]  # [N, F]
+    totals = np.array(weights, np.float64)
+    likes = np.asarray(means, np.float64) @ np.asarray(means, np.float64).T  # [N, N]
+    np.fill_diagonal(likes, -np.inf)
+    for one, other in apart:
+        likes[one, other] = likes[other, one] = -np.inf
+    while count > 1:
+        one, other = sorted(divmod(int(np.argmax(likes)), count))
+        if likes[one, other] < threshold:
+            break
+        forbidden = np.isneginf(likes[one]) | np.isneginf(likes[other])
+        sums[one] += sums[other]
+        totals[one] += totals[other]
+        row = sums @ sums[one] / (totals * totals[one])  # [N]
+        row[forbidden] = -np.inf
+        likes[one], likes[:, one] = row, row
+        likes[other], likes[:, other] = -np.inf, -np.inf
+        owners[owners == other] = one
+    return [int(owner) for owner in owners]
