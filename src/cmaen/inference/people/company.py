@@ -107,6 +107,7 @@ class Company:
         self._into: dict[int, int] = {}
         self._count = 0
         self._most = MOST
+        self._ended = 0  # pictures of parts that ended without a face that can be compared
         self._met: dict[str, Known] = {}
         self._names: Names | None = None
         self._lock = RLock()
@@ -127,8 +128,13 @@ class Company:
             number = self._into[number]
         return number
 
-    def _part_at(self, number: int) -> Part:
-        return self._parts[self._find(number)]
+    def _end(self, part: Part) -> None:
+        """Reduce a part to the sum of its faces, since no others follow; without any, to a count."""
+        if part.count:
+            part.close()
+        else:
+            self._ended += part.shown
+            del self._parts[part.number]
 
     def _keep_apart(self, parts: Sequence[Part]) -> None:
         numbers = {part.number for part in parts}
@@ -214,12 +220,13 @@ class Company:
 
     def _conclude(self, named: dict[int, str], hidden: set[int], uncompared: set[int]) -> Names:
         every = range(1, self._count + 1)
+        ended = self._ended if self.circle.excluded else 0
         return Names(
             tracks={number: named[self._find(number)] for number in every if self._find(number) in named},
             recognised=self.circle.recognises,
             hidden=frozenset(number for number in every if self._find(number) in hidden | uncompared),
             excluded=sum(self._parts[number].shown for number in hidden),
-            uncompared=sum(self._parts[number].shown for number in uncompared),
+            uncompared=sum(self._parts[number].shown for number in uncompared) + ended,
         )
 
 

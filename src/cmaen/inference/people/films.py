@@ -14,8 +14,9 @@ AGAIN, LATER = 0.5, 2.0
 """Seconds between two comparisons of a track: at first, and once enough faces of it are kept."""
 GONE = 10.0
 """Seconds after which a track that was not found is over."""
-SOMEBODY_ELSE = 0.12
-"""Similarity to the faces of a track below which the track has passed to somebody else, if the face is seen well."""
+SOMEBODY_ELSE, TAKEN_UP = 0.12, 0.30
+"""Similarity to the faces of a track below which the track has passed to somebody else, if the face is seen well: while
+it goes on, and where it was lost and is taken up again. The two parts are linked later if they show one person."""
 SEEN_WELL = 0.35
 """Quality of a face, relative to the best of its track, from which that can be told."""
 
@@ -52,7 +53,8 @@ class FilmPeople(Company):
                 present[index].looked = time
                 if look is None:
                     continue
-                if _is_somebody_else(present[index], look):
+                least = TAKEN_UP if tracks[index].probabilities is None else SOMEBODY_ELSE
+                if _is_somebody_else(present[index], look, least):
                     present[index] = self._going[tracks[index].number] = self._new_part()
                     present[index].looked = time
                 present[index].keep(look)
@@ -90,7 +92,7 @@ class FilmPeople(Company):
         """End the tracks that were not found for long, and put some of them together if there are many."""
         for number, part in tuple(self._going.items()):
             if time - part.seen > GONE:
-                part.close()
+                self._end(part)
                 del self._going[number]
         self._compact(self._going.values())
 
@@ -103,8 +105,8 @@ def _is_due(part: Part, track: Track, time: float) -> bool:
     return measure_quality(track.face) > part.worst
 
 
-def _is_somebody_else(part: Part, look: Look) -> bool:
-    """Whether a face does not belong to the track that it continues."""
+def _is_somebody_else(part: Part, look: Look, least: float) -> bool:
+    """Whether a face does not belong to the track that it continues, and is seen well enough to tell."""
     if not part.kept or look.quality < SEEN_WELL * part.kept[0].quality:
         return False
-    return float(part.mean @ look.features) < SOMEBODY_ELSE
+    return float(part.mean @ look.features) < least
