@@ -1,4 +1,4 @@
-"""Which of several groups of faces belong to one person, by the similarity of their features."""
+"""Clustering of faces by the similarity of their features, so that those of one person come together."""
 
 from __future__ import annotations
 
