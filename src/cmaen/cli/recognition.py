@@ -191,6 +191,8 @@ class RecognitionOptions(FaceOptions):
             return f"--end must be later than --start ({self.start:g} s), not {self.end:g} s"
         if self.compares_faces and self.engine == RAY:
             return "--people, --recognise-people and --exclude do not work with --engine ray"
+        if self.explain is not None and self.exclude is not None:
+            return "--explain does not work with --exclude: it draws every face of the picture"
         if self.resume and (self.recognise_people or self.people is not None):
             return "--resume does not work with --people and --recognise-people: who is who is not stored between runs"
         places = [place for place in (*self.places.list_given(), self.explain) if place is not None]

@@ -160,9 +160,11 @@ def count_frames(summary: Summary, seconds: float) -> str:
 
 
 def count_images(summary: Summary) -> str:
-    """Sum up pictures: images, faces and errors."""
-    counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
-    return ", ".join(write_count(number, noun) for noun, number in counts.items())
+    """Sum up pictures: images, faces, people if they are recognised, and errors."""
+    counts = [write_count(summary.frames, "image"), write_count(summary.faces, "face")]
+    if summary.people:
+        counts.append(write_count(summary.people, "person", "people"))
+    return ", ".join([*counts, write_count(summary.errors, "error")])
 
 
 def show_written(places: Iterable[tuple[Path, str]]) -> None:

@@ -38,6 +38,28 @@ def test_many_faces_weigh_more_than_one() -> None:
     assert heavy[2] == 2
 
 
+def test_the_two_most_similar_groups_are_linked_first() -> None:
+    """Against a search of all pairs in every step, which is too slow for thousands of tracks."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        means = rng.normal(size=(12, 4)) * (1, 1, 0.3, 0.3)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        apart = {(0, 1), (2, 5)}
+        groups = [{index} for index in range(12)]
+        while True:
+            pairs = [
+                ((means[list(one)] @ means[list(other)].T).mean(), place, there)
+                for (place, one), (there, other) in itertools.combinations(enumerate(groups), 2)
+                if not any((a in one and b in other) or (b in one and a in other) for a, b in apart)
+            ]
+            like, place, there = max(pairs, default=(-1.0, 0, 0))
+            if like < 0.4:
+                break
+            groups[place] |= groups.pop(there)
+        owners = {index: min(group) for group in groups for index in group}
+        assert link(means, np.ones(12), apart, threshold=0.4) == [owners[index] for index in range(12)]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_nobody_is_linked_against_the_rules(data: st.DataObject) -> None:

@@ -192,6 +192,7 @@ def test_the_command_names_people_of_videos_and_pictures(team: Path, output: Pat
     assert [row["person"] for row in read(rows)] == ["Eileen", "Eileen", None, "Eileen", "Eileen", None, "Eileen"]
     assert summary.read_text().splitlines()[1].split(",")[1] == "Eileen"
     said = cmaen("predict", team, "--recognise-people")
+    assert "1 image, 1 face, 1 person, 0 errors" in said
     assert "person 1" in said
 
 
@@ -212,6 +213,8 @@ def test_options_that_do_not_fit_are_refused(team: Path, output: Path) -> None:
         predict(paths=[str(team)], people=output)
     with pytest.raises(CmaenError, match="--engine ray"):
         predict(paths=[str(team)], recognise_people=True, engine="ray")
+    with pytest.raises(CmaenError, match="--explain does not work with --exclude"):
+        predict(paths=[str(team / "Eileen" / "portrait.png")], exclude=team, explain=output / "e.png")
 
 
 def test_python_names_people_and_shares_them_between_videos(

@@ -42,10 +42,13 @@ def link(
     np.fill_diagonal(likes, -np.inf)
     for one, other in apart:
         likes[one, other] = likes[other, one] = -np.inf
-    while count > 1:
-        one, other = sorted(divmod(int(np.argmax(likes)), count))
-        if likes[one, other] < threshold:
-            break
+    nearest = (
+        likes.argmax(axis=1) if count else np.zeros(0, np.int64)
+    )  # of each unit, so that no step looks at all pairs
+    best = likes[np.arange(count), nearest]
+    while count and best.max() >= threshold:
+        first = int(best.argmax())
+        one, other = sorted((first, int(nearest[first])))
         forbidden = np.isneginf(likes[one]) | np.isneginf(likes[other])
         sums[one] += sums[other]
         totals[one] += totals[other]
@@ -54,4 +57,10 @@ def link(
         likes[one], likes[:, one] = row, row
         likes[other], likes[:, other] = -np.inf, -np.inf
         owners[owners == other] = one
+        nearer = row > best
+        nearest[nearer], best[nearer] = one, row[nearer]
+        for stale in np.flatnonzero(np.isin(nearest, (one, other)) | (np.arange(count) == one)):
+            nearest[stale] = likes[stale].argmax()
+            best[stale] = likes[stale, nearest[stale]]
+        best[other] = -np.inf
     return [int(owner) for owner in owners]
