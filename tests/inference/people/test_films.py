@@ -105,6 +105,17 @@ def test_somebody_found_to_be_excluded_later_disappears_from_what_was_seen_befor
     assert people.settle().hidden == {1}
 
 
+def test_somebody_like_an_excluded_person_is_kept_beside_that_person_in_any_order() -> None:
+    COLOURS[(9, 9, 9)] = (0.45 * BEN + 0.893 * ADA).astype(np.float32)
+    try:
+        for seen in ([(1, (9, 9, 9), LEFT), (2, GREEN, RIGHT)], [(2, GREEN, RIGHT), (1, (9, 9, 9), LEFT)]):
+            people = FilmPeople(make_circle(excluded=[know("Ben", BEN, excluded=True)]))
+            assert len(watch(people, 0.0, *seen, fresh=True)) == 1
+            assert len(people.settle().hidden) == 1
+    finally:
+        del COLOURS[(9, 9, 9)]
+
+
 def test_somebody_in_both_folders_is_excluded() -> None:
     people = FilmPeople(make_circle(known=[know("Ben", BEN)], excluded=[know("B.", BEN, excluded=True)]))
     assert watch(people, 0.0, (1, GREEN, LEFT)) == []

@@ -61,3 +61,11 @@ def test_thousands_of_pictures_take_bounded_memory(monkeypatch: pytest.MonkeyPat
         meet(people, ADA, BEN)
     assert len(people._parts) == 2
     assert people.settle().labels == {"person 1": "person 1", "person 2": "person 2"}
+
+
+def test_somebody_like_an_excluded_person_is_kept_only_beside_that_person() -> None:
+    alike = (0.45 * BEN + 0.893 * ADA).astype("float32")
+    people = PicturePeople(make_circle(excluded=[know("Ben", BEN, excluded=True)]))
+    assert [met.hidden for met in people.meet([Look(alike, 1.0), Look(BEN, 0.5)])] == [False, True]
+    assert [met.hidden for met in people.meet([Look(alike, 1.0), Look(CAT, 0.5)])] == [True, False]
+    assert people.settle().excluded == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from cmaen.inference.people.naming import NUMBERED
 EXCLUDE_FROM = 0.30
 """Similarity from which a face is taken for that of an excluded person; lower than among others, so that rather
 somebody else is left out than an excluded person is not."""
+FAR_MORE = 0.25
+"""Difference of two similarities from which only the higher one can be that of the person."""
 
 
 class Circle:
@@ -46,7 +49,6 @@ class Circle:
         self._met: dict[str, Known] = {}
         self._count = 0
         self._lock = Lock()
-        self._photographs = np.concatenate([np.zeros((1, embedder.size)), *(one.faces for one in self.excluded)])
 
     @property
     def met(self) -> tuple[Known, ...]:
@@ -57,13 +59,25 @@ class Circle:
         """List all who are known or excluded, and those who were met in earlier files."""
         return [*self.known, *self.excluded, *self.met]
 
-    def excludes(self, features: NDArray[np.floating]) -> bool:
-        """Whether features, float [F], are those of an excluded person, and not more those of somebody known."""
+    def excludes(self, features: NDArray[np.floating[Any]], rivals: Sequence[NDArray[np.floating[Any]]] = ()) -> bool:
+        """Whether a face is that of an excluded person.
+
+        It is not if it is more similar to somebody who is known, or if another face of the same frame is far more
+        similar to the excluded person, who is there once.
+
+        Args:
+            features: Features of the face, float [F].
+            rivals: Features of the other faces of the frame.
+        """
         if not self.excluded:
             return False
-        likeness = float((self._photographs @ features)[1:].max())
         known = max((float(one.mean @ features) for one in self.known), default=-1.0)
-        return likeness >= EXCLUDE_FROM and likeness >= known
+        for one in self.excluded:
+            likeness = _compare(one, features)
+            rival = max((_compare(one, other) for other in rivals), default=-1.0)
+            if likeness >= max(EXCLUDE_FROM, known, rival - FAR_MORE):
+                return True
+        return False
 
     def make_name(self) -> str:
         """Make a name for somebody who was not met before."""
@@ -88,3 +102,8 @@ class Circle:
     def forget(self) -> None:
         """Forget everybody who was met."""
         self._met.clear()
+
+
+def _compare(person: Known, features: NDArray[np.floating[Any]]) -> float:
+    """Compare a face, float [F], with the most similar photograph of a person."""
+    return float((person.faces @ features).max())

@@ -141,12 +141,18 @@ class Company:
         for part in parts:
             part.apart |= numbers - {part.number}
 
-    def _recognise(self, part: Part, look: Look, present: Iterable[Part]) -> None:
+    def _recognise(self, part: Part, look: Look, present: Sequence[Part]) -> None:
         """Find out for the time being whose face a part shows."""
         mean = part.mean
-        part.excluded = part.excluded or self.circle.excludes(mean) or self.circle.excludes(look.features)
-        if part.excluded or not self.circle.recognises:
-            return
+        rivals = [other.mean for other in present if other is not part and other.count]
+        excluded = self.circle.excludes(mean, rivals) or self.circle.excludes(look.features, rivals)
+        part.excluded = part.excluded or excluded
+        if not part.excluded and self.circle.recognises:
+            self._name(part, present)
+
+    def _name(self, part: Part, present: Sequence[Part]) -> None:
+        """Name a part for the time being, other than those who are seen beside it."""
+        mean = part.mean
         taken = {other.name for other in present if other is not part and other.name is not None}
         known = _find_best(mean, self.circle.known, taken, self.circle.threshold)
         if known is not None or part.name is not None:

@@ -49,6 +49,7 @@ class FilmPeople(Company):
             present = [self._part_of(track) for track in tracks]
             due = [index for index, track in enumerate(tracks) if _is_due(present[index], track, time)]
             looks = self.circle.embedder.look(image, [tracks[index].face for index in due])
+            seen: list[tuple[Part, Look]] = []
             for index, look in zip(due, looks, strict=True):
                 present[index].looked = time
                 if look is None:
@@ -58,7 +59,9 @@ class FilmPeople(Company):
                     present[index] = self._going[tracks[index].number] = self._new_part()
                     present[index].looked = time
                 present[index].keep(look)
-                self._recognise(present[index], look, present)
+                seen.append((present[index], look))
+            for part, look in sorted(seen, key=lambda one: -one[1].quality):  # once all of them are known
+                self._recognise(part, look, present)
             for part in present:
                 part.seen = time
             self._close(time)

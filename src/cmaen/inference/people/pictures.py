@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cmaen.inference.people.circle import Circle
 from cmaen.inference.people.company import Company, Part
-from cmaen.inference.people.embedding import Look
+from cmaen.inference.people.embedding import Features, Look
 from cmaen.inference.people.naming import Names
 from cmaen.types import FaceBox, Image
 
@@ -53,18 +53,18 @@ class PicturePeople(Company):
             met = [Met(None, False)] * len(looks)
             present: list[Part] = []
             for index in sorted(range(len(looks)), key=lambda one: -(looks[one].quality if looks[one] else 0)):  # type: ignore[union-attr]
-                look = looks[index]
-                met[index] = self._meet(look, present)
+                rivals = [one.features for place, one in enumerate(looks) if one is not None and place != index]
+                met[index] = self._meet(looks[index], present, rivals)
             self._keep_apart(present)
             self._compact()
             return met
 
-    def _meet(self, look: Look | None, present: list[Part]) -> Met:
+    def _meet(self, look: Look | None, present: list[Part], rivals: Sequence[Features]) -> Met:
         if look is None or self._names is not None:
             hidden = bool(self.circle.excluded)
             self._uncompared += hidden
             return Met(None, hidden)
-        if self.circle.excludes(look.features):
+        if self.circle.excludes(look.features, rivals):
             self._excluded += 1
             return Met(None, True)
         if not self.circle.recognises:
@@ -75,11 +75,11 @@ class PicturePeople(Company):
         part = others[best] if best is not None and likes[best] >= self.circle.threshold else self._new_part()
         part.pour(look)
         part.shown += 1
-        self._recognise(part, look, present)
+        self._name(part, present)
         present.append(part)
         if part.name is not None:
             self._labels.setdefault(part.name, set()).add(part.number)
-        return Met(part.name, part.excluded)
+        return Met(part.name, False)
 
     def _conclude(self, named: dict[int, str], hidden: set[int], uncompared: set[int]) -> Names:
         labels = {}
