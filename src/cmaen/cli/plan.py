@@ -19,7 +19,7 @@ from cmaen.errors import CmaenError
 from cmaen.images.reader import printable
 from cmaen.images.signatures import is_image_name
 from cmaen.naming import Names
-from cmaen.recordings.forms import place_beside
+from cmaen.recordings.forms import find_form, place_beside
 
 if TYPE_CHECKING:
     from cmaen.inference.sources import Source
@@ -151,15 +151,15 @@ class Plan:
 
         for target in videos:
             several = len(videos) > 1
-            shared: dict[str, Any] = {
-                "output": several or bool(self.stills),
-                "save_video": several,
-                "timeline": several,
-                "per_person": several,
-            }
-            placed = {name: place(getattr(given, name), name, target, is_shared) for name, is_shared in shared.items()}
-            also = [place(path, f"output {path}", target, shared["output"]) for path in given.also]
-            yield target, Places(**placed, also=tuple(filter(None, also)))
+            own = ("save_video", "timeline", "per_person")
+            placed: dict[str, Any] = {name: place(getattr(given, name), name, target, several) for name in own}
+            results = [
+                place(path, f"output {path}", target, several or (bool(self.stills) and not find_form(path)))
+                for path in (given.output, *given.also)
+                if path is not None
+            ]
+            output, *also = results or (None,)
+            yield target, Places(output=output, also=tuple(filter(None, also)), **placed)
 
 
 def _name_of(where: str) -> str:

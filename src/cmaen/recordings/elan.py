@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from cmaen.files import replace_file
+from cmaen.listing import VIDEO, left_out_kind
 from cmaen.naming import make_unique
 from cmaen.recordings.episodes import Episode
 from cmaen.recordings.plain import is_usable, make_plain, name_plainly
@@ -198,13 +199,13 @@ def _add_types(document: Element, entries: dict[str, tuple[str, str]]) -> None:
 
 
 def _describe_media(name: str, folder: Path) -> dict[str, str] | None:
-    """Describe the video: its address on this machine and its path from the annotations; ``None`` if it is no file.
+    """Describe the video by its address and its path from the annotations; ``None`` if its name is not of a video.
 
     ELAN writes both without percent-encoding, and reads them so.
     """
-    media = Path(name)
-    if "://" in name or not is_usable(name) or not (media.suffix or media.is_file()):
+    if "://" in name or not is_usable(name) or left_out_kind(name, bytes) is not VIDEO:
         return None
+    media = Path(name)
     full = Path(os.path.abspath(media))  # noqa: PTH100 - does not resolve links
     address = full.as_posix()
     described = {

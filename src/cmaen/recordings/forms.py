@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cmaen.errors import OutputError
+from cmaen.files import check_place, same_file
 from cmaen.naming import Names
 from cmaen.recordings.bids import find_sidecar, write_bids
 from cmaen.recordings.elan import write_elan
@@ -34,6 +35,28 @@ def list_files(path: Path) -> tuple[Path, ...]:
     return (path, find_sidecar(path)) if find_form(path) == BIDS else (path,)
 
 
+def check_form(path: Path) -> None:
+    """Check that the ending of a path names a form, and that its files can be written; their folder is created.
+
+    Raises:
+        OutputError: It does not, or they cannot be.
+    """
+    if find_form(path) is None:
+        raise OutputError(f"{path}: episodes are written as {', '.join(FORMS)}")
+    for file in list_files(path):
+        check_place(file)
+
+
+def check_source(path: Path, source: Path) -> None:
+    """Check that writing to a path does not replace the source of the results.
+
+    Raises:
+        OutputError: It does.
+    """
+    if any(same_file(file, source) for file in list_files(path)):
+        raise OutputError(f"{path} would replace {source}, from which it is made; choose another place")
+
+
 def write_episodes(
     path: Path, recordings: Sequence[Recording], *, shortest: float = SHORTEST, bridge: float = BRIDGE
 ) -> dict[Path, int]:
@@ -51,14 +74,13 @@ def write_episodes(
     Raises:
         OutputError: The ending is none of :data:`FORMS`, or a file cannot be written.
     """
-    ending = find_form(path)
-    if ending is None:
-        raise OutputError(f"{path}: episodes are written as {', '.join(FORMS)}")
+    check_form(path)
+    write = FORMS[find_form(path) or ""]
     names, counts = Names(), {}
     for recording in recordings:
         place = path if len(recordings) == 1 else path.parent / place_beside(path, recording.name, names)
         episodes = find_episodes(recording, shortest=shortest, bridge=bridge)
-        FORMS[ending](place, recording, episodes)
+        write(place, recording, episodes)
         counts[place] = len(episodes)
     return counts
 

@@ -18,9 +18,8 @@ from typing import Any, TextIO
 from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
 from cmaen.inference.sinks.base import Needs
-from cmaen.inference.sinks.folder import same_file
 from cmaen.locks import let_go, lock, remove_held
-from cmaen.recordings.forms import FORMS, find_form, list_files, write_episodes
+from cmaen.recordings.forms import FORMS, check_form, check_source, find_form, write_episodes
 from cmaen.recordings.recording import make_recordings
 from cmaen.results import Result
 from cmaen.tabulation import COLUMNS, arrow_schema, rows
@@ -143,8 +142,7 @@ class RecordSink:
             return
         self._source = result.path
         for path in self.paths:
-            if any(same_file(file, Path(result.path)) for file in list_files(path)):
-                raise OutputError(f"{path} would replace {result.path}, from which it is made; choose another place")
+            check_source(path, Path(result.path))
 
     def _write_file(self, path: Path) -> dict[Path, int]:
         """Write one of the files, or one for each video; return the number of rows, records or episodes in it."""
@@ -237,8 +235,7 @@ class Names:
 
 def _check(path: Path) -> None:
     if find_form(path):
-        for file in list_files(path):
-            check_place(file)
+        check_form(path)
         return
     if path.suffix.lower() not in WRITERS:
         raise OutputError(
