@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def find_sidecar(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def write_bids(path: Path, recording: Recording, episodes: Sequence[Episode]) -> None:
+def write_bids(path: str | os.PathLike[str], recording: Recording, episodes: Sequence[Episode]) -> None:
     """Write episodes as a table of BIDS events and the JSON that describes it, both whole or none at all.
 
     Each episode is a row with :data:`COLUMNS`, in seconds of the video; a missing value is ``n/a``. The cells are never
@@ -43,6 +44,7 @@ def write_bids(path: Path, recording: Recording, episodes: Sequence[Episode]) ->
     Raises:
         OutputError: A file cannot be written.
     """
+    path = Path(path)
     people = _make_cells(recording.people)
     emotions = _make_cells(dict.fromkeys((*recording.labels, *(episode.emotion for episode in episodes))))
     rows = [COLUMNS]

@@ -38,7 +38,7 @@ class _Annotation(NamedTuple):
     end: int
 
 
-def write_elan(path: Path, recording: Recording, episodes: Sequence[Episode]) -> None:
+def write_elan(path: str | os.PathLike[str], recording: Recording, episodes: Sequence[Episode]) -> None:
     """Write episodes as annotations for ELAN, whole or not at all.
 
     Each person with an episode has a tier, whose annotations are the episodes, and below it a tier with the mean
@@ -54,6 +54,7 @@ def write_elan(path: Path, recording: Recording, episodes: Sequence[Episode]) ->
     Raises:
         OutputError: The file cannot be written; ``path`` is unchanged.
     """
+    path = Path(path)
     document = _build(recording, episodes, path.absolute().parent)
     indent(document, "  ")
     with replace_file(path) as temporary:
@@ -72,8 +73,10 @@ def _build(recording: Recording, episodes: Sequence[Episode], folder: Path) -> E
             "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
         },
     )
-    people = [person for person in recording.people if any(episode.person == person for episode in episodes)]
-    tiers = {person: _align([one for one in episodes if one.person == person]) for person in people}
+    by_person: dict[str, list[Episode]] = {person: [] for person in recording.people}
+    for episode in episodes:
+        by_person[episode.person].append(episode)
+    tiers = {person: _align(own) for person, own in by_person.items() if own}
     header = SubElement(document, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     media = _describe_media(recording.name, folder)
     if media:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from cmaen.recordings.recording import Recording
 _NOTE = "NOTE Emotions that the faces seem to show, and the confidence; not what the people feel."
 
 
-def write_subtitles(path: Path, recording: Recording, episodes: Sequence[Episode]) -> None:
+def write_subtitles(path: str | os.PathLike[str], recording: Recording, episodes: Sequence[Episode]) -> None:
     """Write episodes as WebVTT subtitles, whole or not at all.
 
     Each episode is a cue, spoken by the person's voice: "Ada: happy (87 %)". Players show the cues of several people
@@ -34,7 +35,7 @@ def write_subtitles(path: Path, recording: Recording, episodes: Sequence[Episode
         _write_cue(number, episode, people[episode.person], emotions[episode.emotion])
         for number, episode in enumerate(episodes, start=1)
     ]
-    write_text(path, "\n\n".join(["WEBVTT", _NOTE, *cues]) + "\n")
+    write_text(Path(path), "\n\n".join(["WEBVTT", _NOTE, *cues]) + "\n")
 
 
 def _write_cue(number: int, episode: Episode, person: str, emotion: str) -> str:

@@ -20,7 +20,7 @@ from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritab
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
 from cmaen.recordings.forms import FORMS, check_form, check_source, find_form, write_episodes
-from cmaen.recordings.recording import make_recordings
+from cmaen.recordings.recording import Recording, make_recordings
 from cmaen.results import Result
 from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
@@ -113,9 +113,14 @@ class RecordSink:
         except OSError as error:
             raise unwritable(self._part, error) from error
         failures: list[CmaenError] = []
+        recordings: list[Recording] = []
         for path in self.paths:
             try:
-                self.counts |= self._write_file(path)
+                if find_form(path):
+                    recordings = recordings or self._read_recordings(path)
+                    self.counts |= write_episodes(path, recordings)
+                else:
+                    self.counts[path] = self._write_table(path)
             except CmaenError as error:  # noqa: PERF203 - each fails alone
                 failures.append(error)
         if failures:
@@ -144,15 +149,19 @@ class RecordSink:
         for path in self.paths:
             check_source(path, Path(result.path))
 
-    def _write_file(self, path: Path) -> dict[Path, int]:
-        """Write one of the files, or one for each video; return the number of rows, records or episodes in it."""
+    def _write_table(self, path: Path) -> int:
+        """Write a file of records, and return the number of its rows or records."""
         records = self._lines()
         next(records)  # the settings
-        if not find_form(path):
-            with replace_file(path) as temporary:
-                return {path: WRITERS[path.suffix.lower()](temporary, records, (*COLUMNS, *self._classes))}
+        with replace_file(path) as temporary:
+            return WRITERS[path.suffix.lower()](temporary, records, (*COLUMNS, *self._classes))
+
+    def _read_recordings(self, path: Path) -> list[Recording]:
+        """Make a recording of each video; one that shows no face has the classes of the results."""
+        records = self._lines()
+        next(records)  # the settings
         recordings = make_recordings((row for record in records for row in rows(record)), str(path))
-        return write_episodes(path, [replace(one, labels=one.labels or self._classes) for one in recordings])
+        return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""
