@@ -151,17 +151,17 @@ class RecordSink:
 
     def _write_table(self, path: Path) -> int:
         """Write a file of records, and return the number of its rows or records."""
-        records = self._lines()
-        next(records)  # the settings
         with replace_file(path) as temporary:
-            return WRITERS[path.suffix.lower()](temporary, records, (*COLUMNS, *self._classes))
+            return WRITERS[path.suffix.lower()](temporary, self._records(), (*COLUMNS, *self._classes))
 
     def _read_recordings(self, path: Path) -> list[Recording]:
         """Make a recording of each video; one that shows no face has the classes of the results."""
-        records = self._lines()
-        next(records)  # the settings
-        recordings = make_recordings((row for record in records for row in rows(record)), str(path))
+        recordings = make_recordings((row for record in self._records() for row in rows(record)), str(path))
         return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
+
+    def _records(self) -> Records:
+        """Read all records of the part, after its first line, which holds the settings."""
+        return islice(self._lines(), 1, None)
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""
