@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cmaen.cli.convert import convert
+from cmaen.errors import CmaenError
 from tests.inference.records import PICTURES, written
 from tests.inference.test_episode_sinks import FILM
 from tests.recordings.made import parse_subtitles
@@ -54,6 +56,18 @@ def test_what_cannot_be_converted_is_said_and_nothing_is_written(
     before = sorted(Path().iterdir())
     assert message in " ".join(cmaen("convert", *arguments, code=2).split())
     assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_a_file_that_ends_anywhere_is_converted_or_named(suffix: str, table: Path) -> None:
+    content = written(Path(f"whole{suffix}"), FILM[:6]).read_bytes()
+    broken = Path(f"broken{suffix}")
+    for length in range(0, len(content), max(1, len(content) // 60)):
+        broken.write_bytes(content[:length])
+        try:
+            convert(table=broken, output=[Path("a.eaf")], shortest=0)
+        except CmaenError as error:
+            assert broken.name in str(error)  # noqa: PT017 - either is right
 
 
 def test_rows_that_cannot_be_read_are_counted(table: Path) -> None:
