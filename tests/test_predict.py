@@ -201,6 +201,7 @@ def test_outputs_of_several_videos_never_collide() -> None:
     places = [path for job in jobs for path in job.places.list_given()]
     assert len(places) == 2 + 8 * len(videos)
     assert sum(find_form(path) == "_events.tsv" for path in places) == len(videos)
+    assert {"r-cam.csv", "r-cam_events.tsv", "r-a.eaf"} <= {path.name for path in places}
     assert len({str(path).casefold() for path in places}) == len(places)
     again = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
     assert [job.places for job in again] == [job.places for job in jobs]

@@ -64,7 +64,7 @@ def test_episodes_that_are_too_short_are_left_out(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=8), unique=True, max_size=6), st.sampled_from(list(FORMS)))
 def test_no_two_videos_share_a_file(videos: list[str], ending: str) -> None:
     names = Names()
-    places = [place_beside(Path(f"x{ending}"), video, names) for video in videos]
+    places = [place_beside(Path(f"x{ending}"), video, names, video) for video in videos]
     assert len({str(place).casefold() for place in places}) == len(videos)
     assert all(find_form(place) == ending and place.name.startswith("x-") for place in places)
 

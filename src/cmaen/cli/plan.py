@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -147,7 +147,7 @@ class Plan:
                 return wanted
             folder = names.setdefault(wanted.parent, Names())
             folder.place((wanted.name,), "")  # reserves the plain name, which the pictures may use
-            return wanted.parent / place_beside(wanted, _name_of(target.where), folder, f"{option}\0{target.where}")
+            return wanted.parent / place_beside(wanted, _stem_of(target.where), folder, f"{option}\0{target.where}")
 
         for target in videos:
             several = len(videos) > 1
@@ -162,12 +162,12 @@ class Plan:
             yield target, Places(output=output, also=tuple(filter(None, also)), **placed)
 
 
-def _name_of(where: str) -> str:
-    """Return the name that marks a video's outputs: its file, or its host."""
+def _stem_of(where: str) -> str:
+    """Return the name that marks a video's outputs: the stem of its file, or its host."""
     if "://" not in where:
-        return where
+        return Path(where).stem
     parts = urlsplit(where)
-    return parts.path.rpartition("/")[2] or f"{parts.hostname or 'stream'}."
+    return PurePosixPath(parts.path).stem or parts.hostname or "stream"
 
 
 def _bring_under_one_root(stills: list[Target]) -> tuple[list[Target], Path]:

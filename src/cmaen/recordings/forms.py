@@ -78,22 +78,24 @@ def write_episodes(
     write = FORMS[find_form(path) or ""]
     names, counts = Names(), {}
     for recording in recordings:
-        place = path if len(recordings) == 1 else path.parent / place_beside(path, recording.name, names)
+        place = path
+        if len(recordings) > 1:
+            place = path.parent / place_beside(path, Path(recording.name).stem, names, recording.name)
         episodes = find_episodes(recording, shortest=shortest, bridge=bridge)
         write(place, recording, episodes)
         counts[place] = len(episodes)
     return counts
 
 
-def place_beside(path: Path, video: str, names: Names, identity: str = "") -> Path:
-    """Return the name of a file like ``a_events.tsv`` for one of several videos: ``a-VIDEO_events.tsv``.
+def place_beside(path: Path, label: str, names: Names, identity: str) -> Path:
+    """Return the name of a file for one of several videos that share a path: ``a-LABEL_events.tsv``.
 
     Args:
-        path: Path that the videos would share.
-        video: Path of the video, or another text whose last part names it.
+        path: Path that the videos share, such as ``a_events.tsv``.
+        label: Name of the video.
         names: Names that are taken in the folder.
-        identity: Identity of the file; by default the path of the video.
+        identity: Unique identity of the file, see :meth:`cmaen.naming.Names.place`.
     """
     length = len(find_form(path) or path.suffix)
     stem, ending = path.name[: len(path.name) - length], path.name[len(path.name) - length :]
-    return names.place((f"{stem}-{Path(video).stem}{ending}",), identity or video, ending=ending)
+    return names.place((f"{stem}-{label}{ending}",), identity, ending=ending)
