@@ -49,10 +49,10 @@ def test_one_run_writes_records_and_all_forms_of_episodes(tmp_path: Path) -> Non
     assert {entry.name for entry in tmp_path.iterdir()} == {"film_events.json", *(path.name for path in paths)}
     assert len(read(paths[1])) == 40
     assert [(cue.text, cue.start, cue.end) for cue in parse_subtitles(paths[4].read_bytes())] == [
-        ("person 1: happy (70 %)", 0, 1000),
-        ("person 2: neutral (70 %)", 0, 800),
-        ("person 1: sad (70 %)", 1000, 4000),
-        ("person 2: neutral (70 %)", 2000, 2800),
+        ("person 1: happy (70%)", 0, 1000),
+        ("person 2: neutral (70%)", 0, 800),
+        ("person 1: sad (70%)", 1000, 4000),
+        ("person 2: neutral (70%)", 2000, 2800),
     ]
 
 

@@ -20,8 +20,8 @@ def test_an_episode_is_a_cue_in_the_voice_of_its_person(tmp_path: Path) -> None:
     episodes = [episode("Ada", 1 / 3, 1.2), episode("Bob", 0.5, 7325.25, "sad", 0.655)]
     write_subtitles(path, record({"Ada": [0], "Bob": [0]}), episodes)
     assert parse_subtitles(path.read_bytes()) == [
-        Cue("1", 333, 1200, "Ada", "Ada: happy (80 %)"),
-        Cue("2", 500, 7325250, "Bob", "Bob: sad (66 %)"),
+        Cue("1", 333, 1200, "Ada", "Ada: happy (80%)"),
+        Cue("2", 500, 7325250, "Bob", "Bob: sad (66%)"),
     ]
     assert "02:02:05.250" in path.read_text("utf-8")
 
@@ -33,8 +33,10 @@ def test_nobody_is_a_file_without_cues(tmp_path: Path) -> None:
 
 def test_an_episode_without_length_can_be_shown(tmp_path: Path) -> None:
     path = tmp_path / "film.vtt"
-    write_subtitles(path, record({"Ada": [0]}), [episode("Ada", -0.5, -0.5), episode("Ada", 1, 1)])
-    assert [(cue.start, cue.end) for cue in parse_subtitles(path.read_bytes())] == [(0, 1), (1000, 1001)]
+    write_subtitles(path, record({"Ada": [0]}), [episode("Ada", -0.5, -0.5), episode("Ada", 1, 1, "sad", 0.001)])
+    cues = parse_subtitles(path.read_bytes())
+    assert [(cue.start, cue.end) for cue in cues] == [(0, 1), (1000, 1001)]
+    assert cues[1].text == "Ada: sad (<1%)"
 
 
 @given(
@@ -50,7 +52,7 @@ def test_no_name_breaks_a_cue(names: list[str]) -> None:
         write_subtitles(path, record({name: [0] for name in names}), [episode(name, 0, 1) for name in names])
         cues = parse_subtitles(path.read_bytes())
     assert len({cue.voice for cue in cues}) == len(names)
-    assert all(cue.text == f"{cue.voice}: happy (80 %)" for cue in cues)
+    assert all(cue.text == f"{cue.voice}: happy (80%)" for cue in cues)
 
 
 def test_a_browser_shows_every_cue(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from cmaen.drawing.lettering import write_percent
 from cmaen.files import write_text
 from cmaen.recordings.episodes import Episode
 from cmaen.recordings.plain import name_plainly
@@ -18,7 +19,7 @@ _NOTE = "NOTE Emotions that the faces seem to show, and the confidence; not what
 def write_subtitles(path: str | os.PathLike[str], recording: Recording, episodes: Sequence[Episode]) -> None:
     """Write episodes as WebVTT subtitles, whole or not at all.
 
-    Each episode is a cue, spoken by the person's voice: "Ada: happy (87 %)". Players show the cues of several people
+    Each episode is a cue, spoken by the person's voice: "Ada: happy (87%)". Players show the cues of several people
     above one another. Times are rounded to milliseconds; a cue lasts one at least.
 
     Args:
@@ -41,8 +42,9 @@ def write_subtitles(path: str | os.PathLike[str], recording: Recording, episodes
 def _write_cue(number: int, episode: Episode, person: str, emotion: str) -> str:
     start = max(round(episode.start * 1000), 0)
     end = max(round(episode.end * 1000), start + 1)
-    name, shown = escape(person, quote=False), escape(emotion, quote=False)
-    text = f"<v {name}>{name}: {shown} ({100 * episode.confidence:.0f} %)</v>"
+    name = escape(person, quote=False)
+    said = escape(f"{person}: {emotion} ({write_percent(episode.confidence)})", quote=False)
+    text = f"<v {name}>{said}</v>"
     return f"{number}\n{_write_time(start)} --> {_write_time(end)}\n{text}"
 
 
