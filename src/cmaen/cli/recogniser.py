@@ -107,6 +107,7 @@ class Recogniser:
             count_frames,
             count_images,
             describe_excluded,
+            noun_for,
             show_people,
             show_written,
         )
@@ -145,9 +146,9 @@ class Recogniser:
                 people: list[Person] = list(sink.people.values())
                 show_people(people)
             elif isinstance(sink, RecordSink):
-                noun = "row" if sink.path.suffix.lower() in (".csv", ".parquet") else "record"
-                about[sink.path] = write_count(sink.rows, noun)
-        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
+                about |= {path: write_count(count, noun_for(path)) for path, count in sink.counts.items()}
+        places += [path for path in about if path not in before]  # one for each of several videos
+        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before.get(path)))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
 
     def explain(self, picture: str, target: Path) -> None:
@@ -203,8 +204,8 @@ class Recogniser:
 
         places = job.places
         if places.output is not None:
-            settings, resume = self._settings(), self.options.resume
-            add("records", places.output, classes=self._labels, settings=settings, resume=resume, settle=settle)
+            settings = {"classes": self._labels, "settings": self._settings(), "resume": self.options.resume}
+            add("records", places.output, also=places.also, settle=settle, **settings)
             without = sinks[0].done  # type: ignore[attr-defined]
         if places.annotated is not None:
             add("pictures", places.annotated, root=job.root)

@@ -16,6 +16,7 @@ from rich.text import Text
 from cmaen.cli.console import escape_for_terminal
 from cmaen.drawing.lettering import write_count, write_percent
 from cmaen.inference.sinks import Needs
+from cmaen.recordings.forms import find_form
 from cmaen.results import Face, Result
 from cmaen.types import Image
 
@@ -165,6 +166,13 @@ def count_images(summary: Summary) -> str:
     if summary.people:
         counts.append(write_count(summary.people, "person", "people"))
     return ", ".join([*counts, write_count(summary.errors, "error")])
+
+
+def noun_for(path: Path) -> str:
+    """Return what a file of results consists of: rows, records or episodes."""
+    if find_form(path):
+        return "episode"
+    return "row" if path.suffix.lower() in (".csv", ".parquet") else "record"
 
 
 def show_written(places: Iterable[tuple[Path, str]]) -> None:
