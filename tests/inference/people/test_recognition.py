@@ -72,6 +72,16 @@ def test_every_row_of_a_film_bears_the_final_name(suffix: str, tmp_path: Path) -
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_episodes_for_other_tools_bear_the_final_names(tmp_path: Path) -> None:
+    people = FilmPeople(make_circle(known=[know("Ben", BEN)]))
+    sink = RecordSink(tmp_path / "r.csv", also=(tmp_path / "r.vtt", tmp_path / "r.eaf"), settle=people.settle)
+    process(people, film(), [sink])
+    for path in sink.paths:
+        text = path.read_text(encoding="utf-8")
+        assert "Ben" in text, path
+        assert "person 1" in text, path
+
+
 def test_the_table_and_the_timeline_go_by_person(tmp_path: Path) -> None:
     people = FilmPeople(make_circle(known=[know("Ben", BEN)]))
     table = PeopleSink(tmp_path / "people.csv", settle=people.settle)

@@ -165,7 +165,7 @@ class RecordSink:
         return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
 
     def _records(self) -> Records:
-        """Read all records of the part, after its first line, which holds the settings; people have their final names."""
+        """Read all records of the part, after its first line, the settings; people get their final names."""
         records = islice(self._lines(), 1, None)
         if self._settle is None:
             return records
