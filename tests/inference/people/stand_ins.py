@@ -65,4 +65,4 @@ def make_circle(**options: object) -> Circle:
 
 
 def track(number: int, face: FaceBox, *, fresh: bool = True) -> Track:
-    return Track(number, face, 0.0, probabilities=None if fresh else np.full(7, 1 / 7))
+    return Track(number, face, 0.0, resumed=fresh)

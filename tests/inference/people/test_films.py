@@ -116,6 +116,17 @@ def test_somebody_like_an_excluded_person_is_kept_beside_that_person_in_any_orde
         del COLOURS[(9, 9, 9)]
 
 
+def test_an_excluded_person_who_turns_away_stays_excluded_and_costs_nothing() -> None:
+    """As long as the track goes on, it is the same person, whatever the face looks like."""
+    circle = make_circle(excluded=[know("Ben", BEN, excluded=True)])
+    people = FilmPeople(circle)
+    assert watch(people, 0.0, (1, GREEN, LEFT), fresh=True) == []
+    for step in range(1, 100):
+        assert watch(people, step / 5, (1, RED, LEFT)) == []
+    assert circle.embedder.looked == 1
+    assert people.settle().excluded == 100
+
+
 def test_somebody_in_both_folders_is_excluded() -> None:
     people = FilmPeople(make_circle(known=[know("Ben", BEN)], excluded=[know("B.", BEN, excluded=True)]))
     assert watch(people, 0.0, (1, GREEN, LEFT)) == []

@@ -36,8 +36,7 @@ class FilmPeople(Company):
 
         Args:
             image: The frame, RGB uint8 [H, W, 3].
-            tracks: Tracks of the detected faces, before they are classified: one without an answer has just begun, or
-                has been taken up again.
+            tracks: Tracks of the detected faces.
             time: Time of the frame, in seconds.
 
         Raises:
@@ -54,7 +53,7 @@ class FilmPeople(Company):
                 present[index].looked = time
                 if look is None:
                     continue
-                least = TAKEN_UP if tracks[index].probabilities is None else SOMEBODY_ELSE
+                least = TAKEN_UP if tracks[index].resumed else SOMEBODY_ELSE
                 if _is_somebody_else(present[index], look, least):
                     present[index] = self._going[tracks[index].number] = self._new_part()
                     present[index].looked = time
@@ -101,7 +100,7 @@ class FilmPeople(Company):
 
 
 def _is_due(part: Part, track: Track, time: float) -> bool:
-    if not part.count or track.probabilities is None:
+    if not part.count or track.resumed:
         return True
     if part.excluded or 0 <= time - part.looked < (LATER if part.worst else AGAIN):
         return False
