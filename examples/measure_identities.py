@@ -198,8 +198,9 @@ def film(portraits, kind, rng):
         yield noisy, {person: np.array([left, top]) for person, left, top in places}
 
 
-def vary(portrait, rng):
-    """A portrait in another light, perhaps mirrored, a little turned; float64 [PORTRAIT, PORTRAIT, 3]."""
+def vary(portraits, rng):
+    """One of a person's portraits in another light, perhaps mirrored, turned; float64 [PORTRAIT, PORTRAIT, 3]."""
+    portrait = portraits[rng.integers(len(portraits))]
     middle = portrait.shape[0] / 2
     turn = cv2.getRotationMatrix2D((middle, middle), rng.uniform(-10, 10), 1.3)
     view = cv2.warpAffine(portrait, turn, portrait.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
@@ -267,20 +268,43 @@ def count_switches(found, truth):
     return switches, wrong, sum(pairs.values())
 
 
-def measure_recordings(archive):
-    """Print the identity switches a minute of each kind of recording."""
-    pipeline = EmotionPredictor().pipeline
-    embedder = FaceEmbedder()
-    portraits = list(read_photographs(archive, RECORDINGS * CAST * len(KINDS), seed=2))
+def cut_portraits(path, detector):
+    """Portraits of the person of a video with several expressions, RGB uint8 [250, 250, 3]."""
+    found = []
+    with closing(open_source("video", path, excerpt=Excerpt(24))) as source:
+        for frame in (pending() for pending in source):
+            for face in [] if frame.image is None else detector.glance(frame.image)[:1]:
+                reach = round(1.25 * face.height)
+                padded = np.pad(frame.image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+                left, top = (round(place) for place in centre_of(face))  # of the crop: the padding moves the middle
+                found.append(cv2.resize(padded[top : top + 2 * reach, left : left + 2 * reach], (250, 250)))
+    return found
+
+
+def measure_recordings(archive, acted):
+    """Print the identity switches a minute of each kind of recording.
+
+    Args:
+        archive: LFW's photographs.
+        acted: Portraits of one person with several expressions, who is one of the cast in more recordings.
+    """
+    pipeline, embedder = EmotionPredictor().pipeline, FaceEmbedder()
+    photographs = [[image] for image in read_photographs(archive, RECORDINGS * CAST * (len(KINDS) + 2), seed=2)]
     minutes = RECORDINGS * SECONDS / 60
     print(f"\n{RECORDINGS} recordings of {SECONDS} s and {CAST} people for each kind; identity switches a minute, and "
           "in brackets the per cent of faces under somebody else's name\n")  # fmt: skip
     print("| recording | by tracks | by people |\n|---|--:|--:|")
-    for place, (label, kind) in enumerate(KINDS.items()):
+    rows = [(label, kind, []) for label, kind in KINDS.items()]
+    if acted:
+        rows += [
+            (f"{label}, one person of a video", KINDS[label], [acted]) for label in ("leave and come back", "cuts")
+        ]
+    for place, (label, kind, own) in enumerate(rows):
         sums = np.zeros((2, 3))
         for number in range(RECORDINGS):
             first = (place * RECORDINGS + number) * CAST
-            frames = list(film(portraits[first : first + CAST], kind, np.random.default_rng(number)))
+            cast = [*own, *photographs[first : first + CAST]][:CAST]
+            frames = list(film(cast, kind, np.random.default_rng(number)))
             images, truth = [image for image, _ in frames], [places for _, places in frames]
             for row, people in enumerate((None, FilmPeople(Circle(embedder)))):
                 sums[row] += count_switches(follow(pipeline, images, people), truth)
@@ -290,10 +314,10 @@ def measure_recordings(archive):
 
 def main():
     """Measure."""
-    archive, *video = sys.argv[1:]
-    measure_recordings(archive)
+    archive, *videos = sys.argv[1:]
     detector, embedder = build_detector("yunet"), FaceEmbedder()
-    for path in video:
+    measure_recordings(archive, [portrait for path in videos for portrait in cut_portraits(path, detector)])
+    for path in videos:
         measure_video(path, detector, embedder)
     measure_photographs(archive, detector, embedder)
 
