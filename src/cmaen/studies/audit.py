@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from cmaen.errors import DataError
 from cmaen.listing import name_some
-from cmaen.studies.comparison import Comparison, Progress
 from cmaen.studies.findings import Audit, ColumnAudit, Group
+from cmaen.studies.gap_tests import GroupComparison, Progress
 from cmaen.studies.labelled import LabelledAnswers
 from cmaen.studies.significance import LEVEL, adjust_for_many
 
@@ -122,7 +122,7 @@ class _Auditor:
             return found
         place = {name: number for number, name in enumerate(enough)}
         codes = np.array([place.get(value, -1) for value in values], np.int64)
-        comparison = Comparison.of(self.answers, enough, codes, self.strata, self.people)
+        comparison = GroupComparison.of(self.answers, enough, codes, self.strata, self.people)
         figures = comparison.describe_groups(rng)
         found = replace(found, groups=tuple(replace(group, figures=figures.get(group.name)) for group in groups))
         if len(enough) < 2:
@@ -159,8 +159,8 @@ def _advise(names: Sequence[str], enough: Sequence[str]) -> list[str]:
         said.append(f"only {enough[0]} is large enough, so there is nothing to compare it with")
     elif len(enough) > MOST_GROUPS:
         said.append(
-            f"{len(enough):,} groups are too many to compare (at most {MOST_GROUPS}): combine values, such as ages into "
-            "ranges"
+            f"{len(enough):,} groups are too many to compare (at most {MOST_GROUPS}): combine values, such as ages "
+            "into ranges"
         )
     plain = Counter(" ".join(name.split()).casefold() for name in names)
     alike = [name for name in names if plain[" ".join(name.split()).casefold()] > 1]

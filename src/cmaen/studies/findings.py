@@ -24,7 +24,7 @@ class Figures:
         accuracy: Fraction of its faces that are answered right; a face without an answer counts as wrong.
         expected_accuracy: Accuracy of the faces of all groups, with the labels and strata of this group.
         confidence: Mean confidence; ``None`` if no face has an answer.
-        calibration_error: Expected calibration error (ECE), in [0, 1], in bins that all groups share; ``None`` likewise.
+        calibration_error: Expected calibration error (ECE), in [0, 1], in bins that all groups share; ``None`` too.
         calibration_interval: Its 95 % bootstrap interval.
         recall: Recall by label; labels without faces are left out.
         confusion: Number of faces, counts[label][answer]; the last answer stands for none.

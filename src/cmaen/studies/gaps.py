@@ -60,7 +60,7 @@ class GapMeter:
     @cached_property
     def right(self) -> NDArray[np.bool_]:
         """Whether each face is answered right, bool [N]."""
-        return self.labels == self.answers
+        return np.asarray(self.labels == self.answers)
 
     @cached_property
     def expected(self) -> NDArray[np.float64]:
@@ -115,7 +115,9 @@ class GapMeter:
         others_misfits = misfits.sum(axis=1, keepdims=True) - misfits
         ours -= inside[..., -1].sum(axis=2)
         others -= outside[..., -1].sum(axis=2)
-        errors = [_share(np.abs(found).sum(axis=2), number) for found, number in ((misfits, ours), (others_misfits, others))]
+        errors = [
+            _share(np.abs(found).sum(axis=2), number) for found, number in ((misfits, ours), (others_misfits, others))
+        ]
         gaps[..., CALIBRATION] = np.where((ours > 0) & (others > 0), errors[0] - errors[1], 0.0)
         return gaps
 

@@ -119,8 +119,8 @@ def read_labelled(
     Args:
         data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes; or a CSV with a label and a probability
             of each emotion, as ``cmaen test`` and ``cmaen predict`` write the latter, which needs no network.
-        groups: Table with a column of file names, and others of groups; ``None``: the file :data:`GROUPS` in a folder of
-            faces, if it is there.
+        groups: Table with a column of file names, and others of groups; ``None``: the file :data:`GROUPS` in a folder
+            of faces, if it is there.
         names: Names of labels that the data write otherwise, see :func:`cmaen.data.faces.load_faces`.
         split: Name of the split, see :func:`cmaen.evaluation.splits.load_split`; ``None``: validation or test if the
             data are split, and otherwise all faces. Not for answers that are there.
@@ -233,7 +233,7 @@ def _is_emotion(column: str) -> bool:
 
 
 def _read_probabilities(texts: Sequence[str]) -> list[float] | None:
-    """Read the probabilities of a line, which need not sum to 1; NaN if there are none, ``None`` if they are invalid."""
+    """Read the probabilities of a line, which need not sum to 1; NaN if there are none, ``None`` if invalid."""
     if not any(texts):
         return [math.nan] * len(texts)
     try:
@@ -292,7 +292,7 @@ def _tails(path: str) -> Iterator[str]:
 
 
 def _find_line(index: Mapping[str, Mapping[tuple[str, ...], Any]], name: str) -> tuple[str, ...] | None:
-    """Find the values for a face by the longest end of its path that is listed; ``None`` if none is, or it is unclear."""
+    """Find the values for a face by the longest end of its path that is listed; ``None`` if none is, or several are."""
     for tail in _tails(name):
         if (found := index.get(tail)) is not None:
             return next(iter(found)) if len(found) == 1 else None

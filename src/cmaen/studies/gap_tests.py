@@ -26,7 +26,7 @@ Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GroupComparison:
     """The faces of the groups that are compared.
 
     Attributes:
@@ -48,7 +48,7 @@ class Comparison:
     @classmethod
     def of(
         cls, answers: LabelledAnswers, names: Sequence[str], codes: Codes, strata: Codes, people: Codes | None
-    ) -> Comparison:
+    ) -> GroupComparison:
         """Select the faces of some groups.
 
         Args:
@@ -108,8 +108,8 @@ class Comparison:
         )
         every = np.ones(len(self.names), bool)
         tests = [
-            self._judge(kind, None, gaps, every, [figure], rng)
-            for kind, figure in (("accuracy", ACCURACY), ("calibration", CALIBRATION))
+            self._judge("accuracy", None, gaps, every, [ACCURACY], rng),
+            self._judge("calibration", None, gaps, every, [CALIBRATION], rng),
         ]
         counts = np.stack([self._count_answers(self.codes == code) for code in range(len(self.names))])  # [K, C, A]
         labelled, mistakes = counts.sum(axis=2), counts.sum(axis=0)
@@ -124,7 +124,7 @@ class Comparison:
                     )
                 continue
             if not enough.all():
-                left = name_some([self.names[code] for code in np.flatnonzero(~enough)])
+                left = name_some([self.names[code] for code in np.flatnonzero(~enough).tolist()])
                 notes.append(f"{label} is not judged in {left}: fewer than {FEW_OF_LABEL} faces with this label")
             wrong = [answer for answer in np.flatnonzero(mistakes[place] >= FEW_OF_LABEL).tolist() if answer != place]
             tests.append(self._judge("recall", place, gaps, enough, [meter.rate(place, place)], rng))
