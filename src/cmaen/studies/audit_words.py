@@ -80,8 +80,8 @@ def describe_finding(column: str, test: Test) -> str:
         said = f"{ours} of the {test.label} faces {taken}, against {others}: {size}"
     else:
         said = (
-            f"confidences are off by {100 * test.value:.0f} points on average (ECE), against {100 * test.others:.0f} in "
-            f"all other groups: {size} than chance explains"
+            f"confidences are off by {100 * test.value:.0f} points on average (ECE), against {100 * test.others:.0f} "
+            f"in all other groups: {size} than chance explains"
         )
     return f"{test.group} ({column}): {said} ({evidence})."
 

@@ -20,6 +20,8 @@ ACCURACY, CALIBRATION, FIRST_RATE = 0, 1, 2
 """Numbers of the figures: accuracy, calibration error, and the first of the rates, see :class:`GapMeter`."""
 DRAWS = 1000
 """Number of bootstrap samples."""
+_BLOCK = 1_000_000
+"""Number of faces or people, over all bootstrap samples, that are drawn at once."""
 
 Codes = NDArray[np.int64]
 
@@ -147,11 +149,13 @@ class GapMeter:
             return np.full(DRAWS, np.nan)
         sums = np.bincount(owners * self.bins + self.bin_of[chosen], self.excess[chosen], minlength=units * self.bins)
         by_unit, sizes = sums.reshape(units, self.bins), np.bincount(owners, minlength=units)
-        found = np.empty(DRAWS)
-        for draw in range(DRAWS):
-            times = np.bincount(rng.integers(0, units, units), minlength=units)
-            found[draw] = np.abs(times @ by_unit).sum() / (times @ sizes)
-        return found
+        found, step = [], max(1, _BLOCK // units)
+        for start in range(0, DRAWS, step):
+            drawn = rng.integers(0, units, (min(step, DRAWS - start), units))
+            places = drawn + units * np.arange(len(drawn))[:, None]
+            times = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+            found.append(np.abs(times @ by_unit).sum(axis=1) / (times @ sizes))
+        return np.concatenate(found)
 
     def calibration_error(self, members: NDArray[np.bool_]) -> float | None:
         """Compute the expected calibration error of some faces; ``None`` if none of them has an answer."""
