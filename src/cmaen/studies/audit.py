@@ -33,7 +33,7 @@ MOST_GROUPS = 50
 PERMUTATIONS = 9_999
 """Default number of permutations of a column's groups."""
 POWER = 0.8
-"""Probability with which a gap of the size :attr:`cmaen.studies.findings.Test.detectable` is found."""
+"""Probability with which a gap of the size :attr:`cmaen.studies.findings.GapTest.detectable` is found."""
 BETWEEN = " × "
 """Text between the names of two columns, or of their values, in an intersection."""
 _NUMBER = re.compile(r"\D{0,3}(\d+)")

@@ -24,7 +24,7 @@ from cmaen.studies.audit_words import (
     name_test,
     write_p,
 )
-from cmaen.studies.findings import Audit, ColumnAudit, Group, Test
+from cmaen.studies.findings import Audit, ColumnAudit, GapTest, Group
 from cmaen.studies.gaps import Share
 
 PAGE, JSON = "audit.html", "audit.json"
@@ -178,7 +178,7 @@ def _write_recalls(audit: Audit, column: ColumnAudit) -> str:
     return _write_table("Recall by label", ["group", *labels], rows)
 
 
-def _write_tests(tests: Iterable[Test]) -> str:
+def _write_tests(tests: Iterable[GapTest]) -> str:
     heads = ["comparison", "group", "in it", "in all others", "gap", "corrected p", "p", "detectable"]
     rows = []
     for test in tests:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cmaen.drawing.lettering import write_count
 from cmaen.listing import name_some
 from cmaen.studies.audit import FEW_FACES, FEW_PEOPLE, is_small
-from cmaen.studies.findings import Audit, ColumnAudit, Test
+from cmaen.studies.findings import Audit, ColumnAudit, GapTest
 from cmaen.studies.labelled import LabelledAnswers
 from cmaen.studies.permutations import Design
 from cmaen.studies.significance import LEVEL
@@ -62,7 +62,7 @@ def judge(audit: Audit) -> Verdict:
     return Verdict(summary, tuple(describe_finding(column, test) for column, test in found), limits)
 
 
-def describe_finding(column: str, test: Test) -> str:
+def describe_finding(column: str, test: GapTest) -> str:
     """Describe the gap that a test found."""
     low, high = sorted(abs(100 * end) for end in test.interval)
     if test.interval.low < 0 < test.interval.high:
@@ -142,7 +142,7 @@ def write_p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def name_test(test: Test) -> str:
+def name_test(test: GapTest) -> str:
     """Name what a test compares, such as ``recall of fear``."""
     if test.kind == "accuracy":
         return "accuracy"

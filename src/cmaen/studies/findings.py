@@ -57,7 +57,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Test:
+class GapTest:
     """A permutation test of whether a figure differs between groups.
 
     Attributes:
@@ -110,7 +110,7 @@ class ColumnAudit:
 
     column: str
     groups: tuple[Group, ...]
-    tests: tuple[Test, ...] = ()
+    tests: tuple[GapTest, ...] = ()
     without_value: int = 0
     design: Design | None = None
     notes: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class ColumnAudit:
         return tuple(group for group in self.groups if group.figures is not None)
 
     @property
-    def findings(self) -> tuple[Test, ...]:
+    def findings(self) -> tuple[GapTest, ...]:
         """The tests that found a gap, the surest first."""
         return tuple(sorted((test for test in self.tests if test.is_finding), key=lambda test: test.p_adjusted))
 
@@ -147,7 +147,7 @@ class Audit:
     within: tuple[str, ...] = ()
 
     @property
-    def findings(self) -> tuple[tuple[str, Test], ...]:
+    def findings(self) -> tuple[tuple[str, GapTest], ...]:
         """The tests that found a gap, each with its column."""
         return tuple((column.column, test) for column in self.columns for test in column.findings)
 

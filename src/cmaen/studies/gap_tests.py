@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cmaen.evaluation.intervals import Interval
 from cmaen.listing import name_some
-from cmaen.studies.findings import Figures, Kind, Test
-from cmaen.studies.gaps import ACCURACY, CALIBRATION, GapMeter, centre, choose_bins, subtract
+from cmaen.studies.findings import Figures, GapTest, Kind
+from cmaen.studies.gaps import ACCURACY, CALIBRATION, FIRST_RATE, GapMeter, centre, choose_bins, subtract
 from cmaen.studies.labelled import LabelledAnswers
 from cmaen.studies.permutations import Outcome, Units, judge_gaps, permute_gaps
 
@@ -92,7 +92,7 @@ class GroupComparison:
 
     def test(
         self, permutations: int, rng: np.random.Generator, progress: Progress | None
-    ) -> tuple[list[Test], list[str]]:
+    ) -> tuple[list[GapTest], list[str]]:
         """Test every figure for gaps between the groups.
 
         Returns:
@@ -100,12 +100,13 @@ class GroupComparison:
         """
         meter = self.meter
         gaps = permute_gaps(
-            lambda codes: meter.measure(codes, len(self.names)),
+            self._choose_measure(),
             self.units,
             permutations=permutations,
             rng=rng,
             progress=iter if progress is None else lambda items: progress(items, "permutations", len(list(items))),
         )
+        gaps -= self._expect(gaps)
         every = np.ones(len(self.names), bool)
         tests = [
             self._judge("accuracy", None, gaps, every, [ACCURACY], rng),
@@ -133,6 +134,40 @@ class GroupComparison:
             )
         return [test for test in tests if test is not None], notes
 
+    def _choose_measure(self) -> Callable[[Codes], NDArray[np.float32]]:
+        """Choose how gaps are measured: weighted if permuted groups have other numbers of faces than the observed ones.
+
+        The weights of the observed groups are 1.
+        """
+        groups = len(self.names)
+        if self.units.design != "people":
+            return lambda codes: self.meter.measure(codes, groups)
+        observed = self.meter.weigh(self.codes[None], groups)
+        scale = np.divide(1.0, observed, out=np.zeros_like(observed), where=observed > 0)
+
+        def measure(codes: Codes) -> NDArray[np.float32]:
+            weights = self.meter.weigh(codes, groups) * scale
+            return (self.meter.measure(codes, groups) * weights).astype(np.float32)
+
+        return measure
+
+    def _expect(self, gaps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the mean gaps of all permutations, float32 [K, F]: exactly where that is possible.
+
+        The mean of the permutations that were drawn is close to it, but would tell apart gaps of equal size in either
+        direction, which must count as equal.
+        """
+        expected: NDArray[np.float32] = gaps.mean(axis=0)
+        if self.units.design != "people":
+            exact = self.meter.expect(self.codes, len(self.names), self.units.cells)
+            known = ~np.isnan(exact)
+            expected[known] = exact[known]
+            return expected
+        expected[:, ACCURACY] = 0.0
+        if not self.meter.strata.any():
+            expected[:, FIRST_RATE:] = 0.0
+        return expected
+
     def _judge(
         self,
         kind: Kind,
@@ -141,7 +176,7 @@ class GroupComparison:
         groups: NDArray[np.bool_],
         figures: Sequence[int],
         rng: np.random.Generator,
-    ) -> Test | None:
+    ) -> GapTest | None:
         """Test some figures in some groups; ``None`` if nothing varies."""
         among = np.zeros(gaps.shape[1:], bool)
         among[np.ix_(groups, np.isin(np.arange(gaps.shape[2]), figures))] = True
@@ -155,7 +190,7 @@ class GroupComparison:
 
     def _describe(
         self, kind: Kind, place: int | None, outcome: Outcome, comparisons: int, rng: np.random.Generator
-    ) -> Test:
+    ) -> GapTest:
         """Describe the result of a test: the group with the largest gap to all others, and the figure of both."""
         meter, answer = self.meter, None
         of_label = np.ones(len(self.codes), bool) if place is None else meter.labels == place
@@ -175,7 +210,7 @@ class GroupComparison:
             shift = outcome.gap - (values[0] - values[1])
             low, high = subtract(*shares)
             interval = Interval(low + shift, high + shift)
-        return Test(
+        return GapTest(
             kind,
             None if place is None else self.classes[place],
             answer,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,52 @@ class GapMeter:
         gaps[..., CALIBRATION] = np.where((ours > 0) & (others > 0), errors[0] - errors[1], 0.0)
         return gaps
 
+    def weigh(self, codes: Codes, groups: int) -> NDArray[np.float64]:
+        """Compute weights that are proportional to the precision of gaps, float64 [P, K, F]; 0 for an empty group.
+
+        A gap varies the less, the more faces there are on both sides: about with the root of 1 / ours + 1 / others.
+        People who change places carry different numbers of faces of each label, so that gaps can only be compared
+        after multiplication with these weights (studentised permutation tests; Chung and Romano, 2013).
+
+        Args:
+            codes: Group of each face, int64 [P, N].
+            groups: Number of groups, K.
+        """
+        places = (codes + groups * np.arange(len(codes))[:, None]) * self.classes + self.labels
+        ours = np.bincount(places.ravel(), minlength=len(codes) * groups * self.classes)
+        ours = ours.reshape(len(codes), groups, self.classes).astype(np.float64)  # [P, K, C]
+        by_label = _balance(ours)
+        weights = np.empty((len(codes), groups, self.figures))
+        weights[..., :FIRST_RATE] = _balance(ours.sum(axis=2))[..., None]
+        weights[..., FIRST_RATE:] = np.repeat(by_label, self.classes + 1, axis=2)
+        return weights
+
+    def expect(self, codes: Codes, groups: int, cells: Codes) -> NDArray[np.float64]:
+        """Compute the mean gaps if groups change places within cells, float64 [K, F]; NaN for the calibration error.
+
+        Args:
+            codes: Group of each face, int64 [N].
+            groups: Number of groups, K.
+            cells: Cell of each face, int64 [N]; all faces of a cell have the same label and stratum.
+        """
+        answers = self.classes + 1
+        size, pairs = int(cells.max()) + 1, groups * self.classes
+        found = np.bincount(cells * answers + self.answers, minlength=size * answers).reshape(size, answers)
+        shares = _share(found, found.sum(axis=1, keepdims=True))[cells]  # [N, A]
+        place = codes * self.classes + self.labels
+        inside = np.stack([np.bincount(place, shares[:, answer], minlength=pairs) for answer in range(answers)], axis=1)
+        inside = inside.reshape(groups, self.classes, answers)
+        outside = inside.sum(axis=0) - inside
+        ours, others = inside.sum(axis=2, keepdims=True), outside.sum(axis=2, keepdims=True)
+        rates = np.where((ours > 0.5) & (others > 0.5), _share(inside, ours) - _share(outside, others), 0.0)
+        beyond = shares[np.arange(len(codes)), self.labels] - self.expected
+        sums = np.bincount(codes, beyond, minlength=groups)
+        sizes = np.bincount(codes, minlength=groups).astype(np.float64)
+        gaps = np.full((groups, self.figures), np.nan)
+        gaps[:, ACCURACY] = _share(sums, sizes) + _share(sums, len(codes) - sizes)
+        gaps[:, FIRST_RATE:] = rates.reshape(groups, -1)
+        return gaps
+
     def share(self, members: NDArray[np.bool_], hits: NDArray[np.bool_], people: Codes | None) -> Share:
         """Compute the fraction of some faces that fulfil something, with its 95 % interval.
 
@@ -216,5 +263,11 @@ def _count_independent(hits: NDArray[np.bool_], people: Codes | None) -> float:
     return float(np.clip(value * (1 - value) / max(variance, 1e-12), 1.0, count))
 
 
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def _balance(ours: NDArray[Any]) -> NDArray[np.float64]:
+    """Compute the root of the harmonic size of each group and all others, [P, K, ...] -> [P, K, ...]."""
+    others = ours.sum(axis=1, keepdims=True) - ours
+    return np.asarray(np.sqrt(_share(ours * others, ours + others)))
+
+
+def _share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(part / np.maximum(whole, 1))

@@ -21,7 +21,7 @@ Codes = NDArray[np.int64]
 
 _BLOCK = 2_000_000
 """Number of faces, over all permutations, that are counted at once."""
-_CLOSE = 1e-6
+_CLOSE = 1e-5
 """Difference below which two statistics count as equal, since they are rounded."""
 
 
@@ -85,7 +85,7 @@ class Outcome(NamedTuple):
     Attributes:
         group: The group with the largest gap to all others, beside what chance makes, as its code.
         figure: The figure in which it has this gap, as its number among all figures.
-        gap: The gap that permutations do not explain: the observed one without their mean.
+        gap: The observed gap, beyond what is expected.
         p: Fraction of the permutations, the observed groups included, with a gap as large as the observed one.
         spread: Largest standard deviation of a gap of the test among the permutations.
     """
@@ -125,29 +125,29 @@ def permute_gaps(
 def judge_gaps(gaps: NDArray[np.float32], among: NDArray[np.bool_]) -> Outcome | None:
     """Test whether the largest of some gaps is larger than chance makes it.
 
-    Each gap is compared with its own mean and standard deviation among the permutations, so that small groups, whose
-    gaps vary most, do not decide the test.
+    Each gap is compared with its own standard deviation among the permutations, so that small groups, whose gaps vary
+    most, do not decide the test.
 
     Args:
-        gaps: Gaps, those of the observed groups first, float32 [1 + P, K, F].
+        gaps: Gaps beyond those that are expected, those of the observed groups first, float32 [1 + P, K, F].
         among: Which gaps belong to the test, bool [K, F].
 
     Returns:
         The result; ``None`` if no gap varies, so that there is nothing to test.
     """
     chosen = gaps[:, among].astype(np.float64)  # [1 + P, K, F] -> [1 + P, G]
-    mean, spread = chosen.mean(axis=0), chosen.std(axis=0)
+    spread = chosen.std(axis=0)
     varies = spread > _CLOSE
     if not varies.any():
         return None
-    scores = np.abs(chosen[:, varies] - mean[varies]) / spread[varies]
+    scores = np.abs(chosen[:, varies]) / spread[varies]
     largest = scores.max(axis=1)
     best = int(np.flatnonzero(varies)[scores[0].argmax()])
     group, figure = np.argwhere(among)[best]
     return Outcome(
         int(group),
         int(figure),
-        float(chosen[0, best] - mean[best]),
+        float(chosen[0, best]),
         float((largest >= largest[0] - _CLOSE).mean()),
         float(spread.max()),
     )
