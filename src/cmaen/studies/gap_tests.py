@@ -107,11 +107,10 @@ class GroupComparison:
             progress=iter if progress is None else lambda items: progress(items, "permutations", len(list(items))),
         )
         gaps -= self._expect(gaps)
-        every = np.ones(len(self.names), bool)
-        tests = [
-            self._judge("accuracy", None, gaps, every, [ACCURACY], rng),
-            self._judge("calibration", None, gaps, every, [CALIBRATION], rng),
-        ]
+        answered = np.bincount(self.codes[~np.isnan(meter.confidences)], minlength=len(self.names)) >= FEW_OF_LABEL
+        tests = [self._judge("accuracy", None, gaps, np.ones(len(self.names), bool), [ACCURACY], rng)]
+        if np.count_nonzero(answered) > 1:
+            tests.append(self._judge("calibration", None, gaps, answered, [CALIBRATION], rng))
         counts = np.stack([self._count_answers(self.codes == code) for code in range(len(self.names))])  # [K, C, A]
         labelled, mistakes = counts.sum(axis=2), counts.sum(axis=0)
         notes = []

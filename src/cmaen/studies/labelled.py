@@ -31,6 +31,8 @@ from cmaen.types import CONTEMPT, EMOTIONS
 GROUPS = "groups.csv"
 """Name of the table of groups that is read from a folder of faces by default."""
 _NAMES = {"path": (*COLUMNS["path"], "name"), "label": COLUMNS["label"]}
+_ANY = "*"
+"""Folder under which a file name is listed if its line has a folder that the face need not have."""
 _TAILS = 4
 """Maximum number of parts of a path by which a line of a table of groups finds its face."""
 
@@ -249,8 +251,9 @@ def _read_probabilities(texts: Sequence[str]) -> list[float] | None:
 def join_groups(answers: LabelledAnswers, path: Path) -> LabelledAnswers:
     """Add the columns of a table to faces, by their file names.
 
-    A line belongs to the face whose path ends like its own: ``1.jpg`` to ``happy/1.jpg``, unless another ``1.jpg`` is
-    listed as well. Faces without a line have no values.
+    A line belongs to the face whose path ends like its own, by at least the file name and its folder if both have one:
+    ``1.jpg`` and ``faces/happy/1.jpg`` to ``happy/1.jpg``, but not ``sad/1.jpg``. A face has no values if it has no
+    line, or several that contradict each other.
 
     Args:
         answers: The faces.
@@ -271,8 +274,10 @@ def join_groups(answers: LabelledAnswers, path: Path) -> LabelledAnswers:
     index: dict[str, dict[tuple[str, ...], None]] = {}
     for _, line in lines_of(opener, where):
         values = tuple(line[column] for column in others)
-        for tail in _tails(line[named]):
-            index.setdefault(tail, {})[values] = None
+        tails = list(_tails(line[named]))
+        for tail in tails:
+            key = f"{_ANY}/{tail}" if len(tails) > 1 and tail == tails[-1] else tail
+            index.setdefault(key, {})[values] = None
     rows = [_find_line(index, name) for name in answers.names]
     if not any(row is not None for row in rows):
         some = name_some([*answers.names[:2]])
@@ -293,7 +298,8 @@ def _tails(path: str) -> Iterator[str]:
 
 def _find_line(index: Mapping[str, Mapping[tuple[str, ...], Any]], name: str) -> tuple[str, ...] | None:
     """Find the values for a face by the longest end of its path that is listed; ``None`` if none is, or several are."""
-    for tail in _tails(name):
+    tails = list(_tails(name))
+    for tail in [*tails, f"{_ANY}/{name}"] if len(tails) == 1 else tails:
         if (found := index.get(tail)) is not None:
             return next(iter(found)) if len(found) == 1 else None
     return None
