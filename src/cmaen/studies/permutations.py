@@ -130,7 +130,7 @@ def judge_gaps(gaps: NDArray[np.float32], among: NDArray[np.bool_]) -> Outcome |
 
     Args:
         gaps: Gaps beyond those that are expected, those of the observed groups first, float32 [1 + P, K, F].
-        among: Which gaps belong to the test, bool [K, F].
+        among: Selection of the gaps that belong to the test, bool [K, F].
 
     Returns:
         The result; ``None`` if no gap varies, so that there is nothing to test.
