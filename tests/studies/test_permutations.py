@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from cmaen.errors import DataError
 from cmaen.studies.permutations import Units, judge_gaps, permute_gaps
 
 ZEROS = np.zeros(12, np.int64)
@@ -78,6 +79,13 @@ def test_the_p_value_is_that_of_all_permutations() -> None:
     assert outcome is not None
     assert outcome.p == pytest.approx(2 / 70, abs=0.004)
     assert outcome.gap == 1
+
+
+def test_gaps_that_would_fill_the_memory_are_refused() -> None:
+    units = Units.choose(CODES, LABELS, ZEROS)
+    gaps = np.zeros((1, 50, 1000), np.float32)
+    with pytest.raises(DataError, match="use at most 3,999 permutations"):
+        permute_gaps(lambda _: gaps, units, permutations=10_000, rng=np.random.default_rng(0))
 
 
 def test_a_gap_that_cannot_vary_is_not_tested() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from html import escape as escape_html
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from cmaen.drawing.lettering import write_count
 from cmaen.errors import escape, shorten
@@ -31,6 +32,17 @@ PAGE, JSON = "audit.html", "audit.json"
 STYLE = "audit.css"
 _LONGEST_NAME = 80
 _MARK = ' <b class="mark" title="found">◆</b>'
+
+
+class _Row(NamedTuple):
+    """A row of a table: its name, its cells as HTML, a note below its name, and whether it stands out."""
+
+    name: str
+    cells: Sequence[str]
+    note: str = ""
+    stands_out: bool = False
+
+
 _MOST_MATRICES = 12
 """Maximum number of groups of a column whose answers are shown label by label."""
 
@@ -152,7 +164,7 @@ def _write_groups(column: ColumnAudit) -> str:
             "–" if found.confidence is None else f"{found.confidence:.1%}",
             error,
         ]
-        rows.append((group.name, cells, False))
+        rows.append(_Row(group.name, cells))
     return _write_table("Groups", heads, rows)
 
 
@@ -174,24 +186,23 @@ def _write_recalls(audit: Audit, column: ColumnAudit) -> str:
                 if share is None
                 else f"{share.value:.0%}{mark}{_small(share.interval)}<small>of {share.faces:,}</small>"
             )
-        rows.append((group.name, cells, False))
+        rows.append(_Row(group.name, cells))
     return _write_table("Recall by label", ["group", *labels], rows)
 
 
 def _write_tests(tests: Iterable[GapTest]) -> str:
-    heads = ["comparison", "group", "in it", "in all others", "gap", "corrected p", "p", "detectable"]
+    heads = ["comparison", "in the group", "in all others", "gap", "corrected p", "p", "detectable"]
     rows = []
     for test in tests:
         cells = [
-            f"{_text(test.group, _LONGEST_NAME)}",
             f"{100 * test.value:.1f}",
             f"{100 * test.others:.1f}",
-            f"{100 * test.gap:+.1f}<small>{100 * test.interval.low:+.1f} to {100 * test.interval.high:+.1f}</small>",
+            f"{_signed(test.gap)}<small>{_signed(test.interval.low)} to {_signed(test.interval.high)}</small>",
             f"{_text(write_p(test.p_adjusted))}{_MARK if test.is_finding else ''}",
             _text(write_p(test.p)),
             f"±{100 * test.detectable:.0f}",
         ]
-        rows.append((name_test(test), cells, test.is_finding))
+        rows.append(_Row(name_test(test), cells, test.group, test.is_finding))
     return _write_table("Comparisons, in percent and points", heads, rows)
 
 
@@ -205,20 +216,22 @@ def _write_matrix(classes: Sequence[str], group: Group) -> str:
     for label, row in zip(classes, counts, strict=True):
         if total := sum(row):
             cells = [f"{count / total:.0%}<small>{count:,}</small>" if count else "" for count in row[: len(heads) - 1]]
-            rows.append((label, cells, False))
+            rows.append(_Row(label, cells))
     return _write_table(f"{group.name}: labels down, answers across", heads, rows)
 
 
-def _write_table(caption: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str], bool]]) -> str:
-    """Write a table: its rows have a name, cells as HTML, and whether they stand out."""
+def _write_table(caption: str, heads: Sequence[str], rows: Sequence[_Row]) -> str:
+    """Write a table, which can be scrolled if it is wider than the screen."""
     lines = [
         f'<div class="scroll" role="region" tabindex="0" aria-label="{_text(caption)}">\n',
         f"<table>\n<caption>{_text(caption)}</caption>\n<thead><tr>",
         *(f'<th scope="col">{_text(head, _LONGEST_NAME)}</th>' for head in heads),
         "</tr></thead>\n<tbody>\n",
     ]
-    for name, cells, stands_out in rows:
-        lines.append(f'<tr{" class=found" if stands_out else ""}><th scope="row">{_text(name, _LONGEST_NAME)}</th>')
+    for name, cells, note, stands_out in rows:
+        below = f"<small>{_text(note, _LONGEST_NAME)}</small>" if note else ""
+        head = f"{_text(name, _LONGEST_NAME)}{below}"
+        lines.append(f'<tr{" class=found" if stands_out else ""}><th scope="row">{head}</th>')
         lines += [f'<td class="bar">{cell}</td>' if cell.startswith("<svg") else f"<td>{cell}</td>" for cell in cells]
         lines.append("</tr>\n")
     return "".join([*lines, "</tbody>\n</table>\n</div>\n"])
@@ -265,6 +278,11 @@ def _small(interval: Interval, *, percent: bool = True) -> str:
     if percent:
         return f"<small>{100 * interval.low:.0f} to {100 * interval.high:.0f}</small>"
     return f"<small>{interval.low:.3f} to {interval.high:.3f}</small>"
+
+
+def _signed(share: float) -> str:
+    """Write a difference in points with its sign."""
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _text(value: str, most: int = 1000) -> str:

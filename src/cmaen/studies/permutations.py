@@ -14,11 +14,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.errors import DataError
+
 Design = Literal["faces", "people", "within people"]
 """What is permuted: the groups of faces, those of people with all their faces, or those of one person's faces."""
 
 Codes = NDArray[np.int64]
 
+MOST_GAPS = 200_000_000
+"""Maximum number of gaps over all permutations, which take four bytes each."""
 _BLOCK = 2_000_000
 """Number of faces, over all permutations, that are counted at once."""
 _CLOSE = 1e-5
@@ -114,12 +118,20 @@ def permute_gaps(
         permutations: Number of permutations.
         rng: The source of all randomness.
         progress: Wraps the loop over the parts of the work, to show progress.
+
+    Raises:
+        DataError: The gaps take too much memory.
     """
-    observed = units.codes[units.of_face][None]
-    size = max(1, _BLOCK // max(len(units.of_face), 1))
+    observed = measure(units.codes[units.of_face][None])
+    if (permutations + 1) * observed.size > MOST_GAPS:
+        raise DataError(
+            f"{permutations:,} permutations of {observed.shape[1]} groups and {observed.shape[2]} figures take too "
+            f"much memory; use at most {MOST_GAPS // observed.size - 1:,} permutations, or combine groups"
+        )
+    size = max(1, _BLOCK // max(len(units.of_face), observed.size))
     starts = range(0, permutations, size)
     drawn = [measure(units.permute(min(size, permutations - start), rng)) for start in progress(starts)]
-    return np.concatenate([measure(observed), *drawn])
+    return np.concatenate([observed, *drawn])
 
 
 def judge_gaps(gaps: NDArray[np.float32], among: NDArray[np.bool_]) -> Outcome | None:
