@@ -22,6 +22,12 @@ from tests.studies.simulated import alternate, simulate
 
 EVIL = '<script>alert("1")</script>\x1b[31m\u202e&amp;'
 
+TAGS = {
+    *("html", "head", "meta", "title", "style", "body", "div", "header", "h1", "h2", "p", "ul", "li", "dl", "dt", "dd"),
+    *("nav", "b", "ol", "a", "main", "table", "caption", "thead", "tbody", "tr", "th", "td", "small", "svg", "rect"),
+    *("details", "summary"),
+}
+
 
 class Reader(HTMLParser):
     """Collects tags, links, and the texts of the page."""
@@ -92,6 +98,27 @@ def test_nothing_is_marked_where_nothing_is_found() -> None:
     page = write_page(audit(simulate(alternate(60, 60)), ["group"], permutations=499))
     assert "◆" not in page
     assert "no gap between groups was found" in page
+
+
+def test_names_of_any_characters_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    hypothesis = pytest.importorskip("hypothesis")
+    monkeypatch.setattr("cmaen.studies.gaps.DRAWS", 10)
+    text = hypothesis.strategies.text(min_size=1, max_size=30)
+
+    @hypothesis.settings(max_examples=25)
+    @hypothesis.given(text, text, text)
+    def write(first: str, second: str, column: str) -> None:
+        groups = [first, second] * 30
+        given = simulate(["x"] * 60, **{f"{column}.": groups})
+        found = audit(given, [f"{column}."], permutations=99)
+        reader = read(write_page(found))
+        assert reader.tags <= TAGS
+        write_page(found).encode()
+        json.dumps(found.to_dict()).encode()
+        for sentence in judge(found).sentences:
+            assert sentence
+
+    write()
 
 
 @pytest.mark.parametrize("groups", [["x"] * 50, alternate(5, 5), [str(number % 60) for number in range(1800)]])

@@ -15,6 +15,7 @@ from PIL import Image
 from cmaen.data.splits import Split
 from cmaen.errors import CmaenError, DataError
 from cmaen.studies.labelled import LabelledAnswers, join_groups, read_labelled
+from cmaen.tabulation import COLUMNS as TABLE
 from cmaen.types import EMOTIONS
 
 HEAD = ["path", "label", "gender", *EMOTIONS]
@@ -34,8 +35,12 @@ def write(path: Path, rows: list[list[str]], delimiter: str = ",", encoding: str
     return path
 
 
-def test_answers_that_are_there_need_no_network(tmp_path: Path) -> None:
-    found = read_labelled(write(tmp_path / "answers.csv", [HEAD, *ROWS]), checkpoint="there is no such checkpoint")
+def test_answers_that_are_there_need_no_network(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "answers.csv", [HEAD, *ROWS])
+    read_labelled(path)
+    assert caplog.text == ""
+    found = read_labelled(path, checkpoint="there is no such checkpoint")
+    assert "checkpoint, split and scheme are not used" in caplog.text
     assert found.names == ("a/1.jpg", "a/2.jpg", "b/1.jpg")
     assert [EMOTIONS[label] for label in found.labels] == ["happy", "happy", "sad"]
     assert [EMOTIONS[answer] for answer in found.answers] == ["happy", "sad", "sad"]
@@ -98,6 +103,37 @@ def test_names_of_labels_are_taken(tmp_path: Path) -> None:
     rows = [[row[0], str(number % 2), *row[2:]] for number, row in enumerate(ROWS)]
     found = read_labelled(write(tmp_path / "answers.csv", [HEAD, *rows]), names={0: "happy", 1: "sad"})
     assert [EMOTIONS[label] for label in found.labels] == ["happy", "sad", "happy"]
+
+
+def test_any_bytes_are_read_or_refused_by_name(tmp_path: Path) -> None:
+    hypothesis = pytest.importorskip("hypothesis")
+    path = tmp_path / "answers.csv"
+    head = ",".join(HEAD).encode()
+
+    @hypothesis.settings(max_examples=60)
+    @hypothesis.given(hypothesis.strategies.binary(max_size=80), hypothesis.strategies.booleans())
+    def read(content: bytes, headed: bool) -> None:
+        path.write_bytes(head + b"\n" + content if headed else content)
+        try:
+            found = read_labelled(path)
+        except CmaenError:
+            return
+        assert len(found) == len(found.names) == len(found.columns["label"])
+
+    read()
+
+
+def test_results_of_cmaen_predict_are_read_once_they_have_labels(tmp_path: Path) -> None:
+    columns = [*TABLE, "label", *EMOTIONS]
+    rows = [
+        [{"path": "a.jpg", "status": "ok", "face": "1", "label": "sad"}.get(column, "") for column in TABLE]
+        + ["sad", *(f"{1 / 7:.4f}" for _ in EMOTIONS)],
+        [{"path": "b.jpg", "status": "no_face"}.get(column, "") for column in TABLE] + ["fear", *[""] * 7],
+    ]
+    found = read_labelled(write(tmp_path / "faces.csv", [columns, *rows]))
+    assert found.names == ("a.jpg", "b.jpg")
+    assert found.without_answer == 1
+    assert found.columns["status"] == ("ok", "no_face")
 
 
 @pytest.mark.parametrize("form", ["utf-8", "utf-16"])

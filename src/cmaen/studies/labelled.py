@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ _ANY = "*"
 """Folder under which a file name is listed if its line has a folder that the face need not have."""
 _TAILS = 4
 """Maximum number of parts of a path by which a line of a table of groups finds its face."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ def read_labelled(
     found = _read_ready(path, names)
     if found is None:
         found = _ask(path, names, split, Checkpoint.open(checkpoint), scheme, engine, device, progress)
+    elif not (checkpoint is split is scheme is None):
+        log.warning("%s holds answers, which are taken as they are: checkpoint, split and scheme are not used", path)
     if groups is None and path.is_dir() and (path / GROUPS).is_file():
         groups = path / GROUPS
     return found if groups is None else join_groups(found, Path(groups))
