@@ -88,15 +88,15 @@ def measure_simulated(nulls: int = 1000, audits: int = 40) -> None:
     few = max(nulls // 5, 1)
     for told in (True, False):
         name = "told the people" if told else "not told the people"
-        rate = count_findings(few, {"a": 300, "b": 300}, people=10, told=told) / few
-        print(f"| {few:,} of 300 + 300 faces, ten of each person, {name} | {rate:.1%} |", flush=True)
+        rate = count_findings(few, {"a": 300, "b": 300}, people=30, told=told) / few
+        print(f"| {few:,} of 300 + 300 faces, 30 of each person, {name} | {rate:.1%} |", flush=True)
     print()
     gaps = (0.05, 0.1, 0.2, 0.3)
-    print(f"| faces in the smaller group, of three times as many | {' | '.join(f'{gap:.0%}' for gap in gaps)} |")
+    print(f"| faces in the groups, gap in accuracy | {' | '.join(f'{gap:.0%}' for gap in gaps)} |")
     print("|" + "---|" * (len(gaps) + 1))
     for count in (50, 150, 500):
         rates = [count_findings(audits, {"a": 2 * count, "b": count}, gap) / audits for gap in gaps]
-        print(f"| {count} | {' | '.join(f'{rate:.0%}' for rate in rates)} |", flush=True)
+        print(f"| {2 * count} + {count} | {' | '.join(f'{rate:.0%}' for rate in rates)} |", flush=True)
 
 
 def ask(faces: FaceSet, groups: np.ndarray) -> Audit:

@@ -77,6 +77,14 @@ def test_what_is_wrong_is_said(answers: Path, options: list[str], advice: str) -
     assert advice in " ".join(cmaen("audit", answers, *options, code=2).split())
 
 
+def test_names_of_groups_are_text_and_no_markup(answers: Path) -> None:
+    text = answers.read_text("utf-8").replace(";a;", ";[red]a[/red];").replace(";b;", ";[/];")
+    answers.write_text(text, "utf-8")
+    said = cmaen("audit", answers, "--group", "sex", "--permutations", 399)
+    assert "[red]a[/red]" in said
+    assert "[/] (sex): " in said
+
+
 def test_a_file_is_no_folder(answers: Path) -> None:
     said = cmaen("audit", answers, "--group", "sex", "--output", answers, code=2)
     assert "neither a folder nor a .json file" in " ".join(said.split())

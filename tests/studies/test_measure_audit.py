@@ -21,5 +21,5 @@ def test_power_and_false_alarms_are_printed(
     script.measure_pictures(fer_tree)
     said = capsys.readouterr().out.splitlines()
     assert said[2].startswith("| 1 of 300 + 150 faces | ")
-    assert sum(line.startswith(("| 50 |", "| 150 |", "| 500 |")) for line in said) == 3
+    assert sum(line.startswith(("| 100 + 50 |", "| 300 + 150 |", "| 1000 + 500 |")) for line in said) == 3
     assert sum("nothing" in line.lower() for line in said) >= 1
