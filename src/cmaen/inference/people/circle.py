@@ -16,7 +16,7 @@ from cmaen.inference.people.naming import NUMBERED
 
 EXCLUDE_FROM = 0.30
 """Similarity from which a face is taken for that of an excluded person; lower than among others, so that rather
-somebody else is left out than an excluded person is not."""
+somebody else is left out (0.6 % of people) than an excluded person is not."""
 FAR_MORE = 0.25
 """Difference of two similarities from which only the higher one can be that of the person."""
 

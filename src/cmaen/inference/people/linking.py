@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 THRESHOLD = 0.36
-"""Average similarity from which faces are taken for those of one person (``docs/figures/people.md``)."""
+"""Average similarity from which faces are taken for those of one person. Of 358,000 pairs of photographs of different
+people, 0.08 % (0.06 to 0.10) are above it (``examples/measure_identities.py``)."""
 
 
 def link(
