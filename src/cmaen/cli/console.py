@@ -47,7 +47,7 @@ EngineDevice = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Dataset: class folders, a data set as it is published (RAF-DB, AffectNet, CK+ …), a zip of either, or a "
+        help="Data set: class folders, a data set as it is published (RAF-DB, AffectNet, CK+ …), a zip of either, or a "
         "CSV. Default: data/fer2013.zip, .csv or folder.",
         rich_help_panel=SOURCE,
     ),
@@ -57,7 +57,7 @@ Names = Annotated[
     typer.Option(
         "--names",
         metavar="LABEL=NAME,…",
-        help="Names of labels that the data write otherwise, such as 1=surprise,2=fear for numbers.",
+        help="Names for labels that are written in another way, such as 1=surprise,2=fear for numbers.",
         rich_help_panel=SOURCE,
     ),
 ]
