@@ -105,7 +105,7 @@ def check_share(value: float | None) -> float | None:
     """
     if value is None or 0 <= value <= 1:
         return value
-    advice = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+    advice = f"; {value:g}% is {value / 100:g}" if 1 < value <= 100 else ""
     raise typer.BadParameter(f"{value:g} is not between 0 and 1{advice}")
 
 
