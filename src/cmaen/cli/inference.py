@@ -97,10 +97,10 @@ class InferenceOptions(RecognitionOptions):
             "--save-video, --timeline and --per-person work with --video and --real-time only": (
                 bool(self.save_video or self.timeline or self.per_person) and not moving
             ),
-            "--chart works with --image and --directory only; for a video, use --timeline": bool(self.chart) and moving,
+            "--chart works with --image and --directory only; a video has --timeline": bool(self.chart) and moving,
             "--every, --start and --end work with --video and --real-time only": self.has_excerpt and not moving,
             common or "": common is not None,
-            "--annotated works with --image, or with --directory on this machine; for a video, use --save-video": (
+            "--annotated works with --image, or with --directory on this machine; a video has --save-video": (
                 self.annotated is not None and (moving or self.remote)
             ),
             f"--annotated takes one --image, not {len(images)}; cmaen predict takes several": (
