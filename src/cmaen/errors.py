@@ -169,6 +169,14 @@ class PredictionError(CmaenError):
     """A face cannot be cropped or classified."""
 
 
+class RecognitionError(CmaenError):
+    """The network that tells people apart is missing, damaged or fails."""
+
+
+class GalleryError(RecognitionError):
+    """A folder of photographs of people cannot be read, or shows nobody."""
+
+
 class PluginError(CmaenError):
     """A plug-in of another package cannot be imported or used; the message names the package."""
 
