@@ -35,6 +35,7 @@ MADE = {*("command_line.md", "configuration.md", "contributing.md", "changelog.m
 ELSEWHERE = FOREIGN | {
     *("--strict", "--upgrade", "--publish", "--read-only", "--tmpfs", "--tag", "--hour", "--camera", "--nnodes"),
     *("--nproc-per-node", "--dry-run", "--only-binary", "--python-version", "--platform", "--target", "--runtime"),
+    "--all-extras",
 }
 """Options of other programs that the pages name."""
 

@@ -29,7 +29,7 @@ def audit(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER|CSV",
+            metavar="FACES",
             show_default=False,
             help="Labelled faces: class folders, a published data set, a zip of either, or a CSV with path and label. "
             "A CSV with a label and the probability of each emotion needs no network.",
