@@ -125,7 +125,7 @@ class _Work:
     Attributes:
         options: Options of the verb.
         recordings: The recordings.
-        folders: For each the folder of its file.
+        folders: Folder of the file of each recording.
         failures: Error messages of the sources that could not be read.
     """
 

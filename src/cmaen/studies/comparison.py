@@ -61,9 +61,10 @@ class Contrast:
         people: Number of people in the first and in the second; both are the same if paired.
         difference: Mean share of time in the second less that in the first.
         interval: 95 % interval of the difference by resampling people.
-        p_value: The p-value of this test alone; ``None`` if there are too few people for a test, because even the
-            smallest p-value that they can give is above :data:`cmaen.studies.significance.LEVEL`.
-        smallest: Smallest p-value that so few people can give.
+        p_value: The p-value of this test alone; ``None`` if too few people differ at all for a test, because even the
+            smallest p-value that they can give is above :data:`cmaen.studies.significance.LEVEL` (Tarone, 1990).
+        smallest: Smallest p-value that these people can give, see
+            :class:`cmaen.studies.statistics.Permutation`.
         exact: Whether all permutations were looked at.
         adjusted: The p-value adjusted for all tests of the report, see
             :func:`cmaen.studies.significance.adjust_for_many`; ``None`` without a test.
@@ -150,7 +151,7 @@ class Comparison:
 
     @property
     def attainable(self) -> float:
-        """The smallest adjusted p-value that these numbers of people and of tests can give, whatever people do."""
+        """The smallest adjusted p-value that these people and this number of tests can give at best."""
         return min(1.0, len(self.tests) * min((test.smallest for test in self.tests), default=1.0))
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def compare(
 
     Args:
         recordings: Recordings, with different names.
-        events: Events, by which people are compared; ``None``: only means over all people.
+        events: Events, by which people are compared; ``None``: only means over all people, of several recordings.
         unit: What counts as one person, see :data:`Unit`.
         rng: The source of all randomness; ``None`` for one with a fixed seed.
     """
@@ -203,7 +204,7 @@ def compare(
         if events is not None and any(list_levels(events.events, attribute))
     ]
     everything = _observe(told, None, "", labels, unit)
-    if not factors and labels:
+    if not factors and labels and len(recordings) > 1:
         factors = [_compare_levels("recordings", everything, labels, rng)]
     numbered = sum(bool(_NUMBERED.fullmatch(name)) for recording in told for name in recording.people)
     return Comparison(labels, _correct(factors), len(everything[EVERYTHING]), numbered if unit == "name" else 0)

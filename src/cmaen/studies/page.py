@@ -121,6 +121,6 @@ def _write_contents(study: Study, names: Sequence[str], faces: int) -> Iterator[
 def _write_colours(labels: Sequence[str]) -> str:
     """Write the colour of each label as a class of the style, in light and in dark mode."""
     colours = [hex_of(label, labels[:-1]) for label in labels]
-    light = "".join(f".e{number}{{--tone:{colour}}}" for number, colour in enumerate(colours))
-    dark = "".join(f".e{number}{{--tone:{adapt(colour)}}}" for number, colour in enumerate(colours))
+    light = "".join(f".e{number}{{color:{colour}}}" for number, colour in enumerate(colours))
+    dark = "".join(f".e{number}{{color:{adapt(colour)}}}" for number, colour in enumerate(colours))
     return f"\n{light}\n@media (prefers-color-scheme: dark) {{{dark}}}\n"

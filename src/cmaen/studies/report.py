@@ -76,7 +76,7 @@ def write_report(
         unit: What counts as one person in comparisons, see :data:`cmaen.studies.comparison.Unit`.
         thumbnails: Whether to show the faces at the clearest moments, cut from the videos. A recording whose video
             cannot be read has none, and the page says so.
-        beside: For each recording the folder in which its video may also be; empty for none.
+        beside: Folder in which the video of each recording may also be; empty for none.
         notes: Sentences on what was left out before.
 
     Returns:

@@ -62,7 +62,7 @@ def write_overview(summaries: Sequence[RecordingSummary], names: Sequence[str], 
         '<h2 id="overview">Overview</h2><div class="scroll"><table><thead><tr><th scope="col">recording</th>'
         '<th scope="col" class="name">person</th><th scope="col">seen</th><th scope="col">unsure</th>'
         '<th scope="col" class="name">mostly</th><th scope="col" class="name">shares of the time seen</th></tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table></div><p class="note">{legend}</p>'
+        f'<tbody>{"".join(rows)}</tbody></table></div><p class="note legend">{legend}</p>'
     )
 
 
@@ -108,7 +108,7 @@ def _write_factor(factor: Factor, places: Places) -> str:
     left = "".join(f'<p class="note">{write_safely(sentence, 300)}.</p>' for sentence in factor.left_out[:12])
     return (
         f"<h3>{titles[factor.name]}</h3>{left}"
-        '<div class="scroll"><table><caption>Mean share of the time over people</caption><thead><tr>'
+        '<div class="scroll shares"><table><caption>Mean share of the time over people</caption><thead><tr>'
         '<th scope="col">emotion</th><th scope="col" class="name">in</th><th scope="col">mean</th>'
         '<th scope="col">95% interval</th><th scope="col">people</th>'
         '<th scope="col"><span class="soft">0 to 100%</span></th></tr></thead>'
@@ -134,7 +134,8 @@ def _write_differences(contrasts: Sequence[Contrast], places: Places) -> str:
 
 def _write_difference(one: Contrast, places: Places) -> str:
     people = f"{one.people[0]}, paired" if one.paired else f"{one.people[0]} and {one.people[1]}"
-    result = "too few people" if one.p_value is None else "significant" if one.is_significant else "not significant"
+    untested = "nobody differs" if one.smallest == 1 and one.difference == 0 else "too few people"
+    result = untested if one.p_value is None else "significant" if one.is_significant else "not significant"
     mark = ' class="significant"' if one.is_significant else ""
     return (
         f'<tr{mark}><th scope="row" class="name">{_chip(one.emotion, places)}{write_safely(one.emotion)}</th>'
@@ -268,7 +269,7 @@ def _write_bands(events: Sequence[Event], start: float, end: float) -> Iterator[
 def _write_shares(person: PersonSummary, places: Places) -> str:
     rows = "".join(
         f'<tr><th scope="row" class="name">{_chip(share.emotion, places)}{write_safely(share.emotion)}</th>'
-        f"<td>{write_time(share.seconds)}</td><td>{write_percent(share.share)}</td>"
+        f"<td>{write_time(share.seconds, exact=True)}</td><td>{write_percent(share.share)}</td>"
         f"<td>{write_interval(share.interval)}</td>"
         f"<td>{'–' if share.mean is None else write_percent(share.mean)}</td>"
         f'<td class="bars">{_draw_span(share.share, share.interval, places[share.emotion])}</td></tr>'
@@ -280,7 +281,7 @@ def _write_shares(person: PersonSummary, places: Places) -> str:
         else "Seen too shortly for intervals"
     )
     return (
-        f'<div class="scroll"><table><caption>Shares of the time seen. {blocks}.</caption><thead><tr>'
+        f'<div class="scroll shares"><table><caption>Shares of the time seen. {blocks}.</caption><thead><tr>'
         '<th scope="col">emotion</th><th scope="col">time</th><th scope="col">share</th>'
         '<th scope="col">95% interval</th><th scope="col">mean</th><th scope="col"><span class="soft">0 to 100%</span>'
         f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
@@ -309,7 +310,11 @@ def _write_transitions(person: PersonSummary) -> str:
 def _write_count(count: int, most: int, same: bool) -> str:
     if same:
         return "<td>–</td>"
-    return f'<td style="--heat:{60 * count / most:.0f}%">{count}</td>' if count else "<td>0</td>"
+    return (
+        f'<td style="background:color-mix(in srgb,var(--link) {60 * count / most:.0f}%,transparent)">{count}</td>'
+        if count
+        else "<td>0</td>"
+    )
 
 
 def _write_episodes(episodes: Sequence[Episode], most: int) -> str:

@@ -25,8 +25,9 @@ DRAWN = 9999
 """Number of permutations that are drawn at random where there are more."""
 LEAST_BLOCKS = 5
 """Number of blocks of time below which a recording is too short for an interval."""
-LEAST_PEOPLE = 3
-"""Number of people below which a mean gets no interval."""
+LEAST_PEOPLE = 6
+"""Number of people below which a mean gets no interval: means of so few, drawn with replacement, cannot lie outside
+their range, which does not hold the true mean in 95 of 100 studies."""
 _LEVEL = 0.95
 _AT_ONCE = 1_000_000
 """Number of draws that are held in memory."""
@@ -40,7 +41,8 @@ class Permutation(NamedTuple):
     Attributes:
         difference: Observed mean difference.
         p_value: Fraction of the permutations whose difference is at least as far from 0, in (0, 1].
-        smallest: Smallest p-value that this number of people can give, whatever they do.
+        smallest: Smallest p-value of any permutation: what these people could give at best. It does not depend on what
+            was observed, so that a test can be left out for it before its result is known.
         exact: Whether all permutations were looked at; otherwise :data:`DRAWN` were drawn at random.
     """
 
@@ -203,7 +205,7 @@ def flip_signs(differences: NDArray[np.float64], rng: np.random.Generator) -> Pe
         signs = 1 - 2 * (numbers[:, None] >> np.arange(count) & 1)  # [P] -> [P, N]
     else:
         signs = rng.choice(np.array([-1, 1]), (DRAWN, count))  # [P, N]
-    return _conclude(float(differences.mean()), signs @ differences / count, exact, 2 / 2**count)
+    return _conclude(float(differences.mean()), signs @ differences / count, exact)
 
 
 def exchange_groups(first: NDArray[np.float64], second: NDArray[np.float64], rng: np.random.Generator) -> Permutation:
@@ -231,17 +233,19 @@ def exchange_groups(first: NDArray[np.float64], second: NDArray[np.float64], rng
         chosen = np.argsort(rng.random((DRAWN, count)), axis=1)[:, :few]  # [P, N + M] -> [P, N]
     sums = everyone[chosen].sum(axis=1)  # [P]
     differences = (everyone.sum() - sums) / len(second) - sums / few
-    smallest = (2 if few == len(second) else 1) / ways
-    return _conclude(float(second.mean() - first.mean()), differences, exact, smallest)
+    return _conclude(float(second.mean() - first.mean()), differences, exact)
 
 
-def _conclude(observed: float, permuted: NDArray[np.float64], exact: bool, smallest: float) -> Permutation:
-    """Count the permutations that are as far from 0 as what was observed."""
-    scale = max(float(np.abs(permuted).max()), abs(observed))
-    as_far = int(np.sum(np.abs(permuted) >= abs(observed) - _CLOSE * scale))
+def _conclude(observed: float, permuted: NDArray[np.float64], exact: bool) -> Permutation:
+    """Count the permutations that are as far from 0 as what was observed, and those that are farthest."""
+    farthest = max(float(np.abs(permuted).max()), abs(observed))
+    as_far, ends = (
+        int(np.sum(np.abs(permuted) >= (1 - _CLOSE) * limit)) for limit in (abs(observed) - _CLOSE * farthest, farthest)
+    )
     if exact:
-        return Permutation(observed, as_far / len(permuted), smallest, exact)
-    return Permutation(observed, (as_far + 1) / (DRAWN + 1), max(smallest, 1 / (DRAWN + 1)), exact)
+        return Permutation(observed, as_far / len(permuted), ends / len(permuted), exact)
+    smallest = 1 / (DRAWN + 1) if farthest else 1.0
+    return Permutation(observed, (as_far + 1) / (DRAWN + 1), smallest, exact)
 
 
 def find_t_quantile(probability: float, freedom: int) -> float:

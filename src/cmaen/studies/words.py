@@ -84,6 +84,8 @@ def judge(comparison: Comparison) -> str:
     """Say in a sentence what the tests of a comparison show together."""
     count = len(comparison.tests)
     found = sum(contrast.is_significant for contrast in comparison.contrasts)
+    if not count and all(one.smallest == 1 for one in comparison.contrasts):
+        return "Nobody differs between any two of them, so there is nothing to test."
     if not count:
         return (
             "No difference can be significant, so none was tested: there are too few people. A paired test flips the "
@@ -93,8 +95,8 @@ def judge(comparison: Comparison) -> str:
         )
     if comparison.attainable > LEVEL:
         return (
-            f"No difference can be significant, whatever people do: with so few people, the smallest p-value that the "
-            f"{write_count(count, 'test')} of this report can give, corrected for their number, is "
+            f"No difference can be significant: with so few people, the smallest p-value that the "
+            f"{write_count(count, 'test')} of this report can give at best, corrected for their number, is "
             f"{write_p(comparison.attainable)}. More people or fewer tests are needed."
         )
     if not found:
@@ -147,6 +149,10 @@ def explain_person() -> Iterator[str]:
         "typical intervals at most; what lies beyond counts as not recorded."
     )
     yield (
+        "A number for a name is that of a track: someone who leaves the picture may come back under another number, "
+        "unless people were recognised when the video was analysed."
+    )
+    yield (
         "An episode is a stretch of at least half a second with one answer. A transition is an episode that follows "
         f"one of another emotion within {PAUSE:g} seconds."
     )
@@ -180,5 +186,5 @@ def explain_comparison(comparison: Comparison) -> Iterator[str]:
             f"The p-values are corrected for the number of all {write_count(len(comparison.tests), 'test')} of this "
             f"report (Holm, 1979). Only a corrected p-value of at most {LEVEL:g} is called significant: then the "
             f"chance that anything is called so where there is no difference is {100 * LEVEL:.0f}% at most. "
-            "Differences between so few people that no p-value could be as small are shown without a test."
+            "Where too few people differ for any p-value to be as small, the difference is shown without a test."
         )
