@@ -18,6 +18,8 @@ _STEPS = 16
 _POINTS = 24_000
 """Number of points in time of all timelines of a page together."""
 _MOST, _FEWEST = 2400, 100
+_LEAST = 1e-6
+"""Part of a point below which the time seen in it is rounding."""
 
 
 def choose_points(recording: Recording, timelines: int) -> int:
@@ -47,9 +49,8 @@ def draw_timeline(recording: Recording, appearance: Appearance, points: int, pla
     start, end = span_of(recording)
     edges = np.linspace(start, end, points + 1)
     seen = series.integrate(series.seen, edges)[:, 0]  # [P]
-    there = seen > 0
-    safe = np.where(there, seen, 1.0)
-    means = series.integrate(series.probabilities, edges) / safe[:, None]  # [P, E]
+    there = seen > _LEAST * (end - start) / points
+    means = series.integrate(series.probabilities, edges) / np.where(there, seen, 1.0)[:, None]  # [P, E]
     answered = series.integrate(series.answered, edges)  # [P, E + 1]
     unsure = series.integrate(series.unsure[:, None].astype(float), edges)[:, 0] > 0.5 * seen  # [P]
     best = np.where(there, answered.argmax(axis=1), -1)  # [P]

@@ -84,7 +84,7 @@ def judge(comparison: Comparison) -> str:
     """Say in a sentence what the tests of a comparison show together."""
     count = len(comparison.tests)
     found = sum(contrast.is_significant for contrast in comparison.contrasts)
-    if not count and all(one.smallest == 1 for one in comparison.contrasts):
+    if not count and all(one.smallest == 1 and one.difference == 0 for one in comparison.contrasts):
         return "Nobody differs between any two of them, so there is nothing to test."
     if not count:
         return (
