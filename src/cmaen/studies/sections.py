@@ -111,7 +111,7 @@ def _write_factor(factor: Factor, places: Places) -> str:
         '<div class="scroll shares"><table><caption>Mean share of the time over people</caption><thead><tr>'
         '<th scope="col">emotion</th><th scope="col" class="name">in</th><th scope="col">mean</th>'
         '<th scope="col">95% interval</th><th scope="col">people</th>'
-        '<th scope="col"><span class="soft">0 to 100%</span></th></tr></thead>'
+        '<th scope="col" class="bars"><span class="soft">0 to 100%</span></th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{_write_differences(factor.contrasts, places)}"
     )
 
@@ -184,7 +184,7 @@ def write_recording(
         '<button data-act="back" aria-label="Earlier">◀</button>'
         '<button data-act="closer" aria-label="Zoom in">+</button>'
         '<button data-act="wider" aria-label="Zoom out">−</button><button data-act="on" aria-label="Later">▶</button>'
-        '<button data-act="all">Whole recording</button><output aria-live="polite"></output></div>'
+        '<button data-act="all" aria-label="Whole recording">Whole</button><output aria-live="polite"></output></div>'
         '<p class="note">A timeline can be zoomed with + and −, moved with the arrow keys or by dragging, and shown '
         "whole again with 0. "
         f"Each of its {points:,} points is a mean over {_tell_seconds((end - start) / points)}.</p>"
@@ -283,8 +283,8 @@ def _write_shares(person: PersonSummary, places: Places) -> str:
     return (
         f'<div class="scroll shares"><table><caption>Shares of the time seen. {blocks}.</caption><thead><tr>'
         '<th scope="col">emotion</th><th scope="col">time</th><th scope="col">share</th>'
-        '<th scope="col">95% interval</th><th scope="col">mean</th><th scope="col"><span class="soft">0 to 100%</span>'
-        f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        '<th scope="col">95% interval</th><th scope="col">mean</th><th scope="col" class="bars">'
+        f'<span class="soft">0 to 100%</span></th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 

@@ -159,7 +159,9 @@ def explain_person() -> Iterator[str]:
 
 
 def explain_comparison(comparison: Comparison) -> Iterator[str]:
-    """Explain the figures of several people, and what the tests assume."""
+    """Explain the figures of several people, and what the tests assume; nothing if there are none."""
+    if not comparison.factors:
+        return
     yield (
         "Means are over people: each person counts once, however long the recording is, if seen for at least "
         f"{LEAST_SECONDS:g} second. Their 95% intervals come from drawing people, not frames, {RESAMPLES:,} times with "
