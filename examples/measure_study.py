@@ -1,11 +1,11 @@
-"""Whether the intervals and tests of `cmaen report` keep what they promise, on people made by code whose truth is known.
+"""Whether the intervals and tests of `cmaen report` keep what they promise, on people made by code.
 
 python examples/measure_study.py
 
-It prints how many of the 95% intervals of a share of time hold the true share, for people who show an emotion for a given
-share of the time and a given number of seconds at a stretch; the same for means over people; how often tests of no
-difference have p <= 0.05, and how often a whole report of no difference calls anything significant; and how many people
-a report needs to find a difference that is there.
+It prints how many of the 95% intervals of a share of time hold the true share, for people who show an emotion for a
+given share of the time and a given number of seconds at a stretch; the same for means over people; how often tests of
+no difference have p <= 0.05, and how often a whole report of no difference calls anything significant; and how often a
+report finds a difference that is there.
 """
 
 import numpy as np
@@ -69,6 +69,7 @@ def judge(people, calm, moved, rng):
 
 
 def main():
+    """Print all figures."""
     rng = np.random.default_rng(0)
     print(f"95% intervals of one person's share of time, {TIMES} recordings each: held with blocks, held without, made")
     for seconds, share, stay in (
@@ -77,7 +78,7 @@ def main():
     ):
         held, naive, there = cover_shares(seconds, share, stay, rng)
         print(
-            f"  {seconds / 60:3.0f} min, share {share:.2f}, {stay:2d} s at a stretch: {held:.3f} {naive:.3f} {there:.2f}"
+            f"  {seconds / 60:3.0f} min, share {share:.2f}, {stay:2d} s a stretch: {held:.3f} {naive:.3f} {there:.2f}"
         )
     print("95% intervals of a mean over people: held for normal and for skewed shares")
     for people in (6, 10, 20, 50):
@@ -104,7 +105,8 @@ def main():
     ):
         found = np.array([judge(people, calm, moved, rng) for _ in range(REPORTS)])
         print(
-            f"  {people:2d} people, happy for {calm:.2f} and {moved:.2f}: {found[:, 0].mean():.3f} {found[:, 1].mean():.3f}"
+            f"  {people:2d} people, happy for {calm:.2f} and {moved:.2f}: "
+            f"{found[:, 0].mean():.3f} {found[:, 1].mean():.3f}"
         )
 
 
