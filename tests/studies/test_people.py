@@ -32,7 +32,7 @@ def test_shares_seconds_and_absence_by_hand() -> None:
     assert shares["uncertain"].mean is None
     assert sum(share.share for share in ada.shares) == pytest.approx(1)
     assert sum(share.mean or 0 for share in ada.shares) == pytest.approx(1)
-    assert shares["sad"].mean == pytest.approx((10 * 0.8 + 60 / 30 + 5 * 0.1 + 5 * 0.1) / 80)
+    assert shares["sad"].mean == pytest.approx((10 * 0.8 + 60 / 30 + 5 * 0.4 / 6 + 5 * 0.1) / 80)
     assert ada.main == shares["happy"]
     assert (ada.first, ada.last) == (0, pytest.approx(9.9))
     assert bob.seconds == pytest.approx(0.1)

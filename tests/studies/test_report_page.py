@@ -122,6 +122,7 @@ def test_all_timelines_of_a_recording_are_zoomed_together_and_no_others(open_rep
     assert widths == pytest.approx([0.5, 0.5, 1, 1, 1], abs=0.01)
     first = page.locator("#r0 .axis span").first.text_content()
     assert first == "0:15"
+    assert page.locator("#r1 .axis span").first.text_content() == "0:00"
     page.locator("#r0 .tools button[data-act=all]").click()
     assert page.locator("#r0 .axis span").first.text_content() == "0:00"
 

@@ -80,6 +80,8 @@ def test_a_share_that_was_never_seen_still_has_a_width() -> None:
     assert never.low == 0
     assert 0.1 < never.high < 0.3
     assert (always.low, always.high) == (pytest.approx(1 - never.high), 1.0)
+    five = bound_share(np.zeros(100), np.ones(100), 20)
+    assert five == (0, pytest.approx(2.7764**2 / (5 + 2.7764**2), abs=1e-3)), "t of four degrees of freedom"
     assert bound_share(np.zeros(100), np.ones(100), 30) is None, "three blocks are too few"
     assert bound_share(np.zeros(10), np.zeros(10), 1) is None, "nobody was seen"
 

@@ -26,16 +26,25 @@ TEXT = "h" * 15 + "s" * 15
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film of ten frames a second that is red while she is happy and blue while she is sad."""
+    return write_video(tmp_path_factory.mktemp("films") / "film.mp4", 10)
+
+
+def write_video(path: Path, rate: int) -> Path:
     av = pytest.importorskip("av")
-    path = tmp_path_factory.mktemp("films") / "film.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
+        stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for letter in TEXT:
             picture = np.full((64, 96, 3), COLOURS[letter], np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path
+
+
+def test_a_frame_of_another_moment_is_no_thumbnail(tmp_path: Path) -> None:
+    slow = write_video(tmp_path / "film.mp4", 1)
+    told = film(TEXT)
+    assert cut_peaks(summarise_recording(replace(told, times=told.times + 0.3)), slow) == {}
 
 
 def mean_colour(address: str) -> np.ndarray:
