@@ -162,11 +162,31 @@ def test_it_is_whole_without_scripts(open_report: Open) -> None:
     assert page.locator(".tools").first.is_hidden()
 
 
-def test_it_prints_its_episodes_and_no_buttons(open_report: Open) -> None:
-    page = open_report()
+def test_the_name_of_an_event_stays_in_sight(open_report: Open) -> None:
+    page = open_report(width=390)
+    page.locator("#r0 .view").first.focus()
+    for key in ("+", "+", "+", *["ArrowLeft"] * 12, *["ArrowRight"] * 2):
+        page.keyboard.press(key)
+    calm, other = page.locator("#r0p0 .events span").all()[:2]
+    assert page.locator("#r0 output").text_content() == "0:08 to 0:15"
+    view = page.locator("#r0p0 .events").bounding_box()
+    for event in (calm, other):
+        box = event.bounding_box()
+        assert box["x"] >= view["x"] - 0.5
+        assert box["x"] + box["width"] <= view["x"] + view["width"] + 0.5
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert calm.is_hidden()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_prints_its_episodes_and_no_buttons_on_white(dark: bool, open_report: Open) -> None:
+    page = open_report(dark=dark)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#r0p0 td button").first.is_visible()
     assert page.locator(".tools").first.is_hidden()
     assert page.locator("nav").is_hidden()
     assert len(page.pdf(format="A4")) > 10_000
+    assert page.evaluate(f"({BRIGHTNESS})(getComputedStyle(document.body).color)") < 60
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"

@@ -123,4 +123,4 @@ def _write_colours(labels: Sequence[str]) -> str:
     colours = [hex_of(label, labels[:-1]) for label in labels]
     light = "".join(f".e{number}{{color:{colour}}}" for number, colour in enumerate(colours))
     dark = "".join(f".e{number}{{color:{adapt(colour)}}}" for number, colour in enumerate(colours))
-    return f"\n{light}\n@media (prefers-color-scheme: dark) {{{dark}}}\n"
+    return f"\n{light}\n@media screen and (prefers-color-scheme: dark) {{{dark}}}\n"

@@ -46,7 +46,9 @@ for (const section of document.querySelectorAll('.recording')) {
       }
     }
     for (const event of section.querySelectorAll('.events span')) {
-      place(event, Number(event.dataset.start), Math.min(Number(event.dataset.end), end));
+      const [first, last] = [Math.max(Number(event.dataset.start), from), Math.min(Number(event.dataset.end), to)];
+      event.hidden = last <= first;
+      place(event, first, Math.max(first, last));
     }
     said.textContent = `${tell(from, step)} to ${tell(to, step)}`;
     const [back, closer, wider, on, all] = tools.querySelectorAll('button');

@@ -185,8 +185,8 @@ def write_recording(
         '<button data-act="closer" aria-label="Zoom in">+</button>'
         '<button data-act="wider" aria-label="Zoom out">−</button><button data-act="on" aria-label="Later">▶</button>'
         '<button data-act="all" aria-label="Whole recording">Whole</button><output aria-live="polite"></output></div>'
-        '<p class="note">A timeline can be zoomed with + and −, moved with the arrow keys or by dragging, and shown '
-        "whole again with 0. "
+        '<p class="note how">A timeline can be zoomed with + and −, moved with the arrow keys or by dragging, and '
+        "shown whole again with 0. "
         f"Each of its {points:,} points is a mean over {_tell_seconds((end - start) / points)}.</p>"
     )
     each = int(np.clip(_ALL_EPISODES // max(faces, 1), _FEWEST_EPISODES, _MOST_EPISODES))
