@@ -33,6 +33,11 @@ EXAMPLES = {
         "cmaen report interview.mp4 --thumbnails --output interview.html",
         "cmaen report study/*.csv --events events.csv",
     ),
+    "convert": (
+        "cmaen convert faces.csv --output interview.eaf",
+        "cmaen convert faces.parquet --output sub-01_task-interview_events.tsv",
+        "cmaen convert faces.csv --output interview.vtt --shortest 1 --bridge 0.5",
+    ),
     "serve": (
         "cmaen serve",
         "cmaen serve --port 8080 --checkpoint runs/mine/best",
