@@ -98,6 +98,11 @@ EXAMPLES = {
         "cmaen leaks --data my-faces --second test",
         "cmaen leaks --data my-faces --output pairs.csv",
     ),
+    "audit": (
+        "cmaen audit faces.csv --group gender --group age --output audit",
+        "cmaen audit my-faces --groups groups.csv --group gender --person subject",
+        "cmaen audit answers.csv --group gender --group age --intersections --within source",
+    ),
     "ablate": (
         "cmaen ablate --data fer2013.zip",
         "cmaen ablate --data fer2013.zip --seed 0 --seed 1 --seed 2",
