@@ -13,7 +13,7 @@ import pytest
 from cmaen.studies.events import Event, Events
 from cmaen.studies.report import write_report
 from tests.studies.films import film
-from tests.web.browsing import FLAGS, PATIENCE
+from tests.web.browsing import AXE, FLAGS, PATIENCE
 
 EVIL = "<img src=x onerror=alert(1)>"
 BOX = "() => { const box = document.querySelector('.lanes').viewBox.baseVal; return [box.x, box.width]; }"
@@ -50,11 +50,12 @@ def open_report(browser: Any, page_file: Path) -> Iterator[Open]:
     asked: list[str] = []
     complaints: list[str] = []
 
-    def opened(*, width: int = 1280, dark: bool = False, script: bool = True) -> Any:
+    def opened(*, width: int = 1280, dark: bool = False, script: bool = True, checked: bool = False) -> Any:
         context = browser.new_context(
             viewport={"width": width, "height": 800},
             color_scheme="dark" if dark else "light",
             java_script_enabled=script,
+            bypass_csp=checked,
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
@@ -190,3 +191,13 @@ def test_it_prints_its_episodes_and_no_buttons_on_white(dark: bool, open_report:
     assert len(page.pdf(format="A4")) > 10_000
     assert page.evaluate(f"({BRIGHTNESS})(getComputedStyle(document.body).color)") < 60
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.skipif(AXE is None, reason="CMAEN_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_bars_anyone(width: int, dark: bool, open_report: Open) -> None:
+    page = open_report(width=width, dark=dark, checked=True)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    page.add_script_tag(path=AXE)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in page.evaluate("axe.run()")["violations"]] == []
