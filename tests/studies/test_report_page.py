@@ -193,11 +193,20 @@ def test_it_prints_its_episodes_and_no_buttons_on_white(dark: bool, open_report:
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
 
 
+def test_tables_too_wide_for_a_phone_are_scrolled_by_keys(open_report: Open) -> None:
+    stops = "document.querySelectorAll('.scroll[tabindex]').length"
+    page = open_report(width=320)
+    page.wait_for_function(f"{stops} > 2")
+    page.set_viewport_size({"width": 1600, "height": 800})
+    page.wait_for_function(f"{stops} === 0")
+
+
 @pytest.mark.skipif(AXE is None, reason="CMAEN_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_bars_anyone(width: int, dark: bool, open_report: Open) -> None:
     page = open_report(width=width, dark=dark, checked=True)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    page.wait_for_timeout(100)  # until the widths of what has opened are known
     page.add_script_tag(path=AXE)
     assert [(one["id"], one["nodes"][0]["html"]) for one in page.evaluate("axe.run()")["violations"]] == []

@@ -107,6 +107,15 @@ for (const section of document.querySelectorAll('.recording')) {
   show();
 }
 
+// A table that is wider than its place is scrolled by keys as well, and only then does Tab stop at it.
+const widths = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute('tabindex');
+  }
+});
+for (const each of document.querySelectorAll('.scroll')) widths.observe(each);
+
 addEventListener('beforeprint', () => {
   for (const each of document.querySelectorAll('details')) each.open = true;
 });
