@@ -14,6 +14,8 @@ SOURCE, OUTPUT, FACES, VIDEO, MODEL = "Source", "Output", "Faces", "Video", "Mod
 """Panels of options."""
 TRAINING, ADDRESS, ACCESS, LIMITS = "Training", "Address", "Access", "Limits"
 """Panels of options for training and for the server."""
+STUDY = "Study"
+"""Panel of options that compare people."""
 
 EXAMPLES = {
     "predict": (
@@ -25,6 +27,11 @@ EXAMPLES = {
         "cmaen inference --image photo.jpg --annotated faces.png",
         "cmaen inference --directory holiday --output faces.csv",
         "cmaen inference --video interview.mp4 --output faces.csv --save-video drawn.mp4",
+    ),
+    "report": (
+        "cmaen report interview.csv",
+        "cmaen report interview.mp4 --thumbnails --output interview.html",
+        "cmaen report study/*.csv --events events.csv",
     ),
     "convert": (
         "cmaen convert faces.csv --output interview.eaf",
