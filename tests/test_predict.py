@@ -160,7 +160,7 @@ def test_a_run_over_pictures_and_folders_is_resumed(things: Path) -> None:
         (["video"], {"annotated": Path("c")}, "--annotated and --chart are for pictures"),
         (["picture"], {"save_video": Path("v.mp4")}, "are for videos, and there is none"),
         (["folder"], {"per_person": Path("p.csv")}, "are for videos, and there is none"),
-        (["picture"], {"every": 3}, "are for videos, and there is none"),
+        (["picture"], {"every": 3.0}, "are for videos, and there is none"),
         (["picture", "picture"], {"explain": Path("m.png")}, "--explain takes exactly one picture"),
         (["video"], {"explain": Path("m.png")}, "--explain takes exactly one picture"),
         (["picture", "video"], {"resume": True, "output": Path("r.csv")}, "videos are not resumed"),

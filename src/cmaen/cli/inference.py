@@ -98,7 +98,8 @@ class InferenceOptions(RecognitionOptions):
                 bool(self.save_video or self.timeline or self.per_person) and not moving
             ),
             "--chart works with --image and --directory only; a video has --timeline": bool(self.chart) and moving,
-            "--every, --start and --end work with --video and --real-time only": self.has_excerpt and not moving,
+            "--every, --every-frame, --start and --end work with --video and --real-time only": self.has_excerpt
+            and not moving,
             common or "": common is not None,
             "--annotated works with --image, or with --directory on this machine; a video has --save-video": (
                 self.annotated is not None and (moving or self.remote)

@@ -73,7 +73,8 @@ class Plan:
             "--save-video, --timeline and --per-person are for videos, and there is none": (
                 bool(given.save_video or given.timeline or given.per_person) and not videos
             ),
-            "--every, --start and --end are for videos, and there is none": given.has_excerpt and not videos,
+            "--every, --every-frame, --start and --end are for videos, and there is none": given.has_excerpt
+            and not videos,
             "--explain takes exactly one picture": given.explain is not None and not self.is_single,
             "--resume needs pictures and an --output; videos are not resumed": (
                 given.resume and (bool(videos) or given.output is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from cmaen.inference.sinks.people import Person
     from cmaen.inference.sources import Source
     from cmaen.results import Result
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,8 @@ class Recogniser:
 
     def __init__(self, options: RecognitionOptions, spec: PipelineSpec) -> None:
         self.options = options
+        if (notice := options.explain_every()) is not None:
+            log.warning(notice)
         spec = spec.fetch()
         card = spec.open_checkpoint().card
         scheme = card.resolve_scheme(spec.scheme)

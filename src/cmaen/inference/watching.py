@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from cmaen.deprecation import warn_changed
 from cmaen.inference.films import AnalysedVideo, analyse_video
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.pipeline import FacePipeline
@@ -31,9 +32,10 @@ class Watcher:
         *,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
     ) -> AnalysedVideo:
         """Analyse a whole video; a notebook shows a progress bar, and then the timeline of each person.
 
@@ -41,7 +43,8 @@ class Watcher:
 
         Args:
             source: Path of a file, or address of a stream that ends.
-            smoothing, search_every, every, start, end: See :meth:`video`, which yields the frames one by one.
+            smoothing, search_every, every, start, end, every_frame: See :meth:`video`, which yields the frames one by
+                one.
 
         Raises:
             VideoError: The video cannot be opened, or no frame can be decoded.
@@ -49,7 +52,7 @@ class Watcher:
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        opened = open_source("video", source, excerpt=Excerpt(every, start, end))
+        opened = open_source("video", source, excerpt=_make_excerpt(every, start, end, every_frame))
         total = opened.count() if in_notebook() else None
         return analyse_video(opened, pipeline, progress=lambda results: follow(results, unit="frames", total=total))
 
@@ -60,9 +63,10 @@ class Watcher:
         *,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
     ) -> Generator[Iterator[AnalysedFrame], None, None]:
         """Yield the frames of a video or a camera with their faces, as they arrive.
 
@@ -73,8 +77,10 @@ class Watcher:
             smoothing: Time constant of the smoothing in seconds; 0 for none.
             search_every: Seconds between two searches for faces; in between, faces are tracked. A search comes earlier
                 if no face is left or the image has changed. 0 to search every frame.
-            every: Only every n-th frame is analysed. Frames keep their numbers and times.
+            every: Seconds between two frames that are analysed, at any frame rate; 0 for every frame. Frames keep their
+                numbers and times.
             start, end: Part of the video to analyse, in seconds; ``None`` for its end.
+            every_frame: Only every n-th frame is analysed, in place of ``every``.
 
         A frame that cannot be decoded is left out with a warning. Any other problem with a frame is reported in its
         ``error``.
@@ -86,7 +92,7 @@ class Watcher:
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
-        opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
+        opened = open_source(kind, where, excerpt=_make_excerpt(every, start, end, every_frame))
         with closing(opened), closing(pipeline.results(opened)) as results:
             yield analyse_frames(results)
 
@@ -99,8 +105,9 @@ class Watcher:
         display: bool = True,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
     ) -> None:
         """Analyse a webcam until q or Ctrl-C is pressed, the window is closed or the camera is disconnected.
 
@@ -110,7 +117,7 @@ class Watcher:
             output_path: Path of that video; default: ``output.avi``.
             display: Whether to show the video in a window.
             smoothing: Time constant of the smoothing in seconds; 0 for none.
-            search_every, every: See :meth:`video`.
+            search_every, every, every_frame: See :meth:`video`.
             end: Seconds after which to stop; ``None`` for never.
 
         Raises:
@@ -120,9 +127,20 @@ class Watcher:
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        excerpt = Excerpt(every, end=end)
+        excerpt = _make_excerpt(every, 0.0, end, every_frame)
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
             sinks: list[Sink] = [open_sink("window")] if display else []
             if save_video:
                 sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
             run(camera, pipeline, sinks)
+
+
+def _make_excerpt(every: float, start: float, end: float | None, every_frame: int) -> Excerpt:
+    """Make the excerpt of a caller, who may still mean frames by ``every``: a whole number is a number of them."""
+    excerpt = Excerpt(every, start, end, every_frame)
+    if isinstance(every, int) and every:
+        warn_changed(
+            f"every={every} now means one frame in {every} s; for every n-th frame, use every_frame={every}; "
+            f"to keep this meaning without this warning, write every={every}.0"
+        )
+    return excerpt
