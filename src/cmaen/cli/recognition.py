@@ -111,8 +111,10 @@ class RecognitionOptions(FaceOptions):
     smoothing: Annotated[
         float,
         typer.Option(
+            metavar="SECONDS",
             min=PipelineSpec.range_of("smoothing").low,
-            help="Average answers over this many seconds.",
+            max=PipelineSpec.range_of("smoothing").high,
+            help="Average answers over a window of this many seconds around each frame. 0: off.",
             rich_help_panel=VIDEO,
         ),
     ] = PipelineSpec.smoothing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from cmaen.inference.detectors import Detector
 from cmaen.inference.doubts import find_doubts
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.readahead import Weight, ahead
+from cmaen.inference.smoothing import hold_back
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
 from cmaen.inference.tuning import AS_IT_COMES, Tuning
@@ -62,6 +64,22 @@ class Located(NamedTuple):
     """Number of pixels of the image, even if they are not kept."""
 
 
+class _Seen(NamedTuple):
+    """A frame of a video with its faces, as it waits for the answers around it.
+
+    Attributes:
+        frame: The frame, with its pixels if they are kept.
+        time: Its time, in seconds.
+        tracks: Copies of the tracks of its faces, as they were then.
+        error: Why there is no answer; ``None`` if nothing failed.
+    """
+
+    frame: Frame
+    time: float
+    tracks: Sequence[Track] = ()
+    error: str | None = None
+
+
 @dataclass(frozen=True)
 class FacePipeline:
     """Finds and classifies faces; safe to share between threads.
@@ -91,7 +109,7 @@ class FacePipeline:
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`Pipeline`."""
-        return self._watch(source) if source.moving else self._look(source, keep_images)
+        return self._watch(source, keep_images) if source.moving else self._look(source, keep_images)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FacePipeline:
         """Return the same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
@@ -227,26 +245,46 @@ class FacePipeline:
         features[there] = found
         return features
 
-    def _watch(self, source: Source) -> Generator[Result, None, None]:
+    def _watch(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
         tracker = FaceTracker(every=self.tuning.detect_every)
-        size = 1 if source.live else 4
-        with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
-            for number, frame in enumerate(frames):
-                yield self._follow(tracker, number, frame)
+        prompt = source.live or getattr(source, "prompt", False)
+        window = None if prompt else self.tuning.smoothing
+        with closing(ahead(source, lambda pending: pending(), size=1 if source.live else 4)) as frames:
+            seen = (self._follow(tracker, number, frame, window, keep_images) for number, frame in enumerate(frames))
+            for one in hold_back(seen, window / 2) if window else seen:
+                yield self._conclude(one, window)
 
-    def _follow(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
+    def _follow(
+        self, tracker: FaceTracker, number: int, frame: Frame, window: float | None, keep_images: bool
+    ) -> _Seen:
         """Process the next frame of a video; an error in it does not affect the other frames."""
-        if frame.image is None:
-            return self._answer(frame, error=frame.error)
         time = number * _FRAME if frame.time is None else frame.time
+        if frame.image is None:
+            return _Seen(frame, time, error=frame.error)
+        kept = frame if keep_images else replace(frame, image=None)
         try:
             with guard(PredictionError, "the faces of the frame cannot be tracked"):
-                return self._answer(frame, tuple(map(self._emotion_of, self._track(tracker, frame.image, time))))
+                return _Seen(kept, time, [copy(track) for track in self._track(tracker, frame.image, time, window)])
         except CmaenError as problem:
-            return self._answer(frame, error=describe(problem))
+            return _Seen(kept, time, error=describe(problem))
 
-    def _track(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
-        """Track the faces into the next frame, and classify those whose answer is due."""
+    def _conclude(self, seen: _Seen, window: float | None) -> Result:
+        """Answer a frame, once the answers around it are there."""
+        try:
+            with guard(PredictionError, "the faces of the frame have no answer"):
+                for track in seen.tracks if window else ():
+                    if (smoothed := track.stretch.smooth(seen.time, window or 0.0)) is not None:
+                        track.probabilities, track.independent = smoothed
+                return self._answer(seen.frame, tuple(map(self._emotion_of, seen.tracks)), seen.error)
+        except CmaenError as problem:
+            return self._answer(seen.frame, error=describe(problem))
+
+    def _track(self, tracker: FaceTracker, image: Image, time: float, window: float | None) -> list[Track]:
+        """Track the faces into the next frame, and classify those whose answer is due.
+
+        Without a window in which the answers are smoothed later, they fade: half of one, as a time constant, leaves as
+        much of their noise.
+        """
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
@@ -254,7 +292,9 @@ class FacePipeline:
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         crops = [self.crop(image, track.face) for track in due]
         for track, crop, probabilities in zip(due, crops, self.classifier(crops), strict=True):
-            track.update(probabilities, time, self.tuning.smoothing)
+            track.update(probabilities, time, self.tuning.smoothing / 2 if window is None else 0.0)
+            if window:
+                track.stretch.add(probabilities, time)
             track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
 
@@ -284,7 +324,8 @@ class FacePipeline:
 
     def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
-        return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number, track.doubts)
+        answers = tuple(track.probabilities.tolist())
+        return self._emotion(answers, track.face, track.number, track.doubts, track.independent)
 
     def _emotion(
         self,
@@ -292,8 +333,9 @@ class FacePipeline:
         box: FaceBox,
         identity: int | None = None,
         doubts: tuple[str, ...] = (),
+        independent: float = 1.0,
     ) -> Face:
-        certainty = certainty_of(probabilities, self.classifier.sharpening)
+        certainty = certainty_of(probabilities, self.classifier.sharpening * independent)
         face = Face(probabilities, box, identity, self.classifier.labels, self.tuning.threshold, certainty)
         return replace(face, doubts=doubts) if doubts and face.is_unsure else face
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cmaen.inference.likeness import ALIKE, CONTINUED, Likeness
 from cmaen.inference.scenes import Glance, Grey
+from cmaen.inference.smoothing import Stretch
 from cmaen.inference.tuning import Tuning
 from cmaen.types import FaceBox, Image
 
@@ -62,6 +63,8 @@ class Track:
         parted: Whether the scene has changed since then.
         hidden: Whether the last search did not find the face.
         probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
+        independent: Number of independent answers that they are worth, see :mod:`cmaen.inference.smoothing`.
+        stretch: The answers since the face was last interrupted, if they are smoothed later.
         updated: Time of the last classification, in seconds.
         doubts: Faults of the image at that time, see :mod:`cmaen.inference.doubts`; empty if the answer is sure.
         likeness: Appearance of the face; ``None`` if unknown.
@@ -75,6 +78,8 @@ class Track:
     parted: bool = False
     hidden: bool = False
     probabilities: NDArray[np.float64] | None = None
+    independent: float = 1.0
+    stretch: Stretch = field(default_factory=Stretch)
     updated: float = -math.inf
     doubts: tuple[str, ...] = ()
     likeness: Likeness | None = None
@@ -183,7 +188,7 @@ class FaceTracker:
         left = [index for index in range(len(faces)) if index not in taken]
         again = _pair(lost, left, lambda track, index: _resume(track, faces[index], looks[index]), CONTINUED)
         for track in again.values():
-            track.probabilities = None  # answers from before the interruption are not smoothed into new ones
+            track.probabilities, track.stretch = None, Stretch()  # older answers are not smoothed into new ones
         found = []
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)

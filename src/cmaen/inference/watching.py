@@ -74,7 +74,8 @@ class Watcher:
 
         Args:
             source: Path of a file, an address, or the index of a camera; closed at the end of the ``with`` block.
-            smoothing: Time constant of the smoothing in seconds; 0 for none.
+            smoothing: Window in seconds over which answers are averaged, at most 60; 0 for none. It lies around each
+                frame of a file; the answers of a camera or a stream fade.
             search_every: Seconds between two searches for faces; in between, faces are tracked. A search comes earlier
                 if no face is left or the image has changed. 0 to search every frame.
             every: Seconds between two frames that are analysed, at any frame rate; 0 for every frame. Frames keep their
@@ -93,7 +94,7 @@ class Watcher:
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
         opened = open_source(kind, where, excerpt=_make_excerpt(every, start, end, every_frame))
-        with closing(opened), closing(pipeline.results(opened)) as results:
+        with closing(opened), closing(pipeline.results(opened, keep_images=True)) as results:
             yield analyse_frames(results)
 
     def real_time_webcam(
@@ -116,7 +117,7 @@ class Watcher:
             save_video: Whether to write a video with the faces drawn.
             output_path: Path of that video; default: ``output.avi``.
             display: Whether to show the video in a window.
-            smoothing: Time constant of the smoothing in seconds; 0 for none.
+            smoothing: See :meth:`video`.
             search_every, every, every_frame: See :meth:`video`.
             end: Seconds after which to stop; ``None`` for never.
 
