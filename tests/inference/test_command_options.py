@@ -47,9 +47,11 @@ ASTRONAUT = EXAMPLES / "astronaut.png"
         ({"video": "x.mp4", "annotated": Path("x.png")}, "--annotated works with --image, or with --directory"),
         ({"real_time": True, "annotated": Path("x.png")}, "--annotated works with --image, or with --directory"),
         ({"directory": "s3://x", "annotated": Path("x")}, "--annotated works with .* on this machine"),
-        ({"directory": "x", "resume": True}, "--resume works with --directory and --output"),
+        ({"directory": "x", "resume": True}, "--resume works with --directory or --video, and --output"),
         ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume works with"),
-        ({"video": "x.mp4", "output": Path("x.json"), "resume": True}, "--resume works with"),
+        ({"video": "x.mp4", "resume": True}, "--resume works with"),
+        ({"real_time": True, "output": Path("x.json"), "resume": True}, "--resume works with"),
+        ({"video": "rtsp://x", "output": Path("x.json"), "resume": True}, "it cannot continue a stream"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )

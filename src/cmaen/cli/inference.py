@@ -12,10 +12,12 @@ import typer
 from cmaen.cli.console import in_a_shell, log
 from cmaen.cli.options import RAY, takes
 from cmaen.cli.panels import MODEL, SOURCE, VIDEO
+from cmaen.cli.plan import CANNOT_RESUME
 from cmaen.cli.recogniser import Job, Recogniser
 from cmaen.cli.recognition import RecognitionOptions
 from cmaen.cli.targets import Target, is_still, look_at_file
 from cmaen.errors import CmaenError
+from cmaen.images.reader import printable
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ class InferenceOptions(RecognitionOptions):
             root=None if self.directory is None else Path(self.directory),
             table=self.output is None or bool(self.image),
             window=self.real_time and self.display,
+            video="" if self.video is None or "://" in self.video else printable(self.video),
+            stays_open=self.resume and self.video is not None,
         )
 
     def find_problem(self) -> str | None:
@@ -108,7 +112,10 @@ class InferenceOptions(RecognitionOptions):
                 self.annotated is not None and len(images) > 1
             ),
             "--explain takes exactly one --image": self.explain is not None and len(images) != 1,
-            "--resume works with --directory and --output only": self.resume and (not folder or self.output is None),
+            "--resume works with --directory or --video, and --output": (
+                self.resume and (not (folder or self.video is not None) or self.output is None)
+            ),
+            CANNOT_RESUME: self.resume and (self.save_video is not None or "://" in (self.video or "")),
         }
         return next((problem for problem, there in problems.items() if there), None) or self._find_mistaken_source()
 
@@ -124,7 +131,7 @@ class InferenceOptions(RecognitionOptions):
             return f"{self.video} is a picture: use --image {self.video}, or cmaen predict {self.video}"
         return None
 
-    def _open(self, without: Container[str]) -> Source:
+    def _open(self, without: Container[str], since: float) -> Source:
         from cmaen.inference.sources import open_source
 
         pixels = self.to_spec().max_pixels
@@ -134,7 +141,7 @@ class InferenceOptions(RecognitionOptions):
             kind = "address" if self.remote else "folder"
             return open_source(kind, self.directory, without=without, max_pixels=pixels)
         if self.video is not None:
-            return open_source("video", self.video, excerpt=self.excerpt)
+            return open_source("video", self.video, excerpt=self.excerpt, since=since)
         return open_source("camera", self.camera_index, excerpt=self.excerpt)
 
 

@@ -22,7 +22,10 @@ class RecognitionOptions(FaceOptions):
 
     output: Annotated[
         Path | None,
-        typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Write the results to a .json, .jsonl, .csv or .parquet file, or a .csv for each video to a folder.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     annotated: Annotated[
         Path | None,
@@ -79,7 +82,8 @@ class RecognitionOptions(FaceOptions):
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume an interrupted run over pictures.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--resume", help="Resume an interrupted run that writes to --output.", rich_help_panel=OUTPUT),
     ] = False
     detect: Annotated[
         bool, typer.Option(help="Find faces first; --no-detect if the images are face crops.", rich_help_panel=FACES)

@@ -275,7 +275,8 @@ class FacePipeline:
                 for track in seen.tracks if window else ():
                     if (smoothed := track.stretch.smooth(seen.time, window or 0.0)) is not None:
                         track.probabilities, track.independent = smoothed
-                return self._answer(seen.frame, tuple(map(self._emotion_of, seen.tracks)), seen.error)
+                tracks = sorted(seen.tracks, key=lambda track: (-track.face.area, track.face.x, track.face.y))
+                return self._answer(seen.frame, tuple(map(self._emotion_of, tracks)), seen.error)
         except CmaenError as problem:
             return self._answer(seen.frame, error=describe(problem))
 

@@ -45,6 +45,9 @@ _PATCH = 32
 _STILL = 4.0
 JITTER = 0.002
 """Error of clocks with millisecond resolution, in seconds."""
+MINUTE = 60.0
+"""Seconds after which everything that is done now and then is done at once, counted from the video's beginning: a run
+that is resumed from there does the same as one that was never interrupted."""
 
 Compare = Callable[[Sequence[FaceBox]], Sequence["Likeness | None"]]
 """Function that returns the appearance of faces in the current frame; ``None`` for a face without one."""
@@ -99,8 +102,8 @@ class Track:
         return 0.0 if self.likeness is None or likeness is None else self.likeness.to(likeness)
 
     def is_due(self, time: float, every: float) -> bool:
-        """Whether there is no answer yet, or the last one is ``every`` seconds old."""
-        return self.probabilities is None or is_over(self.updated, time, every)
+        """Whether there is no answer yet, the last one is ``every`` seconds old, or a minute has begun."""
+        return self.probabilities is None or is_due(self.updated, time, every)
 
 
 class FaceTracker:
@@ -149,7 +152,7 @@ class FaceTracker:
         A search is due when ``every`` seconds have passed, at a cut, and when all faces have just disappeared. It is
         also due when the image has changed outside the faces, but then at most once in ``every`` seconds.
         """
-        if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
+        if self._last is None or self._searched is None or self._cut or is_due(self._searched_at, time, self.every):
             return True
         shown = [track.face for track in self._show()]
         recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
@@ -168,7 +171,7 @@ class FaceTracker:
             time: Time of the frame, in seconds.
             compare: Function that returns the appearance of faces; only called if it is needed.
         """
-        if not is_over(self._searched_at, time, self.every):
+        if not is_due(self._searched_at, time, self.every):
             self._early_at = time
         self._searched, self._searched_at, self._found = self._last, time, bool(faces)
         slowly = self._changes_slowly(time)
@@ -179,7 +182,7 @@ class FaceTracker:
         asked = [
             index
             for index in range(len(faces))
-            if index not in taken or doubt or is_over(taken[index].compared, time, REFRESH)
+            if index not in taken or doubt or is_due(taken[index].compared, time, REFRESH)
         ]
         looks = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
         if doubt:
@@ -227,6 +230,11 @@ class FaceTracker:
 def is_over(since: float, time: float, seconds: float) -> bool:
     """Whether so many seconds have passed, allowing for millisecond clocks; also true if the clock was set back."""
     return not 0 <= time - since < seconds - JITTER
+
+
+def is_due(since: float, time: float, seconds: float) -> bool:
+    """Whether so many seconds have passed, or a minute of the video has begun since then."""
+    return is_over(since, time, seconds) or since // MINUTE != time // MINUTE
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

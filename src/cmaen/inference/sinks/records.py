@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from cmaen.errors import MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
@@ -21,19 +21,33 @@ from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
 
 _ROW_GROUP = 10_000
+_END = "finished"
+"""Key of a line of the part that says that a video is complete."""
 _DIGITS = 5
 """Significant digits of a probability in a CSV."""
 
 Records = Iterable[dict[str, Any]]
 
 
+class Begun(NamedTuple):
+    """What an interrupted run has recorded of a video.
+
+    Attributes:
+        records: Number of records.
+        time: Time of the last one, in seconds.
+    """
+
+    records: int
+    time: float
+
+
 class RecordSink:
     """Writes results one by one in constant memory; the complete file appears at the end.
 
-    Until then they are kept as JSON Lines in ``<path>.part``, from which a run over a folder can be resumed. JSON is
-    one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of them per line, and CSV and Parquet have
-    :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the other
-    formats are exact.
+    Until then they are kept as JSON Lines in ``<path>.part``, from which a run can be resumed. One table can hold
+    several videos, see :meth:`end`. JSON is one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of
+    them per line, and CSV and Parquet have :data:`COLUMNS` and the classes. A CSV has its probabilities to five
+    significant digits, which halves it; the other formats are exact.
 
     Args:
         path: Path of the file; the suffix names the format, one of :data:`WRITERS`.
@@ -43,6 +57,8 @@ class RecordSink:
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
+        ended: Names of the videos that it has finished.
+        begun: What it has recorded of each video that it has begun and not finished, by name.
         rows: Number of rows or records in the finished file; 0 before it is finished.
 
     Raises:
@@ -65,6 +81,8 @@ class RecordSink:
         self.path = path
         self._columns = (*COLUMNS, *classes)
         self.done: Names = Names()
+        self.ended: set[str] = set()
+        self.begun: dict[str, Begun] = {}
         self.rows = 0
         self._part = path.with_name(path.name + ".part")
         self._header = json.dumps({"settings": settings or {}}) + "\n"
@@ -80,13 +98,17 @@ class RecordSink:
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`; earlier results are kept if the disk is full."""
-        line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
-        try:
-            file = self._begin()
-            file.write(line)
-            file.flush()
-        except OSError as error:
-            raise unwritable(self._part, error) from error
+        self._append(result.to_record())
+
+    def end(self, video: str) -> None:
+        """Note that a video is complete, so that a resumed run skips it."""
+        self._append({_END: video})
+        self.ended.add(video)
+
+    def read_begun(self, video: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a video that the interrupted run has begun, in order."""
+        ours = (record for record in self._records() if record["path"] == video)
+        return islice(ours, self.begun[video].records if video in self.begun else 0)
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
@@ -95,16 +117,23 @@ class RecordSink:
             file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
-        records = self._lines()
-        next(records)
         with replace_file(self.path) as temporary:
-            self.rows = WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
+            self.rows = WRITERS[self.path.suffix.lower()](temporary, self._records(), self._columns)
         remove_held(self._part, file)
 
     def close(self) -> None:
         """Release the part, which is kept for ``resume``."""
         if self._file is not None:
             let_go(self._file)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            file = self._begin()
+            file.write(text)
+            file.flush()
+        except OSError as error:
+            raise unwritable(self._part, error) from error
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""
@@ -140,17 +169,15 @@ class RecordSink:
             raise unwritable(self._part, error) from error
 
     def _refuse_unfinished(self) -> OutputError:
-        return OutputError(
-            f"{self._part} holds an unfinished run: delete it, or add --resume to continue it (pictures only)"
-        )
+        return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to continue it")
 
     def _read_part(self, now: dict[str, Any]) -> None:
         """Read what the interrupted run has finished, and compare its settings with the current ones."""
         lines = self._lines()
         try:
             before = next(lines)["settings"]
-            for record in lines:
-                self.done.add(record["path"])
+            for line in lines:
+                self._count(line)
         except (ValueError, LookupError, TypeError) as error:
             raise OutputError(f"{self._part} was written by another version; delete it to start again") from error
         differing = [
@@ -160,6 +187,21 @@ class RecordSink:
         ]
         if differing:
             raise OutputError(f"{self._part} cannot be resumed: {'; '.join(differing)}; delete it to start again")
+
+    def _count(self, line: dict[str, Any]) -> None:
+        """Count a line of the interrupted run."""
+        if _END in line:
+            self.ended.add(line[_END])
+            self.begun.pop(line[_END], None)
+            return
+        name = line["path"]
+        self.done.add(name)
+        if "time" in line:
+            self.begun[name] = Begun(self.begun[name].records + 1 if name in self.begun else 1, line["time"])
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of the part, which begins with the settings and may say which videos are complete."""
+        return (line for line in islice(self._lines(), 1, None) if _END not in line)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._part.open(encoding="utf-8") as file:
