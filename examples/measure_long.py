@@ -3,8 +3,8 @@
 python examples/measure_long.py                          two hours, 25 frames a second, three people
 python examples/measure_long.py --minutes 4 --compare    also the rows that differ from those of an unbroken run
 
-A minute of three portraits that move is made and repeated. ``cmaen inference --video … --output …`` runs in a process of
-its own, is killed when half of the frames are recorded, and goes on with ``--resume``.
+A minute of three portraits that move is made and repeated. ``cmaen inference --video … --output …`` runs in a process
+of its own, is killed when half of the frames are recorded, and goes on with ``--resume``.
 """
 
 import argparse
