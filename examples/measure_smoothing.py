@@ -65,8 +65,9 @@ def main() -> None:
 
 def measure_spread(answers, labels):
     """The variance of the answers within the labels, summed over the classes."""
-    parts = [(answers[labels == label].var(axis=0, ddof=1).sum(), (labels == label).sum()) for label in set(labels)]
-    return float(np.average(*zip(*parts, strict=True)))
+    parts = [answers[labels == label] for label in set(labels)]
+    variances = [part.var(axis=0, ddof=1).sum() for part in parts]
+    return float(np.average(variances, weights=list(map(len, parts))))
 
 
 def sharpen(means, powers):

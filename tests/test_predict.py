@@ -187,6 +187,10 @@ def test_a_run_over_pictures_and_folders_is_resumed(things: Path) -> None:
         (["address"], {"annotated": Path("c")}, "draws pictures of this machine only"),
         (["folder"], {"engine": "ray"}, "--engine ray works with cmaen inference"),
         (["video"], {"output": Path("x.csv"), "per_person": Path("x.csv")}, "two options would write to x.csv"),
+        (["picture"], {"output": Path("x.eaf")}, "x.eaf is for the episodes of a video, and there is none"),
+        (["folder"], {"output": [Path("x.csv"), Path("x.vtt")]}, "x.vtt is for the episodes of a video, and there is"),
+        (["picture", "video"], {"output": Path("x.vtt")}, "add --output faces.csv for the pictures"),
+        (["picture", "video"], {"output": [Path("x.vtt"), Path("x.csv")]}, None),
         (["picture", "video"], {"chart": Path("c.png"), "save_video": Path("v.mp4")}, None),
     ],
 )
@@ -200,7 +204,7 @@ def test_options_that_do_not_fit_what_was_found(
 
 def test_outputs_of_several_videos_never_collide() -> None:
     wanted = {
-        "output": Path("out/r.csv"),
+        "output": [Path("out/r.csv"), Path("out/r.eaf"), Path("out/r_events.tsv"), Path("out/r.json")],
         "save_video": Path("out/r.mp4"),
         "timeline": Path("t.png"),
         "per_person": Path("out/r-a.csv"),
@@ -208,12 +212,24 @@ def test_outputs_of_several_videos_never_collide() -> None:
     videos = ["a.mp4", "x/a.mp4", "x/A.mkv", "rtsp://cam/a", "rtsp://cam", "r.mp4", "con.mp4"]
     targets = [Target("picture", "p.png"), *(Target("video", video) for video in videos)]
     jobs = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
-    assert all(job.shares and job.places.output is None for job in jobs)
+    assert all(job.shares and job.places.output is None and not job.places.also for job in jobs)
     places = [path for job in jobs for path in job.places.list_given()]
     assert len(places) == 3 * len(videos)
     assert len({str(path).casefold() for path in places}) == len(places)
     again = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
     assert [job.places for job in again] == [job.places for job in jobs]
+
+
+def test_a_video_among_pictures_keeps_the_name_of_its_episodes(things: Path) -> None:
+    pytest.importorskip("av")
+    outputs = ("--output", "r.vtt", "--output", "r.csv", "--output", "r.jsonl")
+    said = cmaen("predict", "alone.png", "nowhere.png", "one/film.mp4", *outputs)
+    assert "r.csv (14 rows)" in said
+    assert sorted(path.name for path in things.glob("r.*")) == ["r.csv", "r.jsonl", "r.vtt"]
+    assert "happy" in Path("r.vtt").read_text()
+    cmaen("predict", "alone.png", "one/film.mp4", "two/film.mp4", *outputs)
+    assert len(list(things.glob("r-*.vtt"))) == 2
+    assert "add --output faces.csv" in cmaen("predict", "alone.png", "one/film.mp4", "--output", "r.vtt", code=2)
 
 
 @pytest.mark.skipif("chart" not in SINKS, reason="there is no such sink yet")

@@ -52,6 +52,13 @@ ASTRONAUT = EXAMPLES / "astronaut.png"
         ({"video": "x.mp4", "resume": True}, "--resume works with"),
         ({"real_time": True, "output": Path("x.json"), "resume": True}, "--resume works with"),
         ({"video": "rtsp://x", "output": Path("x.json"), "resume": True}, "it cannot continue a stream"),
+        ({"image": [str(ASTRONAUT)], "output": Path("x.eaf")}, "x.eaf is for the episodes of a video: it works with"),
+        ({"directory": "x", "output": [Path("x.csv"), Path("x.vtt")]}, "x.vtt is for the episodes of a video"),
+        ({"video": "x.mp4", "output": [Path("x.csv"), Path("x.csv")]}, "two options would write to x.csv"),
+        (
+            {"video": "x.mp4", "output": [Path("x_events.tsv"), Path("x_events.json")]},
+            "two options would write to x_events.json",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )

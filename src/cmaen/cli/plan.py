@@ -6,12 +6,12 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cmaen.cli.options import RAY
@@ -22,6 +22,7 @@ from cmaen.errors import CmaenError
 from cmaen.images.reader import printable
 from cmaen.images.signatures import is_image_name
 from cmaen.naming import Names
+from cmaen.recordings.forms import place_beside
 
 if TYPE_CHECKING:
     from cmaen.inference.sources import Source
@@ -66,16 +67,15 @@ class Plan:
         return [target.kind for target in self.targets] == ["picture"]
 
     @property
-    def fills_folder(self) -> bool:
-        """Whether ``--output`` names a folder, for a file for each video."""
-        output = self.options.output
-        return output is not None and bool(self.videos) and (output.is_dir() or not output.suffix)
+    def folder(self) -> Path | None:
+        """The folder among the outputs, for a file for each video; ``None`` if there is none."""
+        return next(filter(_is_folder, self.options.output or ()), None) if self.videos else None
 
     @property
-    def shared_table(self) -> Path | None:
-        """The table that all jobs share; ``None`` if there is one job, or none is wanted."""
+    def shared(self) -> Sequence[Path]:
+        """The files of the results that all jobs share; none if there is only one job, or a folder."""
         several = len(self.videos) + bool(self.stills) > 1
-        return self.options.output if several and not self.fills_folder else None
+        return self.options.output or () if several and self.folder is None else ()
 
     @property
     def wants_throughput(self) -> bool:
@@ -97,8 +97,15 @@ class Plan:
             "--save-video, --timeline and --per-person are for videos, and there is none": (
                 bool(given.save_video or given.timeline or given.per_person) and not videos
             ),
-            "--every, --every-frame, --start and --end are for videos, and there is none": given.has_excerpt
-            and not videos,
+            f"{given.for_videos} is for the episodes of a video, and there is none": (
+                given.for_videos is not None and not videos
+            ),
+            f"{given.for_videos} is for the episodes of videos; add --output faces.csv for the pictures": (
+                given.for_videos is not None and bool(stills) and given.places.keep_tables().output is None
+            ),
+            "--every, --every-frame, --start and --end are for videos, and there is none": (
+                given.has_excerpt and not videos
+            ),
             "--explain takes exactly one picture": given.explain is not None and not self.is_single,
             "--resume needs an --output, whose unfinished results it continues": given.resume and given.output is None,
             CANNOT_RESUME: given.resume and (given.save_video is not None or any(map(_is_stream, videos))),
@@ -114,7 +121,7 @@ class Plan:
             root = None
             if given.annotated is not None and not (self.is_single and is_image_name(given.annotated)):
                 stills, root = _bring_under_one_root(stills)
-            places = replace(given, output=self._place_stills(), save_video=None, timeline=None, per_person=None)
+            places = replace(self._place_stills(), save_video=None, timeline=None, per_person=None)
             name = printable(stills[0].where) if len(stills) == 1 else f"{len(stills)} sources of pictures"
             opened = partial(self._open_stills, stills)
             yield (
@@ -124,7 +131,7 @@ class Plan:
                     places=places,
                     root=root,
                     table=self.is_single or given.output is None,
-                    shares=self.shared_table is not None,
+                    shares=bool(self.shared),
                 ),
             )
         for target, places in places_of_videos:
@@ -137,9 +144,9 @@ class Plan:
                     moving=True,
                     name=name if len(self.targets) > 1 else "",
                     video="" if _is_stream(target) else name,
-                    shares=self.shared_table is not None,
-                    stays_open=self.options.resume or self.fills_folder,
-                    is_complete=self.options.resume and self.fills_folder and _is_complete(places.output),
+                    shares=bool(self.shared),
+                    stays_open=self.options.resume or self.folder is not None,
+                    is_complete=self.options.resume and self.folder is not None and _is_complete(places.output),
                 ),
             )
 
@@ -176,13 +183,15 @@ class Plan:
 
         return open_source("video", target.where, excerpt=self.options.excerpt, since=since)
 
-    def _place_stills(self) -> Path | None:
-        output = self.options.output
-        return output / _PICTURES if output is not None and self.fills_folder else self._own(output)
-
-    def _own(self, output: Path | None) -> Path | None:
-        """Return the file of the only job; ``None`` if the jobs share it."""
-        return None if self.shared_table is not None else output
+    def _place_stills(self) -> Places:
+        given = self.options.places
+        if self.shared:
+            return replace(given, output=None, also=())
+        if self.folder is None:
+            return given
+        tables = given.keep_tables()
+        also = [path for path in (tables.output, *tables.also) if path is not None and path != self.folder]
+        return replace(tables, output=self.folder / _PICTURES, also=tuple(also))
 
     def _place_videos(self) -> Iterator[tuple[Target, Places]]:
         """Yield each video with its outputs; if several sources share an output, the video's name is added to it."""
@@ -195,19 +204,23 @@ class Plan:
             if wanted is None or len(videos) == 1:
                 return wanted
             folder = names.setdefault(wanted.parent, Names())
-            folder.place((wanted.name,), "")  # reserves the plain name
-            own = f"{wanted.stem}-{_stem_of(target.where)}{wanted.suffix}"
-            return wanted.parent / folder.place((own,), f"{option}\0{target.where}")
+            folder.place((wanted.name,), "")  # reserves the plain name, which the pictures may use
+            return wanted.parent / place_beside(wanted, _stem_of(target.where), folder, f"{option}\0{target.where}")
 
         for target in videos:
-            placed = {name: place(getattr(given, name), name, target) for name in _OF_VIDEOS}
-            output = _place_table(given.output, tables, target) if self.fills_folder else self._own(given.output)
-            yield target, Places(output=output, **placed)
+            placed: dict[str, Any] = {name: place(getattr(given, name), name, target) for name in _OF_VIDEOS}
+            if self.folder is not None:
+                others = [path for path in (given.output, *given.also) if path is not None and path != self.folder]
+                also = [place(path, f"output {path}", target) for path in others]
+                output = _place_table(self.folder, tables, target)
+                placed |= {"output": output, "also": tuple(filter(None, also))}
+            elif not self.shared:
+                placed |= {"output": given.output, "also": given.also}
+            yield target, Places(**placed)
 
 
-def _place_table(folder: Path | None, names: Names, target: Target) -> Path:
+def _place_table(folder: Path, names: Names, target: Target) -> Path:
     """Choose the file for the results of a video in a folder: never one with those of another, from whatever run."""
-    assert folder is not None
     *folders, _ = Path(target.where).relative_to(target.root).parts if target.root else ("",)
     stem = _stem_of(target.where)
     path = folder / names.place((*folders, f"{stem}.csv"), target.where)
@@ -237,9 +250,7 @@ def _owner_of(path: Path) -> str | None:
                 return str(json.loads([*islice(lines, 2)][1])["path"])
         with path.open(newline="", encoding="utf-8") as file:
             return str(next(csv.DictReader(file), {}).get("path", ""))
-    except FileNotFoundError:
-        return None
-    except IndexError:
+    except (FileNotFoundError, IndexError):
         return None
     except (OSError, ValueError, LookupError, TypeError, csv.Error):
         return ""
@@ -247,6 +258,11 @@ def _owner_of(path: Path) -> str | None:
 
 def _is_stream(target: Target) -> bool:
     return "://" in target.where and not target.where.lower().startswith("file:")
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether an output is a folder for a file for each video."""
+    return path.is_dir() or not path.suffix
 
 
 def _stem_of(where: str) -> str:

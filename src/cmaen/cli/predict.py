@@ -84,7 +84,7 @@ class _Work:
         """Do each job of a plan; one that fails does not stop the others."""
         options = plan.options
         recogniser = Recogniser(options, replace(options.to_spec(), throughput=plan.wants_throughput))
-        with recogniser.share_table(plan.shared_table) as finish:
+        with recogniser.share_table(plan.shared, mixed=bool(plan.stills)) as finish:
             for name, job in plan.list_jobs():
                 if recogniser.is_complete(job):
                     self.skipped += 1

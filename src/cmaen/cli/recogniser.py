@@ -112,22 +112,26 @@ class Recogniser:
         self._table: RecordSink | None = None
 
     @contextmanager
-    def share_table(self, path: Path | None) -> Iterator[Callable[[], None]]:
+    def share_table(self, paths: Sequence[Path], *, mixed: bool) -> Iterator[Callable[[], None]]:
         """Open the table that the jobs share, if there is one; yield a function that completes it.
+
+        Args:
+            paths: Its files; none, if nothing is shared.
+            mixed: Whether there are pictures among the videos.
 
         Raises:
             CmaenError: The table cannot be written, or holds an unfinished run.
         """
-        if path is None:
+        if not paths:
             yield lambda: None
             return
-        table = self._table = self._open_table(path, moving=True)
+        table = self._table = self._open_table(paths, moving=True, mixed=mixed)
 
         def finish() -> None:
             from cmaen.cli.results import show_written
 
             table.finish()
-            show_written([(path, _count_rows(table))])
+            show_written(_describe_files(table).items())
 
         try:
             yield finish
@@ -174,14 +178,15 @@ class Recogniser:
         heading = f"{job.name}: " if job.name else ""
         counts = count_frames(summary, seconds) if job.moving else count_images(summary)
         typer.echo(escape_for_terminal(f"{heading}{counts}"))
-        about = {} if table is None else {table.path: _count_rows(table)}
+        about = {} if table is None or job.shares else _describe_files(table)
         for sink in sinks:
             if isinstance(sink, TableSink) and (text := sink.sum_up()):
                 typer.echo(text)
             elif isinstance(sink, PeopleSink):
                 people: list[Person] = list(sink.people.values())
                 show_people(people)
-        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
+        places += [path for path in about if path not in before]  # one for each of several videos
+        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before.get(path)))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
 
     def explain(self, picture: str, target: Path) -> None:
@@ -194,17 +199,19 @@ class Recogniser:
         self.predictor.explain(picture, detect=self.options.detect, **kind).save(target)
         show_written([(target, "")])
 
-    def _open_table(self, path: Path, *, moving: bool) -> RecordSink:
+    def _open_table(self, paths: Sequence[Path], *, moving: bool, mixed: bool = False) -> RecordSink:
         from cmaen.inference.sinks.records import RecordSink
 
+        path, *also = paths
         settings = {**self._settings(), **(self._settings_of_videos() if moving else {})}
-        return RecordSink(path, classes=self._labels, settings=settings, resume=self.options.resume)
+        resume = self.options.resume
+        return RecordSink(path, also=also, classes=self._labels, settings=settings, resume=resume, mixed=mixed)
 
     def _choose_table(self, job: Job, stack: ExitStack) -> RecordSink | None:
         """Return the table for the records of a job, which is its own or shared; ``None`` if there is none."""
         if job.shares or job.places.output is None:
             return self._table if job.shares else None
-        table = self._open_table(job.places.output, moving=job.moving)
+        table = self._open_table((job.places.output, *job.places.also), moving=job.moving)
         stack.callback(table.close)
         return table
 
@@ -322,11 +329,12 @@ def _complete(job: Job, table: RecordSink, sinks: Sequence[Sink]) -> None:
             table.end(job.video)
 
 
-def _count_rows(table: RecordSink) -> str:
-    """Describe the size of a table."""
+def _describe_files(table: RecordSink) -> dict[Path, str]:
+    """Describe how much there is in each finished file of a table."""
+    from cmaen.cli.results import noun_for
     from cmaen.drawing.lettering import write_count
 
-    return write_count(table.rows, "row" if table.path.suffix.lower() in (".csv", ".parquet") else "record")
+    return {path: write_count(count, noun_for(path)) for path, count in table.counts.items()}
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:

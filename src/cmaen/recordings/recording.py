@@ -225,7 +225,7 @@ class _Video:
 
 
 def _find_labels(row: Row) -> tuple[str, ...]:
-    """The emotions among the columns; without the usual ones, every column of numbers that has no other meaning."""
+    """Find the emotions among the columns: the usual ones, or every column of numbers that has no other meaning."""
     usual = tuple(name for name in PERCEIVED_LABELS if _number(row.get(name)) is not None)
     if len(usual) > 1:
         return usual
@@ -234,7 +234,7 @@ def _find_labels(row: Row) -> tuple[str, ...]:
 
 
 def _name(row: Row) -> str:
-    """Name of the person in a row: a given name, or the number of the track."""
+    """Name the person in a row: by a given name, or by the number of the track."""
     if person := _text(row.get("person")):
         return person
     identity = _number(row.get("identity"))
@@ -247,12 +247,12 @@ def _in_order(name: str) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> str:
-    """The text of a cell; empty for none."""
+    """Return the text of a cell; empty if there is none."""
     return "" if value is None or value != value else str(value).strip()
 
 
 def _number(value: Any) -> float | None:
-    """The number in a cell, which may have a decimal comma; ``None`` if it has none, or not a finite one."""
+    """Return the number in a cell, which may have a decimal comma; ``None`` if there is no finite one."""
     if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
         value = value.replace(",", ".")
     try:
