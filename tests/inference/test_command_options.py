@@ -50,6 +50,10 @@ ASTRONAUT = EXAMPLES / "astronaut.png"
         ({"directory": "x", "resume": True}, "--resume works with --directory or --video, and --output"),
         ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume works with"),
         ({"video": "x.mp4", "resume": True}, "--resume works with"),
+        (
+            {"video": ["x.mp4", "a b.mp4"]},
+            "--video takes one video, not 2; for several, use cmaen predict x.mp4 'a b.mp4'",
+        ),
         ({"real_time": True, "output": Path("x.json"), "resume": True}, "--resume works with"),
         ({"video": "rtsp://x", "output": Path("x.json"), "resume": True}, "it cannot continue a stream"),
         ({"image": [str(ASTRONAUT)], "output": Path("x.eaf")}, "x.eaf is for the episodes of a video: it works with"),
