@@ -58,6 +58,7 @@ TRACKING = {
     "refresh": tracking.REFRESH,
     "longest": tracking.LONGEST,
     "jitter": tracking.JITTER,
+    "minute": tracking.MINUTE,
     "smoothing": Tuning.smoothing / 2,  # the time constant of a live source
     "classify_every": Tuning.classify_every,
     "scenes": {
