@@ -130,7 +130,8 @@ class InferenceOptions(RecognitionOptions):
             "--resume works with --directory or --video, and --output": (
                 self.resume and (not (folder or self.film is not None) or self.output is None)
             ),
-            CANNOT_RESUME: self.resume and (self.save_video is not None or "://" in (self.film or "")),
+            CANNOT_RESUME: self.resume
+            and (self.save_video is not None or "://" in (self.film or "") or (moving and self.exclude is not None)),
         }
         return next((problem for problem, there in problems.items() if there), None) or self._find_mistaken_source()
 

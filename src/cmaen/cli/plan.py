@@ -33,7 +33,8 @@ _PICTURES = "pictures.csv"
 _OF_VIDEOS = ("save_video", "timeline", "per_person")
 _DIGITS = 8
 CANNOT_RESUME = (
-    "--resume continues the results of video files; it cannot continue a stream, or a video that --save-video writes"
+    "--resume continues the results of video files; it cannot continue a stream, a video that --save-video writes, or "
+    "one without the people of --exclude"
 )
 
 
@@ -89,9 +90,9 @@ class Plan:
             return None
         problems = {
             given.find_problem() or "": given.find_problem() is not None,
-            "--annotated and --chart are for pictures, and there are only videos: they have --save-video and "
-            "--timeline": bool(given.annotated or given.chart) and not stills,
-            "--annotated draws pictures of this machine only, not those of an address": (
+            "--annotated and --chart are for pictures, but there are only videos: use --save-video "
+            "and --timeline": bool(given.annotated or given.chart) and not stills,
+            "--annotated draws pictures on this machine only, not those at an address": (
                 given.annotated is not None and any(target.kind == "address" for target in stills)
             ),
             "--save-video, --timeline and --per-person are for videos, and there is none": (
@@ -108,7 +109,10 @@ class Plan:
             ),
             "--explain takes exactly one picture": given.explain is not None and not self.is_single,
             "--resume needs an --output, whose unfinished results it continues": given.resume and given.output is None,
-            CANNOT_RESUME: given.resume and (given.save_video is not None or any(map(_is_stream, videos))),
+            CANNOT_RESUME: given.resume
+            and (
+                given.save_video is not None or any(map(_is_stream, videos)) or (bool(videos) and bool(given.exclude))
+            ),
             "--engine ray works with cmaen inference --directory only": given.engine == RAY,
         }
         return next((problem for problem, there in problems.items() if there), None)
@@ -287,4 +291,6 @@ def _bring_under_one_root(stills: list[Target]) -> tuple[list[Target], Path]:
     try:
         return stills, Path(os.path.commonpath(folders))
     except ValueError as error:
-        raise CmaenError("--annotated takes pictures of one drive; call cmaen predict once for each") from error
+        raise CmaenError(
+            "--annotated takes pictures from one drive only; run cmaen predict once for each drive"
+        ) from error

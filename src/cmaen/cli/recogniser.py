@@ -21,6 +21,8 @@ from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
+    from cmaen.inference.people.circle import Circle
+    from cmaen.inference.people.naming import Settle
     from cmaen.inference.pipeline import Pipeline
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.run import Summary
@@ -109,6 +111,7 @@ class Recogniser:
         self._spec = spec = replace(spec, scheme=scheme)
         self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
+        self._circle = self._open_circle() if options.compares_faces else None
         self._table: RecordSink | None = None
 
     @contextmanager
@@ -149,17 +152,25 @@ class Recogniser:
         Raises:
             CmaenError: The source cannot be opened or is empty, or a result cannot be written.
         """
-        from cmaen.cli.results import TableSink, count_frames, count_images, show_people, show_written
+        from cmaen.cli.results import (
+            TableSink,
+            count_frames,
+            count_images,
+            describe_excluded,
+            show_people,
+            show_written,
+        )
         from cmaen.inference.run import run
         from cmaen.inference.sinks.people import PeopleSink
 
         places = job.places.list_given()
         before = {path: _state_of(path) for path in places}
         ended = False
+        pipeline, settle = self._begin(job)
         with ExitStack() as stack:
-            table = self._choose_table(job, stack)
-            pipeline, since = self._go_on(job, table)
-            source, sinks = self._open(job, stack, table, since)
+            table = self._choose_table(job, stack, settle)
+            pipeline, since = self._go_on(job, pipeline, table)
+            source, sinks = self._open(job, stack, table, since, settle)
             unit = "frames" if job.moving else "images"
             total = source.count() if sys.stderr.isatty() else None
 
@@ -170,7 +181,7 @@ class Recogniser:
 
             started = time.perf_counter()
             try:
-                summary = run(source, pipeline, sinks, progress=watch)
+                summary = run(source, pipeline, sinks, progress=watch, settle=settle)
             finally:  # also if another sink has failed
                 if ended and table is not None:
                     _complete(job, table, sinks)
@@ -178,6 +189,8 @@ class Recogniser:
         heading = f"{job.name}: " if job.name else ""
         counts = count_frames(summary, seconds) if job.moving else count_images(summary)
         typer.echo(escape_for_terminal(f"{heading}{counts}"))
+        if settle is not None and (text := describe_excluded(settle())):
+            typer.echo(text)
         about = {} if table is None or job.shares else _describe_files(table)
         for sink in sinks:
             if isinstance(sink, TableSink) and (text := sink.sum_up()):
@@ -199,6 +212,34 @@ class Recogniser:
         self.predictor.explain(picture, detect=self.options.detect, **kind).save(target)
         show_written([(target, "")])
 
+    def _open_circle(self) -> Circle:
+        """Read the photographs of people who are known or excluded, and say how many there are."""
+        from cmaen.cli.results import describe_known
+        from cmaen.inference.people.opening import open_circle
+
+        assert self.predictor is not None
+        given, pipeline = self.options, self.predictor.pipeline
+        circle = open_circle(
+            pipeline.detect,
+            people=given.people,
+            exclude=given.exclude,
+            recognise=given.recognise_people,
+            threads=self._spec.share_threads().engine,
+            max_pixels=self._spec.max_pixels,
+        )
+        typer.echo(describe_known(circle.known, circle.excluded), err=True)
+        return circle
+
+    def _begin(self, job: Job) -> tuple[Pipeline, Settle | None]:
+        """Return the pipeline for a job, and what tells the final names if people are recognised."""
+        if self._circle is None:
+            return self._pipeline, None
+        from cmaen.inference.people.opening import begin
+
+        assert self.predictor is not None
+        people = begin(self._circle, moving=job.moving)
+        return replace(self.predictor.pipeline, people=people), people.settle
+
     def _open_table(self, paths: Sequence[Path], *, moving: bool, mixed: bool = False) -> RecordSink:
         from cmaen.inference.sinks.records import RecordSink
 
@@ -207,26 +248,31 @@ class Recogniser:
         resume = self.options.resume
         return RecordSink(path, also=also, classes=self._labels, settings=settings, resume=resume, mixed=mixed)
 
-    def _choose_table(self, job: Job, stack: ExitStack) -> RecordSink | None:
+    def _choose_table(self, job: Job, stack: ExitStack, settle: Settle | None) -> RecordSink | None:
         """Return the table for the records of a job, which is its own or shared; ``None`` if there is none."""
-        if job.shares or job.places.output is None:
-            return self._table if job.shares else None
-        table = self._open_table((job.places.output, *job.places.also), moving=job.moving)
-        stack.callback(table.close)
+        table = self._table if job.shares else None
+        if not job.shares and job.places.output is not None:
+            table = self._open_table((job.places.output, *job.places.also), moving=job.moving)
+            stack.callback(table.close)
+        if table is not None and settle is not None:
+            own = job.video or job.name if job.moving else ""
+            table.settles[own if job.shares else None] = settle
         return table
 
-    def _go_on(self, job: Job, table: RecordSink | None) -> tuple[Pipeline, float]:
+    def _go_on(self, job: Job, pipeline: Pipeline, table: RecordSink | None) -> tuple[Pipeline, float]:
         """Return the pipeline for a job, and the time in seconds from which its video is read."""
         begun = table.begun.get(job.video) if table is not None else None
         if table is None or begun is None:
-            return self._pipeline, 0.0
+            return pipeline, 0.0
         from cmaen.inference.resuming import ResumedPipeline, find_start
 
         since = find_start(begun.time, self._spec.smoothing)
         typer.echo(f"{escape_for_terminal(job.video)} is resumed after {begun.time:.1f} s", err=True)
-        return ResumedPipeline(self._pipeline, partial(table.read_begun, job.video), since), since
+        return ResumedPipeline(pipeline, partial(table.read_begun, job.video), since), since
 
-    def _open(self, job: Job, stack: ExitStack, table: RecordSink | None, since: float) -> tuple[Source, list[Sink]]:
+    def _open(
+        self, job: Job, stack: ExitStack, table: RecordSink | None, since: float, settle: Settle | None
+    ) -> tuple[Source, list[Sink]]:
         """Open the source and the sinks; sinks for files and folders come first: they know what to leave out."""
         from cmaen.cli.results import TableSink
         from cmaen.inference.resuming import ChapterSink
@@ -250,10 +296,10 @@ class Recogniser:
         if places.chart is not None:
             add("chart", places.chart)
         if job.moving:
-            add("people", *filter(None, [places.per_person]))
+            add("people", *filter(None, [places.per_person]), settle=settle)
         source = stack.enter_context(closing(job.open(() if table is None else table.done, since)))
         if places.timeline is not None:
-            add("timeline", places.timeline)
+            add("timeline", places.timeline, settle=settle)
         if job.window:
             add("window")
         if places.save_video is not None:
@@ -261,7 +307,7 @@ class Recogniser:
         for name, target in split_sinks(self.options.sink or ()):
             add(name, *target)
         if not job.moving:
-            sinks.append(TableSink(only_errors=not job.table))
+            sinks.append(TableSink(only_errors=not job.table, settle=settle))
         return source, sinks
 
     def _settings_of_videos(self) -> dict[str, Any]:
@@ -280,6 +326,8 @@ class Recogniser:
         }
         if spec.threshold:
             settings["uncertain_below"] = spec.threshold
+        if self.options.exclude is not None:
+            settings["exclude"] = str(self.options.exclude)
         return settings
 
 

@@ -17,6 +17,9 @@ from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
 from cmaen.inference.doubts import find_doubts
 from cmaen.inference.likeness import Likeness
+from cmaen.inference.people.embedding import Look
+from cmaen.inference.people.films import FilmPeople
+from cmaen.inference.people.pictures import PicturePeople
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.smoothing import hold_back
 from cmaen.inference.sources import Pending, Source
@@ -62,6 +65,11 @@ class Located(NamedTuple):
     error: str | None
     pixels: int = 0
     """Number of pixels of the image, even if they are not kept."""
+    looks: Sequence[Look | None] = ()
+    """Features of each face, if people are recognised."""
+
+
+_Named = tuple[int, str | None]
 
 
 class _Seen(NamedTuple):
@@ -71,12 +79,14 @@ class _Seen(NamedTuple):
         frame: The frame, with its pixels if they are kept.
         time: Its time, in seconds.
         tracks: Copies of the tracks of its faces, as they were then.
+        names: The number of each, and its person if people are recognised.
         error: Why there is no answer; ``None`` if nothing failed.
     """
 
     frame: Frame
     time: float
     tracks: Sequence[Track] = ()
+    names: Sequence[_Named] = ()
     error: str | None = None
 
 
@@ -88,11 +98,13 @@ class FacePipeline:
         classifier: Classifier of face crops.
         detector: Face detector; ``None`` if every image is a face crop.
         tuning: Settings of the pipeline, such as the spec that it was built from.
+        people: Who is seen in the next source, which is of that kind; ``None`` if people are not recognised.
     """
 
     classifier: FaceClassifier
     detector: Detector | None
     tuning: Tuning = AS_IT_COMES
+    people: FilmPeople | PicturePeople | None = None
 
     @property
     def workers(self) -> int:
@@ -199,8 +211,9 @@ class FacePipeline:
         try:
             faces = self.detect(frame.image)
             crops = [self.crop(frame.image, face) for face in faces]
+            looks = self.people.look(frame.image, faces) if isinstance(self.people, PicturePeople) else ()
             with guard(PredictionError, "a face cannot be prepared"):
-                return Located(frame, faces, [self.classifier.reduce(crop) for crop in crops], None, pixels)
+                return Located(frame, faces, [self.classifier.reduce(crop) for crop in crops], None, pixels, looks)
         except CmaenError as problem:
             return Located(frame, (), (), describe(problem), pixels)
 
@@ -223,7 +236,7 @@ class FacePipeline:
         for located in batch:
             faces = zip(located.faces, located.crops, strict=True)
             found = [(tuple(next(answers)), face, crop) for face, crop in faces]
-            yield self._result(located.frame, found, located.error)
+            yield self._meet(self._result(located.frame, found, located.error), located.looks)
 
     def embed(self, batch: Sequence[Located]) -> NDArray[np.float32]:
         """Compute features instead of answers: those of each image's largest face, float32 [B, F]; NaN without a face.
@@ -264,7 +277,8 @@ class FacePipeline:
         kept = frame if keep_images else replace(frame, image=None)
         try:
             with guard(PredictionError, "the faces of the frame cannot be tracked"):
-                return _Seen(kept, time, [copy(track) for track in self._track(tracker, frame.image, time, window)])
+                tracks = self._track(tracker, frame.image, time, window)
+                return _Seen(kept, time, [copy(track) for track in tracks], list(map(self._name, tracks)))
         except CmaenError as problem:
             return _Seen(kept, time, error=describe(problem))
 
@@ -275,8 +289,12 @@ class FacePipeline:
                 for track in seen.tracks if window else ():
                     if (smoothed := track.stretch.smooth(seen.time, window or 0.0)) is not None:
                         track.probabilities, track.independent = smoothed
-                tracks = sorted(seen.tracks, key=lambda track: (-track.face.area, track.face.x, track.face.y))
-                return self._answer(seen.frame, tuple(map(self._emotion_of, tracks)), seen.error)
+                faces = [
+                    replace(self._emotion_of(track), identity=number, person=person)
+                    for track, (number, person) in zip(seen.tracks, seen.names, strict=True)
+                ]
+                faces.sort(key=lambda face: (-face.box.area, face.box.x, face.box.y))
+                return self._answer(seen.frame, tuple(faces), seen.error)
         except CmaenError as problem:
             return self._answer(seen.frame, error=describe(problem))
 
@@ -290,6 +308,10 @@ class FacePipeline:
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
             tracks = tracker.find(found, time, lambda faces: [self._compare(image, face) for face in faces])
+            if isinstance(self.people, FilmPeople):
+                self.people.follow(image, tracks, time)
+        if isinstance(self.people, FilmPeople):
+            tracks = self.people.show(tracks)
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         crops = [self.crop(image, track.face) for track in due]
         for track, crop, probabilities in zip(due, crops, self.classifier(crops), strict=True):
@@ -298,6 +320,18 @@ class FacePipeline:
                 track.stretch.add(probabilities, time)
             track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
+
+    def _name(self, track: Track) -> _Named:
+        """Return the number and the person of a track, as far as it is known now, if people are recognised."""
+        return self.people.name(track) if isinstance(self.people, FilmPeople) else (track.number, None)
+
+    def _meet(self, result: Result, looks: Sequence[Look | None]) -> Result:
+        """Name the people of a picture, and leave out those who are excluded."""
+        if not isinstance(self.people, PicturePeople) or not result.faces:
+            return result
+        met = self.people.meet(looks)
+        pairs = zip(result.faces, met, strict=True)
+        return replace(result, faces=tuple(replace(face, person=one.name) for face, one in pairs if not one.hidden))
 
     def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
         """Describe the appearance of a face for recognition; ``None`` if it cannot be cut out."""

@@ -65,6 +65,7 @@ class Track:
             box.
         parted: Whether the scene has changed since then.
         hidden: Whether the last search did not find the face.
+        resumed: Whether the last detection began the track, or took it up again after it was lost.
         probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
         independent: Number of independent answers that they are worth, see :mod:`cmaen.inference.smoothing`.
         stretch: The answers since the face was last interrupted, if they are smoothed later.
@@ -80,6 +81,7 @@ class Track:
     lost: bool = False
     parted: bool = False
     hidden: bool = False
+    resumed: bool = True
     probabilities: NDArray[np.float64] | None = None
     independent: float = 1.0
     stretch: Stretch = field(default_factory=Stretch)
@@ -196,6 +198,7 @@ class FaceTracker:
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
             track.face, track.seen, track.lost, track.parted = face, time, False, False
+            track.resumed = index not in taken
             since = LONGEST if slowly and index in taken else 0.0
             if index in looks and is_over(track.compared, time, since):
                 track.likeness, track.compared = looks[index], time

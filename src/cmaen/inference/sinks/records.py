@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TextIO
 
 from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
+from cmaen.inference.people.naming import Settle, rename
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
 from cmaen.recordings.forms import FORMS, check_form, check_source, find_form, write_episodes
@@ -62,11 +63,14 @@ class RecordSink:
         settings: Settings that the answers depend on; a resumed run must have the same.
         resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
         mixed: Whether pictures may come beside the videos whose episodes are written.
+        settle: Returns the final names of people, which are written into all records; ``None`` if people are not
+            recognised.
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
         ended: Names of the videos that it has finished.
         begun: What it has recorded of each video that it has begun and not finished, by name.
+        settles: The same for the records of each video by its name, for pictures by "", and for all others by ``None``.
         counts: Number of rows, records or episodes in each finished file, by its path.
 
     Raises:
@@ -86,7 +90,9 @@ class RecordSink:
         settings: dict[str, Any] | None = None,
         resume: bool = False,
         mixed: bool = False,
+        settle: Settle | None = None,
     ) -> None:
+        self.settles: dict[str | None, Settle] = {} if settle is None else {None: settle}
         self.paths: tuple[Path, ...] = (path, *also)
         for one in self.paths:
             _check(one)
@@ -128,7 +134,7 @@ class RecordSink:
 
     def read_begun(self, video: str) -> Iterator[dict[str, Any]]:
         """Yield the records of a video that the interrupted run has begun, in order."""
-        ours = (record for record in self._records() if record["path"] == video)
+        ours = (record for record in self._read_records() if record["path"] == video)
         return islice(ours, self.begun[video].records if video in self.begun else 0)
 
     def finish(self) -> None:
@@ -259,8 +265,15 @@ class RecordSink:
         if "time" in line:
             self.begun[name] = Begun(self.begun[name].records + 1 if name in self.begun else 1, line["time"])
 
-    def _records(self) -> Iterator[dict[str, Any]]:
-        """Yield the records of the part, which begins with the settings and may say which videos are complete."""
+    def _records(self) -> Records:
+        """Read all records; people get their final names."""
+        names = {video: settle() for video, settle in self.settles.items()}
+        for record in self._read_records():
+            known = names.get(record["path"] if "time" in record else "", names.get(None))
+            yield record if known is None else rename(record, known)
+
+    def _read_records(self) -> Records:
+        """Read the records of the part, which begins with the settings and may say which videos are complete."""
         return (line for line in islice(self._lines(), 1, None) if _END not in line)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
