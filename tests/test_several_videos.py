@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cmaen.errors import OutputError
+from cmaen.errors import CmaenError, OutputError
+from cmaen.inference.people.embedding import FaceEmbedder
 from cmaen.inference.sinks.records import RecordSink
 from tests.conftest import EXAMPLES
 from tests.inference.conftest import film as film
@@ -160,3 +161,16 @@ def test_a_table_that_cannot_be_written_is_not_complete(study: Path, monkeypatch
     assert sorted(path.suffix for path in Path("out").iterdir()) == [".part", ".part"]
     cmaen("predict", "all/one/film.mp4", "all/two/film.mp4", "--output", "out", "--resume")
     assert sorted(len(read_rows(path)) for path in Path("out").iterdir()) == [12, 12]
+
+
+def test_people_of_a_shared_table_have_the_same_names_in_all_videos(study: Path) -> None:
+    try:
+        FaceEmbedder()
+    except CmaenError as error:
+        pytest.skip(str(error))
+    cmaen("predict", "all", "--recognise-people", "--output", "r.csv")
+    rows = read_rows("r.csv")
+    assert len(rows) == 25
+    assert {row["person"] for row in rows} == {"person 1"}
+    said = cmaen("predict", "all", "--exclude", "all", "--output", "r.csv", "--resume", code=2)
+    assert "one without the people of --exclude" in said
