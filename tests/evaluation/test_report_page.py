@@ -97,7 +97,7 @@ def test_charts_and_text_can_be_read_in_the_dark(open_report: Open) -> None:
               const inks = [...document.querySelectorAll('.chart svg path')].map(path => getComputedStyle(path));
               const lines = inks.map(style => style.stroke).filter(stroke => stroke.startsWith('rgb(')).map(bright);
               return {{
-                ground: colour('body', 'backgroundColor'), ink: colour('body', 'color'),
+                ground: colour('html', 'backgroundColor'), ink: colour('body', 'color'),
                 paper: colour('.chart', 'backgroundColor'), axes: lines,
               }};
             }}"""
