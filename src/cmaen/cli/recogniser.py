@@ -19,6 +19,8 @@ from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
+    from cmaen.inference.anonymising import Anonymiser
+    from cmaen.inference.detectors import Detector
     from cmaen.inference.pipeline import Pipeline
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.run import Summary
@@ -91,6 +93,7 @@ class Recogniser:
         self._sha256 = card.sha256
         self._spec = spec = replace(spec, scheme=scheme)
         self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
+        self._searchers = _build_searchers(spec) if options.anonymise else ()
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
 
     def run(self, job: Job) -> Outcome:
@@ -119,7 +122,7 @@ class Recogniser:
                 ended = True
 
             started = time.perf_counter()
-            summary = run(source, self._pipeline, sinks, progress=watch)
+            summary = run(source, self._pipeline, sinks, progress=watch, anonymiser=self._hide_faces(source))
             seconds = time.perf_counter() - started
         heading = f"{job.name}: " if job.name else ""
         counts = count_frames(summary, seconds) if job.moving else count_images(summary)
@@ -136,6 +139,14 @@ class Recogniser:
                 about[sink.path] = write_count(sink.rows, noun)
         show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
+
+    def _hide_faces(self, source: Source) -> Anonymiser | None:
+        """Make what hides the faces of a source, if that is wanted; a live source is not held back."""
+        if not self.options.anonymise:
+            return None
+        from cmaen.inference.anonymising import AHEAD, Anonymiser
+
+        return Anonymiser(self._searchers, ahead=0 if source.live else AHEAD)
 
     def explain(self, picture: str, target: Path) -> None:
         """Draw what the answer to a picture depends on, using the predictor that gave the answer."""
@@ -224,6 +235,12 @@ def _build_predictor(spec: PipelineSpec) -> EmotionPredictor:
     from cmaen.inference.predictor import EmotionPredictor
 
     return EmotionPredictor.from_spec(spec)
+
+
+def _build_searchers(spec: PipelineSpec) -> tuple[Detector, ...]:
+    from cmaen.inference.anonymising import build_searchers
+
+    return build_searchers(spec.detector, spec.options)
 
 
 def _build_cluster(spec: PipelineSpec) -> Pipeline:

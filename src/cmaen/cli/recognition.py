@@ -57,6 +57,15 @@ class RecognitionOptions(FaceOptions):
         Path | None,
         typer.Option(help="Save the video with its faces drawn, including the sound.", rich_help_panel=OUTPUT),
     ] = None
+    anonymise: Annotated[
+        bool,
+        typer.Option(
+            "--anonymise",
+            help="Make faces unrecognisable in every picture and video that is written or shown. No detector finds "
+            "every face, so look through the result before you share it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     timeline: Annotated[
         Path | None,
         typer.Option(
@@ -141,6 +150,11 @@ class RecognitionOptions(FaceOptions):
         """The output files and folders."""
         return Places(**{one.name: getattr(self, one.name) for one in fields(Places)})
 
+    @property
+    def shows_faces(self) -> bool:
+        """Whether pixels of the source are written or shown; a sink of another package may do so."""
+        return any((self.annotated, self.save_video, self.timeline, self.sink))
+
     def to_spec(self) -> PipelineSpec:
         """Describe the pipeline, which is set up for one picture or video."""
         return replace(
@@ -163,6 +177,15 @@ class RecognitionOptions(FaceOptions):
             return f"--start must be a number of seconds, not {self.start:g}"
         if self.end is not None and not self.end > self.start:
             return f"--end must be later than --start ({self.start:g} s), not {self.end:g} s"
+        if self.anonymise and self.explain is not None:
+            return (
+                "--explain shows the faces themselves, so it cannot be combined with --anonymise; leave one of them out"
+            )
+        if self.anonymise and not self.shows_faces:
+            return (
+                "--anonymise hides the faces in pictures and videos, and none is written; add --annotated, "
+                "--save-video or --timeline, or leave --anonymise out"
+            )
         places = [place for place in (*self.places.list_given(), self.explain) if place is not None]
         twice = next((place for place in places if places.count(place) > 1), None)
         return None if twice is None else f"two options would write to {twice}; give each a file of its own"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image as PILImage
 
+from cmaen.inference.anonymising import Anonymiser
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Needs, open_sink
@@ -76,7 +77,11 @@ class _ListSink:
 
 
 def analyse_video(
-    source: Source, pipeline: Pipeline, *, progress: Callable[[Iterable[Result]], Iterable[Result]] = iter
+    source: Source,
+    pipeline: Pipeline,
+    *,
+    progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
+    anonymiser: Anonymiser | None = None,
 ) -> AnalysedVideo:
     """Analyse a video from beginning to end.
 
@@ -84,6 +89,7 @@ def analyse_video(
         source: Frames of the video; closed at the end.
         pipeline: Pipeline that produces the results.
         progress: Wrapper around the results that shows the progress.
+        anonymiser: Hides the faces of the portraits; ``None`` to show them.
 
     Raises:
         VideoError: The video has no frames.
@@ -93,6 +99,6 @@ def analyse_video(
     with tempfile.TemporaryDirectory() as folder:
         lanes = Path(folder) / "lanes.png"
         sinks: list[Any] = [kept, open_sink("timeline", lanes)]
-        summary = run(source, pipeline, sinks, progress=progress)
+        summary = run(source, pipeline, sinks, progress=progress, anonymiser=anonymiser)
         picture = lanes.read_bytes()
     return AnalysedVideo(tuple(kept.results), picture, summary.people, summary.seconds)

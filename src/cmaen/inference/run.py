@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
 from cmaen.drawing.style import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
+from cmaen.inference.anonymising import Anonymiser
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sinks import Needs, Quit, Sink
@@ -44,6 +45,7 @@ def run(
     sinks: Sequence[Sink],
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
+    anonymiser: Anonymiser | None = None,
 ) -> Summary:
     """Process every frame of a source until its end, or until the user quits.
 
@@ -55,6 +57,7 @@ def run(
         pipeline: Pipeline that makes the results, in a thread of its own.
         sinks: Sinks, all called in this thread; closed at the end.
         progress: Wrapper around the results that shows the progress.
+        anonymiser: Hides the faces before any sink is given the pixels; ``None`` to leave them as they are.
 
     Raises:
         OutputError: A sink has failed; the message names each one that has.
@@ -63,7 +66,7 @@ def run(
     counts = {"frames": 0, "faces": 0, "errors": 0}
     people: set[int | None] = set()
     seconds = 0.0
-    working = _Sinks(sinks)
+    working = _Sinks(sinks, anonymiser)
     size = 1 if source.live else 4
     made = pipeline.results(source, keep_images=working.needs >= Needs.PIXELS)
     results = ahead(made, _itself, size=size, weigh=_weight, most=_PIXELS_WAITING)
@@ -93,8 +96,9 @@ def run(
 class _Sinks:
     """The sinks that have not failed."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
+    def __init__(self, sinks: Sequence[Sink], anonymiser: Anonymiser | None) -> None:
         self._all = sinks
+        self._anonymiser = anonymiser
         self._working = list(sinks)
         self._failures: list[OutputError] = []
 
@@ -104,6 +108,11 @@ class _Sinks:
         return max((sink.needs for sink in self._working), default=Needs.RECORDS)
 
     def write(self, result: Result) -> None:
+        """Pass each sink what it needs of a result, or hold the result back until its faces can be hidden."""
+        for ready in (result,) if self._anonymiser is None else self._anonymiser.add(result):
+            self._pass_on(ready)
+
+    def _pass_on(self, result: Result) -> None:
         """Pass each sink what it needs of a result; the faces are drawn once for all."""
         drawn = None
         if self.needs >= Needs.DRAWING and result.frame.image is not None:
@@ -124,7 +133,11 @@ class _Sinks:
             raise self._failure()
 
     def finish(self) -> None:
-        """Finish every sink."""
+        """Pass on what is still held back, and finish every sink."""
+        if self._anonymiser is not None:
+            with suppress(Quit):  # the user has quit already, or does so now
+                for ready in self._anonymiser.finish():
+                    self._pass_on(ready)
         self._each(lambda sink: sink.finish())
         if self._failures:
             raise self._failure()

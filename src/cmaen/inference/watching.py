@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from cmaen.inference.anonymising import Anonymiser, build_searchers
 from cmaen.inference.films import AnalysedVideo, analyse_video
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.pipeline import FacePipeline
@@ -34,6 +35,7 @@ class Watcher:
         every: int = 1,
         start: float = 0.0,
         end: float | None = None,
+        anonymise: bool = False,
     ) -> AnalysedVideo:
         """Analyse a whole video; a notebook shows a progress bar, and then the timeline of each person.
 
@@ -42,8 +44,10 @@ class Watcher:
         Args:
             source: Path of a file, or address of a stream that ends.
             smoothing, search_every, every, start, end: See :meth:`video`, which yields the frames one by one.
+            anonymise: Whether to make the faces of the portraits unrecognisable, see :func:`cmaen.annotate`.
 
         Raises:
+            DetectorError: The detector that finds the faces to hide cannot be loaded.
             VideoError: The video cannot be opened, or no frame can be decoded.
             MissingExtraError: The extra ``video``, or the one that draws the timeline, is not installed.
             ValueError: A number is out of its range.
@@ -51,7 +55,12 @@ class Watcher:
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         opened = open_source("video", source, excerpt=Excerpt(every, start, end))
         total = opened.count() if in_notebook() else None
-        return analyse_video(opened, pipeline, progress=lambda results: follow(results, unit="frames", total=total))
+        return analyse_video(
+            opened,
+            pipeline,
+            progress=lambda results: follow(results, unit="frames", total=total),
+            anonymiser=Anonymiser(build_searchers()) if anonymise else None,
+        )
 
     @contextmanager
     def video(
@@ -101,6 +110,7 @@ class Watcher:
         search_every: float = PipelineSpec.detect_every,
         every: int = 1,
         end: float | None = None,
+        anonymise: bool = False,
     ) -> None:
         """Analyse a webcam until q or Ctrl-C is pressed, the window is closed or the camera is disconnected.
 
@@ -112,8 +122,11 @@ class Watcher:
             smoothing: Time constant of the smoothing in seconds; 0 for none.
             search_every, every: See :meth:`video`.
             end: Seconds after which to stop; ``None`` for never.
+            anonymise: Whether to make the faces unrecognisable, in the window and in the video, see
+                :func:`cmaen.annotate`.
 
         Raises:
+            DetectorError: The detector that finds the faces to hide cannot be loaded.
             VideoError: The camera does not exist, or there is no display.
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
@@ -121,8 +134,9 @@ class Watcher:
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         excerpt = Excerpt(every, end=end)
+        anonymiser = Anonymiser(build_searchers(), ahead=0) if anonymise else None
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
             sinks: list[Sink] = [open_sink("window")] if display else []
             if save_video:
                 sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
-            run(camera, pipeline, sinks)
+            run(camera, pipeline, sinks, anonymiser=anonymiser)
