@@ -101,7 +101,7 @@ def test_the_frames_of_a_video_have_a_ticker_and_still_pictures_have_none(
 ) -> None:
     tickers = []
 
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         tickers.append(ticker)
         return image
 
@@ -114,7 +114,7 @@ def test_the_frames_of_a_video_have_a_ticker_and_still_pictures_have_none(
 def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         calls.append(tuple(faces))
         return image + 1
 
@@ -295,7 +295,7 @@ def test_pixels_are_dropped_once_every_sink_has_had_them() -> None:
 def test_a_picture_that_cannot_be_drawn_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         if len(list(faces)) == 2:
             raise OverflowError("the box is too large")
         return image

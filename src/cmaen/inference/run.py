@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from cmaen.drawing.steadying import Memory
 from cmaen.drawing.style import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
 from cmaen.inference.anonymising import Anonymiser
@@ -99,6 +100,7 @@ class _Sinks:
     def __init__(self, sinks: Sequence[Sink], anonymiser: Anonymiser | None) -> None:
         self._all = sinks
         self._anonymiser = anonymiser
+        self._memory = Memory()
         self._working = list(sinks)
         self._failures: list[OutputError] = []
 
@@ -119,7 +121,9 @@ class _Sinks:
             try:
                 with guard(PredictionError, f"{result.frame.name} cannot be drawn"):
                     faces = [face.to_dict() for face in result.faces]
-                    drawn = draw_faces(result.frame.image, faces, ticker=result.frame.time is not None)
+                    moving = result.frame.time is not None
+                    memory = self._memory if moving else None
+                    drawn = draw_faces(result.frame.image, faces, ticker=moving, memory=memory)
             except PredictionError as error:
                 log.warning("%s", error)
         record = result if result.frame.image is None else replace(result, frame=replace(result.frame, image=None))
