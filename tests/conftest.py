@@ -25,6 +25,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from cmaen.resources import usable_cores  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ def pytest_configure() -> None:
         suppressed = {*now.suppress_health_check, HealthCheck.too_slow}
         settings.register_profile("any machine", now, deadline=None, suppress_health_check=list(suppressed))
         settings.load_profile("any machine")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: browsers, services and clocks leave a quarter of their time unused."""
+    return usable_cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

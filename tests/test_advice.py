@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -39,24 +40,27 @@ def extras() -> set[str]:
     return set(tomllib.loads(PROJECT.read_text("utf-8"))["project"]["optional-dependencies"])
 
 
-def texts() -> Iterator[tuple[str, str]]:
-    """Yield the texts of the code that a user may read, each with its place; placeholders become ``X``."""
-    for path in sorted(SOURCES.rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
-        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in ast.walk(tree):
-            place = f"{path.relative_to(SOURCES)}:{getattr(node, 'lineno', 0)}"
-            if isinstance(node, ast.JoinedStr):
-                yield place, "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
-                yield place, node.value
+@cache
+def texts() -> list[tuple[str, str]]:
+    """The texts of the code that a user may read, each with its place; placeholders become ``X``."""
+    return [found for path in sorted(SOURCES.rglob("*.py")) for found in texts_of(path)]
 
 
-TEXTS = list(texts())
+def texts_of(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a module."""
+    module = path.relative_to(SOURCES)
+    tree = ast.parse(path.read_text("utf-8"))
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        place = f"{module}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.JoinedStr):
+            yield place, "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield place, node.value
 
 
 def test_every_option_that_a_text_names_is_an_option() -> None:
-    for place, text in TEXTS:
+    for place, text in texts():
         for option in re.findall(r"(?<!var\()(?<![\w-])--[a-z][a-z-]+[a-z]", text):
             alone = text.startswith(option) and " " not in text  # an argument for another program
             assert alone or option in OPTIONS | FOREIGN, f"{place}: {option}"
@@ -64,7 +68,7 @@ def test_every_option_that_a_text_names_is_an_option() -> None:
 
 def test_every_command_that_a_text_gives_has_its_verb_and_its_options() -> None:
     found = 0
-    for place, text in TEXTS:
+    for place, text in texts():
         for command in re.findall(r"(?:^|[\s:;(`])cmaen ((?:[a-z][a-z-]+)(?: [^\s;,:)`\"]+)*)", text):
             verb, *words = shlex.split(command.replace("'", ""))
             options = [word.partition("=")[0] for word in words if word.startswith("--")]
@@ -78,7 +82,7 @@ def test_every_command_that_a_text_gives_has_its_verb_and_its_options() -> None:
 
 
 def test_every_extra_is_one(extras: set[str]) -> None:
-    for place, text in TEXTS:
+    for place, text in texts():
         for extra in re.findall(r"(?:cmaen|\.)\[([a-z,]+)\]", text):
             assert set(extra.split(",")) <= extras, f"{place}: {extra}"
     for path in SOURCES.rglob("*.py"):
@@ -99,7 +103,7 @@ def test_extras_are_installed_from_an_index_and_in_a_clone(extras: set[str]) -> 
 
 
 def test_pip_is_asked_for_what_it_understands() -> None:
-    for place, text in TEXTS:
+    for place, text in texts():
         for command in re.findall(r"pip (?:un)?install [^;`]*", text):
             words = command.replace(",", " ").split()
             assert command.count('"') % 2 == 0, f"{place}: {command}"

@@ -48,17 +48,23 @@ def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path, checkpoint:
     assert "--resume" in cmaen("finetune", data, *options, code=2)
 
 
-def test_a_test_split_is_what_is_measured_and_emotions_keep_their_heads(
-    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprised")
-    for split, count in (("train", 6), ("test", 2)):
-        draw(tmp_path / "data" / split, names, count)
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each export fail, which takes no time."""
 
     def fail(*_: object, **__: object) -> None:
         raise ExportError("the two networks differ")
 
     monkeypatch.setattr("cmaen.export.export", fail)
+
+
+def test_a_test_split_is_what_is_measured_and_emotions_keep_their_heads(
+    tmp_path: Path, checkpoint: Path, no_export: None
+) -> None:
+    names = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprised")
+    for split, count in (("train", 6), ("test", 2)):
+        draw(tmp_path / "data" / split, names, count)
+
     said = cmaen("finetune", tmp_path / "data", "--checkpoint", checkpoint, "--output", tmp_path / "run", "--epochs", 1)
     assert Checkpoint.open(tmp_path / "run" / "best").card.labels == EMOTIONS
     assert "14 faces of test" in said
@@ -76,7 +82,7 @@ def test_a_folder_that_cannot_be_learnt_from_is_told_at_once(tmp_path: Path) -> 
         assert not (tmp_path / "run").exists()
 
 
-def test_numbers_are_learnt_under_their_names(tmp_path: Path, checkpoint: Path) -> None:
+def test_numbers_are_learnt_under_their_names(tmp_path: Path, checkpoint: Path, no_export: None) -> None:
     data = draw(tmp_path / "numbered", ("0", "1"), 10)
     run = tmp_path / "run"
     options = ("--names", "0=calm,1=upset", "--checkpoint", checkpoint, "--output", run, "--epochs", 1)

@@ -1,4 +1,4 @@
-"""From an empty folder to an answer with custom labels, using the command line."""
+"""From an empty folder to an answer with custom labels, using the command line; tests/test_notebook.py also exports."""
 
 from __future__ import annotations
 
@@ -64,7 +64,6 @@ def test_the_shipped_weights_learn_three_labels_of_ones_own(tmp_path: Path, quic
     assert "stripes" in text
     assert "stripes" in (report / "report.html").read_text()
     cmaen("calibrate", "--checkpoint", run / "best", "--data", data)
-    cmaen("export", "--checkpoint", run / "best")
     photo, table = tmp_path / "photo.png", tmp_path / "answers.csv"
     drawing("circle", rng).save(photo)
     cmaen("inference", "--image", photo, "--no-detect", "--checkpoint", run / "best", "--output", table)
