@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen import annotate
+from cmaen import EmotionPredictor, annotate
 from cmaen.errors import DetectorError
 from cmaen.images.reader import read_image
 from cmaen.inference.anonymising import (
@@ -116,6 +117,16 @@ def test_a_face_that_moves_leaves_no_trail() -> None:
         assert is_hidden(result.frame.image, place)
     assert np.array_equal(results[-1].frame.image[:, :100], NOISE[:, :100])
     assert np.array_equal(results[0].frame.image[:, 120:], NOISE[:, 120:])
+
+
+def test_the_blocks_over_a_face_that_only_jitters_do_not_move() -> None:
+    """Else its frames together would show more of it than one does."""
+    rng = np.random.default_rng(0)
+    shaken = (rng.uniform(-0.7, 0.7, 3) for _ in range(20))  # less than a tenth of the face, even added up
+    boxes = [FaceBox(20 + x, 40 + y, 30, 30 + height) for x, y, height in shaken]
+    results = watch(Anonymiser([Script(*([box] for box in boxes))]), [show(number) for number in range(20)])
+    first, *others = (result.frame.image for result in results)
+    assert all(np.array_equal(first, other) for other in others)
 
 
 def test_a_frame_that_could_not_be_analysed_is_hidden_as_a_whole() -> None:
@@ -272,3 +283,14 @@ def test_a_picture_is_annotated_over_hidden_faces(picture: np.ndarray) -> None:
     assert np.array_equal(drawn[y - 9 : y + 9, x - 20 : x + 20], hidden[y - 9 : y + 9, x - 20 : x + 20])
     elsewhere = {**analysed(FaceBox(10, 400, 60, 60))[0].to_dict(), "identity": None}
     assert len(np.unique(annotate(picture, [elsewhere], anonymise=True)[410:440, 20:60].reshape(-1, 3), axis=0)) < 40
+
+
+def test_the_portraits_of_an_analysed_video_are_hidden_and_its_answers_stay(
+    film: Path, predictor: EmotionPredictor
+) -> None:
+    pytest.importorskip("av")
+    plain, hidden = (predictor.predict_video(film, anonymise=anonymise) for anonymise in (False, True))
+    assert [result.to_record() for result in hidden.results] == [result.to_record() for result in plain.results]
+    (search,) = build_searchers()
+    assert search(np.asarray(plain.plot().convert("RGB")))
+    assert not search(np.asarray(hidden.plot().convert("RGB")))

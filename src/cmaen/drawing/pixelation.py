@@ -1,8 +1,8 @@
-"""Faces made unrecognisable: an ellipse of a few coarse blocks, from which nothing can be restored.
+"""Faces made unrecognisable: an ellipse of a few coarse blocks.
 
 A blur can be undone in part, because it keeps most of the information. A block keeps one colour, the mean of its
-pixels, and here that is rounded as well. The number of blocks does not depend on the size of the face, so that a large
-face keeps no more than a small one.
+pixels, and here that is rounded as well: the rest is lost. The number of blocks does not depend on the size of the
+face, so that a large face keeps no more than a small one.
 """
 
 from __future__ import annotations

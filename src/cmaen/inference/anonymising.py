@@ -37,6 +37,9 @@ CAREFULLY = 0.2
 """Seconds of a video between two searches for very small faces."""
 _SAME = 0.3
 """Share of the smaller of two boxes that lies in the other, above which both are taken for the same face."""
+_STEADY = 0.1
+"""Distance that the edges of a face's box may move, relative to its size, until the blocks over it move as well. Blocks
+that move over a still face would show a little more of it with every frame."""
 _LARGE = 1280
 """Search size in pixels from which the caller's is kept; a smaller one would find fewer faces."""
 _PIXELS_HELD = 32_000_000
@@ -125,7 +128,8 @@ class Anonymiser:
         self._pixels -= entry.pixels
         if entry.result.frame.image is None:
             return entry.result
-        faces = [*entry.faces]
+        found = [self._steady(face) for face in entry.faces]
+        faces = [*found]
         lost = [
             held
             for held in self._held
@@ -134,8 +138,12 @@ class Anonymiser:
         for later in self._waiting:
             faces += [face for face in later.faces if not _is_among(face, faces)]
         faces += [held.at(entry.time) for held in lost]
-        self._held = [*(_Held(face, entry.time) for face in entry.faces), *lost]
+        self._held = [*(_Held(face, entry.time) for face in found), *lost]
         return self._hide(entry, faces)
+
+    def _steady(self, face: FaceBox) -> FaceBox:
+        """Return the box of a face in the frame before if it has hardly moved, or else its own."""
+        return next((held.face for held in self._held if _is_near(face, held.face)), face)
 
     def _look(self, result: Result) -> _Waiting:
         """Search the frame of a result for more faces than were analysed."""
@@ -231,6 +239,16 @@ def _wrap(faces: Sequence[FaceBox]) -> FaceBox:
     left, top = min(face.x for face in faces), min(face.y for face in faces)
     right, bottom = max(face.x + face.width for face in faces), max(face.y + face.height for face in faces)
     return FaceBox(left, top, right - left, bottom - top)
+
+
+def _is_near(face: FaceBox, before: FaceBox) -> bool:
+    across, down = _STEADY * before.width, _STEADY * before.height
+    return (
+        abs(face.x - before.x) <= across
+        and abs(face.y - before.y) <= down
+        and abs(face.x + face.width - before.x - before.width) <= across
+        and abs(face.y + face.height - before.y - before.height) <= down
+    )
 
 
 def _is_among(face: FaceBox, faces: Sequence[FaceBox]) -> bool:
