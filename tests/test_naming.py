@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -115,3 +116,12 @@ def test_names_that_are_alike_become_longer() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "/", "\0"])
 def test_what_is_no_name_becomes_one(name: str) -> None:
     assert safe_name(name).strip("_") == ""
+
+
+def test_digits_stand_before_an_ending_that_is_longer_than_a_suffix() -> None:
+    names = Names()
+    places = [names.place(("x_events.tsv",), identity, ending="_events.tsv").name for identity in "abc"]
+    assert places[0] == "x_events.tsv"
+    assert len(set(places)) == 3
+    assert all(re.fullmatch(r"x-[0-9a-f]{8}_events\.tsv", place) for place in places[1:])
+    assert safe_name("x.tsv", "-1", suffix="_events.tsv") == "x-1.tsv"

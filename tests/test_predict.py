@@ -17,6 +17,7 @@ from cmaen.cli.results import TableSink, explain
 from cmaen.cli.targets import Target
 from cmaen.errors import CmaenError
 from cmaen.inference.sinks import SINKS
+from cmaen.recordings.forms import find_form
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.conftest import EXAMPLES
@@ -171,6 +172,10 @@ def test_a_run_over_pictures_and_folders_is_resumed(things: Path) -> None:
         (["address"], {"annotated": Path("c")}, "draws pictures of this machine only"),
         (["folder"], {"engine": "ray"}, "--engine ray works with cmaen inference"),
         (["video"], {"output": Path("x.csv"), "per_person": Path("x.csv")}, "two options would write to x.csv"),
+        (["picture"], {"output": Path("x.eaf")}, "x.eaf is for the episodes of a video, and there is none"),
+        (["folder"], {"output": [Path("x.csv"), Path("x.vtt")]}, "x.vtt is for the episodes of a video, and there is"),
+        (["picture", "video"], {"output": Path("x.vtt")}, "add --output faces.csv for the pictures"),
+        (["picture", "video"], {"output": [Path("x.vtt"), Path("x.csv")]}, None),
         (["picture", "video"], {"chart": Path("c.png"), "save_video": Path("v.mp4")}, None),
     ],
 )
@@ -184,7 +189,7 @@ def test_options_that_do_not_fit_what_was_found(
 
 def test_outputs_of_several_videos_never_collide() -> None:
     wanted = {
-        "output": Path("out/r.csv"),
+        "output": [Path("out/r.csv"), Path("out/r.eaf"), Path("out/r_events.tsv"), Path("out/r.json")],
         "save_video": Path("out/r.mp4"),
         "timeline": Path("t.png"),
         "per_person": Path("out/r-a.csv"),
@@ -192,12 +197,23 @@ def test_outputs_of_several_videos_never_collide() -> None:
     videos = ["a.mp4", "x/a.mp4", "x/A.mkv", "rtsp://cam/a", "rtsp://cam", "r.mp4", "con.mp4"]
     targets = [Target("picture", "p.png"), *(Target("video", video) for video in videos)]
     jobs = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
-    assert jobs[0].places.output == wanted["output"]
+    assert jobs[0].places.list_given() == [Path("out/r.csv"), Path("out/r.json")]
     places = [path for job in jobs for path in job.places.list_given()]
-    assert len(places) == 1 + 4 * len(videos)
+    assert len(places) == 2 + 8 * len(videos)
+    assert sum(find_form(path) == "_events.tsv" for path in places) == len(videos)
+    assert {"r-cam.csv", "r-cam_events.tsv", "r-a.eaf"} <= {path.name for path in places}
     assert len({str(path).casefold() for path in places}) == len(places)
     again = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
     assert [job.places for job in again] == [job.places for job in jobs]
+
+
+def test_a_video_among_pictures_keeps_the_name_of_its_episodes() -> None:
+    options = PredictOptions(paths=[], output=[Path("r.eaf"), Path("r.csv")])
+    stills, video = (
+        job for _, job in Plan(options, [Target("picture", "p.png"), Target("video", "a.mp4")]).list_jobs()
+    )
+    assert stills.places.list_given() == [Path("r.csv")]
+    assert video.places.list_given() == [Path("r.eaf"), Path("r-a.csv")]
 
 
 @pytest.mark.skipif("chart" not in SINKS, reason="there is no such sink yet")

@@ -143,6 +143,14 @@ def unclaim(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both exist and are the same file."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # a name that no file system has, for example
+        return False
+
+
 def is_same_file(path: Path, handle: int) -> bool:
     """Whether an open file is still the one at a path."""
     try:

@@ -30,12 +30,13 @@ class Names:
         self._files: dict[int, int] = {}  # what is at a place, by hashes of both
         self._folders: set[int] = set()
 
-    def place(self, wanted: Sequence[str], identity: str) -> Path:
+    def place(self, wanted: Sequence[str], identity: str, *, ending: str | None = None) -> Path:
         """Return a relative path that is neither a file of another identity nor a folder of one.
 
         Args:
             wanted: Folders and the file's name, each as one part.
             identity: Unique identity of the file's content; it determines the digits of a name that is taken.
+            ending: Ending of the name before which digits are inserted; by default its suffix.
 
         Returns:
             A path with as many parts as are wanted, or one named ``_`` if there are none.
@@ -47,18 +48,20 @@ class Names:
             place = next(path for path in _near(place, folder, digits) if _key(path) not in self._files)
             self._folders.add(_key(place))
         own = _hash(identity)
-        for path in _near(place, name, _digits(identity)):
+        for path in _near(place, name, _digits(identity), ending):
             key = _key(path)
             if key not in self._folders and self._files.setdefault(key, own) == own:
                 return Path(os.fsdecode(str(path).encode()))  # also if file names are not UTF-8
         raise AssertionError  # the digits never end
 
 
-def _near(folder: PurePosixPath, name: str, digits: Iterable[str]) -> Iterator[PurePosixPath]:
+def _near(
+    folder: PurePosixPath, name: str, digits: Iterable[str], ending: str | None = None
+) -> Iterator[PurePosixPath]:
     """Yield the name in the folder, then the name with digits, and with others."""
-    yield folder / safe_name(name)
-    for ending in digits:
-        yield folder / safe_name(name, f"-{ending}")
+    yield folder / safe_name(name, suffix=ending)
+    for some in digits:
+        yield folder / safe_name(name, f"-{some}", suffix=ending)
 
 
 def _digits(identity: str) -> Iterator[str]:
@@ -92,18 +95,20 @@ def make_unique(names: Sequence[str], longer: Sequence[str] | None = None) -> li
     return unique
 
 
-def safe_name(name: str, ending: str = "") -> str:
+def safe_name(name: str, ending: str = "", *, suffix: str | None = None) -> str:
     """Return a name that Linux, macOS and Windows accept and that is not hidden; an acceptable name is unchanged.
 
     Args:
         name: One part of a path.
         ending: Text to insert before the suffix.
+        suffix: Suffix of the name, if it is longer than what follows the last dot, such as ``_events.tsv``.
     """
     text = name.encode(errors="backslashreplace").decode()  # of bytes that are not text
     text = _FORBIDDEN.sub("_", text).rstrip(". ")
     text = f"_{text[1:]}" if text.startswith(".") else text or "_"
-    path = PurePosixPath(text)
-    suffix = path.suffix if len(path.suffix.encode()) <= _LONGEST // 4 else ""
+    if suffix is None or not text.endswith(suffix):
+        suffix = PurePosixPath(text).suffix
+    suffix = suffix if len(suffix.encode()) <= _LONGEST // 4 else ""
     stem = text[: len(text) - len(suffix)]
     if stem.partition(".")[0].rstrip(" ").lower() in _DEVICES:
         stem = f"_{stem}"

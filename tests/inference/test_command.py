@@ -80,6 +80,20 @@ def test_a_video_becomes_rows_a_video_with_sound_and_a_timeline(film: Path, outp
     assert len(list(output.iterdir())) == 3
 
 
+def test_a_video_becomes_rows_annotations_events_and_subtitles(film: Path, output: Path) -> None:
+    names = ("faces.csv", "film.eaf", "film_events.tsv", "film.vtt")
+    wanted = [word for name in names for word in ("--output", output / name)]
+    said = " ".join(cmaen("inference", "--video", film, *wanted).split())
+    assert "faces.csv (12 rows)" in said
+    assert all(f"{name} (1 episode)" in said for name in names[1:])
+    assert "film_events.json" in said
+    assert {path.name for path in output.iterdir()} == {*names, "film_events.json"}
+    assert "person 1: happy" in (output / "film.vtt").read_text("utf-8")
+    onset, duration, emotion, person, _ = (output / "film_events.tsv").read_text("utf-8").splitlines()[1].split("\t")
+    assert (float(onset), float(duration)) == pytest.approx((0, 1), abs=0.2)
+    assert (emotion, person) == ("happy", "person 1")
+
+
 def test_a_webcam_without_a_window(
     film: Path, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,13 @@ ASTRONAUT = EXAMPLES / "astronaut.png"
             {"image": [str(ASTRONAUT)], "anonymise": True, "annotated": Path("x.png"), "explain": Path("y.png")},
             "--explain shows the faces themselves",
         ),
+        ({"image": [str(ASTRONAUT)], "output": Path("x.eaf")}, "x.eaf is for the episodes of a video: it works with"),
+        ({"directory": "x", "output": [Path("x.csv"), Path("x.vtt")]}, "x.vtt is for the episodes of a video"),
+        ({"video": "x.mp4", "output": [Path("x.csv"), Path("x.csv")]}, "two options would write to x.csv"),
+        (
+            {"video": "x.mp4", "output": [Path("x_events.tsv"), Path("x_events.json")]},
+            "two options would write to x_events.json",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )

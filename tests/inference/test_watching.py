@@ -32,6 +32,9 @@ def test_a_video_as_a_whole_shows_and_tabulates_itself(predictor: EmotionPredict
         film = predictor.predict_video(tmp_path / "film.mp4", smoothing=0)
     except MissingExtraError:
         pytest.skip("what draws the lanes is not installed")
+    recording = film.to_recording()
+    assert recording.times.tolist() == [result.to_record()["time"] for result in film.results]
+    assert sum(map(len, recording.people.values())) == sum(len(result.faces) for result in film.results) > 0
     assert repr(film).startswith("AnalysedVideo(6 frames, 0.5 s")
     assert film.people == 1
     assert all(result.image is None for result in film.results)

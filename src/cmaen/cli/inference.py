@@ -102,6 +102,9 @@ class InferenceOptions(RecognitionOptions):
             "--save-video, --timeline and --per-person work with --video and --real-time only": (
                 bool(self.save_video or self.timeline or self.per_person) and not moving
             ),
+            f"{self.for_videos} is for the episodes of a video: it works with --video and --real-time only": (
+                self.for_videos is not None and not moving
+            ),
             "--chart works with --image and --directory only; a video has --timeline": bool(self.chart) and moving,
             "--every, --start and --end work with --video and --real-time only": self.has_excerpt and not moving,
             common or "": common is not None,

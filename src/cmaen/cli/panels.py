@@ -26,6 +26,11 @@ EXAMPLES = {
         "cmaen inference --directory holiday --output faces.csv",
         "cmaen inference --video interview.mp4 --output faces.csv --save-video drawn.mp4",
     ),
+    "convert": (
+        "cmaen convert faces.csv --output interview.eaf",
+        "cmaen convert faces.parquet --output sub-01_task-interview_events.tsv",
+        "cmaen convert faces.csv --output interview.vtt --shortest 1 --bridge 0.5",
+    ),
     "serve": (
         "cmaen serve",
         "cmaen serve --port 8080 --checkpoint runs/mine/best",

@@ -19,6 +19,7 @@ from cmaen.errors import CmaenError
 from cmaen.images.reader import printable
 from cmaen.images.signatures import is_image_name
 from cmaen.naming import Names
+from cmaen.recordings.forms import find_form, place_beside
 
 if TYPE_CHECKING:
     from cmaen.inference.sources import Source
@@ -73,6 +74,12 @@ class Plan:
             "--save-video, --timeline and --per-person are for videos, and there is none": (
                 bool(given.save_video or given.timeline or given.per_person) and not videos
             ),
+            f"{given.for_videos} is for the episodes of a video, and there is none": (
+                given.for_videos is not None and not videos
+            ),
+            f"{given.for_videos} is for the episodes of videos; add --output faces.csv for the pictures": (
+                given.for_videos is not None and bool(stills) and given.places.keep_tables().output is None
+            ),
             "--every, --start and --end are for videos, and there is none": given.has_excerpt and not videos,
             "--explain takes exactly one picture": given.explain is not None and not self.is_single,
             "--resume needs pictures and an --output; videos are not resumed": (
@@ -89,7 +96,7 @@ class Plan:
             root = None
             if given.annotated is not None and not (self.is_single and is_image_name(given.annotated)):
                 stills, root = _bring_under_one_root(stills)
-            places = replace(given, save_video=None, timeline=None, per_person=None)
+            places = replace(given.keep_tables(), save_video=None, timeline=None, per_person=None)
             name = printable(stills[0].where) if len(stills) == 1 else f"{len(stills)} sources of pictures"
             opened = partial(self._open_stills, stills)
             yield name, Job(open=opened, places=places, root=root, table=self.is_single or given.output is None)
@@ -140,19 +147,19 @@ class Plan:
                 return wanted
             folder = names.setdefault(wanted.parent, Names())
             folder.place((wanted.name,), "")  # reserves the plain name, which the pictures may use
-            own = f"{wanted.stem}-{_stem_of(target.where)}{wanted.suffix}"
-            return wanted.parent / folder.place((own,), f"{option}\0{target.where}")
+            return wanted.parent / place_beside(wanted, _stem_of(target.where), folder, f"{option}\0{target.where}")
 
         for target in videos:
             several = len(videos) > 1
-            shared: dict[str, Any] = {
-                "output": several or bool(self.stills),
-                "save_video": several,
-                "timeline": several,
-                "per_person": several,
-            }
-            placed = {name: place(getattr(given, name), name, target, is_shared) for name, is_shared in shared.items()}
-            yield target, Places(**placed)
+            own = ("save_video", "timeline", "per_person")
+            placed: dict[str, Any] = {name: place(getattr(given, name), name, target, several) for name in own}
+            results = [
+                place(path, f"output {path}", target, several or (bool(self.stills) and not find_form(path)))
+                for path in (given.output, *given.also)
+                if path is not None
+            ]
+            output, *also = results or (None,)
+            yield target, Places(output=output, also=tuple(filter(None, also)), **placed)
 
 
 def _stem_of(where: str) -> str:

@@ -102,7 +102,7 @@ class Recogniser:
         Raises:
             CmaenError: The source cannot be opened or is empty, or a result cannot be written.
         """
-        from cmaen.cli.results import TableSink, count_frames, count_images, show_people, show_written
+        from cmaen.cli.results import TableSink, count_frames, count_images, noun_for, show_people, show_written
         from cmaen.drawing.lettering import write_count
         from cmaen.inference.run import run
         from cmaen.inference.sinks.people import PeopleSink
@@ -135,9 +135,9 @@ class Recogniser:
                 people: list[Person] = list(sink.people.values())
                 show_people(people)
             elif isinstance(sink, RecordSink):
-                noun = "row" if sink.path.suffix.lower() in (".csv", ".parquet") else "record"
-                about[sink.path] = write_count(sink.rows, noun)
-        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before[path]))
+                about |= {path: write_count(count, noun_for(path)) for path, count in sink.counts.items()}
+        places += [path for path in about if path not in before]  # one for each of several videos
+        show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before.get(path)))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
 
     def _hide_faces(self, source: Source) -> Anonymiser | None:
@@ -173,7 +173,8 @@ class Recogniser:
 
         places = job.places
         if places.output is not None:
-            add("records", places.output, classes=self._labels, settings=self._settings(), resume=self.options.resume)
+            settings = {"classes": self._labels, "settings": self._settings(), "resume": self.options.resume}
+            add("records", places.output, also=places.also, **settings)
             without = sinks[0].done  # type: ignore[attr-defined]
         if places.annotated is not None:
             add("pictures", places.annotated, root=job.root)

@@ -14,6 +14,7 @@ from cmaen.cli.options import RAY, FaceOptions
 from cmaen.cli.panels import FACES, MODEL, OUTPUT, VIDEO
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.inference.spec import PipelineSpec
+from cmaen.recordings.forms import find_form, list_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,12 @@ class RecognitionOptions(FaceOptions):
     """Options of both verbs."""
 
     output: Annotated[
-        Path | None,
-        typer.Option(help="Write the results to a .json, .jsonl, .csv or .parquet file.", rich_help_panel=OUTPUT),
+        list[Path] | None,
+        typer.Option(
+            help="Write the results to a .csv, .parquet, .json or .jsonl file, or the episodes of a video to an .eaf "
+            "(ELAN), _events.tsv (BIDS) or .vtt file (subtitles); repeatable.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     annotated: Annotated[
         Path | None,
@@ -135,6 +140,10 @@ class RecognitionOptions(FaceOptions):
     ] = PipelineSpec.engine
     device: EngineDevice = PipelineSpec.device
 
+    def __post_init__(self) -> None:
+        output = [self.output] if isinstance(self.output, Path) else self.output  # Python may pass a single path
+        object.__setattr__(self, "output", output or None)
+
     @property
     def excerpt(self) -> Excerpt:
         """The frames of a video to process."""
@@ -148,7 +157,14 @@ class RecognitionOptions(FaceOptions):
     @property
     def places(self) -> Places:
         """The output files and folders."""
-        return Places(**{one.name: getattr(self, one.name) for one in fields(Places)})
+        output, *also = self.output or (None,)
+        others = {one.name: getattr(self, one.name) for one in fields(Places) if one.name not in ("output", "also")}
+        return Places(output=output, also=tuple(filter(None, also)), **others)
+
+    @property
+    def for_videos(self) -> Path | None:
+        """The first output that takes the episodes of a video only; ``None`` if there is none."""
+        return next(filter(find_form, self.output or ()), None)
 
     @property
     def shows_faces(self) -> bool:
@@ -193,9 +209,15 @@ class RecognitionOptions(FaceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Output files and folders for one source; ``None`` for none. The names are those of the options."""
+    """Output files and folders for one source; ``None`` for none. The names are those of the options.
+
+    Attributes:
+        output: Path of the results, the first one that was given.
+        also: Further paths of the same results in other formats.
+    """
 
     output: Path | None = None
+    also: tuple[Path, ...] = ()
     annotated: Path | None = None
     chart: Path | None = None
     save_video: Path | None = None
@@ -203,5 +225,13 @@ class Places:
     per_person: Path | None = None
 
     def list_given(self) -> list[Path]:
-        """List the paths that were given."""
-        return [path for one in fields(self) if (path := getattr(self, one.name)) is not None]
+        """List the paths that were given, each with the file that is written beside it."""
+        single = [getattr(self, one.name) for one in fields(self) if one.name != "also"]
+        return [
+            file for path in (*single[:1], *self.also, *single[1:]) if path is not None for file in list_files(path)
+        ]
+
+    def keep_tables(self) -> Places:
+        """Leave out the outputs that take the episodes of a video only."""
+        output, *also = [path for path in (self.output, *self.also) if path and not find_form(path)] or (None,)
+        return replace(self, output=output, also=tuple(filter(None, also)))

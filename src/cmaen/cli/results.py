@@ -16,6 +16,7 @@ from rich.text import Text
 from cmaen.cli.console import escape_for_terminal
 from cmaen.drawing.lettering import write_count, write_percent
 from cmaen.inference.sinks import Needs
+from cmaen.recordings.forms import find_form
 from cmaen.results import Face, Result
 from cmaen.types import Image
 
@@ -136,6 +137,13 @@ def count_images(summary: Summary) -> str:
     """Sum up pictures: images, faces and errors."""
     counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
     return ", ".join(write_count(number, noun) for noun, number in counts.items())
+
+
+def noun_for(path: Path) -> str:
+    """Return what a file of results consists of: rows, records or episodes."""
+    if find_form(path):
+        return "episode"
+    return "row" if path.suffix.lower() in (".csv", ".parquet") else "record"
 
 
 def show_written(places: Iterable[tuple[Path, str]]) -> None:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from cmaen import __version__
+from cmaen.cli.convert import convert
 from cmaen.cli.crop import crop
 from cmaen.cli.data import balance, enhance
 from cmaen.cli.evaluation import benchmark, calibrate, leaks, test
@@ -22,7 +23,7 @@ from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 
 VERBS: dict[str, tuple[Callable[..., None], ...]] = {
-    USE: (predict, inference, serve, page, info),
+    USE: (predict, inference, convert, serve, page, info),
     OWN: (crop, finetune, train, calibrate, test, export),
     RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
 }

@@ -22,6 +22,8 @@ from cmaen.types import Image
 if TYPE_CHECKING:
     import pandas
 
+    from cmaen.recordings.recording import Recording
+
 
 @dataclass(frozen=True, slots=True)
 class AnalysedVideo:
@@ -51,6 +53,15 @@ class AnalysedVideo:
         from cmaen.tabulation import make_frame
 
         return make_frame(result.to_record() for result in self.results)
+
+    def to_recording(self) -> Recording:
+        """Make a recording, for :func:`~cmaen.recordings.episodes.find_episodes` and the writers of episodes."""
+        from cmaen.recordings.recording import make_recordings
+        from cmaen.tabulation import rows
+
+        everything = (row for result in self.results for row in rows(result.to_record()))
+        (recording,) = make_recordings(everything, "the video")
+        return recording
 
     def _repr_png_(self) -> bytes:
         """Display the timeline in a notebook."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cmaen.errors import OutputError
+from cmaen.files import same_file
 from cmaen.locks import hold
 from cmaen.naming import Names
 
@@ -46,11 +47,3 @@ class OutputFolder:
     def close(self) -> None:
         """Release the folder."""
         self._held.close()
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether both exist and are the same file."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

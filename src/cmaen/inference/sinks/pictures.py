@@ -11,11 +11,11 @@ from PIL import Image as PILImage
 
 from cmaen.drawing.sheets import SUFFIXES
 from cmaen.errors import OutputError
-from cmaen.files import check_place, replace_file
+from cmaen.files import check_place, replace_file, same_file
 from cmaen.images.reader import printable
 from cmaen.images.signatures import is_image_name
 from cmaen.inference.sinks.base import Needs
-from cmaen.inference.sinks.folder import OutputFolder, same_file
+from cmaen.inference.sinks.folder import OutputFolder
 from cmaen.results import Result
 from cmaen.types import Image
 

@@ -1,4 +1,6 @@
-"""Records of results as JSON, JSON Lines, CSV or Parquet by the file's suffix; resumable, never a partial file."""
+"""Records of results as JSON, JSON Lines, CSV or Parquet, and episodes of a video in the forms of other tools, by the
+file's ending; resumable, never a partial file.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,17 @@ import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from cmaen.errors import MissingExtraError, OutputError
+from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
+from cmaen.recordings.forms import FORMS, check_form, check_source, find_form, write_episodes
+from cmaen.recordings.recording import Recording, make_recordings
 from cmaen.results import Result
 from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
@@ -33,20 +38,21 @@ class RecordSink:
     Until then they are kept as JSON Lines in ``<path>.part``, from which a run over a folder can be resumed. JSON is
     one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of them per line, and CSV and Parquet have
     :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the other
-    formats are exact.
+    formats are exact. The forms of :data:`~cmaen.recordings.forms.FORMS` have the episodes of one video.
 
     Args:
-        path: Path of the file; the suffix names the format, one of :data:`WRITERS`.
+        path: Path of the file; the ending names the format, one of :data:`WRITERS` or ``FORMS``.
+        also: Paths of further files that get the same results, each in the format of its ending.
         classes: Classes of the probabilities in the results.
         settings: Settings that the answers depend on; a resumed run must have the same.
         resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
-        rows: Number of rows or records in the finished file; 0 before it is finished.
+        counts: Number of rows, records or episodes in each finished file, by its path.
 
     Raises:
-        OutputError: The suffix does not name a format, the path cannot be written, or another run writes to it; or
+        OutputError: The ending does not name a format, a path cannot be written, or another run writes to it; or
             there is the part of an unfinished run, and ``resume`` is not set or its settings differ.
         MissingExtraError: Parquet needs an extra that is not installed.
     """
@@ -57,19 +63,24 @@ class RecordSink:
         self,
         path: Path,
         *,
+        also: Sequence[Path] = (),
         classes: Sequence[str] = EMOTIONS,
         settings: dict[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
-        _check(path)
+        self.paths: tuple[Path, ...] = (path, *also)
+        for one in self.paths:
+            _check(one)
+            sweep(one.parent, one.stem)
         self.path = path
-        self._columns = (*COLUMNS, *classes)
+        self._classes = tuple(classes)
+        self._for_videos = next(filter(find_form, self.paths), None)
+        self._source: str | None = None
         self.done: Names = Names()
-        self.rows = 0
+        self.counts: dict[Path, int] = {}
         self._part = path.with_name(path.name + ".part")
         self._header = json.dumps({"settings": settings or {}}) + "\n"
         self._file: TextIO | None = None
-        sweep(path.parent, path.stem)
         if self._part.exists():
             self._file = self._claim_part()
             try:
@@ -78,8 +89,14 @@ class RecordSink:
                 self._file.close()
                 raise
 
+    @property
+    def rows(self) -> int:
+        """Number of rows or records in the finished file; 0 before it is finished."""
+        return self.counts.get(self.path, 0)
+
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`; earlier results are kept if the disk is full."""
+        self._check_source(result)
         line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
         try:
             file = self._begin()
@@ -95,16 +112,56 @@ class RecordSink:
             file.flush()
         except OSError as error:
             raise unwritable(self._part, error) from error
-        records = self._lines()
-        next(records)
-        with replace_file(self.path) as temporary:
-            self.rows = WRITERS[self.path.suffix.lower()](temporary, records, self._columns)
+        failures: list[CmaenError] = []
+        recordings: list[Recording] = []
+        for path in self.paths:
+            try:
+                if find_form(path):
+                    recordings = recordings or self._read_recordings(path)
+                    self.counts |= write_episodes(path, recordings)
+                else:
+                    self.counts[path] = self._write_table(path)
+            except CmaenError as error:  # noqa: PERF203 - each fails alone
+                failures.append(error)
+        if failures:
+            raise failures[0] if len(failures) == 1 else OutputError("; ".join(map(str, failures)))
         remove_held(self._part, file)
 
     def close(self) -> None:
         """Release the part, which is kept for ``resume``."""
         if self._file is not None:
             let_go(self._file)
+
+    def _check_source(self, result: Result) -> None:
+        """Refuse a picture where episodes are wanted, and a source that an output would replace.
+
+        Raises:
+            OutputError: The result must not be written.
+        """
+        if self._for_videos is not None and result.time is None:
+            raise OutputError(
+                f"{self._for_videos} is for the episodes of a video, and {result.path} has no time; "
+                f"write pictures as {', '.join(WRITERS)}"
+            )
+        if result.path == self._source:
+            return
+        self._source = result.path
+        for path in self.paths:
+            check_source(path, Path(result.path))
+
+    def _write_table(self, path: Path) -> int:
+        """Write a file of records, and return the number of its rows or records."""
+        with replace_file(path) as temporary:
+            return WRITERS[path.suffix.lower()](temporary, self._records(), (*COLUMNS, *self._classes))
+
+    def _read_recordings(self, path: Path) -> list[Recording]:
+        """Make a recording of each video; one that shows no face has the classes of the results."""
+        recordings = make_recordings((row for record in self._records() for row in rows(record)), str(path))
+        return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
+
+    def _records(self) -> Records:
+        """Read all records of the part, after its first line, which holds the settings."""
+        return islice(self._lines(), 1, None)
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""
@@ -186,8 +243,13 @@ class Names:
 
 
 def _check(path: Path) -> None:
+    if find_form(path):
+        check_form(path)
+        return
     if path.suffix.lower() not in WRITERS:
-        raise OutputError(f"{path}: the results can be written as {', '.join(WRITERS)}")
+        raise OutputError(
+            f"{path}: the results can be written as {', '.join(WRITERS)}; episodes of a video, as {', '.join(FORMS)}"
+        )
     if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet", "scale")
     check_place(path)
