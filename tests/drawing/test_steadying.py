@@ -218,6 +218,7 @@ def test_bars_keep_their_seats_when_others_come_and_go(draw: Draw) -> None:
         seats(3, 4)
     assert seats(5, 3, 4) == [second, third, first]  # a seat that is free again
     assert len(seats(7, 6, 5, 4, 3, 2, 1)) == 4
+    assert seats(1) == [first]  # after a cut, nobody whose seat is kept is there
 
 
 def test_a_panel_at_the_edge_of_a_face_does_not_flicker(draw: Draw) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cmaen.drawing.placing import Place, Size, Wish
@@ -93,6 +93,16 @@ class Memory:
             person.wish = Wish(place.slot, rank, *middle, slack)
         same = before is not None and person.wish is not None and before[:2] == person.wish[:2]
         person.stays = person.stays + 1 if same else 0
+
+    def seat_anew(self, names: Iterable[str]) -> None:
+        """Free all seats if nobody who has one is in the frame, as after a cut.
+
+        Args:
+            names: Identities of the people in the frame.
+        """
+        if not any(map(self.has_seat, names)):
+            for person in self._people.values():
+                person.seat = None
 
     def seat(self, who: str, seats: int) -> int | None:
         """Give a person a seat in the row of bars, which stays free for a while if the person is not seen.

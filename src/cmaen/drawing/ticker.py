@@ -52,6 +52,7 @@ def paint_ticker(
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return []
     size = max(11, round(min(width, height) / 60))
+    memory.seat_anew(names)
     first = range(min(len(faces), PEOPLE))
     seated = {name: face for face, name in enumerate(names) if face in first or memory.has_seat(name)}
     chosen = [face for face in seated.values() if 2 <= len(faces[face].get("probabilities", ())) <= _MOST_LABELS]
