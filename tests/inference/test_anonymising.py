@@ -102,6 +102,13 @@ def test_a_lost_face_stays_hidden_for_a_while_and_where_it_may_have_gone() -> No
     assert changed[last] >= changed[2] * (1 + 0.4 * GROWTH)
 
 
+def test_a_lost_face_is_hidden_where_it_would_be_had_it_moved_on() -> None:
+    places = [FaceBox(20 + 8 * number, 40, 30, 30) for number in range(25)]
+    found = [[place] for place in places[:10]] + [[]] * 15
+    results = watch(Anonymiser([Script(*found)]), [show(number) for number in range(25)])
+    assert all(is_hidden(result.frame.image, place) for place, result in zip(places, results, strict=True))
+
+
 def test_a_face_is_hidden_shortly_before_it_is_found() -> None:
     found = [[]] * 30 + [[RIGHT]] * 3
     results = watch(Anonymiser([Script(*found)]), [show(number) for number in range(33)])

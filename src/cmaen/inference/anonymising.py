@@ -40,6 +40,8 @@ _SAME = 0.3
 _STEADY = 0.1
 """Distance that the edges of a face's box may move, relative to its size, until the blocks over it move as well. Blocks
 that move over a still face would show a little more of it with every frame."""
+_LONGEST_STEP = 0.5
+"""Seconds between two frames up to which they tell the speed of a face."""
 _LARGE = 1280
 """Search size in pixels from which the caller's is kept; a smaller one would find fewer faces."""
 _PIXELS_HELD = 32_000_000
@@ -137,13 +139,24 @@ class Anonymiser:
         ]
         for later in self._waiting:
             faces += [face for face in later.faces if not _is_among(face, faces)]
-        faces += [held.at(entry.time) for held in lost]
-        self._held = [*(_Held(face, entry.time) for face in found), *lost]
+        faces += [place for held in lost for place in held.at(entry.time)]
+        known = zip(found, entry.faces, strict=True)
+        self._held = [*(self._follow(face, box, entry.time) for face, box in known), *lost]
         return self._hide(entry, faces)
 
     def _steady(self, face: FaceBox) -> FaceBox:
         """Return the box of a face in the frame before if it has hardly moved, or else its own."""
         return next((held.face for held in self._held if _is_near(face, held.face)), face)
+
+    def _follow(self, face: FaceBox, box: FaceBox, time: float) -> _Held:
+        """Remember a face that was found, and its speed if the frame before shows it too."""
+        before = next((held for held in self._held if _is_among(box, [held.box])), None)
+        if before is None or is_over(before.since, time, _LONGEST_STEP) or time == before.since:
+            return _Held(face, box, time)
+        step = time - before.since
+        across = (box.x + box.width / 2 - before.box.x - before.box.width / 2) / step
+        down = (box.y + box.height / 2 - before.box.y - before.box.height / 2) / step
+        return _Held(face, box, time, (before.across + across) / 2, (before.down + down) / 2)
 
     def _look(self, result: Result) -> _Waiting:
         """Search the frame of a result for more faces than were analysed."""
@@ -201,21 +214,29 @@ class _Waiting:
 
 
 class _Held(NamedTuple):
-    """A face, and the time at which it was found, in seconds."""
+    """A face that was found.
+
+    Attributes:
+        face: Box that is hidden.
+        box: Box that was found.
+        since: Time at which it was found, in seconds.
+        across, down: Speed, in pixels per second.
+    """
 
     face: FaceBox
+    box: FaceBox
     since: float
+    across: float = 0.0
+    down: float = 0.0
 
-    def at(self, time: float) -> FaceBox:
-        """Return the place where the face may be now."""
-        more = GROWTH * max(time - self.since, 0.0)
-        face = self.face
-        return FaceBox(
-            face.x - more * face.width / 2,
-            face.y - more * face.height / 2,
-            face.width * (1 + more),
-            face.height * (1 + more),
-        )
+    def at(self, time: float) -> list[FaceBox]:
+        """Return the places where the face may be now: where it was, and where it would be had it moved on."""
+        age = max(time - self.since, 0.0)
+        more = 1 + GROWTH * age
+        width, height = self.face.width * more, self.face.height * more
+        x, y = self.face.x - (width - self.face.width) / 2, self.face.y - (height - self.face.height) / 2
+        moved = FaceBox(x + age * self.across, y + age * self.down, width, height)
+        return [FaceBox(x, y, width, height), moved]
 
 
 def unite_boxes(faces: Iterable[FaceBox]) -> list[FaceBox]:
