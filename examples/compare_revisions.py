@@ -1,9 +1,9 @@
-"""How fast one revision of this package is beside another, in turns, so that a busy machine slows both.
+"""Compare the speed of two revisions of this package, run alternately, so that a busy machine slows down both.
 
 git worktree add ../before REVISION
 python examples/compare_revisions.py ../before . examples/astronaut.png folder film.mp4
 
-The folder has pictures; of the film the frames are counted. Only what both revisions have is called: EmotionPredictor.
+The folder holds pictures, and the film's frames are counted. Only EmotionPredictor is used, which both revisions have.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Faces on which the two label schemes differ: what people see, and what the label in FER2013 would be.
+"""Show faces on which the two label schemes differ: what people see, and what the label in FER2013 would be.
 
 python examples/compare_schemes.py film.mp4 photo.jpg --output schemes.png
 """

@@ -1,4 +1,4 @@
-"""Two checkpoints against each other, in turns, so that what else a machine does slows both: from crops to logits.
+"""Compare the speed of two checkpoints, from crops to logits, run alternately, so that a busy machine slows down both.
 
 python examples/compare_speed.py checkpoint-before checkpoint-now
 """

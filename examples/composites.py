@@ -1,7 +1,7 @@
-"""Pictures with known faces, put together from portraits and scenes, to judge face detectors on.
+"""Compose pictures with known faces from portraits and scenes, to evaluate face detectors.
 
-Portraits are pasted into scenes at many sizes, mirrored, turned, lit, blurred and compressed. Only those are taken in
-which two detectors find the same single face, and where it is, both say: the truth favours neither.
+Portraits are pasted into scenes at many sizes, mirrored, rotated, relit, blurred and compressed. Only portraits in
+which two detectors find the same single face are used; both say where it is, so that the ground truth favours neither.
 """
 
 import zipfile

@@ -1,4 +1,4 @@
-"""A made-up data set to try things on: drawn faces of three valences, in colour and of mixed sizes, in class folders.
+"""Draw a data set for trying things out: faces of three valences, in colour and of mixed sizes, in class folders.
 
 python examples/drawn_faces.py my-faces --count 1000
 """

@@ -1,4 +1,4 @@
-"""The data of the experiment on enhancement and balancing: 8,000 faces of Training, and validation, in six ways.
+"""Prepare the data of the experiment on enhancement and balancing: 8,000 training faces, and validation, in six ways.
 
 python examples/enhancement_experiment.py fer2013.zip runs/faces
 

@@ -1,4 +1,4 @@
-"""The ONNX files of the light networks of enhancement, beside their weights in the package.
+"""Write the ONNX files of the light enhancement networks, beside their weights in the package.
 
 python examples/export_enhancers.py
 """

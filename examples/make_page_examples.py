@@ -1,4 +1,4 @@
-"""The example pictures of the page, all made of examples/astronaut.png: half covered, masked, and six faces at once.
+"""Make the example pictures of the page from examples/astronaut.png: half covered, masked, and six faces at once.
 
 python examples/make_page_examples.py src/cmaen/web/page
 """

@@ -1,8 +1,8 @@
-"""What a detector's crops are worth: the shipped network's accuracy on FER2013's validation faces set into pictures.
+"""Measure how well a detector crops: the shipped network's accuracy on FER2013's validation faces set into pictures.
 
 python examples/measure_alignment.py fer2013.zip yunet centerface:centerface.onnx
 
-Upright and turned by up to 30 degrees, over the faces that all the detectors find.
+The faces are upright or turned by up to 30 degrees; accuracy is measured on those that all the detectors find.
 """
 
 import sys

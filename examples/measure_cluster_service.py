@@ -1,9 +1,8 @@
-"""Two replicas of the service on Ray, one of which is killed under load: what is lost, and when it is back.
+"""Kill one of two replicas of the service on Ray under load, and measure what is lost and when it is back.
 
 python examples/measure_cluster_service.py [--seconds 30] [--clients 6]
 
-Half of the clients ask without ever asking again, to count what is lost; the others are the Python client of the
-package, which asks again.
+Half of the clients never retry, to count what is lost; the others are the Python client of the package, which does.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How often each reason to be unsure is named: of faces that are answered right, as they are and made bad.
+"""Measure how often each doubt is reported for faces that are answered correctly, unchanged and degraded.
 
 python examples/measure_doubts.py lfw_expressions.csv faces_color.zip
 
-The photographs are found in the zip by the names of the CSV (``file,label``). Each corruption has severity 3 of 5.
+The CSV (``file,label``) names the photographs in the zip. Each corruption has severity 3 of 5.
 """
 
 import csv

@@ -1,9 +1,9 @@
-"""What the light networks of enhancement do, to held-out faces and to the answers of the classifier.
+"""Measure what the light enhancement networks do to held-out faces and to the answers of the classifier.
 
 python examples/measure_enhancement.py fer2013.zip sheets utkface_sharp
 
-The folder of sheets gets pictures to look at: held-out faces with their truth, faces of FER2013, and the astronaut,
-reduced to 48 grey pixels: bicubic, SwinIR, DDColor, and the truth.
+The folder ``sheets`` receives pictures to look at: held-out faces with the originals, faces of FER2013, and the
+astronaut reduced to 48 grey pixels, as bicubic, SwinIR, DDColor and the original.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Images a second over a folder: image by image, as a folder, and by two workers of Ray of which one is killed.
+"""Measure images per second over a folder: one by one, as a folder, and by two Ray workers, one of which is killed.
 
 python examples/measure_folder.py folder
 """

@@ -1,9 +1,9 @@
-"""How the shipped network answers to people of different ages, genders and ethnicities, on faces without labels.
+"""Measure how the shipped network's answers differ by age, gender and ethnicity, on faces without labels.
 
 python examples/measure_groups.py utkface_sharp
 
-UTKFace's names are age_gender_race_time.jpg. Without labels of emotions nobody can say who is judged wrongly: a group
-may smile more often in these pictures than another. Large differences are a reason to look, not a proof of bias.
+The files of UTKFace are named age_gender_race_time.jpg. Without emotion labels, nobody can say who is judged wrongly:
+one group may smile more often in these pictures. Large differences are a reason to look closer, not a proof of bias.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""Augmented batches a second, as training takes them: random faces of 48 pixels, batch 64, 112 pixels.
+"""Measure how fast the loader augments batches for training: random faces of 48 pixels, batch 64, 112 pixels.
 
 python examples/measure_loader.py            # on the CPU, or: … cuda
 
-Of an earlier revision: git worktree add before REVISION; PYTHONPATH=before/src python examples/measure_loader.py
+For an earlier revision: git worktree add before REVISION; PYTHONPATH=before/src python examples/measure_loader.py
 """
 
 import inspect

@@ -1,11 +1,11 @@
-"""Memory over time: training on more faces than fit into it, and balancing large faces. Linux only; needs no data.
+"""Measure memory over time: training on more faces than fit into it, and balancing large faces. Linux only; no data.
 
 python examples/measure_memory.py train                     # 300,000 faces of 112 x 112 x 3: 11 GB, in under 2 GB
 python examples/measure_memory.py balance                   # 49,000 faces of 192 x 192 x 3: 5 GB, in under 4 GB
 
-What is printed is the resident memory of the process, every page of it: what it has allocated (anonymous) and what is
-mapped from files, its libraries and the cache of faces alike. Nothing is subtracted. Reserved is its private memory,
-whether it was ever written or not (VmData); with --limit, the system refuses any allocation beyond that (RLIMIT_DATA).
+It prints all resident memory of the process: what it has allocated (anonymous) and what is mapped from files, both its
+libraries and the cache of faces. Nothing is subtracted. Reserved memory is its private memory, whether it was ever
+written or not (VmData); with --limit, the system refuses any allocation beyond that (RLIMIT_DATA).
 The faces are drawn: a few thousand different ones, each under many names, which decoding does not notice.
 """
 

@@ -1,9 +1,9 @@
-"""How long an occlusion map takes, and whether it points at what the answer needs, beside integrated gradients.
+"""Measure how long an occlusion map takes, and whether it finds what the answer needs, against integrated gradients.
 
 python examples/measure_occlusion.py lfw_expressions.csv faces_color.zip
 
-The warmest tenth of each map is blurred out of the face; the more of the answer's log-odds that costs, the better the
-map. A tenth by chance is the yardstick. Gradients are measured where PyTorch and Captum are installed.
+The warmest tenth of each map is blurred in the face; the further the log-odds of the answer fall, the better the map. A
+random tenth is the baseline. Gradients are measured if PyTorch and Captum are installed.
 """
 
 import sys

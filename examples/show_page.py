@@ -1,8 +1,8 @@
-"""Screenshots of the page: photos, the live view, a phone's width, the dark, and the network in the browser.
+"""Take screenshots of the page: photos, the live view, a phone's width, dark mode, and the network in the browser.
 
     python examples/show_page.py FOLDER [--camera film.mp4] [--runtime package/dist]
 
-needs Chromium (``apt-get install chromium``) and Playwright (``pip install playwright``). The camera is a film, by
+It needs Chromium (``apt-get install chromium``) and Playwright (``pip install playwright``). The camera is a film, by
 default one that pans over examples/astronaut.png; the runtime is the folder ``dist`` of npm's onnxruntime-web.
 """
 

@@ -35,6 +35,7 @@ MADE = {*("command_line.md", "configuration.md", "contributing.md", "changelog.m
 ELSEWHERE = FOREIGN | {
     *("--strict", "--upgrade", "--publish", "--read-only", "--tmpfs", "--tag", "--hour", "--camera", "--nnodes"),
     *("--nproc-per-node", "--dry-run", "--only-binary", "--python-version", "--platform", "--target", "--runtime"),
+    "--all-extras",
 }
 """Options of other programs that the pages name."""
 
@@ -56,6 +57,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "holiday").mkdir()
     photo.save(folder / "holiday" / "beach.jpg")
     photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "holiday" / "boat.jpg")
+    for place in ("team/Eileen/1.jpg", "objectors/somebody.jpg"):
+        (folder / place).parent.mkdir(parents=True)
+        photo.save(folder / place)
     Image.new("RGB", (320, 240), "grey").save(folder / "holiday" / "wall.jpg")
     shutil.copytree(ROOT / "src" / "cmaen" / "weights", folder / "runs" / "mine" / "best")
     for label in ("happy", "sad"):

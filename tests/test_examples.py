@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor
+from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 
 
@@ -82,6 +83,27 @@ def test_how_often_a_doubt_is_named_is_printed(tmp_path: Path) -> None:
     assert "100" not in rows["as they are"]
     for name, doubt in (("blur", "blurred"), ("low light", "dark"), ("24 pixels", "small")):
         assert f"{doubt} 100.0%" in rows[name]
+
+
+def test_identities_are_counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measure = importlib.import_module("measure_identities")
+    left, right = FaceBox(90, 90, 20, 20), FaceBox(490, 90, 20, 20)
+    truth = [{0: np.array([100, 100]), 1: np.array([500, 100])}] * 4
+    found = [[(left, "a"), (right, "b")], [(left, "a")], [(left, "c"), (right, "b")], [(left, "c"), (right, "a")]]
+    switches, wrong, faces = measure.count_switches(found, truth)
+    assert (switches, wrong, faces) == (2, 1, 7)
+    like = np.full((5, 5), -0.2)
+    np.fill_diagonal(like, [0.9, 0.9, 0.9, 0.9, 0.1])
+    matches, misses = measure.rate(like, np.ones(5, int))
+    level = round((0.36 + 1) / 2 * measure.LEVELS)
+    assert (matches[level], misses[level]) == pytest.approx((0, 0.2))
+    assert (matches[0], misses[0]) == (1, 0)
+    portrait = np.full((250, 250, 3), 90, np.uint8)
+    for kind in measure.KINDS.values():
+        image, places = next(measure.film([[portrait]] * 3, kind, np.random.default_rng(0)))
+        assert image.shape == (measure.HEIGHT, measure.WIDTH, 3)
+        assert 1 <= len(places) <= 3
 
 
 def test_peers_are_asked_for_the_same_faces(

@@ -52,7 +52,7 @@ def test_every_option_says_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "advice"), [("50", "50 % is 0.5"), ("98.6", "98.6 % is 0.986"), ("-1", ""), ("nan", "")]
+    ("given", "advice"), [("50", "50% is 0.5"), ("98.6", "98.6% is 0.986"), ("-1", ""), ("nan", "")]
 )
 def test_a_percentage_is_advised_of(given: str, advice: str) -> None:
     for option in ("--uncertain-below", "--min-score"):

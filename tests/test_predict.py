@@ -169,7 +169,7 @@ def test_a_run_over_pictures_and_folders_is_resumed(things: Path) -> None:
         (["video"], {"start": 3.0, "end": 2.0}, "--end must be later than --start"),
         (["video"], {"start": float("inf")}, "--start must be a number of seconds"),
         (["video"], {"end": float("nan")}, "--end must be later than --start"),
-        (["address"], {"annotated": Path("c")}, "draws pictures of this machine only"),
+        (["address"], {"annotated": Path("c")}, "draws pictures on this machine only"),
         (["folder"], {"engine": "ray"}, "--engine ray works with cmaen inference"),
         (["video"], {"output": Path("x.csv"), "per_person": Path("x.csv")}, "two options would write to x.csv"),
         (["picture"], {"output": Path("x.eaf")}, "x.eaf is for the episodes of a video, and there is none"),

@@ -55,6 +55,9 @@ def test_the_size_stays_when_the_pixels_go() -> None:
 def test_a_face_and_a_result_survive_their_dicts() -> None:
     face = Face(SAD, FaceBox(1, 2, 30, 40, landmarks=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))), identity=4)
     assert Face.from_dict(face.to_dict()).to_dict() == face.to_dict()
+    assert "person" not in face.to_dict(), "records without recognition are those of earlier versions"
+    named = replace(face, person="Ada")
+    assert named.to_dict()["person"] == Face.from_dict(named.to_dict()).person == "Ada"
     result = Result(Frame(7, "film.mp4", time=0.28), (face,), scheme="fer2013")
     assert Result.from_record(result.to_record()).to_record() == result.to_record()
     assert result.to_dict()["faces"] == [face.to_dict()]

@@ -23,7 +23,7 @@ PAGE = "command_line.md"
 OTHER = "Options"
 PANELS = (
     *(panels.SOURCE, panels.OUTPUT, panels.TRAINING, panels.ADDRESS, panels.ACCESS),
-    *(panels.FACES, panels.VIDEO, panels.MODEL, panels.LIMITS),
+    *(panels.STUDY, panels.FACES, panels.VIDEO, panels.MODEL, panels.LIMITS),
 )
 """Panels of options, in the order of the page."""
 

@@ -1,4 +1,4 @@
-"""How fast this package is where its peers beside this file are measured: on face crops, and on a photo.
+"""Measure the speed of this package in the same way as the other systems here: on face crops, and on a photo.
 
 python examples/peers/cmaen_speed.py examples/astronaut.png [detector ...]
 """

@@ -1,4 +1,4 @@
-"""How fast PyPI's fer is: its classifier on face crops, and its whole pipeline on a photo.
+"""Measure the speed of PyPI's fer: its classifier on face crops, and its whole pipeline on a photo.
 
 pip install fer "setuptools<81" && python examples/peers/fer_speed.py examples/astronaut.png
 """

@@ -163,7 +163,9 @@ class EmotionClient:
         body, kind = _form(files)
         answers = self._ask(Request(address, body, {**self._headers, "Content-Type": kind}))
         if not isinstance(answers, list) or len(answers) != len(files):
-            raise ServiceError(f"{self._address} does not answer like cmaen serve: not once for each image")
+            raise ServiceError(
+                f"{self._address} does not answer like cmaen serve: it must give one answer for each image"
+            )
         return answers
 
     def _ask(self, request: Request) -> Any:

@@ -129,6 +129,10 @@ class DataError(CmaenError):
     """A data set cannot be read or does not contain what it should."""
 
 
+class EventsError(DataError):
+    """The events of a study cannot be read, or none of them can be used."""
+
+
 class SplitError(DataError):
     """A split does not exist, or may not be used for the requested purpose."""
 
@@ -167,6 +171,14 @@ class DetectorError(CmaenError):
 
 class PredictionError(CmaenError):
     """A face cannot be cropped or classified."""
+
+
+class RecognitionError(CmaenError):
+    """The network that tells people apart is missing, damaged or fails."""
+
+
+class GalleryError(RecognitionError):
+    """A folder of photographs of people cannot be read, or shows nobody."""
 
 
 class PluginError(CmaenError):

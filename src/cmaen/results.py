@@ -94,6 +94,8 @@ class Face:
         probabilities: Probabilities of the classes in order, in [0, 1]; they sum to 1.
         box: Box of the face.
         identity: Number of the person in a video, counted from 1; ``None`` for a still image.
+        person: Name of the recognised person, or a name such as "person 3" if it is not known; ``None`` if people are
+            not recognised.
         classes: Classes of the network: the seven emotions, or the labels that it was trained with.
         threshold: Confidence below which the answer is :data:`~cmaen.types.UNCERTAIN`; 0 for never.
         certainty: Confidence, see :func:`cmaen.types.certainty_of`; ``None`` for the largest probability.
@@ -114,6 +116,7 @@ class Face:
     certainty: float | None = None
     doubts: tuple[str, ...] = ()
     crop: Image | None = field(default=None, compare=False, repr=False)
+    person: str | None = None
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.probabilities)):
@@ -145,10 +148,11 @@ class Face:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return identity (in a video), box, landmarks, emotion and doubts (if any) as a plain dict, ready for JSON."""
+        """Return identity, person and doubts (if any), box, landmarks and emotion as a plain dict, ready for JSON."""
         box = self.box
         return {
             **({} if self.identity is None else {"identity": self.identity}),
+            **({} if self.person is None else {"person": self.person}),
             "box": [round(float(v), 1) for v in (box.x, box.y, box.width, box.height)],
             "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in box.landmarks or ()],
             **self.summarise(),
@@ -170,6 +174,7 @@ class Face:
             threshold=float("inf") if uncertain else 0.0,
             certainty=values["confidence"],
             doubts=tuple(values.get("doubts", ())),
+            person=values.get("person"),
         )
 
     def _repr_png_(self) -> bytes:

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 COLUMNS = (
-    "path", "frame", "time", "status", "error", "scheme", "face", "identity", "x", "y", "width", "height",
+    "path", "frame", "time", "status", "error", "scheme", "face", "identity", "person", "x", "y", "width", "height",
     "predicted_emotion", "confidence",
 )  # fmt: skip
-"""Columns of CSV and Parquet, with one row per face and one for a frame without a face; the probabilities follow."""
+"""Columns of CSV and Parquet, with one row per face and one for a frame without a face; the probabilities follow.
+
+``identity`` is the number of a track in one video; ``person`` is the name of a recognised person, or "person 3", and
+empty if people are not recognised."""
 _OF_FRAMES = ("path", "frame", "time", "status", "error", "scheme")
-_TEXTS = ("path", "status", "error", "scheme", "predicted_emotion")
+_TEXTS = ("path", "status", "error", "scheme", "person", "predicted_emotion")
 _NUMBERS = ("image", "frame", "face", "identity")
 _IMAGE = "image"
 
@@ -33,7 +36,7 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         yield common
     for number, face in enumerate(record["faces"], start=1):
         box = dict(zip(("x", "y", "width", "height"), face["box"], strict=True))
-        own = {key: face[key] for key in ("identity", "predicted_emotion", "confidence") if key in face}
+        own = {key: face[key] for key in ("identity", "person", "predicted_emotion", "confidence") if key in face}
         yield {**common, "face": number, **box, **own, **face.get("probabilities", {})}
 
 

@@ -372,7 +372,7 @@ def test_every_engine_has_its_files_looked_at(tmp_path: Path) -> None:
         assert Checkpoint(tmp_path).size_of(engine) == 7 * len(files)
         for name in files:
             (tmp_path / name).write_text("Weights")
-            with pytest.raises(CheckpointError, match="corrupt or of another checkpoint"):
+            with pytest.raises(CheckpointError, match="corrupt or belongs to another checkpoint"):
                 Checkpoint(tmp_path).weights(engine)
             (tmp_path / name).unlink()
             assert not Checkpoint(tmp_path).has(engine)

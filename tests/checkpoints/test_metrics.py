@@ -77,7 +77,7 @@ def test_a_damaged_document_is_named_and_a_missing_one_costs_nothing_else(name: 
     text = (tmp_path / name).read_bytes()
     for damaged in (text + b" ", text[:-5], b""):
         (tmp_path / name).write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="corrupt or of another checkpoint"):
+        with pytest.raises(CheckpointError, match="corrupt or belongs to another checkpoint"):
             assert Checkpoint(tmp_path).documents
         assert Checkpoint(tmp_path).card.name == "a"
     (tmp_path / name).write_bytes(text.replace(b"\n", b"\r\n"))  # git or a zip may write it so on Windows

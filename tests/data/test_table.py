@@ -121,7 +121,7 @@ def test_numbers_get_the_names_that_are_meant(tmp_path: Path, caplog: pytest.Log
     assert load_faces(path, Split.TEST, labels=ALL, names={4: "calm"}).classes == ("calm", "5")
     assert not caplog.messages
     load_faces(path, Split.TEST, labels=ALL, names={8: "calm"})
-    assert "no label is 8: the names are not used; the data have 4, 5" in caplog.text
+    assert "no label is 8, so the names are not used; the data have 4, 5" in caplog.text
 
 
 def test_names_that_contradict_each_other_are_refused() -> None:

@@ -44,7 +44,7 @@ def test_any_other_entries_are_refused_by_name(entries: list[str]) -> None:
     ],
 )
 def test_an_entry_that_cannot_be_read(entry: str) -> None:
-    with pytest.raises(EnhancementError, match=r"the card (says|names)"):
+    with pytest.raises(EnhancementError, match=r"the card (describes|names)"):
         Recipe.parse([entry])
 
 

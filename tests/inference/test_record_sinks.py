@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from cmaen.inference.sinks.records import COLUMNS, WRITERS, RecordSink
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.conftest import wait_until
-from tests.inference.records import FRAMES, PICTURES, SAD, read, write, written
+from tests.inference.records import FACE, FRAMES, PICTURES, SAD, read, write, written
 
 
 @pytest.mark.parametrize("results", [PICTURES, FRAMES], ids=["pictures", "video"])
@@ -53,6 +54,14 @@ def test_every_format_holds_the_same(suffix: str, results: list[Result], tmp_pat
     else:
         assert [str(row["face"]) for row in found] == ["1", "None", "1", "2", "None"]
         assert {row[name] for row in found for name in ("frame", "time", "identity")} == {None}
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix in (".csv", ".parquet")])
+def test_a_person_is_a_column_of_text_that_is_empty_without_recognition(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    named = [Result(Frame(0, "film.mp4", time=0.0), (replace(FACE, identity=1, person="Zoë, 3"),)), PICTURES[0]]
+    assert [row["person"] for row in read(written(tmp_path / f"some{suffix}", named))] == ["Zoë, 3", None]
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from PIL import Image
 from cmaen.drawing.charts import PORTRAIT
 from cmaen.drawing.style import colour_of
 from cmaen.errors import OutputError
+from cmaen.inference.people.naming import Names
 from cmaen.inference.sinks import timeline
 from cmaen.inference.sinks.base import Needs
+from cmaen.inference.sinks.people import NOBODY
 from cmaen.inference.sinks.timeline import BINS, PEOPLE, Timeline, TimelineSink
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
@@ -202,3 +205,27 @@ def test_whatever_pillow_raises_is_a_named_error(tmp_path: Path, monkeypatch: py
     with pytest.raises(OutputError, match=r"people.png could not be written: odd"):
         sink.finish()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_person_of_many_short_tracks_has_one_lane_and_is_not_taken_for_passers_by() -> None:
+    """A person who is cut to a hundred times has a hundred tracks; the names so far keep them together."""
+    lanes = Timeline(people=2)
+    for number in range(1, 101):
+        lanes.add(float(number), [replace(feeling("happy", number), person="person 1")])
+        lanes.add(number + 0.5, [replace(feeling("sad", 1000 + number), person=None)] if number % 10 == 0 else [])
+    assert len(lanes._persons) <= 8, "memory is bounded"
+    names = Names(tracks=dict.fromkeys(range(1, 101), "Ada"))
+    lanes.name(names)
+    ada, others = lanes.summarise()
+    assert (ada.name, others.name) == ("Ada", NOBODY)
+    assert ada.identity == 1
+    assert ada.seconds == pytest.approx(50, rel=0.1)
+
+
+def test_an_excluded_person_has_no_lane_and_no_portrait() -> None:
+    lanes = Timeline()
+    picture = np.full((60, 60, 3), 99, np.uint8)
+    lanes.add(0.0, [feeling("happy", 1), feeling("sad", 2)], picture)
+    lanes.add(1.0, [])
+    lanes.name(Names(hidden=frozenset({2}), recognised=False))
+    assert [lane.identity for lane in lanes.summarise()] == [1]

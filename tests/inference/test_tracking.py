@@ -62,6 +62,20 @@ def test_a_face_keeps_its_number_and_another_gets_its_own(photo: np.ndarray) -> 
     assert search(tracker, photo, [OTHER], 9.0, people(1)) == [3]  # and then no longer
 
 
+def test_a_track_says_whether_it_has_just_begun_or_was_taken_up_again(photo: np.ndarray) -> None:
+    tracker = FaceTracker(memory=1.0)
+
+    def resumed(faces: Sequence[FaceBox], time: float, who: object) -> list[bool]:
+        tracker.follow(photo, time)
+        return [track.resumed for track in tracker.find(faces, time, who)]
+
+    assert resumed([FACE], 0.0, people(0)) == [True]
+    assert resumed([FACE], 0.1, people()) == [False]
+    assert resumed([], 0.2, people()) == []
+    assert resumed([FACE], 0.3, people(0)) == [True]
+    assert resumed([FACE], 0.4, people()) == [False]
+
+
 def test_who_takes_the_place_of_one_who_was_not_found_is_somebody_else(photo: np.ndarray) -> None:
     for after, expected in ((people(1), [2]), (people(0), [1]), (nobody, [2])):
         tracker = FaceTracker()

@@ -40,7 +40,8 @@ def faces(draw: st.DrawFn) -> Face:
     point = st.tuples(places, places)
     landmarks = draw(st.none() | st.tuples(point, point, point, point, point))
     box = FaceBox(draw(places), draw(places), draw(sides), draw(sides), landmarks=landmarks)
-    return Face(tuple(shares), box, draw(st.none() | st.integers(1, 10**6)), LABELS)
+    identity, person = draw(st.none() | st.integers(1, 10**6)), draw(st.none() | names)
+    return Face(tuple(shares), box, identity, LABELS, person=person)
 
 
 @st.composite
@@ -93,7 +94,7 @@ def test_files_are_those_of_the_package(tmp_path_factory: Any, some: list[Result
         expected_header, *expected = list(csv.reader(file))
     assert header == expected_header
     assert len(rows) == len(expected)
-    texts = [COLUMNS.index(name) for name in ("path", "error", "predicted_emotion")]
+    texts = [COLUMNS.index(name) for name in ("path", "error", "person", "predicted_emotion")]
     for row, wanted in zip(rows, expected, strict=True):
         for place in texts:
             wanted[place] = disarmed(wanted[place])

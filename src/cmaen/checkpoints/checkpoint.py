@@ -311,7 +311,9 @@ class Checkpoint:
         """Build the error for a file that is not the one in the card."""
         if type(self)(self.folder).card != self.card:
             return CheckpointError(f"{self.folder} has changed since it was opened; open it again")
-        return CheckpointError(f"{path} is corrupt or of another checkpoint: its SHA-256 differs from that in {CARD}")
+        return CheckpointError(
+            f"{path} is corrupt or belongs to another checkpoint: its SHA-256 differs from that in {CARD}"
+        )
 
 
 Where: TypeAlias = "Checkpoint | str | os.PathLike[str] | None"

@@ -47,7 +47,7 @@ EngineDevice = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Dataset: class folders, a data set as it is published (RAF-DB, AffectNet, CK+ …), a zip of either, or a "
+        help="Data set: class folders, a data set as it is published (RAF-DB, AffectNet, CK+ …), a zip of either, or a "
         "CSV. Default: data/fer2013.zip, .csv or folder.",
         rich_help_panel=SOURCE,
     ),
@@ -57,7 +57,7 @@ Names = Annotated[
     typer.Option(
         "--names",
         metavar="LABEL=NAME,…",
-        help="Names of labels that the data write otherwise, such as 1=surprise,2=fear for numbers.",
+        help="Names for labels that are written in another way, such as 1=surprise,2=fear for numbers.",
         rich_help_panel=SOURCE,
     ),
 ]
@@ -105,7 +105,7 @@ def check_share(value: float | None) -> float | None:
     """
     if value is None or 0 <= value <= 1:
         return value
-    advice = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+    advice = f"; {value:g}% is {value / 100:g}" if 1 < value <= 100 else ""
     raise typer.BadParameter(f"{value:g} is not between 0 and 1{advice}")
 
 

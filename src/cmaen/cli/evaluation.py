@@ -93,7 +93,7 @@ def test(
         bool,
         typer.Option(
             "--tta",
-            help="Also measure with the answers to each face and its mirror image averaged.",
+            help="Also measure with the average of the answers to each face and its mirror image.",
             rich_help_panel=FACES,
         ),
     ] = False,

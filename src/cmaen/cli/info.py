@@ -1,4 +1,4 @@
-"""``cmaen info``: what a report of a fault needs."""
+"""``cmaen info``: what a bug report needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def info(
         bool, typer.Option("--json", help="Write JSON instead of text.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Describe this installation and this machine, for the report of a fault. Nothing personal is shown."""
+    """Describe this installation and this machine, for a bug report. Nothing personal is shown."""
     from cmaen.environment import collect_environment
 
     environment = collect_environment()

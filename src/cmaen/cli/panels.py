@@ -14,6 +14,8 @@ SOURCE, OUTPUT, FACES, VIDEO, MODEL = "Source", "Output", "Faces", "Video", "Mod
 """Panels of options."""
 TRAINING, ADDRESS, ACCESS, LIMITS = "Training", "Address", "Access", "Limits"
 """Panels of options for training and for the server."""
+STUDY = "Study"
+"""Panel of options that compare people."""
 
 EXAMPLES = {
     "predict": (
@@ -25,6 +27,11 @@ EXAMPLES = {
         "cmaen inference --image photo.jpg --annotated faces.png",
         "cmaen inference --directory holiday --output faces.csv",
         "cmaen inference --video interview.mp4 --output faces.csv --save-video drawn.mp4",
+    ),
+    "report": (
+        "cmaen report interview.csv",
+        "cmaen report interview.mp4 --thumbnails --output interview.html",
+        "cmaen report study/*.csv --events events.csv",
     ),
     "convert": (
         "cmaen convert faces.csv --output interview.eaf",
@@ -90,6 +97,11 @@ EXAMPLES = {
         "cmaen leaks --data fer2013.zip",
         "cmaen leaks --data my-faces --second test",
         "cmaen leaks --data my-faces --output pairs.csv",
+    ),
+    "audit": (
+        "cmaen audit faces.csv --group gender --group age --output audit",
+        "cmaen audit my-faces --groups groups.csv --group gender --person subject",
+        "cmaen audit answers.csv --group gender --group age --intersections --within source",
     ),
     "ablate": (
         "cmaen ablate --data fer2013.zip",

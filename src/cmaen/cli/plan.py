@@ -66,9 +66,9 @@ class Plan:
             return None
         problems = {
             given.find_problem() or "": given.find_problem() is not None,
-            "--annotated and --chart are for pictures, and there are only videos: they have --save-video and "
-            "--timeline": bool(given.annotated or given.chart) and not stills,
-            "--annotated draws pictures of this machine only, not those of an address": (
+            "--annotated and --chart are for pictures, but there are only videos: use --save-video "
+            "and --timeline": bool(given.annotated or given.chart) and not stills,
+            "--annotated draws pictures on this machine only, not those at an address": (
                 given.annotated is not None and any(target.kind == "address" for target in stills)
             ),
             "--save-video, --timeline and --per-person are for videos, and there is none": (
@@ -184,4 +184,6 @@ def _bring_under_one_root(stills: list[Target]) -> tuple[list[Target], Path]:
     try:
         return stills, Path(os.path.commonpath(folders))
     except ValueError as error:
-        raise CmaenError("--annotated takes pictures of one drive; call cmaen predict once for each") from error
+        raise CmaenError(
+            "--annotated takes pictures from one drive only; run cmaen predict once for each drive"
+        ) from error

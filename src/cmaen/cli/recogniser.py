@@ -21,6 +21,8 @@ from cmaen.inference.spec import PipelineSpec
 if TYPE_CHECKING:
     from cmaen.inference.anonymising import Anonymiser
     from cmaen.inference.detectors import Detector
+    from cmaen.inference.people.circle import Circle
+    from cmaen.inference.people.naming import Settle
     from cmaen.inference.pipeline import Pipeline
     from cmaen.inference.predictor import EmotionPredictor
     from cmaen.inference.run import Summary
@@ -95,6 +97,7 @@ class Recogniser:
         self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
         self._searchers = _build_searchers(spec) if options.anonymise else ()
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
+        self._circle = self._open_circle() if options.compares_faces else None
 
     def run(self, job: Job) -> Outcome:
         """Process a source, show a summary, and list the files that were written.
@@ -102,7 +105,15 @@ class Recogniser:
         Raises:
             CmaenError: The source cannot be opened or is empty, or a result cannot be written.
         """
-        from cmaen.cli.results import TableSink, count_frames, count_images, noun_for, show_people, show_written
+        from cmaen.cli.results import (
+            TableSink,
+            count_frames,
+            count_images,
+            describe_excluded,
+            noun_for,
+            show_people,
+            show_written,
+        )
         from cmaen.drawing.lettering import write_count
         from cmaen.inference.run import run
         from cmaen.inference.sinks.people import PeopleSink
@@ -111,8 +122,9 @@ class Recogniser:
         places = job.places.list_given()
         before = {path: _state_of(path) for path in places}
         ended = False
+        pipeline, settle = self._begin(job)
         with ExitStack() as stack:
-            source, sinks = self._open(job, stack)
+            source, sinks = self._open(job, stack, settle)
             unit = "frames" if job.moving else "images"
             total = source.count() if sys.stderr.isatty() else None
 
@@ -122,11 +134,13 @@ class Recogniser:
                 ended = True
 
             started = time.perf_counter()
-            summary = run(source, self._pipeline, sinks, progress=watch, anonymiser=self._hide_faces(source))
+            summary = run(source, pipeline, sinks, progress=watch, anonymiser=self._hide_faces(source), settle=settle)
             seconds = time.perf_counter() - started
         heading = f"{job.name}: " if job.name else ""
         counts = count_frames(summary, seconds) if job.moving else count_images(summary)
         typer.echo(escape_for_terminal(f"{heading}{counts}"))
+        if settle is not None and (text := describe_excluded(settle())):
+            typer.echo(text)
         about: dict[Path, str] = {}
         for sink in sinks:
             if isinstance(sink, TableSink) and (text := sink.sum_up()):
@@ -158,7 +172,35 @@ class Recogniser:
         self.predictor.explain(picture, detect=self.options.detect, **kind).save(target)
         show_written([(target, "")])
 
-    def _open(self, job: Job, stack: ExitStack) -> tuple[Source, list[Sink]]:
+    def _open_circle(self) -> Circle:
+        """Read the photographs of people who are known or excluded, and say how many there are."""
+        from cmaen.cli.results import describe_known
+        from cmaen.inference.people.opening import open_circle
+
+        assert self.predictor is not None
+        given, pipeline = self.options, self.predictor.pipeline
+        circle = open_circle(
+            pipeline.detect,
+            people=given.people,
+            exclude=given.exclude,
+            recognise=given.recognise_people,
+            threads=self._spec.share_threads().engine,
+            max_pixels=self._spec.max_pixels,
+        )
+        typer.echo(describe_known(circle.known, circle.excluded), err=True)
+        return circle
+
+    def _begin(self, job: Job) -> tuple[Pipeline, Settle | None]:
+        """Return the pipeline for a job, and what tells the final names if people are recognised."""
+        if self._circle is None:
+            return self._pipeline, None
+        from cmaen.inference.people.opening import begin
+
+        assert self.predictor is not None
+        people = begin(self._circle, moving=job.moving)
+        return replace(self.predictor.pipeline, people=people), people.settle
+
+    def _open(self, job: Job, stack: ExitStack, settle: Settle | None) -> tuple[Source, list[Sink]]:
         """Open the source and the sinks; sinks for files and folders come first: they know what to leave out."""
         from cmaen.cli.results import TableSink
         from cmaen.inference.sinks import open_sink
@@ -174,17 +216,17 @@ class Recogniser:
         places = job.places
         if places.output is not None:
             settings = {"classes": self._labels, "settings": self._settings(), "resume": self.options.resume}
-            add("records", places.output, also=places.also, **settings)
+            add("records", places.output, also=places.also, settle=settle, **settings)
             without = sinks[0].done  # type: ignore[attr-defined]
         if places.annotated is not None:
             add("pictures", places.annotated, root=job.root)
         if places.chart is not None:
             add("chart", places.chart)
         if job.moving:
-            add("people", *filter(None, [places.per_person]))
+            add("people", *filter(None, [places.per_person]), settle=settle)
         source = stack.enter_context(closing(job.open(without)))
         if places.timeline is not None:
-            add("timeline", places.timeline)
+            add("timeline", places.timeline, settle=settle)
         if job.window:
             add("window")
         if places.save_video is not None:
@@ -192,7 +234,7 @@ class Recogniser:
         for name, target in split_sinks(self.options.sink or ()):
             add(name, *target)
         if not job.moving:
-            sinks.append(TableSink(only_errors=not job.table))
+            sinks.append(TableSink(only_errors=not job.table, settle=settle))
         return source, sinks
 
     def _settings(self) -> dict[str, Any]:
@@ -206,6 +248,8 @@ class Recogniser:
         }
         if spec.threshold:
             settings["uncertain_below"] = spec.threshold
+        if self.options.exclude is not None:
+            settings["exclude"] = str(self.options.exclude)
         return settings
 
 

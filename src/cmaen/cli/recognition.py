@@ -84,6 +84,27 @@ class RecognitionOptions(FaceOptions):
             rich_help_panel=OUTPUT,
         ),
     ] = None
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="Name people by a folder of photographs: a folder each, or one photograph named after each.",
+            rich_help_panel=FACES,
+        ),
+    ] = None
+    recognise_people: Annotated[
+        bool,
+        typer.Option(
+            "--recognise-people",
+            help="Tell people apart without names, across cuts and all videos or pictures of the run.",
+            rich_help_panel=FACES,
+        ),
+    ] = False
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="Leave out the faces of the people in a folder of photographs, see --people.", rich_help_panel=FACES
+        ),
+    ] = None
     sink: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,6 +176,11 @@ class RecognitionOptions(FaceOptions):
         return (self.every, self.start, self.end) != (WHOLE.every, WHOLE.start, WHOLE.end)
 
     @property
+    def compares_faces(self) -> bool:
+        """Whether people are recognised, or some are excluded."""
+        return self.recognise_people or self.people is not None or self.exclude is not None
+
+    @property
     def places(self) -> Places:
         """The output files and folders."""
         output, *also = self.output or (None,)
@@ -202,6 +228,12 @@ class RecognitionOptions(FaceOptions):
                 "--anonymise hides the faces in pictures and videos, and none is written; add --annotated, "
                 "--save-video or --timeline, or leave --anonymise out"
             )
+        if self.compares_faces and self.engine == RAY:
+            return "--people, --recognise-people and --exclude do not work with --engine ray"
+        if self.explain is not None and self.exclude is not None:
+            return "--explain does not work with --exclude: it draws every face of the picture"
+        if self.resume and (self.recognise_people or self.people is not None):
+            return "--resume does not work with --people and --recognise-people: who is who is not stored between runs"
         places = [place for place in (*self.places.list_given(), self.explain) if place is not None]
         twice = next((place for place in places if places.count(place) > 1), None)
         return None if twice is None else f"two options would write to {twice}; give each a file of its own"

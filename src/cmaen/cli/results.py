@@ -21,12 +21,15 @@ from cmaen.results import Face, Result
 from cmaen.types import Image
 
 if TYPE_CHECKING:
+    from cmaen.inference.people.gallery import Known
+    from cmaen.inference.people.naming import Names, Settle
     from cmaen.inference.run import Summary
     from cmaen.inference.sinks.people import Person
 
 _CLASS = re.compile(r"[A-Z]\w*(Error|Exception|Warning): ")
 """The class name with which an error begins in the records."""
 _MOST_PEOPLE = 12
+_BOX = "box: x, y, width, height"
 
 
 class TableSink:
@@ -34,6 +37,7 @@ class TableSink:
 
     Args:
         only_errors: Whether to show only the errors, without a table of faces.
+        settle: Returns the final names of people; ``None`` if people are not recognised.
 
     Attributes:
         answers: Number of faces with each emotion; unsure answers are counted as ``unsure``.
@@ -41,7 +45,8 @@ class TableSink:
 
     needs = Needs.RECORDS
 
-    def __init__(self, *, only_errors: bool) -> None:
+    def __init__(self, *, only_errors: bool, settle: Settle | None = None) -> None:
+        self._settle = settle
         self.answers: Counter[str] = Counter()
         self._only_errors = only_errors
         self._results: list[Result] = []
@@ -60,14 +65,18 @@ class TableSink:
         console = Console()
         shown = [result for result in self._results if result.error is None]
         if shown:
-            table = Table("image", "face", "emotion", "confidence", "box: x, y, width, height")
+            names = None if self._settle is None else self._settle()
+            named = names is not None and names.recognised
+            table = Table("image", "face", *(["person"] if named else []), "emotion", "confidence", _BOX)
             for result in shown:
                 name = Text(escape_for_terminal(Path(result.frame.name).name), overflow="fold")
                 if not result.faces:
-                    table.add_row(name, "", "no face", "", "")
+                    table.add_row(name, "", *([""] if named else []), "no face", "", "")
                 for number, face in enumerate(result.faces, start=1):
                     box = ", ".join(f"{value:.0f}" for value in face.to_dict()["box"])
-                    table.add_row(name, str(number), describe_face(face), write_percent(face.confidence), box)
+                    person = [escape_for_terminal(names.name(None, face.person) or "")] if names and named else []
+                    percent = write_percent(face.confidence)
+                    table.add_row(name, str(number), *map(Text, person), describe_face(face), percent, box)
             console.print(table)
         for result in self._results:
             if result.error is not None:
@@ -118,10 +127,28 @@ def show_people(people: Sequence[Person]) -> None:
         shares = person.shares
         cells = [write_percent(shares.get(name, 0.0)) if shares.get(name) else "" for name in classes]
         unsure = write_percent(person.unsure) if person.unsure else ""
-        table.add_row(str(person.identity), f"{person.seconds:.1f} s", *cells, unsure)
+        table.add_row(Text(escape_for_terminal(person.label)), f"{person.seconds:.1f} s", *cells, unsure)
     Console().print(table)
     if rest := len(people) - len(longest):
         typer.echo(f"{write_count(rest, 'more person', 'more people')} seen for less; --per-person FILE.csv lists all")
+
+
+def describe_known(known: Sequence[Known], excluded: Sequence[Known]) -> str:
+    """Describe whose faces are recognised or left out, and that nothing about them is stored."""
+    parts = [
+        f"{write_count(len(people), 'person', 'people')} {doing} by {write_count(photographs, 'photograph')}"
+        for people, doing in ((known, "known"), (excluded, "excluded"))
+        if (photographs := sum(len(one.faces) for one in people))
+    ]
+    return f"{', '.join(parts) or 'people are told apart'}; the features of faces are not stored"
+
+
+def describe_excluded(names: Names) -> str:
+    """Count the faces that were left out of all results; empty if there are none."""
+    parts = [write_count(names.excluded, "face") + " of excluded people"] if names.excluded else []
+    if names.uncompared:
+        parts.append(f"{write_count(names.uncompared, 'face')} too small to be compared with excluded people")
+    return f"left out: {' and '.join(parts)}" if parts else ""
 
 
 def count_frames(summary: Summary, seconds: float) -> str:
@@ -134,9 +161,11 @@ def count_frames(summary: Summary, seconds: float) -> str:
 
 
 def count_images(summary: Summary) -> str:
-    """Sum up pictures: images, faces and errors."""
-    counts = {"image": summary.frames, "face": summary.faces, "error": summary.errors}
-    return ", ".join(write_count(number, noun) for noun, number in counts.items())
+    """Sum up pictures: images, faces, people if they are recognised, and errors."""
+    counts = [write_count(summary.frames, "image"), write_count(summary.faces, "face")]
+    if summary.people:
+        counts.append(write_count(summary.people, "person", "people"))
+    return ", ".join([*counts, write_count(summary.errors, "error")])
 
 
 def noun_for(path: Path) -> str:

@@ -113,11 +113,11 @@ def _look_at_address(text: str) -> Target | Refusal:
     stream = parts.scheme.lower() in _STREAMS
     if is_image_name(file):
         how = "download it first" if stream else "name its folder, or copy it to this machine"
-        return Refusal(name, f"{name} is the address of a picture, and single pictures are not fetched: {how}")
+        return Refusal(name, f"{name} is the address of a picture, but single pictures are not downloaded: {how}")
     if stream:
         return Target("video", text)
     if left_out_kind(file.name, bytes) is VIDEO:
-        return Refusal(name, f"{name} is a video in a storage: copy it to this machine first")
+        return Refusal(name, f"{name} is a video in remote storage; copy it to this machine first")
     return Target("address", text)
 
 

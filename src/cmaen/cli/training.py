@@ -282,7 +282,7 @@ def average(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Dataset on whose validation split the average is measured.", rich_help_panel=SOURCE),
+        typer.Option(help="Data set on whose validation split the average is measured.", rich_help_panel=SOURCE),
     ] = None,
     votes: Votes = None,
     verbose: Verbose = False,
@@ -321,7 +321,7 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Dataset on whose validation split the networks are compared; required for int8.",
+            help="Data set on whose validation split the networks are compared; required for int8.",
             rich_help_panel=SOURCE,
         ),
     ] = None,

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from cmaen import __version__
+from cmaen.cli.audit import audit
 from cmaen.cli.convert import convert
 from cmaen.cli.crop import crop
 from cmaen.cli.data import balance, enhance
@@ -19,13 +20,14 @@ from cmaen.cli.info import info
 from cmaen.cli.page import page
 from cmaen.cli.panels import OWN, RESEARCH, USE, write_help
 from cmaen.cli.predict import predict
+from cmaen.cli.report import report
 from cmaen.cli.serving import serve
 from cmaen.cli.training import ablate, answers, average, export, train, train_enhancer
 
 VERBS: dict[str, tuple[Callable[..., None], ...]] = {
-    USE: (predict, inference, convert, serve, page, info),
+    USE: (predict, inference, report, convert, serve, page, info),
     OWN: (crop, finetune, train, calibrate, test, export),
-    RESEARCH: (enhance, balance, leaks, ablate, answers, average, train_enhancer, benchmark),
+    RESEARCH: (enhance, balance, leaks, audit, ablate, answers, average, train_enhancer, benchmark),
 }
 """Verbs by their panel of the help."""
 

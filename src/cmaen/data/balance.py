@@ -141,7 +141,7 @@ def balance_folder(
             )
             if searches and (altered := sum(result.altered.values())) > 0:
                 log.info(
-                    "%d of %d made faces are altered copies, because no other face is enough like the one they are of",
+                    "%d of %d synthetic faces are altered copies, because no other face is similar enough",
                     altered,
                     sum(result.synthetic.values()),
                 )

@@ -227,14 +227,14 @@ def _fill_alone(folder: Path, items: Sequence[Item], side: int, split: Split) ->
         return None
     except OutputError as error:
         raise OutputError(
-            f"the faces of the split {split.folder} are too many for memory and cannot be kept on the disk: {error}. "
-            "CMAEN_CACHE names another folder for them"
+            f"the faces of the split {split.folder} do not fit into memory and cannot be kept on the disk: {error}. "
+            "Set CMAEN_CACHE to another folder for them"
         ) from error
 
 
 def _write(folder: Path, items: Sequence[Item], side: int, split: Split) -> None:
     log.info(
-        "decoding the %d faces of the split %s, which are too many for memory, once; they are kept in %s",
+        "decoding the %d faces of the split %s once, because they do not fit into memory; they are kept in %s",
         len(items),
         split.folder,
         folder,

@@ -74,7 +74,7 @@ def load_faces(
         colour: Whether to keep colour.
         labels: The classes, see :class:`Labelling`; ``None`` for the seven emotions, also under their other names.
         side: Side in pixels to which faces are resized if they differ in size, are not square or are photographs.
-        names: Names of labels that the data write otherwise, such as ``{1: "surprise"}`` for numbers; see
+        names: Names for labels that are written in another way, such as ``{1: "surprise"}`` for numbers; see
             :func:`cmaen.data.labelling.read_names`.
 
     Raises:
@@ -93,7 +93,7 @@ def load_faces(
         if colour:
             raise DataError(f"{path} has no colour: Kaggle's CSV is grey; set preprocess.grey=true")
         if names:
-            log.warning("the names of labels are not used: those of Kaggle's CSV are known")
+            log.warning("the names for labels are not used, because those of Kaggle's CSV are known")
         faces = load_kaggle_csv(path, split, labels)
         if not len(faces):
             there = splits_of_kaggle_csv(path)
@@ -238,7 +238,7 @@ def _rename_labels(entries: Sequence[Entry], meant: Mapping[Any, Any] | None) ->
     renamed = [entry._replace(label=rename(entry.label, names)) for entry in entries]
     if renamed and not {plain(entry.label) for entry in entries} & set(names):
         labels = name_some(sorted({entry.label for entry in entries}))
-        log.warning("no label is %s: the names are not used; the data have %s", " or ".join(names), labels)
+        log.warning("no label is %s, so the names are not used; the data have %s", " or ".join(names), labels)
     return renamed
 
 

@@ -114,7 +114,7 @@ def rename(label: str, names: Mapping[str, str]) -> str:
 
 
 def read_names(names: Mapping[Any, Any]) -> dict[str, str]:
-    """Read the names of labels that the data write otherwise, such as ``{1: "surprise"}``; whole numbers are text.
+    """Read the names for labels that are written in another way, such as ``{1: "surprise"}``; whole numbers are text.
 
     Raises:
         DataError: A name is empty, or a label has two names.

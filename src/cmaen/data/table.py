@@ -22,7 +22,7 @@ from cmaen.types import Image
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 """Suffixes of the files that are tables."""
-_COLUMNS = {
+COLUMNS = {
     "path": (
         *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_name"),
         *("imagepath", "imagename", "image_file", "img", "img_path", "img_name", "pth", "picture", "photo"),
@@ -123,7 +123,7 @@ def make_rows(columns: list[str], lines: Iterable[tuple[int, dict[str, str]]], w
     Raises:
         DataError: There is no column of paths or of labels.
     """
-    meant = find_columns(columns, _COLUMNS)
+    meant = find_columns(columns, COLUMNS)
     if missing := sorted({"path", "label"} - set(meant)):
         raise DataError(
             f"{where} lacks the columns {missing}: a CSV of faces has path and label, and Kaggle's FER2013 has "
@@ -143,7 +143,7 @@ def make_rows(columns: list[str], lines: Iterable[tuple[int, dict[str, str]]], w
 
 def is_table_of_faces(columns: list[str]) -> bool:
     """Whether these columns hold paths and labels."""
-    return {"path", "label"} <= set(find_columns(columns, _COLUMNS))
+    return {"path", "label"} <= set(find_columns(columns, COLUMNS))
 
 
 def find_columns(columns: list[str], wanted: Mapping[str, Iterable[str]]) -> dict[str, str]:

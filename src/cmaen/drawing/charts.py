@@ -24,6 +24,8 @@ _LANE, _LOW_LANE, _FEW, _APART, _BETWEEN = 38, 26, 4, 4, 34
 _LEFT, _RIGHT = 340, _WIDTH - 150
 """Sizes in pixels: height of a lane, and its height with more than a few people, the number of people that counts as
 few, space below a lane, space between people; left and right end of the lanes."""
+_NAME = PORTRAIT + 12
+"""Largest width of a name, which is then shortened."""
 _FILL = 0.38
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MOST_TICKS = 12
@@ -40,6 +42,7 @@ class Lanes:
         shares: Mean probabilities over the whole time, float64 [C].
         seconds: Time for which the person was seen, in seconds.
         portrait: Portrait, RGB uint8 [:data:`PORTRAIT`, :data:`PORTRAIT`, 3], or ``None``.
+        name: Name of a recognised person; ``None`` if people are not recognised.
     """
 
     identity: int
@@ -48,6 +51,7 @@ class Lanes:
     shares: NDArray[np.float64]
     seconds: float
     portrait: Image | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +136,7 @@ def _draw_person(
     if person.portrait is not None:
         sheet.paste(person.portrait, _MARGIN, top)
     below = top + (0 if person.portrait is None else PORTRAIT + 8)
-    sheet.write(_MARGIN, below, f"person {person.identity}", 20)
+    sheet.write(_MARGIN, below, person.name or f"person {person.identity}", 20, most=_NAME)
     sheet.write(_MARGIN, below + 26, f"seen for {write_time(person.seconds)}", 15, MUTED)
     scale = (_RIGHT - _LEFT) / bins
     best = int(np.argmax(person.shares))

@@ -58,7 +58,8 @@ def _write_record(record: Mapping[str, Any], labels: list[str]) -> Iterable[str]
         told = f"{dot} {_text(describe_answer(face))}" + (
             f" ({_text(', '.join(face['doubts']))})" if face.get("doubts") else ""
         )
-        cells = f'<td style="{_CELL}">{name}</td><td style="{_CELL}">{face.get("identity", number)}</td>'
+        who = _text(face.get("person") or face.get("identity", number))
+        cells = f'<td style="{_CELL}">{name}</td><td style="{_CELL}">{who}</td>'
         yield f'<tr>{cells}<td style="{_CELL}">{told}</td>{bars}</tr>'
 
 

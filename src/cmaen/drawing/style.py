@@ -157,7 +157,7 @@ def draw_faces(
     Args:
         image: RGB uint8 [H, W, 3].
         faces: Dicts of :meth:`cmaen.results.Face.to_dict`. ``box``, ``predicted_emotion`` and ``confidence`` are
-            required; ``identity`` and ``probabilities`` are used if present.
+            required; ``identity``, ``person`` and ``probabilities`` are used if present.
         ticker: Whether to show the probabilities of up to four faces at the lower edge, if there is room.
         memory: Memory of the video that the image is a frame of, so that nothing jumps; ``None`` for a single image.
 
@@ -240,7 +240,7 @@ class _Tag:
         if not np.isfinite((x, y, across, down)).all():
             raise ValueError(f"the numbers of a box must be finite: {face['box']}")
         identity = face.get("identity")
-        who = str(number or "" if identity is None else identity)
+        who = str(face.get("person") or (number or "" if identity is None else identity)).removeprefix("person ")
         shown = memory.meet(who, across)
         name, texts, letter = _word(face)
         unsure = is_unsure(face)
@@ -250,7 +250,7 @@ class _Tag:
             who=who,
             name=name,
             texts=tuple(f"{who} {text}".strip() for text in texts),
-            dot=who or letter,
+            dot=who if 0 < len(who) <= _LONGEST_DOT else letter,
             colour=colour,
             line_colour=colour_of_hex(STYLE.unsure) if unsure else colour,
             unsure=unsure,
@@ -290,6 +290,8 @@ class _Tag:
         return (Segment(text, self.line_colour, self.unsure),)
 
 
+_LONGEST_DOT = 4
+"""Letters of a number that fit into a dot; a name does not."""
 _IMPOSSIBLE = Size(1 << 30, 1 << 30)
 
 

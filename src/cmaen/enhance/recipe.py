@@ -114,8 +114,8 @@ def _parse_faces(entry: str) -> EnhancedFaces:
     side, _, colour = entry.removeprefix(FACES).strip().partition("-")
     if not (side.isascii() and side.isdigit() and 1 <= int(side[:8]) <= LARGEST_SIDE and colour in (_GREY, _COLOUR)):
         raise EnhancementError(
-            f"the card says of the enhanced faces {entry!r}, which this version cannot read; it knows entries like "
-            f"{str(EnhancedFaces())!r}: update cmaen, or train the network again"
+            f"the card describes the enhanced faces as {entry!r}, which this version cannot read; it reads entries "
+            f"like {str(EnhancedFaces())!r}: update cmaen, or train the network again"
         )
     return EnhancedFaces(int(side), colour == _GREY)
 

@@ -72,7 +72,7 @@ def calibrate(
         data: Data in any form that :func:`cmaen.data.faces.load_faces` takes, whose validation split is used without
             the faces that have copies in Training; or loaded faces of the validation split. ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
-        names: Names of labels that the data write otherwise, see :func:`cmaen.data.faces.load_faces`.
+        names: Names for labels that are written in another way, see :func:`cmaen.data.faces.load_faces`.
         votes: FER+ votes, on which ``perceived`` is calibrated, see :func:`cmaen.evaluation.evaluate.evaluate`.
         engine: Engine that runs the network, see :func:`cmaen.engines.build_engine`.
         progress: Wraps the loop over the batches, to show progress.

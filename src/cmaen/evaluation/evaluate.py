@@ -56,7 +56,7 @@ class Evaluation:
         faces: Faces of the split, with votes if they were given.
         logits: Logits under the first label scheme, float32 [N, C].
         assessment: Measurement under the first label scheme, by the labels of the faces.
-        mirrored: The same with each face and its mirror image averaged; ``None`` if it was not requested.
+        mirrored: The same for the average of each face and its mirror image; ``None`` if it was not requested.
         perceived: Measurement against the annotators' votes, by label scheme; empty without votes.
         robustness: Figures under corruptions, by label scheme; ``None`` if they were not requested.
         data: Path that the faces were read from; ``None`` if they were given in memory.
@@ -156,15 +156,15 @@ def evaluate(
         data: Faces in any form that :func:`cmaen.data.faces.load_faces` takes, or already loaded; ``None``: FER2013, if
             :func:`cmaen.data.faces.find_data` finds it.
         split: Name of the split, see :func:`cmaen.evaluation.splits.load_split`; not for loaded faces.
-        names: Names of labels that the data write otherwise, see :func:`cmaen.data.faces.load_faces`; not for loaded
-            faces.
+        names: Names for labels that are written in another way, see :func:`cmaen.data.faces.load_faces`; not for
+            loaded faces.
         votes: CSV of the FER+ votes; ``none``; or ``auto``: the votes that come with the package, for the faces of
             FER2013. Faces with votes are also measured against what annotators saw.
         scheme: The only label scheme to measure; ``None`` for all schemes of the checkpoint.
         without_copies: Measure again without the faces that have copies in Training; ``None``: only if there is a
             Training split.
         by: Column of the CSV, such as age or skin tone, whose values each get figures.
-        mirrored: Measure again with each face and its mirror image averaged, test-time augmentation.
+        mirrored: Measure again with test-time augmentation: the average of each face and its mirror image.
         robustness: Measure the answers under eight corruptions at five severities, which takes minutes.
         engine, device: Engine and device that run the network, see :func:`cmaen.engines.build_engine`.
         progress: Shows the progress of each loop; ``None``: none is shown.

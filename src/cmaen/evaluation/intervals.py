@@ -25,19 +25,20 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(hits: int, count: int, *, level: float = 0.95) -> Interval:
+def wilson(hits: float, count: float, *, level: float = 0.95) -> Interval:
     """Compute the score interval of a fraction, in [0, 1] (Wilson, 1927); without any faces it is all of [0, 1].
 
     Args:
         hits: Number of faces that are answered right.
-        count: Number of faces.
+        count: Number of faces; if they are not independent, the number of independent ones that tell as much, which
+            need not be whole.
         level: Probability that such an interval contains the true fraction.
 
     Raises:
         ValueError: ``hits`` is negative or exceeds ``count``.
     """
     if not 0 <= hits <= count:
-        raise ValueError(f"hits must be 0 to {count}, the number of faces, not {hits}")
+        raise ValueError(f"hits must be 0 to {count:g}, the number of faces, not {hits:g}")
     if not count:
         return Interval(0.0, 1.0)
     z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2

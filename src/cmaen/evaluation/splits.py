@@ -16,7 +16,7 @@ from cmaen.errors import SplitError
 from cmaen.evaluation.assessment import COPIES
 
 Names = Mapping[Any, Any] | None
-"""Names of labels that the data write otherwise."""
+"""Names for labels that are written in another way."""
 
 log = logging.getLogger(__name__)
 

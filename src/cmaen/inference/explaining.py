@@ -28,8 +28,8 @@ OCCLUSION = "occlusion"
 """Kind of map that needs no PyTorch."""
 
 _NOTES = {
-    OCCLUSION: "Parts of the face were covered, one after the other. Where it is warm, the answer became less likely "
-    "without them. This shows where the network looked, not why.",
+    OCCLUSION: "Parts of the face were covered, one after the other. Warm places are parts without which the answer "
+    "became less likely. This shows where the network looked, not why.",
     "gradient": "Warm places add to the answer or take from it (integrated gradients). This shows where the network "
     "looked, not why.",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image as PILImage
 
 from cmaen.inference.anonymising import Anonymiser
+from cmaen.inference.people.naming import Names, Settle
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Needs, open_sink
@@ -73,18 +74,27 @@ class _ListSink:
 
     needs = Needs.RECORDS
 
-    def __init__(self) -> None:
+    def __init__(self, settle: Settle | None) -> None:
         self.results: list[Result] = []
+        self._settle = settle
 
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
         self.results.append(result)
 
     def finish(self) -> None:
-        """Do nothing: the list is already complete."""
+        """Give recognised people their final names."""
+        if self._settle is not None:
+            names = self._settle()
+            self.results = [_rename(result, names) for result in self.results]
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
+
+
+def _rename(result: Result, names: Names) -> Result:
+    faces = (face for face in result.faces if not names.hides(face.identity))
+    return replace(result, faces=tuple(replace(face, person=names.name(face.identity)) for face in faces))
 
 
 def analyse_video(
@@ -93,6 +103,7 @@ def analyse_video(
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
     anonymiser: Anonymiser | None = None,
+    settle: Settle | None = None,
 ) -> AnalysedVideo:
     """Analyse a video from beginning to end.
 
@@ -101,15 +112,16 @@ def analyse_video(
         pipeline: Pipeline that produces the results.
         progress: Wrapper around the results that shows the progress.
         anonymiser: Hides the faces of the portraits; ``None`` to show them.
+        settle: Returns the final names of people; ``None`` if people are not recognised.
 
     Raises:
         VideoError: The video has no frames.
         MissingExtraError: The extra that draws the timeline is not installed.
     """
-    kept = _ListSink()
+    kept = _ListSink(settle)
     with tempfile.TemporaryDirectory() as folder:
         lanes = Path(folder) / "lanes.png"
-        sinks: list[Any] = [kept, open_sink("timeline", lanes)]
-        summary = run(source, pipeline, sinks, progress=progress, anonymiser=anonymiser)
+        sinks: list[Any] = [kept, open_sink("timeline", lanes, settle=settle)]
+        summary = run(source, pipeline, sinks, progress=progress, anonymiser=anonymiser, settle=settle)
         picture = lanes.read_bytes()
     return AnalysedVideo(tuple(kept.results), picture, summary.people, summary.seconds)

@@ -16,6 +16,9 @@ from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
 from cmaen.inference.doubts import find_doubts
 from cmaen.inference.likeness import Likeness
+from cmaen.inference.people.embedding import Look
+from cmaen.inference.people.films import FilmPeople
+from cmaen.inference.people.pictures import PicturePeople
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
@@ -60,6 +63,8 @@ class Located(NamedTuple):
     error: str | None
     pixels: int = 0
     """Number of pixels of the image, even if they are not kept."""
+    looks: Sequence[Look | None] = ()
+    """Features of each face, if people are recognised."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,13 @@ class FacePipeline:
         classifier: Classifier of face crops.
         detector: Face detector; ``None`` if every image is a face crop.
         tuning: Settings of the pipeline, such as the spec that it was built from.
+        people: Who is seen in the next source, which is of that kind; ``None`` if people are not recognised.
     """
 
     classifier: FaceClassifier
     detector: Detector | None
     tuning: Tuning = AS_IT_COMES
+    people: FilmPeople | PicturePeople | None = None
 
     @property
     def workers(self) -> int:
@@ -181,8 +188,9 @@ class FacePipeline:
         try:
             faces = self.detect(frame.image)
             crops = [self.crop(frame.image, face) for face in faces]
+            looks = self.people.look(frame.image, faces) if isinstance(self.people, PicturePeople) else ()
             with guard(PredictionError, "a face cannot be prepared"):
-                return Located(frame, faces, [self.classifier.reduce(crop) for crop in crops], None, pixels)
+                return Located(frame, faces, [self.classifier.reduce(crop) for crop in crops], None, pixels, looks)
         except CmaenError as problem:
             return Located(frame, (), (), describe(problem), pixels)
 
@@ -205,7 +213,7 @@ class FacePipeline:
         for located in batch:
             faces = zip(located.faces, located.crops, strict=True)
             found = [(tuple(next(answers)), face, crop) for face, crop in faces]
-            yield self._result(located.frame, found, located.error)
+            yield self._meet(self._result(located.frame, found, located.error), located.looks)
 
     def embed(self, batch: Sequence[Located]) -> NDArray[np.float32]:
         """Compute features instead of answers: those of each image's largest face, float32 [B, F]; NaN without a face.
@@ -241,7 +249,7 @@ class FacePipeline:
         time = number * _FRAME if frame.time is None else frame.time
         try:
             with guard(PredictionError, "the faces of the frame cannot be tracked"):
-                return self._answer(frame, tuple(map(self._emotion_of, self._track(tracker, frame.image, time))))
+                return self._answer(frame, tuple(map(self._person_of, self._track(tracker, frame.image, time))))
         except CmaenError as problem:
             return self._answer(frame, error=describe(problem))
 
@@ -251,12 +259,32 @@ class FacePipeline:
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
             tracks = tracker.find(found, time, lambda faces: [self._compare(image, face) for face in faces])
+            if isinstance(self.people, FilmPeople):
+                self.people.follow(image, tracks, time)
+        if isinstance(self.people, FilmPeople):
+            tracks = self.people.show(tracks)
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         crops = [self.crop(image, track.face) for track in due]
         for track, crop, probabilities in zip(due, crops, self.classifier(crops), strict=True):
             track.update(probabilities, time, self.tuning.smoothing)
             track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
+
+    def _person_of(self, track: Track) -> Face:
+        """Return the answer to a track, with its person if people are recognised."""
+        face = self._emotion_of(track)
+        if not isinstance(self.people, FilmPeople):
+            return face
+        number, person = self.people.name(track)
+        return replace(face, identity=number, person=person)
+
+    def _meet(self, result: Result, looks: Sequence[Look | None]) -> Result:
+        """Name the people of a picture, and leave out those who are excluded."""
+        if not isinstance(self.people, PicturePeople) or not result.faces:
+            return result
+        met = self.people.meet(looks)
+        pairs = zip(result.faces, met, strict=True)
+        return replace(result, faces=tuple(replace(face, person=one.name) for face, one in pairs if not one.hidden))
 
     def _compare(self, image: Image, face: FaceBox) -> Likeness | None:
         """Describe the appearance of a face for recognition; ``None`` if it cannot be cut out."""

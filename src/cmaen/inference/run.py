@@ -12,6 +12,7 @@ from cmaen.drawing.steadying import Memory
 from cmaen.drawing.style import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
 from cmaen.inference.anonymising import Anonymiser
+from cmaen.inference.people.naming import Settle
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.readahead import Weight, ahead
 from cmaen.inference.sinks import Needs, Quit, Sink
@@ -28,7 +29,7 @@ class Summary(NamedTuple):
     Attributes:
         frames: Number of frames or still images.
         faces: Number of faces in all of them.
-        people: Number of different people in a video.
+        people: Number of different people: of recognised ones, or of tracks in a video.
         errors: Number of frames without an answer.
         seconds: Time of a video's last frame.
     """
@@ -47,6 +48,7 @@ def run(
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
     anonymiser: Anonymiser | None = None,
+    settle: Settle | None = None,
 ) -> Summary:
     """Process every frame of a source until its end, or until the user quits.
 
@@ -59,13 +61,14 @@ def run(
         sinks: Sinks, all called in this thread; closed at the end.
         progress: Wrapper around the results that shows the progress.
         anonymiser: Hides the faces before any sink is given the pixels; ``None`` to leave them as they are.
+        settle: Returns the final names of people; ``None`` if people are not recognised.
 
     Raises:
         OutputError: A sink has failed; the message names each one that has.
         VideoError: The video has no frames.
     """
     counts = {"frames": 0, "faces": 0, "errors": 0}
-    people: set[int | None] = set()
+    people: set[int | str | None] = set()
     seconds = 0.0
     working = _Sinks(sinks, anonymiser)
     size = 1 if source.live else 4
@@ -78,7 +81,7 @@ def run(
                     counts["frames"] += 1
                     counts["faces"] += len(result.faces)
                     counts["errors"] += result.error is not None
-                    people.update(face.identity for face in result.faces)
+                    people.update(face.person if face.identity is None else face.identity for face in result.faces)
                     seconds = result.frame.time or 0.0
                     working.write(result)
             except Quit:
@@ -91,6 +94,8 @@ def run(
     finally:
         working.close()
         source.close()
+    if settle is not None and (names := settle()).recognised:
+        people = {names.name(one) if isinstance(one, int) else names.name(None, one) for one in people}
     return Summary(**counts, people=len(people - {None}), seconds=seconds)
 
 

@@ -61,6 +61,7 @@ class Track:
             box.
         parted: Whether the scene has changed since then.
         hidden: Whether the last search did not find the face.
+        resumed: Whether the last detection began the track, or took it up again after it was lost.
         probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
         updated: Time of the last classification, in seconds.
         doubts: Faults of the image at that time, see :mod:`cmaen.inference.doubts`; empty if the answer is sure.
@@ -74,6 +75,7 @@ class Track:
     lost: bool = False
     parted: bool = False
     hidden: bool = False
+    resumed: bool = True
     probabilities: NDArray[np.float64] | None = None
     updated: float = -math.inf
     doubts: tuple[str, ...] = ()
@@ -188,6 +190,7 @@ class FaceTracker:
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
             track.face, track.seen, track.lost, track.parted = face, time, False, False
+            track.resumed = index not in taken
             since = LONGEST if slowly and index in taken else 0.0
             if index in looks and is_over(track.compared, time, since):
                 track.likeness, track.compared = looks[index], time

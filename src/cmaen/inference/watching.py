@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cmaen.inference.anonymising import Anonymiser, build_searchers
 from cmaen.inference.films import AnalysedVideo, analyse_video
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
+from cmaen.inference.people.circle import Circle
+from cmaen.inference.people.films import FilmPeople
+from cmaen.inference.people.opening import open_circle
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks import Sink, open_sink
@@ -26,6 +30,25 @@ class Watcher:
 
     pipeline: FacePipeline
 
+    def recognise_people(self, people: str | Path | None = None, *, exclude: str | Path | None = None) -> Circle:
+        """Read photographs of people, so that several videos share who is who: pass the answer as ``recognise``.
+
+        ``circle = predictor.recognise_people("team"); predictor.predict_video("in.mp4", recognise=circle)``
+
+        The features of faces are biometric data. They are in the memory of the answer alone, which forgets those who
+        were met with its method ``forget``.
+
+        Args:
+            people: Folder of photographs: a folder for each person, or one photograph named after each. Others are
+                numbered, as is everybody with ``None``.
+            exclude: The same for people whose faces are left out of everything.
+
+        Raises:
+            RecognitionError: The network that recognises people is missing or damaged.
+            GalleryError: A folder cannot be read, or shows nobody.
+        """
+        return self._open_circle(True, people, exclude)
+
     def predict_video(
         self,
         source: str | Path,
@@ -35,6 +58,9 @@ class Watcher:
         every: int = 1,
         start: float = 0.0,
         end: float | None = None,
+        recognise: bool | Circle = False,
+        people: str | Path | None = None,
+        exclude: str | Path | None = None,
         anonymise: bool = False,
     ) -> AnalysedVideo:
         """Analyse a whole video; a notebook shows a progress bar, and then the timeline of each person.
@@ -45,21 +71,25 @@ class Watcher:
             source: Path of a file, or address of a stream that ends.
             smoothing, search_every, every, start, end: See :meth:`video`, which yields the frames one by one.
             anonymise: Whether to make the faces of the portraits unrecognisable, see :func:`cmaen.annotate`.
+            recognise, people, exclude: See :meth:`video`; the names are those at the end, when all was seen.
 
         Raises:
             DetectorError: The detector that finds the faces to hide cannot be loaded.
             VideoError: The video cannot be opened, or no frame can be decoded.
             MissingExtraError: The extra ``video``, or the one that draws the timeline, is not installed.
+            RecognitionError: People cannot be recognised, see :meth:`recognise_people`.
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         opened = open_source("video", source, excerpt=Excerpt(every, start, end))
         total = opened.count() if in_notebook() else None
+        pipeline = self._recognise(pipeline, recognise, people, exclude)
         return analyse_video(
             opened,
             pipeline,
             progress=lambda results: follow(results, unit="frames", total=total),
             anonymiser=Anonymiser(build_searchers()) if anonymise else None,
+            settle=None if pipeline.people is None else pipeline.people.settle,
         )
 
     @contextmanager
@@ -72,6 +102,9 @@ class Watcher:
         every: int = 1,
         start: float = 0.0,
         end: float | None = None,
+        recognise: bool | Circle = False,
+        people: str | Path | None = None,
+        exclude: str | Path | None = None,
     ) -> Generator[Iterator[AnalysedFrame], None, None]:
         """Yield the frames of a video or a camera with their faces, as they arrive.
 
@@ -84,6 +117,9 @@ class Watcher:
                 if no face is left or the image has changed. 0 to search every frame.
             every: Only every n-th frame is analysed. Frames keep their numbers and times.
             start, end: Part of the video to analyse, in seconds; ``None`` for its end.
+            recognise: Whether to tell people apart across cuts: each face then has a ``person``, for the time being. Or
+                the answer of :meth:`recognise_people`, to share people between videos.
+            people, exclude: Folders of photographs, see :meth:`recognise_people`.
 
         A frame that cannot be decoded is left out with a warning. Any other problem with a frame is reported in its
         ``error``.
@@ -91,10 +127,12 @@ class Watcher:
         Raises:
             VideoError: The video cannot be opened (on entering the block), or no frame can be decoded.
             MissingExtraError: The extra ``video`` is not installed.
+            RecognitionError: People cannot be recognised, see :meth:`recognise_people`.
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
+        pipeline = self._recognise(pipeline, recognise, people, exclude)
         opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
         with closing(opened), closing(pipeline.results(opened)) as results:
             yield analyse_frames(results)
@@ -140,3 +178,28 @@ class Watcher:
             if save_video:
                 sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
             run(camera, pipeline, sinks, anonymiser=anonymiser)
+
+    def _recognise(
+        self,
+        pipeline: FacePipeline,
+        recognise: bool | Circle,
+        people: str | Path | None,
+        exclude: str | Path | None,
+    ) -> FacePipeline:
+        """Let a pipeline recognise the people of its next video, if that is wanted."""
+        if isinstance(recognise, Circle):
+            if people is not None or exclude is not None:
+                raise ValueError("recognise already knows who is known and excluded; leave out people and exclude")
+            return replace(pipeline, people=FilmPeople(recognise))
+        if not recognise and people is None and exclude is None:
+            return pipeline
+        return replace(pipeline, people=FilmPeople(self._open_circle(recognise, people, exclude)))
+
+    def _open_circle(self, recognise: bool, people: str | Path | None, exclude: str | Path | None) -> Circle:
+        return open_circle(
+            self.pipeline.detect,
+            people=None if people is None else Path(people),
+            exclude=None if exclude is None else Path(exclude),
+            recognise=recognise,
+            max_pixels=self.pipeline.tuning.max_pixels,
+        )

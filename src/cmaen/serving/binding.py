@@ -65,7 +65,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _explain(host: str, port: int, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
-        return f"--host {host} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 stands for all"
+        return f"--host {host} is not an address of this machine; 127.0.0.1 is, and 0.0.0.0 stands for all"
     if error.errno == errno.EADDRINUSE:
         free = next(_list_free(host, port), None)
         return f"port {port} is in use; {f'try --port {free}' if free else 'choose another --port'}"

@@ -198,7 +198,7 @@ class KeptAnswers(NamedTuple):
             )
         if lacking:
             log.info(
-                "%s has not answered %d of %d faces, which learn without it: %s",
+                "%s has no answer for %d of %d faces, which are learnt without it: %s",
                 self.about["name"],
                 len(lacking),
                 len(faces),

@@ -49,7 +49,7 @@ class DataSpec(Spec):
         None, description="Classes to learn. all: every class in the data. null: the seven emotions."
     )
     names: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_read_pairs)] = Field(
-        (), description="Names of labels that the data write otherwise, such as {1: surprise, 2: fear} for numbers."
+        (), description="Names for labels that are written in another way, such as {1: surprise, 2: fear} for numbers."
     )
     votes: Annotated[Literal["auto"] | Path | None, BeforeValidator(_read_none)] = Field(
         AUTO,

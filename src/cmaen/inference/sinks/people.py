@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cmaen.errors import OutputError
 from cmaen.files import check_place, replace_file
+from cmaen.inference.people.naming import Names, Settle
 from cmaen.inference.sinks.base import Needs
 from cmaen.results import Face, Result
 from cmaen.types import Image
@@ -20,17 +21,21 @@ from cmaen.types import Image
 COLUMNS = ("path", "person", "seconds", "first", "last", "frames", "emotion", "unsure")
 """Columns of the CSV; they are followed by the share, mean, peak and time of the peak of each class."""
 
+NOBODY = "not recognised"
+"""Name of all faces that were never seen well enough to be told apart, where people are recognised."""
+
 
 @dataclass
 class Person:
     """One person of a video; grows while the video is read.
 
     Attributes:
-        identity: Number of the person, from 1.
+        identity: Number of the person, from 1; of several tracks, the smallest.
         classes: Classes of the answers.
         first, last: When the person was first and last seen, in seconds of the video.
         frames: Number of analysed frames that show the person.
         seconds: Time for which the person was seen: each frame lasts until the next one.
+        name: Name of a recognised person; ``None`` if people are not recognised.
     """
 
     identity: int
@@ -39,6 +44,7 @@ class Person:
     last: float = 0.0
     frames: int = 0
     seconds: float = 0.0
+    name: str | None = None
     _unsure: float = 0.0
     _answered: NDArray[np.float64] = field(init=False)  # seconds of each answer [C]
     _sums: NDArray[np.float64] = field(init=False)  # of the probabilities over the frames [C]
@@ -63,6 +69,23 @@ class Person:
         self.seconds += seconds
         self._answered[int(np.argmax(face.probabilities))] += seconds
         self._unsure += seconds * face.is_unsure
+
+    def absorb(self, other: Person) -> None:
+        """Add another track of the same person, which was never seen in the same frame."""
+        self.identity = min(self.identity, other.identity)
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.frames += other.frames
+        self.seconds += other.seconds
+        self._unsure += other._unsure
+        self._answered += other._answered
+        self._sums += other._sums
+        higher = other._peaks > self._peaks
+        self._peaks[higher], self._moments[higher] = other._peaks[higher], other._moments[higher]
+
+    @property
+    def label(self) -> str:
+        """Name of the person, or the number."""
+        return str(self.identity) if self.name is None else self.name
 
     @property
     def shares(self) -> dict[str, float]:
@@ -94,7 +117,7 @@ class Person:
         """Return the person's row of the CSV, by column; times are rounded to milliseconds, shares to five digits."""
         row: dict[str, Any] = {
             "path": path,
-            "person": self.identity,
+            "person": self.label,
             "seconds": round(self.seconds, 3),
             "first": round(self.first, 3),
             "last": round(self.last, 3),
@@ -117,9 +140,12 @@ class PeopleSink:
 
     Args:
         path: CSV with one row per person, written at the end; ``None``: no file is written.
+        settle: Returns the final names of people, by which their tracks are put together; ``None`` if people are not
+            recognised.
 
     Attributes:
-        people: Persons by identity; complete at the end.
+        people: Persons by identity; complete at the end. If people are recognised, the faces that were never seen well
+            enough to be told apart are one of them, :data:`NOBODY`.
 
     Raises:
         OutputError: The path does not end in .csv, or cannot be written.
@@ -127,13 +153,14 @@ class PeopleSink:
 
     needs = Needs.RECORDS
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, settle: Settle | None = None) -> None:
         if path is not None:
             if path.suffix.lower() != ".csv":
                 raise OutputError(f"{path}: the table of people is a .csv file")
             check_place(path)
         self.people: dict[int, Person] = {}
         self._path = path
+        self._settle = settle
         self._name = ""
         self._faces: tuple[Face, ...] = ()
         self._time: float | None = None
@@ -156,6 +183,8 @@ class PeopleSink:
         """See :class:`~cmaen.inference.sinks.base.Sink`; the last frame lasts as long as the one before it."""
         self._stay()
         self._faces = ()
+        if self._settle is not None:
+            self.people = put_together(self.people, self._settle())
         self.people = dict(sorted(self.people.items()))
         if self._path is not None:
             with replace_file(self._path) as temporary:
@@ -175,6 +204,27 @@ class PeopleSink:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(person.to_row(self._name) for person in self.people.values())
+
+
+def put_together(tracks: Mapping[int, Person], names: Names) -> dict[int, Person]:
+    """Put the tracks of each person together, and leave out those of excluded people.
+
+    Args:
+        tracks: Tracks by identity.
+        names: The final names.
+
+    Returns:
+        Persons by the smallest of their identities; several have a name in common only if that is :data:`NOBODY`.
+    """
+    people: dict[str, Person] = {}
+    for identity, track in sorted(tracks.items()):
+        if names.hides(identity):
+            continue
+        track.name = names.name(identity) or (NOBODY if names.recognised else None)
+        known = people.setdefault(track.label, track)
+        if known is not track:
+            known.absorb(track)
+    return {person.identity: person for person in people.values()}
 
 
 def _columns_of(name: str) -> Iterator[str]:

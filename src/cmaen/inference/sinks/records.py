@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
+from cmaen.inference.people.naming import Settle, rename
 from cmaen.inference.sinks.base import Needs
 from cmaen.locks import let_go, lock, remove_held
 from cmaen.recordings.forms import FORMS, check_form, check_source, find_form, write_episodes
@@ -46,6 +47,8 @@ class RecordSink:
         classes: Classes of the probabilities in the results.
         settings: Settings that the answers depend on; a resumed run must have the same.
         resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
+        settle: Returns the final names of people, which are written into all records; ``None`` if people are not
+            recognised.
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
@@ -67,7 +70,9 @@ class RecordSink:
         classes: Sequence[str] = EMOTIONS,
         settings: dict[str, Any] | None = None,
         resume: bool = False,
+        settle: Settle | None = None,
     ) -> None:
+        self._settle = settle
         self.paths: tuple[Path, ...] = (path, *also)
         for one in self.paths:
             _check(one)
@@ -160,8 +165,12 @@ class RecordSink:
         return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
 
     def _records(self) -> Records:
-        """Read all records of the part, after its first line, which holds the settings."""
-        return islice(self._lines(), 1, None)
+        """Read all records of the part, after its first line, the settings; people get their final names."""
+        records = islice(self._lines(), 1, None)
+        if self._settle is None:
+            return records
+        names = self._settle()
+        return (rename(record, names) for record in records)
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""

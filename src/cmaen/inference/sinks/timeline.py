@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,9 @@ from cmaen.drawing.sheets import Sheet
 from cmaen.errors import rename_errors
 from cmaen.files import replace_file, unwritable
 from cmaen.inference.alignment import crop_face
+from cmaen.inference.people.naming import Names, Settle
 from cmaen.inference.sinks.base import Needs
+from cmaen.inference.sinks.people import NOBODY
 from cmaen.inference.sinks.pictures import check_chart, title_of
 from cmaen.preprocessing import CropSpec
 from cmaen.results import Face, Result
@@ -36,6 +38,7 @@ class TimelineSink:
 
     Args:
         path: Path of the timeline; the suffix names the format: .png, .jpg, .webp or .svg.
+        settle: Returns the final names of people, who then have a lane each; ``None`` if people are not recognised.
 
     Raises:
         OutputError: The suffix does not name a supported format, or the path cannot be written.
@@ -43,9 +46,10 @@ class TimelineSink:
 
     needs = Needs.PIXELS
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, settle: Settle | None = None) -> None:
         check_chart(path, "a timeline")
         self.path = path
+        self._settle = settle
         self._title = ""
         self._timeline = Timeline()
 
@@ -56,6 +60,8 @@ class TimelineSink:
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
+        if self._settle is not None:
+            self._timeline.name(self._settle())
         with rename_errors(lambda problem: unwritable(self.path, problem)), replace_file(self.path) as temporary:
             self._timeline.draw(self._title).save(temporary, self.path.suffix)
 
@@ -72,6 +78,7 @@ class _Person:
         counts, unsure: Number of summed answers, and of unsure ones among them, int64 [BINS].
         last: Time at which the person was last seen, in seconds.
         portrait: Portrait, RGB uint8 [PORTRAIT, PORTRAIT, 3]; ``quality`` says how good it is.
+        name: Name of the person; ``None`` if people are not recognised.
     """
 
     sums: NDArray[np.float64]
@@ -80,6 +87,16 @@ class _Person:
     last: float = 0.0
     portrait: Image | None = None
     quality: float = 0.0
+    name: str | None = None
+
+    def absorb(self, other: _Person) -> None:
+        """Add another track of the same person."""
+        self.sums += other.sums
+        self.counts += other.counts
+        self.unsure += other.unsure
+        self.last = max(self.last, other.last)
+        if other.quality > self.quality:
+            self.portrait, self.quality = other.portrait, other.quality
 
     def halve(self) -> None:
         """Merge each two bins into one."""
@@ -126,6 +143,9 @@ class Timeline:
         time = max(time - self._begins, self._time)
         self._stay(time)
         self._time, self._faces = time, faces
+        for face in faces:
+            if face.person is not None:
+                self._find(face).name = face.person
         if image is not None:
             for face in faces:
                 self._find(face).look(face, image)
@@ -148,10 +168,30 @@ class Timeline:
             person.unsure[bins] += face.is_unsure
             person.last = self._time
             self.classes = face.classes
+        if len(self._persons) > 4 * self.people:
+            self._put_together(lambda identity: self._persons[identity].name)
         while len(self._persons) > 4 * self.people:
             # remove passers-by; people in the current frame stay, as they have had no time to be seen often
             seen = {one: (person.last >= self._time, person.counts.sum()) for one, person in self._persons.items()}
             del self._persons[min(seen, key=seen.__getitem__)]
+
+    def name(self, names: Names) -> None:
+        """Give the people their final names, one lane each, and leave out those who are excluded."""
+        self._stay(self._time)
+        self._faces = ()
+        for identity in [one for one in self._persons if names.hides(one)]:
+            del self._persons[identity]
+        for identity, person in self._persons.items():
+            person.name = names.name(identity) or (NOBODY if names.recognised else None)
+        self._put_together(lambda identity: self._persons[identity].name)
+
+    def _put_together(self, name: Callable[[int], str | None]) -> None:
+        """Put the tracks of one name together, under the smallest of their identities."""
+        first: dict[str, int] = {}
+        for identity in sorted(self._persons):
+            label = name(identity)
+            if label is not None and (owner := first.setdefault(label, identity)) != identity:
+                self._persons[owner].absorb(self._persons.pop(identity))
 
     def summarise(self) -> list[Lanes]:
         """Summarise the people seen most, in order of appearance; nothing can be added afterwards."""
@@ -170,6 +210,7 @@ class Timeline:
             shares=person.sums.sum(axis=0) / max(1, person.counts.sum()),
             seconds=float((person.counts > 0).sum() * self.width),
             portrait=person.portrait,
+            name=person.name,
         )
 
     def draw(self, title: str = "") -> Sheet:

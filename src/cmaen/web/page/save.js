@@ -41,11 +41,11 @@ export function asCsv(records, { columns, labels }) {
 function rows({ path, frame, time, status, error, scheme, faces }) {
   const common = { path, frame, time, status, error, scheme };
   if (!faces.length) return [common];
-  return faces.map(({ box: [x, y, width, height], identity, predicted_emotion, confidence, probabilities }, index) => ({
-    ...common,
-    ...{ face: index + 1, x, y, width, height, identity, predicted_emotion, confidence },
-    ...probabilities,
-  }));
+  return faces.map(({ box, identity, person, predicted_emotion, confidence, probabilities }, index) => {
+    const [x, y, width, height] = box;
+    const own = { face: index + 1, identity, person, x, y, width, height, predicted_emotion, confidence };
+    return { ...common, ...own, ...probabilities };
+  });
 }
 
 /** A value as CSV has it; a text that a spreadsheet would take for a formula is disarmed. */
