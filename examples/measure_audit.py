@@ -17,16 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
+from cmaen.audit.auditor import audit
+from cmaen.audit.findings import Audit
+from cmaen.audit.labelled import LabelledAnswers
+from cmaen.audit.words import judge
 from cmaen.checkpoints import Checkpoint
 from cmaen.data.faces import load_for
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import build_engine, probabilities, select_output
 from cmaen.evaluation.corruptions import CORRUPTIONS
 from cmaen.evaluation.run import logits_of
-from cmaen.studies.audit import audit
-from cmaen.studies.audit_words import judge
-from cmaen.studies.findings import Audit
-from cmaen.studies.labelled import LabelledAnswers
 from cmaen.types import EMOTIONS
 
 LABELS = np.array([0.13, 0.02, 0.14, 0.25, 0.18, 0.11, 0.17])

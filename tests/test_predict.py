@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cmaen.cli.inference import inference
 from cmaen.cli.plan import Plan
 from cmaen.cli.predict import PredictOptions, predict
 from cmaen.cli.results import TableSink, explain
 from cmaen.cli.targets import Target
 from cmaen.errors import CmaenError
 from cmaen.inference.sinks import SINKS
-from cmaen.recordings.forms import find_form
 from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.conftest import EXAMPLES
@@ -52,9 +52,10 @@ def test_everything_at_once_and_what_fails_costs_the_others_nothing(things: Path
     pytest.importorskip("av")
     said = cmaen(
         "predict", "photos", "alone.png", "nowhere.png", "one/film.mp4", "broken.mp4", "two/film.mp4", "photos/*.zip",
-        "--output", "r.csv", "--per-person", "people.csv", "--annotated", "drawn",
+        "--output", "r.csv", "--per-person", "people.csv", "--annotated", "drawn", code=1,
     )  # fmt: skip
-    stills = read_rows(things / "r.csv")
+    rows = read_rows(things / "r.csv")
+    stills = rows[:5]
     assert [row["path"] for row in stills] == [
         *(str(Path("photos", name)) for name in ("face.png", "text.jpg", "wall.png")), "alone.png", "nowhere.png",
     ]  # fmt: skip
@@ -63,16 +64,16 @@ def test_everything_at_once_and_what_fails_costs_the_others_nothing(things: Path
         "drawn/alone.png",
         "drawn/photos/face.png",
     ]
-    films = sorted(things.glob("r-film*.csv"))
-    assert {row["path"] for path in films for row in read_rows(path)} == {"one/film.mp4", "two/film.mp4"}
-    assert len(films) == len(list(things.glob("people-film*.csv"))) == 2
+    assert [row["path"] for row in rows[5:]] == ["one/film.mp4"] * 12 + ["two/film.mp4"] * 12
+    assert len(list(things.glob("people-film*.csv"))) == 2
     assert "2 sources left out" in said
     assert "broken.mp4 cannot be opened as a video" in said
     assert "matches photos/*.zip" in said
     assert "5 images, 2 faces, 2 errors" in said
     assert "happy 2" in said
-    assert "wrote r.csv (5 rows), drawn/" in said
+    assert "wrote r.csv (29 rows)" in said
     assert said.count("1 person;") == 2
+    assert not list(things.glob("*.part"))
 
 
 def test_one_picture_and_one_film_go_where_they_are_sent(things: Path) -> None:
@@ -126,8 +127,15 @@ def test_ctrl_c_over_one_video_ends_all(things: Path, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Sinks, "write", interrupted)
-    predict(paths=["one/film.mp4", "two/film.mp4"], output=Path("r.csv"))
-    assert len(list(things.glob("r-film*.csv"))) == 1
+    said = cmaen("predict", "one/film.mp4", "two/film.mp4", "--output", "r.csv", code=1)
+    assert "--resume continues them" in said
+    assert [path.name for path in things.glob("r*")] == ["r.csv.part"]
+    cmaen("predict", "one/film.mp4", "--output", "one.csv")
+    assert len(read_rows(things / "one.csv")) == 1, "a single video ends with what there is"
+    monkeypatch.setattr(_Sinks, "write", write)
+    said = cmaen("predict", "one/film.mp4", "two/film.mp4", "--output", "r.csv", "--resume")
+    assert "one/film.mp4 is resumed after 0.0 s" in said
+    assert [row["path"] for row in read_rows(things / "r.csv")] == ["one/film.mp4"] * 12 + ["two/film.mp4"] * 12
 
 
 def test_pictures_of_one_name_are_drawn_in_two_places(things: Path) -> None:
@@ -161,11 +169,18 @@ def test_a_run_over_pictures_and_folders_is_resumed(things: Path) -> None:
         (["video"], {"annotated": Path("c")}, "--annotated and --chart are for pictures"),
         (["picture"], {"save_video": Path("v.mp4")}, "are for videos, and there is none"),
         (["folder"], {"per_person": Path("p.csv")}, "are for videos, and there is none"),
-        (["picture"], {"every": 3}, "are for videos, and there is none"),
+        (["picture"], {"every": 3.0}, "are for videos, and there is none"),
         (["picture", "picture"], {"explain": Path("m.png")}, "--explain takes exactly one picture"),
         (["video"], {"explain": Path("m.png")}, "--explain takes exactly one picture"),
-        (["picture", "video"], {"resume": True, "output": Path("r.csv")}, "videos are not resumed"),
-        (["folder"], {"resume": True}, "--resume needs pictures and an --output"),
+        (
+            ["video"],
+            {"resume": True, "output": Path("r.csv"), "save_video": Path("v.mp4")},
+            "it cannot continue a stream",
+        ),
+        (["picture", "video"], {"resume": True, "output": Path("r.csv")}, None),
+        (["folder"], {"resume": True}, "--resume needs an --output"),
+        (["video"], {"every": 1.0, "every_frame": 2}, "choose one of --every"),
+        (["video"], {"every": float("inf")}, "--every must be a number of seconds"),
         (["video"], {"start": 3.0, "end": 2.0}, "--end must be later than --start"),
         (["video"], {"start": float("inf")}, "--start must be a number of seconds"),
         (["video"], {"end": float("nan")}, "--end must be later than --start"),
@@ -197,23 +212,24 @@ def test_outputs_of_several_videos_never_collide() -> None:
     videos = ["a.mp4", "x/a.mp4", "x/A.mkv", "rtsp://cam/a", "rtsp://cam", "r.mp4", "con.mp4"]
     targets = [Target("picture", "p.png"), *(Target("video", video) for video in videos)]
     jobs = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
-    assert jobs[0].places.list_given() == [Path("out/r.csv"), Path("out/r.json")]
+    assert all(job.shares and job.places.output is None and not job.places.also for job in jobs)
     places = [path for job in jobs for path in job.places.list_given()]
-    assert len(places) == 2 + 8 * len(videos)
-    assert sum(find_form(path) == "_events.tsv" for path in places) == len(videos)
-    assert {"r-cam.csv", "r-cam_events.tsv", "r-a.eaf"} <= {path.name for path in places}
+    assert len(places) == 3 * len(videos)
     assert len({str(path).casefold() for path in places}) == len(places)
     again = [job for _, job in Plan(PredictOptions(paths=[], **wanted), targets).list_jobs()]  # type: ignore[arg-type]
     assert [job.places for job in again] == [job.places for job in jobs]
 
 
-def test_a_video_among_pictures_keeps_the_name_of_its_episodes() -> None:
-    options = PredictOptions(paths=[], output=[Path("r.eaf"), Path("r.csv")])
-    stills, video = (
-        job for _, job in Plan(options, [Target("picture", "p.png"), Target("video", "a.mp4")]).list_jobs()
-    )
-    assert stills.places.list_given() == [Path("r.csv")]
-    assert video.places.list_given() == [Path("r.eaf"), Path("r-a.csv")]
+def test_a_video_among_pictures_keeps_the_name_of_its_episodes(things: Path) -> None:
+    pytest.importorskip("av")
+    outputs = ("--output", "r.vtt", "--output", "r.csv", "--output", "r.jsonl")
+    said = cmaen("predict", "alone.png", "nowhere.png", "one/film.mp4", *outputs)
+    assert "r.csv (14 rows)" in said
+    assert sorted(path.name for path in things.glob("r.*")) == ["r.csv", "r.jsonl", "r.vtt"]
+    assert "happy" in Path("r.vtt").read_text()
+    cmaen("predict", "alone.png", "one/film.mp4", "two/film.mp4", *outputs)
+    assert len(list(things.glob("r-*.vtt"))) == 2
+    assert "add --output faces.csv" in cmaen("predict", "alone.png", "one/film.mp4", "--output", "r.vtt", code=2)
 
 
 @pytest.mark.skipif("chart" not in SINKS, reason="there is no such sink yet")
@@ -252,4 +268,4 @@ def test_errors_are_english() -> None:
 def test_a_folder_of_videos_says_how_they_are_given(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0" * 20)
     with pytest.raises(CmaenError, match="give its videos to cmaen predict"):
-        predict(paths=[str(tmp_path)])
+        inference(directory=str(tmp_path))

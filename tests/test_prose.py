@@ -163,7 +163,7 @@ TRANSLATED = re.compile(
 names."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
 def test_pages_are_plain_british_english(page: Path) -> None:
     text = re.sub(r"`[^`\n]+`", "`code`", strip_blocks(page))
     assert not TRANSLATED.findall(text)

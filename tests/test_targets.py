@@ -51,7 +51,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("talk.mpg", "video"),
         ("missing.mov", "video"),
         ("below", "folder"),
-        (".", "folder"),
         ("rtsp://camera/live", "video"),
         ("https://example.org/film.mp4", "video"),
         ("https://example.org/live.m3u8?key=1", "video"),
@@ -91,6 +90,21 @@ def test_patterns_are_expanded_and_nothing_is_taken_twice(folder: Path, caplog: 
     assert "1 other file (.txt)" in caplog.text
     deep = find_targets(["**/b.png"])
     assert [Path(target.where) for target in deep.targets] == [Path("below/b.png")]
+
+
+def test_the_videos_of_a_folder_are_targets_of_their_own(folder: Path) -> None:
+    for name in ("films/a.mp4", "films/more/b.MOV", "films/.hidden.mp4", "films/more/c"):
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).write_bytes(MP4)
+    Path("films/notes.txt").write_text("text")
+    films = [Target("video", str(Path("films", name)), "films") for name in ("a.mp4", "more/b.MOV", "more/c")]
+    assert find_targets(["films"]).targets == films
+    mixed = find_targets(["."]).targets
+    assert mixed[0] == Target("folder", ".")
+    assert {Path(target.where) for target in mixed[1:]} == {
+        *(Path(film.where) for film in films), Path("film.mp4"), Path("talk.mpg"),
+    }  # fmt: skip
+    assert find_targets(["films/a.mp4", "films", "films/more"]).targets == [Target("video", "films/a.mp4"), *films[1:]]
 
 
 def test_an_address_of_this_machine_is_its_file(folder: Path) -> None:

@@ -26,11 +26,18 @@ def warn_deprecated(what: str, instead: str, *, removal: str) -> None:
         instead: What replaces it.
         removal: Version in which it is removed.
     """
-    level, frame = 2, sys._getframe(1)
+    text = f"{what} is deprecated and will be removed in CMAEN {removal}; use {instead}"
+    warnings.warn(text, CmaenDeprecationWarning, stacklevel=_find_caller())
+
+
+def warn_changed(text: str) -> None:
+    """Warn that the meaning of something has changed; the warning names the caller's line, outside this package."""
+    warnings.warn(text, FutureWarning, stacklevel=_find_caller())
+
+
+def _find_caller() -> int:
+    """Return the level of the first caller outside this package, as seen by the function that calls this one."""
+    level, frame = 2, sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOME):
         level, frame = level + 1, frame.f_back
-    warnings.warn(
-        f"{what} is deprecated and will be removed in CMAEN {removal}; use {instead}",
-        CmaenDeprecationWarning,
-        stacklevel=level,
-    )
+    return level

@@ -84,11 +84,13 @@ class LeftOut:
         empty: Folders without a picture in them or below, relative to the listed one.
         telling: Other files that may tell the labels of pictures, and zips, sorted within each folder; ``None`` if
             they are only counted.
+        videos: Videos, sorted within each folder; ``None`` if they are only counted.
     """
 
     counts: dict[Kind, Counter[str]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     telling: list[Path] | None = None
+    videos: list[Path] | None = None
 
     def add(self, kind: Kind, name: str = "", *, whole: bool = False) -> None:
         """Count a file by its kind and its suffix, or by its whole name; a name without a suffix counts too."""
@@ -228,6 +230,9 @@ class _Walk:
                 any_picture = True
                 yield path
             elif (kind := left_out_kind(name, lambda path=path: _head(path))) is not None:  # type: ignore[misc]
+                if kind is VIDEO and self._left_out.videos is not None:
+                    self._left_out.videos.append(path)
+                    continue
                 self._left_out.add(kind, name)
                 if self._left_out.telling is not None and kind is OTHER and may_tell(name):
                     self._left_out.telling.append(path)

@@ -8,7 +8,11 @@ pytest.importorskip("matplotlib")
 
 from cmaen.drawing import PALETTE
 from cmaen.evaluation import plots
-from cmaen.evaluation.theme import CELL, DARK_PAPER, ON_CELL, adapt, contrast, darken, theme
+from cmaen.evaluation.theme import CELL, DARK_PAPER, ON_CELL, PAPER, adapt, contrast, darken, read_style, theme
+
+
+def test_the_style_of_pages_has_the_paper_of_charts() -> None:
+    assert re.findall(r"--paper: (#[0-9a-f]{6});", read_style()) == [PAPER, DARK_PAPER]
 
 
 def test_every_colour_of_a_chart_can_be_read_on_dark_paper() -> None:

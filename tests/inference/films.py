@@ -119,8 +119,8 @@ def broadcast(path: Path) -> Path:
     return path
 
 
-def frames_of(path: Path, excerpt: Excerpt | None = None) -> list[Frame]:
-    with closing(open_source("video", path, excerpt=excerpt)) as source:
+def frames_of(path: Path, excerpt: Excerpt | None = None, since: float | None = None) -> list[Frame]:
+    with closing(open_source("video", path, excerpt=excerpt, since=since)) as source:
         return [pending() for pending in source]
 
 

@@ -4,9 +4,11 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -143,14 +145,18 @@ def test_a_part_of_what_a_camera_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[FakeCamera] = []
 
     class Ticking(Excerpt):
-        def takes(self, number: int, time: float) -> bool:
-            made[0].ticks.release()  # a frame was seen, and the next one comes
-            return super().takes(number, time)
+        def select(self, frames: Iterable[Any], *, live: bool = False) -> Iterator[Any]:
+            def ticking() -> Iterator[Any]:
+                for frame in frames:
+                    made[0].ticks.release()  # a frame was seen, and the next one comes
+                    yield frame
+
+            return super().select(ticking(), live=live)
 
     clock = SimpleNamespace(monotonic=itertools.count(0.0, 1 / 64).__next__)
     monkeypatch.setattr("cmaen.inference.sources.camera.time", clock)
     monkeypatch.setattr(cv2, "VideoCapture", lambda where: made.append(FakeCamera(where)) or made[0])
-    source = CameraSource(0, Ticking(every=2, end=0.5))
+    source = CameraSource(0, Ticking(every_frame=2, end=0.5))
     made[0].ticks.release()
     frames = [pending() for pending in source]
     assert [frame.index for frame in frames] == list(range(0, 32, 2))

@@ -109,7 +109,7 @@ def test_a_webcam_without_a_window(
 
 def test_a_part_of_a_video_and_every_so_manyth_frame(film: Path, output: Path) -> None:
     pytest.importorskip("av")
-    every = ("--every", 2, "--start", 0.2, "--end", 0.95, "--search-every", 0)
+    every = ("--every-frame", 2, "--start", 0.2, "--end", 0.95, "--search-every", 0)
     said = cmaen("inference", "--video", film, *every, "--output", output / "r.json", "--save-video", output / "d.mp4")
     assert "4 frames (0.9 s)" in said
     chosen = [number for number, time in enumerate(TIMES) if number % 2 == 0 and 0.2 <= time <= 0.95]
@@ -118,6 +118,11 @@ def test_a_part_of_a_video_and_every_so_manyth_frame(film: Path, output: Path) -
         [TIMES[number] for number in chosen], abs=2e-3
     )
     inference(video=str(film), start=0.5, timeline=output / "t.png")
+    assert "earlier versions" not in cmaen("inference", "--video", film, "--every", 0.5, "--output", output / "s.json")
+    assert [record["time"] for record in read(output / "s.json")] == pytest.approx([0.0, 0.5, 1.0], abs=0.03)
+    said = cmaen("inference", "--video", film, "--every", 2, "--output", output / "n.json")
+    assert "every n-th frame in earlier versions, which is --every-frame 2 now" in said
+    assert len(read(output / "n.json")) == 1
     with pytest.raises(VideoError, match=r"has no frame from 7 s: its last frame is at 1\.00 s"):
         inference(video=str(film), start=7.0, output=output / "none.json")
     assert not (output / "none.json").exists()

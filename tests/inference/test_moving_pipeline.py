@@ -22,7 +22,7 @@ from tests.inference.stand_ins import ByColour, Fickle, Finds, Frames, emotions,
 def test_faces_of_a_video_keep_their_identities(film: Path) -> None:
     pipeline = FacePipeline(Fickle(), build_detector())
     with closing(open_source("video", film)) as source:
-        results = list(pipeline.results(source))
+        results = list(pipeline.results(source, keep_images=True))
     assert [[face.identity for face in result.faces] for result in results] == [[1]] * 12
     assert [result.frame.time for result in results] == pytest.approx(TIMES, abs=1e-3)
     assert results[0].frame.image is not None
@@ -49,7 +49,7 @@ def test_a_detector_that_can_glance_does_so_at_the_frames_of_a_video() -> None:
 def test_smoothing_is_slower_than_the_face() -> None:
     pictures = [picture(step) for step in range(12)]
     spreads = {}
-    for smoothing in (0.0, 0.2, 1.0):
+    for smoothing in (0.0, 0.2, 0.6):
         detector = Finds([FaceBox(100, 50, 88, 120)])
         pipeline = FacePipeline(Fickle(), detector, Tuning(smoothing=smoothing, classify_every=0))
         happy = [
@@ -57,7 +57,7 @@ def test_smoothing_is_slower_than_the_face() -> None:
         ]
         spreads[smoothing] = np.ptp(happy[2:])
     assert spreads[0.0] == 1
-    assert 0 < spreads[1.0] < spreads[0.2] < 0.7
+    assert 0 < spreads[0.6] < spreads[0.2] < 0.7
 
 
 @pytest.mark.parametrize("rate", [1, 5, 12.5, 25, 30, 60])
@@ -138,5 +138,5 @@ def test_a_frame_on_which_something_fails_costs_none_of_the_others() -> None:
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
 @pytest.mark.parametrize("name", ["smoothing", "detect_every", "classify_every"])
 def test_no_time_is_below_zero(name: str, seconds: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
+    with pytest.raises(ValueError, match=f"{name} must be 0 (seconds or more|to 60 seconds)"):
         FacePipeline(ByColour(), None, Tuning(**{name: seconds}))

@@ -18,6 +18,7 @@ from cmaen.errors import CmaenError, MissingExtraError, VideoError
 from cmaen.inference.sources import Source, open_source
 from cmaen.inference.sources.images import FolderSource, ListSource
 from cmaen.types import Frame
+from tests.conftest import EXAMPLES
 from tests.inference.conftest import BLUE, RED, TIMES, picture, plain, write_film
 
 
@@ -393,3 +394,15 @@ def test_a_stream_that_stalls_gives_what_it_has_sent_and_is_opened_once(
     assert len(frames) >= 9
     assert "ends early" in caplog.text
     assert len(connections) == 1
+
+
+def test_the_videos_of_a_folder_are_only_left_out_if_nobody_processes_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(EXAMPLES / "astronaut.png", tmp_path)
+    (tmp_path / "film.mp4").write_bytes(b"\0" * 20)
+    for mind, said in ((False, ""), (True, "1 video (.mp4)")):
+        caplog.clear()
+        source = open_source("folder", tmp_path, mind_videos=mind)
+        assert len(list(source)) == source.count() == 1
+        assert (said in caplog.text) if said else not caplog.text

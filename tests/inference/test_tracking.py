@@ -12,7 +12,7 @@ from cmaen.images.reader import read_image
 from cmaen.inference.alignment import crop_face
 from cmaen.inference.detectors import build_detector
 from cmaen.inference.likeness import Likeness
-from cmaen.inference.tracking import FaceTracker, Track, overlap
+from cmaen.inference.tracking import FaceTracker, Track, is_due, overlap
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 
@@ -292,3 +292,11 @@ def test_an_answer_that_is_no_number_is_forgotten_with_the_next() -> None:
     for time, answer in enumerate((happy, np.full(7, np.nan), happy)):
         track.update(answer, time / 25, smoothing=0.5)
     assert np.array_equal(track.probabilities, happy)
+
+
+@pytest.mark.parametrize(("since", "time", "due"), [
+    (0.0, 0.1, False), (0.0, 0.2, True), (59.95, 60.0, True), (59.95, 59.99, False), (60.0, 60.1, False),
+    (-math.inf, 5.0, True), (119.99, 120.02, True), (5.0, 4.0, True),
+])  # fmt: skip
+def test_what_is_done_now_and_then_is_done_at_each_full_minute(since: float, time: float, due: bool) -> None:
+    assert is_due(since, time, 0.2) == due

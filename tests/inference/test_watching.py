@@ -41,7 +41,10 @@ def test_a_video_as_a_whole_shows_and_tabulates_itself(predictor: EmotionPredict
     assert list(film.to_pandas()["frame"]) == list(range(6))
     assert film._repr_png_().startswith(b"\x89PNG")
     assert film.plot().width > 300
-    assert len(predictor.predict_video(tmp_path / "film.mp4", every=2).results) == 3
+    assert len(predictor.predict_video(tmp_path / "film.mp4", every_frame=2).results) == 3
+    assert len(predictor.predict_video(tmp_path / "film.mp4", every=0.2).results) == 3
+    with pytest.warns(FutureWarning, match="use every_frame=2"):
+        assert len(predictor.predict_video(tmp_path / "film.mp4", every=2).results) == 1
     with pytest.raises(VideoError, match="film"):
         predictor.predict_video(tmp_path / "no film.mp4")
 

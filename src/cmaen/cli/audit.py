@@ -119,12 +119,12 @@ def audit(
     """
     log(verbose)
     keep_freed_memory()
+    from cmaen.audit.auditor import audit as run
+    from cmaen.audit.labelled import read_labelled
+    from cmaen.audit.page import describe_origin, write_audit
     from cmaen.cli.audit_tables import show_audit
     from cmaen.cli.console import alone
     from cmaen.files import write_text
-    from cmaen.studies.audit import audit as run
-    from cmaen.studies.audit_report import describe_origin, write_audit
-    from cmaen.studies.labelled import read_labelled
 
     as_json = output is not None and output.suffix.lower() == ".json" and not output.is_dir()
     if output is not None and not as_json:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cmaen.audit.findings import Audit, ColumnAudit
+from cmaen.audit.words import CAUTION, describe_column, describe_design, describe_left_out, judge
 from cmaen.cli.console import escape_for_terminal
 from cmaen.drawing.lettering import write_count
-from cmaen.studies.audit_words import CAUTION, describe_column, describe_design, describe_left_out, judge
-from cmaen.studies.findings import Audit, ColumnAudit
 
 _MOST = 20
 """Maximum number of groups of a column that are shown."""

@@ -12,10 +12,12 @@ import typer
 from cmaen.cli.console import in_a_shell, log
 from cmaen.cli.options import RAY, takes
 from cmaen.cli.panels import MODEL, SOURCE, VIDEO
+from cmaen.cli.plan import CANNOT_RESUME
 from cmaen.cli.recogniser import Job, Recogniser
 from cmaen.cli.recognition import RecognitionOptions
 from cmaen.cli.targets import Target, is_still, look_at_file
 from cmaen.errors import CmaenError
+from cmaen.images.reader import printable
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class InferenceOptions(RecognitionOptions):
         ),
     ] = None
     video: Annotated[
-        str | None, typer.Option(help="Video file, or the address of a stream.", rich_help_panel=SOURCE)
+        list[str] | None, typer.Option(help="Video file, or the address of a stream.", rich_help_panel=SOURCE)
     ] = None
     real_time: Annotated[bool, typer.Option("--real-time", help="Use the webcam.", rich_help_panel=SOURCE)] = False
     camera_index: Annotated[
@@ -54,10 +56,20 @@ class InferenceOptions(RecognitionOptions):
     ] = PipelineSpec.engine
     paths: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: object = self.video  # Python may pass a single path
+        object.__setattr__(self, "video", [given] if isinstance(given, str) else given)
+
+    @property
+    def film(self) -> str | None:
+        """The video; ``None`` if the source is something else."""
+        return self.video[0] if self.video else None
+
     @property
     def is_moving(self) -> bool:
         """Whether the source is a video or the webcam."""
-        return self.video is not None or self.real_time
+        return self.film is not None or self.real_time
 
     @property
     def remote(self) -> bool:
@@ -82,6 +94,8 @@ class InferenceOptions(RecognitionOptions):
             root=None if self.directory is None else Path(self.directory),
             table=self.output is None or bool(self.image),
             window=self.real_time and self.display,
+            video="" if self.film is None or "://" in self.film else printable(self.film),
+            stays_open=self.resume and self.film is not None,
         )
 
     def find_problem(self) -> str | None:
@@ -93,8 +107,10 @@ class InferenceOptions(RecognitionOptions):
             f"name the source with an option such as --image, or let this command detect what it is: "
             f"{in_a_shell('cmaen', 'predict', *(self.paths or []))}": bool(self.paths),
             "choose exactly one of --image, --directory, --video or --real-time": (
-                sum((bool(images), folder, self.video is not None, self.real_time)) != 1
+                sum((bool(images), folder, self.film is not None, self.real_time)) != 1
             ),
+            f"--video takes one video, not {len(self.video or ())}; for several, use "
+            f"{in_a_shell('cmaen', 'predict', *(self.video or ()))}": len(self.video or ()) > 1,
             "--engine ray works with --directory only": ray and not folder,
             "--engine ray runs on the processors of its machines; leave --device out": (
                 ray and self.device != PipelineSpec.device
@@ -106,7 +122,8 @@ class InferenceOptions(RecognitionOptions):
                 self.for_videos is not None and not moving
             ),
             "--chart works with --image and --directory only; a video has --timeline": bool(self.chart) and moving,
-            "--every, --start and --end work with --video and --real-time only": self.has_excerpt and not moving,
+            "--every, --every-frame, --start and --end work with --video and --real-time only": self.has_excerpt
+            and not moving,
             common or "": common is not None,
             "--annotated works with --image, or with --directory on this machine; a video has --save-video": (
                 self.annotated is not None and (moving or self.remote)
@@ -115,7 +132,11 @@ class InferenceOptions(RecognitionOptions):
                 self.annotated is not None and len(images) > 1
             ),
             "--explain takes exactly one --image": self.explain is not None and len(images) != 1,
-            "--resume works with --directory and --output only": self.resume and (not folder or self.output is None),
+            "--resume works with --directory or --video, and --output": (
+                self.resume and (not (folder or self.film is not None) or self.output is None)
+            ),
+            CANNOT_RESUME: self.resume
+            and (self.save_video is not None or "://" in (self.film or "") or (moving and self.exclude is not None)),
         }
         return next((problem for problem, there in problems.items() if there), None) or self._find_mistaken_source()
 
@@ -127,11 +148,11 @@ class InferenceOptions(RecognitionOptions):
                 return f"--image takes a file, and {name} is an address: download it first"
             if _is(name, "video"):
                 return f"{name} is a video: use --video {name}, or cmaen predict {name}"
-        if self.video is not None and _is(self.video, "picture") and is_still(self.video):
-            return f"{self.video} is a picture: use --image {self.video}, or cmaen predict {self.video}"
+        if self.film is not None and _is(self.film, "picture") and is_still(self.film):
+            return f"{self.film} is a picture: use --image {self.film}, or cmaen predict {self.film}"
         return None
 
-    def _open(self, without: Container[str]) -> Source:
+    def _open(self, without: Container[str], since: float) -> Source:
         from cmaen.inference.sources import open_source
 
         pixels = self.to_spec().max_pixels
@@ -140,8 +161,8 @@ class InferenceOptions(RecognitionOptions):
         if self.directory is not None:
             kind = "address" if self.remote else "folder"
             return open_source(kind, self.directory, without=without, max_pixels=pixels)
-        if self.video is not None:
-            return open_source("video", self.video, excerpt=self.excerpt)
+        if self.film is not None:
+            return open_source("video", self.film, excerpt=self.excerpt, since=since)
         return open_source("camera", self.camera_index, excerpt=self.excerpt)
 
 

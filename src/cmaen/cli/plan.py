@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import json
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,10 +22,20 @@ from cmaen.errors import CmaenError
 from cmaen.images.reader import printable
 from cmaen.images.signatures import is_image_name
 from cmaen.naming import Names
-from cmaen.recordings.forms import find_form, place_beside
+from cmaen.recordings.forms import place_beside
 
 if TYPE_CHECKING:
     from cmaen.inference.sources import Source
+
+
+_PICTURES = "pictures.csv"
+"""Results of the pictures, in a folder of results."""
+_OF_VIDEOS = ("save_video", "timeline", "per_person")
+_DIGITS = 8
+CANNOT_RESUME = (
+    "--resume continues the results of video files; it cannot continue a stream, a video that --save-video writes, or "
+    "one without the people of --exclude"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,17 @@ class Plan:
         return [target.kind for target in self.targets] == ["picture"]
 
     @property
+    def folder(self) -> Path | None:
+        """The folder among the outputs, for a file for each video; ``None`` if there is none."""
+        return next(filter(_is_folder, self.options.output or ()), None) if self.videos else None
+
+    @property
+    def shared(self) -> Sequence[Path]:
+        """The files of the results that all jobs share; none if there is only one job, or a folder."""
+        several = len(self.videos) + bool(self.stills) > 1
+        return self.options.output or () if several and self.folder is None else ()
+
+    @property
     def wants_throughput(self) -> bool:
         """Whether there may be many pictures, and no videos."""
         return bool(self.stills) and not self.videos and not self.is_single
@@ -80,10 +104,14 @@ class Plan:
             f"{given.for_videos} is for the episodes of videos; add --output faces.csv for the pictures": (
                 given.for_videos is not None and bool(stills) and given.places.keep_tables().output is None
             ),
-            "--every, --start and --end are for videos, and there is none": given.has_excerpt and not videos,
+            "--every, --every-frame, --start and --end are for videos, and there is none": (
+                given.has_excerpt and not videos
+            ),
             "--explain takes exactly one picture": given.explain is not None and not self.is_single,
-            "--resume needs pictures and an --output; videos are not resumed": (
-                given.resume and (bool(videos) or given.output is None)
+            "--resume needs an --output, whose unfinished results it continues": given.resume and given.output is None,
+            CANNOT_RESUME: given.resume
+            and (
+                given.save_video is not None or any(map(_is_stream, videos)) or (bool(videos) and bool(given.exclude))
             ),
             "--engine ray works with cmaen inference --directory only": given.engine == RAY,
         }
@@ -92,20 +120,41 @@ class Plan:
     def list_jobs(self) -> Iterator[tuple[str, Job]]:
         """Yield each job with its name for error messages: all pictures first, then the videos in their order."""
         stills, given = self.stills, self.options.places
+        places_of_videos = list(self._place_videos())
         if stills:
             root = None
             if given.annotated is not None and not (self.is_single and is_image_name(given.annotated)):
                 stills, root = _bring_under_one_root(stills)
-            places = replace(given.keep_tables(), save_video=None, timeline=None, per_person=None)
+            places = replace(self._place_stills(), save_video=None, timeline=None, per_person=None)
             name = printable(stills[0].where) if len(stills) == 1 else f"{len(stills)} sources of pictures"
             opened = partial(self._open_stills, stills)
-            yield name, Job(open=opened, places=places, root=root, table=self.is_single or given.output is None)
-        for target, places in self._place_videos():
+            yield (
+                name,
+                Job(
+                    open=opened,
+                    places=places,
+                    root=root,
+                    table=self.is_single or given.output is None,
+                    shares=bool(self.shared),
+                ),
+            )
+        for target, places in places_of_videos:
             name = printable(target.where)
-            opened = partial(self._open_video, target)
-            yield name, Job(open=opened, places=places, moving=True, name=name if len(self.targets) > 1 else "")
+            yield (
+                name,
+                Job(
+                    open=partial(self._open_video, target),
+                    places=places,
+                    moving=True,
+                    name=name if len(self.targets) > 1 else "",
+                    video="" if _is_stream(target) else name,
+                    shares=bool(self.shared),
+                    stays_open=self.options.resume or self.folder is not None,
+                    is_complete=self.options.resume and self.folder is not None and _is_complete(places.output),
+                ),
+            )
 
-    def _open_stills(self, stills: list[Target], without: Container[str]) -> Source:
+    def _open_stills(self, stills: list[Target], without: Container[str], since: float) -> Source:
         """Open all pictures as one source.
 
         Raises:
@@ -123,7 +172,8 @@ class Plan:
                 continue
             for target in group:
                 try:
-                    source = open_source(kind, target.where, without=without, max_pixels=pixels)
+                    mind = None if kind == "address" else not any(video.root == target.where for video in self.videos)
+                    source = open_source(kind, target.where, without=without, max_pixels=pixels, mind_videos=mind)
                 except CmaenError as error:  # noqa: PERF203 - each fails alone
                     self.missed.append(str(error))
                 else:
@@ -132,34 +182,91 @@ class Plan:
             raise CmaenError(self.missed.pop())
         return sources[0][1] if len(sources) == 1 else ChainSource(sources)
 
-    def _open_video(self, target: Target, without: Container[str]) -> Source:
+    def _open_video(self, target: Target, without: Container[str], since: float) -> Source:
         from cmaen.inference.sources import open_source
 
-        return open_source("video", target.where, excerpt=self.options.excerpt)
+        return open_source("video", target.where, excerpt=self.options.excerpt, since=since)
+
+    def _place_stills(self) -> Places:
+        given = self.options.places
+        if self.shared:
+            return replace(given, output=None, also=())
+        if self.folder is None:
+            return given
+        tables = given.keep_tables()
+        also = [path for path in (tables.output, *tables.also) if path is not None and path != self.folder]
+        return replace(tables, output=self.folder / _PICTURES, also=tuple(also))
 
     def _place_videos(self) -> Iterator[tuple[Target, Places]]:
         """Yield each video with its outputs; if several sources share an output, the video's name is added to it."""
         given, videos = self.options.places, self.videos
         names: dict[Path, Names] = {}
+        tables = Names()
+        tables.place((_PICTURES,), "")  # which the pictures may use
 
-        def place(wanted: Path | None, option: str, target: Target, shared: bool) -> Path | None:
-            if wanted is None or not shared:
+        def place(wanted: Path | None, option: str, target: Target) -> Path | None:
+            if wanted is None or len(videos) == 1:
                 return wanted
             folder = names.setdefault(wanted.parent, Names())
             folder.place((wanted.name,), "")  # reserves the plain name, which the pictures may use
             return wanted.parent / place_beside(wanted, _stem_of(target.where), folder, f"{option}\0{target.where}")
 
         for target in videos:
-            several = len(videos) > 1
-            own = ("save_video", "timeline", "per_person")
-            placed: dict[str, Any] = {name: place(getattr(given, name), name, target, several) for name in own}
-            results = [
-                place(path, f"output {path}", target, several or (bool(self.stills) and not find_form(path)))
-                for path in (given.output, *given.also)
-                if path is not None
-            ]
-            output, *also = results or (None,)
-            yield target, Places(output=output, also=tuple(filter(None, also)), **placed)
+            placed: dict[str, Any] = {name: place(getattr(given, name), name, target) for name in _OF_VIDEOS}
+            if self.folder is not None:
+                others = [path for path in (given.output, *given.also) if path is not None and path != self.folder]
+                also = [place(path, f"output {path}", target) for path in others]
+                output = _place_table(self.folder, tables, target)
+                placed |= {"output": output, "also": tuple(filter(None, also))}
+            elif not self.shared:
+                placed |= {"output": given.output, "also": given.also}
+            yield target, Places(**placed)
+
+
+def _place_table(folder: Path, names: Names, target: Target) -> Path:
+    """Choose the file for the results of a video in a folder: never one with those of another, from whatever run."""
+    *folders, _ = Path(target.where).relative_to(target.root).parts if target.root else ("",)
+    stem = _stem_of(target.where)
+    path = folder / names.place((*folders, f"{stem}.csv"), target.where)
+    if _owner_of(path) in (None, printable(target.where)):
+        return path
+    digits = hashlib.sha256(target.where.encode(errors="backslashreplace")).hexdigest()[:_DIGITS]
+    return folder / names.place((*folders, f"{stem}-{digits}.csv"), f"{target.where}\0")
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _is_complete(path: Path | None) -> bool:
+    """Whether there are whole results in the place of a video."""
+    return path is not None and path.exists() and not _part_of(path).exists()
+
+
+def _owner_of(path: Path) -> str | None:
+    """Name the video whose results a file or its part holds; ``None`` if there are none, empty if they are no video's.
+
+    A part without a record belongs to nobody.
+    """
+    try:
+        if (part := _part_of(path)).exists():
+            with part.open(encoding="utf-8") as lines:
+                return str(json.loads([*islice(lines, 2)][1])["path"])
+        with path.open(newline="", encoding="utf-8") as file:
+            return str(next(csv.DictReader(file), {}).get("path", ""))
+    except (FileNotFoundError, IndexError):
+        return None
+    except (OSError, ValueError, LookupError, TypeError, csv.Error):
+        return ""
+
+
+def _is_stream(target: Target) -> bool:
+    return "://" in target.where and not target.where.lower().startswith("file:")
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether an output is a folder for a file for each video."""
+    return path.is_dir() or not path.suffix
 
 
 def _stem_of(where: str) -> str:

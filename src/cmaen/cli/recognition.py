@@ -24,8 +24,8 @@ class RecognitionOptions(FaceOptions):
     output: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Write the results to a .csv, .parquet, .json or .jsonl file, or the episodes of a video to an .eaf "
-            "(ELAN), _events.tsv (BIDS) or .vtt file (subtitles); repeatable.",
+            help="Write the results to a .csv, .parquet, .json or .jsonl file, the episodes of a video to an .eaf "
+            "(ELAN), _events.tsv (BIDS) or .vtt file (subtitles), or a .csv for each video to a folder; repeatable.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -114,7 +114,8 @@ class RecognitionOptions(FaceOptions):
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume an interrupted run over pictures.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--resume", help="Resume an interrupted run that writes to --output.", rich_help_panel=OUTPUT),
     ] = False
     detect: Annotated[
         bool, typer.Option(help="Find faces first; --no-detect if the images are face crops.", rich_help_panel=FACES)
@@ -127,9 +128,18 @@ class RecognitionOptions(FaceOptions):
             rich_help_panel=FACES,
         ),
     ] = PipelineSpec.threshold
-    every: Annotated[int, typer.Option(min=1, help="Process only every n-th frame.", rich_help_panel=VIDEO)] = (
-        WHOLE.every
-    )
+    every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Process one frame in so many seconds, at any frame rate. 0: every frame.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = WHOLE.every
+    every_frame: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Process only every n-th frame.", rich_help_panel=VIDEO)
+    ] = WHOLE.every_frame
     start: Annotated[float, typer.Option(min=0, help="Start time, in seconds.", rich_help_panel=VIDEO)] = WHOLE.start
     end: Annotated[
         float | None, typer.Option(min=0, help="End time, in seconds. Default: the end.", rich_help_panel=VIDEO)
@@ -137,8 +147,10 @@ class RecognitionOptions(FaceOptions):
     smoothing: Annotated[
         float,
         typer.Option(
+            metavar="SECONDS",
             min=PipelineSpec.range_of("smoothing").low,
-            help="Average answers over this many seconds.",
+            max=PipelineSpec.range_of("smoothing").high,
+            help="Average answers over a window of this many seconds around each frame. 0: off.",
             rich_help_panel=VIDEO,
         ),
     ] = PipelineSpec.smoothing
@@ -168,12 +180,23 @@ class RecognitionOptions(FaceOptions):
     @property
     def excerpt(self) -> Excerpt:
         """The frames of a video to process."""
-        return Excerpt(self.every, self.start, self.end)
+        return Excerpt(self.every, self.start, self.end, self.every_frame)
 
     @property
     def has_excerpt(self) -> bool:
         """Whether only some frames of a video are to be processed."""
-        return (self.every, self.start, self.end) != (WHOLE.every, WHOLE.start, WHOLE.end)
+        given = (self.every, self.start, self.end, self.every_frame)
+        return given != (WHOLE.every, WHOLE.start, WHOLE.end, WHOLE.every_frame)
+
+    def explain_every(self) -> str | None:
+        """Explain what a whole number means that may have been meant as a number of frames; ``None`` if none can."""
+        if self.every < 1 or not self.every.is_integer():
+            return None
+        number = round(self.every)
+        return (
+            f"--every {number} processes one frame in {number} s; it meant every n-th frame in earlier versions, which "
+            f"is --every-frame {number} now"
+        )
 
     @property
     def compares_faces(self) -> bool:
@@ -215,6 +238,10 @@ class RecognitionOptions(FaceOptions):
 
     def find_problem(self) -> str | None:
         """Describe the first conflict between the options, whatever the source; ``None`` if there is none."""
+        if not math.isfinite(self.every):
+            return f"--every must be a number of seconds, not {self.every:g}"
+        if self.every and self.every_frame > 1:
+            return "choose one of --every (in seconds) and --every-frame (in frames)"
         if not math.isfinite(self.start):
             return f"--start must be a number of seconds, not {self.start:g}"
         if self.end is not None and not self.end > self.start:

@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from cmaen.errors import CmaenError
 from cmaen.images.reader import printable
 from cmaen.images.signatures import FORMATS, HEAD, is_image_name, sniff
-from cmaen.listing import OTHER, VIDEO, LeftOut, is_hidden, is_rubbish, left_out_kind
+from cmaen.listing import OTHER, VIDEO, LeftOut, is_hidden, is_rubbish, left_out_kind, list_images
 
 Kind = Literal["picture", "folder", "address", "video"]
 """Kinds of targets; an address is a remote folder of pictures, and a stream is a video."""
@@ -45,10 +46,12 @@ class Target:
     Attributes:
         kind: Kind of the target.
         where: Path or address.
+        root: Folder in which a video was found; empty if it was named itself, and for other targets.
     """
 
     kind: Kind
     where: str
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,27 @@ def find_targets(paths: Sequence[str]) -> Found:
     left_out = LeftOut()
     everything = dict.fromkeys(one for path in paths for one in _look(path, left_out))
     left_out.say("the patterns")
-    return Found(
-        [one for one in everything if isinstance(one, Target)],
-        [one for one in everything if isinstance(one, Refusal)],
-    )
+    targets: dict[tuple[str, str], Target] = {}
+    for one in everything:
+        for target in _open_folder(one) if isinstance(one, Target) else ():
+            targets.setdefault((target.kind, target.where), target)
+    return Found(list(targets.values()), [one for one in everything if isinstance(one, Refusal)])
+
+
+def _open_folder(target: Target) -> Iterator[Target]:
+    """Yield a target; in place of a folder with videos, yield them after the folder, if it also has pictures."""
+    left_out = LeftOut(videos=[])
+    any_picture = False
+    if target.kind == "folder":
+        try:
+            for _ in list_images(Path(target.where), left_out):
+                any_picture = True
+        except CmaenError:  # the source reports it
+            left_out.videos = []
+    if any_picture or not left_out.videos:
+        yield target
+    for video in left_out.videos or ():
+        yield Target("video", str(video), target.where)
 
 
 def _look(text: str, left_out: LeftOut) -> Iterator[Target | Refusal]:

@@ -26,7 +26,7 @@ from cmaen.evaluation.intervals import FEW
 from cmaen.evaluation.origin import Origin, describe_split, link_file
 from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment
-from cmaen.evaluation.theme import DARK_PAPER, darken, theme
+from cmaen.evaluation.theme import darken, theme
 from cmaen.evaluation.verdict import judge, of_hundred
 from cmaen.files import replace_file, write_text
 from cmaen.inference.benchmark import Cost, measure_cost
@@ -215,7 +215,6 @@ def draw_report(
         sheets=sheets,
         link=link or (lambda _: None),
         dark=darken(charts.values()),
-        dark_paper=DARK_PAPER,
         perceived=perceived,
         robustness=robustness,
         inside=inside,

@@ -1,9 +1,10 @@
-"""Charts in the colours of their page: one drawing for light and dark mode."""
+"""The look of pages that are one file: their style, and charts whose one drawing serves light and dark mode."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib.resources import files
 
 PAPER, DARK_PAPER = "#ffffff", "#1b1e26"
 """Background of charts in light and in dark mode."""
@@ -17,6 +18,11 @@ _CONTRAST = 4.5
 """Minimum contrast of colours on dark paper, as WCAG requires of text."""
 _GREY = 16
 """Difference of red, green and blue below which a colour counts as grey."""
+
+
+def read_style() -> str:
+    """Read the style sheet that all pages share; a page adds its own rules after it."""
+    return files("cmaen.evaluation").joinpath("document.css").read_text("utf-8")
 
 
 def theme(svg: str, label: str) -> str:

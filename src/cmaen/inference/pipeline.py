@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +21,7 @@ from cmaen.inference.people.embedding import Look
 from cmaen.inference.people.films import FilmPeople
 from cmaen.inference.people.pictures import PicturePeople
 from cmaen.inference.readahead import Weight, ahead
+from cmaen.inference.smoothing import hold_back
 from cmaen.inference.sources import Pending, Source
 from cmaen.inference.tracking import FaceTracker, Track
 from cmaen.inference.tuning import AS_IT_COMES, Tuning
@@ -67,6 +69,27 @@ class Located(NamedTuple):
     """Features of each face, if people are recognised."""
 
 
+_Named = tuple[int, str | None]
+
+
+class _Seen(NamedTuple):
+    """A frame of a video with its faces, as it waits for the answers around it.
+
+    Attributes:
+        frame: The frame, with its pixels if they are kept.
+        time: Its time, in seconds.
+        tracks: Copies of the tracks of its faces, as they were then.
+        names: The number of each, and its person if people are recognised.
+        error: Why there is no answer; ``None`` if nothing failed.
+    """
+
+    frame: Frame
+    time: float
+    tracks: Sequence[Track] = ()
+    names: Sequence[_Named] = ()
+    error: str | None = None
+
+
 @dataclass(frozen=True)
 class FacePipeline:
     """Finds and classifies faces; safe to share between threads.
@@ -98,7 +121,7 @@ class FacePipeline:
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:
         """See :class:`Pipeline`."""
-        return self._watch(source) if source.moving else self._look(source, keep_images)
+        return self._watch(source, keep_images) if source.moving else self._look(source, keep_images)
 
     def under(self, scheme: str | None, *, contempt: bool = False) -> FacePipeline:
         """Return the same pipeline under another label scheme, see :meth:`FaceClassifier.under`."""
@@ -235,26 +258,52 @@ class FacePipeline:
         features[there] = found
         return features
 
-    def _watch(self, source: Source) -> Generator[Result, None, None]:
+    def _watch(self, source: Source, keep_images: bool) -> Generator[Result, None, None]:
         tracker = FaceTracker(every=self.tuning.detect_every)
-        size = 1 if source.live else 4
-        with closing(ahead(source, lambda pending: pending(), size=size)) as frames:
-            for number, frame in enumerate(frames):
-                yield self._follow(tracker, number, frame)
+        prompt = source.live or getattr(source, "prompt", False)
+        window = None if prompt else self.tuning.smoothing
+        with closing(ahead(source, lambda pending: pending(), size=1 if source.live else 4)) as frames:
+            seen = (self._follow(tracker, number, frame, window, keep_images) for number, frame in enumerate(frames))
+            for one in hold_back(seen, window / 2) if window else seen:
+                yield self._conclude(one, window)
 
-    def _follow(self, tracker: FaceTracker, number: int, frame: Frame) -> Result:
+    def _follow(
+        self, tracker: FaceTracker, number: int, frame: Frame, window: float | None, keep_images: bool
+    ) -> _Seen:
         """Process the next frame of a video; an error in it does not affect the other frames."""
-        if frame.image is None:
-            return self._answer(frame, error=frame.error)
         time = number * _FRAME if frame.time is None else frame.time
+        if frame.image is None:
+            return _Seen(frame, time, error=frame.error)
+        kept = frame if keep_images else replace(frame, image=None)
         try:
             with guard(PredictionError, "the faces of the frame cannot be tracked"):
-                return self._answer(frame, tuple(map(self._person_of, self._track(tracker, frame.image, time))))
+                tracks = self._track(tracker, frame.image, time, window)
+                return _Seen(kept, time, [copy(track) for track in tracks], list(map(self._name, tracks)))
         except CmaenError as problem:
-            return self._answer(frame, error=describe(problem))
+            return _Seen(kept, time, error=describe(problem))
 
-    def _track(self, tracker: FaceTracker, image: Image, time: float) -> list[Track]:
-        """Track the faces into the next frame, and classify those whose answer is due."""
+    def _conclude(self, seen: _Seen, window: float | None) -> Result:
+        """Answer a frame, once the answers around it are there."""
+        try:
+            with guard(PredictionError, "the faces of the frame have no answer"):
+                for track in seen.tracks if window else ():
+                    if (smoothed := track.stretch.smooth(seen.time, window or 0.0)) is not None:
+                        track.probabilities, track.independent = smoothed
+                faces = [
+                    replace(self._emotion_of(track), identity=number, person=person)
+                    for track, (number, person) in zip(seen.tracks, seen.names, strict=True)
+                ]
+                faces.sort(key=lambda face: (-face.box.area, face.box.x, face.box.y))
+                return self._answer(seen.frame, tuple(faces), seen.error)
+        except CmaenError as problem:
+            return self._answer(seen.frame, error=describe(problem))
+
+    def _track(self, tracker: FaceTracker, image: Image, time: float, window: float | None) -> list[Track]:
+        """Track the faces into the next frame, and classify those whose answer is due.
+
+        Without a window in which the answers are smoothed later, they fade: half of one, as a time constant, leaves as
+        much of their noise.
+        """
         tracks = tracker.follow(image, time)
         if tracker.is_due(time):
             found = self.detect(image, moving=True)
@@ -266,17 +315,15 @@ class FacePipeline:
         due = [track for track in tracks if track.is_due(time, self.tuning.classify_every)]
         crops = [self.crop(image, track.face) for track in due]
         for track, crop, probabilities in zip(due, crops, self.classifier(crops), strict=True):
-            track.update(probabilities, time, self.tuning.smoothing)
+            track.update(probabilities, time, self.tuning.smoothing / 2 if window is None else 0.0)
+            if window:
+                track.stretch.add(probabilities, time)
             track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
 
-    def _person_of(self, track: Track) -> Face:
-        """Return the answer to a track, with its person if people are recognised."""
-        face = self._emotion_of(track)
-        if not isinstance(self.people, FilmPeople):
-            return face
-        number, person = self.people.name(track)
-        return replace(face, identity=number, person=person)
+    def _name(self, track: Track) -> _Named:
+        """Return the number and the person of a track, as far as it is known now, if people are recognised."""
+        return self.people.name(track) if isinstance(self.people, FilmPeople) else (track.number, None)
 
     def _meet(self, result: Result, looks: Sequence[Look | None]) -> Result:
         """Name the people of a picture, and leave out those who are excluded."""
@@ -312,7 +359,8 @@ class FacePipeline:
 
     def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
-        return self._emotion(tuple(track.probabilities.tolist()), track.face, track.number, track.doubts)
+        answers = tuple(track.probabilities.tolist())
+        return self._emotion(answers, track.face, track.number, track.doubts, track.independent)
 
     def _emotion(
         self,
@@ -320,8 +368,9 @@ class FacePipeline:
         box: FaceBox,
         identity: int | None = None,
         doubts: tuple[str, ...] = (),
+        independent: float = 1.0,
     ) -> Face:
-        certainty = certainty_of(probabilities, self.classifier.sharpening)
+        certainty = certainty_of(probabilities, self.classifier.sharpening * independent)
         face = Face(probabilities, box, identity, self.classifier.labels, self.tuning.threshold, certainty)
         return replace(face, doubts=doubts) if doubts and face.is_unsure else face
 

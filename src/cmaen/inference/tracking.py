@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cmaen.inference.likeness import ALIKE, CONTINUED, Likeness
 from cmaen.inference.scenes import Glance, Grey
+from cmaen.inference.smoothing import Stretch
 from cmaen.inference.tuning import Tuning
 from cmaen.types import FaceBox, Image
 
@@ -44,6 +45,9 @@ _PATCH = 32
 _STILL = 4.0
 JITTER = 0.002
 """Error of clocks with millisecond resolution, in seconds."""
+MINUTE = 60.0
+"""Seconds after which everything that is done now and then is done at once, counted from the video's beginning: a run
+that is resumed from there does the same as one that was never interrupted."""
 
 Compare = Callable[[Sequence[FaceBox]], Sequence["Likeness | None"]]
 """Function that returns the appearance of faces in the current frame; ``None`` for a face without one."""
@@ -63,6 +67,8 @@ class Track:
         hidden: Whether the last search did not find the face.
         resumed: Whether the last detection began the track, or took it up again after it was lost.
         probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
+        independent: Number of independent answers that they are worth, see :mod:`cmaen.inference.smoothing`.
+        stretch: The answers since the face was last interrupted, if they are smoothed later.
         updated: Time of the last classification, in seconds.
         doubts: Faults of the image at that time, see :mod:`cmaen.inference.doubts`; empty if the answer is sure.
         likeness: Appearance of the face; ``None`` if unknown.
@@ -77,6 +83,8 @@ class Track:
     hidden: bool = False
     resumed: bool = True
     probabilities: NDArray[np.float64] | None = None
+    independent: float = 1.0
+    stretch: Stretch = field(default_factory=Stretch)
     updated: float = -math.inf
     doubts: tuple[str, ...] = ()
     likeness: Likeness | None = None
@@ -96,8 +104,8 @@ class Track:
         return 0.0 if self.likeness is None or likeness is None else self.likeness.to(likeness)
 
     def is_due(self, time: float, every: float) -> bool:
-        """Whether there is no answer yet, or the last one is ``every`` seconds old."""
-        return self.probabilities is None or is_over(self.updated, time, every)
+        """Whether there is no answer yet, the last one is ``every`` seconds old, or a minute has begun."""
+        return self.probabilities is None or is_due(self.updated, time, every)
 
 
 class FaceTracker:
@@ -146,7 +154,7 @@ class FaceTracker:
         A search is due when ``every`` seconds have passed, at a cut, and when all faces have just disappeared. It is
         also due when the image has changed outside the faces, but then at most once in ``every`` seconds.
         """
-        if self._last is None or self._searched is None or self._cut or is_over(self._searched_at, time, self.every):
+        if self._last is None or self._searched is None or self._cut or is_due(self._searched_at, time, self.every):
             return True
         shown = [track.face for track in self._show()]
         recent = self._found or any(not is_over(track.seen, time, _AGAIN) for track in self._tracks)
@@ -165,7 +173,7 @@ class FaceTracker:
             time: Time of the frame, in seconds.
             compare: Function that returns the appearance of faces; only called if it is needed.
         """
-        if not is_over(self._searched_at, time, self.every):
+        if not is_due(self._searched_at, time, self.every):
             self._early_at = time
         self._searched, self._searched_at, self._found = self._last, time, bool(faces)
         slowly = self._changes_slowly(time)
@@ -176,7 +184,7 @@ class FaceTracker:
         asked = [
             index
             for index in range(len(faces))
-            if index not in taken or doubt or is_over(taken[index].compared, time, REFRESH)
+            if index not in taken or doubt or is_due(taken[index].compared, time, REFRESH)
         ]
         looks = dict(zip(asked, compare([faces[index] for index in asked]), strict=True)) if asked else {}
         if doubt:
@@ -185,7 +193,7 @@ class FaceTracker:
         left = [index for index in range(len(faces)) if index not in taken]
         again = _pair(lost, left, lambda track, index: _resume(track, faces[index], looks[index]), CONTINUED)
         for track in again.values():
-            track.probabilities = None  # answers from before the interruption are not smoothed into new ones
+            track.probabilities, track.stretch = None, Stretch()  # older answers are not smoothed into new ones
         found = []
         for index, face in enumerate(faces):
             track = taken.get(index) or again.get(index) or self._new(face, time)
@@ -225,6 +233,11 @@ class FaceTracker:
 def is_over(since: float, time: float, seconds: float) -> bool:
     """Whether so many seconds have passed, allowing for millisecond clocks; also true if the clock was set back."""
     return not 0 <= time - since < seconds - JITTER
+
+
+def is_due(since: float, time: float, seconds: float) -> bool:
+    """Whether so many seconds have passed, or a minute of the video has begun since then."""
+    return is_over(since, time, seconds) or since // MINUTE != time // MINUTE
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

@@ -75,8 +75,9 @@ class Tuning:
         batch_size: Number of still images whose faces are classified together, at least 1.
         threshold: Confidence below which an answer is "uncertain", in [0, 1]; 0 for never. Confidence and probabilities
             are unaffected.
-        smoothing: Time constant of the smoothing in a video, in seconds: an answer of that age has weight 1/e. 0 for
-            none.
+        smoothing: Window in seconds over which the answers of a video are averaged, at most 60; 0 for none. It lies
+            around each frame of a file. The answers of a live source fade: one that is half a window old has weight
+            1/e.
         detect_every: Seconds between two searches for faces in a video; in between, faces are tracked. A search comes
             earlier if no face is left or the image has changed. 0 to search every frame.
         classify_every: Seconds between two classifications of each face in a video; 0 for every frame.
@@ -90,7 +91,7 @@ class Tuning:
     workers: int | None = field(default=None, metadata=number("at least 1", 1, whole=True, optional=True))
     batch_size: int = field(default=32, metadata=number("at least 1", 1, whole=True))
     threshold: float = field(default=0.0, metadata=number("a confidence from 0 to 1", 0, 1))
-    smoothing: float = field(default=0.4, metadata=number("0 seconds or more", 0))
+    smoothing: float = field(default=0.8, metadata=number("0 to 60 seconds", 0, 60))
     detect_every: float = field(default=0.2, metadata=number("0 seconds or more", 0))
     classify_every: float = field(default=0.06, metadata=number("0 seconds or more", 0))
     max_pixels: int = field(default=MAX_PIXELS, metadata=number("at least 1", 1, whole=True))

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from cmaen.deprecation import warn_changed
 from cmaen.inference.anonymising import Anonymiser, build_searchers
 from cmaen.inference.films import AnalysedVideo, analyse_video
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
@@ -55,9 +56,10 @@ class Watcher:
         *,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
         recognise: bool | Circle = False,
         people: str | Path | None = None,
         exclude: str | Path | None = None,
@@ -69,7 +71,8 @@ class Watcher:
 
         Args:
             source: Path of a file, or address of a stream that ends.
-            smoothing, search_every, every, start, end: See :meth:`video`, which yields the frames one by one.
+            smoothing, search_every, every, start, end, every_frame: See :meth:`video`, which yields the frames one by
+                one.
             anonymise: Whether to make the faces of the portraits unrecognisable, see :func:`cmaen.annotate`.
             recognise, people, exclude: See :meth:`video`; the names are those at the end, when all was seen.
 
@@ -81,7 +84,7 @@ class Watcher:
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        opened = open_source("video", source, excerpt=Excerpt(every, start, end))
+        opened = open_source("video", source, excerpt=_make_excerpt(every, start, end, every_frame))
         total = opened.count() if in_notebook() else None
         pipeline = self._recognise(pipeline, recognise, people, exclude)
         return analyse_video(
@@ -99,9 +102,10 @@ class Watcher:
         *,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
         recognise: bool | Circle = False,
         people: str | Path | None = None,
         exclude: str | Path | None = None,
@@ -112,11 +116,14 @@ class Watcher:
 
         Args:
             source: Path of a file, an address, or the index of a camera; closed at the end of the ``with`` block.
-            smoothing: Time constant of the smoothing in seconds; 0 for none.
+            smoothing: Window in seconds over which answers are averaged, at most 60; 0 for none. It lies around each
+                frame of a file; the answers of a camera or a stream fade.
             search_every: Seconds between two searches for faces; in between, faces are tracked. A search comes earlier
                 if no face is left or the image has changed. 0 to search every frame.
-            every: Only every n-th frame is analysed. Frames keep their numbers and times.
+            every: Seconds between two frames that are analysed, at any frame rate; 0 for every frame. Frames keep their
+                numbers and times.
             start, end: Part of the video to analyse, in seconds; ``None`` for its end.
+            every_frame: Only every n-th frame is analysed, in place of ``every``.
             recognise: Whether to tell people apart across cuts: each face then has a ``person``, for the time being. Or
                 the answer of :meth:`recognise_people`, to share people between videos.
             people, exclude: Folders of photographs, see :meth:`recognise_people`.
@@ -133,8 +140,8 @@ class Watcher:
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         kind, where = ("camera", str(source)) if isinstance(source, int) else ("video", source)
         pipeline = self._recognise(pipeline, recognise, people, exclude)
-        opened = open_source(kind, where, excerpt=Excerpt(every, start, end))
-        with closing(opened), closing(pipeline.results(opened)) as results:
+        opened = open_source(kind, where, excerpt=_make_excerpt(every, start, end, every_frame))
+        with closing(opened), closing(pipeline.results(opened, keep_images=True)) as results:
             yield analyse_frames(results)
 
     def real_time_webcam(
@@ -146,8 +153,9 @@ class Watcher:
         display: bool = True,
         smoothing: float = PipelineSpec.smoothing,
         search_every: float = PipelineSpec.detect_every,
-        every: int = 1,
+        every: float = 0.0,
         end: float | None = None,
+        every_frame: int = 1,
         anonymise: bool = False,
     ) -> None:
         """Analyse a webcam until q or Ctrl-C is pressed, the window is closed or the camera is disconnected.
@@ -157,8 +165,8 @@ class Watcher:
             save_video: Whether to write a video with the faces drawn.
             output_path: Path of that video; default: ``output.avi``.
             display: Whether to show the video in a window.
-            smoothing: Time constant of the smoothing in seconds; 0 for none.
-            search_every, every: See :meth:`video`.
+            smoothing: See :meth:`video`.
+            search_every, every, every_frame: See :meth:`video`.
             end: Seconds after which to stop; ``None`` for never.
             anonymise: Whether to make the faces unrecognisable, in the window and in the video, see
                 :func:`cmaen.annotate`.
@@ -171,7 +179,7 @@ class Watcher:
             ValueError: A number is out of its range.
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
-        excerpt = Excerpt(every, end=end)
+        excerpt = _make_excerpt(every, 0.0, end, every_frame)
         anonymiser = Anonymiser(build_searchers(), ahead=0) if anonymise else None
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
             sinks: list[Sink] = [open_sink("window")] if display else []
@@ -203,3 +211,14 @@ class Watcher:
             recognise=recognise,
             max_pixels=self.pipeline.tuning.max_pixels,
         )
+
+
+def _make_excerpt(every: float, start: float, end: float | None, every_frame: int) -> Excerpt:
+    """Make the excerpt of a caller, who may still mean frames by ``every``: a whole number is a number of them."""
+    excerpt = Excerpt(every, start, end, every_frame)
+    if isinstance(every, int) and every:
+        warn_changed(
+            f"every={every} now means one frame in {every} s; for every n-th frame, use every_frame={every}; "
+            f"to keep this meaning without this warning, write every={every}.0"
+        )
+    return excerpt

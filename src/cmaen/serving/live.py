@@ -84,6 +84,7 @@ class LiveSource:
     """
 
     moving = True
+    prompt = True
 
     def __init__(self, *, max_pixels: int, max_seconds: float | None = None, film: bool = False) -> None:
         self.received = 0

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.evaluation.intervals import Interval
+from cmaen.evaluation.significance import LEVEL, adjust_for_many
 from cmaen.recordings.recording import Recording
 from cmaen.studies.events import Events, list_levels, list_spans
 from cmaen.studies.series import follow
-from cmaen.studies.significance import LEVEL, adjust_for_many
 from cmaen.studies.statistics import bound_difference, bound_mean, exchange_groups, flip_signs
 
 Unit = Literal["name", "number", "recording"]
@@ -62,12 +62,12 @@ class Contrast:
         difference: Mean share of time in the second less that in the first.
         interval: 95 % interval of the difference by resampling people.
         p_value: The p-value of this test alone; ``None`` if too few people differ at all for a test, because even the
-            smallest p-value that they can give is above :data:`cmaen.studies.significance.LEVEL` (Tarone, 1990).
+            smallest p-value that they can give is above :data:`cmaen.evaluation.significance.LEVEL` (Tarone, 1990).
         smallest: Smallest p-value that these people can give, see
             :class:`cmaen.studies.statistics.Permutation`.
         exact: Whether all permutations were looked at.
         adjusted: The p-value adjusted for all tests of the report, see
-            :func:`cmaen.studies.significance.adjust_for_many`; ``None`` without a test.
+            :func:`cmaen.evaluation.significance.adjust_for_many`; ``None`` without a test.
     """
 
     first: str
@@ -84,7 +84,7 @@ class Contrast:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the adjusted p-value is at most :data:`cmaen.studies.significance.LEVEL`."""
+        """Whether the adjusted p-value is at most :data:`cmaen.evaluation.significance.LEVEL`."""
         return self.adjusted is not None and self.adjusted <= LEVEL
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from itertools import count
 from string import Template
 
 from cmaen.drawing.style import hex_of
-from cmaen.evaluation.theme import adapt
+from cmaen.evaluation.theme import adapt, read_style
 from cmaen.studies.comparison import Comparison
 from cmaen.studies.events import Event, Events
 from cmaen.studies.people import RecordingSummary
@@ -88,7 +88,7 @@ def write_page(study: Study) -> str:
         verdict="\n".join(f"<p>{write_safely(sentence, 600)}</p>" for sentence in verdict),
         notes=_write_notes(study.notes),
         contents="\n".join(_write_contents(study, names, faces)),
-        style=(here / "report.css").read_text("utf-8") + _write_colours(study.labels),
+        style=read_style() + (here / "report.css").read_text("utf-8") + _write_colours(study.labels),
         script=(here / "report.js").read_text("utf-8"),
         body="\n".join(part for part in body if part),
     )

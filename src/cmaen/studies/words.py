@@ -10,10 +10,10 @@ from typing import Any
 from cmaen.drawing.lettering import write_count, write_percent, write_time
 from cmaen.errors import escape
 from cmaen.evaluation.intervals import Interval
+from cmaen.evaluation.significance import LEVEL
 from cmaen.naming import make_unique
 from cmaen.studies.comparison import LEAST_SECONDS, Comparison, Contrast
 from cmaen.studies.people import PAUSE, RecordingSummary
-from cmaen.studies.significance import LEVEL
 from cmaen.studies.statistics import LEAST_BLOCKS, LEAST_PEOPLE, RESAMPLES
 
 LONGEST = 80

@@ -58,7 +58,8 @@ TRACKING = {
     "refresh": tracking.REFRESH,
     "longest": tracking.LONGEST,
     "jitter": tracking.JITTER,
-    "smoothing": Tuning.smoothing,
+    "minute": tracking.MINUTE,
+    "smoothing": Tuning.smoothing / 2,  # the time constant of a live source
     "classify_every": Tuning.classify_every,
     "scenes": {
         "side": scenes.SIDE,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from cmaen.errors import CmaenError, MissingExtraError, OutputError
 from cmaen.files import check_place, is_same_file, replace_file, sweep, unwritable
@@ -27,19 +27,34 @@ from cmaen.tabulation import COLUMNS, arrow_schema, rows
 from cmaen.types import EMOTIONS, Image
 
 _ROW_GROUP = 10_000
+_END = "finished"
+"""Key of a line of the part that says that a video is complete."""
 _DIGITS = 5
 """Significant digits of a probability in a CSV."""
 
 Records = Iterable[dict[str, Any]]
 
 
+class Begun(NamedTuple):
+    """What an interrupted run has recorded of a video.
+
+    Attributes:
+        records: Number of records.
+        time: Time of the last one, in seconds.
+    """
+
+    records: int
+    time: float
+
+
 class RecordSink:
     """Writes results one by one in constant memory; the complete file appears at the end.
 
-    Until then they are kept as JSON Lines in ``<path>.part``, from which a run over a folder can be resumed. JSON is
-    one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of them per line, and CSV and Parquet have
-    :data:`COLUMNS` and the classes. A CSV has its probabilities to five significant digits, which halves it; the other
-    formats are exact. The forms of :data:`~cmaen.recordings.forms.FORMS` have the episodes of one video.
+    Until then they are kept as JSON Lines in ``<path>.part``, from which a run can be resumed. One sink can take
+    several videos, see :meth:`end`. JSON is one list of :meth:`~cmaen.results.Result.to_record`, JSON Lines has one of
+    them per line, and CSV and Parquet have :data:`COLUMNS` and the classes. A CSV has its probabilities to five
+    significant digits, which halves it; the other formats are exact. The forms of
+    :data:`~cmaen.recordings.forms.FORMS` have the episodes of the videos.
 
     Args:
         path: Path of the file; the ending names the format, one of :data:`WRITERS` or ``FORMS``.
@@ -47,11 +62,15 @@ class RecordSink:
         classes: Classes of the probabilities in the results.
         settings: Settings that the answers depend on; a resumed run must have the same.
         resume: Whether to continue an interrupted run from its ``.part`` file, if there is one.
+        mixed: Whether pictures may come beside the videos whose episodes are written.
         settle: Returns the final names of people, which are written into all records; ``None`` if people are not
             recognised.
 
     Attributes:
         done: Names of the images that the interrupted run has finished.
+        ended: Names of the videos that it has finished.
+        begun: What it has recorded of each video that it has begun and not finished, by name.
+        settles: The same for the records of each video by its name, for pictures by "", and for all others by ``None``.
         counts: Number of rows, records or episodes in each finished file, by its path.
 
     Raises:
@@ -70,9 +89,10 @@ class RecordSink:
         classes: Sequence[str] = EMOTIONS,
         settings: dict[str, Any] | None = None,
         resume: bool = False,
+        mixed: bool = False,
         settle: Settle | None = None,
     ) -> None:
-        self._settle = settle
+        self.settles: dict[str | None, Settle] = {} if settle is None else {None: settle}
         self.paths: tuple[Path, ...] = (path, *also)
         for one in self.paths:
             _check(one)
@@ -81,7 +101,10 @@ class RecordSink:
         self._classes = tuple(classes)
         self._for_videos = next(filter(find_form, self.paths), None)
         self._source: str | None = None
+        self._mixed = mixed
         self.done: Names = Names()
+        self.ended: set[str] = set()
+        self.begun: dict[str, Begun] = {}
         self.counts: dict[Path, int] = {}
         self._part = path.with_name(path.name + ".part")
         self._header = json.dumps({"settings": settings or {}}) + "\n"
@@ -102,13 +125,17 @@ class RecordSink:
     def write(self, result: Result, drawn: Image | None) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`; earlier results are kept if the disk is full."""
         self._check_source(result)
-        line = json.dumps(result.to_record(), ensure_ascii=False, allow_nan=False) + "\n"
-        try:
-            file = self._begin()
-            file.write(line)
-            file.flush()
-        except OSError as error:
-            raise unwritable(self._part, error) from error
+        self._append(result.to_record())
+
+    def end(self, video: str) -> None:
+        """Note that a video is complete, so that a resumed run skips it."""
+        self._append({_END: video})
+        self.ended.add(video)
+
+    def read_begun(self, video: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a video that the interrupted run has begun, in order."""
+        ours = (record for record in self._read_records() if record["path"] == video)
+        return islice(ours, self.begun[video].records if video in self.begun else 0)
 
     def finish(self) -> None:
         """See :class:`~cmaen.inference.sinks.base.Sink`."""
@@ -137,13 +164,22 @@ class RecordSink:
         if self._file is not None:
             let_go(self._file)
 
+    def _append(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            file = self._begin()
+            file.write(text)
+            file.flush()
+        except OSError as error:
+            raise unwritable(self._part, error) from error
+
     def _check_source(self, result: Result) -> None:
-        """Refuse a picture where episodes are wanted, and a source that an output would replace.
+        """Refuse a picture where only episodes are wanted, and a source that an output would replace.
 
         Raises:
             OutputError: The result must not be written.
         """
-        if self._for_videos is not None and result.time is None:
+        if self._for_videos is not None and result.time is None and not self._mixed:
             raise OutputError(
                 f"{self._for_videos} is for the episodes of a video, and {result.path} has no time; "
                 f"write pictures as {', '.join(WRITERS)}"
@@ -161,16 +197,9 @@ class RecordSink:
 
     def _read_recordings(self, path: Path) -> list[Recording]:
         """Make a recording of each video; one that shows no face has the classes of the results."""
-        recordings = make_recordings((row for record in self._records() for row in rows(record)), str(path))
+        of_videos = (record for record in self._records() if "time" in record)
+        recordings = make_recordings((row for record in of_videos for row in rows(record)), str(path))
         return [replace(recording, labels=recording.labels or self._classes) for recording in recordings]
-
-    def _records(self) -> Records:
-        """Read all records of the part, after its first line, the settings; people get their final names."""
-        records = islice(self._lines(), 1, None)
-        if self._settle is None:
-            return records
-        names = self._settle()
-        return (rename(record, names) for record in records)
 
     def _begin(self) -> TextIO:
         """Open the part and write its header; it is only created with the first result."""
@@ -206,17 +235,15 @@ class RecordSink:
             raise unwritable(self._part, error) from error
 
     def _refuse_unfinished(self) -> OutputError:
-        return OutputError(
-            f"{self._part} holds an unfinished run: delete it, or add --resume to continue it (pictures only)"
-        )
+        return OutputError(f"{self._part} holds an unfinished run: delete it, or add --resume to continue it")
 
     def _read_part(self, now: dict[str, Any]) -> None:
         """Read what the interrupted run has finished, and compare its settings with the current ones."""
         lines = self._lines()
         try:
             before = next(lines)["settings"]
-            for record in lines:
-                self.done.add(record["path"])
+            for line in lines:
+                self._count(line)
         except (ValueError, LookupError, TypeError) as error:
             raise OutputError(f"{self._part} was written by another version; delete it to start again") from error
         differing = [
@@ -226,6 +253,28 @@ class RecordSink:
         ]
         if differing:
             raise OutputError(f"{self._part} cannot be resumed: {'; '.join(differing)}; delete it to start again")
+
+    def _count(self, line: dict[str, Any]) -> None:
+        """Count a line of the interrupted run."""
+        if _END in line:
+            self.ended.add(line[_END])
+            self.begun.pop(line[_END], None)
+            return
+        name = line["path"]
+        self.done.add(name)
+        if "time" in line:
+            self.begun[name] = Begun(self.begun[name].records + 1 if name in self.begun else 1, line["time"])
+
+    def _records(self) -> Records:
+        """Read all records; people get their final names."""
+        names = {video: settle() for video, settle in self.settles.items()}
+        for record in self._read_records():
+            known = names.get(record["path"] if "time" in record else "", names.get(None))
+            yield record if known is None else rename(record, known)
+
+    def _read_records(self) -> Records:
+        """Read the records of the part, which begins with the settings and may say which videos are complete."""
+        return (line for line in islice(self._lines(), 1, None) if _END not in line)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._part.open(encoding="utf-8") as file:

@@ -18,6 +18,9 @@ class Source(Protocol):
     Attributes:
         moving: Whether the frames follow each other in time, so that faces have identities.
         live: Whether they come at their own pace, so that old frames are worthless.
+
+    A source of moving frames that waits for an answer before it goes on has a third attribute, ``prompt``, that is
+    true: no answer to it waits for later frames.
     """
 
     moving: bool

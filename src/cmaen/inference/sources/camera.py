@@ -84,6 +84,11 @@ class CameraSource:
 
     def __iter__(self) -> Iterator[Pending]:
         self._reader.start()
+        for _, _, newest in self.excerpt.select(self._see(), live=True):
+            yield partial(self._frame, newest)
+
+    def _see(self) -> Iterator[tuple[int, float, _Captured]]:
+        """Yield the frames that are not missed, numbered from 0, with their times."""
         last, seen = -1, 0
         while True:
             newest = self._after(last)
@@ -92,11 +97,8 @@ class CameraSource:
             if newest.number == last:
                 log.warning("%s delivered no more images after %d%s", self.name, last + 1, self._problem)
                 return
-            if self.excerpt.is_over(newest.time):
-                return
             last = newest.number
-            if self.excerpt.takes(seen, newest.time):
-                yield partial(self._frame, newest)
+            yield seen, newest.time, newest
             seen += 1
 
     def _after(self, number: int) -> _Captured | None:

@@ -60,6 +60,7 @@ class FolderSource:
         root: Path of the folder.
         without: Printable paths to leave out, such as those that an interrupted run has finished.
         max_pixels: Number of pixels above which an image is refused.
+        mind_videos: Whether videos are left out; otherwise, they are not mentioned, because they are processed too.
 
     Raises:
         CmaenError: The folder cannot be read, or contains no images.
@@ -68,10 +69,18 @@ class FolderSource:
     moving = False
     live = False
 
-    def __init__(self, root: str | Path, *, without: Container[str] = (), max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        without: Container[str] = (),
+        max_pixels: int = MAX_PIXELS,
+        mind_videos: bool = True,
+    ) -> None:
         self.root: Path = Path(root)
         self._max_pixels = max_pixels
         self.without = without
+        self._mind_videos = mind_videos
         left_out = LeftOut()
         if next(list_images(self.root, left_out), None) is None:
             raise CmaenError(f"{root} contains no images (looked for {LOOKED_FOR})" + _describe(left_out))
@@ -82,7 +91,7 @@ class FolderSource:
 
     def names(self) -> Iterator[str]:
         """Yield the paths; at the end, the files left out are logged."""
-        left_out = LeftOut()
+        left_out = LeftOut(videos=None if self._mind_videos else [])
         yield from self._names(left_out)
         left_out.say(self.root)
 

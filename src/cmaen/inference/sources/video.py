@@ -11,7 +11,9 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,13 +35,17 @@ from cmaen.inference.ffmpeg import (
     reason,
 )
 from cmaen.inference.sources.base import Pending
-from cmaen.inference.sources.excerpt import WHOLE, Excerpt
+from cmaen.inference.sources.excerpt import EXACT, WHOLE, Excerpt
 from cmaen.types import Frame
 
 PATIENCE = 10.0
 """Seconds without data after which a stream counts as ended."""
 _HELD = 2000
 """Maximum number of packets held undecoded before the start; with an older key frame, decoding begins earlier."""
+_NEAR = 10.0
+"""Seconds before the start that are read through; a jump costs more than it saves."""
+_REORDERED = 2.0
+"""Seconds by which a key frame may be shown later than its place in the file says."""
 _RESTART = 1.0
 """Seconds by which a clock must go back to count as restarted; a smaller step counts as jitter."""
 
@@ -55,6 +61,7 @@ class VideoSource:
     Args:
         where: Path, or an address that FFmpeg supports.
         excerpt: Selection of the frames to analyse. They keep their numbers and times.
+        since: Time in seconds before which nothing is needed, although it belongs to the excerpt.
 
     Attributes:
         rate: Average frame rate of the selected frames, in frames per second.
@@ -80,7 +87,7 @@ class VideoSource:
 
     moving = True
 
-    def __init__(self, where: str | Path, excerpt: Excerpt = WHOLE) -> None:
+    def __init__(self, where: str | Path, excerpt: Excerpt = WHOLE, since: float = 0.0) -> None:
         self.name = printable(where)
         self.live = "://" in str(where)
         self.sound = None if self.live else Path(where)
@@ -88,6 +95,7 @@ class VideoSource:
         self.start = excerpt.start
         self.ends: float | None = None
         self.broken = 0
+        self._since = max(excerpt.start, since) - EXACT
         self._before = 0
         self._seen: tuple[float, int, int] | None = None
         self._matrix: NDArray[np.int32] | None = None
@@ -105,7 +113,9 @@ class VideoSource:
                 self._stream.thread_type = "AUTO"
                 rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
                 self._step = 1 / float(rate)
-                self.rate = rate / excerpt.every
+                self.rate = rate / excerpt.every_frame
+                if excerpt.every:
+                    self.rate = min(rate, 1 / Fraction(excerpt.every).limit_denominator(1000))
                 self.time_base = Fraction(self._stream.time_base or Fraction(1, 1000))
                 self.begins = max(self._container.start_time or 0, 0) / av.time_base
                 self._ratio = pixel_ratio(self._stream)
@@ -114,27 +124,30 @@ class VideoSource:
             raise
 
     def __iter__(self) -> Iterator[Pending]:
+        self._last: float | None = None
         taken = 0
-        last: float | None = None
-        for number, time, picture in self._set_times():
-            if self.excerpt.is_over(time):
-                break
-            last = time
-            if self.excerpt.takes(number, time):
-                taken += 1
-                yield partial(self._frame, number, time, picture, self._matrix_of(picture))
-        else:
-            self.ends = last
+        for number, time, picture in self.excerpt.select(self._follow(), live=self.live):
+            taken += 1
+            if time < self._since:  # decoded only because it lies between a key frame and what is needed
+                continue
+            yield partial(self._frame, number, time, picture, self._matrix_of(picture))
         if self.broken:
             log.warning("%s: %d broken packets were left out", self.name, self.broken)
         if not taken:
-            raise VideoError(f"{self.name} {self._explain_nothing(last)}")
+            raise VideoError(f"{self.name} {self._explain_nothing(self._last)}")
+
+    def _follow(self) -> Iterator[tuple[int, float, av.VideoFrame]]:
+        """Yield the frames with their numbers and times, and note where they end."""
+        for frame in self._set_times():
+            self._last = frame[1]
+            yield frame
+        self.ends = self._last
 
     def count(self) -> int | None:
-        """Return the number of frames that the file states, if it does."""
+        """Return about how many frames are selected, if the file states how many it has."""
         if self.excerpt.start or self.excerpt.end is not None:
             return None
-        return -(-self._stream.frames // self.excerpt.every) or None
+        return self.excerpt.estimate(self._stream.frames, 1 / self._step) or None
 
     def close(self) -> None:
         """Close the file, unless a thread still waits in it for a stalled stream."""
@@ -170,7 +183,7 @@ class VideoSource:
                     shift += time - shown
                 else:
                     time = last + self._step / 2
-            if last < self.start <= time:
+            if last < self._since <= time:
                 number = max(number, self._before)
             yield number, time, picture
             number, last = number + 1, time
@@ -178,7 +191,9 @@ class VideoSource:
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yield all frames, including those that the decoder still holds at the end or after an error."""
         packets = self._packets()
-        for packet in self._from_start(packets) if self.start else packets:
+        if self._since > 0:
+            packets = self._from_start(packets)
+        for packet in packets:
             try:
                 pictures = packet.decode()
             except Exception:
@@ -189,10 +204,11 @@ class VideoSource:
 
     def _from_start(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
         """Yield the packets from the last key frame before the start, and count those before the start."""
+        first = self._jump(packets)
         held: list[Packet[VideoStream]] = []
         skips = True
-        for packet in packets:
-            early = packet.pts is not None and float(packet.pts * self.time_base) - self.begins < self.start
+        for packet in packets if first is None else chain([first], packets):
+            early = packet.pts is not None and float(packet.pts * self.time_base) - self.begins < self._since
             self._before += early
             if packet.is_keyframe and early and skips:
                 held.clear()
@@ -203,6 +219,29 @@ class VideoSource:
                 yield from held
                 held.clear()
         yield from held
+
+    def _jump(self, packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+        """Jump to a key frame before the start, count the packets before it, and return its packet.
+
+        Only a file with an index of all its frames, such as an .mp4 or .mov, tells their number; ``None`` for any
+        other, which is read from its beginning without being decoded.
+        """
+        index: Any = getattr(self._stream, "index_entries", ())  # PyAV has it from version 14.2
+        target = round((self._since + self.begins - _REORDERED) / self.time_base)
+        if self.live or self._since < _NEAR or not 0 < len(index) == self._stream.frames:
+            return None
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+            first = next(packets)
+            place = index.search_timestamp(first.dts, any_frame=True)
+            early = float((first.pts or 0) * self.time_base) - self.begins < self._since
+            if first.is_keyframe and early and place >= 0 and index[place].timestamp == first.dts:
+                self._before = place
+                return first
+        except (StopIteration, TypeError, ValueError, av.error.FFmpegError):
+            pass  # a damaged index
+        self._container.seek(0, stream=self._stream, backward=True)
+        return None
 
     def _matrix_of(self, picture: av.VideoFrame) -> NDArray[np.int32] | None:
         """Return the display matrix of a frame; it is only read again if the frame's rotation or size has changed."""

@@ -120,6 +120,12 @@ function isOver(since, time, seconds, { jitter }) {
   return !(time - since >= 0 && time - since < seconds - jitter);
 }
 
+/** Whether so many seconds have passed, or a full minute has begun since then. */
+function isAgain(since, time, seconds, rules) {
+  const { minute } = rules;
+  return isOver(since, time, seconds, rules) || Math.floor(since / minute) !== Math.floor(time / minute);
+}
+
 /** The track of each face: the pairs that fit best, and well enough. */
 function pair(tracks, faces, fit, least) {
   const pairs = [];
@@ -186,7 +192,8 @@ export class Tracker {
     const found = faces.map((face) => {
       const track = taken.get(face) ?? again.get(face) ?? this.#begun();
       const since = !taken.has(face) ? 0 : slowly ? rules.longest : steady ? rules.refresh : 0;
-      if (isOver(track.compared, time, since, rules)) {
+      const passed = taken.has(face) && steady && !slowly ? isAgain : isOver;
+      if (passed(track.compared, time, since, rules)) {
         if (!looks.has(face)) looks.set(face, lookAt(face));
         Object.assign(track, { look: looks.get(face), compared: time });
       }
@@ -229,7 +236,7 @@ export class Tracker {
 
 /** Whether a track's answer is missing, or old. */
 export function isDue(track, time, rules) {
-  return track.shares === null || isOver(track.updated, time, rules.classify_every, rules);
+  return track.shares === null || isAgain(track.updated, time, rules.classify_every, rules);
 }
 
 /** Take a new answer into a track; what is as many seconds old as are smoothed over counts 1/e of it. */

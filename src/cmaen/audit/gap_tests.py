@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.audit.findings import Figures, GapTest, Kind
+from cmaen.audit.gaps import ACCURACY, CALIBRATION, FIRST_RATE, GapMeter, centre, choose_bins, subtract
+from cmaen.audit.labelled import LabelledAnswers
+from cmaen.audit.permutations import Outcome, Units, judge_gaps, permute_gaps
 from cmaen.evaluation.intervals import Interval
 from cmaen.listing import name_some
-from cmaen.studies.findings import Figures, GapTest, Kind
-from cmaen.studies.gaps import ACCURACY, CALIBRATION, FIRST_RATE, GapMeter, centre, choose_bins, subtract
-from cmaen.studies.labelled import LabelledAnswers
-from cmaen.studies.permutations import Outcome, Units, judge_gaps, permute_gaps
 
 FEW_OF_LABEL = 5
 """Number of faces with a label below which a group is not judged on this label, and of mistakes on their kind."""

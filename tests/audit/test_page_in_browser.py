@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cmaen.studies.audit import audit
-from cmaen.studies.audit_report import describe_origin, write_page
-from tests.studies.simulated import alternate, simulate
+from cmaen.audit.auditor import audit
+from cmaen.audit.page import describe_origin, write_page
+from tests.audit.simulated import alternate, simulate
 from tests.web.browsing import FLAGS, PATIENCE
 
 BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"

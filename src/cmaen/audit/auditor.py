@@ -1,7 +1,7 @@
 """An audit: whether a network serves groups of people differently well, beyond what chance and labels explain.
 
 For each column of groups it compares accuracy, the recall of each emotion, the calibration error, and the kinds of
-mistakes, with intervals and permutation tests (see :mod:`cmaen.studies.permutations`). All tests of an audit are
+mistakes, with intervals and permutation tests (see :mod:`cmaen.audit.permutations`). All tests of an audit are
 corrected together for their number. A group that is too small is named and not judged.
 """
 
@@ -17,12 +17,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from cmaen.audit.findings import Audit, ColumnAudit, Group
+from cmaen.audit.gap_tests import GroupComparison, Progress
+from cmaen.audit.labelled import LabelledAnswers
 from cmaen.errors import DataError
+from cmaen.evaluation.significance import LEVEL, adjust_for_many
 from cmaen.listing import name_some
-from cmaen.studies.findings import Audit, ColumnAudit, Group
-from cmaen.studies.gap_tests import GroupComparison, Progress
-from cmaen.studies.labelled import LabelledAnswers
-from cmaen.studies.significance import LEVEL, adjust_for_many
 
 FEW_FACES = 30
 """Number of faces below which a group is too small to be judged."""
@@ -33,7 +33,7 @@ MOST_GROUPS = 50
 PERMUTATIONS = 9_999
 """Default number of permutations of a column's groups."""
 POWER = 0.8
-"""Probability with which a gap of the size :attr:`cmaen.studies.findings.GapTest.detectable` is found."""
+"""Probability with which a gap of the size :attr:`cmaen.audit.findings.GapTest.detectable` is found."""
 BETWEEN = " × "
 """Text between the names of two columns, or of their values, in an intersection."""
 _NUMBER = re.compile(r"\D{0,3}(\d+)")
@@ -57,7 +57,7 @@ def audit(
     ``audit(read_labelled("faces.csv"), ["gender", "age"]).findings``
 
     Args:
-        answers: Labelled faces with their answers, see :func:`cmaen.studies.labelled.read_labelled`.
+        answers: Labelled faces with their answers, see :func:`cmaen.audit.labelled.read_labelled`.
         by: Columns of groups, each compared on its own.
         person: Column that names the person; faces of one person are then treated as belonging together.
         within: Columns of strata, such as the source of a face: only faces in the same stratum are compared.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmaen.studies.significance import adjust_for_many
+from cmaen.evaluation.significance import adjust_for_many
 
 
 def test_holm_by_hand():

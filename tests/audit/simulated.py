@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cmaen.studies.labelled import LabelledAnswers
+from cmaen.audit.labelled import LabelledAnswers
 from cmaen.types import EMOTIONS
 
 SAD = EMOTIONS.index("sad")

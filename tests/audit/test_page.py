@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import cmaen.evaluation
+from cmaen.audit.auditor import audit
+from cmaen.audit.findings import Audit, GapTest
+from cmaen.audit.page import JSON, PAGE, describe_origin, write_audit, write_page
+from cmaen.audit.words import describe_finding, judge, name_test, write_p
 from cmaen.errors import OutputError
 from cmaen.evaluation.intervals import Interval
-from cmaen.studies.audit import audit
-from cmaen.studies.audit_report import JSON, PAGE, STYLE, describe_origin, write_audit, write_page
-from cmaen.studies.audit_words import describe_finding, judge, name_test, write_p
-from cmaen.studies.findings import Audit, GapTest
-from tests.studies.simulated import alternate, simulate
+from tests.audit.simulated import alternate, simulate
 
 EVIL = '<script>alert("1")</script>\x1b[31m\u202e&amp;'
 
@@ -102,7 +101,7 @@ def test_nothing_is_marked_where_nothing_is_found() -> None:
 
 def test_names_of_any_characters_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     hypothesis = pytest.importorskip("hypothesis")
-    monkeypatch.setattr("cmaen.studies.gaps.DRAWS", 10)
+    monkeypatch.setattr("cmaen.audit.gaps.DRAWS", 10)
     text = hypothesis.strategies.text(min_size=1, max_size=30)
 
     @hypothesis.settings(max_examples=25)
@@ -139,15 +138,6 @@ def test_the_files_hold_the_same(found: Audit, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         write_audit(found, tmp_path / "file")
-
-
-def test_the_page_has_the_colours_of_the_report() -> None:
-    report = (Path(cmaen.evaluation.__file__).parent / "report.html").read_text("utf-8")
-    style = (Path(cmaen.evaluation.__file__).parent.parent / "studies" / STYLE).read_text("utf-8")
-    for name in ("ground", "paper", "sunk", "ink", "soft", "line", "link"):
-        (light, dark) = re.findall(rf"--{name}: ([^;]+);", style)
-        assert f"--{name}: {light};" in report
-        assert f"--{name}: {dark};" in report or dark == "#1b1e26"  # the report takes this one from its charts
 
 
 TEST = GapTest("recall", "fear", None, "old", 0.4, 0.6, -0.2, Interval(-0.3, -0.1), 0.0001, 0.05, 1, p_adjusted=0.0004)

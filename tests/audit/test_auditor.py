@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from cmaen.audit.auditor import MOST_GROUPS, audit
+from cmaen.audit.findings import Audit, GapTest
+from cmaen.audit.labelled import LabelledAnswers
+from cmaen.audit.words import describe_column, describe_left_out, judge
 from cmaen.errors import DataError
-from cmaen.studies.audit import MOST_GROUPS, audit
-from cmaen.studies.audit_words import describe_column, describe_left_out, judge
-from cmaen.studies.findings import Audit, GapTest
-from cmaen.studies.labelled import LabelledAnswers
 from cmaen.types import EMOTIONS
-from tests.studies.simulated import FEAR, SAD, alternate, answered, simulate
+from tests.audit.simulated import FEAR, SAD, alternate, answered, simulate
 
 PERMUTATIONS = 399
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmaen.types import EMOTIONS
-from tests.studies.simulated import alternate, simulate
+from tests.audit.simulated import alternate, simulate
 from tests.test_cli import cmaen
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cmaen.audit.gaps import ACCURACY, CALIBRATION, GapMeter, Share, centre, choose_bins, subtract
+from cmaen.audit.permutations import Units
 from cmaen.evaluation.intervals import Interval, wilson
-from cmaen.studies.gaps import ACCURACY, CALIBRATION, GapMeter, Share, centre, choose_bins, subtract
-from cmaen.studies.permutations import Units
 
 COUNT, CLASSES, GROUPS = 90, 3, 4
 

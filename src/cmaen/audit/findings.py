@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from cmaen.audit.gaps import Share
+from cmaen.audit.labelled import LabelledAnswers
+from cmaen.audit.permutations import Design
 from cmaen.evaluation.intervals import Interval
-from cmaen.studies.gaps import Share
-from cmaen.studies.labelled import LabelledAnswers
-from cmaen.studies.permutations import Design
-from cmaen.studies.significance import LEVEL
+from cmaen.evaluation.significance import LEVEL
 
 Kind = Literal["accuracy", "calibration", "recall", "errors"]
 """What a test compares: the accuracy, the calibration error, the recall of a label, or the mistakes made with it."""

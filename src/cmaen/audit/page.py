@@ -11,12 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from cmaen.drawing.lettering import write_count
-from cmaen.errors import escape, shorten
-from cmaen.evaluation.intervals import Interval
-from cmaen.evaluation.origin import abbreviate_home, describe_command
-from cmaen.files import write_text
-from cmaen.studies.audit_words import (
+from cmaen.audit.findings import Audit, ColumnAudit, GapTest, Group
+from cmaen.audit.gaps import Share
+from cmaen.audit.words import (
     CAUTION,
     describe_column,
     describe_design,
@@ -25,11 +22,14 @@ from cmaen.studies.audit_words import (
     name_test,
     write_p,
 )
-from cmaen.studies.findings import Audit, ColumnAudit, GapTest, Group
-from cmaen.studies.gaps import Share
+from cmaen.drawing.lettering import write_count
+from cmaen.errors import escape, shorten
+from cmaen.evaluation.intervals import Interval
+from cmaen.evaluation.origin import abbreviate_home, describe_command
+from cmaen.evaluation.theme import read_style
+from cmaen.files import write_text
 
 PAGE, JSON = "audit.html", "audit.json"
-STYLE = "audit.css"
 _LONGEST_NAME = 80
 _MARK = ' <b class="mark" title="found">◆</b>'
 
@@ -91,7 +91,7 @@ def write_page(audit: Audit, origin: Mapping[str, str] | None = None) -> str:
     contents = "".join(
         f'<li><a href="#{anchor}">{_text(column.column)}</a></li>\n' for anchor, column in anchors.items()
     )
-    style = files("cmaen.studies").joinpath(STYLE).read_text("utf-8")
+    style = read_style() + files("cmaen.audit").joinpath("page.css").read_text("utf-8")
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',

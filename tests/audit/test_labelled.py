@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cmaen.audit.labelled import LabelledAnswers, join_groups, read_labelled
 from cmaen.data.splits import Split
 from cmaen.errors import CmaenError, DataError
-from cmaen.studies.labelled import LabelledAnswers, join_groups, read_labelled
 from cmaen.tabulation import COLUMNS as TABLE
 from cmaen.types import EMOTIONS
 

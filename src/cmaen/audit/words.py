@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cmaen.audit.auditor import FEW_FACES, FEW_PEOPLE, is_small
+from cmaen.audit.findings import Audit, ColumnAudit, GapTest
+from cmaen.audit.labelled import LabelledAnswers
+from cmaen.audit.permutations import Design
 from cmaen.drawing.lettering import write_count
+from cmaen.evaluation.significance import LEVEL
 from cmaen.listing import name_some
-from cmaen.studies.audit import FEW_FACES, FEW_PEOPLE, is_small
-from cmaen.studies.findings import Audit, ColumnAudit, GapTest
-from cmaen.studies.labelled import LabelledAnswers
-from cmaen.studies.permutations import Design
-from cmaen.studies.significance import LEVEL
 
 CAUTION = (
     "A gap says that answers and labels agree less often in one group, not why: the faces may differ in light or size, "

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from cmaen.audit.permutations import Units, judge_gaps, permute_gaps
 from cmaen.errors import DataError
-from cmaen.studies.permutations import Units, judge_gaps, permute_gaps
 
 ZEROS = np.zeros(12, np.int64)
 CODES = np.array([0, 0, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1])
