@@ -34,6 +34,26 @@ def test_a_video_is_made_and_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
+def test_faces_of_a_made_up_film_are_found_and_recognised_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a count of 0 in the anonymised film means something."""
+    pytest.importorskip("av")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measured = importlib.import_module("measure_anonymise")
+    for name, value in {"SCENE": 1, "AT_ONCE": 1}.items():
+        monkeypatch.setattr(measured, name, value)
+    detector = measured.build_detector()
+    people = measured.find_people([np.asarray(Image.open(EXAMPLES / "astronaut.png").convert("RGB"))], detector, 1)
+    film = list(measured.make_film(people, np.random.default_rng(2), 3))[::5]
+    truths = measured.write(tmp_path / "film.mp4", film)
+    counts = measured.judge(tmp_path / "film.mp4", truths, detector, measured.Recogniser(people))
+    assert counts["frames"] == 15
+    assert counts["faces"] >= 4
+    assert counts["named"] == counts["faces"]
+    assert min(counts["found"], counts["recognised"]) >= counts["faces"] / 2
+
+
 def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path) -> None:
     face = Image.open(EXAMPLES / "astronaut.png").convert("L").crop((160, 50, 290, 190)).resize((48, 48))
     folder = tmp_path / "validation" / "happy"

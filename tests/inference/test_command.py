@@ -212,3 +212,29 @@ def test_several_images_are_all_looked_at(pictures: Path, output: Path) -> None:
         said = cmaen("inference", "--image", face, "--image", wall, option, output / "x.png", code=2)
         assert "one" in said
     assert not (output / "x.png").exists()
+
+
+def test_faces_are_hidden_in_all_that_is_written_and_the_answers_stay(film: Path, output: Path) -> None:
+    pytest.importorskip("av")
+    import av
+
+    from cmaen.inference.anonymising import build_searchers
+
+    plain, hidden = output / "plain", output / "hidden"
+    for folder, options in ((plain, {}), (hidden, {"anonymise": True})):
+        folder.mkdir()
+        video = {"save_video": folder / "v.mp4", "timeline": folder / "t.png", "output": folder / "v.csv"}
+        inference(video=str(film), **video, **options)
+        inference(image=[str(ASTRONAUT)], annotated=folder / "a.png", output=folder / "a.csv", **options)
+    for name in ("v.csv", "a.csv"):
+        assert (hidden / name).read_text() == (plain / name).read_text()
+    (search,) = build_searchers()
+    shown = {}
+    for folder in (plain, hidden):
+        with av.open(str(folder / "v.mp4")) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        frames += [np.asarray(Image.open(folder / name).convert("RGB")) for name in ("t.png", "a.png")]
+        shown[folder] = [bool(search(frame)) for frame in frames]
+    assert len(shown[plain]) == len(TIMES) + 2
+    assert all(shown[plain])
+    assert not any(shown[hidden])

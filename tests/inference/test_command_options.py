@@ -49,6 +49,13 @@ ASTRONAUT = EXAMPLES / "astronaut.png"
         ({"directory": "s3://x", "annotated": Path("x")}, "--annotated works with .* on this machine"),
         ({"directory": "x", "resume": True}, "--resume works with --directory or --video, and --output"),
         ({"image": [str(ASTRONAUT)], "output": Path("x.json"), "resume": True}, "--resume works with"),
+        ({"video": "x.mp4", "anonymise": True}, "--anonymise hides the faces in .* and none is written"),
+        ({"directory": "x", "anonymise": True, "output": Path("x.json"), "chart": Path("x.png")}, "none is written"),
+        ({"real_time": True, "anonymise": True, "display": False}, "none is written"),
+        (
+            {"image": [str(ASTRONAUT)], "anonymise": True, "annotated": Path("x.png"), "explain": Path("y.png")},
+            "--explain shows the faces themselves",
+        ),
         ({"video": "x.mp4", "resume": True}, "--resume works with"),
         (
             {"video": ["x.mp4", "a b.mp4"]},

@@ -108,9 +108,14 @@ def test_a_webcam_is_watched_and_its_video_kept(
     assert list(tmp_path.iterdir()) == []
     predictor.real_time_webcam(save_video=True, display=False, smoothing=0, every_frame=1, end=60.0, search_every=0.5)
     predictor.real_time_webcam(0, True, tmp_path / "drawn.mp4", display=False)
-    for name in ("output.avi", "drawn.mp4"):
+    predictor.real_time_webcam(0, True, tmp_path / "hidden.mp4", display=False, anonymise=True)
+    shows = {}
+    for name in ("output.avi", "drawn.mp4", "hidden.mp4"):
         with av.open(name) as container:
-            assert len(list(container.decode(video=0))) >= 1
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert len(frames) >= 1
+        shows[name] = any(predictor.pipeline.detect(frame) for frame in frames)
+    assert shows == {"output.avi": True, "drawn.mp4": True, "hidden.mp4": False}
     with pytest.raises(VideoError, match="camera 99 cannot be opened"):
         monkeypatch.setattr(cv2, "VideoCapture", capture)
         predictor.real_time_webcam(99, display=False)

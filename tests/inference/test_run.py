@@ -99,22 +99,25 @@ def test_of_still_pictures_nobody_is_counted_and_there_is_no_time() -> None:
 def test_the_frames_of_a_video_have_a_ticker_and_still_pictures_have_none(
     moving: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tickers = []
+    tickers, memories = [], []
 
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         tickers.append(ticker)
+        memories.append(memory)
         return image
 
     monkeypatch.setattr("cmaen.inference.run.draw_faces", drawing)
     shown = Shown(moving=moving)
     run(shown, shown, [Remembers(needs=Needs.DRAWING)])
     assert set(tickers) == {moving}
+    assert len(set(memories)) == 1  # so that tags stay where they are
+    assert (memories[0] is not None) is moving
 
 
 def test_faces_are_drawn_once_for_all_sinks_and_only_where_one_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         calls.append(tuple(faces))
         return image + 1
 
@@ -295,7 +298,7 @@ def test_pixels_are_dropped_once_every_sink_has_had_them() -> None:
 def test_a_picture_that_cannot_be_drawn_costs_only_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool) -> np.ndarray:
+    def drawing(image: np.ndarray, faces: Iterable[Face], *, ticker: bool, memory: object) -> np.ndarray:
         if len(list(faces)) == 2:
             raise OverflowError("the box is too large")
         return image

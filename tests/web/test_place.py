@@ -131,8 +131,8 @@ def test_words_come_before_letters_and_letters_before_dots() -> None:
     [
         (320, 240, 20, 1, 11),
         (800, 600, 100, 2.5, 12),
-        (11600, 7975, 60, 1.5, 105),  # of 92 megapixels: the smallest that one can read when all of it is seen
-        (11600, 7975, 4000, 11600 / 480, 451),
+        (11600, 7975, 60, 1.5, 129),  # of 92 megapixels: the smallest that one can read when all of it is seen
+        (11600, 7975, 4000, 11600 / 320, 451),
     ],
 )
 def test_lines_and_text_go_with_the_face_and_stay_legible(

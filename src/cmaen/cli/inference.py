@@ -76,6 +76,11 @@ class InferenceOptions(RecognitionOptions):
         """Whether the folder is at an address."""
         return self.directory is not None and "://" in self.directory
 
+    @property
+    def shows_faces(self) -> bool:
+        """Whether pixels of the source are written, or shown in a window."""
+        return super().shows_faces or (self.real_time and self.display)
+
     def to_spec(self) -> PipelineSpec:
         """Describe the pipeline, which is set up for many pictures if the source is a folder."""
         return replace(super().to_spec(), throughput=self.directory is not None)

@@ -21,6 +21,8 @@ from cmaen.errors import CmaenError
 from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
+    from cmaen.inference.anonymising import Anonymiser
+    from cmaen.inference.detectors import Detector
     from cmaen.inference.people.circle import Circle
     from cmaen.inference.people.naming import Settle
     from cmaen.inference.pipeline import Pipeline
@@ -110,6 +112,7 @@ class Recogniser:
         self._sha256 = card.sha256
         self._spec = spec = replace(spec, scheme=scheme)
         self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
+        self._searchers = _build_searchers(spec) if options.anonymise else ()
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
         self._circle = self._open_circle() if options.compares_faces else None
         self._table: RecordSink | None = None
@@ -181,7 +184,8 @@ class Recogniser:
 
             started = time.perf_counter()
             try:
-                summary = run(source, pipeline, sinks, progress=watch, settle=settle)
+                hide = self._hide_faces(source)
+                summary = run(source, pipeline, sinks, progress=watch, anonymiser=hide, settle=settle)
             finally:  # also if another sink has failed
                 if ended and table is not None:
                     _complete(job, table, sinks)
@@ -201,6 +205,14 @@ class Recogniser:
         places += [path for path in about if path not in before]  # one for each of several videos
         show_written((path, about.get(path, "")) for path in places if _state_of(path) not in (None, before.get(path)))
         return Outcome(summary=summary, seconds=seconds, whole=ended)
+
+    def _hide_faces(self, source: Source) -> Anonymiser | None:
+        """Make what hides the faces of a source, if that is wanted."""
+        if not self._searchers:
+            return None
+        from cmaen.inference.anonymising import Anonymiser
+
+        return Anonymiser(self._searchers, **({"ahead": 0.0} if source.live else {}))
 
     def explain(self, picture: str, target: Path) -> None:
         """Draw what the answer to a picture depends on, using the predictor that gave the answer."""
@@ -358,6 +370,12 @@ def _build_predictor(spec: PipelineSpec) -> EmotionPredictor:
     from cmaen.inference.predictor import EmotionPredictor
 
     return EmotionPredictor.from_spec(spec)
+
+
+def _build_searchers(spec: PipelineSpec) -> tuple[Detector, ...]:
+    from cmaen.inference.anonymising import build_searchers
+
+    return build_searchers(spec.detector, spec.options)
 
 
 def _build_cluster(spec: PipelineSpec) -> Pipeline:

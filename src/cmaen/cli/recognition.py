@@ -62,6 +62,15 @@ class RecognitionOptions(FaceOptions):
         Path | None,
         typer.Option(help="Save the video with its faces drawn, including the sound.", rich_help_panel=OUTPUT),
     ] = None
+    anonymise: Annotated[
+        bool,
+        typer.Option(
+            "--anonymise",
+            help="Make faces unrecognisable in every picture and video that is written or shown. No detector finds "
+            "every face, so look through the result before you share it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     timeline: Annotated[
         Path | None,
         typer.Option(
@@ -206,6 +215,11 @@ class RecognitionOptions(FaceOptions):
         """The first output that takes the episodes of a video only; ``None`` if there is none."""
         return next(filter(find_form, self.output or ()), None)
 
+    @property
+    def shows_faces(self) -> bool:
+        """Whether pixels of the source are written or shown; a sink of another package may do so."""
+        return any((self.annotated, self.save_video, self.timeline, self.sink))
+
     def to_spec(self) -> PipelineSpec:
         """Describe the pipeline, which is set up for one picture or video."""
         return replace(
@@ -232,6 +246,15 @@ class RecognitionOptions(FaceOptions):
             return f"--start must be a number of seconds, not {self.start:g}"
         if self.end is not None and not self.end > self.start:
             return f"--end must be later than --start ({self.start:g} s), not {self.end:g} s"
+        if self.anonymise and self.explain is not None:
+            return (
+                "--explain shows the faces themselves, so it cannot be combined with --anonymise; leave one of them out"
+            )
+        if self.anonymise and not self.shows_faces:
+            return (
+                "--anonymise hides the faces in pictures and videos, and none is written; add --annotated, "
+                "--save-video or --timeline, or leave --anonymise out"
+            )
         if self.compares_faces and self.engine == RAY:
             return "--people, --recognise-people and --exclude do not work with --engine ray"
         if self.explain is not None and self.exclude is not None:

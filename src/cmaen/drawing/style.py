@@ -28,6 +28,7 @@ from cmaen.drawing.painting import (
     paint_plate,
 )
 from cmaen.drawing.placing import INSIDE, Place, Size, place_panel, place_tags
+from cmaen.drawing.steadying import Memory
 from cmaen.drawing.ticker import paint_ticker
 from cmaen.types import UNCERTAIN, UNSURE_BELOW, Image
 
@@ -87,10 +88,10 @@ class Style:
     line_of_face: float = 40.0
     least_line: int = 1
     most_line: int = 6
-    line_of_picture: float = 480.0
+    line_of_picture: float = 320.0
     text_of_face: float = 8.0
     least_text: int = 11
-    text_of_picture: float = 110.0
+    text_of_picture: float = 90.0
     most_text_of_picture: float = 16.0
     widest: float = 1.6
     few: int = 6
@@ -144,7 +145,9 @@ def describe_answer(face: Mapping[str, Any]) -> str:
     return f"unsure: maybe {candidates[0]} or {candidates[1]}"
 
 
-def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool = False) -> Image:
+def draw_faces(
+    image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool = False, memory: Memory | None = None
+) -> Image:
     """Return a copy of the image with an outline and a tag for every face.
 
     Tags cover neither other faces nor each other: each is put where there is room, shortened if there is little, and
@@ -156,6 +159,7 @@ def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool
         faces: Dicts of :meth:`cmaen.results.Face.to_dict`. ``box``, ``predicted_emotion`` and ``confidence`` are
             required; ``identity``, ``person`` and ``probabilities`` are used if present.
         ticker: Whether to show the probabilities of up to four faces at the lower edge, if there is room.
+        memory: Memory of the video that the image is a frame of, so that nothing jumps; ``None`` for a single image.
 
     Returns:
         RGB uint8 [H, W, 3].
@@ -163,29 +167,40 @@ def draw_faces(image: Image, faces: Iterable[Mapping[str, Any]], *, ticker: bool
     picture: Image = image.copy()
     height, width = image.shape[:2]
     found = list(faces)
-    tags = [_Tag.of(face, number if len(found) > 1 else None, width, height) for number, face in enumerate(found, 1)]
+    memory = Memory() if memory is None else memory
+    memory.begin()
+    tags = [
+        _Tag.of(face, number if len(found) > 1 else None, width, height, memory) for number, face in enumerate(found, 1)
+    ]
     for tag in tags:
         outline(picture, tag.box, tag.line_colour, tag.line, broken=tag.unsure)
     boxes = np.array([tag.box for tag in tags], np.float64).reshape(-1, 4)
     taken = []
     if ticker and found:
-        bars = paint_ticker(found, [tag.who for tag in tags], colour_of, boxes=boxes, width=width, height=height)
+        bars = paint_ticker(
+            found, [tag.who for tag in tags], colour_of, boxes=boxes, width=width, height=height, memory=memory
+        )
         for sprite, left, top in bars:
             lay(picture, sprite, left, top)
             taken.append((left, top, left + sprite.size.width, top + sprite.size.height))
-    places = _place(tags, boxes, width, height, taken)
+    places = _place(tags, boxes, width, height, taken, memory)
     legend = _paint_legend(tags, places, width, height)
     if legend:
         size = Size(max(row.size.width for row in legend), sum(row.size.height + 1 for row in legend))
         obstacles = np.concatenate([boxes, np.reshape(taken, (-1, 4))])
-        corner = place_panel(size, obstacles, width=width, height=height, margin=STYLE.least_text // 2)
+        corner = place_panel(
+            size, obstacles, width=width, height=height, margin=STYLE.least_text // 2, before=memory.corner
+        )
+        memory.corner = corner
         if corner is not None:
             left, top = corner
-            places = _place(tags, boxes, width, height, [*taken, (left, top, left + size.width, top + size.height)])
+            panel = (left, top, left + size.width, top + size.height)
+            places = _place(tags, boxes, width, height, [*taken, panel], memory)
             for row in legend:
                 lay(picture, row, left, top)
                 top += row.size.height + 1
     for tag, place in zip(tags, places, strict=True):
+        memory.keep(tag.who, place, tag.measure(narrow=len(tags) > STYLE.few), tag.gap)
         if place is not None:
             lay(picture, tag.paint(place.variant), place.left, place.top)
     return picture
@@ -219,13 +234,14 @@ class _Tag:
     wide: float
 
     @classmethod
-    def of(cls, face: Mapping[str, Any], number: int | None, width: int, height: int) -> _Tag:
+    def of(cls, face: Mapping[str, Any], number: int | None, width: int, height: int, memory: Memory) -> _Tag:
         """Make the tag of a face in an image of this size; ``number`` is given if there are several faces."""
         x, y, across, down = map(float, face["box"])
         if not np.isfinite((x, y, across, down)).all():
             raise ValueError(f"the numbers of a box must be finite: {face['box']}")
         identity = face.get("identity")
         who = str(face.get("person") or (number or "" if identity is None else identity)).removeprefix("person ")
+        shown = memory.meet(who, across)
         name, texts, letter = _word(face)
         unsure = is_unsure(face)
         colour = colour_of(UNCERTAIN if unsure else face["predicted_emotion"], list(face.get("probabilities", ())))
@@ -238,9 +254,9 @@ class _Tag:
             colour=colour,
             line_colour=colour_of_hex(STYLE.unsure) if unsure else colour,
             unsure=unsure,
-            line=STYLE.measure_line(across, max(width, height)),
-            size=STYLE.measure_text(across, width, height),
-            wide=STYLE.widest * across,
+            line=STYLE.measure_line(shown, max(width, height)),
+            size=STYLE.measure_text(shown, width, height),
+            wide=STYLE.widest * shown,
         )
 
     @property
@@ -302,9 +318,12 @@ def _place(
     width: int,
     height: int,
     taken: Sequence[tuple[float, float, float, float]],
+    memory: Memory,
 ) -> list[Place | None]:
     sizes = [tag.measure(narrow=len(tags) > STYLE.few) for tag in tags]
-    return place_tags(boxes, sizes, width=width, height=height, gaps=[tag.gap for tag in tags], taken=taken)
+    wishes = [memory.wish_of(tag.who) for tag in tags]
+    gaps = [tag.gap for tag in tags]
+    return place_tags(boxes, sizes, width=width, height=height, gaps=gaps, taken=taken, wishes=wishes)
 
 
 def _paint_legend(tags: Sequence[_Tag], places: Sequence[Place | None], width: int, height: int) -> list[Sprite]:

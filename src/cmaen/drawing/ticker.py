@@ -13,6 +13,7 @@ from PIL import ImageDraw
 
 from cmaen.drawing.lettering import choose_font, choose_letters, load_font
 from cmaen.drawing.painting import OPACITY, PLATE, Colour, Sprite
+from cmaen.drawing.steadying import Memory
 from cmaen.types import Image
 
 PEOPLE = 4
@@ -31,8 +32,10 @@ def paint_ticker(
     boxes: NDArray[np.float64],
     width: int,
     height: int,
+    memory: Memory,
 ) -> list[tuple[Sprite, int, int]]:
-    """Paint a panel for each person, side by side at the lower edge, in the order of their numbers.
+    """Paint a panel for each person, side by side at the lower edge: first in the order of their numbers, and from then
+    on in the order in which they appear, so that nobody's panel moves when another person comes or goes.
 
     Args:
         faces: Dicts of :meth:`cmaen.results.Face.to_dict`.
@@ -40,32 +43,36 @@ def paint_ticker(
         colour_of: Function that returns the colour of a label among all labels.
         boxes: Left, top, right and bottom edge of each face, in pixels, float64 [F, 4].
         width, height: Size of the image.
+        memory: Memory of the video.
 
     Returns:
-        The panels with their left and top edges. There are none if the image is small or there are too many labels; the
-        first panel that would cover a face or has no room ends the row.
+        The panels with their left and top edges. There are none if the image is small or there are too many labels; a
+        panel that would cover a face or has no room is left out.
     """
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return []
     size = max(11, round(min(width, height) / 60))
-    chosen = [
-        face
-        for face in range(min(len(faces), PEOPLE))
-        if 2 <= len(faces[face].get("probabilities", ())) <= _MOST_LABELS
-    ]
+    memory.seat_anew(names)
+    first = range(min(len(faces), PEOPLE))
+    seated = {name: face for face, name in enumerate(names) if face in first or memory.has_seat(name)}
+    chosen = [face for face in seated.values() if 2 <= len(faces[face].get("probabilities", ())) <= _MOST_LABELS]
     chosen.sort(key=lambda face: (len(names[face]), names[face]))
     margin = size // 2
     panels: list[tuple[Sprite, int, int]] = []
-    left = margin
     for face in chosen:
-        panel = _paint_panel(faces[face], names[face], size, colour_of)
-        top = height - margin - panel.size.height
+        name = names[face]
+        seat = memory.seat(name, PEOPLE)
+        if seat is None:
+            continue
+        panel = _paint_panel(faces[face], name, size, colour_of)
+        left, top = margin + seat * (panel.size.width + margin), height - margin - panel.size.height
         edges = (left, top, left + panel.size.width, top + panel.size.height)
-        hits = (boxes[:, :2] < edges[2:]) & (boxes[:, 2:] > edges[:2])
-        if edges[2] > width - margin or hits.all(axis=1).any():
-            return panels
-        panels.append((panel, left, top))
-        left = edges[2] + margin
+        apart = 0 if memory.shows(name) else size  # so that a panel does not flicker while a face is at its edge
+        hits = (boxes[:, :2] < np.add(edges[2:], apart)) & (boxes[:, 2:] > np.subtract(edges[:2], apart))
+        fits = edges[2] <= width - margin and not hits.all(axis=1).any()
+        memory.show(name, fits)
+        if fits:
+            panels.append((panel, left, top))
     return panels
 
 
@@ -102,7 +109,7 @@ def _paint_ground(name: str, classes: tuple[str, ...], size: int) -> tuple[Image
     letters = choose_letters(classes)
     step, _, tall, pad = _measure_panel(size)
     font = choose_font("".join(letters.values()), size) or load_font(size)
-    start = pad + (round(0.4 * size + font.getlength(name)) if name else 0)
+    start = pad + (round(0.4 * size + max(font.getlength(name), font.getlength("00"))) if name else 0)
     panel = PILImage.new("RGB", (start + step * len(classes) + pad, tall + round(1.5 * size) + 2 * pad), PLATE)
     draw = ImageDraw.Draw(panel)
     draw.text((pad, pad + tall / 2), name, font=font, fill="white", anchor="lm", stroke_width=size / 30)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image as PILImage
 
+from cmaen.inference.anonymising import Anonymiser
 from cmaen.inference.people.naming import Names, Settle
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.run import run
@@ -101,6 +102,7 @@ def analyse_video(
     pipeline: Pipeline,
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
+    anonymiser: Anonymiser | None = None,
     settle: Settle | None = None,
 ) -> AnalysedVideo:
     """Analyse a video from beginning to end.
@@ -109,6 +111,7 @@ def analyse_video(
         source: Frames of the video; closed at the end.
         pipeline: Pipeline that produces the results.
         progress: Wrapper around the results that shows the progress.
+        anonymiser: Hides the faces of the portraits; ``None`` to show them.
         settle: Returns the final names of people; ``None`` if people are not recognised.
 
     Raises:
@@ -119,6 +122,6 @@ def analyse_video(
     with tempfile.TemporaryDirectory() as folder:
         lanes = Path(folder) / "lanes.png"
         sinks: list[Any] = [kept, open_sink("timeline", lanes, settle=settle)]
-        summary = run(source, pipeline, sinks, progress=progress, settle=settle)
+        summary = run(source, pipeline, sinks, progress=progress, anonymiser=anonymiser, settle=settle)
         picture = lanes.read_bytes()
     return AnalysedVideo(tuple(kept.results), picture, summary.people, summary.seconds)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from cmaen.drawing.steadying import Memory
 from cmaen.drawing.style import draw_faces
 from cmaen.errors import OutputError, PredictionError, describe, guard
+from cmaen.inference.anonymising import Anonymiser
 from cmaen.inference.people.naming import Settle
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.readahead import Weight, ahead
@@ -45,6 +47,7 @@ def run(
     sinks: Sequence[Sink],
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
+    anonymiser: Anonymiser | None = None,
     settle: Settle | None = None,
 ) -> Summary:
     """Process every frame of a source until its end, or until the user quits.
@@ -57,6 +60,7 @@ def run(
         pipeline: Pipeline that makes the results, in a thread of its own.
         sinks: Sinks, all called in this thread; closed at the end.
         progress: Wrapper around the results that shows the progress.
+        anonymiser: Hides the faces before any sink is given the pixels; ``None`` to leave them as they are.
         settle: Returns the final names of people; ``None`` if people are not recognised.
 
     Raises:
@@ -66,7 +70,7 @@ def run(
     counts = {"frames": 0, "faces": 0, "errors": 0}
     people: set[int | str | None] = set()
     seconds = 0.0
-    working = _Sinks(sinks)
+    working = _Sinks(sinks, anonymiser)
     size = 1 if source.live else 4
     made = pipeline.results(source, keep_images=working.needs >= Needs.PIXELS)
     results = ahead(made, _itself, size=size, weigh=_weight, most=_PIXELS_WAITING)
@@ -98,8 +102,10 @@ def run(
 class _Sinks:
     """The sinks that have not failed."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
+    def __init__(self, sinks: Sequence[Sink], anonymiser: Anonymiser | None) -> None:
         self._all = sinks
+        self._anonymiser = anonymiser
+        self._memory = Memory()
         self._working = list(sinks)
         self._failures: list[OutputError] = []
 
@@ -109,13 +115,20 @@ class _Sinks:
         return max((sink.needs for sink in self._working), default=Needs.RECORDS)
 
     def write(self, result: Result) -> None:
+        """Pass each sink what it needs of a result, or hold the result back until its faces can be hidden."""
+        for ready in (result,) if self._anonymiser is None else self._anonymiser.add(result):
+            self._pass_on(ready)
+
+    def _pass_on(self, result: Result) -> None:
         """Pass each sink what it needs of a result; the faces are drawn once for all."""
         drawn = None
         if self.needs >= Needs.DRAWING and result.frame.image is not None:
             try:
                 with guard(PredictionError, f"{result.frame.name} cannot be drawn"):
                     faces = [face.to_dict() for face in result.faces]
-                    drawn = draw_faces(result.frame.image, faces, ticker=result.frame.time is not None)
+                    moving = result.frame.time is not None
+                    memory = self._memory if moving else None
+                    drawn = draw_faces(result.frame.image, faces, ticker=moving, memory=memory)
             except PredictionError as error:
                 log.warning("%s", error)
         record = result if result.frame.image is None else replace(result, frame=replace(result.frame, image=None))
@@ -129,7 +142,11 @@ class _Sinks:
             raise self._failure()
 
     def finish(self) -> None:
-        """Finish every sink."""
+        """Pass on what is still held back, and finish every sink."""
+        if self._anonymiser is not None:
+            with suppress(Quit):  # the user has quit already, or does so now
+                for ready in self._anonymiser.finish():
+                    self._pass_on(ready)
         self._each(lambda sink: sink.finish())
         if self._failures:
             raise self._failure()

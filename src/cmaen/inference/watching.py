@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cmaen.deprecation import warn_changed
+from cmaen.inference.anonymising import Anonymiser, build_searchers
 from cmaen.inference.films import AnalysedVideo, analyse_video
 from cmaen.inference.frames import AnalysedFrame, analyse_frames
 from cmaen.inference.people.circle import Circle
@@ -62,6 +63,7 @@ class Watcher:
         recognise: bool | Circle = False,
         people: str | Path | None = None,
         exclude: str | Path | None = None,
+        anonymise: bool = False,
     ) -> AnalysedVideo:
         """Analyse a whole video; a notebook shows a progress bar, and then the timeline of each person.
 
@@ -71,9 +73,11 @@ class Watcher:
             source: Path of a file, or address of a stream that ends.
             smoothing, search_every, every, start, end, every_frame: See :meth:`video`, which yields the frames one by
                 one.
+            anonymise: Whether to make the faces of the portraits unrecognisable, see :func:`cmaen.annotate`.
             recognise, people, exclude: See :meth:`video`; the names are those at the end, when all was seen.
 
         Raises:
+            DetectorError: The detector that finds the faces to hide cannot be loaded.
             VideoError: The video cannot be opened, or no frame can be decoded.
             MissingExtraError: The extra ``video``, or the one that draws the timeline, is not installed.
             RecognitionError: People cannot be recognised, see :meth:`recognise_people`.
@@ -87,6 +91,7 @@ class Watcher:
             opened,
             pipeline,
             progress=lambda results: follow(results, unit="frames", total=total),
+            anonymiser=Anonymiser(build_searchers()) if anonymise else None,
             settle=None if pipeline.people is None else pipeline.people.settle,
         )
 
@@ -151,6 +156,7 @@ class Watcher:
         every: float = 0.0,
         end: float | None = None,
         every_frame: int = 1,
+        anonymise: bool = False,
     ) -> None:
         """Analyse a webcam until q or Ctrl-C is pressed, the window is closed or the camera is disconnected.
 
@@ -162,8 +168,11 @@ class Watcher:
             smoothing: See :meth:`video`.
             search_every, every, every_frame: See :meth:`video`.
             end: Seconds after which to stop; ``None`` for never.
+            anonymise: Whether to make the faces unrecognisable, in the window and in the video, see
+                :func:`cmaen.annotate`.
 
         Raises:
+            DetectorError: The detector that finds the faces to hide cannot be loaded.
             VideoError: The camera does not exist, or there is no display.
             OutputError: The video cannot be written.
             MissingExtraError: The extra ``video`` is not installed.
@@ -171,11 +180,12 @@ class Watcher:
         """
         pipeline = self.pipeline.tune(smoothing=smoothing, detect_every=search_every)
         excerpt = _make_excerpt(every, 0.0, end, every_frame)
+        anonymiser = Anonymiser(build_searchers(), ahead=0) if anonymise else None
         with closing(open_source("camera", str(camera_index), excerpt=excerpt)) as camera:
             sinks: list[Sink] = [open_sink("window")] if display else []
             if save_video:
                 sinks.append(open_sink("video", Path(output_path or "output.avi"), camera))
-            run(camera, pipeline, sinks)
+            run(camera, pipeline, sinks, anonymiser=anonymiser)
 
     def _recognise(
         self,

@@ -91,23 +91,23 @@ def merge(faces: Iterable[FaceBox], more: Iterable[FaceBox], *, better_by: float
         better_by: Margin by which the score of one of ``more`` must be higher to replace one of ``faces``.
     """
     kept = list(faces)
-    boxes = _boxes(kept)
+    boxes = stack_boxes(kept)
     for face in sorted(more, key=lambda face: -face.score):
-        same = np.flatnonzero(_share(face, boxes) > SAME)
+        same = np.flatnonzero(measure_shares(face, boxes) > SAME)
         if all(face.score >= kept[place].score + better_by for place in same):
             for place in reversed(same):
                 del kept[place]
             kept.append(face)
-            boxes = np.concatenate([np.delete(boxes, same, axis=0), _boxes([face])])
+            boxes = np.concatenate([np.delete(boxes, same, axis=0), stack_boxes([face])])
     return kept
 
 
-def _boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
+def stack_boxes(faces: Sequence[FaceBox]) -> NDArray[np.float64]:
     """Stack x, y, width and height of the faces, [N, 4]."""
     return np.array([(face.x, face.y, face.width, face.height) for face in faces], np.float64).reshape(-1, 4)
 
 
-def _share(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def measure_shares(face: FaceBox, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the share of the smaller box that lies in the other, for a face and boxes [N, 4]: [N]."""
     x, y, width, height = boxes.T
     across = np.minimum(face.x + face.width, x + width) - np.maximum(face.x, x)

@@ -97,7 +97,7 @@ function clip({ x, y, width, height }, picture) {
 
 /**
  * A place for the name of each face. First every face, from the largest, has one for its dot; only then do names become
- * longer, so that a long one takes the room of nobody.
+ * longer, all of them step by step, so that a long one takes the room of nobody.
  * @param {{box: Area, tags: string[], number: string}[]} faces `tags` from the longest to the shortest, `number` what a
  *     dot still tells.
  * @param {{width: number, height: number, rules: object, measure: (text: string, size: number) => number,
@@ -131,7 +131,12 @@ export function placeTags(faces, { width, height, rules, measure, scale = 1 }) {
     }
   };
   for (const index of order) take(index, names[index].slice(-1), INSIDE_AT_LAST);
-  for (const index of order) take(index, names[index].slice(0, -1), rules.inside);
+  const most = names.reduce((longest, own) => Math.max(longest, own.length), 0);
+  for (let length = 2; length <= most; length += 1) {
+    for (const index of order) {
+      if (names[index].length >= length) take(index, [names[index].at(-length)], rules.inside);
+    }
+  }
   return tags;
 }
 
