@@ -127,11 +127,15 @@ def test_a_video_is_analysed_first(tmp_path: Path) -> None:
             picture = portrait if number < 10 else np.full_like(portrait, 90)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
         container.mux(stream.encode())
-    cmaen("report", tmp_path / "ada.mp4", "--thumbnails", "--output", tmp_path / "r.html")
+    (tmp_path / "team").mkdir()
+    cv2.imwrite(str(tmp_path / "team" / "Ada.png"), cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR))
+    options = ("--people", tmp_path / "team", "--thumbnails", "--output", tmp_path / "r.html")
+    cmaen("report", tmp_path / "ada.mp4", *options)
     recording = json.loads((tmp_path / "r.json").read_text("utf-8"))["recordings"][0]
     assert recording["recording"].endswith("ada.mp4")
     assert recording["without_a_face"] == pytest.approx(0.4)
     (person,) = recording["people"]
+    assert person["person"] == "Ada"
     assert person["seconds"] == pytest.approx(2)
     assert max(person["shares"], key=lambda share: share["share"])["emotion"] == "happy"
     assert "data:image/jpeg" in (tmp_path / "r.html").read_text("utf-8")

@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
-from typing import Any, TypeVar, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
 
 from cmaen.cli.console import (
     CheckpointName,
@@ -17,8 +20,13 @@ from cmaen.cli.console import (
     MinScore,
     Verbose,
 )
+from cmaen.cli.panels import FACES
 from cmaen.inference.detectors.base import DEFAULT, OWN, DetectorOptions
 from cmaen.inference.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    from cmaen.inference.people.circle import Circle
+    from cmaen.inference.pipeline import Pipeline
 
 _T = TypeVar("_T")
 MILLION = 1e6
@@ -88,3 +96,61 @@ class FaceOptions:
     def detector_options(self) -> DetectorOptions:
         """The options of the detector."""
         return DetectorOptions(max_side=self.detector_side, min_score=self.min_score, min_face=self.min_face)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleOptions(FaceOptions):
+    """Options of every verb that can recognise people."""
+
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="Name people by a folder of photographs: a folder each, or one photograph named after each.",
+            rich_help_panel=FACES,
+        ),
+    ] = None
+    recognise_people: Annotated[
+        bool,
+        typer.Option(
+            "--recognise-people",
+            help="Tell people apart without names, across cuts and all videos or pictures of the run.",
+            rich_help_panel=FACES,
+        ),
+    ] = False
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="Leave out the faces of the people in a folder of photographs, see --people.", rich_help_panel=FACES
+        ),
+    ] = None
+
+    @property
+    def compares_faces(self) -> bool:
+        """Whether people are recognised, or some are excluded."""
+        return self.recognise_people or self.people is not None or self.exclude is not None
+
+    def open_circle(self, pipeline: Pipeline, spec: PipelineSpec) -> Circle | None:
+        """Read the photographs of people who are known or excluded, and say how many there are.
+
+        Args:
+            pipeline: Pipeline that finds their faces.
+            spec: Its settings.
+
+        Returns:
+            The people; ``None`` if nobody is to be recognised.
+        """
+        if not self.compares_faces:
+            return None
+        from cmaen.cli.results import describe_known
+        from cmaen.inference.people.opening import open_circle
+
+        circle = open_circle(
+            pipeline.detect,
+            people=self.people,
+            exclude=self.exclude,
+            recognise=self.recognise_people,
+            threads=spec.share_threads().engine,
+            max_pixels=spec.max_pixels,
+        )
+        typer.echo(describe_known(circle.known, circle.excluded), err=True)
+        return circle

@@ -23,7 +23,6 @@ from cmaen.inference.spec import PipelineSpec
 if TYPE_CHECKING:
     from cmaen.inference.anonymising import Anonymiser
     from cmaen.inference.detectors import Detector
-    from cmaen.inference.people.circle import Circle
     from cmaen.inference.people.naming import Settle
     from cmaen.inference.pipeline import Pipeline
     from cmaen.inference.predictor import EmotionPredictor
@@ -114,7 +113,7 @@ class Recogniser:
         self.predictor: EmotionPredictor | None = None if options.engine == RAY else _build_predictor(spec)
         self._searchers = _build_searchers(spec) if options.anonymise else ()
         self._pipeline = _build_cluster(spec) if self.predictor is None else self.predictor.pipeline
-        self._circle = self._open_circle() if options.compares_faces else None
+        self._circle = None if self.predictor is None else options.open_circle(self.predictor.pipeline, spec)
         self._table: RecordSink | None = None
 
     @contextmanager
@@ -223,24 +222,6 @@ class Recogniser:
         typer.echo("explaining the answer …", err=True)
         self.predictor.explain(picture, detect=self.options.detect, **kind).save(target)
         show_written([(target, "")])
-
-    def _open_circle(self) -> Circle:
-        """Read the photographs of people who are known or excluded, and say how many there are."""
-        from cmaen.cli.results import describe_known
-        from cmaen.inference.people.opening import open_circle
-
-        assert self.predictor is not None
-        given, pipeline = self.options, self.predictor.pipeline
-        circle = open_circle(
-            pipeline.detect,
-            people=given.people,
-            exclude=given.exclude,
-            recognise=given.recognise_people,
-            threads=self._spec.share_threads().engine,
-            max_pixels=self._spec.max_pixels,
-        )
-        typer.echo(describe_known(circle.known, circle.excluded), err=True)
-        return circle
 
     def _begin(self, job: Job) -> tuple[Pipeline, Settle | None]:
         """Return the pipeline for a job, and what tells the final names if people are recognised."""

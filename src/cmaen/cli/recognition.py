@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cmaen.cli.console import Contempt, EngineDevice, SchemeName, check_share
-from cmaen.cli.options import RAY, FaceOptions
+from cmaen.cli.options import RAY, PeopleOptions
 from cmaen.cli.panels import FACES, MODEL, OUTPUT, VIDEO
 from cmaen.inference.sources.excerpt import WHOLE, Excerpt
 from cmaen.inference.spec import PipelineSpec
@@ -18,7 +18,7 @@ from cmaen.recordings.forms import find_form, list_files
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionOptions(FaceOptions):
+class RecognitionOptions(PeopleOptions):
     """Options of both verbs."""
 
     output: Annotated[
@@ -82,27 +82,6 @@ class RecognitionOptions(FaceOptions):
         typer.Option(
             help="Write a .csv with one row per person of a video: seconds seen; share, mean and peak of each emotion.",
             rich_help_panel=OUTPUT,
-        ),
-    ] = None
-    people: Annotated[
-        Path | None,
-        typer.Option(
-            help="Name people by a folder of photographs: a folder each, or one photograph named after each.",
-            rich_help_panel=FACES,
-        ),
-    ] = None
-    recognise_people: Annotated[
-        bool,
-        typer.Option(
-            "--recognise-people",
-            help="Tell people apart without names, across cuts and all videos or pictures of the run.",
-            rich_help_panel=FACES,
-        ),
-    ] = False
-    exclude: Annotated[
-        Path | None,
-        typer.Option(
-            help="Leave out the faces of the people in a folder of photographs, see --people.", rich_help_panel=FACES
         ),
     ] = None
     sink: Annotated[
@@ -197,11 +176,6 @@ class RecognitionOptions(FaceOptions):
             f"--every {number} processes one frame in {number} s; it meant every n-th frame in earlier versions, which "
             f"is --every-frame {number} now"
         )
-
-    @property
-    def compares_faces(self) -> bool:
-        """Whether people are recognised, or some are excluded."""
-        return self.recognise_people or self.people is not None or self.exclude is not None
 
     @property
     def places(self) -> Places:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmaen.cli.console import log, progress
-from cmaen.cli.options import FaceOptions, takes
+from cmaen.cli.options import PeopleOptions, takes
 from cmaen.cli.panels import OUTPUT, SOURCE, STUDY
 from cmaen.cli.targets import Target, look_at_file
-from cmaen.errors import CmaenError, MissingExtraError, OutputError
+from cmaen.errors import CmaenError, GalleryError, MissingExtraError, OutputError, RecognitionError
 from cmaen.escaping import printable
 
 if TYPE_CHECKING:
+    from cmaen.inference.people.circle import Circle
     from cmaen.inference.pipeline import Pipeline
     from cmaen.recordings.recording import Recording
 
@@ -35,7 +36,7 @@ class Unit(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(FaceOptions):
+class ReportOptions(PeopleOptions):
     """Options of ``cmaen report``."""
 
     paths: Annotated[
@@ -134,19 +135,22 @@ class _Work:
     folders: list[Path | None] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _pipeline: Pipeline | None = None
+    _circle: Circle | None = None
 
     def read(self, path: Path) -> None:
         """Read the recordings of a file of results, or analyse a video; a failure does not stop the others.
 
         Raises:
             MissingExtraError: An extra is needed, and not installed.
+            GalleryError: The photographs of people cannot be used.
+            RecognitionError: People cannot be recognised.
         """
         from cmaen.recordings.recording import read_recordings
 
         name = printable(path)
         try:
             found = read_recordings(path) if path.suffix.lower() in TABLES else [self._record(path, name)]
-        except MissingExtraError:
+        except (MissingExtraError, GalleryError, RecognitionError):
             raise
         except CmaenError as error:
             self.failures.append(str(error) if name in str(error) else f"{name}: {error}")
@@ -164,9 +168,11 @@ class _Work:
         if not isinstance(target, Target) or target.kind != "video":
             raise CmaenError(f"{name} is neither a video nor a file of results ({', '.join(TABLES)})")
         if self._pipeline is None:
-            self._pipeline = EmotionPredictor.from_spec(self.options.to_spec().fetch()).pipeline
+            spec = self.options.to_spec().fetch()
+            self._pipeline = EmotionPredictor.from_spec(spec).pipeline
+            self._circle = self.options.open_circle(self._pipeline, spec)
         typer.echo(f"analysing {name} …", err=True)
-        return record_video(path, self._pipeline, progress=lambda results: progress(results, "frames"))
+        return record_video(path, self._pipeline, self._circle, progress=lambda results: progress(results, "frames"))
 
 
 def _expand(paths: list[str]) -> Iterator[Path]:

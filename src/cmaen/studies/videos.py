@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from cmaen.inference.people.circle import Circle
+from cmaen.inference.people.films import FilmPeople
 from cmaen.inference.pipeline import Pipeline
 from cmaen.inference.run import run
-from cmaen.inference.sinks import open_sink
+from cmaen.inference.sinks.records import RecordSink
 from cmaen.inference.sources import open_source
 from cmaen.recordings.recording import Recording, read_recordings
 from cmaen.results import Result
 
 
 def record_video(
-    video: Path, pipeline: Pipeline, *, progress: Callable[[Iterable[Result]], Iterable[Result]] = iter
+    video: Path,
+    pipeline: Pipeline,
+    circle: Circle | None = None,
+    *,
+    progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
 ) -> Recording:
     """Analyse a video from beginning to end. Its results are kept in a file until then, so that memory stays small.
 
     Args:
         video: Path of the video.
         pipeline: Pipeline that makes the results.
+        circle: People who are known, shared by all videos of a study; ``None``: people are not recognised.
         progress: Wrapper around the results that shows the progress.
 
     Raises:
@@ -30,7 +38,11 @@ def record_video(
         MissingExtraError: The extra ``video`` is not installed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.jsonl"
-        run(open_source("video", str(video)), pipeline, [open_sink("records", results)], progress=progress)
+        results, settle = Path(folder) / "results.jsonl", None
+        if circle is not None:
+            people = FilmPeople(circle)
+            pipeline, settle = replace(pipeline, people=people), people.settle
+        table = RecordSink(results, settle=settle)
+        run(open_source("video", str(video)), pipeline, [table], progress=progress, settle=settle)
         (recording,) = read_recordings(results)
     return recording
