@@ -209,9 +209,11 @@ class Recogniser:
         """Make what hides the faces of a source, if that is wanted."""
         if not self._searchers:
             return None
-        from cmaen.inference.anonymising import Anonymiser
+        from cmaen.inference.anonymising import AHEAD, Anonymiser
 
-        return Anonymiser(self._searchers, **({"ahead": 0.0} if source.live else {}))
+        return Anonymiser(
+            self._searchers, ahead=0.0 if source.live else AHEAD
+        )  # the frames of a live source cannot wait
 
     def explain(self, picture: str, target: Path) -> None:
         """Draw what the answer to a picture depends on, using the predictor that gave the answer."""
