@@ -26,7 +26,7 @@ from cmaen.inference.spec import PipelineSpec
 
 if TYPE_CHECKING:
     from cmaen.inference.people.circle import Circle
-    from cmaen.inference.pipeline import Pipeline
+    from cmaen.inference.pipeline import FacePipeline
 
 _T = TypeVar("_T")
 MILLION = 1e6
@@ -129,7 +129,7 @@ class PeopleOptions(FaceOptions):
         """Whether people are recognised, or some are excluded."""
         return self.recognise_people or self.people is not None or self.exclude is not None
 
-    def open_circle(self, pipeline: Pipeline, spec: PipelineSpec) -> Circle | None:
+    def open_circle(self, pipeline: FacePipeline, spec: PipelineSpec) -> Circle | None:
         """Read the photographs of people who are known or excluded, and say how many there are.
 
         Args:

@@ -20,7 +20,7 @@ from cmaen.escaping import printable
 
 if TYPE_CHECKING:
     from cmaen.inference.people.circle import Circle
-    from cmaen.inference.pipeline import Pipeline
+    from cmaen.inference.pipeline import FacePipeline
     from cmaen.recordings.recording import Recording
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
@@ -134,7 +134,7 @@ class _Work:
     recordings: list[Recording] = field(default_factory=list)
     folders: list[Path | None] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    _pipeline: Pipeline | None = None
+    _pipeline: FacePipeline | None = None
     _circle: Circle | None = None
 
     def read(self, path: Path) -> None:

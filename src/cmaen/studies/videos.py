@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cmaen.inference.people.circle import Circle
 from cmaen.inference.people.films import FilmPeople
-from cmaen.inference.pipeline import Pipeline
+from cmaen.inference.pipeline import FacePipeline
 from cmaen.inference.run import run
 from cmaen.inference.sinks.records import RecordSink
 from cmaen.inference.sources import open_source
@@ -19,7 +19,7 @@ from cmaen.results import Result
 
 def record_video(
     video: Path,
-    pipeline: Pipeline,
+    pipeline: FacePipeline,
     circle: Circle | None = None,
     *,
     progress: Callable[[Iterable[Result]], Iterable[Result]] = iter,
