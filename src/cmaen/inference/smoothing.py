@@ -8,7 +8,7 @@ The mean of independent answers is right more often than its probabilities say: 
 validation faces, nine of one label are right almost always at a mean confidence of 89 %. The mean of nine pictures of
 the same face is not. So the confidence is raised by the number of independent answers that the mean is worth, which
 follows from how the answers vary: as much as those to different faces of one label do, or less. Answers that drift or
-jump, as when an expression changes, are worth one. (``examples/measure_smoothing.py``, ``docs/figures``.)
+jump, as when an expression changes, are worth one. (``examples/measure_smoothing.py``, ``docs/figures/video.md``.)
 """
 
 from __future__ import annotations
