@@ -20,7 +20,7 @@ from cmaen.data.entries import open_entries
 from cmaen.data.faces import load_faces
 from cmaen.data.labelling import ALL
 from cmaen.data.splits import Split
-from cmaen.errors import DataError
+from cmaen.errors import DataError, ImageError
 from cmaen.types import EMOTIONS
 from tests.data import published
 from tests.data.published import PUBLISHED, Published, check_labels, write_folder
@@ -250,6 +250,12 @@ def test_no_names_and_no_texts_break_the_search_for_a_layout(
     with suppress(DataError), open_entries(path) as contents:
         opened = True
         assert len({entry.name for entry in contents.entries}) == len(contents.entries)
-        assert all(entry.read().shape == (48, 48, 3) for entry in contents.entries)
+        damaged = 0
+        for entry in contents.entries:
+            try:
+                assert entry.read().shape == (48, 48, 3)
+            except ImageError:
+                damaged += 1
+        assert damaged <= len(texts), "only a text that begins as a picture does"
         read = True
     assert read or not opened
