@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmaen.recordings.recording import Recording
-from cmaen.studies.people import list_episodes, list_shares, summarise_recording
+from cmaen.recordings.recording import Appearance, Recording
+from cmaen.studies.people import SHORTEST_BLOCK, list_episodes, list_shares, summarise_recording
 from cmaen.studies.series import follow
 from cmaen.types import EMOTIONS
 from tests.studies.films import LETTERS, appear, film
@@ -97,3 +97,15 @@ def test_a_part_of_a_frame_counts_in_part() -> None:
     found = series.integrate(series.answered, np.array([0.25, 1.5]))[0]
     assert found[EMOTIONS.index("happy")] == pytest.approx(0.75)
     assert found[EMOTIONS.index("sad")] == pytest.approx(0.5)
+
+
+def test_a_face_that_never_changes_is_worth_few_moments() -> None:
+    """The answer is always the same, and only the probabilities tell how slowly the face changes."""
+    times = np.arange(600) / 15
+    slow = 0.6 + 0.1 * np.sin(times / 4)
+    probabilities = np.stack([slow, 1 - slow], axis=1)
+    face = Appearance(np.arange(600), probabilities, np.zeros(600, np.int64), slow, np.full((600, 4), np.nan))
+    (person,) = summarise_recording(Recording("film", ("neutral", "sad"), times, {"Ada": face})).people
+    assert person.block >= SHORTEST_BLOCK
+    interval = person.shares[1].interval
+    assert interval is None or interval.high > 0.1

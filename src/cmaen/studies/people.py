@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,8 @@ from cmaen.types import UNCERTAIN
 
 PAUSE = 2.0
 """Seconds between two episodes up to which one counts as following the other."""
+SHORTEST_BLOCK = 1.0
+"""Seconds that a block of time lasts at least: answers are smoothed over about as long, so nearer ones are alike."""
 _BINS = 2000
 """Number of bins of time into which a recording is divided for intervals, at most."""
 
@@ -206,7 +209,8 @@ def _summarise(recording: Recording, name: str, appearance: Appearance, episodes
 def _bound_shares(recording: Recording, series: Series) -> tuple[float, list[Interval | None]]:
     """Compute the length of a block in seconds, and the interval of the share of each answer, E + 1 of them.
 
-    All have the blocks of the answer that needs the longest, since one behaviour makes all of them.
+    All have the blocks of the answer or probability that needs the longest, since one behaviour makes all of them. The
+    probabilities tell how long a face stays alike also where the answer never changes.
     """
     answers = series.answered.shape[1]
     if not series.durations.sum():
@@ -218,9 +222,11 @@ def _bound_shares(recording: Recording, series: Series) -> tuple[float, list[Int
         series.integrate(series.answered, edges),
         series.integrate(series.seen, edges)[:, 0],
     )  # [B, E + 1], [B]
-    rest = shown - shown.sum(axis=0) / seen.sum() * seen[:, None]  # [B, E + 1]
-    block = max(choose_block(column) for column in rest.T)
-    return block * (end - start) / bins, [bound_share(column, seen, block) for column in shown.T]
+    values = np.concatenate([shown, series.integrate(series.probabilities, edges)], axis=1)  # [B, 2 E + 1]
+    rest = values - values.sum(axis=0) / seen.sum() * seen[:, None]  # [B, 2 E + 1]
+    bin_length = (end - start) / bins
+    block = max(math.ceil(SHORTEST_BLOCK / bin_length), *(choose_block(column) for column in rest.T))
+    return block * bin_length, [bound_share(column, seen, block) for column in shown.T]
 
 
 def count_transitions(episodes: Sequence[Episode], labels: Sequence[str]) -> NDArray[np.int64]:
