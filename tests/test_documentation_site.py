@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser import chromium
 from tests.pages import DOCS, ROOT
 
 pytest.importorskip("material", reason='the site needs the extra docs: pip install ".[docs]"')
@@ -83,15 +83,10 @@ def test_every_page_can_be_found_by_the_search(site: Path) -> None:
 
 
 def test_a_browser_searches_and_asks_nobody_else(site: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="looking at the site needs Playwright")
-    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("looking at the site needs Chromium: apt-get install chromium")
     handler = partial(SimpleHTTPRequestHandler, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, playwright.sync_playwright() as driver:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         asked: list[str] = []
         phone = browser.new_page(viewport={"width": 390, "height": 844})
         phone.on("request", lambda request: asked.append(request.url))
@@ -105,7 +100,6 @@ def test_a_browser_searches_and_asks_nobody_else(site: Path) -> None:
         page.keyboard.type("calibrate", delay=20)
         page.wait_for_selector(".md-search-result__item", timeout=60_000)
         assert "Evaluate and calibrate" in page.inner_text(".md-search-result__list")
-        browser.close()
         server.shutdown()
     assert [url for url in asked if not url.startswith(address)] == []
 

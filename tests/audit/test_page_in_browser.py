@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ import pytest
 from cmaen.audit.auditor import audit
 from cmaen.audit.page import describe_origin, write_page
 from tests.audit.simulated import alternate, simulate
-from tests.web.browsing import FLAGS, PATIENCE
+from tests.browser import BRIGHTNESS, Open, chromium, opening
 
-BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"
 LONG = "a group with a very long name, which nobody can shorten, from " + "somewhere" * 8
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -33,38 +30,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="it needs Playwright: pip install playwright")
-    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("it needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield opened
-        opened.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
 def open_page(browser: Any, place: Path) -> Iterator[Open]:
-    """Opens the page; at the end, nothing may have been fetched or complained of."""
-    contexts, asked, complaints = [], [], []
-
-    def opened(*, width: int = 1280, dark: bool = False) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
-        page.goto(place.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert {url for url in asked if not url.startswith("file:")} == set()
-    assert complaints == []
+    with opening(browser) as opened:
+        yield partial(opened, place)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

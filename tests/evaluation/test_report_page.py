@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from cmaen.evaluation.report import Report
-from tests.web.browsing import FLAGS, PATIENCE
-
-BRIGHTNESS = "rgb => { const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number); return 0.3 * r + 0.6 * g + 0.1 * b }"
-Open = Callable[..., Any]
+from tests.browser import BRIGHTNESS, Open, chromium, opening
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +27,14 @@ def reports(full: Report, few: Report, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="it needs Playwright: pip install playwright")
-    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("it needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield opened
-        opened.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
 def open_report(browser: Any, reports: dict[str, Path]) -> Iterator[Open]:
-    """Opens a report; at the end, nothing may have been fetched or complained of."""
-    contexts, asked, complaints = [], [], []
-
-    def opened(name: str, *, width: int = 1280, dark: bool = False) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", java_script_enabled=True
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
-        page.goto(reports[name].as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert {url for url in asked if not url.startswith(("file:", "data:"))} == set()
-    assert complaints == []
+    with opening(browser) as opened:
+        yield lambda name, **options: opened(reports[name], **options)
 
 
 @pytest.mark.parametrize("name", ["full", "few"])

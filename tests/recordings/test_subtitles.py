@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cmaen.recordings.subtitles import write_subtitles
+from tests.browser import PATIENCE, chromium
 from tests.recordings.made import HOSTILE, Cue, episode, parse_subtitles, record
 
 
@@ -56,26 +54,18 @@ def test_no_name_breaks_a_cue(names: list[str]) -> None:
 
 
 def test_a_browser_shows_every_cue(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="it needs Playwright: pip install playwright")
-    from tests.web.browsing import FLAGS, PATIENCE
-
-    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("it needs Chromium: apt-get install chromium")
     path = tmp_path / "film.vtt"
     people = {name: [0] for name in HOSTILE}
     episodes = [*(episode(name, number, number + 1.5) for number, name in enumerate(people)), episode("NA", 7200, 7201)]
     write_subtitles(path, record(people), episodes)
     expected = [[cue.start / 1000, cue.end / 1000, cue.text] for cue in parse_subtitles(path.read_bytes())]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+    with chromium() as browser:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.route("http://film.test/page", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
         page.route("http://film.test/film.vtt", lambda route: route.fulfill(path=path, content_type="text/vtt"))
         page.goto("http://film.test/page")
         shown: Any = page.evaluate(SHOW)
-        browser.close()
     assert shown == expected
 
 

@@ -1,7 +1,6 @@
 """A real browser for the tests of the page: Debian's Chromium, driven by Playwright, its camera a film made by code.
 
-Chromium and Playwright must be there (``apt-get install chromium``, ``pip install playwright``); without them the tests
-are skipped and say so. Some need files of the npm registry as well, named by variables:
+See ``tests/browser.py`` for what it needs. Some tests need files of the npm registry as well, named by variables:
 
     CMAEN_AXE   axe-core's axe.min.js (npm pack axe-core): the look for barriers
     CMAEN_ORT   onnxruntime-web's folder dist (npm pack onnxruntime-web): the networks in the browser
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -25,25 +23,17 @@ import cv2
 import numpy as np
 import pytest
 
+from tests import browser
+from tests.browser import PATIENCE, Open
 from tests.conftest import EXAMPLES, free_port, wait_until
 from tests.conftest import PATIENCE as SECONDS
 
 ASTRONAUT = EXAMPLES / "astronaut.png"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-)
-PATIENCE = 1000 * SECONDS
-"""How long the browser may take for what must come, in milliseconds: on a busy machine a page may need many seconds."""
-
 AXE = os.environ.get("CMAEN_AXE")
 ORT = os.environ.get("CMAEN_ORT")
 
 REFUSED = r"Failed to load resource: the server responded with a status of (401|429|503) .*"
 """What Chromium says of answers that the page knows how to take."""
-
-Open = Callable[..., Any]
 
 
 @contextmanager
@@ -91,18 +81,12 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def chromium(camera: Path) -> Iterator[Any]:
     """The browser."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the page's tests need Playwright: pip install playwright"
-    )
-    program = os.environ.get("CMAEN_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("the page's tests need Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        )
-        yield browser
-        browser.close()
+    with browser.chromium(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+    ) as started:
+        yield started
 
 
 @pytest.fixture
