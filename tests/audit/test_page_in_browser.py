@@ -13,7 +13,7 @@ import pytest
 from cmaen.audit.auditor import audit
 from cmaen.audit.page import describe_origin, write_page
 from tests.audit.simulated import alternate, simulate
-from tests.browser import BRIGHTNESS, Open, chromium, opening
+from tests.browser import BRIGHTNESS, Open, opening
 
 LONG = "a group with a very long name, which nobody can shorten, from " + "somewhere" * 8
 
@@ -26,12 +26,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("audit") / "audit.html"
     path.write_text(write_page(found, describe_origin(Path("faces.csv"), ["cmaen", "audit"])), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from cmaen.evaluation.report import Report
-from tests.browser import BRIGHTNESS, Open, chromium, opening
+from tests.browser import BRIGHTNESS, Open, opening
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,6 @@ def reports(full: Report, few: Report, tmp_path_factory: pytest.TempPathFactory)
     for name, report in names.items():
         (folder / f"{name}.html").write_text(report.page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in names}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""Films made by code, without any of this package's own writing."""
+"""Films made by code, without any of this package's own writing, and the frames that sources give."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image
 
 from cmaen import EmotionPredictor
 from cmaen.images.reader import read_image
+from cmaen.inference.sources import Source
+from cmaen.types import Frame
 from tests.conftest import EXAMPLES
 
 TIMES = (0.0, 0.04, 0.08, 0.2, 0.24, 0.28, 0.5, 0.54, 0.6, 0.64, 0.9, 1.0)
@@ -97,3 +100,9 @@ def output(tmp_path: Path) -> Path:
     folder = tmp_path / "output"
     folder.mkdir()
     return folder
+
+
+def frames_of(source: Source) -> list[Frame]:
+    """Read a source to its end."""
+    with closing(source):
+        return [pending() for pending in source]

@@ -10,7 +10,7 @@ import pytest
 
 from cmaen.studies.events import Event, Events
 from cmaen.studies.report import write_report
-from tests.browser import BRIGHTNESS, Open, chromium, opening
+from tests.browser import BRIGHTNESS, Open, opening
 from tests.studies.films import film
 from tests.web.browsing import AXE
 
@@ -26,12 +26,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events = Events((Event("calm " + "and long " * 20, 0, 10), Event(EVIL, 10, 20), Event("", file="one", group="x")))
     write_report(recordings, path, events=events)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

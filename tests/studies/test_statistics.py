@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -18,6 +20,9 @@ from cmaen.studies.statistics import (
     find_t_quantile,
     flip_signs,
 )
+from tests.conftest import EXAMPLES
+
+Simulate = Callable[[int, float, float, np.random.Generator], np.ndarray]
 
 
 @pytest.fixture
@@ -25,14 +30,12 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def alternate(count: int, share: float, stay: float, rng: np.random.Generator) -> np.ndarray:
-    """A person who shows an emotion for ``stay`` steps on average, and for a share of all time."""
-    ends, begins = 1 / stay, share / (1 - share) / stay
-    shown, draws, series = rng.random() < share, rng.random(count), np.empty(count)
-    for place in range(count):
-        series[place] = shown
-        shown = draws[place] >= ends if shown else draws[place] < begins
-    return series
+@pytest.fixture
+def alternate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """The person of the script that measures: shows an emotion for some steps at a stretch, a share of all time."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    made: Simulate = importlib.import_module("measure_study").alternate
+    return made
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_t_becomes_normal() -> None:
             find_t_quantile(probability, freedom)
 
 
-def test_blocks_grow_with_how_long_answers_stay(rng: np.random.Generator) -> None:
+def test_blocks_grow_with_how_long_answers_stay(alternate: Simulate, rng: np.random.Generator) -> None:
     lengths = [np.median([choose_block(alternate(1000, 0.4, stay, rng)) for _ in range(9)]) for stay in (2, 10, 40)]
     assert lengths == sorted(lengths)
     assert lengths[0] < 12 < 30 < lengths[2]
@@ -60,7 +63,9 @@ def test_blocks_grow_with_how_long_answers_stay(rng: np.random.Generator) -> Non
 
 
 @pytest.mark.parametrize(("share", "stay", "least"), [(0.3, 3, 0.85), (0.3, 10, 0.85), (0.1, 5, 0.82)])
-def test_intervals_of_a_share_hold_the_truth(share: float, stay: float, least: float, rng: np.random.Generator) -> None:
+def test_intervals_of_a_share_hold_the_truth(
+    share: float, stay: float, least: float, alternate: Simulate, rng: np.random.Generator
+) -> None:
     """95 % is meant; blocks reach 90 % with some ten minutes, where moments taken for independent reach a third."""
     inside, naive = 0, 0
     for _ in range(150):
