@@ -62,11 +62,11 @@ def test_blocks_grow_with_how_long_answers_stay(alternate: Simulate, rng: np.ran
     assert 1 <= choose_block(np.arange(30.0)) <= 10
 
 
-@pytest.mark.parametrize(("share", "stay", "least"), [(0.3, 3, 0.85), (0.3, 10, 0.85), (0.1, 5, 0.82)])
+@pytest.mark.parametrize(("share", "stay", "least"), [(0.3, 3, 0.93), (0.3, 10, 0.91), (0.1, 5, 0.91)])
 def test_intervals_of_a_share_hold_the_truth(
     share: float, stay: float, least: float, alternate: Simulate, rng: np.random.Generator
 ) -> None:
-    """95 % is meant; blocks reach 90 % with some ten minutes, where moments taken for independent reach a third."""
+    """95 % is meant, and reached with blocks; moments that are taken for independent reach 40 to 75 %."""
     inside, naive = 0, 0
     for _ in range(150):
         series = alternate(600, share, stay, rng)
