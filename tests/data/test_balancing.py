@@ -161,12 +161,15 @@ def test_a_csv_with_folders_for_each_person_loses_no_face(method: str, tmp_path:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_command_writes_a_tree_to_train_on(method: str, fer_tree: Path, tmp_path: Path) -> None:
+def test_the_command_writes_a_tree_to_train_on(
+    method: str, fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", "--method", method, "--target", 9)
     assert "63 faces" in text
     assert set(load_faces(tmp_path / "b", Split.TRAIN).counts().values()) == {9}
     before, after = (load_faces(path, Split.VALIDATION) for path in (fer_tree, tmp_path / "b"))
     assert np.array_equal(before.images, after.images)
+    assert "left out" not in caplog.text
     assert json.loads((tmp_path / "b" / "dataset_stats.json").read_text())["after"]["disgust"] == 9
     assert {path.name for path in (tmp_path / "b").iterdir()} == {
         "balance.svg", "dataset_stats.json", "synthetic.png", "test", "train", "validation",

@@ -118,6 +118,7 @@ def balance(
     with extra("balancing", "report"):
         from cmaen.data.balance import balance_folder
         from cmaen.data.balancing import PIXELS, Features
+        from cmaen.data.tree import CHART
         from cmaen.evaluation import plots
         from cmaen.files import write_text
         from cmaen.inference.classifier import FaceClassifier
@@ -143,7 +144,7 @@ def balance(
         return
     before, after, made = (list(counts.values()) for counts in (done.before, done.after, done.synthetic))
     kept = [whole - new for whole, new in zip(after, made, strict=True)]
-    write_text(output_dir / "balance.svg", plots.svg(plots.counts(before, kept, made, tuple(done.before))))
+    write_text(output_dir / CHART, plots.svg(plots.counts(before, kept, made, tuple(done.before))))
     altered = sum(done.altered.values())
     copies = f" ({altered:,} altered copies)" if altered and done.neighbours else ""
     typer.echo(f"{sum(after):,} faces, {sum(made):,} of them synthetic{copies}: {output_dir}")

@@ -16,10 +16,10 @@ from cmaen.data.layouts.base import Reading
 from cmaen.data.layouts.table import find_layout
 from cmaen.data.splits import Split, split_named
 from cmaen.data.table import BOX, SUFFIXES, Box, Row, cut, cut_box, rows_of
-from cmaen.data.tree import MANIFEST, SHEET, STATS
+from cmaen.data.tree import CHART, MANIFEST, SHEET, STATS
 from cmaen.errors import DataError
 from cmaen.escaping import printable
-from cmaen.listing import BESIDE, OTHER, LeftOut
+from cmaen.listing import BESIDE, OTHER, UNREAD, LeftOut
 from cmaen.naming import make_unique
 from cmaen.types import Image
 
@@ -109,9 +109,9 @@ def _of_class_folders(files: Files) -> list[Entry]:
     for file in files.pictures:
         if len(file.parts) < 2 and file.name != SHEET:
             files.left_out.add(BESIDE, file.name)
-    for record in (MANIFEST, STATS):
+    for kind, record in ((OTHER, MANIFEST), (OTHER, STATS), (UNREAD, CHART)):
         if files.read(PurePosixPath(record), 1) is not None:
-            files.left_out.use(OTHER, record)
+            files.left_out.use(kind, record)
     return [
         Entry(
             name,

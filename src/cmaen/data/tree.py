@@ -19,8 +19,8 @@ from cmaen.naming import Names
 
 MANIFEST = "manifest.json"
 """The file in which ``cmaen enhance`` records what it did to a folder."""
-STATS, SHEET = "dataset_stats.json", "synthetic.png"
-"""The files in which ``cmaen balance`` records what it did, and shows some of the faces that it made."""
+STATS, SHEET, CHART = "dataset_stats.json", "synthetic.png", "balance.svg"
+"""The files in which ``cmaen balance`` records what it did, shows some of the faces that it made, and draws counts."""
 FACES = "faces"
 """First word of the entry, before the steps of a chain, that describes the faces before the first step."""
 _LARGEST_MANIFEST = 2**28
