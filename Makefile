@@ -33,6 +33,8 @@ config_of = $(patsubst %-$(call seed_of,$1),%,$1)
 demo: .venv-demo/ready
 	.venv-demo/bin/cmaen inference --image examples/astronaut.png --annotated annotated.png --output faces.json
 
+# each of the test processes would compile everything anew where the environment forbids to keep bytecode
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/ready
 	.venv/bin/python -m pytest
 
