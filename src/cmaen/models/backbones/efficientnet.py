@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import EfficientNet_V2_S_Weights
-from torchvision.models import efficientnet_v2_s as torchvision_efficientnet_v2_s
 
 from cmaen.models.backbones.base import StagedBackbone, load_torchvision
 
@@ -37,9 +35,11 @@ class DepthwiseConv(nn.Conv2d):
 
 def efficientnet_v2_s(weights: str | Path | None) -> StagedBackbone:
     """Build EfficientNetV2-S; ``weights`` is ``IMAGENET1K_V1``, a state dict of torchvision's network, or ``None``."""
-    network = torchvision_efficientnet_v2_s()
+    from torchvision import models  # takes longer to import than PyTorch itself, and only this backbone needs it
+
+    network = models.efficientnet_v2_s()
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             module.__class__ = DepthwiseConv  # keeps the weights drawn by torchvision
-    load_torchvision(network, weights, EfficientNet_V2_S_Weights)
+    load_torchvision(network, weights, models.EfficientNet_V2_S_Weights)
     return StagedBackbone(network.features, levels=(3, 5, 7), channels=(64, 160, 1280))
