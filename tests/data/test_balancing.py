@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
@@ -277,6 +278,9 @@ def test_colour_stays_where_there_is_colour_and_the_manifest_tells_the_truth(
     assert load_faces(tmp_path / "kept", Split.VALIDATION, colour=True).images.shape == (7, 64, 64, 3)
     assert enhancement_of(tmp_path / "kept") == ("super-resolution 12", "colorization 34")
     assert "sources" not in json.loads((tmp_path / "kept" / "manifest.json").read_text())
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", enhanced)
+    balance_folder(tmp_path / "of_a_zip", tmp_path / "zipped.zip", method="augment", target=4)
+    assert enhancement_of(tmp_path / "of_a_zip") == ("super-resolution 12", "colorization 34")
     assert "dropped" not in caplog.text
     text = cmaen(
         *("balance", "--input-dir", enhanced, "--output-dir", tmp_path / "grey", "--grey"),

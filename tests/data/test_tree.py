@@ -30,6 +30,21 @@ def test_a_zip_of_enhanced_faces_is_known_to_be_one(name: str, found: tuple[str,
     assert enhancement_of(tmp_path / "faces") == CHAIN
 
 
+def test_a_part_of_an_enhanced_folder_is_known_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "better" / "train" / "happy").mkdir(parents=True)
+    (tmp_path / "better" / "faces.csv").write_text("path,label")
+    (tmp_path / "better" / MANIFEST).write_text(json.dumps({"chain": CHAIN}))
+    plain = write_zip(tmp_path / "better" / "plain.zip", "other.txt", b"")
+    for path in ("train", "faces.csv"):
+        assert enhancement_of(tmp_path / "better" / path) == CHAIN
+    monkeypatch.chdir(tmp_path / "better" / "train")
+    assert enhancement_of(Path()) == CHAIN
+    assert enhancement_of(plain) == ()
+    (tmp_path / "better" / MANIFEST).write_text("half")
+    with pytest.raises(DataError, match=r"manifest\.json cannot be read"):
+        enhancement_of(tmp_path / "better" / "train")
+
+
 def test_what_holds_no_manifest_was_not_enhanced(tmp_path: Path) -> None:
     (tmp_path / "faces.csv").write_text("path,label")
     for path in (tmp_path, tmp_path / "faces.csv", tmp_path / "none"):
@@ -59,11 +74,13 @@ def test_any_content_is_read_or_refused_by_name(tmp_path_factory: pytest.TempPat
 
 
 def test_only_the_steps_must_be_the_same(tmp_path: Path) -> None:
-    (tmp_path / MANIFEST).write_text(json.dumps({"chain": CHAIN}))
-    require_enhancement(tmp_path, CHAIN)
-    require_enhancement(tmp_path, ("faces 50-grey", *steps_of(CHAIN)))
-    require_enhancement(tmp_path, steps_of(CHAIN))
+    better = tmp_path / "better"
+    better.mkdir()
+    (better / MANIFEST).write_text(json.dumps({"chain": CHAIN}))
+    require_enhancement(better, CHAIN)
+    require_enhancement(better, ("faces 50-grey", *steps_of(CHAIN)))
+    require_enhancement(better, steps_of(CHAIN))
     with pytest.raises(DataError, match=r"but those of .* were enhanced by"):
-        require_enhancement(tmp_path, (*CHAIN, "colorization 0123456789abcdef"))
+        require_enhancement(better, (*CHAIN, "colorization 0123456789abcdef"))
     with pytest.raises(DataError, match="enhanced by nothing: name a copy of them that cmaen enhance has made"):
         require_enhancement(tmp_path / "plain", CHAIN)

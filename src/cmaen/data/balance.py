@@ -165,8 +165,8 @@ def _write(
         for other in (Split.VALIDATION, Split.TEST):
             with _say_missing():
                 write_tree(_load(source, other, form), draft)
-        if (source / MANIFEST).is_file():
-            _write_manifest(draft / MANIFEST, enhancement_of(source), balanced, form)
+        if chain := enhancement_of(source):
+            _write_manifest(draft / MANIFEST, chain, balanced, form)
         for part in draft.iterdir():
             shutil.move(part, output / part.name)
     with replace_file(output / SHEET) as temporary:

@@ -27,17 +27,23 @@ _LARGEST_MANIFEST = 2**28
 
 
 def enhancement_of(path: Path) -> tuple[str, ...]:
-    """Read the enhancement of a data set, a folder or a zip of one; empty without a manifest.
+    """Read the enhancement of a data set: a folder, a part of it (one split, or a table in it), or a zip of it.
 
     The first entry describes the faces before enhancement, such as ``faces 48-grey``, which older manifests lack; then
-    follow the steps, each with the shortened SHA-256 of its weights.
+    follow the steps, each with the shortened SHA-256 of its weights. Without a manifest, there are no entries.
 
     Raises:
         DataError: There is a manifest that cannot be read.
     """
-    manifest = path / MANIFEST
+    places = (path,) if path.is_file() and zipfile.is_zipfile(path) else (path, path.absolute().parent)
+    return next(filter(None, map(_read_chain, places)), ())
+
+
+def _read_chain(place: Path) -> tuple[str, ...]:
+    """Read the manifest of a folder, or of a zip of one."""
+    manifest = place / MANIFEST
     try:
-        text = _read_zipped_manifest(path) if path.is_file() else manifest.read_bytes() if manifest.is_file() else None
+        text = _read_zipped(place) if place.is_file() else manifest.read_bytes() if manifest.is_file() else None
         found = {} if text is None else json.loads(text)
         if isinstance(found, dict) and "chain" not in found:  # somebody else's file of that name
             return ()
@@ -46,7 +52,7 @@ def enhancement_of(path: Path) -> tuple[str, ...]:
         raise DataError(f"{manifest} cannot be read: {error}") from error
 
 
-def _read_zipped_manifest(path: Path) -> bytes | None:
+def _read_zipped(path: Path) -> bytes | None:
     """Read the manifest of a zipped folder, at its root or in its only folder; ``None`` if there is none."""
     if not zipfile.is_zipfile(path):
         return None
