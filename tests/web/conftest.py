@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.web.browsing import camera, chromium, open_page, server
+from tests.web.browsing import camera, chromium, open_page, opening, server
 
-__all__ = ["camera", "chromium", "open_page", "server"]  # fixtures
+__all__ = ["camera", "chromium", "open_page", "opening", "server"]  # fixtures
