@@ -62,13 +62,13 @@ def serving(*options: str) -> Iterator[str]:
         process.wait(SECONDS)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     with serving() as address:
         yield address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The film of the fake camera: the astronaut, over whom it pans slowly and back; JPEGs of 640 x 480 in a row."""
     picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400, :], (960, 750))

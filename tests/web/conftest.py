@@ -1,4 +1,4 @@
-"""The browser and the service are started once for the tests of the page that follow each other."""
+"""The service is started once, and the browser once for the tests of the page that follow each other."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_files_that_are_no_films_say_so(open_page: Open, tmp_path: Path, film: P
     strange = write_film(tmp_path / "strange.mp4", [PICTURE] * 5, codec="mp4v")  # MPEG-4 part 2
     page.set_input_files("#video-file", strange)
     assert "MP4 (H.264) and WebM" in page.wait_for_selector(".notice.bad").inner_text()
-    assert len(look_at(page, film)) > 20, "the next one is looked at all the same"
+    assert look_at(page, film)[-1]["time"] > 2.45, "the next one is looked at all the same"
 
 
 def test_half_a_film_is_looked_at_as_far_as_it_goes(open_page: Open, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_half_a_film_is_looked_at_as_far_as_it_goes(open_page: Open, tmp_path: P
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     page = open_page()
     records = look_at(page, half)
-    assert 5 < len(records) < 35
+    assert 0.5 < records[-1]["time"] < 3.5
 
 
 def test_a_film_is_stopped(open_page: Open, tmp_path: Path) -> None:
@@ -223,9 +223,12 @@ def test_a_hidden_tab_waits(open_page: Open, long_film: Path) -> None:
     page.evaluate(hide, False)
     page.wait_for_selector(DONE)
     records = json.loads(saved(page, "#save-json").read_text())
-    gaps = np.diff([record["time"] for record in records])
+    times = [record["time"] for record in records]
     assert records[-1]["time"] > 11
-    assert gaps.max() < 1.5
+    gaps = np.diff(times)
+    hidden = np.searchsorted(times, before, side="right") - 1
+    others = np.delete(gaps, hidden)
+    assert gaps[hidden] < max(1.5, 2 * others.max()), "nothing is left out, but what a slow browser does not show"
 
 
 def test_a_lost_server_is_waited_for_and_nobody_is_two(open_page: Open, long_film: Path) -> None:
