@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from tests.conftest import PATIENCE as SECONDS
 ASTRONAUT = EXAMPLES / "astronaut.png"
 AXE = os.environ.get("CMAEN_AXE")
 ORT = os.environ.get("CMAEN_ORT")
+
+Opening = Callable[[], AbstractContextManager[Open]]
 
 REFUSED = r"Failed to load resource: the server responded with a status of (401|429|503) .*"
 """What Chromium says of answers that the page knows how to take."""
@@ -60,13 +62,13 @@ def serving(*options: str) -> Iterator[str]:
         process.wait(SECONDS)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     with serving() as address:
         yield address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The film of the fake camera: the astronaut, over whom it pans slowly and back; JPEGs of 640 x 480 in a row."""
     picture = cv2.resize(cv2.imread(str(ASTRONAUT))[:400, :], (960, 750))
@@ -89,30 +91,46 @@ def chromium(camera: Path) -> Iterator[Any]:
         yield started
 
 
+@pytest.fixture(scope="package")
+def opening(chromium: Any, request: pytest.FixtureRequest) -> Opening:
+    """Makes what opens the page in fresh profiles; at the end, nothing may have asked another host or complained."""
+
+    @contextmanager
+    def opening() -> Iterator[Open]:
+        contexts: list[Any] = []
+        asked: list[str] = []
+        complaints: list[str] = []
+
+        def opened(
+            address: str | None = None, *, width: int = 1280, height: int = 900, script: str = "", **options: Any
+        ) -> Any:
+            context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+            contexts.append(context)
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            if script:
+                page.add_init_script(script)
+            page.goto(address or request.getfixturevalue("server"))
+            page.wait_for_selector("body[data-ready]")
+            return page
+
+        yield opened
+        for context in contexts:
+            context.close()
+        assert {url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))} == set()
+        assert [text for text in complaints if not re.fullmatch(REFUSED, text)] == []
+
+    return opening
+
+
 @pytest.fixture
-def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens the page in a fresh profile; at the end, nothing may have asked another host or complained."""
-    contexts: list[Any] = []
-    asked: list[str] = []
-    complaints: list[str] = []
-
-    def opened(address: str | None = None, *, width: int = 1280, height: int = 900, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address or request.getfixturevalue("server"))
-        page.wait_for_selector("body[data-ready]")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert {url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))} == set()
-    assert [text for text in complaints if not re.fullmatch(REFUSED, text)] == []
+def open_page(opening: Opening) -> Iterator[Open]:
+    """Opens the page for one test."""
+    with opening() as opened:
+        yield opened
 
 
 def until(page: Any, holds: Callable[[], bool]) -> None:
@@ -120,7 +138,24 @@ def until(page: Any, holds: Callable[[], bool]) -> None:
     due = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < due, f"{holds} does not hold after {SECONDS:g} s"
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(50)
+
+
+TROUBLE = ".notice.bad, .empty:not(.hint) h3, #stage .blank"
+"""Where the page says that it has no answer."""
+
+
+def answered(page: Any, selector: str = ".outline", count: int = 1) -> Any:
+    """Wait for a picture's faces, or what else is to come; fail with what the page says if it says that none will.
+
+    Returns:
+        The first of the elements.
+    """
+    page.wait_for_selector(f":nth-match({selector}, {count}), {TROUBLE}", state="attached")
+    there = page.locator(selector).count()
+    told = [each.inner_text() for each in page.query_selector_all(TROUBLE)]
+    assert there >= count, f"the page has {there} of {count} {selector}, and says {told}"
+    return page.wait_for_selector(selector)
 
 
 def wait_until_nothing_moves(page: Any) -> None:

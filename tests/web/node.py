@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +52,28 @@ def run_page(script: str, **given: Any) -> Any:
     """
     if NODE is None:
         pytest.skip("Node.js is not installed")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path in PAGE.glob("*.js"):
-            shutil.copy(path, folder)
-        (folder / "package.json").write_text('{"type": "module"}')
-        (folder / "given.js").write_text(BEFORE + script + AFTER, encoding="utf-8")
-        done = subprocess.run(
-            [NODE, "given.js"],
-            cwd=folder,
-            input=json.dumps(given, default=_packed, allow_nan=False),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
+    folder = Path(_modules().name)
+    (folder / "given.js").write_text(BEFORE + script + AFTER, encoding="utf-8")
+    done = subprocess.run(
+        [NODE, "given.js"],
+        cwd=folder,
+        input=json.dumps(given, default=_packed, allow_nan=False),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout, object_hook=_unpacked)
+
+
+@cache
+def _modules() -> tempfile.TemporaryDirectory[str]:
+    """A copy of the page's modules as Node.js takes them, until this process ends."""
+    folder = tempfile.TemporaryDirectory()
+    for path in PAGE.glob("*.js"):
+        shutil.copy(path, folder.name)
+    (Path(folder.name) / "package.json").write_text('{"type": "module"}')
+    return folder
 
 
 def _packed(value: Any) -> Any:

@@ -5,78 +5,52 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from cmaen.images.reader import read_image
-from tests.web.browsing import ASTRONAUT, AXE, PATIENCE, Open, count_answers, saved, until, wait_until_nothing_moves
+from tests.web.browsing import (
+    ASTRONAUT,
+    AXE,
+    Open,
+    Opening,
+    answered,
+    count_answers,
+    saved,
+    until,
+    wait_until_nothing_moves,
+)
+from tests.web.films import DONE, NOTE, PICTURE, Watched, astronaut, film, look_at, now, wait_for, write_film
 
-DONE = "#work[data-film=done]"
-PICTURE = cv2.imread(str(ASTRONAUT))[:400, :]
-WALL = np.full_like(PICTURE, 120)
-
-
-def write_film(path: Path, frames: Iterable[np.ndarray], fps: float = 10, codec: str = "VP80") -> Path:
-    """A film of pictures, BGR uint8 [400, 512, 3]."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (512, 400))
-    if not writer.isOpened():
-        pytest.skip(f"this OpenCV writes no {codec}")
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
-
-
-def astronaut(steps: int) -> Iterable[np.ndarray]:
-    """She moves a little: pictures that are all the same are no frames for some browsers."""
-    for step in range(steps):
-        yield np.roll(PICTURE, step % 5, axis=1)
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of the astronaut, and one of a wall."""
-    return write_film(tmp_path_factory.mktemp("film") / "film.webm", [*astronaut(20), *[WALL] * 10])
+__all__ = ["film"]  # fixture
 
 
 @pytest.fixture(scope="module")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve seconds of the astronaut."""
-    return write_film(tmp_path_factory.mktemp("film") / "long.webm", astronaut(120))
+    """Twelve seconds of the astronaut, in few frames."""
+    return write_film(tmp_path_factory.mktemp("film") / "long.webm", astronaut(60), fps=5)
 
 
-def look_at(page: Any, film: Path, timeout: float = PATIENCE) -> list[dict[str, Any]]:
-    """The records of a film that was looked at to its end."""
-    page.set_input_files("#video-file", film)
-    page.wait_for_selector(DONE, timeout=timeout)
-    records: list[dict[str, Any]] = json.loads(saved(page, "#save-json").read_text())
-    return records
+@pytest.fixture(scope="module")
+def watched(opening: Opening, film: Path) -> Iterator[Watched]:
+    """A page that has looked at the film, for the tests that only wind it, and the film's records."""
+    with opening() as open_page:
+        page = open_page(script=NOTE)
+        records = look_at(page, film)
+        yield Watched(page, records)
 
 
-def now(page: Any) -> float:
-    return float(page.evaluate("document.querySelector('video').currentTime"))
-
-
-def wait_for(page: Any, moment: float) -> None:
-    """Until the video shows a moment."""
-    until(
-        page,
-        lambda: abs(now(page) - moment) < 0.06 and not page.evaluate("document.querySelector('video').seeking"),
-    )
-    page.wait_for_timeout(150)
-
-
-def test_a_film_is_looked_at_as_a_whole(open_page: Open, film: Path) -> None:
-    page = open_page()
-    records = look_at(page, film)
+def test_a_film_is_looked_at_as_a_whole(watched: Watched) -> None:
+    page, records = watched
     times = [record["time"] for record in records]
     assert times == sorted(set(times)), "each frame once"
-    assert 15 <= len(records) <= 30, "a slow browser shows fewer"
+    assert {round(time, 4) for time in page.evaluate("window.shown")} <= set(times), "all that the browser has shown"
+    assert 5 <= len(records) <= 30, "a slow browser shows fewer"
     assert [record["frame"] for record in records] == list(range(len(records)))
     assert times[0] < 0.15
     assert times[-1] > 2.45
@@ -90,7 +64,9 @@ def test_a_film_is_looked_at_as_a_whole(open_page: Open, film: Path) -> None:
     (row,) = page.query_selector_all("#people tbody tr")
     told = re.match(r"1\s*(\d\.\d) s", row.inner_text().replace("Person", "").strip())
     assert told, row.inner_text()
-    assert float(told[1]) == pytest.approx(2, abs=0.3)
+    lasting = [later - time for time, later in pairwise([*times, 3.0])]
+    seen = sum(seconds for record, seconds in zip(records, lasting, strict=True) if record["faces"])
+    assert float(told[1]) == pytest.approx(seen, abs=0.06), "each frame until the next that was looked at"
     shares = [float(text.strip(" %<")) for text in page.locator("#people .share").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=3)
     assert page.inner_text("#people td.most .share") == max(
@@ -102,9 +78,8 @@ def float_of(text: str) -> float:
     return float(text.strip(" %<"))
 
 
-def test_a_film_is_wound_by_keys_and_clicks(open_page: Open, film: Path) -> None:
-    page = open_page()
-    look_at(page, film)
+def test_a_film_is_wound_by_keys_and_clicks(watched: Watched) -> None:
+    page = watched.page
     slider = page.locator("#timeline [role=slider]")
     assert float(slider.get_attribute("aria-valuemax")) == pytest.approx(3, abs=0.05)
     slider.focus()
@@ -130,10 +105,11 @@ def test_a_film_is_wound_by_keys_and_clicks(open_page: Open, film: Path) -> None
     assert page.get_attribute("#people .person", "aria-pressed") == "true"
 
 
-def test_the_picture_of_a_moment_is_saved_with_its_faces(open_page: Open, film: Path) -> None:
-    page = open_page()
-    records = look_at(page, film)
+def test_the_picture_of_a_moment_is_saved_with_its_faces(watched: Watched) -> None:
+    page, records = watched
     page.locator("#timeline [role=slider]").focus()
+    page.keyboard.press("Home")
+    wait_for(page, 0)
     for _ in range(7):
         page.keyboard.press("ArrowRight")
     wait_for(page, 7 * 3 / 20)
@@ -199,7 +175,7 @@ def test_files_that_are_no_films_say_so(open_page: Open, tmp_path: Path, film: P
     strange = write_film(tmp_path / "strange.mp4", [PICTURE] * 5, codec="mp4v")  # MPEG-4 part 2
     page.set_input_files("#video-file", strange)
     assert "MP4 (H.264) and WebM" in page.wait_for_selector(".notice.bad").inner_text()
-    assert len(look_at(page, film)) > 20, "the next one is looked at all the same"
+    assert look_at(page, film)[-1]["time"] > 2.45, "the next one is looked at all the same"
 
 
 def test_half_a_film_is_looked_at_as_far_as_it_goes(open_page: Open, tmp_path: Path) -> None:
@@ -210,12 +186,12 @@ def test_half_a_film_is_looked_at_as_far_as_it_goes(open_page: Open, tmp_path: P
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     page = open_page()
     records = look_at(page, half)
-    assert 5 < len(records) < 35
+    assert 0.5 < records[-1]["time"] < 3.5
 
 
 def test_a_film_is_stopped(open_page: Open, tmp_path: Path) -> None:
     page = open_page()
-    page.set_input_files("#video-file", write_film(tmp_path / "long.webm", astronaut(400)))
+    page.set_input_files("#video-file", write_film(tmp_path / "long.webm", astronaut(200), fps=5))
     page.wait_for_selector(".film-told[data-looked]")
     assert float(page.get_attribute(".caption progress", "max")) == 1
     until(page, lambda: int(page.get_attribute(".film-told", "data-looked") or 0) >= 40)
@@ -226,7 +202,7 @@ def test_a_film_is_stopped(open_page: Open, tmp_path: Path) -> None:
     assert "stopped at 0:" in page.inner_text("#caption")
     assert page.evaluate("document.activeElement.id") == "save-json", "focus is not lost with the button"
     records = json.loads(saved(page, "#save-json").read_text())
-    assert 30 < len(records) < 390
+    assert 30 < len(records) < 195
     page.click("#clear")
     assert page.locator("video").count() == 0
 
@@ -247,9 +223,12 @@ def test_a_hidden_tab_waits(open_page: Open, long_film: Path) -> None:
     page.evaluate(hide, False)
     page.wait_for_selector(DONE)
     records = json.loads(saved(page, "#save-json").read_text())
-    gaps = np.diff([record["time"] for record in records])
+    times = [record["time"] for record in records]
     assert records[-1]["time"] > 11
-    assert gaps.max() < 1.5
+    gaps = np.diff(times)
+    hidden = np.searchsorted(times, before, side="right") - 1
+    others = np.delete(gaps, hidden)
+    assert gaps[hidden] < max(1.5, 2 * others.max()), "nothing is left out, but what a slow browser does not show"
 
 
 def test_a_lost_server_is_waited_for_and_nobody_is_two(open_page: Open, long_film: Path) -> None:
@@ -360,19 +339,28 @@ def test_the_last_minute_is_in_view(open_page: Open) -> None:
 
 
 def test_on_a_phone_the_camera_comes_first(open_page: Open, film: Path) -> None:
-    for width in (390, 320):
-        page = open_page(width=width, height=740, has_touch=True, is_mobile=True)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+    page = open_page(width=390, height=740, has_touch=True, is_mobile=True)
+
+    def at_both_widths() -> Iterator[int]:
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 740})
+            yield width
+
+    wide = "document.documentElement.scrollWidth"
+    for width in at_both_widths():
+        assert page.evaluate(wide) == width
         first = page.locator(".sources button:visible >> nth=0")
         assert first.inner_text() == "Camera"
         assert "main" in first.get_attribute("class")
-        assert page.get_attribute("#new-photo", "capture") == "environment"
-        page.set_input_files("#new-photo", ASTRONAUT)
-        page.wait_for_selector(".outline")
+    assert page.get_attribute("#new-photo", "capture") == "environment"
+    page.set_input_files("#new-photo", ASTRONAUT)
+    answered(page)
+    for width in at_both_widths():
         heights = {round(button.bounding_box()["height"]) for button in page.query_selector_all(".sources button")}
-        assert heights == {44}, "no label is wrapped"
-        look_at(page, film)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert heights == {44}, f"no label is wrapped at {width}"
+    look_at(page, film)
+    for width in at_both_widths():
+        assert page.evaluate(wide) == width
     page = open_page()
     assert page.locator("#take-photo").count() == 0
 

@@ -25,8 +25,8 @@ from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
 from cmaen.web.site import Site, write_site
 from tests.conftest import change_card, shared_folder
-from tests.web.browsing import ASTRONAUT, ORT, PATIENCE, Open, saved, until
-from tests.web.test_moving import film, look_at
+from tests.web.browsing import ASTRONAUT, ORT, PATIENCE, Open, answered, saved, until
+from tests.web.films import NOTE, film, look_at
 
 __all__ = ["film"]  # fixtures
 
@@ -214,7 +214,7 @@ def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.Ca
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
     )
     page.click("#try-example")
-    assert "happy" in page.wait_for_selector(".outline").get_attribute("aria-label")
+    assert "happy" in answered(page).get_attribute("aria-label")
     page.click("#use-camera")
     page.wait_for_selector(".rate[data-rate]", state="attached")
     rates: set[float] = set()
@@ -290,7 +290,7 @@ def test_from_the_second_visit_on_it_needs_no_connection(chromium: Any, folder: 
         page.reload()
         page.wait_for_selector("#where[data-state=ready]")
         page.click("#try-example")
-        assert "happy" in page.wait_for_selector(".outline").get_attribute("aria-label")
+        assert "happy" in answered(page).get_attribute("aria-label")
         context.set_offline(False)
         index = (site / "index.html").read_text().replace("<title>CMAEN", "<title>Newer")
         (site / "index.html").write_text(index)
@@ -339,9 +339,11 @@ def test_from_a_file_the_page_says_what_to_do(chromium: Any, tmp_path: Path, run
 
 
 def test_a_film_in_the_browser(open_page: Open, site: str, film: Path) -> None:
-    page = open_page(site)
+    page = open_page(site, script=NOTE)
     records = look_at(page, film, timeout=1.5 * PATIENCE)
-    assert len(records) >= 20
+    times = {record["time"] for record in records}
+    assert {round(time, 4) for time in page.evaluate("window.shown")} <= times, "all that the browser has shown"
+    assert max(times) > 2.45
     assert {face["predicted_emotion"] for record in records for face in record["faces"]} == {"happy"}
     assert {face["identity"] for record in records for face in record["faces"]} == {1}
     assert page.locator("#people tbody tr").count() == 1

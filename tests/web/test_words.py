@@ -35,8 +35,8 @@ def test_why_it_is_unsure(doubts: list[str] | None, words: str) -> None:
     face = {"confidence": 0.3, "predicted_emotion": "sad", "probabilities": {"sad": 0.4, "happy": 0.35, "angry": 0.25}}
     if doubts is not None:
         face["doubts"] = doubts
-    assert say("reasons(given.face)", face=face) == words
-    said = say("describe(given.face, 0.5, { sad: 'sa' })", face=face)
+    why, said = say("[reasons(given.face), describe(given.face, 0.5, { sad: 'sa' })]", face=face)
+    assert why == words
     assert said["tags"] == ["unsure: maybe sad or happy", "sad or happy?", "sa?"]
     assert said["sentence"].startswith(f"unsure ({words})," if words else "unsure, maybe")
 
@@ -75,11 +75,14 @@ def test_one_message_says_what_is_wrong_and_what_to_do(
 
 
 def test_how_often_it_is_right_is_said_of_what_was_measured() -> None:
-    assert say("agreement(undefined, { perceived: true, benchmark: false })") == ""
-    people = say("agreement(0.8556, { perceived: true, benchmark: false })")
+    cases = ((None, True, False), (0.8556, True, False), (0.94, False, False), (0.73, False, True))
+    nothing, people, own, labelled = say(
+        "given.cases.map(([share, perceived, benchmark]) => agreement(share ?? undefined, { perceived, benchmark }))",
+        cases=cases,
+    )
+    assert nothing == ""
     assert "ten people" in people
     assert "86 of 100" in people
-    own = say("agreement(0.94, { perceived: false, benchmark: false })")
     assert "94 of 100" in own
     assert "FER2013" not in own
-    assert "FER2013" in say("agreement(0.73, { perceived: false, benchmark: true })")
+    assert "FER2013" in labelled

@@ -98,7 +98,11 @@ class Page {
   }
 
   async example(name) {
-    const response = await fetch(here(`./${name}`));
+    const response = await fetch(here(`./${name}`)).catch(() => null);
+    if (!response?.ok) {
+      notice('intake', 'The example cannot be loaded. Load the page again.', 'bad');
+      return;
+    }
     byId('crops').checked = false;
     this.takePhotos([new File([await response.blob()], name, { type: 'image/jpeg' })]);
   }

@@ -9,6 +9,7 @@ const MUCH = 0.2; // of a picture: what a face in a cropped picture takes at lea
 
 export class PhotoView {
   #shown = null;
+  #opening = null; // the picture that is being decoded
   #whole = new WeakMap(); // by result: whether the picture looks like a whole photo
 
   /**
@@ -32,9 +33,12 @@ export class PhotoView {
     byId('caption').textContent = item.name;
     if (fresh) {
       this.panel.clear('Looking …');
-      await this.stage.open(item.file, item.name);
-      if (this.#shown !== item) return;
-    }
+      const opening = this.stage.open(item.file, item.name);
+      this.#opening = opening;
+      await opening;
+      if (this.#opening !== opening) return; // another is shown meanwhile
+      this.#opening = null;
+    } else if (this.#opening) return; // the answer was faster than the picture, and is shown with it
     const { result } = item;
     byId('save-png').disabled = result?.status !== 'ok' || !this.stage.image;
     if (!result) return;
@@ -56,7 +60,7 @@ export class PhotoView {
 
   /** Let go of the picture. */
   clear() {
-    this.#shown = null;
+    this.#shown = this.#opening = null;
     title('');
     byId('save-png').disabled = false;
   }
