@@ -130,14 +130,14 @@ def test_loading_takes_time_too(parts: Parts, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_process_steps_with_its_share(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, threads = Clock(monkeypatch, 0.5), []
+    clock, threads = Clock(monkeypatch, 1.0), []
     monkeypatch.setattr(forecast, "usable_cores", lambda: 4)
     monkeypatch.setattr(forecast, "_wait_for", lambda _: threads.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     found = foresee(*parts, 60, Conditions(torch.device("cpu"), "32-true", 2, 2), now=clock)
     assert found is not None
-    assert found.epoch == pytest.approx(4 * 0.5 * 7 * (1 + 21 / 56 / 3)), "half a batch"
+    assert found.epoch == pytest.approx(4 * 1.0 * 7 * (1 + 21 / 56 / 3)), "half a batch"
     assert set(clock.faces) == {2, 4}
     assert set(threads) == {before}, "as many as the user has chosen"
     monkeypatch.delenv("OMP_NUM_THREADS")

@@ -69,6 +69,14 @@ def whole(plan: Config) -> Config:
     return change(plan, {"model": TINY | {"wiring": "residual", "dropout": 0.3}, "preprocess.image_size": 64})
 
 
+def untrained(plan: Config, folder: Path, **card: str) -> Path:
+    """Write a checkpoint of the network of a run as it is before any training."""
+    torch.manual_seed(0)
+    network = build_network(plan.model)
+    save_checkpoint(network, Card("untrained", plan.model.describe(), plan.preprocess, **card), folder)
+    return folder
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(folder)[0].state_dict()
 
@@ -169,14 +177,9 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
 
 def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path) -> None:
     plan = change(config(fer_tree, tmp_path / "frozen", epochs=1), {"model.trunk": "mobilenet_v1"})
-    torch.manual_seed(0)
-    given, card = build_network(plan.model), Card("given", plan.model.describe(), plan.preprocess)
-    save_checkpoint(given, card, tmp_path / "given")
+    given = untrained(plan, tmp_path / "given")
     frozen = change(plan, {"training.frozen_stages": 3})
-    before, after = (
-        weights(tmp_path / "given"),
-        weights(train(change(frozen, {"initial_weights": str(tmp_path / "given")}))),
-    )
+    before, after = weights(given), weights(train(change(frozen, {"initial_weights": str(given)})))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert not [name for name in moved if name.startswith(tuple(f"trunk.stages.{stage}." for stage in range(3)))]
     assert {name for name in before if name.startswith("trunk.stages.3.")} <= moved
@@ -198,8 +201,8 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
 
 
 def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path) -> None:
-    unbroken = train(whole(config(fer_tree, tmp_path / "unbroken", epochs=1)))
     plan = whole(config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None))
+    unbroken = untrained(plan, tmp_path / "unbroken")
     with pytest.raises(ConfigError, match=r"these keys differ: \['wiring'\]"):
         train(change(plan, {"initial_weights": unbroken, "model.wiring": "paper"}))
     both = {"trunk_weights": str(unbroken), "side_weights": str(unbroken)}
@@ -222,8 +225,8 @@ def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path) -
 
 def test_an_ecnn_that_was_trained_alone_becomes_the_side_of_another_network(fer_tree: Path, tmp_path: Path) -> None:
     plan = whole(config(fer_tree, tmp_path / "alone", epochs=1, learning_rate=1e-9, ema_decay=None))
-    alone = train(change(plan, {"model.trunk": "ecnn", "model.side": None}))
-    change_card(alone, licence="for research")
+    first = change(plan, {"model.trunk": "ecnn", "model.side": None})
+    alone = untrained(first, tmp_path / "alone", licence="for research")
     before = weights(alone)
     joined = train(change(plan, {"side_weights": str(alone), "output": tmp_path / "joined"}))
     after = weights(joined)
