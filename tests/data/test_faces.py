@@ -124,7 +124,7 @@ def face(fer_tree: Path) -> bytes:
 
 
 def test_a_bomb_in_a_zip_is_left_out_before_it_is_unpacked(tmp_path: Path, face: bytes) -> None:
-    size = 256 * 2**20
+    size = reading.MAX_FILE + 1
     path = zip_of(tmp_path / "bomb.zip", {"train/sad/a.png": face, "train/sad/b.png": bytes(size)})
     assert path.stat().st_size < 2**20
     tracemalloc.start()

@@ -13,7 +13,7 @@ pytest.importorskip("lightning")
 
 from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
-from cmaen.data.splits import Split  # noqa: E402
+from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.losses import LossSpec  # noqa: E402
 from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
@@ -33,16 +33,22 @@ CPU = Conditions(torch.device("cpu"), "32-true")
 Parts = tuple[EmotionModule, Any, Any]
 
 
+@pytest.fixture(scope="module")
+def drawn(fer_tree: Path) -> list[FaceSet]:
+    """The drawn faces of training and validation."""
+    return [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+
+
 @pytest.fixture
-def parts(fer_tree: Path) -> Parts:
+def parts(drawn: list[FaceSet]) -> Parts:
     """A module, and loaders of 56 training faces in 7 batches and 21 validation faces."""
     spec = PreprocessSpec(image_size=32)
     model = build_network(ModelSpec(**PLAIN | {"dropout": 0.5}))
-    faces = load_faces(fer_tree, Split.TRAIN)
+    faces, validation = drawn
     return (
         EmotionModule(model, loss=LossSpec(), optimiser=OptimiserSpec(), seed=0),
         train_loader(faces, spec, AugmentSpec(), batch_size=8, seed=0),
-        validation_loader(load_faces(fer_tree, Split.VALIDATION), spec),
+        validation_loader(validation, spec),
     )
 
 
@@ -130,6 +136,10 @@ def test_loading_takes_time_too(parts: Parts, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_process_steps_with_its_share(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(module: EmotionModule, batch: Any, number: int) -> Any:  # threads on busy cores wait for each other
+        return next(module.parameters()).sum()
+
+    monkeypatch.setattr(EmotionModule, "training_step", step)
     clock, threads = Clock(monkeypatch, 1.0), []
     monkeypatch.setattr(forecast, "usable_cores", lambda: 4)
     monkeypatch.setattr(forecast, "_wait_for", lambda _: threads.append(torch.get_num_threads()))
