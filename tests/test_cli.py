@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from cmaen.cli import main
+from cmaen.inference import benchmark
 from tests.conftest import EXAMPLES, PLAIN
 
 TERMINAL = {"COLUMNS": "160", "NO_COLOR": "1"}
@@ -158,8 +159,9 @@ def test_a_temperature_is_fitted_and_kept(fer_tree: Path, tmp_path: Path, checkp
     assert "accuracy" in cmaen("test", "--data", fer_tree, "--checkpoint", folder)
 
 
-def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path) -> None:
+def test_training_measuring_and_exporting(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lightning")
+    monkeypatch.setattr(benchmark, "TRIES", 2)
     run = tmp_path / "run"
     tiny = [*(f"model.{key}={json.dumps(value)}" for key, value in PLAIN.items()), "preprocess.image_size=32"]
     settings = [part for setting in tiny for part in ("--set", setting)]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,20 @@ from PIL import Image
 from cmaen import EmotionPredictor
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
+
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def run_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a script as a user does, but in this process, which has imported what it needs; return what it prints."""
+
+    def run(name: str, *arguments: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 def test_the_five_lines_of_the_readme() -> None:
@@ -54,14 +70,13 @@ def test_faces_of_a_made_up_film_are_found_and_recognised_where_they_are(
     assert min(counts["found"], counts["recognised"]) >= counts["faces"] / 2
 
 
-def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path) -> None:
+def test_what_a_detectors_crops_are_worth_is_printed(tmp_path: Path, run_example: Say) -> None:
     face = Image.open(EXAMPLES / "astronaut.png").convert("L").crop((160, 50, 290, 190)).resize((48, 48))
     folder = tmp_path / "validation" / "happy"
     folder.mkdir(parents=True)
     for number in range(3):
         face.save(folder / f"PublicTest_{number}.png")
-    command = [sys.executable, EXAMPLES / "measure_alignment.py", tmp_path, "yunet"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = run_example("measure_alignment.py", tmp_path, "yunet")
     assert "up to  0 degrees: yunet      finds 3, 100.0% right of 3" in said
     assert "up to 30 degrees: yunet" in said
 
@@ -71,13 +86,12 @@ def test_the_examples_are_python() -> None:
         compile(path.read_text(), str(path), "exec")
 
 
-def test_how_often_a_doubt_is_named_is_printed(tmp_path: Path) -> None:
+def test_how_often_a_doubt_is_named_is_printed(tmp_path: Path, run_example: Say) -> None:
     (tmp_path / "labels.csv").write_text("file,label\nlfw/one.png,happy\nlfw/two.png,sad\n")
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         for name in ("one.png", "two.png"):
             archive.write(EXAMPLES / "astronaut.png", f"deep/{name}")
-    command = [sys.executable, EXAMPLES / "measure_doubts.py", tmp_path / "labels.csv", tmp_path / "faces.zip"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    said = run_example("measure_doubts.py", tmp_path / "labels.csv", tmp_path / "faces.zip").splitlines()
     assert said[0].startswith("1 faces that are answered right")
     rows = {line[:13].strip(): line[13:] for line in said[1:]}
     assert "100" not in rows["as they are"]

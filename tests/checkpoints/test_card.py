@@ -77,14 +77,14 @@ def read(folder: Path, text: str) -> Card | None:
 
 
 @pytest.mark.parametrize("values", [FORMAT_1, FORMAT_2, NEWEST], ids=["format 1", "format 2", "format 3"])
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_a_card_or_a_named_error(values: dict, data: st.DataObject, tmp_path: Path) -> None:
     place = data.draw(st.sampled_from(places(values)))
     read(tmp_path, json.dumps(with_value(values, place, data.draw(JSON))))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=JSON)
 def test_any_json_is_no_card(values: Any, tmp_path: Path) -> None:
     assert read(tmp_path, json.dumps(values)) is None

@@ -223,7 +223,7 @@ def test_a_process_that_is_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_pa
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         for number in itertools.count():
-            if number >= 120 and len(seen) > 4 and broken_off:  # some of them in the middle of a change
+            if number >= 50 and len(seen) > 4 and broken_off:  # some of them in the middle of a change
                 break
             assert number < 3000, "no kill came in the middle of a change"
             process.stdin.write(f"{number}\n")

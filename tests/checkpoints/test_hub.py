@@ -26,7 +26,7 @@ def zipped(members: dict[str, bytes], mode: int = 0) -> bytes:
         for name, content in members.items():
             member = zipfile.ZipInfo(name)
             member.external_attr = mode << 16
-            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED, compresslevel=1)
     return file.getvalue()
 
 

@@ -46,7 +46,7 @@ def test_metrics_and_provenance_come_back(tmp_path: Path) -> None:
     assert Checkpoint(tmp_path).provenance == MADE
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_usable_or_named(data: st.DataObject) -> None:
     for whole, read in ((FULL.to_dict(), read_metrics), (MADE.to_dict(), read_provenance)):

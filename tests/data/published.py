@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,12 @@ def encode(face: np.ndarray, kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
+@cache  # the same ones are in many tests
 def picture(label: str, seed: int = 0, kind: str = "JPEG") -> bytes:
     return encode(draw(label, seed), kind)
 
 
+@cache
 def photograph(*labels: str, seed: int = 0) -> bytes:
     """Draw faces beside each other, each 10 pixels from the left edge of its 68, 5 from the top."""
     whole = np.full((70, 68 * len(labels)), 30, np.uint8)

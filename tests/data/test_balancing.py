@@ -154,7 +154,7 @@ def test_a_csv_with_folders_for_each_person_loses_no_face(method: str, tmp_path:
     (tmp_path / "faces.csv").write_text("\n".join(rows))
     text = cmaen(
         *("balance", "--input-dir", tmp_path / "faces.csv", "--output-dir", tmp_path / "b"),
-        *("--method", method, "--target", 5, "--colour"),
+        *("--method", method, "--target", 5, "--colour", "--network", "pixels"),
     )
     assert "35 faces" in text
     assert len(list((tmp_path / "b" / "test").rglob("*.png"))) == 7
@@ -165,7 +165,8 @@ def test_a_csv_with_folders_for_each_person_loses_no_face(method: str, tmp_path:
 def test_the_command_writes_a_tree_to_train_on(
     method: str, fer_tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", "--method", method, "--target", 9)
+    how = ("--method", method, "--target", 9, "--network", "pixels")
+    text = cmaen("balance", "--input-dir", fer_tree, "--output-dir", tmp_path / "b", *how)
     assert "63 faces" in text
     assert set(load_faces(tmp_path / "b", Split.TRAIN).counts().values()) == {9}
     before, after = (load_faces(path, Split.VALIDATION) for path in (fer_tree, tmp_path / "b"))

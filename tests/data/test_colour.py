@@ -25,7 +25,7 @@ from cmaen.training.batches import FaceBatches, Picks  # noqa: E402
 from cmaen.training.config import Config  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.types import EMOTIONS  # noqa: E402
-from tests.conftest import EXAMPLES, TINY  # noqa: E402
+from tests.conftest import EXAMPLES, PLAIN  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 
@@ -80,11 +80,10 @@ def test_what_was_done_to_the_faces_travels_in_the_card(fer_tree: Path, tmp_path
     enhanced = tmp_path / "enhanced"
     shutil.copytree(fer_tree, enhanced)
     (enhanced / "manifest.json").write_text('{"chain": ["super-resolution"]}')
-    settings = TINY | {"wiring": "residual", "side": None}
     plan = Config(
         data={"path": enhanced},
         preprocess={"image_size": 32},
-        model=settings,
+        model=PLAIN,
         optimiser={"warmup_epochs": 0},
         training={"epochs": 1, "batch_size": 28},
         output=tmp_path / "run",

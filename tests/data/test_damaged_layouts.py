@@ -37,13 +37,13 @@ LISTED = ["rafdb", "affectnet lists", "expw", "ferplus", "hugging face", "huggin
 
 @pytest.mark.parametrize("name", LISTED)
 def test_a_list_that_is_cut_costs_the_lines_that_are_lost(name: str, tmp_path: Path) -> None:
-    """Cut at every length: what is left is read, and no face gets another label."""
+    """Cut at many lengths: what is left is read, and no face gets another label."""
     files = PUBLISHED[name][0]()
     root, listed = write_folder(tmp_path, files), list_of(files)
     with open_entries(root) as contents:
         whole = {(entry.name, entry.label, entry.split, entry.group) for entry in contents.entries}
     content, sizes = files[listed], []
-    for length in range(0, len(content), max(1, len(content) // 150)):
+    for length in range(0, len(content), max(1, len(content) // 60)):
         (root / listed).write_bytes(content[:length])
         try:
             with open_entries(root) as contents:
@@ -141,13 +141,14 @@ def test_annotations_are_never_unpickled(
 
 
 def test_an_annotation_that_is_cut_costs_its_face_alone(tmp_path: Path) -> None:
-    root = write_folder(tmp_path, published.affectnet())
+    files = {name: data for name, data in published.affectnet().items() if Path(name).stem.split("_")[0] in {*"0123"}}
+    root = write_folder(tmp_path, files)
     path = root / "train_set/annotations/1_exp.npy"
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with open_entries(root) as contents:
-            assert len(contents.entries) == 39
+            assert len(contents.entries) == 7
 
 
 def test_the_label_of_a_sequence_that_cannot_be_read_costs_the_sequence(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ FORMS = {
     "zips": write_zips,
 }
 
+Counted = tuple[Callable[[], published.Published], str, Counter[tuple[str, str]]]
+
 
 def counts_of(path: Path) -> Counter[tuple[str, str]]:
     """Count the entries by split and label."""
@@ -36,12 +39,18 @@ def counts_of(path: Path) -> Counter[tuple[str, str]]:
         return Counter(("" if entry.split is None else entry.split.folder, entry.label) for entry in contents.entries)
 
 
+@pytest.fixture(scope="module", params=PUBLISHED)
+def counted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Counted:
+    """Each layout in turn, with the counts of the entries of its folder."""
+    draw, layout = PUBLISHED[request.param]
+    return draw, layout, counts_of(write_folder(tmp_path_factory.mktemp("folder"), draw()))
+
+
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_layout_is_found_named_and_read(
-    name: str, form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    counted: Counted, form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draw, layout = PUBLISHED[name]
+    draw, layout, counts = counted
     path = FORMS[form](tmp_path / "data", draw())
     splits = list_splits(path)
     faces = load_faces(path, Split.ALL)
@@ -55,7 +64,7 @@ def test_every_layout_is_found_named_and_read(
     for split in splits - {None}:
         assert split is not None
         check_labels(load_faces(path, split))
-    assert counts_of(path) == counts_of(write_folder(tmp_path / "again", draw()))
+    assert counts_of(path) == counts
 
 
 @pytest.mark.parametrize(

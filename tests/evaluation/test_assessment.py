@@ -24,6 +24,7 @@ from cmaen.evaluation.assessment import (
     predictions_csv,
 )
 from cmaen.evaluation.intervals import bootstrap
+from cmaen.evaluation.metrics import measure
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS
 
@@ -77,6 +78,14 @@ def test_the_interval_of_a_share_is_the_binomials() -> None:
     low, high = bootstrap(lambda rows: float(right[rows].mean()), 400, np.random.default_rng(0))
     spread = 1.96 * (0.7 * 0.3 / 400) ** 0.5
     assert (low, high) == pytest.approx((0.7 - spread, 0.7 + spread), abs=0.008)
+
+
+def test_the_interval_of_the_macro_f1_is_its_bootstrap() -> None:
+    faces, rng = face_set(), np.random.default_rng
+    predictions = logits_for(faces).argmax(axis=1)
+    expected = bootstrap(lambda rows: measure(faces.labels[rows], predictions[rows]).macro_f1, 140, rng(0))
+    found = assess(faces, logits_for(faces), temperature=1.0, rng=rng(0)).headlines[ALL_FACES]
+    assert found.macro_f1_interval == pytest.approx(expected)
 
 
 def test_tables(assessment: Assessment) -> None:

@@ -20,6 +20,7 @@ from cmaen.cli import evaluation
 from cmaen.cli.evaluation import calibrate
 from cmaen.data.splits import Split
 from cmaen.errors import OutputError, SplitError
+from cmaen.evaluation import assessment
 from cmaen.evaluation.report import TITLES
 from cmaen.evaluation.splits import exclude_copies, load_split
 from cmaen.evaluation.theme import theme
@@ -125,8 +126,9 @@ def test_copies_of_the_inner_split_are_looked_for_in_the_rest_of_training(fer_tr
 
 
 def test_faces_of_one_size_that_is_not_square_are_measured_under_corruptions(
-    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    plain: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(assessment, "SEVERITIES", (1, 5))
     for path in plain.rglob("*.png"):
         with Image.open(path) as image:
             tall = image.resize((40, 60))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmaen.evaluation.metrics import measure
+from cmaen.evaluation.metrics import confusion_matrix, macro_f1, measure
 from cmaen.types import EMOTIONS
 
 
@@ -35,3 +35,11 @@ def test_by_hand() -> None:
 def test_nothing_cannot_be_measured() -> None:
     with pytest.raises(ValueError, match="not be empty"):
         measure(np.array([], int), np.array([], int))
+
+
+def test_the_macro_f1_of_many_matrices_is_that_of_each() -> None:
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(0, 7, (2, 50, 9))  # so few faces that some classes have none
+    matrices = np.stack([confusion_matrix(*pair, 7) for pair in zip(labels, predictions, strict=True)])
+    each = [measure(*pair).macro_f1 for pair in zip(labels, predictions, strict=True)]
+    assert macro_f1(matrices).tolist() == pytest.approx(each)

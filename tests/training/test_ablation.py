@@ -24,7 +24,7 @@ from cmaen.training.ablation import (
     make_variant,
 )
 from cmaen.training.config import Config, change, load_config, read_variants
-from tests.conftest import TINY
+from tests.conftest import PLAIN, TINY
 
 HEADS = "without emotion heads"
 TWO = choose_variants([HEADS], VARIANTS)
@@ -35,8 +35,8 @@ def config(data: Path, output: Path) -> Config:
         "data.path": str(data),
         "data.limit": 32,
         "output": str(output),
-        "preprocess.image_size": 64,
-        "model": TINY | {"wiring": "residual"},
+        "preprocess.image_size": 32,
+        "model": PLAIN | {"emotion_heads": True, "fused_channels": 16},
         "training.epochs": 1,
         "training.batch_size": 16,
     }
@@ -54,7 +54,7 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert rows[1].difference is not None
     assert rows[1].difference[0] == pytest.approx(rows[1].accuracy - rows[0].accuracy)
     budget = describe_budget(plan, [0, 1])
-    assert "32 training images, 1 epochs, 64 pixels" in budget
+    assert "32 training images, 1 epochs, 32 pixels" in budget
     assert format_table(rows, budget).count("\n|") == 3
     assert json.loads(format_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
@@ -84,7 +84,8 @@ def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_differs_by_its_switch_alone(name: str, tmp_path: Path) -> None:
-    full = Config(output=tmp_path, trunk_weights="w.pt", side_weights="e.pt")
+    small = {"model": TINY | {"wiring": "residual"}, "preprocess": {"image_size": 64}}
+    full = Config(output=tmp_path, trunk_weights="w.pt", side_weights="e.pt", **small)
     variant = make_variant(full, name, VARIANTS[name], 7)
     values, expected = variant.model_dump(), full.model_dump()
     differing = {f"model.{key}" for key in values["model"] if values["model"][key] != expected["model"][key]}
@@ -105,7 +106,7 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
         "plain: {}\nweighted: {augment.weighted: true}\n"
         f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
     )
-    plan = change(config(fer_tree, tmp_path / "runs"), {"model.trunk": "ecnn", "model.side": None})
+    plan = config(fer_tree, tmp_path / "runs")
     rows = ablate(plan, [0], variants=read_variants(file))
     assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
     assert rows[1].difference is not None

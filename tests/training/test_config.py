@@ -71,7 +71,7 @@ def test_null_is_a_value() -> None:
         load_config(None, {"training.epochs": None})
 
 
-@pytest.mark.parametrize("value", ["[1", "{", "2001-99-99", "!!python/object:os.x {}", "\0", "[" * 5000])
+@pytest.mark.parametrize("value", ["[1", "{", "2001-99-99", "!!python/object:os.x {}", "\0", "[" * 2000])
 def test_a_setting_that_is_no_yaml(value: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read as YAML"):
         parse_overrides([f"seed={value}"])

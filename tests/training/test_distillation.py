@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from cmaen.checkpoints import Checkpoint, Provenance
 from cmaen.data.faces import load_faces
 from cmaen.data.keys import Fer2013Keys, face_keys, find_rows
-from cmaen.data.splits import Split
+from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import build_engine
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
 from cmaen.training.answers import KeptAnswers
@@ -27,11 +27,22 @@ from tests.conftest import change_card
 from tests.data.test_keys import regroup, write_kaggle
 
 
+@pytest.fixture(scope="module")
+def faces(fer_tree: Path) -> FaceSet:
+    """The faces of training."""
+    return load_faces(fer_tree, Split.TRAIN)
+
+
+@pytest.fixture(scope="module")
+def asked(faces: FaceSet, checkpoint: Path) -> KeptAnswers:
+    """What a teacher answers them."""
+    return KeptAnswers.ask(faces, checkpoint)
+
+
 def test_the_answers_are_distributions_with_the_shares_of_the_labels(
-    fer_tree: Path, checkpoint: Path, tmp_path: Path
+    faces: FaceSet, asked: KeptAnswers, checkpoint: Path, tmp_path: Path
 ) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
-    other = KeptAnswers.ask(faces, checkpoint)
+    other = asked
     KeptAnswers(other.logits[..., ::-1], None, other.about).write(tmp_path / "kept.npz")
     answers = teacher_answers(faces, [checkpoint, checkpoint], temperature=1.0, cache=tmp_path)
     assert answers.shape == (len(faces), 7)
@@ -48,9 +59,8 @@ def test_the_answers_are_distributions_with_the_shares_of_the_labels(
 
 
 def test_a_teacher_is_asked_once(
-    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: FaceSet, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
     first = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
     monkeypatch.setattr("cmaen.training.answers.build_engine", None)
     assert np.array_equal(first, teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path))
@@ -60,19 +70,19 @@ def test_a_teacher_is_asked_once(
         teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path)
 
 
-def test_a_teacher_of_any_name_has_a_file_of_answers(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_teacher_of_any_name_has_a_file_of_answers(faces: FaceSet, checkpoint: Path, tmp_path: Path) -> None:
     teacher, cache = tmp_path / "teacher", tmp_path / "cache"
     shutil.copytree(checkpoint, teacher)
     change_card(teacher, name='../a:b? "c"')
-    faces = load_faces(fer_tree, Split.TRAIN)
     teacher_answers(faces, [teacher], temperature=1.0, cache=cache)
     (cached,) = cache.iterdir()
     assert cached.name.startswith("..-a-b-c--")
 
 
-def test_answers_are_kept_without_the_teacher(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
-    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+def test_answers_are_kept_without_the_teacher(
+    faces: FaceSet, asked: KeptAnswers, fer_tree: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    asked.write(tmp_path / "kept.npz")
     asked = teacher_answers(faces, [checkpoint], temperature=2.0, cache=tmp_path)
     kept = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=2.0, cache=tmp_path)
     assert np.allclose(asked, kept, atol=1e-3)
@@ -138,9 +148,8 @@ def test_teachers_are_told_apart_in_a_card(checkpoint: Path, fer_tree: Path, tmp
 
 
 def test_answers_of_another_device_are_others(
-    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: FaceSet, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
     own = teacher_answers(faces, [checkpoint], temperature=1.0, cache=tmp_path, device="auto")
     (cached,) = tmp_path.glob("*.npz")
     kept = KeptAnswers.read(cached)
@@ -155,10 +164,11 @@ def test_answers_of_another_device_are_others(
     assert not np.allclose(own, of_gpu)
 
 
-def test_answers_fit_the_same_faces_in_any_form(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_answers_fit_the_same_faces_in_any_form(
+    faces: FaceSet, asked: KeptAnswers, fer_tree: Path, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
-    faces = load_faces(fer_tree, Split.TRAIN)
-    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+    asked.write(tmp_path / "kept.npz")
     sets = [faces, load_faces(fer_tree, Split.VALIDATION)]
     own = teacher_answers(faces, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
     for path in (write_kaggle(sets, tmp_path / "fer2013.csv", rng), regroup(sets, tmp_path / "tree", rng)):
@@ -173,11 +183,10 @@ def test_answers_fit_the_same_faces_in_any_form(fer_tree: Path, checkpoint: Path
 
 
 def test_an_older_file_answers_fer2013_alone(
-    fer_tree: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: FaceSet, asked: KeptAnswers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
-    logits, perceived, about, keys = KeptAnswers.ask(faces, checkpoint)
-    del about["labels"]
+    logits, perceived, about, keys = asked
+    about = {key: value for key, value in about.items() if key != "labels"}
     KeptAnswers(logits, perceived, about).write(tmp_path / "older.npz")
     turned = replace(faces.select(np.arange(len(faces))[::-1]), names=faces.names)
     with pytest.raises(DataError, match="other than these 56"):
@@ -194,9 +203,8 @@ def test_an_older_file_answers_fer2013_alone(
         teacher_answers(strangers, [tmp_path / "older.npz"], temperature=1.0, cache=tmp_path)
 
 
-def test_few_faces_may_lack_an_answer(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
-    KeptAnswers.ask(faces, checkpoint).write(tmp_path / "kept.npz")
+def test_few_faces_may_lack_an_answer(faces: FaceSet, asked: KeptAnswers, checkpoint: Path, tmp_path: Path) -> None:
+    asked.write(tmp_path / "kept.npz")
     images = faces.images.copy()
     images[5, 0, 0] ^= 1
     answers = teacher_answers(faces.with_images(images), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
@@ -212,8 +220,7 @@ def test_few_faces_may_lack_an_answer(fer_tree: Path, checkpoint: Path, tmp_path
         teacher_answers(faces.with_images(images), [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)
 
 
-def test_copies_share_an_answer(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
+def test_copies_share_an_answer(faces: FaceSet, checkpoint: Path, tmp_path: Path) -> None:
     images = faces.images.copy()
     images[1] = images[0]
     faces = faces.with_images(images)
@@ -234,10 +241,9 @@ def test_copies_share_an_answer(fer_tree: Path, checkpoint: Path, tmp_path: Path
     [{"keys": np.zeros(56, np.float64)}, {"keys": np.zeros((7, 8), np.uint64)}, {"keys": np.zeros(55, np.uint64)}],
 )
 def test_keys_that_do_not_fit_are_named(
-    damage: dict[str, np.ndarray], fer_tree: Path, checkpoint: Path, tmp_path: Path
+    faces: FaceSet, asked: KeptAnswers, damage: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    faces = load_faces(fer_tree, Split.TRAIN)
-    KeptAnswers.ask(faces, checkpoint)._replace(**damage).write(tmp_path / "kept.npz")
+    asked._replace(**damage).write(tmp_path / "kept.npz")
     turned = replace(faces.select(np.arange(len(faces))[::-1]), names=faces.names)
     with pytest.raises(DataError, match=r"no hashes|does not hold answers"):
         teacher_answers(turned, [tmp_path / "kept.npz"], temperature=1.0, cache=tmp_path)

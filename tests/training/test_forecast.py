@@ -13,7 +13,7 @@ pytest.importorskip("lightning")
 
 from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
-from cmaen.data.splits import Split  # noqa: E402
+from cmaen.data.splits import FaceSet, Split  # noqa: E402
 from cmaen.losses import LossSpec  # noqa: E402
 from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
@@ -33,16 +33,22 @@ CPU = Conditions(torch.device("cpu"), "32-true")
 Parts = tuple[EmotionModule, Any, Any]
 
 
+@pytest.fixture(scope="module")
+def drawn(fer_tree: Path) -> list[FaceSet]:
+    """The drawn faces of training and validation."""
+    return [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+
+
 @pytest.fixture
-def parts(fer_tree: Path) -> Parts:
+def parts(drawn: list[FaceSet]) -> Parts:
     """A module, and loaders of 56 training faces in 7 batches and 21 validation faces."""
     spec = PreprocessSpec(image_size=32)
     model = build_network(ModelSpec(**PLAIN | {"dropout": 0.5}))
-    faces = load_faces(fer_tree, Split.TRAIN)
+    faces, validation = drawn
     return (
         EmotionModule(model, loss=LossSpec(), optimiser=OptimiserSpec(), seed=0),
         train_loader(faces, spec, AugmentSpec(), batch_size=8, seed=0),
-        validation_loader(load_faces(fer_tree, Split.VALIDATION), spec),
+        validation_loader(validation, spec),
     )
 
 
@@ -130,14 +136,18 @@ def test_loading_takes_time_too(parts: Parts, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_process_steps_with_its_share(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, threads = Clock(monkeypatch, 0.5), []
+    def step(module: EmotionModule, batch: Any, number: int) -> Any:  # threads on busy cores wait for each other
+        return next(module.parameters()).sum()
+
+    monkeypatch.setattr(EmotionModule, "training_step", step)
+    clock, threads = Clock(monkeypatch, 1.0), []
     monkeypatch.setattr(forecast, "usable_cores", lambda: 4)
     monkeypatch.setattr(forecast, "_wait_for", lambda _: threads.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     found = foresee(*parts, 60, Conditions(torch.device("cpu"), "32-true", 2, 2), now=clock)
     assert found is not None
-    assert found.epoch == pytest.approx(4 * 0.5 * 7 * (1 + 21 / 56 / 3)), "half a batch"
+    assert found.epoch == pytest.approx(4 * 1.0 * 7 * (1 + 21 / 56 / 3)), "half a batch"
     assert set(clock.faces) == {2, 4}
     assert set(threads) == {before}, "as many as the user has chosen"
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -163,7 +173,8 @@ def test_the_module_and_the_random_numbers_stay_as_they_are(parts: Parts) -> Non
 def test_a_run_ends_where_it_would_without_a_forecast(
     fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plan = config(fer_tree, tmp_path / "with", batch_size=2)
+    monkeypatch.setattr(forecast, "_PART", 5)  # else only a run of many batches has a forecast
+    plan = config(fer_tree, tmp_path / "with", batch_size=8)
     with caplog.at_level(logging.INFO, "cmaen"):
         best = train(plan)
     (said,) = [text for text in caplog.messages if "to go on this machine: 2 epochs of" in text]

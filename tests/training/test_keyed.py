@@ -31,10 +31,16 @@ from tests.data.test_keys import know, regroup, write_kaggle  # noqa: E402
 from tests.training.test_run import config  # noqa: E402
 
 
+@pytest.fixture(scope="module")
+def drawn(fer_tree: Path) -> list[FaceSet]:
+    """The drawn faces of training and validation."""
+    return [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+
+
 @pytest.fixture
-def sets(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[FaceSet]:
+def sets(drawn: list[FaceSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[FaceSet]:
     """Let the package know the drawn faces, with votes in which every second face is happy and none is neutral."""
-    sets = [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+    sets = list(drawn)
     votes = np.zeros((sum(map(len, sets)), len(CATEGORIES)), np.uint8)
     votes[::2, 1], votes[1::2, 2], votes[:, 3] = 9, 9, 1
     know(sets, votes, tmp_path / "package", monkeypatch)
@@ -48,28 +54,33 @@ def taught(data: Path, output: Path, teacher: Path, **loss: float) -> Config:
     return load_config(None, {**plan.model_dump(), **learning, **teaching})
 
 
-@pytest.fixture
-def forms(sets: list[FaceSet], fer_tree: Path, tmp_path: Path) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def forms(drawn: list[FaceSet], fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same faces as they are known, as Kaggle's CSV, as another tree, and as a zip of that."""
-    rng = np.random.default_rng(0)
-    tree = regroup(sets, tmp_path / "tree", rng)
-    with zipfile.ZipFile(tmp_path / "fer2013.zip", "w") as archive:
+    folder, rng = tmp_path_factory.mktemp("forms"), np.random.default_rng(0)
+    tree = regroup(drawn, folder / "tree", rng)
+    with zipfile.ZipFile(folder / "fer2013.zip", "w") as archive:
         for file in tree.rglob("*.png"):
             archive.write(file, Path("fer2013") / file.relative_to(tree))
-    csv = write_kaggle(sets, tmp_path / "fer2013.csv", rng)
-    return {"known": fer_tree, "csv": csv, "tree": tree, "zip": tmp_path / "fer2013.zip"}
+    csv = write_kaggle(drawn, folder / "fer2013.csv", rng)
+    return {"known": fer_tree, "csv": csv, "tree": tree, "zip": folder / "fer2013.zip"}
 
 
-@pytest.mark.parametrize("form", ["csv", "tree", "zip"])
+@pytest.fixture(scope="module")
+def kept(drawn: list[FaceSet], checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The answers of a teacher for the faces of training."""
+    path = tmp_path_factory.mktemp("answers") / "kept.npz"
+    KeptAnswers.ask(drawn[0], checkpoint).write(path)
+    return path
+
+
 @pytest.mark.parametrize("data", [{}, {"limit": 20}, {"inner_validation": True}], ids=str)
 def test_the_same_run_begins_from_every_form(
-    form: str, data: dict[str, object], sets: list[FaceSet], forms: dict[str, Path], checkpoint: Path, tmp_path: Path
+    data: dict[str, object], sets: list[FaceSet], forms: dict[str, Path], kept: Path, tmp_path: Path
 ) -> None:
-    KeptAnswers.ask(sets[0], checkpoint).write(tmp_path / "kept.npz")
-
     def begin(path: Path) -> list[Tensor | np.ndarray]:
         """What the run begins with: its faces, its targets, and its first batches."""
-        plan = change(taught(path, tmp_path / "run", tmp_path / "kept.npz"), {f"data.{key}": data[key] for key in data})
+        plan = change(taught(path, tmp_path / "run", kept), {f"data.{key}": data[key] for key in data})
         training, validation = read_data(plan.data, colour=False, side=48, needs_votes=True)
         assert training.votes is not None
         assert validation.votes is not None
@@ -85,11 +96,12 @@ def test_the_same_run_begins_from_every_form(
 
     expected = begin(forms["known"])
     assert len(expected) == 6 + 2 * 5
-    for one, other in zip(expected, begin(forms[form]), strict=True):
-        assert np.array_equal(one, other)
+    for form in ("csv", "tree", "zip"):
+        for part, (one, other) in enumerate(zip(expected, begin(forms[form]), strict=True)):
+            assert np.array_equal(one, other), (form, part)
 
 
-def test_a_run_goes_the_same_way_from_every_form(forms: dict[str, Path], checkpoint: Path, tmp_path: Path) -> None:
+def test_a_run_goes_the_same_way_from_every_form(sets: list[FaceSet], forms: dict[str, Path], tmp_path: Path) -> None:
     ends = []
     for form in ("known", "csv"):
         plan = change(config(forms[form], tmp_path / form, epochs=1), {"training.precision": "32-true"})
@@ -111,12 +123,11 @@ def test_faces_that_are_not_fer2013_keep_their_order(
     assert list(ordered.names) != sorted(ordered.names)
 
 
-def test_what_was_joined_is_in_the_provenance(sets: list[FaceSet], checkpoint: Path, tmp_path: Path) -> None:
+def test_what_was_joined_is_in_the_provenance(sets: list[FaceSet], kept: Path, tmp_path: Path) -> None:
     images = sets[0].images.copy()
-    KeptAnswers.ask(sets[0], checkpoint).write(tmp_path / "kept.npz")
     images[3, 0, 0] ^= 1  # one of 56 faces: it has neither votes nor an answer
     data = regroup([sets[0].with_images(images), sets[1]], tmp_path / "tree", np.random.default_rng(0))
-    best = Checkpoint.open(run.train(taught(data, tmp_path / "run", tmp_path / "kept.npz")))
+    best = Checkpoint.open(run.train(taught(data, tmp_path / "run", kept)))
     recorded = best.provenance.recorded
     assert recorded["extra_labels"] == "the FER+ votes that come with cmaen"
     assert (recorded["images"], recorded["images_with_votes"]) == (56, 55)
@@ -173,10 +184,9 @@ def test_a_checkpoint_knows_the_faces_of_its_line(sets: list[FaceSet], fer_tree:
 
 
 def test_a_run_judged_by_faces_it_knows_says_so(
-    sets: list[FaceSet], fer_tree: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    sets: list[FaceSet], fer_tree: Path, kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    KeptAnswers.ask(sets[0], checkpoint).write(tmp_path / "kept.npz")
-    plan = taught(fer_tree, tmp_path / "run", tmp_path / "kept.npz")
+    plan = taught(fer_tree, tmp_path / "run", kept)
     training, validation = sets
     caplog.clear()
     seen.note_seen(plan, training, None)

@@ -59,7 +59,7 @@ def test_both_schemes_are_trained_and_kept(fer_tree: Path, tmp_path: Path, votes
     assert card.schemes[PERCEIVED].labels == PERCEIVED_LABELS
     assert Checkpoint.open(best).provenance.recorded["extra_labels"] == "votes.csv"
     assert 0 <= Checkpoint.open(best).metrics.splits["PublicTest"]["torch"].schemes[PERCEIVED].accuracy <= 1
-    assert model(torch.zeros(2, 3, 64, 64)).perceived_logits.shape == (2, 8)
+    assert model(torch.zeros(2, 3, 32, 32)).perceived_logits.shape == (2, 8)
 
 
 def test_the_last_epoch_is_kept_where_nothing_may_choose(fer_tree: Path, tmp_path: Path, votes: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,10 @@ from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import loop  # noqa: E402
-from cmaen.training.batches import Place, train_loader  # noqa: E402
+from cmaen.training.batches import Batch, Place, train_loader  # noqa: E402
 from cmaen.training.loop import LoopSpec  # noqa: E402
-from tests.conftest import PATIENCE, TINY, wait_until  # noqa: E402
+from cmaen.training.module import EmotionModule  # noqa: E402
+from tests.conftest import PATIENCE, TINY  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +59,15 @@ def gradients(data: Path) -> dict[str, torch.Tensor]:
 
 
 def as_one_of_two() -> None:
-    """Train by the command line, then compute the gradients that the same processes find together."""
+    """Train by the command line, then compute the gradients that the same processes find together.
+
+    Before that, the first of them forks one that is killed: what both need has been imported only once.
+    """
     data, output = (Path(sys.argv[sys.argv.index(option) + 1]) for option in ("--data", "--output"))
+    if "LOCAL_RANK" not in os.environ and hasattr(os, "fork"):
+        if not (child := os.fork()):
+            train_until_killed(data, output.parent / "killed")
+        os.waitpid(child, 0)
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code
@@ -66,18 +75,41 @@ def as_one_of_two() -> None:
     torch.save(gradients(data), output / f"{Place.here().rank}.pt")
 
 
-def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
+def train_until_killed(data: Path, output: Path) -> None:
+    """Train by the command line; the system kills this process within the second epoch."""
+    step = EmotionModule.training_step
+
+    def die(module: EmotionModule, batch: Batch, number: int) -> torch.Tensor:
+        if module.current_epoch == 1 and number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(module, batch, number)
+
+    EmotionModule.training_step = die  # type: ignore[method-assign]
+    sys.argv[1:] = training(data, output, 2)
+    main()
+
+
+@pytest.fixture(scope="module")
+def runs(fer_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train in processes of their own: ``run`` in two that share it, and ``killed`` in one that was killed."""
+    folder = tmp_path_factory.mktemp("processes")
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *training(fer_tree, output, 2, "training.devices=2")],
+        [sys.executable, "-m", __name__, *training(fer_tree, folder / "run", 2, "training.devices=2")],
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best checkpoint") == 1
-    assert done.stderr.count("epoch 2 of 2") == 1
+    (folder / "stdout").write_text(done.stdout)
+    (folder / "stderr").write_text(done.stderr)
+    return folder
+
+
+def test_two_processes_train_one_network_with_the_gradients_of_one(fer_tree: Path, runs: Path) -> None:
+    output = runs / "run"
+    assert (runs / "stdout").read_text().count("best checkpoint") == 1
+    assert (runs / "stderr").read_text().count("epoch 2 of 2") == 1
     assert (output / "best" / "model.safetensors").is_file()
     one, first, second = gradients(fer_tree), torch.load(output / "0.pt"), torch.load(output / "1.pt")
     assert one
@@ -130,25 +162,19 @@ def validated(output: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_killed_run_goes_on_as_if_nothing_had_been(fer_tree: Path, runs: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads() + 1  # an engine in this process has used that many before
-    build_engine("torch", checkpoint, threads=threads)(np.zeros((1, 3, 64, 64), np.float32))
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cmaen", *training(fer_tree, killed, 4)], stderr=subprocess.DEVNULL
-    )
-    wait_until(lambda: (killed / "last.ckpt").exists() or process.poll() is not None)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "best").exists(), "it was killed too late to prove anything"
-    before = torch.load(killed / "last.ckpt", weights_only=True)["epoch"]
-    assert before < 3
-    cmaen(*training(fer_tree, whole, 4))
-    cmaen(*training(fer_tree, killed, 4), "--resume")
+    build_engine("torch", runs / "run" / "best", threads=threads)(np.zeros((1, 3, 64, 64), np.float32))
+    whole, killed = tmp_path / "whole", Path(shutil.copytree(runs / "killed", tmp_path / "killed"))
+    assert torch.load(killed / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert not (killed / "best").exists()
+    cmaen(*training(fer_tree, whole, 2))
+    cmaen(*training(fer_tree, killed, 2), "--resume")
     expected, result = (torch.load(run / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, killed))
     assert all(torch.equal(expected[name], result[name]) for name in expected)
     curve = validated(whole)
-    assert len(curve) == 4
+    assert len(curve) == 2
     assert all(curve[epoch] == figures for epoch, figures in validated(killed).items())
 
 

@@ -14,13 +14,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from cmaen.checkpoints import CARD, Checkpoint  # noqa: E402
+from cmaen.checkpoints import CARD, Card, Checkpoint  # noqa: E402
 from cmaen.data.augmentation import AugmentSpec  # noqa: E402
 from cmaen.data.faces import load_faces  # noqa: E402
 from cmaen.data.ferplus import CATEGORIES  # noqa: E402
 from cmaen.data.splits import Split  # noqa: E402
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError  # noqa: E402
-from cmaen.models.checkpoint import load_checkpoint  # noqa: E402
+from cmaen.models.build import build_network  # noqa: E402
+from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 from cmaen.training import beginning, run  # noqa: E402
 from cmaen.training.batches import FaceBatches, Picks, ShuffledPicks, train_loader, validation_loader  # noqa: E402
@@ -32,10 +33,11 @@ from cmaen.training.optimisation import OptimiserSpec  # noqa: E402
 from cmaen.training.run import train  # noqa: E402
 from cmaen.training.schedule import Schedule  # noqa: E402
 from cmaen.types import FER2013  # noqa: E402
-from tests.conftest import TINY, change_card  # noqa: E402
+from tests.conftest import PLAIN, TINY, change_card  # noqa: E402
 
 
 def config(data: Path, output: Path, **training: object) -> Config:
+    """Configure a short run of a network with few parts; see :func:`whole` for one that has them all."""
     settings = {
         "epochs": 2,
         "batch_size": 16,
@@ -50,8 +52,8 @@ def config(data: Path, output: Path, **training: object) -> Config:
         {
             "data.path": str(data),
             "output": str(output),
-            "preprocess.image_size": 64,
-            "model": TINY | {"wiring": "residual", "dropout": 0.3},
+            "preprocess.image_size": 32,
+            "model": PLAIN | {"dropout": 0.3},
             **{
                 f"{section}.{key}": value
                 for section, spec in sections.items()
@@ -60,6 +62,19 @@ def config(data: Path, output: Path, **training: object) -> Config:
             },
         },
     )
+
+
+def whole(plan: Config) -> Config:
+    """Let a run train a network with both pathways and every part."""
+    return change(plan, {"model": TINY | {"wiring": "residual", "dropout": 0.3}, "preprocess.image_size": 64})
+
+
+def untrained(plan: Config, folder: Path, **card: str) -> Path:
+    """Write a checkpoint of the network of a run as it is before any training."""
+    torch.manual_seed(0)
+    network = build_network(plan.model)
+    save_checkpoint(network, Card("untrained", plan.model.describe(), plan.preprocess, **card), folder)
+    return folder
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -89,7 +104,7 @@ def test_a_run_leaves_a_network_a_card_and_a_log(unbroken: Path) -> None:
     made = Checkpoint.open(unbroken).provenance
     assert (made.seed, made.recorded["images"]) == (42, 56)
     assert (made.recorded["split"], made.recorded["chosen_on"]) == ("Training", "PublicTest")
-    assert card.preprocess.image_size == 64
+    assert card.preprocess.image_size == 32
     assert 0 <= Checkpoint.open(unbroken).metrics.splits["PublicTest"]["torch"].schemes[FER2013].accuracy <= 1
     rows = list(csv.DictReader((unbroken.parent / "logs" / "version_0" / "metrics.csv").open()))
     assert {"train_loss", "val_accuracy", "val_macro_f1"} <= set(rows[0])
@@ -161,10 +176,10 @@ def test_a_run_starts_from_a_trained_network(fer_tree: Path, tmp_path: Path, unb
 
 
 def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path) -> None:
-    plan = change(config(fer_tree, tmp_path / "whole", epochs=1), {"model.trunk": "mobilenet_v1"})
-    whole = train(plan)
-    frozen = change(plan, {"output": tmp_path / "frozen", "training.frozen_stages": 3})
-    before, after = weights(whole), weights(train(change(frozen, {"initial_weights": whole})))
+    plan = change(config(fer_tree, tmp_path / "frozen", epochs=1), {"model.trunk": "mobilenet_v1"})
+    given = untrained(plan, tmp_path / "given")
+    frozen = change(plan, {"training.frozen_stages": 3})
+    before, after = weights(given), weights(train(change(frozen, {"initial_weights": str(given)})))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert not [name for name in moved if name.startswith(tuple(f"trunk.stages.{stage}." for stage in range(3)))]
     assert {name for name in before if name.startswith("trunk.stages.3.")} <= moved
@@ -185,8 +200,9 @@ def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: 
     assert Checkpoint.open(resumed).card.licence == "for research"
 
 
-def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
-    plan = config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None)
+def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path) -> None:
+    plan = whole(config(fer_tree, tmp_path / "rewired", epochs=1, learning_rate=1e-9, ema_decay=None))
+    unbroken = untrained(plan, tmp_path / "unbroken")
     with pytest.raises(ConfigError, match=r"these keys differ: \['wiring'\]"):
         train(change(plan, {"initial_weights": unbroken, "model.wiring": "paper"}))
     both = {"trunk_weights": str(unbroken), "side_weights": str(unbroken)}
@@ -208,9 +224,9 @@ def test_pathways_may_be_joined_in_another_way(fer_tree: Path, tmp_path: Path, u
 
 
 def test_an_ecnn_that_was_trained_alone_becomes_the_side_of_another_network(fer_tree: Path, tmp_path: Path) -> None:
-    plan = config(fer_tree, tmp_path / "alone", epochs=1, learning_rate=1e-9, ema_decay=None)
-    alone = train(change(plan, {"model.trunk": "ecnn", "model.side": None}))
-    change_card(alone, licence="for research")
+    plan = whole(config(fer_tree, tmp_path / "alone", epochs=1, learning_rate=1e-9, ema_decay=None))
+    first = change(plan, {"model.trunk": "ecnn", "model.side": None})
+    alone = untrained(first, tmp_path / "alone", licence="for research")
     before = weights(alone)
     joined = train(change(plan, {"side_weights": str(alone), "output": tmp_path / "joined"}))
     after = weights(joined)

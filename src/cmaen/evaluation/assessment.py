@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,8 +29,8 @@ from cmaen.evaluation.calibration import (
 )
 from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from cmaen.evaluation.curves import Summary, auc, average_precision, one_hot, precision_recall_curve, roc_curve
-from cmaen.evaluation.intervals import Interval, bootstrap
-from cmaen.evaluation.metrics import Metrics, measure
+from cmaen.evaluation.intervals import Interval, resample, spread
+from cmaen.evaluation.metrics import Metrics, macro_f1, measure
 from cmaen.evaluation.run import logits_of
 from cmaen.preprocessing import PreprocessSpec
 
@@ -40,6 +41,8 @@ COPIES = ("without exact copies", "without near copies")
 """Sets of faces without a copy in Training; the second also leaves out near and mirrored copies."""
 EXACT_OR_NEAR = "without exact or near copies"
 """Name of both sets of :data:`COPIES` if they are equal."""
+_TOGETHER = 200
+"""Confusion matrices that are measured together, so that those of many classes fit into memory."""
 
 Robustness = dict[str, dict[str, list[float]]]
 """Figures by name, then by corruption: a list of six values, for the unchanged faces and severities 1 to 5."""
@@ -296,6 +299,16 @@ def _headline(
     predictions = answers.argmax(axis=1)
     return Headline(
         measure(labels, predictions, classes),
-        bootstrap(lambda rows: measure(labels[rows], predictions[rows], classes).macro_f1, len(labels), rng),
+        _macro_f1_interval(labels, predictions, len(classes), rng),
         calibration(labels, answers),
     )
+
+
+def _macro_f1_interval(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int, rng: np.random.Generator
+) -> Interval:
+    """Compute the bootstrap interval of the macro-F1; its thousands of confusion matrices are measured together."""
+    pairs, drawn, figures = labels * classes + predictions, resample(len(labels), rng), list[float]()
+    while some := [np.bincount(pairs[rows], minlength=classes**2) for rows in islice(drawn, _TOGETHER)]:
+        figures += macro_f1(np.stack(some).reshape(-1, classes, classes)).tolist()
+    return spread(figures)

@@ -6,7 +6,7 @@ for 16 faces that are all answered right, it is 80.6 to 100 %. Other figures get
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -65,6 +65,16 @@ def bootstrap(
         level: Fraction of the resampled figures that lie within the interval.
         resamples: Number of sets drawn with replacement.
     """
-    figures = [figure(rng.integers(0, count, count)) for _ in range(resamples)]
+    return spread([figure(rows) for rows in resample(count, rng, resamples=resamples)], level=level)
+
+
+def resample(count: int, rng: np.random.Generator, *, resamples: int = RESAMPLES) -> Iterator[NDArray[np.int64]]:
+    """Yield sets of faces that are drawn with replacement, as indices int64 [count]; see :func:`bootstrap`."""
+    for _ in range(resamples):
+        yield rng.integers(0, count, count)
+
+
+def spread(figures: Sequence[float] | NDArray[np.float64], *, level: float = 0.95) -> Interval:
+    """Return the interval within which so many of the figures lie, with equally many below and above it."""
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

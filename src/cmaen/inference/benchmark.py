@@ -29,6 +29,8 @@ LEAST_RUNS, MOST_SECONDS = 3, 20.0
 
 COST_RUNS = {1: 100, 64: 20}
 """Number of timed runs of :func:`measure_cost`, by batch size."""
+TRIES = 10
+"""Number of tries of :func:`measure_machine`, of which the best counts."""
 
 
 class Latency(NamedTuple):
@@ -179,15 +181,15 @@ def measure_cost(checkpoint: Where, engine: str) -> Cost:
 
 
 def measure_machine(threads: int | None) -> Machine:
-    """Measure the peak arithmetic and memory bandwidth, each the best of ten tries."""
+    """Measure the peak arithmetic and memory bandwidth, each the best of some tries."""
     side = 2048
     a, b = (np.random.default_rng(seed).random((side, side), np.float32) for seed in (0, 1))
-    product = min(_seconds(lambda: a @ b) for _ in range(10))
+    product = min(_seconds(lambda: a @ b) for _ in range(TRIES))
     workers = threads or usable_cores()
     source = [np.ones(1 << 24, np.float32) for _ in range(workers)]
     target = [np.empty_like(part) for part in source]
     with ThreadPoolExecutor(workers) as pool:
-        copy = min(_seconds(lambda: list(pool.map(np.copyto, target, source))) for _ in range(10))
+        copy = min(_seconds(lambda: list(pool.map(np.copyto, target, source))) for _ in range(TRIES))
     return Machine(2 * side**3 / product / 1e9, 2 * sum(part.nbytes for part in source) / copy / 1e9)
 
 
