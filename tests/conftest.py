@@ -9,7 +9,6 @@ import io
 import os
 import pickle
 import random
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -74,15 +73,21 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Made]) -> Made:
-    """Make what takes seconds once for all test processes; the others read what the first has kept."""
+    """Make what takes seconds once for all test processes; the others wait, and read what the first has kept."""
     kept = shared_folder(factory) / f"{name}.pickle"
-    if kept.exists():
-        made: Made = pickle.loads(kept.read_bytes())
-        return made
-    made = make()
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(pickle.dumps(made))
-    draft.replace(kept)
+    claim, draft = kept.with_suffix(".claim"), kept.with_suffix(".draft")
+    while not kept.exists():
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            wait_until(lambda: kept.exists() or not claim.exists())
+            continue
+        try:
+            draft.write_bytes(pickle.dumps(make()))
+            draft.replace(kept)
+        finally:
+            claim.unlink()
+    made: Made = pickle.loads(kept.read_bytes())
     return made
 
 
@@ -201,17 +206,16 @@ def quick_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     pytest.importorskip("torch")
     from cmaen import export
 
-    folder, write = shared_folder(tmp_path_factory), export._write_onnx
+    write = export._write_onnx
 
     def write_once(network: EmotionNetwork, size: int, path: Path) -> None:
-        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
-        kept = folder / f"{hashlib.sha256(weights).hexdigest()}-{size}.onnx"
-        if not kept.exists():
+        def written() -> bytes:
             write(network, size, path)
-            draft = kept.with_suffix(f".{os.getpid()}")
-            shutil.copy(path, draft)
-            draft.replace(kept)
-        shutil.copy(kept, path)
+            return path.read_bytes()
+
+        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+        name = f"{hashlib.sha256(weights).hexdigest()}-{size}"
+        path.write_bytes(made_once(tmp_path_factory, name, written))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "_write_onnx", write_once)
@@ -251,7 +255,21 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     """Build an untrained tiny network with both label schemes, exported for every installed engine."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("checkpoint")
+
+    def written() -> dict[str, bytes]:
+        _write_checkpoint(folder)
+        return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+    for name, content in made_once(tmp_path_factory, "checkpoint", written).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _write_checkpoint(folder: Path) -> None:
+    import torch
+
     from cmaen.checkpoints import Card, Scheme
     from cmaen.export import export
     from cmaen.models.build import build_network
@@ -261,11 +279,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> 
     from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
 
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("checkpoint")
     schemes = {FER2013: Scheme(EMOTIONS), PERCEIVED: Scheme(PERCEIVED_LABELS)}
     network = build_network(ModelSpec(**TINY), perceived=len(PERCEIVED_LABELS))
     save_checkpoint(network, Card("tiny", TINY, PreprocessSpec(image_size=64), schemes=schemes), folder)
     export(folder)
     if importlib.util.find_spec("openvino") is not None:
         export(folder, engine="openvino", precision="fp32")
-    return folder
