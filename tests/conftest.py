@@ -112,6 +112,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+class Latest(dict[Any, Any]):
+    """Keeps what was added last."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def __setitem__(self, key: object, value: object) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self.most:
+            del self[next(iter(self))]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opened_networks() -> Iterator[None]:
+    """Keep the sessions of ONNX Runtime from one test to the next: the package shares those that are in use."""
+    from cmaen import engines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_opened", Latest(16))
+        yield
+
+
+@pytest.fixture
+def no_opened_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the sessions of other tests, for one that looks at how a session is opened."""
+    from cmaen import engines
+
+    monkeypatch.setattr(engines, "_opened", Latest(0))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start a real browser for the tests of a module."""
