@@ -74,7 +74,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
-    pipeline = RayPipeline(PipelineSpec(**{"detector": None, **options}))
+    """The answers of one worker, which takes a second to start, or of several."""
+    pipeline = RayPipeline(PipelineSpec(**{"detector": None, "workers": 1, **options}))
     return pipeline.results(source, keep_images=keep_images)
 
 
@@ -179,7 +180,7 @@ def test_the_first_answers_come_before_the_last_names(faces: Path) -> None:
             yield name
 
     source.names = names  # type: ignore[method-assign]
-    with closing(clustered(source, batch_size=2, workers=1)) as results:
+    with closing(clustered(source, batch_size=2)) as results:
         first = next(results)
         assert 0 < len(asked) <= 2 * cluster_module._PARTS_AHEAD
         rest = list(results)
