@@ -52,7 +52,7 @@ LONGEST = (
     ),
     *("training/test_processes", "web/test_pictures", "training/test_own_labels", "training/test_run", "test_cli"),
     *("test_schemes", "training/test_finetune", "serving/test_local", "enhance/test_steps", "training/test_ablation"),
-    *("test_outputs", "evaluation/test_report", "inference/test_cluster", "serving/test_distributed"),
+    *("test_outputs", "evaluation/test_report", "test_ray"),
     *("checkpoints/test_checkpoint", "serving/test_fuzz", "evaluation/test_commands", "training/test_label_schemes"),
     *("serving/test_connections", "checkpoints/test_card", "evaluation/test_report_page", "training/test_chain"),
 )
