@@ -13,10 +13,17 @@ from cmaen.errors import CmaenError, OutputError
 from cmaen.inference.people.embedding import FaceEmbedder
 from cmaen.inference.sinks.records import RecordSink
 from tests.conftest import EXAMPLES
-from tests.inference.conftest import film as film
+from tests.inference.conftest import TIMES, picture, write_film
 from tests.test_cli import cmaen
 
 pytest.importorskip("av")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve small frames in which one face moves."""
+    pictures = [picture(step)[:300:2, :320:2] for step in range(len(TIMES))]
+    return write_film(tmp_path_factory.mktemp("small") / "film.mp4", pictures, times=TIMES)
 
 
 @pytest.fixture
