@@ -127,11 +127,15 @@ class Latest(dict[Any, Any]):
 
 @pytest.fixture(scope="session", autouse=True)
 def opened_networks() -> Iterator[None]:
-    """Keep the sessions of ONNX Runtime from one test to the next: the package shares those that are in use."""
+    """Keep the sessions of ONNX Runtime from one test to the next: the package shares those that are in use.
+
+    They compute on one thread, like the libraries above: two threads wait for each other half of the time.
+    """
     from cmaen import engines
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "_opened", Latest(16))
+        patch.setattr(engines, "restricted_cores", lambda: 1)
         yield
 
 
