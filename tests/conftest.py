@@ -11,9 +11,11 @@ import random
 import shutil
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,19 +114,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
-class Latest(dict[Any, Any]):
-    """Keeps what was added last."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most = most
-
-    def __setitem__(self, key: object, value: object) -> None:
-        super().__setitem__(key, value)
-        if len(self) > self.most:
-            del self[next(iter(self))]
-
-
 @pytest.fixture(scope="session", autouse=True)
 def opened_networks() -> Iterator[None]:
     """Keep the sessions of ONNX Runtime from one test to the next: the package shares those that are in use.
@@ -133,18 +122,27 @@ def opened_networks() -> Iterator[None]:
     """
     from cmaen import engines
 
+    kept: deque[object] = deque(maxlen=16)
+    open_session = engines._open_session
+
+    @wraps(open_session)
+    def keep(*arguments: Any, **named: Any) -> Any:
+        kept.append(session := open_session(*arguments, **named))
+        return session
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "_opened", Latest(16))
+        patch.setattr(engines, "_open_session", keep)
         patch.setattr(engines, "restricted_cores", lambda: 1)
         yield
 
 
 @pytest.fixture
 def no_opened_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the sessions of other tests, for one that looks at how a session is opened."""
+    """Forget the sessions of other tests and keep none, for a test that looks at how sessions are opened."""
     from cmaen import engines
 
-    monkeypatch.setattr(engines, "_opened", Latest(0))
+    monkeypatch.setattr(engines, "_opened", type(engines._opened)())
+    monkeypatch.setattr(engines, "_open_session", engines._open_session.__wrapped__)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

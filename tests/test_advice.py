@@ -55,8 +55,9 @@ def texts_of(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the texts of a module."""
     module = path.relative_to(SOURCES)
     tree = parsed(path)
-    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    inner = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
         place = f"{module}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.JoinedStr):
             yield place, "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)

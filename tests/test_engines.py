@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from weakref import WeakValueDictionary, ref
+from weakref import ref
 
 import numpy as np
 import onnxruntime as ort
@@ -187,10 +187,8 @@ def test_a_network_that_keeps_weights_elsewhere_is_refused(place: str, overlong:
     assert onnx.__version__
 
 
-def test_whoever_opens_the_same_network_shares_it_as_long_as_it_is_in_use(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cmaen.engines._opened", WeakValueDictionary())
+@pytest.mark.usefixtures("no_opened_networks")
+def test_whoever_opens_the_same_network_shares_it_as_long_as_it_is_in_use(checkpoint: Path, tmp_path: Path) -> None:
     model = checkpoint / "model.onnx"
     shutil.copy(model, tmp_path)
     session = onnx_session(model, 1)
