@@ -11,9 +11,11 @@ import pickle
 import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,7 +55,7 @@ LONGEST = (
     ),
     *("training/test_processes", "web/test_pictures", "training/test_own_labels", "training/test_run", "test_cli"),
     *("test_schemes", "training/test_finetune", "serving/test_local", "enhance/test_steps", "training/test_ablation"),
-    *("test_outputs", "evaluation/test_report", "inference/test_cluster", "serving/test_distributed"),
+    *("test_outputs", "evaluation/test_report", "test_ray"),
     *("checkpoints/test_checkpoint", "serving/test_fuzz", "evaluation/test_commands", "training/test_label_schemes"),
     *("serving/test_connections", "checkpoints/test_card", "evaluation/test_report_page", "training/test_chain"),
 )
@@ -123,6 +125,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; pytest-xdist would put those of most tests there."""
     places = {TESTS / f"{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opened_networks() -> Iterator[None]:
+    """Keep the sessions of ONNX Runtime from one test to the next: the package shares those that are in use.
+
+    They compute on one thread, like the libraries above: two threads wait for each other half of the time.
+    """
+    from cmaen import engines
+
+    kept: deque[object] = deque(maxlen=16)
+    open_session = engines._open_session
+
+    @wraps(open_session)
+    def keep(*arguments: Any, **named: Any) -> Any:
+        kept.append(session := open_session(*arguments, **named))
+        return session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_open_session", keep)
+        patch.setattr(engines, "restricted_cores", lambda: 1)
+        yield
+
+
+@pytest.fixture
+def no_opened_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the sessions of other tests and keep none, for a test that looks at how sessions are opened."""
+    from cmaen import engines
+
+    monkeypatch.setattr(engines, "_opened", type(engines._opened)())
+    monkeypatch.setattr(engines, "_open_session", engines._open_session.__wrapped__)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,11 @@ def extras() -> set[str]:
 
 
 @cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
 def texts() -> list[tuple[str, str]]:
     """The texts of the code that a user may read, each with its place; placeholders become ``X``."""
     return [found for path in sorted(SOURCES.rglob("*.py")) for found in texts_of(path)]
@@ -49,9 +54,10 @@ def texts() -> list[tuple[str, str]]:
 def texts_of(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the texts of a module."""
     module = path.relative_to(SOURCES)
-    tree = ast.parse(path.read_text("utf-8"))
-    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    tree = parsed(path)
+    nodes = list(ast.walk(tree))
+    inner = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
         place = f"{module}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.JoinedStr):
             yield place, "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
@@ -86,7 +92,7 @@ def test_every_extra_is_one(extras: set[str]) -> None:
         for extra in re.findall(r"(?:cmaen|\.)\[([a-z,]+)\]", text):
             assert set(extra.split(",")) <= extras, f"{place}: {extra}"
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parsed(path)):
             name = getattr(getattr(node, "func", None), "id", "")
             if name in ("MissingExtraError", "extra", "installing", "Entry"):
                 arguments = node.args  # type: ignore[attr-defined]

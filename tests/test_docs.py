@@ -82,7 +82,7 @@ def film(sandbox: Path) -> bool:
         import measure_video  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(EXAMPLES))
-    measure_video.write(sandbox / "interview.mp4", 2, 10)
+    measure_video.write(sandbox / "interview.mp4", 2, 4)
     return True
 
 

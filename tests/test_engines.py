@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import onnxruntime as ort
@@ -96,6 +97,7 @@ def test_a_device_that_an_engine_has_not_is_refused(engine: str, checkpoint: Pat
     assert build_engine(engine, checkpoint, device="cpu")(batch(1)).shape == (1, 7)
 
 
+@pytest.mark.usefixtures("no_opened_networks")
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="here it computes on GPUs")
 def test_onnx_runtime_without_cuda(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"no CUDAExecutionProvider for cuda:1, only .*CPUExecutionProvider"):
@@ -110,6 +112,7 @@ def test_onnx_runtime_without_cuda(checkpoint: Path, monkeypatch: pytest.MonkeyP
     assert OnnxEngine(checkpoint, device="auto")(batch(1)).shape == (1, 7)  # a listed GPU that does not work
 
 
+@pytest.mark.usefixtures("no_opened_networks")
 def test_a_provider_that_raises_leaves_auto_on_the_cpu(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = ort.InferenceSession
 
@@ -131,6 +134,7 @@ def test_openvino_without_its_file_is_told_how_to_make_it(checkpoint: Path, tmp_
         build_engine("openvino", folder)
 
 
+@pytest.mark.usefixtures("no_opened_networks")
 def test_no_more_threads_than_cores_that_may_be_used(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     session = ort.InferenceSession
@@ -181,6 +185,20 @@ def test_a_network_that_keeps_weights_elsewhere_is_refused(place: str, overlong:
         with pytest.raises(CheckpointError, match="stores weights in other files"):
             onnx_session(model)
     assert onnx.__version__
+
+
+@pytest.mark.usefixtures("no_opened_networks")
+def test_whoever_opens_the_same_network_shares_it_as_long_as_it_is_in_use(checkpoint: Path, tmp_path: Path) -> None:
+    model = checkpoint / "model.onnx"
+    shutil.copy(model, tmp_path)
+    session = onnx_session(model, 1)
+    assert onnx_session(tmp_path / "model.onnx", 1) is session
+    assert onnx_session(model.read_bytes(), 1) is session
+    assert onnx_session(model, 2) is not session
+    assert onnx_session(model, 1, multiplied_out=True) is not session
+    kept = ref(session)
+    del session
+    assert kept() is None
 
 
 def test_what_a_network_cannot_compute_is_named(checkpoint: Path) -> None:

@@ -13,10 +13,17 @@ from cmaen.errors import CmaenError, OutputError
 from cmaen.inference.people.embedding import FaceEmbedder
 from cmaen.inference.sinks.records import RecordSink
 from tests.conftest import EXAMPLES
-from tests.inference.conftest import film as film
+from tests.inference.conftest import TIMES, picture, write_film
 from tests.test_cli import cmaen
 
 pytest.importorskip("av")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve small frames in which one face moves."""
+    pictures = [picture(step)[:300:2, :320:2] for step in range(len(TIMES))]
+    return write_film(tmp_path_factory.mktemp("small") / "film.mp4", pictures, times=TIMES)
 
 
 @pytest.fixture
@@ -51,12 +58,19 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatc
     return monkeypatch
 
 
+@pytest.fixture(scope="module")
+def unbroken(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records and the people of a run over the film that nothing stops."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    cmaen("inference", "--video", film, "--output", folder / "r.jsonl", "--per-person", folder / "people.csv")
+    return folder
+
+
 @pytest.mark.parametrize("count", [1, 6, 11])
 def test_a_killed_video_is_continued_with_the_rows_of_an_unbroken_run(
-    count: int, study: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, study: Path, film: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("--per-person", "people.csv", "--timeline", "lanes.png")
-    cmaen("inference", "--video", film, "--output", "whole.jsonl", "--per-person", "whole.csv")
     with monkeypatch.context() as patch:
         stop_after(count, patch)
         cmaen("inference", "--video", film, "--output", "r.jsonl", *options, code=9)
@@ -67,8 +81,8 @@ def test_a_killed_video_is_continued_with_the_rows_of_an_unbroken_run(
     assert "is resumed after" in said
     assert "12 frames (1.0 s), 12 faces, 1 person" in said
     assert "wrote r.jsonl (12 records)" in said
-    assert Path("r.jsonl").read_text() == Path("whole.jsonl").read_text()
-    assert read_rows("people.csv") == read_rows("whole.csv")
+    assert Path("r.jsonl").read_text() == (unbroken / "r.jsonl").read_text()
+    assert read_rows("people.csv") == read_rows(unbroken / "people.csv")
     assert Path("lanes.png").stat().st_size > 5000
     assert not list(study.glob("*.part"))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnxruntime as ort
@@ -30,7 +32,11 @@ OUTPUTS = (LOGITS, FEATURES, PERCEIVED)
 penultimate features, and the logits of ``perceived`` if the network has that scheme.
 """
 
-_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+_LOCATION = b"location"
+_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)" + _LOCATION)
+
+_opened: MutableMapping[tuple[object, ...], ort.InferenceSession] = WeakValueDictionary()
+"""The sessions that are in use, by content and settings: they serve any number of threads."""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +78,9 @@ def onnx_session(
 ) -> ort.InferenceSession:
     """Open a session of ONNX Runtime for a file or its content; ``None`` threads for all usable cores.
 
+    As long as a session is in use, whoever opens the same network with the same settings gets the same session: two
+    predictors of one process need one network in memory, and the second is there at once.
+
     Its threads sleep between two calls. By default they would spin and take cores from whatever runs next: decoding,
     tracking, encoding or another session (``docs/figures/speed.md``).
 
@@ -85,12 +94,22 @@ def onnx_session(
     Raises:
         ConfigError: ONNX Runtime cannot run on the device here.
         CheckpointError: The network stores weights in other files, which is not supported.
+        OSError: The file cannot be read.
     """
-    _require_one_file(model)
-    source = model if isinstance(model, bytes) else str(model)
+    content = model if isinstance(model, bytes) else model.read_bytes()
+    _require_one_file(model, content)
+    count = threads or restricted_cores() or 0  # 0: one per physical core
+    key = (hashlib.sha256(content).digest(), count, device, multiplied_out)
+    if (session := _opened.get(key)) is None:
+        source = model if isinstance(model, bytes) else str(model)
+        session = _opened[key] = _open_session(source, count, device, multiplied_out=multiplied_out)
+    return session
+
+
+def _open_session(source: str | bytes, threads: int, device: str, *, multiplied_out: bool) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or restricted_cores() or 0  # 0: one per physical core
+    options.intra_op_num_threads = threads
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format has not been reviewed
     if multiplied_out:
@@ -104,17 +123,15 @@ def onnx_session(
     return session
 
 
-def _require_one_file(model: Path | bytes) -> None:
+def _require_one_file(model: Path | bytes, content: bytes) -> None:
     """Refuse a network that refers to other files: ONNX Runtime would read them, wherever on the machine they are.
 
     Such a reference is a message whose first field is the text ``location``, however its length is encoded.
 
     Raises:
         CheckpointError: The network refers to other files.
-        OSError: The file cannot be read.
     """
-    content = model if isinstance(model, bytes) else model.read_bytes()
-    if _EXTERNAL.search(content):
+    if _LOCATION in content and _EXTERNAL.search(content):  # the word alone is found ten times as fast
         name = "the network" if isinstance(model, bytes) else model
         raise CheckpointError(
             f"{name} stores weights in other files (ONNX external data), which is not supported: save it as one file"

@@ -106,7 +106,7 @@ def write(
 def broadcast(path: Path) -> Path:
     """A transport stream of 450 frames whose sound exists only in its middle, where FFmpeg does not look for it."""
     rng = np.random.default_rng(0)
-    grain = [rng.integers(0, 255, (120, 160, 3), dtype=np.uint8) for _ in range(7)]
+    grain = [rng.integers(0, 255, (64, 96, 3), dtype=np.uint8) for _ in range(7)]
     content = b""
     for first, count, sound in ((0, 250, None), (250, 50, (10.0, 12.0)), (300, 150, None)):
         part = path.with_suffix(f".{first}.ts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_a_webcam_without_a_window(
     monkeypatch.setattr(cv2, "VideoCapture", lambda where: (asked.append(where), capture(str(film)))[1])
     inference(real_time=True, camera_index=3, display=False, output=output / "r.jsonl", save_video=output / "d.mkv")
     assert asked == [3]
-    assert "frames (" in capsys.readouterr().out
+    assert re.search(r"\d frames? \(", capsys.readouterr().out)  # one, where the machine is busy
     records = [json.loads(line) for line in (output / "r.jsonl").read_text().splitlines()]
     assert {record["path"] for record in records} == {"camera 3"}
     assert (output / "d.mkv").stat().st_size > 1000

@@ -22,6 +22,7 @@ from cmaen.results import Face, Result
 from cmaen.types import EMOTIONS, FaceBox, Frame
 from tests.conftest import wait_until
 from tests.inference.records import FACE, FRAMES, PICTURES, SAD, read, write, written
+from tests.test_cli import cmaen
 
 
 @pytest.mark.parametrize("results", [PICTURES, FRAMES], ids=["pictures", "video"])
@@ -146,16 +147,15 @@ def test_a_killed_command_loses_nothing_and_writes_nothing_twice(tmp_path: Path)
     rng = np.random.default_rng(0)
     for number in range(300):
         Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8)).save(pictures / f"{number:03}.png")
-    command = [sys.executable, "-m", "cmaen", "inference", "--directory", str(pictures), "--no-detect"]
-    command += ["--batch-size", "4", "--output", str(output)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    words = ("inference", "--directory", str(pictures), "--no-detect", "--batch-size", "4", "--output", str(output))
+    process = subprocess.Popen([sys.executable, "-m", "cmaen", *words], stdout=subprocess.DEVNULL)
     part = tmp_path / "results.csv.part"
     wait_until(lambda: part.exists() and part.stat().st_size > 0)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not output.exists(), "it was killed too late to prove anything"
     done = len(part.read_bytes().splitlines()) - 1  # without the settings
-    said = subprocess.run([*command, "--resume"], check=True, capture_output=True, text=True).stdout
+    said = cmaen(*words, "--resume")
     assert int(said.split(" image")[0].split()[-1]) in (300 - done, 300 - done + 1)
     assert [row["path"] for row in read(output)] == [str(path) for path in sorted(pictures.iterdir())]
 

@@ -97,7 +97,7 @@ for resized, shown in ((None, (100, 200)), ((400, 100), (100, 200)), ((50, 300),
 def test_a_picture_larger_than_the_screen_gets_a_window_that_is_not() -> None:
     program = """
 window = WindowSink()
-goes_on(window, picture(5000, 10_000))
+goes_on(window, picture(2500, 5000))
 print(*np.array(window._window.size) <= pygame.display.get_desktop_sizes()[0])
 """
     assert said(program) == "True True"

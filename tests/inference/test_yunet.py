@@ -79,6 +79,7 @@ def test_scores_and_sizes_of_yunet_that_are_no_numbers() -> None:
     assert found.scores == pytest.approx([0.9**0.5, 1])
 
 
+@pytest.mark.usefixtures("no_opened_networks")
 def test_yunets_weights_are_multiplied_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime does it where it may fold constants through them; else each picture would take twice the time."""
     build = yunet.onnx_session

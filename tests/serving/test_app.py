@@ -186,6 +186,8 @@ def test_requests_that_are_not_as_they_should_be(client: TestClient) -> None:
         assert "JSON" in problem(post("/v1/predict", content=wrong, headers=json_kind), 422)
     assert "top_k" in problem(post("/v1/predict", json={"images": ["aa"], "top_k": 9}), 422)
     assert "other" in problem(post("/v1/predict", json={"images": ["aa"], "other": 1}), 422)
+    named = {"images": ["aa"], "scheme": "fer2013"}
+    assert "no label scheme '0.3'" in problem(post("/v1/predict?scheme=0.3", json=named), 422)
     problem(client.get("/v1/predict"), 405)
     problem(client.get("/v1/nothing"), 404)
 

@@ -285,19 +285,19 @@ class Crowd:
 
 
 def test_faces_that_wait_take_little_memory_and_are_limited(pipeline: FacePipeline) -> None:
-    crowd = replace(pipeline, detector=Crowd(50))
+    crowd = replace(pipeline, detector=Crowd(20))
     located = crowd.locate(frame(0))
     side = pipeline.classifier.card.preprocess.side
     assert all(crop.dtype == np.uint8 and crop.ndim == 2 and max(crop.shape) <= side for crop in located.crops)
     large = Frame(0, "", np.zeros((900, 900, 3), np.uint8))
     whole = replace(crowd, detector=lambda _: [FaceBox(0.0, 0.0, 900.0, 900.0)]).locate(large)
     assert sum(crop.nbytes for crop in whole.crops) <= side * side * 3
-    with batching(crowd, faces=49) as (batcher, _):
+    with batching(crowd, faces=19) as (batcher, _):
         (refused,) = batcher.submit([partial(frame, 0)], detect=True)
-        assert "50 faces, over the limit of 49" in refused.result(PATIENCE).error
-    with batching(crowd, faces=50, waiting_faces=60, batch_faces=8) as (batcher, metrics):
+        assert "20 faces, over the limit of 19" in refused.result(PATIENCE).error
+    with batching(crowd, faces=20, waiting_faces=24, batch_faces=8) as (batcher, metrics):
         answers = batcher.submit([partial(frame, number) for number in range(6)], detect=True)
-        assert [len(answer.result(PATIENCE).faces) for answer in answers] == [50] * 6
+        assert [len(answer.result(PATIENCE).faces) for answer in answers] == [20] * 6
         assert batcher._faces.used == 0
     assert value(metrics, "cmaen_queue_images") == 0
 

@@ -1,4 +1,4 @@
-"""A thousand randomly broken uploads, and everything that the service's description allows or forbids."""
+"""Hundreds of randomly broken uploads, and everything that the service's description allows or forbids."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from tests.serving.conftest import picture, serving
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis import GenerationMode  # noqa: E402
+from schemathesis.schemas import BaseSchema  # noqa: E402
 from schemathesis.specs.openapi.checks import ignored_auth  # noqa: E402
 
 KEY = {"X-API-Key": "secret"}
-UPLOADS = 1000
+UPLOADS = 500
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 HEAD = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
 
@@ -81,7 +82,7 @@ def uploads() -> Iterator[tuple[bytes, str]]:
             yield mutated(text[:40], rng) + text[40:-40] + mutated(text[-40:], rng), "application/json"
 
 
-def test_a_thousand_wrong_uploads_and_no_failure(app: FastAPI) -> None:
+def test_hundreds_of_wrong_uploads_and_no_failure(app: FastAPI) -> None:
     async def ask_all() -> list[Response]:
         places = asyncio.Semaphore(16)
         async with AsyncClient(
@@ -100,8 +101,8 @@ def test_a_thousand_wrong_uploads_and_no_failure(app: FastAPI) -> None:
     print(f"{len(responses)} wrong uploads: {dict(counts)}, images: {dict(statuses)}")
     assert len(responses) == UPLOADS
     assert set(counts) <= {200, 400, 413, 422}
-    assert statuses["error"] > 200
-    assert statuses["no_face"] > 50
+    assert statuses["error"] > UPLOADS / 5
+    assert statuses["no_face"] > UPLOADS / 20
     assert not any("Traceback" in response.text for response in responses)
 
 
@@ -119,6 +120,12 @@ def started(app: FastAPI):
     return running
 
 
+@pytest.fixture(scope="module")
+def description(app: FastAPI) -> BaseSchema:
+    """Read the service's description of itself, which takes schemathesis a moment."""
+    return schemathesis.openapi.from_asgi("/openapi.json", started(app))
+
+
 @pytest.mark.parametrize(
     ("method", "path", "mode"),
     [
@@ -130,13 +137,15 @@ def started(app: FastAPI):
         ("GET", "/metrics", GenerationMode.POSITIVE),
     ],
 )
-def test_the_service_is_as_it_is_described(app: FastAPI, method: str, path: str, mode: GenerationMode) -> None:
-    operation = schemathesis.openapi.from_asgi("/openapi.json", started(app))[path][method]
+def test_the_service_is_as_it_is_described(
+    description: BaseSchema, method: str, path: str, mode: GenerationMode
+) -> None:
+    operation = description[path][method]
     excluded = [ignored_auth] if mode.is_negative else []  # it takes a wrong key beside the right one for no key
     count = 0
 
     @given(case=operation.as_strategy(mode))
-    @settings(max_examples=100 if method == "POST" else 5, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=50 if method == "POST" else 5, deadline=None, derandomize=True, database=None)
     def check(case: schemathesis.Case) -> None:
         nonlocal count
         count += 1

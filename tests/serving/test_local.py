@@ -138,7 +138,7 @@ def test_what_cannot_be_served_is_one_clear_line(tmp_path) -> None:
 
 
 def test_a_shutdown_does_not_wait_for_slow_clients_and_files() -> None:
-    content = progressive(3000, 480)  # takes some seconds, as the limit allows
+    content = progressive(2000, 480)  # takes a second or more, as the limit allows
     with server() as (process, address):
         host, _, port = address.removeprefix("http://").partition(":")
         slow = []

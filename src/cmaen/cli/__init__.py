@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Callable
 
 import typer
 
@@ -25,7 +26,7 @@ def main() -> None:
     warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata, and sizes, which have their own limit
     try:
-        _find_app()()
+        _find_command()()
     except CmaenError as error:
         typer.secho(escape_for_terminal(f"error: {error}"), fg="red", err=True)
         sys.exit(2)
@@ -43,10 +44,10 @@ def _format_warning(
     return _format_foreign(message, category, filename, lineno, line)
 
 
-def _find_app() -> typer.Typer:
+def _find_command() -> Callable[[], object]:
     """Import the verbs; if a broken installation prevents that, ``cmaen info`` still works, to show what is wrong."""
     try:
-        from cmaen.cli.verbs import app
+        from cmaen.cli.verbs import build_command
     except Exception:
         if sys.argv[1:2] != ["info"]:
             raise
@@ -55,4 +56,6 @@ def _find_app() -> typer.Typer:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.callback()(lambda: None)  # without it, the only verb would have no name
         app.command()(info)
-    return app
+        return app
+    command: Callable[[], object] = build_command()
+    return command

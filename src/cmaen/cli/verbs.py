@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -68,3 +69,9 @@ def _common(
 
     Start with: cmaen predict photo.jpg
     """
+
+
+@cache
+def build_command() -> Any:
+    """Build the command from the application, once in a process: it reads the signatures of all verbs."""
+    return typer.main.get_command(app)

@@ -157,6 +157,7 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
         """
         query = {"explain": explain, "top_k": top_k, "scheme": scheme, "contempt": contempt}
         async with read(request, predict_body, detect=detect, **query) as asked:
+            known.require(scheme)  # also if the body names another
             if asked.top_k is not None and asked.top_k > count:
                 raise Problem(422, f"top_k must be 1 to {count}, not {asked.top_k}")
             results = await service.predict(
@@ -182,8 +183,7 @@ def _route_predictions(service: Service, limits: Limits, known: _Known) -> APIRo
     @router.get("/labels", response_model=Labels, responses=problems(401, 422, 429))
     async def labels(scheme: str | None = named) -> Response:
         """List the emotions of a label scheme, in the order of all answers, and the colours of their boxes."""
-        if scheme is not None and scheme not in known.labels:
-            raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(known.labels)}")
+        known.require(scheme)
         found = known.labels[scheme or known.scheme]
         schemes = {"scheme": scheme or known.scheme, "schemes": list(known.labels)}
         return json_response({"labels": found, "colours": choose_colours(found), **schemes})
@@ -306,6 +306,11 @@ class _Known(NamedTuple):
     labels: dict[str, tuple[str, ...]]
     most: int
     accuracies: dict[str, float]
+
+    def require(self, scheme: str | None) -> None:
+        """Refuse a label scheme that the model does not have."""
+        if scheme is not None and scheme not in self.labels:
+            raise Problem(422, f"the model has no label scheme {scheme!r}; it has {', '.join(self.labels)}")
 
 
 def _identify(settings: Settings) -> _Known:

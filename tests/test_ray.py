@@ -1,3 +1,5 @@
+"""What runs on Ray, which takes seconds to start and so is started once: the workers of a cluster, and a replica."""
+
 from __future__ import annotations
 
 import csv
@@ -16,6 +18,7 @@ from PIL import Image
 ray = pytest.importorskip("ray")
 
 from cmaen.checkpoints import Checkpoint  # noqa: E402
+from cmaen.client import EmotionClient  # noqa: E402
 from cmaen.errors import CmaenError  # noqa: E402
 from cmaen.inference import cluster as cluster_module  # noqa: E402
 from cmaen.inference.classifier import FaceClassifier  # noqa: E402
@@ -26,7 +29,7 @@ from cmaen.inference.sources.images import FolderSource, ListSource  # noqa: E40
 from cmaen.inference.spec import PipelineSpec  # noqa: E402
 from cmaen.results import Face, Result  # noqa: E402
 from cmaen.types import FaceBox, Frame  # noqa: E402
-from tests.conftest import EXAMPLES  # noqa: E402
+from tests.conftest import EXAMPLES, free_port  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 
@@ -74,7 +77,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clustered(source: Source, *, keep_images: bool = False, **options: object) -> Iterator[Result]:
-    pipeline = RayPipeline(PipelineSpec(**{"detector": None, **options}))
+    """The answers of one worker, which takes a second to start, or of several."""
+    pipeline = RayPipeline(PipelineSpec(**{"detector": None, "workers": 1, **options}))
     return pipeline.results(source, keep_images=keep_images)
 
 
@@ -179,7 +183,7 @@ def test_the_first_answers_come_before_the_last_names(faces: Path) -> None:
             yield name
 
     source.names = names  # type: ignore[method-assign]
-    with closing(clustered(source, batch_size=2, workers=1)) as results:
+    with closing(clustered(source, batch_size=2)) as results:
         first = next(results)
         assert 0 < len(asked) <= 2 * cluster_module._PARTS_AHEAD
         rest = list(results)
@@ -207,3 +211,39 @@ def test_a_folder_that_grows_mixes_up_no_names(
     assert [Path(result.frame.name).name for result in found] == ["a.png", "c.png"]
     assert [result.frame.index for result in found] == [0, 1]
     assert [result.frame.image is not None for result in found] == [keep_images] * 2
+
+
+@pytest.fixture(scope="module")
+def address(cluster: None) -> Iterator[str]:
+    pytest.importorskip("ray.serve")
+    pytest.importorskip("fastapi")
+    from cmaen.serving.distributed import deploy, stop
+    from cmaen.serving.settings import Settings
+    from tests.serving.conftest import one_core
+
+    port = free_port()
+    deploy(Settings(pipeline=one_core(), api_key="secret", load_first=True), host="127.0.0.1", port=port, replicas=1)
+    yield f"http://127.0.0.1:{port}"
+    stop()
+
+
+def replica() -> int:
+    (found,) = (
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if any("ray::ServeReplica" in part for part in child.cmdline())
+    )
+    return found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as on Unix")
+def test_a_replica_that_is_killed_comes_back(address: str) -> None:
+    client = EmotionClient(address, "secret", retries=8)
+    photo = EXAMPLES / "astronaut.png"
+    answers = client.predict([photo, b"text"], top_k=1)
+    assert [answer["status"] for answer in answers] == ["ok", "error"]
+    killed = replica()
+    os.kill(killed, signal.SIGKILL)
+    again = client.predict([photo, b"text"], top_k=1)
+    assert again == answers
+    assert replica() != killed
