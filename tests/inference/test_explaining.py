@@ -26,8 +26,9 @@ def test_every_face_is_explained_on_one_sheet(tmp_path: Path) -> None:
     assert "--explain takes exactly one --image" in said
 
 
-def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path) -> None:
+def test_an_answer_is_explained_by_a_map_of_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("captum")
+    monkeypatch.setattr("cmaen.explanation._STEPS", 4)
     maps = {}
     for kind in ("gradient", "emotion_head"):
         cmaen("inference", "--image", PHOTO, "--explain", tmp_path / f"{kind}.png", "--explain-map", kind)
