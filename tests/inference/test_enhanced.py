@@ -105,7 +105,9 @@ def test_maps_of_the_inside_are_of_enhanced_faces(asked: EmotionPredictor, monke
     face = drawn_face(3, np.random.default_rng(0))
     (explained,) = asked.explain(face, detect=False, kind="gradient").faces
     classifier = asked.pipeline.classifier
-    (expected,) = explanation.Explainer(classifier.folder, scheme=classifier.scheme).explain(classifier.enhance([explained.crop]))
+    (expected,) = explanation.Explainer(classifier.folder, scheme=classifier.scheme).explain(
+        classifier.enhance([explained.crop])
+    )
     assert np.allclose(explained.heat, expected.gradient, atol=1e-3)
 
 
