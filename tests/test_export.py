@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +49,25 @@ def faces(fer_tree: Path) -> dict[str, FaceSet]:
         "training": load_faces(fer_tree, Split.TRAIN),
         "validation": load_faces(fer_tree, Split.VALIDATION),
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_quantise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Quantise each network only once with the same faces, which takes seconds, for all that is exported of it."""
+    folder, quantise = tmp_path_factory.mktemp("quantised"), exporting.quantise
+
+    def quantise_once(path: Path, spec: PreprocessSpec, faces: FaceSet) -> None:
+        kept = (
+            folder / hashlib.sha256(path.read_bytes() + b"".join(face.tobytes() for face in faces.images)).hexdigest()
+        )
+        if not kept.exists():
+            quantise(path, spec, faces)
+            shutil.copy(path, kept)
+        shutil.copy(kept, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "quantise", quantise_once)
+        yield
 
 
 @pytest.mark.parametrize(("engine", "precision"), KINDS)

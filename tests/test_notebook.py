@@ -3,56 +3,68 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
+from string import Template
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from cmaen.checkpoints import Checkpoint
 from tests.conftest import EXAMPLES
 from tests.test_cli import cmaen
 
-ROOT = Path(__file__).parents[1]
-IN_THIS_PROCESS = f"""
-import sys
-sys.path.append({str(ROOT)!r})
-from tests.test_notebook import run_commands_here
-run_commands_here()
-"""
-"""What makes a notebook run its commands in its own process: PyTorch is imported once instead of by each of them."""
+BASH = "%%bash\n"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 MOST_BYTES = 300_000
 
 
-def run_commands_here() -> None:
-    """In a notebook: run the cells of Bash in this process, where each line is ``cmaen`` or ``python`` with a file."""
-    from IPython import get_ipython
-
-    def bash(_: str, cell: str) -> None:
-        for line in cell.strip().splitlines():
-            program, *arguments = shlex.split(os.path.expandvars(line))
-            if program == "cmaen":
-                print(cmaen(*arguments))
-            else:
-                assert program == "python", line
-                with patch.object(sys, "argv", arguments):
-                    runpy.run_path(arguments[0], run_name="__main__")
-
-    get_ipython().register_magic_function(bash, "cell")
+def run_here(cell: str, environment: dict[str, str]) -> str:
+    """Run a cell of Bash in this process, where each line is ``cmaen`` or ``python`` with a file; return its output."""
+    printed = []
+    for line in cell.removeprefix(BASH).splitlines():
+        program, *arguments = shlex.split(Template(line).substitute(environment))
+        arguments = [environment["SHIPPED"] if word == "shipped" else word for word in arguments]
+        if program == "cmaen":
+            printed.append(cmaen(*arguments))
+        else:
+            assert program == "python", line
+            with patch.object(sys, "argv", arguments):
+                runpy.run_path(str(EXAMPLES / arguments[0]), run_name="__main__")
+    return "\n".join(printed)
 
 
-def run(path: Path, **first: str) -> list[Any]:
-    """The code cells of a notebook that was run, the first of which may be another."""
+def run(path: Path, *, shipped: Path | None = None, **first: str) -> list[Any]:
+    """Run a notebook; return its code cells.
+
+    Args:
+        path: The notebook.
+        shipped: The checkpoint that stands in for the shipped one. If it is given, this process runs the cells of
+            Bash, because it has imported PyTorch already.
+        first: ``source``: what the first code cell is instead.
+    """
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     cells[0].source = first.get("source", cells[0].source)
-    nbclient.NotebookClient(notebook, timeout=3000, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    client = nbclient.NotebookClient(notebook, timeout=3000, resources={"metadata": {"path": str(EXAMPLES)}})
+    if shipped is None:
+        client.execute()
+        return cells
+    with client.setup_kernel():
+        for number, cell in enumerate(notebook.cells):
+            if cell.cell_type == "code" and cell.source.startswith(BASH):
+                asked = nbformat.v4.new_code_cell("import json, os; print(json.dumps(dict(os.environ)))")
+                environment = json.loads(client.execute_cell(asked, number).outputs[0].text)
+                text = run_here(cell.source, environment | {"SHIPPED": str(shipped)})
+                cell.outputs = [nbformat.v4.new_output("stream", text=text)]
+            else:
+                client.execute_cell(cell, number)
     return cells
 
 
@@ -62,9 +74,27 @@ def shown(cells: list[Any], kind: str) -> list[str]:
     return ["".join(output["data"][kind]) for output in outputs if kind in output.get("data", {})]
 
 
+def write_narrow(folder: Path) -> Path:
+    """Write an untrained network with every part of the shipped one, but with few channels, and for small faces."""
+    pytest.importorskip("torch")
+    from cmaen.models.build import build_network
+    from cmaen.models.checkpoint import save_checkpoint
+    from cmaen.models.spec import ModelSpec
+
+    card = Checkpoint.open().card
+    widths = {"fused_channels": 16, "attention_heads": 2, "pyramid_channels": 8, "hidden": 16}
+    spec = ModelSpec.from_card(card.architecture).model_copy(update=widths)
+    assert len(card.schemes) == 2
+    network = build_network(spec, perceived=card.outputs["perceived"])
+    preprocess = replace(card.preprocess, image_size=64)
+    save_checkpoint(network, replace(card, architecture=spec.model_dump(), preprocess=preprocess), folder)
+    return folder
+
+
 def test_the_notebook_of_own_faces_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    _, *cells = run(EXAMPLES / "own_faces.ipynb", source=f"FACES, EPOCHS = 36, 1{IN_THIS_PROCESS}")
+    narrow = write_narrow(tmp_path / "narrow")
+    _, *cells = run(EXAMPLES / "own_faces.ipynb", shipped=narrow, source="FACES, EPOCHS = 36, 1")
     printed = " ".join(said(cells).split())
     assert "labels negative, neutral, positive in place of" in printed
     assert "best checkpoint: " in printed

@@ -191,6 +191,7 @@ class _Answers(nn.Module):
 
 def _write_onnx(model: EmotionNetwork, size: int, path: Path) -> None:
     model.fold_norms()
+    model.requires_grad_(False)  # the exporter would trace with gradients, which takes longer
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

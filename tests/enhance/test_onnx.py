@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ SESSION = partial(onnx_session, threads=1)
 LARGEST = 5 * 2**20
 
 
+@cache
 def shipped(name: str) -> Step:
     step = open_step(NamedStep(name, sha256(find_shipped(name))[:16]), find_shipped(name).with_suffix(".onnx"), SESSION)
     assert step is not None

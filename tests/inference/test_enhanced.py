@@ -7,7 +7,9 @@ import os
 import pickle
 import shutil
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from cmaen import EmotionPredictor
 from cmaen.checkpoints import Checkpoint
 from cmaen.engines import onnx_session
 from cmaen.images.reader import read_image
+from cmaen.inference import benchmark
 from cmaen.inference.benchmark import Machine, measure_cost, measure_speed
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.spec import PipelineSpec
@@ -93,15 +96,18 @@ def test_batches_features_and_maps_are_of_enhanced_faces(asked: EmotionPredictor
     assert explained.heat.shape == (160, 160)
 
 
-def test_maps_of_the_inside_are_of_enhanced_faces(asked: EmotionPredictor) -> None:
+def test_maps_of_the_inside_are_of_enhanced_faces(asked: EmotionPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("captum")
-    from cmaen.explanation import Explainer
+    from cmaen import explanation
 
+    monkeypatch.setattr(explanation, "_STEPS", 4)
     face = drawn_face(3, np.random.default_rng(0))
     (explained,) = asked.explain(face, detect=False, kind="gradient").faces
     classifier = asked.pipeline.classifier
-    (expected,) = Explainer(classifier.folder, scheme=classifier.scheme).explain(classifier.enhance([explained.crop]))
+    (expected,) = explanation.Explainer(classifier.folder, scheme=classifier.scheme).explain(
+        classifier.enhance([explained.crop])
+    )
     assert np.allclose(explained.heat, expected.gradient, atol=1e-3)
 
 
@@ -125,7 +131,10 @@ def test_other_processes_and_workers_enhance_too(asked: EmotionPredictor, enhanc
 
 
 def test_the_benchmark_names_the_time_of_the_enhancement(enhanced: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cmaen.inference.benchmark.COST_RUNS", {1: 1})
+    for name, value in {"COST_RUNS": {1: 1}, "MOST_SECONDS": 0.0, "WARMUP": 1}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    here = SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(benchmark, "multiprocessing", here)  # a fresh process would make all of the runs
     spec = PipelineSpec(checkpoint=enhanced, engine="onnx", batch_size=1, threads=1)
     speed = measure_speed(spec, Machine(1.0, 1.0))
     assert speed.enhancement is not None

@@ -10,11 +10,16 @@ from PIL import Image
 pytest.importorskip("lightning")
 
 import numpy as np
+import torch
 
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import Card, Checkpoint, Scheme
 from cmaen.errors import ExportError
-from cmaen.types import EMOTIONS, OWN
-from tests.conftest import drawn_face
+from cmaen.models.build import build_network
+from cmaen.models.checkpoint import save_checkpoint
+from cmaen.models.spec import ModelSpec
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import EMOTIONS, FER2013, OWN, PERCEIVED, PERCEIVED_LABELS
+from tests.conftest import PLAIN, drawn_face
 from tests.test_cli import cmaen
 
 
@@ -30,7 +35,13 @@ def draw(root: Path, names: tuple[str, ...], count: int, *, prefix: str = "") ->
     return root
 
 
-def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_folder_becomes_a_checkpoint_that_is_whole(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    architecture = PLAIN | {"emotion_heads": True}  # little to export
+    network = build_network(ModelSpec(**architecture), perceived=len(PERCEIVED_LABELS))
+    schemes = {FER2013: Scheme(EMOTIONS), PERCEIVED: Scheme(PERCEIVED_LABELS)}
+    checkpoint = tmp_path / "initial"
+    save_checkpoint(network, Card("plain", architecture, PreprocessSpec(image_size=64), schemes=schemes), checkpoint)
     data = draw(tmp_path / "moods", ("calm", "pleased", "upset"), 10, prefix="Training_")
     run = tmp_path / "run"
     options = ("--checkpoint", checkpoint, "--output", run, "--epochs", 1, "--batch-size", 8)

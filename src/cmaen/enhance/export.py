@@ -158,7 +158,7 @@ def _export(network: _Exported, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network.eval(),
+            network.eval().requires_grad_(False),  # the exporter would trace with gradients, which takes longer
             network.example(),
             str(path),
             input_names=list(network.inputs),

@@ -132,7 +132,8 @@ def _begin_with(model: EmotionNetwork, config: Config, classes: tuple[str, ...])
             ", ".join(classes),
             ", ".join(card.labels),
         )
-        wider = build_network(config.model, classes=len(card.labels) + 1).state_dict()
+        with torch.device("meta"):  # only its shapes are needed
+            wider = build_network(config.model, classes=len(card.labels) + 1).state_dict()
         taken = {name: value for name, value in taken.items() if name in wider and wider[name].shape == value.shape}
     own = model.state_dict()
     model.load_state_dict(own | {name: value for name, value in taken.items() if name in own})
