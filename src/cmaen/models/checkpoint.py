@@ -88,13 +88,10 @@ def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
         classes, perceived = card.outputs["classes"], card.outputs["perceived"]
         state = rename_parts(load_file(path))
         with torch.device("meta"):  # without memory: a card may name any size
-            model = build_network(spec, classes=classes, perceived=perceived)
-        _require_fit(model, state)
-        if _computes_tensors(model):  # no file holds them; otherwise no first weights need to be drawn
-            model = build_network(spec, classes=classes, perceived=perceived)
-        types = {name: value.dtype for name, value in model.state_dict().items()}
+            _require_fit(build_network(spec, classes=classes, perceived=perceived), state)
+        model = build_network(spec, classes=classes, perceived=perceived)
         model.load_state_dict(
-            {name: value.to(types.get(name), copy=True) for name, value in state.items()}, assign=True
+            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
         )
     except (OSError, SafetensorError, RuntimeError, ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"the weights of {path} do not fit the architecture in the card: {error}") from error
@@ -150,14 +147,6 @@ def rename_parts(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         old = next((prefix for prefix in renamed if name.startswith(prefix)), "")
         found[renamed.get(old, "") + name.removeprefix(old)] = value
     return found
-
-
-def _computes_tensors(network: EmotionNetwork) -> bool:
-    """Whether a network has tensors beside those that its weights file holds, which it computes when it is built."""
-    held = network.state_dict().keys()
-    return any(name not in held for name, _ in network.named_buffers()) or any(
-        isinstance(value, torch.Tensor) for module in network.modules() for value in vars(module).values()
-    )
 
 
 def _require_fit(network: EmotionNetwork, state: Mapping[str, torch.Tensor]) -> None:
