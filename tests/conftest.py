@@ -43,21 +43,11 @@ PREFIXES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTes
 
 
 LONGEST = (
-    *(
-        "web/test_moving",
-        "web/test_site",
-        "web/test_page",
-        "test_export",
-        "test_notebook",
-        "web/test_maps",
-        "test_documentation_site",
-        "test_docs",
-    ),
-    *("training/test_processes", "web/test_pictures", "training/test_own_labels", "training/test_run", "test_cli"),
-    *("test_schemes", "training/test_finetune", "serving/test_local", "enhance/test_steps", "training/test_ablation"),
-    *("test_outputs", "evaluation/test_report", "test_ray"),
-    *("checkpoints/test_checkpoint", "serving/test_fuzz", "evaluation/test_commands", "training/test_label_schemes"),
-    *("serving/test_connections", "checkpoints/test_card", "evaluation/test_report_page", "training/test_chain"),
+    *("web/test_moving", "test_ray", "test_export", "training/test_processes", "web/test_page", "test_notebook"),
+    *("web/test_pictures", "web/test_maps", "test_docs", "test_cli", "training/test_own_labels", "training/test_run"),
+    *("serving/test_local", "evaluation/test_report", "test_documentation_site", "checkpoints/test_checkpoint"),
+    *("inference/test_excerpts", "training/test_finetune", "inference/test_resuming", "enhance/test_steps"),
+    *("test_outputs", "training/test_forecast", "serving/test_connections", "training/test_ablation", "test_schemes"),
 )
 """The files with the longest tests, the longest first: they run first, so that none is left over at the end."""
 

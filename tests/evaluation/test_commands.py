@@ -24,6 +24,7 @@ from cmaen.evaluation import assessment
 from cmaen.evaluation.report import TITLES
 from cmaen.evaluation.splits import exclude_copies, load_split
 from cmaen.evaluation.theme import theme
+from cmaen.inference import benchmark
 from tests.test_cli import cmaen
 
 
@@ -47,7 +48,7 @@ def test_the_report_says_what_it_leaves_out(
     assert "figures without copies are omitted" in caplog.text
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert list(figures["headlines"]) == ["all faces"]
-    assert [latency["batch_size"] for latency in figures["cost"]["latencies"]] == [1, 64]
+    assert [latency["batch_size"] for latency in figures["cost"]["latencies"]] == list(benchmark.COST_RUNS)
     assert figures["cost"]["precision"] == "fp16"
     page = (tmp_path / "report" / "report.html").read_text()
     drawn = {file.stem for file in (tmp_path / "report" / "pictures").glob("*.png")}

@@ -27,7 +27,15 @@ from tests.inference.films import (  # noqa: E402
 )
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
+@pytest.fixture(scope="module", params=[".mkv", ".ts", ".mp4"])
+def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the film in a container."""
+    suffix: str = request.param
+    codec = "mpeg2video" if suffix == ".ts" else "libx264"
+    path = tmp_path_factory.mktemp("films") / f"film{suffix}"
+    return write(path, FILM, codec=codec, options={"g": "8", "bf": "2", "qscale": "2"})
+
+
 @pytest.mark.parametrize(("every", "start", "end", "expected"), [
     (1, 0, None, range(40)),
     (3, 0, None, range(0, 40, 3)),
@@ -39,14 +47,12 @@ from tests.inference.films import (  # noqa: E402
     (1, 1.56, None, [39]),
 ])  # fmt: skip
 def test_an_excerpt_keeps_numbers_and_times(
-    suffix: str, every: int, start: float, end: float | None, expected: range, tmp_path: Path
+    film: Path, every: int, start: float, end: float | None, expected: range
 ) -> None:
-    codec = "mpeg2video" if suffix == ".ts" else "libx264"
-    path = write(tmp_path / f"film{suffix}", FILM, codec=codec, options={"g": "8", "bf": "2", "qscale": "2"})
-    with av.open(str(path)) as container:
+    with av.open(str(film)) as container:
         begins = max(container.start_time, 0) / 1e6
         first = float(container.streams.video[0].start_time * container.streams.video[0].time_base) - begins
-    frames = frames_of(path, Excerpt(0.0, start + first * (start > 0), end and end + first, every))
+    frames = frames_of(film, Excerpt(0.0, start + first * (start > 0), end and end + first, every))
     assert [frame.index for frame in frames] == list(expected)
     assert [number_of(frame.image) for frame in frames] == list(expected)
     assert [frame.time for frame in frames] == pytest.approx([number / 25 + first for number in expected], abs=2e-3)
