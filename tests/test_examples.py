@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import importlib
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 from PIL import Image
 
 from cmaen import EmotionPredictor
+from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.splits import FaceSet
 from cmaen.types import FaceBox
 from tests.conftest import EXAMPLES
 
@@ -132,3 +136,39 @@ def test_peers_are_asked_for_the_same_faces(
     assert measure_peers.named(np.eye(7)[[6, 4]]) == ["neutral", "sad"]
     with pytest.raises(SystemExit, match="no_such_peer is not installed"):
         measure_peers.folder("no_such_peer")
+
+
+def test_a_partner_is_compared_with_its_trunk(
+    fer_tree: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measure = importlib.import_module("measure_partners")
+
+    def as_labelled(faces: FaceSet, _: object) -> FaceSet:
+        """Let ten annotators see what the label says."""
+        votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)
+        columns = [CATEGORIES.index(name) for name in ("anger", "disgust", "fear", "happiness", "neutral", "sadness")]
+        votes[range(len(faces)), np.array([*columns, CATEGORIES.index("surprise")])[faces.labels]] = 10
+        return replace(faces, votes=votes)
+
+    monkeypatch.setattr(measure, "with_votes", as_labelled)
+    monkeypatch.setattr(measure, "KEPT", tmp_path / "kept")
+    shutil.copy(EXAMPLES / "astronaut.png", tmp_path)
+    Image.new("RGB", (90, 90)).save(tmp_path / "nobody.png")
+    (tmp_path / "list.csv").write_text("file,label\nastronaut.png,happy\nnobody.png,happy\n")
+    monkeypatch.setattr(
+        sys, "argv", ["", *map(str, (fer_tree, tmp_path / "list.csv", tmp_path, checkpoint, checkpoint))]
+    )
+    measure.main()
+    learnt, *rows = capsys.readouterr().out.splitlines()
+    assert "measured on 7 faces and 2 photographs, 1 without a face" in learnt
+    assert len(rows) == 6
+    for row in rows[2:]:  # the partner is the trunk itself
+        assert row.count("(+0.00, +0.00 to +0.00)") == 3, row
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    labels, truth = np.eye(8)[[3, 7, 4]], np.array([3, -1, 3])
+    assert measure.hits(labels, truth).tolist() == [True, False]

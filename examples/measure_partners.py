@@ -1,0 +1,130 @@
+"""Measure what a partner would add to a trunk: alone, by the mean of both answers, and by both features together.
+
+python examples/measure_partners.py fer2013.zip lfw_expressions.csv faces_color.zip TRUNK PARTNER...
+
+TRUNK and each PARTNER are checkpoints with both label schemes that have not seen the inner split, a tenth of Training
+(`data.inner_validation=true`). Everything is measured on that tenth (FER2013's labels and the annotators' majority) and
+on the labelled photographs. The intervals are bootstraps over the faces, of the difference from the trunk. A linear
+classifier for each set of features is fitted on the rest of Training. What a network computes is kept in runs/partners,
+by the checksum of its weights, so that a next partner needs only itself.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cmaen import EmotionPredictor
+from cmaen.checkpoints import Checkpoint
+from cmaen.cli.console import progress
+from cmaen.data.drawing import inner_split
+from cmaen.data.faces import load_faces
+from cmaen.data.ferplus import AUTO, majority, with_votes
+from cmaen.data.splits import Split
+from cmaen.evaluation.intervals import bootstrap
+from cmaen.evaluation.photographs import read_photographs
+from cmaen.images.reader import read_image
+from cmaen.inference.classifier import FaceClassifier
+from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
+
+KEPT = Path("runs/partners")
+BATCH = 64
+LABELS, MAJORITY, PHOTOGRAPHS = "FER2013's labels", "annotators' majority", "photographs"
+
+
+def in_batches(compute, crops, what):
+    """Compute something for crops, a batch at a time."""
+    starts = progress(range(0, len(crops), BATCH), what, -(-len(crops) // BATCH))
+    return np.concatenate([compute(crops[start : start + BATCH]) for start in starts])
+
+
+def look(name, learnt, judged, photographs):
+    """Compute what a network answers, and its features; see the module."""
+    weights = "-".join(sorted(digest[:12] for digest in Checkpoint.open(name).card.sha256.values()))
+    kept = KEPT / f"{weights}-{len(learnt)}-{len(judged)}-{len(photographs)}.npz"
+    if not kept.exists():
+        classifier = FaceClassifier(name)
+        labels, perceived = classifier.under(FER2013), classifier.under(PERCEIVED, contempt=True)
+        found = {"learnt": in_batches(lambda some: classifier.features(classifier.inputs(some)), learnt, "features")}
+        for part, crops in (("judged", judged), ("photographs", photographs)):
+            found[part] = in_batches(lambda some: classifier.features(classifier.inputs(some)), crops, part)
+            found[f"{part} {FER2013}"] = in_batches(labels, crops, f"{part}: {FER2013}")
+            found[f"{part} {PERCEIVED}"] = in_batches(perceived, crops, f"{part}: {PERCEIVED}")
+        KEPT.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, **found)
+    with np.load(kept) as found:
+        return dict(found)
+
+
+def probe(learnt, classes, measured):
+    """Fit a linear classifier on the features of faces with a class; return its probabilities for others."""
+    known = classes >= 0
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    fitted.fit(learnt[known], classes[known])
+    return [fitted.predict_proba(features) for features in measured]
+
+
+def hits(probabilities, truth):
+    """Tell for each face with a truth whether the answer is right; contempt counts only where it can be the truth."""
+    known, answers = truth >= 0, probabilities[:, : truth.max() + 1].argmax(axis=1)
+    return answers[known] == truth[known]
+
+
+def say(title, right, beside=None):
+    """Print accuracies, in per cent, and their differences from others."""
+    cells = []
+    for what, found in right.items():
+        cell = f"{what} {100 * found.mean():.2f}"
+        if beside is not None:
+            gain = found.astype(float) - beside[what]
+            low, high = bootstrap(lambda rows, gain=gain: gain[rows].mean(), len(gain), np.random.default_rng(0))
+            cell += f" ({100 * gain.mean():+.2f}, {100 * low:+.2f} to {100 * high:+.2f})"
+        cells.append(cell)
+    print(f"{title:48}", "   ".join(cells), flush=True)
+
+
+def main() -> None:
+    """Measure."""
+    data, table, pictures, *names = sys.argv[1:]
+    training, judged = inner_split(with_votes(load_faces(Path(data), Split.TRAIN), AUTO))
+    predictor, crops, emotions = EmotionPredictor(), [], []
+    for photograph in progress(read_photographs(Path(table), Path(pictures)), "photographs", None):
+        faces = predictor.predict(read_image(photograph.content)).faces
+        crops.append(faces[0].crop if faces else np.zeros((48, 48, 3), np.uint8))
+        emotions.append(PERCEIVED_LABELS.index(photograph.label) if faces else -1)
+    truth = {LABELS: judged.labels, MAJORITY: majority(judged), PHOTOGRAPHS: np.array(emotions)}
+    print(f"{len(training)} faces to learn from; measured on {len(judged)} faces and {len(crops)} photographs, "
+          f"{emotions.count(-1)} without a face")  # fmt: skip
+    parts = {LABELS: f"judged {FER2013}", MAJORITY: f"judged {PERCEIVED}", PHOTOGRAPHS: f"photographs {PERCEIVED}"}
+
+    def answered(*found):
+        return {
+            what: hits(np.mean([network[part] for network in found], axis=0), truth[what])
+            for what, part in parts.items()
+        }
+
+    def probed(*found):
+        learnt, inner, photos = (
+            np.hstack([network[part] for network in found]) for part in ("learnt", "judged", "photographs")
+        )
+        (labels,) = probe(learnt, training.labels, [inner])
+        seen, photographed = probe(learnt, majority(training), [inner, photos])
+        answers = {LABELS: labels, MAJORITY: seen, PHOTOGRAPHS: photographed}
+        return {what: hits(answers[what], truth[what]) for what in parts}
+
+    trunk, *partners = (look(name, list(training.images), list(judged.images), crops) for name in names)
+    alone, linear = answered(trunk), probed(trunk)
+    say(f"{names[0]}, alone", alone)
+    say(f"{names[0]}, linear classifier on its features", linear)
+    for name, partner in zip(names[1:], partners, strict=True):
+        say(f"{name}, alone", answered(partner), alone)
+        say(f"mean of {names[0]} and {name}", answered(trunk, partner), alone)
+        say(f"{name}, linear classifier", probed(partner), linear)
+        say("linear classifier on the features of both", probed(trunk, partner), linear)
+
+
+if __name__ == "__main__":
+    main()
