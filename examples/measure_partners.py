@@ -7,9 +7,12 @@ TRUNK and each PARTNER are checkpoints with both label schemes that have not see
 on the labelled photographs. The intervals are bootstraps over the faces, of the difference from the trunk. A linear
 classifier for each set of features is fitted on the rest of Training. What a network computes is kept in runs/partners,
 by the checksum of its weights, so that a next partner needs only itself.
+
+--validation measures on PublicTest instead of the inner split, for networks that have seen all of Training, and leaves
+the linear classifiers out, because the features of faces that a network has seen are no measure.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +51,11 @@ def look(name, learnt, judged, photographs):
     if not kept.exists():
         classifier = FaceClassifier(name)
         labels, perceived = classifier.under(FER2013), classifier.under(PERCEIVED, contempt=True)
-        found = {"learnt": in_batches(lambda some: classifier.features(classifier.inputs(some)), learnt, "features")}
+        found = (
+            {}
+            if not learnt
+            else {"learnt": in_batches(lambda some: classifier.features(classifier.inputs(some)), learnt, "features")}
+        )
         for part, crops in (("judged", judged), ("photographs", photographs)):
             found[part] = in_batches(lambda some: classifier.features(classifier.inputs(some)), crops, part)
             found[f"{part} {FER2013}"] = in_batches(labels, crops, f"{part}: {FER2013}")
@@ -88,13 +95,20 @@ def say(title, right, beside=None):
 
 def main() -> None:
     """Measure."""
-    data, table, pictures, *names = sys.argv[1:]
-    training, judged = inner_split(with_votes(load_faces(Path(data), Split.TRAIN), AUTO))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("data", "table", "pictures"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("names", nargs="+", metavar="CHECKPOINT")
+    parser.add_argument("--validation", action="store_true")
+    asked = parser.parse_args()
+    split = Split.VALIDATION if asked.validation else Split.TRAIN
+    faces = with_votes(load_faces(asked.data, split), AUTO)
+    training, judged = (faces.select(np.zeros(len(faces), bool)), faces) if asked.validation else inner_split(faces)
     predictor, crops, emotions = EmotionPredictor(), [], []
-    for photograph in progress(read_photographs(Path(table), Path(pictures)), "photographs", None):
-        faces = predictor.predict(read_image(photograph.content)).faces
-        crops.append(faces[0].crop if faces else np.zeros((48, 48, 3), np.uint8))
-        emotions.append(PERCEIVED_LABELS.index(photograph.label) if faces else -1)
+    for photograph in progress(read_photographs(asked.table, asked.pictures), "photographs", None):
+        found = predictor.predict(read_image(photograph.content)).faces
+        crops.append(found[0].crop if found else np.zeros((48, 48, 3), np.uint8))
+        emotions.append(PERCEIVED_LABELS.index(photograph.label) if found else -1)
     truth = {LABELS: judged.labels, MAJORITY: majority(judged), PHOTOGRAPHS: np.array(emotions)}
     print(f"{len(training)} faces to learn from; measured on {len(judged)} faces and {len(crops)} photographs, "
           f"{emotions.count(-1)} without a face")  # fmt: skip
@@ -115,15 +129,18 @@ def main() -> None:
         answers = {LABELS: labels, MAJORITY: seen, PHOTOGRAPHS: photographed}
         return {what: hits(answers[what], truth[what]) for what in parts}
 
-    trunk, *partners = (look(name, list(training.images), list(judged.images), crops) for name in names)
-    alone, linear = answered(trunk), probed(trunk)
-    say(f"{names[0]}, alone", alone)
-    say(f"{names[0]}, linear classifier on its features", linear)
-    for name, partner in zip(names[1:], partners, strict=True):
-        say(f"{name}, alone", answered(partner), alone)
-        say(f"mean of {names[0]} and {name}", answered(trunk, partner), alone)
-        say(f"{name}, linear classifier", probed(partner), linear)
-        say("linear classifier on the features of both", probed(trunk, partner), linear)
+    trunk, *partners = (look(name, list(training.images), list(judged.images), crops) for name in asked.names)
+    name, *others = asked.names
+    alone, linear = answered(trunk), None if asked.validation else probed(trunk)
+    say(f"{name}, alone", alone)
+    if linear:
+        say(f"{name}, linear classifier on its features", linear)
+    for other, partner in zip(others, partners, strict=True):
+        say(f"{other}, alone", answered(partner), alone)
+        say(f"mean of {name} and {other}", answered(trunk, partner), alone)
+        if linear:
+            say(f"{other}, linear classifier", probed(partner), linear)
+            say("linear classifier on the features of both", probed(trunk, partner), linear)
 
 
 if __name__ == "__main__":

@@ -170,5 +170,10 @@ def test_a_partner_is_compared_with_its_trunk(
     for row in rows[2:]:  # the partner is the trunk itself
         assert row.count("(+0.00, +0.00 to +0.00)") == 3, row
     assert len(list((tmp_path / "kept").iterdir())) == 1
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--validation"])
+    measure.main()
+    learnt, *rows = capsys.readouterr().out.splitlines()
+    assert "0 faces to learn from; measured on 21 faces" in learnt
+    assert len(rows) == 3
     labels, truth = np.eye(8)[[3, 7, 4]], np.array([3, -1, 3])
     assert measure.hits(labels, truth).tolist() == [True, False]
