@@ -51,13 +51,13 @@ def look(name, learnt, judged, photographs):
     if not kept.exists():
         classifier = FaceClassifier(name)
         labels, perceived = classifier.under(FER2013), classifier.under(PERCEIVED, contempt=True)
-        found = (
-            {}
-            if not learnt
-            else {"learnt": in_batches(lambda some: classifier.features(classifier.inputs(some)), learnt, "features")}
-        )
+
+        def features(some):
+            return classifier.features(classifier.inputs(some))
+
+        found = {"learnt": in_batches(features, learnt, "learnt")} if learnt else {}
         for part, crops in (("judged", judged), ("photographs", photographs)):
-            found[part] = in_batches(lambda some: classifier.features(classifier.inputs(some)), crops, part)
+            found[part] = in_batches(features, crops, part)
             found[f"{part} {FER2013}"] = in_batches(labels, crops, f"{part}: {FER2013}")
             found[f"{part} {PERCEIVED}"] = in_batches(perceived, crops, f"{part}: {PERCEIVED}")
         KEPT.mkdir(parents=True, exist_ok=True)
