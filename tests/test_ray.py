@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from cmaen.inference.sources.images import FolderSource, ListSource  # noqa: E40
 from cmaen.inference.spec import PipelineSpec  # noqa: E402
 from cmaen.results import Face, Result  # noqa: E402
 from cmaen.types import FaceBox, Frame  # noqa: E402
-from tests.conftest import EXAMPLES, free_port  # noqa: E402
+from tests.conftest import EXAMPLES, free_port, wait_until  # noqa: E402
 from tests.test_cli import cmaen  # noqa: E402
 
 
@@ -56,8 +56,9 @@ def test_a_cluster_of_our_own_has_the_cores_of_this_process(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cmaen.inference.cluster.usable_cores", lambda: 2)
+        join_cluster()
     yield
     ray.shutdown()
 
@@ -96,17 +97,22 @@ def same(one: Sequence[Result], other: Sequence[Result]) -> None:
             assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
 
 
+def running(title: str) -> list[psutil.Process]:
+    """The processes of the cluster whose title begins so."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            if "".join(process.cmdline()).startswith(title):
+                found.append(process)
+    return found
+
+
 @pytest.mark.usefixtures("cluster")
 def test_two_workers_give_what_one_process_gives_though_one_is_killed(faces: Path) -> None:
     results = clustered(FolderSource(faces), batch_size=2, workers=2)
     found = [next(results)]
-    workers = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if any("_Worker" in part for part in process.cmdline())
-    ]
-    assert len(workers) == 2
-    workers[0].send_signal(signal.SIGKILL)
+    wait_until(lambda: len(running("ray::_Worker")) == 2)  # the first answer comes when one of them has started
+    running("ray::_Worker")[0].send_signal(signal.SIGKILL)
     found += results
     same(found, alone(FolderSource(faces)))
 
@@ -227,23 +233,15 @@ def address(cluster: None) -> Iterator[str]:
     stop()
 
 
-def replica() -> int:
-    (found,) = (
-        child.pid
-        for child in psutil.Process().children(recursive=True)
-        if any("ray::ServeReplica" in part for part in child.cmdline())
-    )
-    return found
-
-
 @pytest.mark.skipif(os.name == "nt", reason="kills a process as on Unix")
 def test_a_replica_that_is_killed_comes_back(address: str) -> None:
     client = EmotionClient(address, "secret", retries=8)
     photo = EXAMPLES / "astronaut.png"
     answers = client.predict([photo, b"text"], top_k=1)
     assert [answer["status"] for answer in answers] == ["ok", "error"]
-    killed = replica()
-    os.kill(killed, signal.SIGKILL)
+    (killed,) = running("ray::ServeReplica")
+    killed.send_signal(signal.SIGKILL)
     again = client.predict([photo, b"text"], top_k=1)
     assert again == answers
-    assert replica() != killed
+    (restarted,) = running("ray::ServeReplica")
+    assert restarted != killed

@@ -29,6 +29,10 @@ _PARTS_AHEAD = 3
 """Parts in flight for each worker: one in work, one waiting, and one finished but not yet collected."""
 _RETRIES = 2
 """Number of times that a part is retried after its worker died."""
+_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
+"""Settings of Ray unless the user has others: it reports nothing, and gives the proxy of a service 60 seconds to start
+instead of 5, which are too few on a busy machine.
+"""
 _Names = list[tuple[int, str]]
 """Paths or addresses of images, with their numbers in the whole sequence."""
 
@@ -135,7 +139,8 @@ def join_cluster() -> None:
     """Join the cluster that ``RAY_ADDRESS`` names, or start one on the cores that this process may use."""
     if ray.is_initialized():
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": False}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**options)
