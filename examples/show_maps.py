@@ -32,7 +32,7 @@ def main() -> None:
         place.set_title(faces.classes[faces.labels[index]], fontsize=9)
     for row, checkpoint in zip(axes, checkpoints, strict=True):
         explainer = Explainer(checkpoint)
-        share = explainer.variation(list(faces.images[:MEASURED]))["cross_modal"].share
+        share = explainer.survey(list(faces.images[:MEASURED])).variation["cross_modal"].share
         name = Checkpoint.open(checkpoint).card.name
         print(f"{name}: {share:.0%} of the variation of its attention is from face to face")
         for place, found in zip(row, explainer.explain(list(faces.images[chosen])), strict=True):

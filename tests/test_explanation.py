@@ -32,7 +32,7 @@ def test_every_map_is_one_of_the_face(checkpoint: Path) -> None:
         for heat in found.maps.values():
             assert heat.shape == (64, 64)
             assert 0 <= heat.min() <= heat.max() <= 1
-    assert explainer.features(crops(5), batch_size=2).shape[0] == 5
+    assert explainer.survey(crops(5), batch_size=2).vectors.shape[0] == 5
 
 
 def test_what_is_switched_off_has_no_map(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_variation_tells_maps_of_faces_from_a_map_of_places(checkpoint: Path) ->
     assert Variation.of(fixed).share == pytest.approx(0)
     each = torch.eye(16).reshape(16, 4, 4)  # every face has a different place, and all places are covered
     assert Variation.of(each).share == pytest.approx(1)
-    found = Explainer(checkpoint).variation(crops(6), batch_size=4)
+    found = Explainer(checkpoint).survey(crops(6), batch_size=4).variation
     assert set(found) == {"cross_modal", "multi_scale", "multi_scale_backbone", "emotion_head"}
     assert 0 < found["emotion_head"].share < 1
 

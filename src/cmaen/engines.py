@@ -7,10 +7,11 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable, MutableMapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -41,32 +42,42 @@ _opened: MutableMapping[tuple[object, ...], ort.InferenceSession] = WeakValueDic
 log = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A callable that computes the outputs of a network."""
 
     def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
-        """Compute one of :data:`OUTPUTS` for a batch.
+        """Compute one output, by default the logits of the first label scheme; see :meth:`run`."""
+        (found,) = self.run(batch, [output])
+        return found
+
+    @abstractmethod
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Run the network once, and return some of :data:`OUTPUTS`.
 
         Args:
             batch: float32 [B, 3, H, W] as made by the checkpoint's PreprocessSpec.
-            output: The output to compute; by default the logits of the first label scheme.
+            outputs: The outputs to return.
 
         Returns:
-            Logits float32 [B, C], or features float32 [B, F].
+            For each output, logits float32 [B, C] or features float32 [B, F].
 
         Raises:
-            CheckpointError: The network, or the file of the engine, does not have that output.
+            CheckpointError: The network, or the file of the engine, does not have one of the outputs.
         """
-        ...
 
 
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A function from a batch float32 [B, 3, H, W] to the logits float32 [B, C] of one label scheme."""
 
 
+def output_of(scheme: str) -> str:
+    """Return which of :data:`OUTPUTS` holds the logits of a label scheme."""
+    return PERCEIVED if scheme == PERCEIVED else LOGITS
+
+
 def select_output(engine: Engine, scheme: str) -> Logits:
     """Return a function that computes the logits of a label scheme with an engine."""
-    return partial(engine, output=PERCEIVED if scheme == PERCEIVED else LOGITS)
+    return partial(engine, output=output_of(scheme))
 
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
@@ -166,7 +177,7 @@ def _provider(device: str) -> tuple[str, dict[str, str]]:
     return PROVIDERS[kind], {"device_id": index} if index else {}
 
 
-class OnnxEngine:
+class OnnxEngine(Engine):
     """The engine of ONNX Runtime.
 
     Args:
@@ -195,19 +206,20 @@ class OnnxEngine:
         _require_classes(outputs[0].shape[-1], opened, path)
         self._outputs = [output.name for output in outputs]
 
-    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        if output not in self._outputs:
-            raise _without(output, self._path)
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See :meth:`Engine.run`."""
+        for output in outputs:
+            if output not in self._outputs:
+                raise _without(output, self._path)
         try:
-            return np.asarray(self._session.run([output], {self._input: batch})[0], np.float32)
+            return [np.asarray(found, np.float32) for found in self._session.run(outputs, {self._input: batch})]
         except Exception as error:  # ONNX Runtime's errors have no public base class
             raise CheckpointError(
                 f"{self._path} cannot process a batch of shape {list(batch.shape)}: {error}"
             ) from error
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """The engine of OpenVINO; on the CPU in the precision of the export, and bfloat16 only if the processor has it.
 
     Args:
@@ -251,17 +263,19 @@ class OpenVinoEngine:
         _require_classes(self._network.output(0).partial_shape[1], opened, path)
         self._of_thread = threading.local()
 
-    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
-        number = OUTPUTS.index(output)
-        if number >= len(self._network.outputs):
-            raise _without(output, self._path)
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See :meth:`Engine.run`."""
+        numbers = [OUTPUTS.index(output) for output in outputs]
+        for number in numbers:
+            if number >= len(self._network.outputs):
+                raise _without(OUTPUTS[number], self._path)
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._network.create_infer_request()  # a request serves one thread at a time
-        return np.array(self._of_thread.request.infer([batch])[number], np.float32)
+        found = self._of_thread.request.infer([batch])
+        return [np.array(found[number], np.float32) for number in numbers]
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """The engine of PyTorch, in float32.
 
     Args:
@@ -289,14 +303,16 @@ class TorchEngine:
         self._device = torch_device(device)
         self._model = self._model.to(self._device).to(memory_format=torch.channels_last)
 
-    def __call__(self, batch: NDArray[np.float32], output: str = LOGITS) -> NDArray[np.float32]:
-        """See :class:`Engine`."""
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See :meth:`Engine.run`."""
         with torch_threads(self._threads), self._torch.inference_mode():
             images = self._torch.from_numpy(batch).to(self._device, memory_format=self._torch.channels_last)
-            found = getattr(self._model(images), "perceived_logits" if output == PERCEIVED else output)
-        if found is None:
-            raise _without(output, self._path)
-        return np.asarray(found.cpu().numpy(), np.float32)
+            found = self._model(images)
+        tensors = [getattr(found, "perceived_logits" if output == PERCEIVED else output) for output in outputs]
+        for output, tensor in zip(outputs, tensors, strict=True):
+            if tensor is None:
+                raise _without(output, self._path)
+        return [np.asarray(tensor.cpu().numpy(), np.float32) for tensor in tensors]
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {

@@ -86,10 +86,29 @@ class Variation(NamedTuple):
 
 
 class Attended(NamedTuple):
-    """Answers of the network, int64 [B], and its attention maps, float32 [B, H, W], by the names of :data:`MAPS`."""
+    """What the network makes of some crops.
+
+    Attributes:
+        emotions: Its answers, int64 [B].
+        vectors: Its penultimate features, float32 [B, F].
+        maps: Its attention maps, float32 [B, H, W], by the names of :data:`MAPS`.
+    """
 
     emotions: Tensor
+    vectors: Tensor
     maps: Mapping[str, Tensor]
+
+
+class Survey(NamedTuple):
+    """What a network makes of many crops.
+
+    Attributes:
+        vectors: Its penultimate features, float32 [N, F].
+        variation: Variation of its attention maps, by the names of :data:`MAPS`.
+    """
+
+    vectors: NDArray[np.float32]
+    variation: Mapping[str, Variation]
 
 
 class Explainer:
@@ -112,7 +131,7 @@ class Explainer:
     def explain(self, crops: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
         """Return one explanation for each face crop, uint8 [h, w] or [h, w, 3]."""
         images = torch.from_numpy(self.spec(crops))
-        emotions, attention = self._attend(images)
+        emotions, _, attention = self._attend(images)
         integrated = IntegratedGradients(self._logits)
         effect = integrated.attribute(images, target=emotions.clone(), n_steps=_STEPS, internal_batch_size=64)
         gradient = effect.sum(dim=1).abs().float().numpy()  # [B, 3, S, S] -> [B, S, S]
@@ -126,13 +145,16 @@ class Explainer:
         ]
 
     @torch_threads()
-    def variation(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> dict[str, Variation]:
-        """Measure how much each attention map of the network varies over many faces, by the name of the map."""
+    def survey(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> Survey:
+        """Run the network on many face crops, for their features and for how much its attention maps vary."""
         parts = [
-            self._attend(torch.from_numpy(self.spec(crops[start : start + batch_size]))).maps
+            self._attend(torch.from_numpy(self.spec(crops[start : start + batch_size])))
             for start in range(0, len(crops), batch_size)
         ]
-        return {name: Variation.of(torch.cat([part[name] for part in parts])) for name in parts[0]}
+        return Survey(
+            torch.cat([part.vectors for part in parts]).numpy(),
+            {name: Variation.of(torch.cat([part.maps[name] for part in parts])) for name in parts[0].maps},
+        )
 
     @torch.inference_mode()
     def _attend(self, images: Tensor) -> Attended:
@@ -146,7 +168,7 @@ class Explainer:
         if self.model.emotion_heads is not None:
             spatial = self.model.emotion_heads.attention(features.fused).spatial  # [B, E, H, W]
             maps["emotion_head"] = spatial[torch.arange(len(images)), emotions]
-        return Attended(emotions, {name: maps[name] for name in MAPS if name in maps})
+        return Attended(emotions, features.vector, {name: maps[name] for name in MAPS if name in maps})
 
     def _logits(self, images: Tensor) -> Tensor:
         return self._of_scheme(self.model(images))
@@ -175,16 +197,6 @@ class Explainer:
 
                     hooks.callback(module.register_forward_hook(keep).remove)
             yield
-
-    @torch_threads()
-    @torch.inference_mode()
-    def features(self, crops: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
-        """Compute the penultimate features of face crops, float32 [N, F]."""
-        parts = [
-            self.model.forward_features(torch.from_numpy(self.spec(crops[start : start + batch_size]))).vector
-            for start in range(0, len(crops), batch_size)
-        ]
-        return np.asarray(torch.cat(parts).numpy(), np.float32)
 
     def _enlarge(self, found: Heat) -> Heat:
         """Stretch a map of any size to the range [0, 1] and to the side of the input."""

@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cmaen.checkpoints import CARD, FILES, ONNX, OPENVINO, Checkpoint, Documents, Metrics, Where
 from cmaen.checkpoints.checkpoint import write_documents
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import OUTPUTS, Logits, build_engine, probabilities, select_output
+from cmaen.engines import OUTPUTS, build_engine, output_of, probabilities
 from cmaen.errors import ConfigError, ExportError, MissingExtraError
 from cmaen.evaluation.metrics import measure
-from cmaen.evaluation.run import logits_of, score
+from cmaen.evaluation.run import logits_by_scheme, score
 from cmaen.graphs import with_half_weights, without_traces
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import load_checkpoint
@@ -235,25 +236,24 @@ def _some(faces: FaceSet, count: int) -> FaceSet:
 
 def _compare(checkpoint: Checkpoint, draft: Path, engine: str, faces: FaceSet | None) -> Parity:
     """Compare the networks: the worst of all label schemes, with the accuracy of the first, which has labels."""
-    card = checkpoint.card
+    spec, schemes = checkpoint.card.preprocess, list(checkpoint.card.schemes)
     networks = build_engine("torch", checkpoint), build_engine(engine, draft)
-    compared = []
-    for scheme in card.schemes:
-        original, exported = (select_output(network, scheme) for network in networks)
-        compared.append(_compare_outputs(original, exported, card.preprocess, faces))
+    if faces is None:
+        shape = (_NOISE, 3, spec.image_size, spec.image_size)
+        noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        outputs = [output_of(scheme) for scheme in schemes]
+        original, exported = (network.run(noise, outputs) for network in networks)
+    else:
+        original, exported = (list(logits_by_scheme(faces, spec, network, schemes).values()) for network in networks)
+    compared = [_compare_outputs(*pair, faces) for pair in zip(original, exported, strict=True)]
     return compared[0]._replace(
         difference=max(parity.difference for parity in compared),
         agreement=min(parity.agreement for parity in compared),
     )
 
 
-def _compare_outputs(original: Logits, exported: Logits, spec: PreprocessSpec, faces: FaceSet | None) -> Parity:
-    if faces is None:
-        shape = (_NOISE, 3, spec.image_size, spec.image_size)
-        noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        before, after = (probabilities(network(noise)) for network in (original, exported))
-    else:
-        before, after = (probabilities(logits_of(faces, spec, network)) for network in (original, exported))
+def _compare_outputs(original: NDArray[np.float32], exported: NDArray[np.float32], faces: FaceSet | None) -> Parity:
+    before, after = probabilities(original), probabilities(exported)
     answers = before.argmax(axis=1), after.argmax(axis=1)
     agreement, difference = float((answers[0] == answers[1]).mean()), float(np.abs(before - after).max())
     if faces is None or before.shape[1] != len(faces.classes):

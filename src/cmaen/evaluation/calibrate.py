@@ -16,11 +16,11 @@ from cmaen.data.ferplus import AUTO as OWN_VOTES
 from cmaen.data.ferplus import majority, perceived_distribution, with_votes
 from cmaen.data.splits import FaceSet, Split
 from cmaen.data.tree import require_enhancement
-from cmaen.engines import AUTO, build_engine, probabilities, select_output
+from cmaen.engines import AUTO, build_engine, probabilities
 from cmaen.errors import SplitError
 from cmaen.evaluation.calibration import BELIEF, FEW_FACES, calibration, cross_fit, fit_temperature
 from cmaen.evaluation.perceived import compare_shares
-from cmaen.evaluation.run import logits_of, warn_of_seen
+from cmaen.evaluation.run import logits_by_scheme, warn_of_seen
 from cmaen.evaluation.splits import Names, exclude_copies
 from cmaen.types import PERCEIVED
 
@@ -135,11 +135,12 @@ def fit_temperatures(
     opened = Checkpoint.open(checkpoint)
     card, network = opened.card, build_engine(engine, opened)
     found: dict[str, TemperatureFit] = {}
-    for scheme in card.schemes:
+    schemes = [scheme for scheme in card.schemes if scheme != PERCEIVED or faces.votes is not None]
+    by_scheme = logits_by_scheme(faces, card.preprocess, network, schemes, progress=progress)
+    for scheme in schemes:
         perceived = scheme == PERCEIVED
-        if perceived and faces.votes is None:
-            continue
-        some = faces.select(majority(faces) >= 0) if perceived else faces
+        judged = majority(faces) >= 0 if perceived else np.ones(len(faces), bool)
+        some, logits = faces.select(judged), by_scheme[scheme][judged]
         if not len(some):
             continue
         right = majority(some) if perceived else some.labels
@@ -150,7 +151,6 @@ def fit_temperatures(
                 len(some),
                 FEW_FACES,
             )
-        logits = logits_of(some, card.preprocess, select_output(network, scheme), progress=progress)
         fitted, shares, share_error = fit_temperature(right, logits, belief=BELIEF), None, None
         if perceived:
             people = perceived_distribution(some)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmaen.checkpoints import Checkpoint, Where
+from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.data.faces import by_column, find_data
 from cmaen.data.ferplus import AUTO as OWN_VOTES
 from cmaen.data.ferplus import count_voted, majority, with_votes
@@ -31,7 +31,7 @@ from cmaen.evaluation.assessment import (
 from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
 from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
-from cmaen.evaluation.run import find_seen, logits_of
+from cmaen.evaluation.run import find_seen, logits_by_scheme, logits_of
 from cmaen.evaluation.splits import Names, exclude_copies, load_split
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import PERCEIVED
@@ -204,7 +204,8 @@ def evaluate(
     if by is not None:
         subsets |= {f"{by} {value}": group for value, group in by_column(faces, path, by).items()}
     network = build_engine(engine, opened, device=device)
-    logits = logits_of(faces, card.preprocess, network, progress=_show(progress, "batches"))
+    by_scheme = logits_by_scheme(faces, card.preprocess, network, [first, *others], progress=_show(progress, "batches"))
+    logits, asked = by_scheme[first], {name: by_scheme[name] for name in schemes}
     temperature, overlap = card.schemes[first].temperature, LabelOverlap.of(faces)
     among = overlap.mask(faces) if overlap is not None and overlap.narrows else None
     assessment = assess(
@@ -225,15 +226,15 @@ def evaluate(
         logits,
         assessment,
         both,
-        {} if faces.votes is None else _measure_perceived(faces, opened, network, schemes, progress),
+        {} if faces.votes is None else _measure_perceived(faces, card, asked),
         _measure_robustness(faces, opened, network, schemes, progress) if robustness else None,
         None if loaded is not None else path,
         seen,
         {}
-        if unseen is None or unseen.votes is None or not (majority(unseen) >= 0).any()
-        else _measure_perceived(unseen, opened, network, schemes, progress),
+        if seen is None or unseen is None or unseen.votes is None or not (majority(unseen) >= 0).any()
+        else _measure_perceived(unseen, card, {name: found[~seen] for name, found in asked.items()}),
         overlap,
-        {} if faces.votes is not None else _measure_other_schemes(faces, opened, network, others, progress),
+        {} if faces.votes is not None else _measure_other_schemes(faces, card, {name: asked[name] for name in others}),
     )
 
 
@@ -310,30 +311,24 @@ def _show(progress: Progress | None, unit: str) -> Callable[[Any], Iterable[Any]
 
 
 def _measure_perceived(
-    faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
+    faces: FaceSet, card: Card, asked: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, PerceivedAssessment]:
     """Measure the answers under each label scheme against the annotators' votes."""
-    card, found = checkpoint.card, {}
-    for name in schemes:
-        logits = logits_of(faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches"))
-        answers = probabilities(logits, card.schemes[name].temperature)
-        sharpening = card.schemes[name].sharpening
-        found[name] = assess_perceived(faces, answers, sharpening=sharpening)
-    return found
+    return {
+        name: assess_perceived(
+            faces, probabilities(logits, card.schemes[name].temperature), sharpening=card.schemes[name].sharpening
+        )
+        for name, logits in asked.items()
+    }
 
 
-def _measure_other_schemes(
-    faces: FaceSet, checkpoint: Checkpoint, network: Engine, schemes: Sequence[str], progress: Progress | None
-) -> dict[str, Headline]:
+def _measure_other_schemes(faces: FaceSet, card: Card, asked: Mapping[str, NDArray[np.float32]]) -> dict[str, Headline]:
     """Measure the answers under label schemes that have all classes of the faces."""
-    card, found = checkpoint.card, {}
-    for name in schemes:
-        if set(faces.classes) <= set(card.schemes[name].labels):
-            logits = logits_of(
-                faces, card.preprocess, select_output(network, name), progress=_show(progress, "batches")
-            )
-            found[name] = measure_scheme(faces, logits, card.schemes[name], np.random.default_rng(0))
-    return found
+    return {
+        name: measure_scheme(faces, logits, card.schemes[name], np.random.default_rng(0))
+        for name, logits in asked.items()
+        if set(faces.classes) <= set(card.schemes[name].labels)
+    }
 
 
 def _measure_robustness(

@@ -67,9 +67,8 @@ def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
     explainer, classes = Explainer(checkpoint), faces.classes
     order = np.random.default_rng(0).permutation(len(faces))
     some = order[:SCATTERED]
-    variation = {
-        name.replace("_", " "): found.share for name, found in explainer.variation(list(faces.images[some])).items()
-    }
+    survey = explainer.survey(list(faces.images[some]))
+    variation = {name.replace("_", " "): found.share for name, found in survey.variation.items()}
     shown = [index for label in range(len(classes)) for index in order[faces.labels[order] == label][:MAPPED]]
     maps = []
     for index, found in zip(shown, explainer.explain([faces.images[i] for i in shown]), strict=True):
@@ -77,4 +76,4 @@ def look_inside(checkpoint: Checkpoint, faces: FaceSet) -> Inside | None:
         named = {name.replace("_", " "): heat for name, heat in found.maps.items()}
         pictures = {name: overlay(crop, heat) for name, heat in named.items() if variation.get(name, 1) >= TELLING}
         maps.append(Mapped(classes[found.emotion], classes[faces.labels[index]], {"face": crop, **pictures}))
-    return Inside(Features(explainer.features(list(faces.images[some])), faces.labels[some]), maps, variation)
+    return Inside(Features(survey.vectors, faces.labels[some]), maps, variation)

@@ -13,7 +13,7 @@ from cmaen.checkpoints import Card, Checkpoint, Figures, Measured, Where
 from cmaen.data.ferplus import majority
 from cmaen.data.keys import face_keys
 from cmaen.data.splits import FaceSet, Split
-from cmaen.engines import Engine, Logits, build_engine, select_output
+from cmaen.engines import Engine, Logits, build_engine, output_of
 from cmaen.evaluation.metrics import measure
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
@@ -40,11 +40,41 @@ def logits_of(
         mirrored: Mirror every face first; the mean with the plain logits is test-time augmentation.
         progress: Wraps the loop over the batches, to show progress.
     """
+    if not len(faces):
+        return np.empty((0, len(faces.classes)), np.float32)
+    (found,) = _run(faces, spec, lambda batch: [engine(batch)], mirrored=mirrored, progress=progress)
+    return found
+
+
+def logits_by_scheme(
+    faces: FaceSet,
+    spec: PreprocessSpec,
+    engine: Engine,
+    schemes: Iterable[str],
+    *,
+    mirrored: bool = False,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> dict[str, NDArray[np.float32]]:
+    """Compute the logits of at least one face under several label schemes in one run; see :func:`logits_of`."""
+    names = list(schemes)
+    outputs = [output_of(name) for name in names]
+    found = _run(faces, spec, lambda batch: engine.run(batch, outputs), mirrored=mirrored, progress=progress)
+    return dict(zip(names, found, strict=True))
+
+
+def _run(
+    faces: FaceSet,
+    spec: PreprocessSpec,
+    network: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]],
+    *,
+    mirrored: bool,
+    progress: Callable[[Iterable[int]], Iterable[int]],
+) -> list[NDArray[np.float32]]:
     parts = []
     for start in progress(range(0, len(faces), BATCH_SIZE)):
         crops = faces.images[start : start + BATCH_SIZE]
-        parts.append(engine(spec(list(crops[:, :, ::-1] if mirrored else crops))))
-    return np.concatenate(parts) if parts else np.empty((0, len(faces.classes)), np.float32)
+        parts.append(network(spec(list(crops[:, :, ::-1] if mirrored else crops))))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def validate(checkpoint: Where, faces: FaceSet, *, device: str = "cpu") -> Measured:
@@ -98,13 +128,12 @@ def score(faces: FaceSet, card: Card, engine: Engine, *, precision: str = "fp32"
         Figures under the first label scheme, and against the annotators' majority under ``perceived`` if the network
         has that scheme and the faces have votes.
     """
-    plain = measure(faces.labels, logits_of(faces, card.preprocess, engine).argmax(axis=1), faces.classes)
     first, *_ = card.schemes
+    judged = PERCEIVED in card.schemes and faces.votes is not None
+    logits = logits_by_scheme(faces, card.preprocess, engine, [first, *([PERCEIVED] if judged else [])])
+    plain = measure(faces.labels, logits[first].argmax(axis=1), faces.classes)
     schemes = {first: Figures(plain.accuracy, plain.macro_f1, plain.count)}
-    if PERCEIVED in card.schemes and faces.votes is not None:
-        some = faces.select(majority(faces) >= 0)
-        if len(some):
-            logits = logits_of(some, card.preprocess, select_output(engine, PERCEIVED))
-            seen = measure(majority(some), logits.argmax(axis=1), PERCEIVED_LABELS)
-            schemes[PERCEIVED] = Figures(seen.accuracy, seen.macro_f1, seen.count)
+    if judged and (agreed := majority(faces) >= 0).any():
+        seen = measure(majority(faces)[agreed], logits[PERCEIVED][agreed].argmax(axis=1), PERCEIVED_LABELS)
+        schemes[PERCEIVED] = Figures(seen.accuracy, seen.macro_f1, seen.count)
     return Measured(precision, schemes)

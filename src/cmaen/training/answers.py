@@ -17,9 +17,9 @@ from cmaen.checkpoints import Card, Checkpoint, Where
 from cmaen.data.keys import Fer2013Keys, face_keys, find_rows
 from cmaen.data.splits import FaceSet, Split
 from cmaen.devices import torch_device
-from cmaen.engines import build_engine, select_output
+from cmaen.engines import build_engine
 from cmaen.errors import DataError
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import logits_by_scheme
 from cmaen.files import replace_file
 from cmaen.listing import name_some
 from cmaen.types import EMOTIONS, PERCEIVED, PERCEIVED_LABELS
@@ -97,16 +97,14 @@ class KeptAnswers(NamedTuple):
         onnx = torch_device(device).type == "cpu" and opened.has("onnx")
         engine = build_engine("onnx", opened) if onnx else build_engine("torch", opened, device=device)
 
-        def ask_both(scheme: str) -> NDArray[np.float16]:
-            both = [
-                logits_of(faces, card.preprocess, select_output(engine, scheme), mirrored=mirrored, progress=progress)
-                for mirrored in (False, True)
-            ]
-            return np.stack(both).astype(np.float16)
-
         first, *_ = card.schemes
-        perceived = ask_both(PERCEIVED) if PERCEIVED in card.schemes else None
-        return cls(ask_both(first), perceived, about, face_keys(faces.images))
+        schemes = [first, *([PERCEIVED] if PERCEIVED in card.schemes else [])]
+        plain, mirrored = (
+            logits_by_scheme(faces, card.preprocess, engine, schemes, mirrored=turned, progress=progress)
+            for turned in (False, True)
+        )
+        both = {scheme: np.stack([plain[scheme], mirrored[scheme]]).astype(np.float16) for scheme in schemes}
+        return cls(both[first], both.get(PERCEIVED), about, face_keys(faces.images))
 
     @classmethod
     def read(cls, path: Path) -> KeptAnswers:
