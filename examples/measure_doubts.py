@@ -17,7 +17,7 @@ import numpy as np
 from cmaen import EmotionPredictor
 from cmaen.evaluation.corruptions import CORRUPTIONS
 from cmaen.images.reader import read_image
-from cmaen.inference.doubts import DOUBTS, find_doubts
+from cmaen.inference.doubts import DOUBTS, find_doubts, measure_clarity
 from cmaen.types import UNSURE_BELOW, certainty_of
 
 MOST, SEVERITY = 220, 3
@@ -55,7 +55,8 @@ def main() -> None:
     }
     for name, change in {"as they are": lambda crop: crop, **harm, **small}.items():
         crops = [change(face.crop) for face in faces]
-        unsure = [is_unsure(row, classifier.sharpening) for row in classifier(crops)]
+        powers = [classifier.sharpening * measure_clarity(crop) for crop in crops]
+        unsure = [is_unsure(row, power) for row, power in zip(classifier(crops), powers, strict=True)]
         doubts = [find_doubts(crop, face.box.landmarks) for crop, face in zip(crops, faces, strict=True)]
         counts = Counter(doubt for found in doubts for doubt in found)
         of_unsure = Counter(doubt for found, there in zip(doubts, unsure, strict=True) if there for doubt in found)

@@ -138,6 +138,33 @@ def test_peers_are_asked_for_the_same_faces(
         measure_peers.folder("no_such_peer")
 
 
+def as_labelled(faces: FaceSet, _: object) -> FaceSet:
+    """Let ten annotators see what the label says."""
+    votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)
+    columns = [CATEGORIES.index(name) for name in ("anger", "disgust", "fear", "happiness", "neutral", "sadness")]
+    votes[range(len(faces)), np.array([*columns, CATEGORIES.index("surprise")])[faces.labels]] = 10
+    return replace(faces, votes=votes)
+
+
+def test_confidences_of_blurred_faces_are_printed(
+    fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    measure = importlib.import_module("measure_clarity")
+    monkeypatch.setattr(measure, "with_votes", as_labelled)
+    monkeypatch.setattr(measure, "SEVERITIES", (4,))
+    shutil.copy(EXAMPLES / "astronaut.png", tmp_path)
+    (tmp_path / "list.csv").write_text("file,label\nastronaut.png,happy\n")
+    monkeypatch.setattr(sys, "argv", ["", *map(str, (fer_tree, tmp_path / "list.csv", tmp_path))])
+    measure.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines if ":" in line] == ["FER2013", "photographs"]
+    assert lines[0].startswith("FER2013: 21 faces")
+    clear, blurred, *_ = (line.split("  ") for line in lines[5:])
+    assert clear[-2] == clear[-1]
+    assert float(blurred[-2].partition("%")[0]) > float(blurred[-1].partition("%")[0])
+
+
 def test_a_partner_is_compared_with_its_trunk(
     fer_tree: Path,
     checkpoint: Path,
@@ -147,13 +174,6 @@ def test_a_partner_is_compared_with_its_trunk(
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     measure = importlib.import_module("measure_partners")
-
-    def as_labelled(faces: FaceSet, _: object) -> FaceSet:
-        """Let ten annotators see what the label says."""
-        votes = np.zeros((len(faces), len(CATEGORIES)), np.uint8)
-        columns = [CATEGORIES.index(name) for name in ("anger", "disgust", "fear", "happiness", "neutral", "sadness")]
-        votes[range(len(faces)), np.array([*columns, CATEGORIES.index("surprise")])[faces.labels]] = 10
-        return replace(faces, votes=votes)
 
     monkeypatch.setattr(measure, "with_votes", as_labelled)
     monkeypatch.setattr(measure, "KEPT", tmp_path / "kept")

@@ -25,6 +25,7 @@ from cmaen.evaluation.assessment import (
 )
 from cmaen.evaluation.intervals import bootstrap
 from cmaen.evaluation.metrics import measure
+from cmaen.inference.doubts import LEAST_CLARITY
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import EMOTIONS
 
@@ -136,6 +137,22 @@ def test_robustness_begins_with_the_faces_as_they_are() -> None:
     assert found["accuracy"]["low light"][-1] == 0
     confidence = np.e / (np.e + 6)
     assert found["ece"]["blur"][-1] == pytest.approx(1 - confidence)
+
+
+def test_the_confidence_of_faces_without_detail_falls() -> None:
+    faces = face_set(20, votes=True)
+    flat = faces.with_images(np.full_like(faces.images, 90))
+
+    def sure(batch: np.ndarray) -> np.ndarray:
+        return np.tile(2.0 * np.eye(7)[3], (len(batch), 1)).astype(np.float32)
+
+    spec, rng = PreprocessSpec(image_size=48), np.random.default_rng(0)
+    right = np.full(20, 3)
+    for some, power in ((faces, 1.0), (flat, LEAST_CLARITY)):
+        error = measure_robustness(some, spec, sure, rng, labels=right, clarity=True)["ece"]["rotation"][0]
+        assert error == pytest.approx(6 / (6 + np.exp(2 * power)))
+    plain = measure_robustness(flat, spec, sure, rng, labels=right)["ece"]["rotation"][0]
+    assert plain == pytest.approx(6 / (6 + np.exp(2)))
 
 
 def test_robustness_leaves_out_faces_without_an_answer() -> None:

@@ -29,6 +29,14 @@ def test_the_annotators_themselves_are_right_and_calibrated() -> None:
     assert json.loads(json.dumps(found.to_dict()))["share_error"] == pytest.approx(0)
 
 
+def test_the_confidence_of_each_face_is_sharpened() -> None:
+    people = perceived_distribution(FACES).astype(float)
+    powers = np.array([1.0, 0.0, 9.0, 1.0])
+    found = assess_perceived(FACES, people, sharpening=powers)
+    assert found.calibration.mean_confidence == pytest.approx((0.9 + 1 / 8 + 0.5) / 3)
+    assert found.shares.error == pytest.approx(0)
+
+
 def test_a_network_without_contempt_is_wrong_where_it_is_seen() -> None:
     answers = perceived_distribution(FACES).astype(float)[:, :7] + 1e-9
     answers /= answers.sum(axis=1, keepdims=True)

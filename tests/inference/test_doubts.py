@@ -11,15 +11,27 @@ import pytest
 from cmaen import EmotionPredictor
 from cmaen.evaluation.corruptions import blur, low_light, noise
 from cmaen.images.reader import read_image
-from cmaen.inference.doubts import DOUBTS, LEAST_SIDE, find_doubts, measure_turn
+from cmaen.inference.doubts import DOUBTS, LEAST_CLARITY, LEAST_SIDE, find_doubts, measure_clarity, measure_turn
 from cmaen.inference.pipeline import FacePipeline
 from cmaen.results import Face, Result
-from cmaen.types import FaceBox, Frame
+from cmaen.types import FaceBox, Frame, certainty_of
 from tests.conftest import EXAMPLES
 
 PORTRAIT = read_image(EXAMPLES / "astronaut.png")[58:178, 165:285]
 AHEAD = ((30.0, 40.0), (70.0, 40.0), (50.0, 60.0), (35.0, 80.0), (65.0, 80.0))
 RNG = np.random.default_rng(0)
+
+
+class Film(list):
+    """Frames to come, of a video or one by one."""
+
+    live = False
+
+    def __init__(self, frames, *, moving: bool = True) -> None:
+        super().__init__(frames)
+        self.moving = moving
+
+    def close(self) -> None: ...
 
 
 def turned(landmarks, degrees: float):
@@ -76,6 +88,36 @@ def test_pictures_of_any_shape(shape: tuple[int, ...]) -> None:
         assert set(found) <= set(DOUBTS)
         assert "turned" in found  # eyes in one place are no face seen from the front
         assert ("dark" in found) == (value == 0)
+        assert measure_clarity(np.full(shape, value, np.uint8)) == LEAST_CLARITY
+
+
+def test_clarity_falls_with_blur_and_distance() -> None:
+    for good in (PORTRAIT, noise(PORTRAIT[None], 3, RNG)[0], small(48), cv2.cvtColor(PORTRAIT, cv2.COLOR_RGB2GRAY)):
+        assert measure_clarity(good) == 1
+    blurred = [measure_clarity(blur(PORTRAIT[None], severity, RNG)[0]) for severity in (2, 3, 4, 5)]
+    assert blurred == sorted(blurred, reverse=True)
+    assert LEAST_CLARITY < blurred[-1] < blurred[0] < 1
+    distant = [measure_clarity(small(side)) for side in (32, 20, 14, 10)]
+    assert distant == sorted(distant, reverse=True)
+    assert LEAST_CLARITY < distant[-1] < distant[0]
+    twice = np.asarray(cv2.resize(PORTRAIT, None, fx=2, fy=2), np.uint8)
+    assert measure_clarity(twice) == 1  # blurred only at full size
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_blurred_face_is_answered_less_confidently(moving: bool) -> None:
+    predictor = EmotionPredictor(threads=1)
+    pipeline = replace(predictor.pipeline, detector=None)
+    faces = {}
+    for name, image in {"clear": PORTRAIT, "blurred": blur(PORTRAIT[None], 4, RNG)[0]}.items():
+        source = Film([lambda image=image: Frame(0, image=image, time=0.0)], moving=moving)
+        (result,) = pipeline.results(source)
+        (faces[name],) = result.faces
+    sharpening = predictor.pipeline.classifier.sharpening
+    assert faces["clear"].confidence == certainty_of(faces["clear"].probabilities, sharpening)
+    assert faces["blurred"].confidence < certainty_of(faces["blurred"].probabilities, sharpening)
+    (label,) = replace(predictor.under("fer2013").pipeline, detector=None).results(source)
+    assert label.faces[0].confidence == max(label.faces[0].probabilities)
 
 
 def test_only_unsure_faces_have_them() -> None:
@@ -103,16 +145,9 @@ def test_faces_of_a_video_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = EmotionPredictor(threads=1)
     photo = read_image(EXAMPLES / "astronaut.png")
 
-    class Film:
-        moving, live = True, False
-
-        def __iter__(self):
-            return iter([lambda number=number: Frame(number, image=photo, time=number / 25) for number in range(2)])
-
-        def close(self) -> None: ...
-
+    film = Film(lambda number=number: Frame(number, image=photo, time=number / 25) for number in range(2))
     monkeypatch.setattr("cmaen.inference.pipeline.find_doubts", lambda crop, landmarks: ("blurred",))
     sure: FacePipeline = predictor.pipeline
     for pipeline, expected in ((sure, ()), (sure.tune(threshold=1.0), ("blurred",))):
-        results = list(pipeline.results(Film()))
+        results = list(pipeline.results(film))
         assert [result.faces[0].doubts for result in results] == [expected] * 2

@@ -11,7 +11,7 @@ import pytest
 
 from cmaen.drawing.heat import colour_heat
 from cmaen.images.reader import read_image
-from cmaen.inference.doubts import find_doubts, measure_detail, measure_light, measure_turn
+from cmaen.inference.doubts import find_doubts, measure_clarity, measure_detail, measure_light, measure_turn
 from cmaen.inference.occlusion import cover, measure_log_odds, spread_falls
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.web.settings import DOUBTS, OCCLUSION
@@ -77,13 +77,14 @@ def test_doubts_are_those_of_the_package() -> None:
     points[0], points[1] = [], [[5, 5]] * 5
     spec = PreprocessSpec(image_size=96, source_size=80)
     script = """
-        import { findDoubts, measureDetail, measureLight, measureTurn } from './doubts.js';
+        import { findDoubts, measureClarity, measureDetail, measureLight, measureTurn } from './doubts.js';
         import { grey } from './pixels.js';
         import { reduce } from './preprocess.js';
         const { crops, points, limits, spec } = given;
         const answer = crops.map((crop, i) => ({
           doubts: findDoubts(reduce(crop, spec), points[i], limits),
           direct: findDoubts(crop, points[i], limits),
+          clarity: measureClarity(reduce(crop, spec), limits),
           detail: measureDetail(grey(crop)),
           light: measureLight(grey(crop), limits.bright),
           turn: points[i].length ? measureTurn(points[i]) : 0,
@@ -93,6 +94,7 @@ def test_doubts_are_those_of_the_package() -> None:
     named = set()
     for crop, marks, told in zip(crops, points, found, strict=True):
         grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        assert told["clarity"] == pytest.approx(measure_clarity(spec.reduce(crop)), abs=1e-4)
         assert told["detail"] == pytest.approx(measure_detail(grey), abs=1e-9)
         assert told["light"] == measure_light(grey)
         turn = measure_turn(marks) if marks else 0

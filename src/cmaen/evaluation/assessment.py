@@ -31,7 +31,7 @@ from cmaen.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from cmaen.evaluation.curves import Summary, auc, average_precision, one_hot, precision_recall_curve, roc_curve
 from cmaen.evaluation.intervals import Interval, resample, spread
 from cmaen.evaluation.metrics import Metrics, macro_f1, measure
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import logits_of, measure_clarities
 from cmaen.preprocessing import PreprocessSpec
 
 ALL_FACES = "all faces"
@@ -225,6 +225,7 @@ def measure_robustness(
     *,
     labels: NDArray[np.int64] | None = None,
     temperature: float = 1.0,
+    clarity: bool = False,
 ) -> Robustness:
     """Measure accuracy and calibration error by corruption and severity.
 
@@ -236,6 +237,7 @@ def measure_robustness(
         progress: Wraps the loop over the corruptions, to show progress.
         labels: Correct answers, int64 [N]; faces with a negative one are left out. ``None``: the labels of the faces.
         temperature: Temperature by which the logits are divided.
+        clarity: Whether confidences fall with the clarity of the face, as in prediction.
 
     Returns:
         The figures ``accuracy``, and ``ece`` in bins of equal mass.
@@ -243,8 +245,12 @@ def measure_robustness(
     right = faces.labels if labels is None else labels
     faces, right = faces.select(right >= 0), right[right >= 0]
 
+    def answer(part: FaceSet) -> NDArray[np.float32]:
+        logits = logits_of(part, spec, engine)
+        return logits * measure_clarities(part, spec)[:, None] if clarity else logits
+
     def figures(corrupt: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> tuple[float, float]:
-        logits = [logits_of(part.with_images(corrupt(np.asarray(part.images))), spec, engine) for part in faces.parts()]
+        logits = [answer(part.with_images(corrupt(np.asarray(part.images)))) for part in faces.parts()]
         answers = probabilities(np.concatenate(logits), temperature)
         error = reliability(right, answers, "equal_mass").expected_error
         return float((answers.argmax(axis=1) == right).mean()), error

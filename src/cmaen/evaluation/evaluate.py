@@ -31,7 +31,7 @@ from cmaen.evaluation.assessment import (
 from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
 from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
-from cmaen.evaluation.run import find_seen, logits_by_scheme, logits_of
+from cmaen.evaluation.run import find_seen, logits_by_scheme, logits_of, measure_clarities
 from cmaen.evaluation.splits import Names, exclude_copies, load_split
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import PERCEIVED
@@ -314,12 +314,13 @@ def _measure_perceived(
     faces: FaceSet, card: Card, asked: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, PerceivedAssessment]:
     """Measure the answers under each label scheme against the annotators' votes."""
-    return {
-        name: assess_perceived(
-            faces, probabilities(logits, card.schemes[name].temperature), sharpening=card.schemes[name].sharpening
-        )
-        for name, logits in asked.items()
-    }
+    found = {}
+    for name, logits in asked.items():
+        scheme = card.schemes[name]
+        clarity = 1.0 if scheme.sharpening == 1 else measure_clarities(faces, card.preprocess)
+        answers = probabilities(logits, scheme.temperature)
+        found[name] = assess_perceived(faces, answers, sharpening=scheme.sharpening * clarity)
+    return found
 
 
 def _measure_other_schemes(faces: FaceSet, card: Card, asked: Mapping[str, NDArray[np.float32]]) -> dict[str, Headline]:
@@ -348,5 +349,6 @@ def _measure_robustness(
             _show(progress, f"corruptions, {name}"),
             labels=majority(faces) if name == PERCEIVED else None,
             temperature=card.schemes[name].confidence_temperature or card.schemes[name].temperature,
+            clarity=card.schemes[name].sharpening != 1,
         )
     return found

@@ -112,7 +112,9 @@ class PerceivedAssessment:
         }
 
 
-def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening: float = 1.0) -> PerceivedAssessment:
+def assess_perceived(
+    faces: FaceSet, answers: NDArray[np.float64], *, sharpening: float | NDArray[np.floating[Any]] = 1.0
+) -> PerceivedAssessment:
     """Measure answers against the annotators' votes.
 
     Args:
@@ -120,7 +122,7 @@ def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening
         answers: Probabilities float64 [N, 8] in the order of :data:`cmaen.types.PERCEIVED_LABELS`, or [N, 7] of a
             network that never answers contempt.
         sharpening: Exponent that turns probabilities into confidences, see
-            :attr:`cmaen.checkpoints.card.Scheme.sharpening`.
+            :attr:`cmaen.checkpoints.card.Scheme.sharpening`; of all faces, or of each, [N].
 
     Raises:
         DataError: No face has a majority.
@@ -134,7 +136,7 @@ def assess_perceived(faces: FaceSet, answers: NDArray[np.float64], *, sharpening
     seen, people = seen[usable], perceived_distribution(faces)[usable].astype(np.float64)
     chosen = answers.argmax(axis=1)
     clear = find_agreed(faces)[usable]
-    powers = answers**sharpening
+    powers = answers ** np.broadcast_to(sharpening, len(usable))[usable, None]
     confidences = powers / powers.sum(axis=1, keepdims=True)
     return PerceivedAssessment(
         majority=measure(seen, chosen, PERCEIVED_LABELS),

@@ -15,6 +15,7 @@ from cmaen.data.keys import face_keys
 from cmaen.data.splits import FaceSet, Split
 from cmaen.engines import Engine, Logits, build_engine, output_of
 from cmaen.evaluation.metrics import measure
+from cmaen.inference.doubts import measure_clarity
 from cmaen.preprocessing import PreprocessSpec
 from cmaen.types import PERCEIVED, PERCEIVED_LABELS
 
@@ -60,6 +61,15 @@ def logits_by_scheme(
     outputs = [output_of(name) for name in names]
     found = _run(faces, spec, lambda batch: engine.run(batch, outputs), mirrored=mirrored, progress=progress)
     return dict(zip(names, found, strict=True))
+
+
+def measure_clarities(faces: FaceSet, spec: PreprocessSpec) -> NDArray[np.float32]:
+    """Measure the clarity of all faces as prediction does, float32 [N].
+
+    See :func:`cmaen.inference.doubts.measure_clarity`.
+    """
+    found = [measure_clarity(spec.reduce(image)) for part in faces.parts() for image in part.images]
+    return np.array(found, np.float32)
 
 
 def _run(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmaen.errors import CmaenError, DetectorError, PredictionError, describe, guard
 from cmaen.inference.classifier import FaceClassifier
 from cmaen.inference.detectors import Detector
-from cmaen.inference.doubts import find_doubts
+from cmaen.inference.doubts import find_doubts, measure_clarity
 from cmaen.inference.likeness import Likeness
 from cmaen.inference.people.embedding import Look
 from cmaen.inference.people.films import FilmPeople
@@ -318,6 +318,7 @@ class FacePipeline:
             track.update(probabilities, time, self.tuning.smoothing / 2 if window is None else 0.0)
             if window:
                 track.stretch.add(probabilities, time)
+            track.clarity = self._clarity(crop)
             track.doubts = self._doubt(self._emotion_of(track), crop).doubts
         return tracks
 
@@ -349,7 +350,9 @@ class FacePipeline:
     ) -> Result:
         """Build the result of an image; an error if the network has overflowed."""
         try:
-            faces = (self._doubt(self._emotion(row, box), crop) for row, box, crop in answers)
+            faces = (
+                self._doubt(self._emotion(row, box, clarity=self._clarity(crop)), crop) for row, box, crop in answers
+            )
             return self._answer(frame, tuple(faces), error)
         except ValueError as problem:
             return self._answer(frame, error=describe(problem))
@@ -360,7 +363,7 @@ class FacePipeline:
     def _emotion_of(self, track: Track) -> Face:
         assert track.probabilities is not None
         answers = tuple(track.probabilities.tolist())
-        return self._emotion(answers, track.face, track.number, track.doubts, track.independent)
+        return self._emotion(answers, track.face, track.number, track.doubts, track.independent, track.clarity)
 
     def _emotion(
         self,
@@ -369,10 +372,15 @@ class FacePipeline:
         identity: int | None = None,
         doubts: tuple[str, ...] = (),
         independent: float = 1.0,
+        clarity: float = 1.0,
     ) -> Face:
-        certainty = certainty_of(probabilities, self.classifier.sharpening * independent)
+        certainty = certainty_of(probabilities, self.classifier.sharpening * independent * clarity)
         face = Face(probabilities, box, identity, self.classifier.labels, self.tuning.threshold, certainty)
         return replace(face, doubts=doubts) if doubts and face.is_unsure else face
+
+    def _clarity(self, crop: NDArray[np.uint8]) -> float:
+        """Measure by how much the confidence falls; a confidence that is the probability itself does not."""
+        return 1.0 if self.classifier.sharpening == 1 else measure_clarity(crop)
 
     def _doubt(self, face: Face, crop: NDArray[np.uint8]) -> Face:
         """Add the faults of a face's image if its answer is unsure."""

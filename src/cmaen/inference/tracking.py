@@ -68,6 +68,7 @@ class Track:
         resumed: Whether the last detection began the track, or took it up again after it was lost.
         probabilities: Smoothed probabilities of the emotions, float64 [7]; ``None`` before the first classification.
         independent: Number of independent answers that they are worth, see :mod:`cmaen.inference.smoothing`.
+        clarity: Clarity of the image at the last classification, see :func:`cmaen.inference.doubts.measure_clarity`.
         stretch: The answers since the face was last interrupted, if they are smoothed later.
         updated: Time of the last classification, in seconds.
         doubts: Faults of the image at that time, see :mod:`cmaen.inference.doubts`; empty if the answer is sure.
@@ -84,6 +85,7 @@ class Track:
     resumed: bool = True
     probabilities: NDArray[np.float64] | None = None
     independent: float = 1.0
+    clarity: float = 1.0
     stretch: Stretch = field(default_factory=Stretch)
     updated: float = -math.inf
     doubts: tuple[str, ...] = ()

@@ -101,8 +101,11 @@ DOUBTS = {
     "light": doubts.LIGHT,
     "bright": doubts.BRIGHT,
     "turn": doubts.TURN,
+    "clear_side": doubts.CLEAR_SIDE,
+    "clear": doubts.CLEAR,
+    "least_clarity": doubts.LEAST_CLARITY,
 }
-"""Numbers with which a browser finds reasons for unsure answers."""
+"""Numbers with which a browser finds the faults of a face's image, and lowers the confidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
-/** Why the network may be unsure of a face: what doubts.py of the package tells of the picture of it. */
+/** Why the network may be unsure of a face, or should be: what doubts.py of the package tells of the picture of it. */
 import { grey, shrink } from './pixels.js';
+import { square } from './preprocess.js';
 
 /**
  * What speaks against the picture of a face: some of "small", "blurred", "dark" and "turned".
@@ -18,6 +19,18 @@ export function findDoubts(crop, landmarks, limits) {
   if (measureLight(face, limits.bright) < limits.light) found.push('dark');
   if (landmarks.length && measureTurn(landmarks) >= limits.turn) found.push('turned');
   return found;
+}
+
+/**
+ * How far the confidence must fall because a face has little detail: the exponent of the odds.
+ * @param {import('./pixels.js').Pixels} crop The face, as the network sees it or larger.
+ * @param {{clear_side: number, clear: number, least_clarity: number}} limits
+ * @returns {number}
+ */
+export function measureClarity(crop, limits) {
+  const face = square(crop.channels === 1 ? crop : grey(crop), limits.clear_side);
+  const share = Math.min(measureDetail(face) / limits.clear, 1);
+  return limits.least_clarity + (1 - limits.least_clarity) * share;
 }
 
 /** The deviation of the fine detail of a face's middle over that of its grey levels. */

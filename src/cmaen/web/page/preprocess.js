@@ -29,7 +29,7 @@ export function cropFace(pixels, face, spec) {
 }
 
 /** An image as a square: area average to shrink, bilinear to enlarge. */
-function square(pixels, side) {
+export function square(pixels, side) {
   if (pixels.width === side && pixels.height === side) return pixels;
   return Math.min(pixels.width, pixels.height) > side ? shrink(pixels, side, side) : stretch(pixels, side, side);
 }

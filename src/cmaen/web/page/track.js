@@ -228,7 +228,7 @@ export class Tracker {
 
   #begun() {
     this.#count += 1;
-    const track = { identity: this.#count, shares: null, updated: -Infinity, look: null, compared: -Infinity };
+    const track = { identity: this.#count, shares: null, clarity: 1, updated: -Infinity, look: null, compared: -Infinity };
     this.#tracks.push(track);
     return track;
   }

@@ -1,6 +1,6 @@
 /** The two networks, away from the page's own thread: pictures in, answers as the package's out. */
 import { answerOf, resultOf } from './answers.js';
-import { findDoubts } from './doubts.js';
+import { findDoubts, measureClarity } from './doubts.js';
 import { colourHeat, cover, fallsOf, spreadFalls } from './occlusion.js';
 import { fetchAll } from './loading.js';
 import * as ort from './ort.js';
@@ -108,9 +108,15 @@ function detect(planes, dims) {
 }
 
 /** A face and its probabilities as the package tells them. */
-function answer(scheme, face, shares, more = {}) {
+function answer(scheme, face, shares, clarity, more = {}) {
   const { labels, sharpening } = networks;
-  return answerOf(face, shares, { ...more, labels, sharpening: sharpening[scheme] });
+  return answerOf(face, shares, { ...more, labels, sharpening: sharpening[scheme] * clarity });
+}
+
+/** How far the confidence falls; one that is the probability itself does not. */
+function clarityOf(scheme, crop) {
+  if (networks.sharpening[scheme] === 1) return 1;
+  return measureClarity(reduce(crop, networks.preprocess), networks.doubts);
 }
 
 /** The same with what is wrong with the picture of the face, where its answer is unsure. */
@@ -146,7 +152,10 @@ const JOBS = {
     const shares = await classify(scheme, crops);
     return resultOf(
       scheme,
-      faces.map((face, i) => doubted(answer(scheme, face, shares[i]), face, crops[i])),
+      faces.map((face, i) => {
+        const told = answer(scheme, face, shares[i], clarityOf(scheme, crops[i]));
+        return doubted(told, face, crops[i]);
+      }),
     );
   },
   explain: async ({ blob, detect: searching, scheme }) => {
@@ -179,10 +188,12 @@ const JOBS = {
     );
     due.forEach((track, i) => {
       update(track, shares[i], time, networks.tracking);
-      track.doubts = doubted(answer(scheme, track.face, track.shares), track.face, crop(track.face)).doubts;
+      track.clarity = clarityOf(scheme, crop(track.face));
+      const told = answer(scheme, track.face, track.shares, track.clarity);
+      track.doubts = doubted(told, track.face, crop(track.face)).doubts;
     });
-    const told = tracks.map(({ identity, face, shares: own, doubts }) => ({
-      ...answer(scheme, face, own, { identity, scale }),
+    const told = tracks.map(({ identity, face, shares: own, clarity, doubts }) => ({
+      ...answer(scheme, face, own, clarity, { identity, scale }),
       ...(doubts && { doubts }),
     }));
     return { ...resultOf(scheme, told), time };
