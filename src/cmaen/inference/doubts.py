@@ -78,11 +78,11 @@ def measure_clarity(crop: NDArray[np.uint8]) -> float:
     """Measure how far the confidence in an answer must fall because the face has little detail.
 
     Args:
-        crop: As for :func:`find_doubts`.
+        crop: Face crop, see :func:`find_doubts`.
 
     Returns:
-        The exponent of the odds, from 0.6 for a face without detail to 1 for a clear one; see
-        :func:`cmaen.types.certainty_of`.
+        A factor on the exponent from which the confidence is computed, see :func:`cmaen.types.certainty_of`: from 0.6
+        for a face without detail to 1 for a clear one.
     """
     grey = crop if crop.ndim == 2 else to_grey(crop)
     share = min(measure_detail(resize(grey, CLEAR_SIDE)) / CLEAR, 1.0)

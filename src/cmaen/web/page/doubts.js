@@ -22,7 +22,7 @@ export function findDoubts(crop, landmarks, limits) {
 }
 
 /**
- * How far the confidence must fall because a face has little detail: the exponent of the odds.
+ * How far the confidence must fall because a face has little detail: a factor on the exponent of the probabilities.
  * @param {import('./pixels.js').Pixels} crop The face, as the network sees it or larger.
  * @param {{clear_side: number, clear: number, least_clarity: number}} limits
  * @returns {number}
