@@ -36,7 +36,7 @@ def find_photographs(predictor, labels, pictures):
 
 
 def find_faces(path):
-    """FER2013's validation faces with a majority among the labels of photographs, and that majority."""
+    """FER2013's validation faces on which the votes have a majority, and that majority."""
     faces = with_votes(load_faces(Path(path), Split.VALIDATION), "auto")
     seen = majority(faces)
     return list(faces.images[seen >= 0]), seen[seen >= 0]

@@ -174,7 +174,6 @@ def test_a_partner_is_compared_with_its_trunk(
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     measure = importlib.import_module("measure_partners")
-
     monkeypatch.setattr(measure, "with_votes", as_labelled)
     monkeypatch.setattr(measure, "KEPT", tmp_path / "kept")
     shutil.copy(EXAMPLES / "astronaut.png", tmp_path)
