@@ -118,6 +118,8 @@ def test_a_card_that_is_cut_off_anywhere_is_named(tmp_path: Path) -> None:
         (("schemes", "third"), {"labels": ["a", "b"], "temperature": 1}),
         (("cost",), {"parameters": 1}),
         (("documents",), {"metrics.json": 3}),
+        (("name",), ""),
+        (("name",), " "),
         (("name",), "two\nlines"),
         (("name",), "\ud800"),
         (("licence",), None),

@@ -59,6 +59,14 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         assert key in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("name", ""), ("name", " "), ("name", "two\nlines"), ("name", "\ud800"), ("licence", "a\tb")]
+)
+def test_what_no_card_can_hold_is_said_before_the_training(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: it is .* must be a single line of text"):
+        load_config(None, {key: value})
+
+
 def test_overrides_win_and_seed_zero_is_a_seed() -> None:
     config = load_config(None, {**parse_overrides(["training.epochs=3", "model.side=null"]), "seed": 0})
     assert (config.seed, config.training.epochs, config.model.side) == (0, 3, None)

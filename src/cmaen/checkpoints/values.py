@@ -77,6 +77,11 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
+def is_name(value: object) -> bool:
+    """Whether a value is a single line of text that is not blank."""
+    return isinstance(value, str) and is_text(value) and bool(value.strip())
+
+
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(is_text, value))
 
@@ -143,7 +148,7 @@ def _is_cost(value: object) -> bool:
 
 
 _VALUES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "name": (is_text, "a single line of text"),
+    "name": (is_name, "a single line of text that is not blank"),
     "architecture": (is_object, "an object"),
     "preprocess": (_is_preprocess, f"a PreprocessSpec, with sides of 1 to {_LARGEST_SIDE} pixels"),
     "crop": (_is_crop, "a CropSpec, with margins from 0.01 to 100"),

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cmaen.checkpoints import Checkpoint, Where
+from cmaen.checkpoints.values import is_name, is_text
 from cmaen.data.augmentation import AugmentSpec
 from cmaen.errors import ConfigError
 from cmaen.losses import LossSpec
@@ -61,6 +62,20 @@ class Config(Spec):
         """The initial weights of the pathways, by ``trunk`` and ``side``."""
         given = {"trunk": self.trunk_weights, "side": self.side_weights}
         return {role: weights for role, weights in given.items() if weights}
+
+    @field_validator("name")
+    @classmethod
+    def _names_the_card(cls, name: str) -> str:
+        if not is_name(name):
+            raise ValueError(f"it is {name!r} and must be a single line of text that is not blank")
+        return name
+
+    @field_validator("licence")
+    @classmethod
+    def _fits_the_card(cls, licence: str) -> str:
+        if not is_text(licence):
+            raise ValueError(f"it is {licence!r} and must be a single line of text")
+        return licence
 
     @field_validator("preprocess")
     @classmethod
