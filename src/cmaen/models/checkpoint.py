@@ -26,6 +26,7 @@ from cmaen.checkpoints import (
 from cmaen.checkpoints.history import join_histories
 from cmaen.errors import CheckpointError, ConfigError
 from cmaen.files import replace_file
+from cmaen.models.backbones import Backbone
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.build import build_network
 from cmaen.models.parts.attention import MultiScaleAttention
@@ -99,7 +100,7 @@ def load_checkpoint(checkpoint: Where = None) -> tuple[EmotionNetwork, Card]:
 
 
 def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path) -> None:
-    """Load one pathway of a network from the pathway of the same name in a checkpoint.
+    """Load one pathway of a network from the pathway of the same name in a checkpoint, or from the wider one.
 
     Args:
         network: The network, changed in place: the pathway and, if both have it, its multi-scale attention.
@@ -114,13 +115,15 @@ def take_pathway(network: EmotionNetwork, role: str, name: str, checkpoint: Path
     given, card = load_checkpoint(checkpoint)
     spec = ModelSpec.from_card(card.architecture)
     there = {"trunk": spec.trunk, "side": spec.side}
-    found = next((other for other in (role, "trunk", "side") if there[other] == name), None)
+    pathway: Backbone = getattr(network, role)
+    fitting = [name] if pathway.wider is None else [name, pathway.wider]
+    found = next((other for each in fitting for other in (role, "trunk", "side") if there[other] == each), None)
     if found is None:
-        pathways = " and ".join(pathway for pathway in there.values() if pathway)
+        pathways = " and ".join(filter(None, there.values()))
         raise ConfigError(f"{checkpoint} has the pathways {pathways}, but no {name} for the {role}")
     own_attention, its_attention = (getattr(each, f"{at}_attention") for each, at in ((network, role), (given, found)))
     try:
-        getattr(network, role).load_state_dict(getattr(given, found).state_dict())
+        pathway.take(getattr(given, found).state_dict())
         if isinstance(own_attention, MultiScaleAttention) and isinstance(its_attention, MultiScaleAttention):
             own_attention.load_state_dict(its_attention.state_dict())
     except RuntimeError as error:

@@ -13,7 +13,7 @@ from cmaen import plugins
 from cmaen.errors import ConfigError, PluginError
 from cmaen.models.backbones.base import Backbone, StagedBackbone, adapt_statistics
 from cmaen.models.backbones.efficientnet import efficientnet_v2_s
-from cmaen.models.backbones.mobilenet import mobilenet_v1
+from cmaen.models.backbones.mobilenet import mobilenet_v1, mobilenet_v1_slim
 from cmaen.models.backbones.sface import sface
 from cmaen.models.backbones.timm import PREFIX, TimmBackbone, require_network
 from cmaen.plugins import Plugin, find_plugins
@@ -21,6 +21,7 @@ from cmaen.plugins import Plugin, find_plugins
 BACKBONES: dict[str, Callable[[str | Path | None], Backbone]] = {
     "efficientnet_v2_s": efficientnet_v2_s,
     "mobilenet_v1": mobilenet_v1,
+    "mobilenet_v1_slim": mobilenet_v1_slim,
     "sface": sface,
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,19 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: Number of channels of the three maps.
+        wider: Name of the backbone whose weights it can take too, narrowed to its own channels; ``None`` for none.
     """
 
     channels: tuple[int, int, int]
+    wider: ClassVar[str | None] = None
+
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """Load a state dict of this backbone, or of the wider one.
+
+        Raises:
+            RuntimeError: It belongs to another network.
+        """
+        self.load_state_dict(state)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map [B, 3, H, W] to [B, channels[i], H / (8 * 2^i), W / (8 * 2^i)] for i = 0, 1, 2."""
@@ -201,8 +211,9 @@ def fill(network: nn.Module, state: dict[str, Tensor], name: str, source: str | 
     Raises:
         CheckpointError: It belongs to another network.
     """
+    take = network.take if isinstance(network, Backbone) else network.load_state_dict
     try:
-        network.load_state_dict(state)
+        take(state)
     except (RuntimeError, TypeError, AttributeError) as error:  # the last two: values that are not tensors
         raise CheckpointError(f"{source} does not fit {name}: {error}") from error
 

