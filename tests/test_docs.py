@@ -61,7 +61,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / place).parent.mkdir(parents=True)
         photo.save(folder / place)
     Image.new("RGB", (320, 240), "grey").save(folder / "holiday" / "wall.jpg")
-    shutil.copytree(ROOT / "src" / "cmaen" / "weights", folder / "runs" / "mine" / "best")
+    shutil.copytree(ROOT / "src" / "cmaen" / "weights" / "cmaen-m", folder / "runs" / "mine" / "best")
     for label in ("happy", "sad"):
         (folder / "my-faces" / "validation" / label).mkdir(parents=True)
         for number in range(3):

@@ -178,7 +178,7 @@ def test_links_of_included_files_lead_to_pages(tmp_path: Path) -> None:
         "[`src/x.py`](src/x.py)": "`src/x.py`",
     }.items():
         assert rewrite(text, "", tmp_path) == expected
-    assert rewrite("[a](../../../docs/law.md)", "src/cmaen/weights", tmp_path) == "[a](law.md)"
+    assert rewrite("[a](../../../../docs/law.md)", "src/cmaen/weights/cmaen-m", tmp_path) == "[a](law.md)"
 
 
 def test_records_become_a_table_and_a_bad_one_is_named(tmp_path: Path) -> None:

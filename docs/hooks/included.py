@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 INCLUDED = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
-    "model_card.md": "src/cmaen/weights/README.md",
+    "model_card.md": "src/cmaen/weights/cmaen-m/README.md",
 }
 """Pages by their place on the site, and the files that they are made of."""
 

@@ -14,6 +14,7 @@ from cmaen.errors import CheckpointError, ConfigError  # noqa: E402
 from cmaen.models.backbones import BACKBONES, adapt_statistics, build_backbone  # noqa: E402
 from cmaen.models.backbones.base import ConvNorm  # noqa: E402
 from cmaen.models.backbones.efficientnet import DepthwiseConv  # noqa: E402
+from cmaen.models.backbones.mobilenet import SLIM_WIDTHS  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
 
 
@@ -50,6 +51,38 @@ def test_local_weights_are_loaded_and_wrong_ones_refused(tmp_path: Path) -> None
     path.write_bytes(b"not weights")
     with pytest.raises(CheckpointError):
         build_backbone("mobilenet_v1", path)
+
+
+@torch.no_grad()
+def test_the_slim_mobilenet_keeps_the_channels_that_matter(tmp_path: Path) -> None:
+    wide = build_backbone("mobilenet_v1").eval()
+    for norm in (module for module in wide.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(0, 0.5)
+    read = {}
+    for stage, (block, width) in enumerate(zip(wide.stages[1:], SLIM_WIDTHS, strict=False)):
+        read[stage] = torch.randperm(block.pointwise.conv.in_channels)[:width].sort().values
+        unread = torch.ones(block.pointwise.conv.in_channels, dtype=torch.bool)
+        unread[read[stage]] = False
+        block.pointwise.conv.weight[:, unread] = 0
+    torch.save(wide.state_dict(), tmp_path / "wide.pt")
+    slim = build_backbone("mobilenet_v1_slim", tmp_path / "wide.pt").eval()
+    assert sum(p.numel() for p in slim.parameters()) < 1.3e6
+    images = torch.randn(2, 3, 64, 64)
+    *finer, last = wide(images)
+    *slim_finer, slim_last = slim(images)
+    for stage, before, after in zip((5, 11), finer, slim_finer, strict=True):
+        assert torch.allclose(before[:, read[stage]], after, atol=1e-4)
+    difference = (last[:, :, None] - slim_last[:, None]).abs().amax(dim=(0, 3, 4))  # of each pair of channels
+    assert (difference.amin(dim=0) < 1e-4).all()
+    torch.save(slim.state_dict(), tmp_path / "slim.pt")
+    again = build_backbone("mobilenet_v1_slim", tmp_path / "slim.pt").eval()
+    assert torch.equal(again(images)[-1], slim_last)
+    torch.save(build_backbone("sface").state_dict(), tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="does not fit the slim MobileNetV1"):
+        build_backbone("mobilenet_v1_slim", tmp_path / "other.pt")
 
 
 def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,21 @@ def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
     assert describe_beginning(plan()) is None
 
 
+def test_a_slim_pathway_begins_with_the_wide_one_of_a_checkpoint(fer_tree: Path, tmp_path: Path) -> None:
+    alone = {"wiring": "residual", "trunk": "mobilenet_v1", "side": None, "emotion_heads": False}
+    network = build_network(ModelSpec(**alone))
+    save_checkpoint(network, Card("wide", ModelSpec(**alone).describe(), PreprocessSpec(image_size=64)), tmp_path)
+    slim = alone | {"trunk": "mobilenet_v1_slim"}
+    config = Config(model=slim, preprocess={"image_size": 64}, trunk_weights=str(tmp_path))
+    begun = build_initial(config, load_faces(fer_tree, Split.TRAIN), resume=False)
+    wide, own = (each.trunk.stages[0].conv.weight for each in (load_checkpoint(tmp_path)[0], begun))
+    assert torch.equal(wide, own)
+    assert describe_beginning(config) == "the trunk of wide, from None"
+    other = config.model_copy(update={"model": ModelSpec(**alone | {"trunk": "sface"})})
+    with pytest.raises(ConfigError, match="has the pathways mobilenet_v1, but no sface for the trunk"):
+        build_initial(other, load_faces(fer_tree, Split.TRAIN), resume=False)
+
+
 @pytest.mark.parametrize(
     ("weights", "error"),
     [("nothing.pt", ConfigError), ("{folder}", CheckpointError), ("{broken}", CheckpointError)],

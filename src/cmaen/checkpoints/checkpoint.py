@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from cmaen.checkpoints.card import CARD, FILES, Card
 from cmaen.checkpoints.formats import Root, read_bytes, read_metrics, read_provenance, read_root
 from cmaen.checkpoints.history import HISTORY, Epoch, format_history, parse_history, read_history
-from cmaen.checkpoints.hub import find_checkpoint, shipped_folder
+from cmaen.checkpoints.hub import MODELS, find_checkpoint, shipped_folder
 from cmaen.checkpoints.metrics import METRICS, Metrics
 from cmaen.checkpoints.provenance import PROVENANCE, Provenance
 from cmaen.checkpoints.seen import LARGEST_SEEN, SEEN, SeenFaces
@@ -99,9 +99,9 @@ class Checkpoint:
         return f"Checkpoint({str(self.folder)!r})"
 
     @property
-    def is_shipped(self) -> bool:
-        """Whether it is the checkpoint that comes with the package."""
-        return self.folder == shipped_folder()
+    def shipped_name(self) -> str | None:
+        """Name of the model of the package that it is; ``None`` if it is another checkpoint."""
+        return next((name for name in MODELS if self.folder == shipped_folder(name)), None)
 
     @cached_property
     def _root(self) -> Root:

@@ -35,10 +35,15 @@ from cmaen.errors import CheckpointError, MissingExtraError
 from cmaen.files import replace_file, unwritable, write_text
 from cmaen.files import sha256 as _sha256
 
-SHIPPED = "cmaen-m"
-"""Name of the weights that come with the package."""
-OTHER_NAMES = ("shipped",)
-"""Former names of the weights that come with the package; they are deprecated."""
+MODELS = {
+    "cmaen-m": "faces in any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier "
+    "for each label scheme; its ONNX file computes in 8 bits",
+}
+"""The models that come with the package, by name; the first is the default."""
+SHIPPED = next(iter(MODELS))
+"""Name of the default model."""
+OTHER_NAMES = {"shipped": SHIPPED}
+"""Former names of the models that come with the package; they are deprecated."""
 WANTED: tuple[str, ...] = (
     CARD,
     PROVENANCE,
@@ -70,9 +75,10 @@ def find_checkpoint(
     """Find the folder of a checkpoint.
 
     Args:
-        named: :data:`SHIPPED`, or ``None`` for the same; a folder, or a file in it; the https address of a zip; or a
-            repository on Hugging Face, ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is a folder.
-            A ``Path`` is a folder or a file, and the shipped weights only if neither exists under that name.
+        named: One of :data:`MODELS`, or ``None`` for the default; a folder, or a file in it; the https address of a
+            zip; or a repository on Hugging Face, ``owner/name``. They are tried in this order, so that ``./cmaen-m`` is
+            a folder. A ``Path`` is a folder or a file, and a model of the package only if neither exists under that
+            name.
         sha256: SHA-256 of the zip, in hex, required for an address; it may also be the end of the address,
             ``https://…/model.zip#sha256=…``.
         revision: Revision of the repository: a branch, a tag or, for reproducibility, a commit; ``owner/name@revision``
@@ -93,9 +99,9 @@ def find_checkpoint(
     if sha256 is not None:
         raise CheckpointError(f"a sha256 is for the https address of a zip, but {name} is not one; leave it out")
     there = os.path.exists(name)  # noqa: PTH110 - accepts names that are not valid paths
-    shipped = name in (SHIPPED, *OTHER_NAMES) and not (there and isinstance(named, os.PathLike))
+    shipped = name in MODELS.keys() | OTHER_NAMES.keys() and not (there and isinstance(named, os.PathLike))
     if shipped and name in OTHER_NAMES:
-        warn_deprecated(f"the name {name!r} for the weights of the package", repr(SHIPPED), removal="0.4")
+        warn_deprecated(f"the name {name!r} for the weights of the package", repr(OTHER_NAMES[name]), removal="0.4")
     repository, _, at = name.partition("@")
     if isinstance(named, str) and not (there or shipped) and _REPOSITORY.fullmatch(repository):
         return _fetch_repository(repository, revision or at or None)
@@ -103,19 +109,19 @@ def find_checkpoint(
         raise CheckpointError(f"a revision is for a repository on Hugging Face, but {name} is not one; leave it out")
     if shipped:
         if there:
-            log.warning("%s is the name of the weights that come with the package; ./%s is the folder", name, name)
-        return shipped_folder()
+            log.warning("%s is the name of a model that comes with the package; ./%s is the folder", name, name)
+        return shipped_folder(OTHER_NAMES.get(name, name))
     if there:
         return Path(name)
     raise CheckpointError(
-        f"{name} is not a checkpoint: there is no such folder. Use {SHIPPED!r} (in the package), a folder, "
-        "the https address of a zip, or owner/name on Hugging Face"
+        f"{name} is not a checkpoint: there is no such folder. Use {' or '.join(map(repr, MODELS))} (in the package), "
+        "a folder, the https address of a zip, or owner/name on Hugging Face"
     )
 
 
-def shipped_folder() -> Path:
-    """Return the folder of the weights that come with the package."""
-    return Path(str(files("cmaen") / "weights"))
+def shipped_folder(name: str = SHIPPED) -> Path:
+    """Return the folder of a model that comes with the package."""
+    return Path(str(files("cmaen") / "weights")) / name
 
 
 def cache_folder() -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cmaen.checkpoints.card import FILES
 from cmaen.checkpoints.checkpoint import Checkpoint
-from cmaen.checkpoints.hub import SHIPPED
+from cmaen.checkpoints.hub import MODELS
 from cmaen.checkpoints.metrics import OnPhotographs
 
 
@@ -39,13 +39,6 @@ class ModelEntry:
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict, ready for JSON."""
         return asdict(self)
-
-
-MODELS = {
-    SHIPPED: "faces in any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier for "
-    "each label scheme; its ONNX file computes in 8 bits",
-}
-"""The shipped models, by name."""
 
 
 def list_models() -> list[ModelEntry]:

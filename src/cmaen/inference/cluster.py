@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 
-from cmaen.checkpoints import SHIPPED
 from cmaen.errors import CmaenError, PredictionError, describe
 from cmaen.images.reader import printable
 from cmaen.inference.sources import Pending, Source
@@ -57,7 +56,7 @@ class RayPipeline:
         self._spec = spec
         opened = spec.open_checkpoint()
         self._scheme = opened.card.resolve_scheme(spec.scheme)
-        checkpoint = SHIPPED if opened.is_shipped else opened.folder.absolute()  # the package may lie elsewhere there
+        checkpoint = opened.shipped_name or opened.folder.absolute()  # the package may lie elsewhere there
         self._of_worker = replace(spec, checkpoint=checkpoint, throughput=True, threads=1, workers=1)
 
     def results(self, source: Source, *, keep_images: bool = False) -> Generator[Result, None, None]:

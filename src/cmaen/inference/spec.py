@@ -138,7 +138,7 @@ class PipelineSpec(Tuning):
 
 
 def name_checkpoint(where: Where) -> str | Path | None:
-    """Name a checkpoint for a spec: an open one by its folder, the shipped one by ``None``."""
+    """Name a checkpoint for a spec: one of the package by its name, another open one by its folder."""
     if isinstance(where, Checkpoint):
-        return None if where.is_shipped else where.folder
+        return where.shipped_name or where.folder
     return where if where is None or isinstance(where, str) else Path(fspath(where))

@@ -30,8 +30,8 @@ class ModelSpec(Spec):
     """The architecture of a network.
 
     A pathway is ``ecnn``, which is trained from scratch, or a backbone for which pretrained weights exist:
-    ``mobilenet_v1``, ``sface``, ``efficientnet_v2_s``, ``timm/NAME`` for a network of timm, or a plug-in by its name,
-    see :mod:`cmaen.plugins`.
+    ``mobilenet_v1``, ``mobilenet_v1_slim``, ``sface``, ``efficientnet_v2_s``, ``timm/NAME`` for a network of timm, or a
+    plug-in by its name, see :mod:`cmaen.plugins`.
     """
 
     wiring: Literal["paper", "residual"] = Field(
@@ -40,7 +40,8 @@ class ModelSpec(Spec):
         "its output. paper: as in the paper.",
     )
     trunk: str = Field(
-        "efficientnet_v2_s", description="First pathway: efficientnet_v2_s, mobilenet_v1, sface, timm/NAME or ecnn."
+        "efficientnet_v2_s",
+        description="First pathway: efficientnet_v2_s, mobilenet_v1, mobilenet_v1_slim, sface, timm/NAME or ecnn.",
     )
     side: str | None = Field(
         "ecnn", description="Second pathway, named like the first, or null for none. In the paper's wiring: ecnn."

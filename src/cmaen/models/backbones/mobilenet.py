@@ -1,4 +1,4 @@
-"""MobileNetV1 (Howard et al., 2017), the light backbone, and its initial weights trained on faces.
+"""MobileNetV1 (Howard et al., 2017), the light backbone, also slim, and its initial weights trained on faces.
 
 Two measures make it train fast on a CPU. In bfloat16, a depthwise convolution with stride 2 runs with stride 1 and its
 result is subsampled: the values are the same, but oneDNN's data gradient of the strided convolution is 25 times slower
@@ -22,7 +22,7 @@ from cmaen.models.backbones.base import ConvNorm, StagedBackbone, fill, find_wei
 from cmaen.preprocessing import IMAGENET_STD
 
 _WIDTHS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)
-_SLIM_WIDTHS = (32, 48, 96, 96, 192, 192, *[384] * 8)
+SLIM_WIDTHS = (32, 48, 96, 96, 192, 192, *[384] * 8)
 _HALVING = (2, 4, 6, 12)
 _LEVELS = (5, 11, 13)  # stage 0 is the stem, so these are the last blocks at strides 8, 16 and 32
 
@@ -68,7 +68,7 @@ class SlimMobileNetV1(MobileNetV1):
     wider = "mobilenet_v1"
 
     def __init__(self) -> None:
-        super().__init__(_SLIM_WIDTHS)
+        super().__init__(SLIM_WIDTHS)
 
     def take(self, state: Mapping[str, Tensor]) -> None:
         """Load weights of this backbone or, narrowed, of :func:`mobilenet_v1`."""
@@ -78,7 +78,7 @@ class SlimMobileNetV1(MobileNetV1):
             return
         wide = MobileNetV1(_WIDTHS)
         wide.take(state)
-        super().take(narrow(wide, _SLIM_WIDTHS))
+        super().take(narrow(wide, SLIM_WIDTHS))
 
 
 def mobilenet_v1(weights: str | Path | None) -> MobileNetV1:
