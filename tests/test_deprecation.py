@@ -26,7 +26,7 @@ def test_a_former_name_works_and_warns_where_it_is_used(name: str) -> None:
     with pytest.warns(
         CmaenDeprecationWarning, match=r"'shipped' .* will be removed in CMAEN 0\.4; use 'cmaen-m'"
     ) as all_:
-        assert Checkpoint.open(name).shipped_name
+        assert Checkpoint.open(name).is_shipped
     (warning,) = all_
     assert Path(warning.filename) == Path(__file__)
     assert "Checkpoint.open(name)" in Path(__file__).read_text("utf-8").splitlines()[warning.lineno - 1]

@@ -209,14 +209,14 @@ def test_the_shipped_weights_have_one_name_and_those_of_before(
     name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Checkpoint.open(name).shipped_name
+    assert Checkpoint.open(name).is_shipped
     if name is None:
         return
-    assert Checkpoint.open(Path(name)).shipped_name  # configurations contain paths
+    assert Checkpoint.open(Path(name)).is_shipped  # configurations contain paths
     Path(name).mkdir()
-    assert not Checkpoint.open(Path(name)).shipped_name
-    assert not Checkpoint.open(f"./{name}").shipped_name
-    assert Checkpoint.open(name).shipped_name
+    assert not Checkpoint.open(Path(name)).is_shipped
+    assert not Checkpoint.open(f"./{name}").is_shipped
+    assert Checkpoint.open(name).is_shipped
     assert f"./{name} is the folder" in caplog.text
 
 

@@ -5,8 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from cmaen.areas import average_areas  # noqa: E402
 from cmaen.data import augmentation  # noqa: E402
-from cmaen.data.augmentation import OPERATIONS, augment, average_areas, rand_augment  # noqa: E402
+from cmaen.data.augmentation import OPERATIONS, augment, rand_augment  # noqa: E402
 
 
 def faces(count: int = 16) -> torch.Tensor:

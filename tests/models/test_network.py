@@ -17,6 +17,7 @@ from tests.conftest import TINY  # noqa: E402
 PARTS: dict[str, dict[str, Any]] = {
     "whole": {},
     "attention both ways": {"attention": "both_ways"},
+    "a smaller image for the side": {"side_size": 64},
     "without attention": {"attention": "none"},
     "without emotion heads": {"emotion_heads": False},
     "without multi-scale attention": {"scales": None},
@@ -60,6 +61,17 @@ def test_it_begins_as_its_trunk_and_all_of_it_learns(part: str) -> None:
     cmaen_loss(output, torch.eye(7)[:4], LossSpec(focal=0.3)).backward()
     still = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     assert not still
+
+
+def test_the_side_sees_the_image_reduced_by_area() -> None:
+    model, plain = network(side_size=64).eval(), network().eval()
+    seen = []
+    model.side.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(images(side=128))
+    assert torch.allclose(seen[0], torch.nn.functional.avg_pool2d(images(side=128), 2), atol=1e-5)
+    assert torch.allclose(model(images(side=64)).features, plain(images(side=64)).features, atol=1e-4)
+    with pytest.raises(ConfigError, match="side_size is 64, but the image has only 48 x 48 pixels; use a smaller"):
+        model(images(side=48))
 
 
 def test_what_is_switched_off_is_not_there() -> None:

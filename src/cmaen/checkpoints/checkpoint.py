@@ -99,6 +99,11 @@ class Checkpoint:
         return f"Checkpoint({str(self.folder)!r})"
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether it is a model of the package."""
+        return self.shipped_name is not None
+
+    @property
     def shipped_name(self) -> str | None:
         """Name of the model of the package that it is; ``None`` if it is another checkpoint."""
         return next((name for name in MODELS if self.folder == shipped_folder(name)), None)

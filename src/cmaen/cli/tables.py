@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def show_checkpoint(checkpoint: Checkpoint) -> None:
     """Show which checkpoint the following figures belong to."""
-    shipped = checkpoint.shipped_name is not None and checkpoint.is_shared
+    shipped = checkpoint.is_shipped and checkpoint.is_shared
     place = "which comes with this package; --checkpoint names another" if shipped else str(checkpoint.folder)
     typer.echo(escape_for_terminal(f"checkpoint: {checkpoint.describe()}, {place}"))
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from cmaen.areas import average_areas
 from cmaen.spec import Spec
 
 _SOURCE = 48
@@ -106,23 +107,6 @@ def augment(
     gain, offset = light.to(images.device).view(2, -1, 1, 1, 1)  # [B, 1, 1, 1] each
     faces = (faces - mean) * gain + mean + offset
     return _erase(faces.clamp_(0, 255), generator, erase)
-
-
-def average_areas(faces: Tensor, size: int) -> Tensor:
-    """Reduce faces float32 [B, C, H, W] to [B, C, size, size]: each pixel is the mean of the area that it covers.
-
-    This equals ``cv2.INTER_AREA``, even if a side is not a multiple of the size.
-    """
-    down, across = (_areas(side, size).to(faces.device) for side in faces.shape[-2:])
-    return down @ faces @ across.T  # [size, H] @ [B, C, H, W] @ [W, size]
-
-
-def _areas(side: int, size: int) -> Tensor:
-    """Compute the share of ``side`` pixels in each of ``size`` larger ones, float32 [size, side], rows summing to 1."""
-    edges = torch.arange(size + 1, dtype=torch.float64) * side / size
-    places = torch.arange(side, dtype=torch.float64)
-    covered = torch.minimum(edges[1:, None], places + 1) - torch.maximum(edges[:-1, None], places)
-    return (covered.clamp_min(0) * size / side).float()
 
 
 def _erase(faces: Tensor, generator: torch.Generator, probability: float) -> Tensor:
