@@ -63,15 +63,18 @@ def test_it_begins_as_its_trunk_and_all_of_it_learns(part: str) -> None:
     assert not still
 
 
-def test_the_side_sees_the_image_reduced_by_area() -> None:
-    model, plain = network(side_size=64).eval(), network().eval()
+@pytest.mark.parametrize("wiring", ["residual", "paper"])
+def test_the_side_sees_the_image_reduced_by_area(wiring: str) -> None:
+    made = [build_network(ModelSpec(**TINY | {"wiring": wiring, "side_size": size})).eval() for size in (64, None)]
+    made[1].load_state_dict(made[0].state_dict())
     seen = []
-    model.side.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(images(side=128))
+    made[0].side.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    made[0](images(side=128))
     assert torch.allclose(seen[0], torch.nn.functional.avg_pool2d(images(side=128), 2), atol=1e-5)
-    assert torch.allclose(model(images(side=64)).features, plain(images(side=64)).features, atol=1e-4)
+    reduced, whole = (model(images(side=64)).features for model in made)
+    assert torch.allclose(reduced, whole, atol=1e-4)
     with pytest.raises(ConfigError, match="side_size is 64, but the image has only 48 x 48 pixels; use a smaller"):
-        model(images(side=48))
+        made[0](images(side=48))
 
 
 def test_what_is_switched_off_is_not_there() -> None:

@@ -17,7 +17,7 @@ from cmaen.models.build import build_network  # noqa: E402
 from cmaen.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cmaen.models.spec import ModelSpec  # noqa: E402
 from cmaen.preprocessing import PreprocessSpec  # noqa: E402
-from cmaen.training.beginning import build_initial, describe_beginning, find_licence  # noqa: E402
+from cmaen.training.beginning import build_initial, describe_beginning, find_licence, find_pretrained  # noqa: E402
 from cmaen.training.config import Config  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
@@ -69,6 +69,21 @@ def test_the_weights_of_a_checkpoint_are_taken_as_they_are(
     assert find_licence(config.model_copy(update={"licence": "for all"})) == "for all"
     assert describe_beginning(config) == "the trunk of two, from None"
     assert describe_beginning(plan()) is None
+
+
+def test_an_ecnn_is_trained_gently_if_its_weights_are_given(tmp_path: Path) -> None:
+    spec = ModelSpec(**TINY | {"wiring": "residual", "trunk": "mobilenet_v1"})
+    network = build_network(spec)
+    begun = {"model": spec, "preprocess": {"image_size": 64}}
+    for given, expected in (
+        ({}, ("trunk",)),
+        ({"trunk_weights": "faces.pt"}, ("trunk",)),
+        ({"side_weights": str(tmp_path)}, ("trunk", "side")),
+        ({"initial_weights": str(tmp_path)}, ("trunk", "side")),
+    ):
+        assert find_pretrained(network, Config(**begun, **given)) == expected
+    alone = Config(model={"trunk": "ecnn", "side": None}, initial_weights=str(tmp_path))
+    assert find_pretrained(build_network(alone.model), alone) == ("trunk",)
 
 
 def test_a_slim_pathway_begins_with_the_wide_one_of_a_checkpoint(fer_tree: Path, tmp_path: Path) -> None:

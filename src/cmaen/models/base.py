@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from cmaen.areas import average_areas
+from cmaen.errors import ConfigError
 from cmaen.models.backbones import Backbone
 from cmaen.models.parts.ecnn import ECNN
 from cmaen.models.parts.heads import EmotionHeads, FusionClassifier
@@ -55,6 +57,7 @@ class EmotionNetwork(nn.Module):
     Attributes:
         trunk: The first pathway.
         side: The second pathway; ``None`` if there is only one.
+        side_size: Side in pixels to which the image is reduced for it; ``None`` for all of it.
         trunk_attention, side_attention: Multi-scale attention on the last map of each; an identity without it.
         emotion_heads: The emotion heads; ``None`` without them.
         perceived_classifier: The classifier of the second label scheme; ``None`` if there is one scheme.
@@ -62,6 +65,7 @@ class EmotionNetwork(nn.Module):
 
     trunk: Backbone
     side: Backbone | None
+    side_size: int | None
     trunk_attention: nn.Module
     side_attention: nn.Module
     emotion_heads: EmotionHeads | None
@@ -82,6 +86,21 @@ class EmotionNetwork(nn.Module):
         if self.perceived_classifier is None:
             return output
         return output._replace(perceived_logits=self.perceived_classifier(features.vector))
+
+    def run_side(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Run the second pathway on images [B, 3, H, W], reduced to its size, and return its levels.
+
+        Raises:
+            ConfigError: The images are smaller than that.
+        """
+        assert self.side is not None
+        if self.side_size is not None and min(x.shape[-2:]) < self.side_size:
+            raise ConfigError(
+                f"model.side_size is {self.side_size}, but the image has only {x.shape[-2]} x {x.shape[-1]} pixels; "
+                "use a smaller model.side_size or a larger preprocess.image_size"
+            )
+        levels: tuple[Tensor, ...] = self.side(x if self.side_size is None else average_areas(x, self.side_size))
+        return levels
 
     def forward_features(self, x: Tensor, *, return_attention: bool = False) -> Features:
         """Compute the inputs of the classifiers."""

@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmaen.areas import average_areas
 from cmaen.errors import ConfigError
 from cmaen.models.backbones import Backbone
 from cmaen.models.base import EmotionNetwork, EmotionOutput, Features
@@ -103,7 +102,7 @@ class JoinedNetwork(EmotionNetwork):
         trunk = (*finer, self.trunk_attention(last))
         side: tuple[Tensor, ...] = ()
         if self.side is not None:
-            *finer, last = self.side(self._reduce(x))
+            *finer, last = self.run_side(x)
             side = (*finer, self.side_attention(last))
         maps, fused, attention, back = [trunk[-1]], trunk[-1], None, None
         if self.exchange is not None:
@@ -114,17 +113,6 @@ class JoinedNetwork(EmotionNetwork):
             maps += self.pyramid(trunk, side)
         vector = torch.cat([x.mean(dim=(2, 3)) for x in maps], dim=1)  # [B, C_i, H_i, W_i] -> [B, F]
         return Features(fused, vector, attention, back)
-
-    def _reduce(self, x: Tensor) -> Tensor:
-        """Reduce [B, 3, H, W] for the side to [B, 3, S, S]."""
-        if self.side_size is None:
-            return x
-        if min(x.shape[-2:]) < self.side_size:
-            raise ConfigError(
-                f"model.side_size is {self.side_size}, but the image has only {x.shape[-2]} x {x.shape[-1]} pixels; "
-                "use a smaller model.side_size or a larger preprocess.image_size"
-            )
-        return average_areas(x, self.side_size)
 
     def forward_head(self, features: Features) -> EmotionOutput:
         """Run the trunk's classifier, and add the gated outputs of the other classifiers."""

@@ -44,6 +44,7 @@ class CMAEN(EmotionNetwork):
         super().__init__()
         self.trunk = trunk
         self.side = side
+        self.side_size = spec.side_size
         asking = side or trunk
         dim, width = spec.fused_channels, spec.pyramid_channels
         self.fusion: CrossModalFusion | AdditiveFusion
@@ -74,7 +75,7 @@ class CMAEN(EmotionNetwork):
         f = self.trunk_attention(levels[-1])
         e = None
         if self.side is not None:
-            levels = self.side(x)  # x2, x3, x4
+            levels = self.run_side(x)  # x2, x3, x4
             e = self.side_attention(levels[-1])
         fused, attention, back = self.fusion(e, f, return_attention=return_attention)
         maps = [fused, f] if "trunk" in self.pretrained else [fused]

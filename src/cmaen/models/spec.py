@@ -48,8 +48,7 @@ class ModelSpec(Spec):
     )
     side_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)] | None = Field(
         None,
-        description="Side in pixels to which the image is reduced for the second pathway, in the residual wiring; null "
-        "for all of it.",
+        description="Side in pixels to which the image is reduced for the second pathway; null for all of it.",
     )
     ecnn_widths: tuple[Width, Width, Width, Width] = Field(
         (64, 128, 256, 512), description="Channels of the E-CNN's four stages."
@@ -101,13 +100,6 @@ class ModelSpec(Spec):
             )
         return side
 
-    @field_validator("side_size")
-    @classmethod
-    def _is_reduced(cls, size: int | None, info: ValidationInfo) -> int | None:
-        if size is not None and info.data.get("wiring") == "paper":
-            raise ValueError("in the paper's wiring, both pathways see the same image; set side_size to null")
-        return size
-
     @field_validator("fused_channels")
     @classmethod
     def _can_attend(cls, channels: int, info: ValidationInfo) -> int:
@@ -127,7 +119,7 @@ class ModelSpec(Spec):
             "ecnn_widths": ECNN_NAME in pathways,
             "ecnn_stem": ECNN_NAME in pathways,
             "ecnn_stem_stride": ECNN_NAME in pathways and self.ecnn_stem == "small",
-            "side_size": joined and not paper,
+            "side_size": joined,
             "scales": paper or ECNN_NAME in pathways,
             "attention": joined,
             "attention_heads": joined and self.attention != "none",

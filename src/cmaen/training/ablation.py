@@ -55,7 +55,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "without the adaptive ensemble": {"model.adaptive_ensemble": False},
     "without the side": {"model.side": None, "side_weights": None},
     "the E-CNN alone": {"model.trunk": "ecnn", "model.side": None, "trunk_weights": None, "side_weights": None},
-    "the paper's wiring": {"model.wiring": "paper", "model.side_size": None},
+    "the paper's wiring": {"model.wiring": "paper"},
 }
 """Changes to the configuration (dotted key: value) by name of the variant; all are compared with the first."""
 

@@ -67,6 +67,13 @@ def build_initial(config: Config, training: FaceSet, *, resume: bool) -> Emotion
     return model
 
 
+def find_pretrained(model: EmotionNetwork, config: Config) -> tuple[str, ...]:
+    """Find the pathways to train gently: every backbone, and the E-CNN if it starts from trained weights."""
+    present = [role for role in ("trunk", "side") if getattr(model, role) is not None]
+    given = present if config.initial_weights is not None else config.pathway_weights.keys()
+    return tuple(role for role in present if role in model.pretrained or role in given)
+
+
 def describe_beginning(config: Config) -> str | None:
     """Describe where the initial weights come from, as far back as the cards record; ``None`` if all are random."""
     if config.initial_weights is not None:

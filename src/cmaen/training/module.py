@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ class EmotionModule(LightningModule):
         seed: Random seed of the network, for example of dropout.
         classes: Number of classes.
         partly_answered: Whether the teachers have not answered every face, see :class:`cmaen.losses.Lesson`.
+        pretrained: Pathways that start from trained weights; ``None``: all backbones.
     """
 
     model: EmotionNetwork
@@ -46,6 +48,7 @@ class EmotionModule(LightningModule):
         distillation: DistillationSpec | None = None,
         classes: int = len(EMOTIONS),
         partly_answered: bool = False,
+        pretrained: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
@@ -54,6 +57,7 @@ class EmotionModule(LightningModule):
         self.distillation = distillation or DistillationSpec()
         self.seed = seed
         self.partly_answered = partly_answered
+        self.pretrained = model.pretrained if pretrained is None else pretrained
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.macro_f1 = MulticlassF1Score(classes, average="macro")
 
@@ -102,7 +106,7 @@ class EmotionModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """See :func:`cmaen.training.optimisation.build_optimisers`."""
-        return build_optimisers(self.optimiser, self, pretrained=[f"model.{role}" for role in self.model.pretrained])
+        return build_optimisers(self.optimiser, self, pretrained=[f"model.{role}" for role in self.pretrained])
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """See :func:`cmaen.training.optimisation.clip_gradient`."""

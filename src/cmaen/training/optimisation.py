@@ -25,7 +25,9 @@ class OptimiserSpec(Spec):
 
     learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate.")
     backbone_rate: float = Field(
-        1.0, ge=0, description="Factor on the learning rate of the pretrained pathways: all except the E-CNN."
+        1.0,
+        ge=0,
+        description="Factor on the learning rate of the pretrained pathways: all except an E-CNN from random weights.",
     )
     gate_rate: float = Field(
         1.0, gt=0, description="Factor on the learning rate of the gates, which scale what a part adds."

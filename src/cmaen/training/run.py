@@ -31,7 +31,7 @@ from cmaen.losses import soft_targets
 from cmaen.models.base import EmotionNetwork
 from cmaen.models.checkpoint import save_checkpoint
 from cmaen.training.batches import Unlabelled, train_loader, validation_loader
-from cmaen.training.beginning import build_initial, describe_beginning, find_licence, freeze
+from cmaen.training.beginning import build_initial, describe_beginning, find_licence, find_pretrained, freeze
 from cmaen.training.checkpoints import read_run_state
 from cmaen.training.config import Config
 from cmaen.training.data import read_data
@@ -117,6 +117,7 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         distillation=config.distillation,
         classes=len(training.classes),
         partly_answered=answers is not None and not bool(_are_answered(answers).all()),
+        pretrained=find_pretrained(model, config),
     )
     trainer = fit(
         module,
