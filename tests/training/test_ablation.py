@@ -54,7 +54,10 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert rows[1].difference is not None
     assert rows[1].difference[0] == pytest.approx(rows[1].accuracy - rows[0].accuracy)
     budget = describe_budget(plan, [0, 1])
-    assert "32 training images, 1 epochs, 32 pixels" in budget
+    assert "32 training images, 1 epoch, 32 pixels" in budget
+    assert "the epoch was chosen on the validation split, on which the figures were measured" in budget
+    last = change(plan, {"training.keep": "last", "data.inner_validation": True})
+    assert "the last epoch was kept, and measured on a held-out tenth of Training" in describe_budget(last, [0])
     assert format_table(rows, budget).count("\n|") == 3
     assert json.loads(format_json(rows, budget))["rows"][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)

@@ -186,10 +186,14 @@ def format_json(rows: Sequence[Row], budget: str) -> str:
 def describe_budget(config: Config, seeds: Sequence[int]) -> str:
     """Describe in a sentence what each run was given."""
     images = "all" if config.data.limit is None else f"{config.data.limit:,}"
+    measured = "a held-out tenth of Training" if config.data.inner_validation else "the validation split"
+    kept = f"the last epoch was kept, and measured on {measured}"
+    if config.training.keep == "best":
+        kept = f"the epoch was chosen on {measured}, on which the figures were measured"
     return (
-        f"Each run: {images} training images, {config.training.epochs} epochs, {config.preprocess.image_size} pixels, "
-        f"batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; the epoch was chosen on the "
-        "validation split, on which the figures were measured; one crop, no test-time augmentation."
+        f"Each run: {images} training images, {write_count(config.training.epochs, 'epoch')}, "
+        f"{config.preprocess.image_size} pixels, batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; {kept}; one crop, no test-time "
+        "augmentation."
     )
 
 
