@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 
 pytest.importorskip("lightning")
 
+from cmaen.data.faces import load_faces
+from cmaen.data.ferplus import CATEGORIES
+from cmaen.data.splits import Split
 from cmaen.errors import ConfigError
 from cmaen.training import ablation, precision
 from cmaen.training.ablation import (
@@ -20,11 +23,13 @@ from cmaen.training.ablation import (
     choose_variants,
     describe_budget,
     format_json,
-    format_table,
+    format_tables,
     make_variant,
 )
 from cmaen.training.config import Config, change, load_config, read_variants
+from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
 from tests.conftest import PLAIN, TINY
+from tests.data.test_keys import know
 
 HEADS = "without emotion heads"
 TWO = choose_variants([HEADS], VARIANTS)
@@ -46,7 +51,9 @@ def config(data: Path, output: Path) -> Config:
 def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = config(fer_tree, tmp_path)
     monkeypatch.setattr(precision, "processor_capabilities", dict)
-    rows = ablate(plan, [0, 1], variants=TWO)
+    study = ablate(plan, [0, 1], variants=TWO)
+    assert list(study) == [FER2013]
+    rows = study[FER2013]
     assert [row.variant for row in rows] == [FULL, HEADS]
     assert rows[1].parameters < rows[0].parameters
     assert len(rows[0].accuracies) == 2
@@ -58,11 +65,11 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
     assert "the epoch was chosen on the validation split, on which the figures were measured" in budget
     last = change(plan, {"training.keep": "last", "data.inner_validation": True})
     assert "the last epoch was kept, and measured on a held-out tenth of Training" in describe_budget(last, [0])
-    assert format_table(rows, budget).count("\n|") == 3
-    assert json.loads(format_json(rows, budget))["rows"][0]["variant"] == FULL
+    assert format_tables(study, budget).count("\n|") == 3
+    assert json.loads(format_json(study, budget))["schemes"][FER2013][0]["variant"] == FULL
     monkeypatch.setattr(ablation, "train", None)
     monkeypatch.setattr(precision, "processor_capabilities", lambda: {"amx_bf16": True})  # resumed on another machine
-    assert ablate(plan, [0, 1], variants=TWO) == rows
+    assert ablate(plan, [0, 1], variants=TWO) == study
     with pytest.raises(ConfigError, match="another configuration"):
         ablate(change(plan, {"training.epochs": 2}), [0])
     other = tmp_path / "other"
@@ -72,6 +79,28 @@ def test_the_study_is_made_once_and_tabulated(fer_tree: Path, tmp_path: Path, mo
         ablate(config(other, tmp_path), [0])
     with pytest.raises(ConfigError, match="are not variants"):
         choose_variants(["without everything"], VARIANTS)
+
+
+def test_what_annotators_see_has_a_table_of_its_own(
+    fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = [load_faces(fer_tree, split) for split in (Split.TRAIN, Split.VALIDATION)]
+    votes = np.zeros((sum(map(len, sets)), len(CATEGORIES)), np.uint8)
+    votes[::2, CATEGORIES.index("happiness")], votes[1::2, CATEGORIES.index("unknown")] = 9, 9
+    know(sets, votes, tmp_path / "package", monkeypatch)
+    plan = change(config(fer_tree, tmp_path / "runs"), {"loss.perceived": 1.0})
+    study = ablate(plan, [0], variants=TWO)
+    assert list(study) == [FER2013, PERCEIVED]
+    for scheme, happy in ((FER2013, None), (PERCEIVED, PERCEIVED_LABELS.index("happy"))):
+        answers = np.load(tmp_path / "runs" / "the-whole-network-0" / "best" / f"predictions-{scheme}.npy")
+        assert len(answers) == len(sets[1])
+        truth = sets[1].labels if happy is None else np.full(len(answers), happy)
+        counted = slice(None) if happy is None else slice(len(sets[0]) % 2, None, 2)
+        assert study[scheme][0].accuracy == (answers == truth)[counted].mean()
+    tables = format_tables(study, "the budget")
+    assert tables.count("\n|") == 8
+    assert "The emotion that most annotators see:" in tables
+    assert ablate(plan, [0], variants=TWO) == study
 
 
 def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +139,7 @@ def test_variants_may_learn_from_other_data(fer_tree: Path, tmp_path: Path) -> N
         f"larger: {{data.path: {tmp_path / 'larger'}, preprocess.source_size: null, preprocess.grey: false}}\n"
     )
     plan = config(fer_tree, tmp_path / "runs")
-    rows = ablate(plan, [0], variants=read_variants(file))
+    rows = ablate(plan, [0], variants=read_variants(file))[FER2013]
     assert [row.variant for row in rows] == ["plain", "weighted", "larger"]
     assert rows[1].difference is not None
     for face in (tmp_path / "larger" / "validation" / "sad").iterdir():

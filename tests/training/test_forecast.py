@@ -232,7 +232,7 @@ def test_an_ablation_adds_up_the_runs_that_are_left(
 
     monkeypatch.setattr(ablation, "foresee", expect)
     caplog.set_level(logging.INFO, "cmaen")
-    rows = ablation.ablate(plan, [0], variants=of_ablation.TWO)
+    (rows,) = ablation.ablate(plan, [0], variants=of_ablation.TWO).values()
     assert "about 24 hours to go on this machine: 2 runs" in caplog.text
     assert timed[0] > timed[1], "each variant's own network"
     assert [row.parameters for row in rows] == timed

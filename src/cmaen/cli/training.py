@@ -223,15 +223,17 @@ def ablate(
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
-    rows = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
+    study = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
     budget = ablation.describe_budget(run, seeds or [0])
-    table = ablation.format_table(rows, budget)
-    differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
-    write_text(run.output / "ablation.md", table)
-    write_text(run.output / "ablation.json", ablation.format_json(rows, budget))
-    if differences:
-        write_text(run.output / "ablation.svg", plots.svg(plots.compare(*zip(*differences, strict=True))))
-    typer.echo(table)
+    tables = ablation.format_tables(study, budget)
+    write_text(run.output / "ablation.md", tables)
+    write_text(run.output / "ablation.json", ablation.format_json(study, budget))
+    for number, (scheme, rows) in enumerate(study.items()):
+        differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
+        if differences:
+            name = f"ablation-{scheme}.svg" if number else "ablation.svg"
+            write_text(run.output / name, plots.svg(plots.compare(*zip(*differences, strict=True))))
+    typer.echo(tables)
 
 
 def answers(

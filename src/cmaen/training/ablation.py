@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmaen.checkpoints import CARD, Checkpoint
+from cmaen.data.ferplus import majority
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
 from cmaen.drawing.lettering import write_count
@@ -21,7 +23,7 @@ from cmaen.engines import build_engine
 from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap, wilson
 from cmaen.evaluation.metrics import measure
-from cmaen.evaluation.run import logits_of
+from cmaen.evaluation.run import logits_by_scheme
 from cmaen.files import replace_file
 from cmaen.models.build import build_network
 from cmaen.models.checkpoint import load_checkpoint
@@ -35,7 +37,7 @@ from cmaen.training.module import EmotionModule
 from cmaen.training.precision import Hardware, choose
 from cmaen.training.record import CONFIG, RECORD, Record, require_same_configuration
 from cmaen.training.run import fingerprint_sources, train
-from cmaen.types import EMOTIONS, PERCEIVED_LABELS
+from cmaen.types import EMOTIONS, PERCEIVED, PERCEIVED_LABELS
 
 FULL = "the whole network"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -59,6 +61,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Changes to the configuration (dotted key: value) by name of the variant; all are compared with the first."""
 
+_TRUTHS = {PERCEIVED: "The emotion that most annotators see:"}
+
 Faces = tuple[FaceSet, FaceSet]
 """The faces of Training and of validation."""
 
@@ -67,7 +71,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """A variant's figures on the validation split.
+    """A variant's figures on the validation split, under one label scheme.
 
     Attributes:
         variant: Name of the variant.
@@ -90,7 +94,9 @@ class Row:
 
 
 class Outcome(NamedTuple):
-    """A variant's predictions int64 [seeds, N], the true labels [N], its number of parameters and the class names."""
+    """A variant's predictions int64 [seeds, N] under a label scheme, the true labels [N], its number of parameters and
+    the class names.
+    """
 
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -104,7 +110,7 @@ def ablate(
     *,
     variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-) -> list[Row]:
+) -> dict[str, list[Row]]:
     """Train every variant with every seed and measure them; an interrupted study is resumed.
 
     Args:
@@ -113,6 +119,10 @@ def ablate(
         variants: Changes of each variant, see :data:`VARIANTS`. A variant may train on other data, such as the same
             faces enhanced.
         progress: Wraps the loop over the runs.
+
+    Returns:
+        The rows of each label scheme that all variants have: the labels and, with votes, ``perceived``, whose truth is
+        the emotion that most annotators see.
 
     Raises:
         ConfigError: A folder holds a run with another configuration or other data, or the variants are validated on
@@ -133,14 +143,17 @@ def ablate(
         log.info("%s, seed %d", run.name, run.seed)
         _train(run, faces_of)
     outcomes = {
-        name: _outcome([make_variant(config, name, changes, seed) for seed in seeds], faces_of)
+        name: _outcomes([make_variant(config, name, changes, seed) for seed in seeds], faces_of)
         for name, changes in progress(variants.items())
     }
     first, *_ = outcomes.values()
-    for name, outcome in outcomes.items():
-        if outcome.classes != first.classes or not np.array_equal(outcome.labels, first.labels):
-            raise ConfigError(f"{name} is validated on other faces than {next(iter(outcomes))}")
-    return [_row(name, outcome, first) for name, outcome in outcomes.items()]
+    common = [scheme for scheme in first if all(scheme in found for found in outcomes.values())]
+    for name, found in outcomes.items():
+        for scheme in common:
+            own, others = found[scheme], first[scheme]
+            if own.classes != others.classes or not np.array_equal(own.labels, others.labels):
+                raise ConfigError(f"{name} is validated on other faces than {next(iter(outcomes))}")
+    return {scheme: [_row(name, found[scheme], first[scheme]) for name, found in outcomes.items()] for scheme in common}
 
 
 def choose_variants(names: Sequence[str], variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -161,8 +174,18 @@ def make_variant(config: Config, name: str, changes: Mapping[str, Any], seed: in
     return change(config, {**changes, "name": name, "seed": seed, "output": config.output / f"{folder}-{seed}"})
 
 
-def format_table(rows: Sequence[Row], budget: str) -> str:
-    """Format the rows as a Markdown table, with the budget of each run below it."""
+def format_tables(study: Mapping[str, Sequence[Row]], budget: str) -> str:
+    """Format the rows of each label scheme as a Markdown table, with the budget of each run below them."""
+    tables = [_format_table(rows) for rows in study.values()]
+    if len(study) > 1:
+        tables = [
+            f"{_TRUTHS.get(scheme, 'The labels of the data set:')}\n\n{table}"
+            for scheme, table in zip(study, tables, strict=True)
+        ]
+    return "\n\n".join([*tables, budget, ""])
+
+
+def _format_table(rows: Sequence[Row]) -> str:
     lines = [
         "| variant | parameters | accuracy | 95 % interval | difference | 95 % interval | macro-F1 |",
         "|---|---|---|---|---|---|---|",
@@ -175,12 +198,13 @@ def format_table(rows: Sequence[Row], budget: str) -> str:
             f"| {row.variant} | {row.parameters / 1e6:.2f} M | {100 * row.accuracy:.2f} "
             f"| {_span(row.accuracy_interval)} | {difference} | {interval} | {100 * np.mean(row.macro_f1s):.2f} |"
         )
-    return "\n".join([*lines, "", budget, ""])
+    return "\n".join(lines)
 
 
-def format_json(rows: Sequence[Row], budget: str) -> str:
-    """Format the rows and the budget as JSON."""
-    return json.dumps({"budget": budget, "rows": [asdict(row) for row in rows]}, indent=2) + "\n"
+def format_json(study: Mapping[str, Sequence[Row]], budget: str) -> str:
+    """Format the rows of each label scheme and the budget as JSON."""
+    schemes = {scheme: [asdict(row) for row in rows] for scheme, rows in study.items()}
+    return json.dumps({"budget": budget, "schemes": schemes}, indent=2) + "\n"
 
 
 def describe_budget(config: Config, seeds: Sequence[int]) -> str:
@@ -192,8 +216,8 @@ def describe_budget(config: Config, seeds: Sequence[int]) -> str:
         kept = f"the epoch was chosen on {measured}, on which the figures were measured"
     return (
         f"Each run: {images} training images, {write_count(config.training.epochs, 'epoch')}, "
-        f"{config.preprocess.image_size} pixels, batch {config.training.batch_size}; seeds {', '.join(map(str, seeds))}; {kept}; one crop, no test-time "
-        "augmentation."
+        f"{config.preprocess.image_size} pixels, batch {config.training.batch_size}; "
+        f"seeds {', '.join(map(str, seeds))}; {kept}; one crop, no test-time augmentation."
     )
 
 
@@ -252,19 +276,34 @@ def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
         train(config, resume=(config.output / LAST).is_file())
 
 
-def _outcome(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> Outcome:
+def _outcomes(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> dict[str, Outcome]:
+    """Predict the validation split by the networks of all seeds, under each label scheme whose truth is known."""
     _, validation = faces_of(runs[0])
     folders = [run.output / BEST for run in runs]
-    predictions = []
-    for folder in folders:
-        path = folder / "predictions.npy"
-        if not path.is_file():
-            logits = logits_of(validation, Checkpoint.open(folder).card.preprocess, build_engine("torch", folder))
-            with replace_file(path) as temporary:
+    network, card = load_checkpoint(folders[0])
+    parameters = sum(value.numel() for value in network.parameters())
+    first = next(iter(card.schemes))
+    truths = {first: validation.labels}
+    if PERCEIVED in card.schemes and validation.votes is not None:
+        truths[PERCEIVED] = majority(validation)
+    predictions = [_predict(folder, validation, list(truths)) for folder in folders]
+    found = {}
+    for scheme, truth in truths.items():
+        known = truth >= 0
+        of_seeds = np.stack([answers[scheme][known] for answers in predictions])
+        found[scheme] = Outcome(of_seeds, truth[known], parameters, card.schemes[scheme].labels)
+    return found
+
+
+def _predict(folder: Path, faces: FaceSet, schemes: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Predict faces by a run's network, once: the answers, int64 [N] for each label scheme, are kept beside it."""
+    paths = {scheme: folder / f"predictions-{scheme}.npy" for scheme in schemes}
+    if not all(path.is_file() for path in paths.values()):
+        spec = Checkpoint.open(folder).card.preprocess
+        for scheme, logits in logits_by_scheme(faces, spec, build_engine("torch", folder), schemes).items():
+            with replace_file(paths[scheme]) as temporary:
                 np.save(temporary, logits.argmax(axis=1))
-        predictions.append(np.load(path))
-    parameters = sum(value.numel() for value in load_checkpoint(folders[0])[0].parameters())
-    return Outcome(np.stack(predictions), validation.labels, parameters, validation.classes)
+    return {scheme: np.load(path) for scheme, path in paths.items()}
 
 
 def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
