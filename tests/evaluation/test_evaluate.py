@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cmaen
 from cmaen.checkpoints import Checkpoint, SeenFaces
@@ -20,7 +21,9 @@ from cmaen.data.splits import FaceSet, Split
 from cmaen.errors import CheckpointError, ConfigError, DataError, SplitError
 from cmaen.evaluation.assessment import ALL_FACES
 from cmaen.evaluation.evaluate import UNSEEN, evaluate_photographs
+from cmaen.evaluation.photographs import NO_FACE
 from cmaen.evaluation.run import validate
+from cmaen.inference.detectors.yunet import YuNet
 from cmaen.types import FER2013, PERCEIVED
 from tests.conftest import EXAMPLES
 from tests.data.test_keys import know
@@ -122,6 +125,20 @@ def test_photographs_are_measured(tmp_path: Path) -> None:
     found = evaluate_photographs(None, tmp_path / "list.csv", EXAMPLES, scheme=PERCEIVED)
     assert found.figures[PERCEIVED].accuracy == 1
     assert json.loads(json.dumps(found.to_dict()))["photographs"][PERCEIVED]["count"] == 1
+
+
+def test_faces_are_searched_for_once_for_all_schemes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (90, 60), "white").save(tmp_path / "white.png")
+    shutil.copy(EXAMPLES / "astronaut.png", tmp_path)
+    (tmp_path / "list.csv").write_text("file,label\nwhite.png,sad\nastronaut.png,happy\nastronaut.png,fear\n")
+    searched, search = [], YuNet.search
+    monkeypatch.setattr(YuNet, "search", lambda self, image: searched.append(image.shape) or search(self, image))
+    alone = [evaluate_photographs(None, tmp_path / "list.csv", scheme=name) for name in (FER2013, PERCEIVED)]
+    often = len(searched)
+    found = evaluate_photographs(None, tmp_path / "list.csv")
+    assert found.figures == {name: figures for one in alone for name, figures in one.figures.items()}
+    assert len(searched) - often == often / 2 > 0
+    assert found.figures[PERCEIVED].answers["sad"] == {NO_FACE: 1}
 
 
 def test_leaks_are_found(fer_tree: Path, tmp_path: Path) -> None:

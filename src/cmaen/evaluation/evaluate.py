@@ -292,16 +292,18 @@ def evaluate_photographs(
     engine, card = resolve_engine(engine, opened), opened.card
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
     predictor = EmotionPredictor(opened, engine=engine, device=device)
-    found = {}
-    for name in schemes:
-        photographs = list(read_photographs(labels, Path(pictures) if pictures else None))
-        results = predictor.under(name).predict_each([photograph.content for photograph in photographs])
-        answers = [
-            result.faces[0].emotion if result.faces else None
-            for result in (results if progress is None else progress(results, "photographs", len(photographs)))
-        ]
-        truth = [photograph.label for photograph in photographs]
-        found[name] = measure_photographs(truth, answers)
+    first, *others = schemes
+    searching, classifying = predictor.under(first), {name: predictor.under(name) for name in others}
+    photographs = list(read_photographs(labels, Path(pictures) if pictures else None))
+    answers: dict[str, list[str | None]] = {name: [] for name in schemes}
+    for photograph in _show(progress, "photographs")(photographs):
+        largest = next(iter(searching.predict(photograph.content).faces), None)
+        crop = None if largest is None else largest.crop
+        answers[first].append(None if largest is None else largest.emotion)
+        for name, other in classifying.items():
+            answers[name].append(None if crop is None else other.predict(crop, detect=False).faces[0].emotion)
+    truth = [photograph.label for photograph in photographs]
+    found = {name: measure_photographs(truth, of_scheme) for name, of_scheme in answers.items()}
     return PhotographEvaluation(opened, engine, labels.name, found)
 
 
