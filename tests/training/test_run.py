@@ -189,6 +189,16 @@ def test_frozen_stages_stay_as_they_are(fer_tree: Path, tmp_path: Path) -> None:
         change(frozen, {"model.trunk": "ecnn", "model.side": None})
 
 
+def test_pretrained_pathways_stay_as_they_are_at_a_rate_of_0(fer_tree: Path, tmp_path: Path) -> None:
+    plan = whole(config(fer_tree, tmp_path / "frozen", epochs=1))
+    given = untrained(plan, tmp_path / "given")
+    still = change(plan, {"optimiser.backbone_rate": 0, "initial_weights": str(given)})
+    before, after = weights(given), weights(train(still))
+    moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert not moved & {"trunk", "side"}
+    assert {"exchange", "pyramid", "trunk_classifier", "side_attention"} <= moved
+
+
 def test_a_licence_goes_on_to_what_is_trained_from_it(fer_tree: Path, tmp_path: Path, unbroken: Path) -> None:
     given = Path(shutil.copytree(unbroken, tmp_path / "given"))
     change_card(given, licence="for research")

@@ -254,7 +254,7 @@ def _foresee(config: Config, training: FaceSet, validation: FaceSet) -> Forecast
     model = build_network(
         config.model, classes=classes, perceived=len(PERCEIVED_LABELS) if config.loss.perceived else 0
     )
-    freeze(model, settings.frozen_stages)
+    freeze(model, config)
     conditions = describe_conditions(settings, settings.precision)
     size, device = settings.batch_size, conditions.device
     return foresee(

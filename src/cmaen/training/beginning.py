@@ -154,8 +154,14 @@ def _adapt(model: EmotionNetwork, role: str, training: FaceSet, config: Config) 
     pathway.train()
 
 
-def freeze(model: EmotionNetwork, stages: int) -> None:
-    """Freeze the first stages of the trunk; the configuration guarantees that it has that many."""
-    if stages:
+def freeze(model: EmotionNetwork, config: Config) -> None:
+    """Freeze what the configuration freezes: the pretrained pathways, or the first stages of the trunk.
+
+    The configuration guarantees that the trunk has that many stages.
+    """
+    if config.optimiser.backbone_rate == 0:
+        for role in find_pretrained(model, config):
+            getattr(model, role).freeze()
+    if stages := config.training.frozen_stages:
         assert isinstance(model.trunk, StagedBackbone)
-        model.trunk.freeze(stages)
+        model.trunk.freeze_stages(stages)

@@ -27,7 +27,8 @@ class OptimiserSpec(Spec):
     backbone_rate: float = Field(
         1.0,
         ge=0,
-        description="Factor on the learning rate of the pretrained pathways: all except an E-CNN from random weights.",
+        description="Factor on the learning rate of the pretrained pathways: all except an E-CNN from random weights; "
+        "0 freezes them.",
     )
     gate_rate: float = Field(
         1.0, gt=0, description="Factor on the learning rate of the gates, which scale what a part adds."

@@ -107,7 +107,7 @@ def _train(config: Config, *, resume: bool, leads: bool) -> Path:
         warn_of_seen(config, training, validation, unlabelled)
     pl.seed_everything(config.seed, verbose=False)
     model = build_initial(config, training, resume=resume)
-    freeze(model, settings.frozen_stages)
+    freeze(model, config)
     answers = _answers(training, config, record.answered_on)
     module = EmotionModule(
         model,

@@ -26,6 +26,17 @@ class Backbone(nn.Module):
 
     channels: tuple[int, int, int]
     wider: ClassVar[str | None] = None
+    _is_frozen = False
+
+    def freeze(self) -> None:
+        """Freeze all of it, including the statistics of its BatchNorm."""
+        self._is_frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Set the mode of the module; frozen, it stays in evaluation mode."""
+        return super().train(mode and not self._is_frozen)
 
     def take(self, state: Mapping[str, Tensor]) -> None:
         """Load a state dict of this backbone, or of the wider one.
@@ -58,7 +69,7 @@ class StagedBackbone(Backbone):
         self.channels = channels
         self.frozen = 0
 
-    def freeze(self, stages: int) -> None:
+    def freeze_stages(self, stages: int) -> None:
         """Freeze the first stages, including the statistics of their BatchNorm."""
         self.frozen = stages
         self.stages[:stages].requires_grad_(False)
