@@ -293,15 +293,17 @@ def evaluate_photographs(
     schemes = list(card.schemes) if scheme is None else [card.resolve_scheme(scheme)]
     predictor = EmotionPredictor(opened, engine=engine, device=device)
     first, *others = schemes
-    searching, classifying = predictor.under(first), {name: predictor.under(name) for name in others}
+    classifying = {name: predictor.under(name) for name in others}
     photographs = list(read_photographs(labels, Path(pictures) if pictures else None))
+    contents = [photograph.content for photograph in photographs]
+    results = predictor.under(first).predict_each(contents)
     answers: dict[str, list[str | None]] = {name: [] for name in schemes}
-    for photograph in _show(progress, "photographs")(photographs):
-        largest = next(iter(searching.predict(photograph.content).faces), None)
-        crop = None if largest is None else largest.crop
+    for content, result in zip(_show(progress, "photographs")(contents), results, strict=True):
+        largest = next(iter(result.faces), None)
         answers[first].append(None if largest is None else largest.emotion)
         for name, other in classifying.items():
-            answers[name].append(None if crop is None else other.predict(crop, detect=False).faces[0].emotion)
+            same = [] if largest is None else other.predict_faces(content, [largest.box])
+            answers[name].append(same[0]["predicted_emotion"] if same else None)
     truth = [photograph.label for photograph in photographs]
     found = {name: measure_photographs(truth, of_scheme) for name, of_scheme in answers.items()}
     return PhotographEvaluation(opened, engine, labels.name, found)
