@@ -14,9 +14,12 @@ from cmaen.data.faces import load_faces
 from cmaen.data.ferplus import CATEGORIES
 from cmaen.data.splits import Split
 from cmaen.errors import ConfigError
+from cmaen.evaluation.photographs import PhotographedFaces
+from cmaen.inference.classifier import FaceClassifier
 from cmaen.training import ablation, precision
 from cmaen.training.ablation import (
     FULL,
+    PHOTOGRAPHS,
     VARIANTS,
     Outcome,
     ablate,
@@ -89,8 +92,14 @@ def test_what_annotators_see_has_a_table_of_its_own(
     votes[::2, CATEGORIES.index("happiness")], votes[1::2, CATEGORIES.index("unknown")] = 9, 9
     know(sets, votes, tmp_path / "package", monkeypatch)
     plan = change(config(fer_tree, tmp_path / "runs"), {"loss.perceived": 1.0})
-    study = ablate(plan, [0], variants=TWO)
-    assert list(study) == [FER2013, PERCEIVED]
+    crop = np.full((60, 50, 3), 90, np.uint8)
+    photographed = PhotographedFaces([crop, None, crop[:40]], np.array([3, 0, 3]))
+    study = ablate(plan, [0], variants=TWO, photographs=photographed)
+    assert list(study) == [FER2013, PERCEIVED, PHOTOGRAPHS]
+    for row, folder in zip(study[PHOTOGRAPHS], ("the-whole-network-0", "without-emotion-heads-0"), strict=True):
+        classifier = FaceClassifier(tmp_path / "runs" / folder / "best", engine="torch")
+        answers = classifier([crop, crop[:40]]).argmax(axis=1)
+        assert row.accuracy == (answers == 3).sum() / 3, "without a face it is wrong"
     for scheme, happy in ((FER2013, None), (PERCEIVED, PERCEIVED_LABELS.index("happy"))):
         answers = np.load(tmp_path / "runs" / "the-whole-network-0" / "best" / f"predictions-{scheme}.npy")
         assert len(answers) == len(sets[1])
@@ -98,9 +107,10 @@ def test_what_annotators_see_has_a_table_of_its_own(
         counted = slice(None) if happy is None else slice(len(sets[0]) % 2, None, 2)
         assert study[scheme][0].accuracy == (answers == truth)[counted].mean()
     tables = format_tables(study, "the budget")
-    assert tables.count("\n|") == 8
+    assert tables.count("\n|") == 12
     assert "The emotion that most annotators see:" in tables
-    assert ablate(plan, [0], variants=TWO) == study
+    assert "Labelled photographs" in tables
+    assert ablate(plan, [0], variants=TWO, photographs=photographed) == study
 
 
 def test_a_study_that_was_stopped_goes_on(fer_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,20 @@ Data = Annotated[
         rich_help_panel=SOURCE,
     ),
 ]
+Photographs = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV with the columns file and label: also measure these photographs, after finding the faces in them.",
+        rich_help_panel=SOURCE,
+    ),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder or zip of the files that --photographs names. Default: the folder of the CSV.",
+        rich_help_panel=SOURCE,
+    ),
+]
 Names = Annotated[
     str | None,
     typer.Option(

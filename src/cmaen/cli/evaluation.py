@@ -15,6 +15,8 @@ from cmaen.cli.console import (
     EngineDevice,
     EngineName,
     Names,
+    Photographs,
+    Pictures,
     SchemeName,
     Verbose,
     alone,
@@ -58,21 +60,8 @@ def test(
             rich_help_panel=SOURCE,
         ),
     ] = "auto",
-    photographs: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with the columns file and label: also measure these photographs, after finding the faces in "
-            "them.",
-            rich_help_panel=SOURCE,
-        ),
-    ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder or zip of the files that --photographs names. Default: the folder of the CSV.",
-            rich_help_panel=SOURCE,
-        ),
-    ] = None,
+    photographs: Photographs = None,
+    pictures: Pictures = None,
     scheme: SchemeName = None,
     without_copies: Annotated[
         bool,

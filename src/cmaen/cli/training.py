@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from cmaen.checkpoints import SHIPPED, Checkpoint
-from cmaen.cli.console import Data, Device, Names, Verbose, alone, bar, extra, keep_freed_memory, log, parse_names
+from cmaen.cli.console import (
+    Data,
+    Device,
+    Names,
+    Photographs,
+    Pictures,
+    Verbose,
+    alone,
+    bar,
+    extra,
+    keep_freed_memory,
+    log,
+    parse_names,
+    progress,
+)
 from cmaen.cli.panels import MODEL, OUTPUT, SOURCE, TRAINING
 from cmaen.cli.runs import (
     begin,
@@ -191,6 +205,8 @@ def ablate(
             "--variant", help="Variant to train; repeat the option for more. Default: all.", rich_help_panel=TRAINING
         ),
     ] = None,
+    photographs: Photographs = None,
+    pictures: Pictures = None,
     variants_of: Annotated[
         str | None,
         typer.Option(
@@ -208,6 +224,7 @@ def ablate(
     begin(verbose)
     with extra("the ablation study", "report"):
         from cmaen.evaluation import plots
+        from cmaen.evaluation.evaluate import find_photographed_faces
         from cmaen.files import write_text
         from cmaen.training import ablation
         from cmaen.training.config import load_config, parse_overrides, read_variants
@@ -223,7 +240,8 @@ def ablate(
     alone(context, run.output)
     known = read_variants(variants_of) if variants_of else ablation.VARIANTS
     chosen = ablation.choose_variants(variants or list(known), known)
-    study = ablation.ablate(run, seeds or [0], variants=chosen, progress=bar("runs"))
+    faces = None if photographs is None else find_photographed_faces(photographs, pictures, progress=progress)
+    study = ablation.ablate(run, seeds or [0], variants=chosen, photographs=faces, progress=bar("runs"))
     budget = ablation.describe_budget(run, seeds or [0])
     tables = ablation.format_tables(study, budget)
     write_text(run.output / "ablation.md", tables)

@@ -30,11 +30,11 @@ from cmaen.evaluation.assessment import (
 )
 from cmaen.evaluation.overlap import LabelOverlap
 from cmaen.evaluation.perceived import PerceivedAssessment, assess_perceived
-from cmaen.evaluation.photographs import PhotographFigures, measure_photographs, read_photographs
+from cmaen.evaluation.photographs import PhotographedFaces, PhotographFigures, measure_photographs, read_photographs
 from cmaen.evaluation.run import find_seen, logits_by_scheme, logits_of, measure_clarities
 from cmaen.evaluation.splits import Names, exclude_copies, load_split
 from cmaen.inference.predictor import EmotionPredictor
-from cmaen.types import PERCEIVED
+from cmaen.types import EMOTIONS, PERCEIVED
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Function that wraps a loop, to show progress: (items, name of the items, number of items) -> items."""
@@ -307,6 +307,26 @@ def evaluate_photographs(
     truth = [photograph.label for photograph in photographs]
     found = {name: measure_photographs(truth, of_scheme) for name, of_scheme in answers.items()}
     return PhotographEvaluation(opened, engine, labels.name, found)
+
+
+def find_photographed_faces(
+    labels: Path | str, pictures: Path | str | None = None, *, progress: Progress | None = None
+) -> PhotographedFaces:
+    """Find the faces of photographs and cut them out, to measure several networks on them.
+
+    Args:
+        labels, pictures, progress: See :func:`evaluate_photographs`.
+
+    Raises:
+        DataError: The list cannot be read, or names a missing file.
+    """
+    photographs = list(read_photographs(Path(labels), Path(pictures) if pictures else None))
+    predictor = EmotionPredictor()
+    found = [predictor.predict(photograph.content).faces for photograph in _show(progress, "photographs")(photographs)]
+    return PhotographedFaces(
+        [faces[0].crop if faces else None for faces in found],
+        np.array([EMOTIONS.index(photograph.label) for photograph in photographs]),
+    )
 
 
 def _show(progress: Progress | None, unit: str) -> Callable[[Any], Iterable[Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmaen.data.labelling import Labelling
 from cmaen.errors import DataError
@@ -26,6 +27,18 @@ class Photograph(NamedTuple):
     name: str
     label: str
     content: Path | bytes
+
+
+class PhotographedFaces(NamedTuple):
+    """The largest face of each photograph of a list.
+
+    Attributes:
+        crops: RGB uint8 [h, w, 3] of each; ``None`` if no face was detected.
+        labels: int64 [N], indices into :data:`cmaen.types.EMOTIONS`.
+    """
+
+    crops: list[NDArray[np.uint8] | None]
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

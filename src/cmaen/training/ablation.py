@@ -19,11 +19,12 @@ from cmaen.data.ferplus import majority
 from cmaen.data.splits import FaceSet
 from cmaen.devices import torch_device
 from cmaen.drawing.lettering import write_count
-from cmaen.engines import build_engine
+from cmaen.engines import build_engine, output_of
 from cmaen.errors import ConfigError
 from cmaen.evaluation.intervals import Interval, bootstrap, wilson
 from cmaen.evaluation.metrics import measure
-from cmaen.evaluation.run import logits_by_scheme
+from cmaen.evaluation.photographs import NO_FACE, PhotographedFaces
+from cmaen.evaluation.run import BATCH_SIZE, logits_by_scheme
 from cmaen.files import replace_file
 from cmaen.models.build import build_network
 from cmaen.models.checkpoint import load_checkpoint
@@ -61,7 +62,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Changes to the configuration (dotted key: value) by name of the variant; all are compared with the first."""
 
-_TRUTHS = {PERCEIVED: "The emotion that most annotators see:"}
+PHOTOGRAPHS = "photographs"
+_TRUTHS = {
+    PERCEIVED: "The emotion that most annotators see:",
+    PHOTOGRAPHS: "Labelled photographs, in which the faces are found first:",
+}
 
 Faces = tuple[FaceSet, FaceSet]
 """The faces of Training and of validation."""
@@ -109,6 +114,7 @@ def ablate(
     seeds: Sequence[int],
     *,
     variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
+    photographs: PhotographedFaces | None = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> dict[str, list[Row]]:
     """Train every variant with every seed and measure them; an interrupted study is resumed.
@@ -118,11 +124,12 @@ def ablate(
         seeds: Random seeds; each variant is trained once with each.
         variants: Changes of each variant, see :data:`VARIANTS`. A variant may train on other data, such as the same
             faces enhanced.
+        photographs: Labelled photographs to measure the variants on too.
         progress: Wraps the loop over the runs.
 
     Returns:
         The rows of each label scheme that all variants have: the labels and, with votes, ``perceived``, whose truth is
-        the emotion that most annotators see.
+        the emotion that most annotators see; and of :data:`PHOTOGRAPHS`, answered under the last of them.
 
     Raises:
         ConfigError: A folder holds a run with another configuration or other data, or the variants are validated on
@@ -143,7 +150,7 @@ def ablate(
         log.info("%s, seed %d", run.name, run.seed)
         _train(run, faces_of)
     outcomes = {
-        name: _outcomes([make_variant(config, name, changes, seed) for seed in seeds], faces_of)
+        name: _outcomes([make_variant(config, name, changes, seed) for seed in seeds], faces_of, photographs)
         for name, changes in progress(variants.items())
     }
     first, *_ = outcomes.values()
@@ -276,8 +283,13 @@ def _train(config: Config, faces_of: Callable[[Config], Faces]) -> None:
         train(config, resume=(config.output / LAST).is_file())
 
 
-def _outcomes(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> dict[str, Outcome]:
-    """Predict the validation split by the networks of all seeds, under each label scheme whose truth is known."""
+def _outcomes(
+    runs: Sequence[Config], faces_of: Callable[[Config], Faces], photographs: PhotographedFaces | None
+) -> dict[str, Outcome]:
+    """Predict the validation split by the networks of all seeds, under each label scheme whose truth is known.
+
+    Then predict the photographs, if there are any.
+    """
     _, validation = faces_of(runs[0])
     folders = [run.output / BEST for run in runs]
     network, card = load_checkpoint(folders[0])
@@ -292,6 +304,11 @@ def _outcomes(runs: Sequence[Config], faces_of: Callable[[Config], Faces]) -> di
         known = truth >= 0
         of_seeds = np.stack([answers[scheme][known] for answers in predictions])
         found[scheme] = Outcome(of_seeds, truth[known], parameters, card.schemes[scheme].labels)
+    if photographs is not None:
+        if card.schemes[first].labels != EMOTIONS:
+            raise ConfigError(f"photographs are labelled with {', '.join(EMOTIONS)}; these runs have other labels")
+        answers = np.stack([_predict_photographs(folder, photographs, list(card.schemes)[-1]) for folder in folders])
+        found[PHOTOGRAPHS] = Outcome(answers, photographs.labels, parameters, (*EMOTIONS, NO_FACE))
     return found
 
 
@@ -304,6 +321,18 @@ def _predict(folder: Path, faces: FaceSet, schemes: Sequence[str]) -> dict[str, 
             with replace_file(paths[scheme]) as temporary:
                 np.save(temporary, logits.argmax(axis=1))
     return {scheme: np.load(path) for scheme, path in paths.items()}
+
+
+def _predict_photographs(folder: Path, faces: PhotographedFaces, scheme: str) -> NDArray[np.int64]:
+    """Predict photographed faces by a run's network, int64 [N], indices into the emotions and "no face"."""
+    spec, engine = Checkpoint.open(folder).card.preprocess, build_engine("torch", folder)
+    answers = np.full(len(faces.labels), len(EMOTIONS))
+    there = [(place, crop) for place, crop in enumerate(faces.crops) if crop is not None]
+    for start in range(0, len(there), BATCH_SIZE):
+        places, crops = zip(*there[start : start + BATCH_SIZE], strict=True)
+        (logits,) = engine.run(spec(crops), [output_of(scheme)])
+        answers[list(places)] = logits[:, : len(EMOTIONS)].argmax(axis=1)
+    return answers
 
 
 def _row(name: str, outcome: Outcome, first: Outcome) -> Row:
