@@ -25,7 +25,8 @@ def test_curves_of_several_runs_are_named_and_what_was_not_kept_is_left_out() ->
 
 def test_one_difference_far_from_the_others_does_not_squeeze_them() -> None:
     intervals = [(-0.01, 0.01), (-0.012, 0.006), (-0.3, -0.26), (-0.005, 0.013)]
-    (axes,) = compare(list("abcd"), [0.0, -0.003, -0.28, 0.004], intervals).axes
+    (axes,) = compare(list("abcd"), [0.0, -0.003, -0.28, 0.004], intervals, "all of it").axes
+    assert axes.get_xlabel() == "difference in accuracy from “all of it”, in points"
     low, high = axes.get_xlim()
     assert -3 < low < -1.2
     assert 1.3 < high < 3
@@ -37,7 +38,7 @@ def test_one_difference_far_from_the_others_does_not_squeeze_them() -> None:
 
 
 def test_differences_that_are_alike_are_all_drawn() -> None:
-    (axes,) = compare(["a", "b"], [0.3, -0.2], [(0.25, 0.35), (-0.25, -0.15)]).axes
+    (axes,) = compare(["a", "b"], [0.3, -0.2], [(0.25, 0.35), (-0.25, -0.15)], "c").axes
     assert not axes.texts
     assert axes.get_xlim()[1] > 35
 

@@ -250,7 +250,8 @@ def ablate(
         differences = [(row.variant, *row.difference) for row in rows if row.difference is not None]
         if differences:
             name = f"ablation-{scheme}.svg" if number else "ablation.svg"
-            write_text(run.output / name, plots.svg(plots.compare(*zip(*differences, strict=True))))
+            others, gains, intervals = zip(*differences, strict=True)
+            write_text(run.output / name, plots.svg(plots.compare(others, gains, intervals, rows[0].variant)))
     typer.echo(tables)
 
 

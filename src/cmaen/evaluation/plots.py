@@ -207,8 +207,10 @@ def scatter(places: NDArray[np.float32], labels: NDArray[np.int64], classes: Seq
     return figure
 
 
-def compare(names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Figure:
-    """Draw differences in accuracy with their intervals, one row for each name; 0 is the reference.
+def compare(
+    names: Sequence[str], differences: Sequence[float], intervals: Sequence[tuple[float, float]], reference: str
+) -> Figure:
+    """Draw differences in accuracy from that of a reference with their intervals, one row for each name.
 
     An outlier, which would compress the scale of the others, is cut off at the border and shown as an arrow with its
     figures.
@@ -231,7 +233,7 @@ def compare(names: Sequence[str], differences: Sequence[float], intervals: Seque
     axes.axvline(0, color=_LINE, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set(xlabel="accuracy against the whole network, points", xlim=(-border, border))
+    axes.set(xlabel=f"difference in accuracy from “{reference}”, in points", xlim=(-border, border))
     _plain(axes)
     return figure
 
