@@ -97,8 +97,9 @@ def test_workers_add_up_and_are_started_anew() -> None:
         client = EmotionClient(address)
         for _ in range(4):
             assert client.predict([photo])[0]["status"] == "ok"
-        text = urlopen(f"{address}/metrics").read().decode()
-        assert 'cmaen_requests_total{route="/v1/predict",status="200"} 4.0' in text
+        counted = 'cmaen_requests_total{route="/v1/predict",status="200"} 4.0'
+        # a worker counts an answer after it has sent it, and another one tells the sum
+        wait_until(lambda: counted in urlopen(f"{address}/metrics").read().decode())
         before = workers(process)
         assert len(before) == 2
         killed = before.pop()
