@@ -8,6 +8,9 @@ on the labelled photographs. The intervals are bootstraps over the faces, of the
 classifier for each set of features is fitted on the rest of Training. What a network computes is kept in runs/partners,
 by the checksum of its weights, so that a next partner needs only itself.
 
+A PARTNER may also be a pretrained backbone that has learnt no emotions, as BACKBONE=WEIGHTS, such as sface=installed.
+Its answers are those of the linear classifier on its features, the means of its maps at strides 16 and 32.
+
 --validation measures on PublicTest instead of the inner split, for networks that have seen all of Training, and leaves
 the linear classifiers out, because the features of faces that a network has seen are no measure.
 """
@@ -16,6 +19,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,10 +35,14 @@ from cmaen.evaluation.intervals import bootstrap
 from cmaen.evaluation.photographs import read_photographs
 from cmaen.images.reader import read_image
 from cmaen.inference.classifier import FaceClassifier
-from cmaen.types import FER2013, PERCEIVED, PERCEIVED_LABELS
+from cmaen.models.backbones import build_backbone
+from cmaen.preprocessing import PreprocessSpec
+from cmaen.types import EMOTIONS, FER2013, PERCEIVED, PERCEIVED_LABELS
 
 KEPT = Path("runs/partners")
 BATCH = 64
+PIXELS = 224
+"""Side of the input of a backbone that has learnt no emotions."""
 LABELS, MAJORITY, PHOTOGRAPHS = "FER2013's labels", "annotators' majority", "photographs"
 
 
@@ -66,12 +74,33 @@ def look(name, learnt, judged, photographs):
         return dict(found)
 
 
-def probe(learnt, classes, measured):
-    """Fit a linear classifier on the features of faces with a class; return its probabilities for others."""
+def look_with(name, learnt, judged, photographs):
+    """Compute the features of a pretrained backbone, and keep them; see the module."""
+    kept = KEPT / f"{name.replace('/', '-')}-{len(learnt)}-{len(judged)}-{len(photographs)}.npz"
+    if not kept.exists():
+        backbone, spec = build_backbone(*name.split("=", 1)).eval(), PreprocessSpec(PIXELS)
+
+        @torch.inference_mode()
+        def features(some):
+            _, middle, high = backbone(torch.from_numpy(spec(some)))
+            return torch.hstack([middle.mean(dim=(2, 3)), high.mean(dim=(2, 3))]).numpy()
+
+        parts = {"learnt": learnt, "judged": judged, "photographs": photographs}
+        KEPT.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, **{part: in_batches(features, crops, f"{name}: {part}") for part, crops in parts.items()})
+    with np.load(kept) as found:
+        return dict(found)
+
+
+def probe(learnt, classes, measured, labels):
+    """Fit a linear classifier on features of faces with a class; return its probabilities for others, [N, labels]."""
     known = classes >= 0
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     fitted.fit(learnt[known], classes[known])
-    return [fitted.predict_proba(features) for features in measured]
+    answers = [np.zeros((len(features), labels)) for features in measured]
+    for answer, features in zip(answers, measured, strict=True):
+        answer[:, fitted.classes_] = fitted.predict_proba(features)
+    return answers
 
 
 def hits(probabilities, truth):
@@ -101,6 +130,8 @@ def main() -> None:
     parser.add_argument("names", nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--validation", action="store_true")
     asked = parser.parse_args()
+    if asked.validation and any("=" in name for name in asked.names):
+        parser.error("a backbone without emotions needs faces to learn from, which --validation leaves out")
     split = Split.VALIDATION if asked.validation else Split.TRAIN
     faces = with_votes(load_faces(asked.data, split), AUTO)
     training, judged = (faces.select(np.zeros(len(faces), bool)), faces) if asked.validation else inner_split(faces)
@@ -120,16 +151,25 @@ def main() -> None:
             for what, part in parts.items()
         }
 
-    def probed(*found):
+    def probes(*found):
         learnt, inner, photos = (
             np.hstack([network[part] for network in found]) for part in ("learnt", "judged", "photographs")
         )
-        (labels,) = probe(learnt, training.labels, [inner])
-        seen, photographed = probe(learnt, majority(training), [inner, photos])
-        answers = {LABELS: labels, MAJORITY: seen, PHOTOGRAPHS: photographed}
-        return {what: hits(answers[what], truth[what]) for what in parts}
+        (labels,) = probe(learnt, training.labels, [inner], len(EMOTIONS))
+        seen, photographed = probe(learnt, majority(training), [inner, photos], len(PERCEIVED_LABELS))
+        return {parts[LABELS]: labels, parts[MAJORITY]: seen, parts[PHOTOGRAPHS]: photographed}
 
-    trunk, *partners = (look(name, list(training.images), list(judged.images), crops) for name in asked.names)
+    def probed(*found):
+        return answered(probes(*found))
+
+    def look_at_all(name):
+        shown = (name, list(training.images), list(judged.images), crops)
+        if "=" not in name:
+            return look(*shown)
+        found = look_with(*shown)
+        return found | probes(found)
+
+    trunk, *partners = map(look_at_all, asked.names)
     name, *others = asked.names
     alone, linear = answered(trunk), None if asked.validation else probed(trunk)
     say(f"{name}, alone", alone)
@@ -139,7 +179,8 @@ def main() -> None:
         say(f"{other}, alone", answered(partner), alone)
         say(f"mean of {name} and {other}", answered(trunk, partner), alone)
         if linear:
-            say(f"{other}, linear classifier", probed(partner), linear)
+            if "=" not in other:
+                say(f"{other}, linear classifier", probed(partner), linear)
             say("linear classifier on the features of both", probed(trunk, partner), linear)
 
 

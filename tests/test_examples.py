@@ -180,16 +180,24 @@ def test_a_partner_is_compared_with_its_trunk(
     Image.new("RGB", (90, 90)).save(tmp_path / "nobody.png")
     (tmp_path / "list.csv").write_text("file,label\nastronaut.png,happy\nnobody.png,happy\n")
     monkeypatch.setattr(
-        sys, "argv", ["", *map(str, (fer_tree, tmp_path / "list.csv", tmp_path, checkpoint, checkpoint))]
+        sys,
+        "argv",
+        ["", *map(str, (fer_tree, tmp_path / "list.csv", tmp_path, checkpoint, checkpoint, "sface=installed"))],
     )
+    monkeypatch.setattr(measure, "PIXELS", 64)
     measure.main()
     learnt, *rows = capsys.readouterr().out.splitlines()
     assert "measured on 7 faces and 2 photographs, 1 without a face" in learnt
-    assert len(rows) == 6
-    for row in rows[2:]:  # the partner is the trunk itself
+    assert len(rows) == 9
+    assert rows[6].startswith("sface=installed, alone")
+    for row in rows[2:6]:  # the partner is the trunk itself
         assert row.count("(+0.00, +0.00 to +0.00)") == 3, row
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert len(list((tmp_path / "kept").iterdir())) == 2
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--validation"])
+    with pytest.raises(SystemExit):
+        measure.main()
+    assert "needs faces to learn from" in capsys.readouterr().err
+    sys.argv.remove("sface=installed")
     measure.main()
     learnt, *rows = capsys.readouterr().out.splitlines()
     assert "0 faces to learn from; measured on 21 faces" in learnt

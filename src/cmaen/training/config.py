@@ -53,7 +53,7 @@ class Config(Spec):
     trunk_weights: str | None = Field(
         None,
         description="Initial weights of the trunk: a published name, a file, or the folder of a checkpoint, "
-        "whose pathway of the same name is used.",
+        "whose pathway of the same kind is used; a slim backbone takes the main channels of a wider one.",
     )
     side_weights: str | None = Field(None, description="Initial weights of the side, given like those of the trunk.")
 
