@@ -31,7 +31,7 @@ def test_what_a_report_needs_is_there() -> None:
     assert "CPUExecutionProvider" in found["providers"]
     assert found["packages"]["numpy"] == metadata.version("numpy")
     assert "dev" not in found["extras"]
-    assert found["models"] == ["cmaen-m"]
+    assert found["models"] == ["cmaen-m", "cmaen-s"]
     assert found["problems"] == []
 
 

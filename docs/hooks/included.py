@@ -13,6 +13,7 @@ INCLUDED = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "model_card.md": "src/cmaen/weights/cmaen-m/README.md",
+    "model_card_small.md": "src/cmaen/weights/cmaen-s/README.md",
 }
 """Pages by their place on the site, and the files that they are made of."""
 

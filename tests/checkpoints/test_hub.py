@@ -64,7 +64,7 @@ def test_the_shipped_weights_and_folders(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "runs" / "best").mkdir(parents=True)
     assert find_checkpoint("runs/best") == Path("runs/best")  # takes precedence over a repository of that name
     assert find_checkpoint(tmp_path / "runs") == tmp_path / "runs"
-    with pytest.raises(CheckpointError, match=r"Use 'cmaen-m' \(in the package\)"):
+    with pytest.raises(CheckpointError, match=r"Use 'cmaen-m' or 'cmaen-s' \(in the package\)"):
         find_checkpoint("CMAEN-M")
     with pytest.raises(CheckpointError, match="no such folder"):
         find_checkpoint(Path("owner/name"))  # a path is never looked up on Hugging Face

@@ -110,10 +110,13 @@ def test_networks_are_told_apart() -> None:
 
 
 def test_the_models_that_ship_are_listed() -> None:
-    (shipped,) = list_models()
+    shipped, small = list_models()
     assert shipped.name == "cmaen-m"
     assert shipped.schemes == (FER2013, PERCEIVED)
     assert shipped.accuracies == Checkpoint.open().accuracies
     assert shipped.photographs[PERCEIVED].count == 2740
     assert shipped.bytes == {"onnx": 5212191, "torch": 8322156}
     json.dumps(shipped.to_dict(), allow_nan=False)
+    assert (small.name, small.schemes) == ("cmaen-s", shipped.schemes)
+    assert small.bytes["onnx"] < 1.5e6
+    assert small.parameters < 0.4 * shipped.parameters

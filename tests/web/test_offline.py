@@ -116,7 +116,7 @@ def test_the_page_is_there_without_a_connection() -> None:
 
 def test_an_update_replaces_what_has_changed() -> None:
     newer = FILES | {"page/main.js": b"newer", "page/added.js": b"added"}
-    weights = {"page/model.onnx": b"other weights"}
+    weights = {"page/model.onnx": b"other weights", "page/small.onnx": b"of phones"}
     script = """
         server = { ...given.files, 'page/model.onnx': 'weights' };
         const first = begin(given.code, null);
@@ -126,7 +126,7 @@ def test_an_update_replaces_what_has_changed() -> None:
         (await open('cmaen networks')).put('http://x/else/page/model.onnx?sha256=old', new Response('theirs'));
         await open('cmaen http://x/else/ 1');
         took();
-        server = { ...given.newer, 'page/model.onnx': 'other weights' };
+        server = { ...given.newer, 'page/model.onnx': 'other weights', 'page/small.onnx': 'of phones' };
         const second = begin(given.next, {});
         await second.install();
         answer.fetched = took();
@@ -139,7 +139,9 @@ def test_an_update_replaces_what_has_changed() -> None:
     """
     codes = {"code": write_worker(CODE, FILES, NETWORKS), "next": write_worker(CODE, newer, weights)}
     found = run(script, files=text_of(FILES), newer=text_of(newer), **codes)
-    assert sorted(found["fetched"]) == ["page/added.js", "page/main.js", "page/model.onnx"], "not what it had already"
+    assert sorted(found["fetched"]) == ["page/added.js", "page/main.js", "page/model.onnx"], (
+        "nothing it has or never used"
+    )
     assert found["before"] == "code", "an open page keeps its own"
     assert found["after"] == ["newer", "added", "page"]
     assert len([name for name in found["stores"] if name.startswith("cmaen http://x/site/")]) == 1

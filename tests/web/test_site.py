@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import SMALL, Checkpoint
 from cmaen.errors import CmaenError, ConfigError
 from cmaen.inference.predictor import EmotionPredictor
 from cmaen.types import EMOTIONS
@@ -42,7 +42,7 @@ def test_a_network_of_enhanced_faces_is_left_to_a_server(tmp_path: Path, monkeyp
     shutil.copytree(Checkpoint.open().folder, tmp_path / "copy")
     change_card(tmp_path / "copy", enhancement=("faces 48-grey", f"super-resolution {'0' * 16}"))
     enhanced = Checkpoint.open(tmp_path / "copy")
-    monkeypatch.setattr("cmaen.web.site.Checkpoint.open", lambda: enhanced)
+    monkeypatch.setattr("cmaen.web.site.Checkpoint.open", lambda name: enhanced)
     with pytest.raises(ConfigError, match="use cmaen serve"):
         write_site(tmp_path / "page", None)
     assert not (tmp_path / "page").exists()
@@ -150,6 +150,10 @@ def test_the_page_knows_how_much_is_to_come(tmp_path: Path, runtime: Path) -> No
     for name, download in config["downloads"].items():
         assert download["bytes"] == (tmp_path / "site/page" / name).stat().st_size
     assert set(config["downloads"]) == {"model.onnx", "yunet.onnx", "ort-wasm-simd-threaded.wasm"}
+    small = config["small"]
+    assert set(small["downloads"]) == {"small.onnx", "yunet.onnx", "ort-wasm-simd-threaded.wasm"}
+    assert (small["model"], small["weights"]) == (SMALL, "small.onnx")
+    assert "detector" not in small, "only what differs"
     index = (tmp_path / "site/index.html").read_text()
     assert '<link rel="manifest" href="manifest.webmanifest">' in index
     assert not (tmp_path / "site/page/offline.js").exists(), "it is the beginning of sw.js"
@@ -229,6 +233,25 @@ def test_the_page_without_a_server(open_page: Open, site: str, capsys: pytest.Ca
         print(f"\nlive, in the browser: {rate:.1f} frames a second")
     assert page.inner_text(".bars .most .name") == "happy"
     assert rate > 0
+
+
+def test_a_phone_runs_the_small_network(chromium: Any, folder: Path) -> None:
+    """Neither a phone nor a computer fetches the network of the other; the answers are those of its own."""
+    context = chromium.new_context(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    with giving(folder) as files:
+        page.goto(files.address)
+        page.wait_for_selector("#where[data-state=ready]")
+        assert "The network, cmaen-s, runs inside this page" in page.inner_text("#privacy")
+        page.click("#try-example")
+        assert "happy" in answered(page).get_attribute("aria-label")
+        assert [path for path in files.asked if "model.onnx" in path] == []
+        assert "/page/small.onnx.gz" in files.asked
+        record = json.loads(saved(page, "#save-json").read_text())[0]
+    expected = EmotionPredictor(SMALL).predict_single(folder / "page" / "example.jpg")
+    assert record["confidence"] == pytest.approx(expected["confidence"], abs=0.05)
+    context.close()
 
 
 WATCH = """

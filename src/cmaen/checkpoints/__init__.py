@@ -16,7 +16,7 @@ Only :class:`Checkpoint` reads and writes these files. Other files in the folder
 from cmaen.checkpoints.card import CARD, FILES, ONNX, OPENVINO, SAFETENSORS, Card, Scheme
 from cmaen.checkpoints.checkpoint import Checkpoint, Documents, Where
 from cmaen.checkpoints.history import HISTORY, Epoch
-from cmaen.checkpoints.hub import SHIPPED
+from cmaen.checkpoints.hub import SHIPPED, SMALL
 from cmaen.checkpoints.metrics import METRICS, Figures, Measured, Metrics, OnPhotographs, TemperatureFit
 from cmaen.checkpoints.provenance import PROVENANCE, Part, Provenance
 from cmaen.checkpoints.registry import ModelEntry, list_models
@@ -33,6 +33,7 @@ __all__ = [
     "SAFETENSORS",
     "SEEN",
     "SHIPPED",
+    "SMALL",
     "Card",
     "Checkpoint",
     "Documents",

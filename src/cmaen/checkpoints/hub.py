@@ -38,10 +38,13 @@ from cmaen.files import sha256 as _sha256
 MODELS = {
     "cmaen-m": "faces in any photograph: MobileNetV1 trained on faces, attention, a feature pyramid and a classifier "
     "for each label scheme; its ONNX file computes in 8 bits",
+    "cmaen-s": "the same for phones, browsers and small processors: a narrower MobileNetV1 that learnt from cmaen-m",
 }
 """The models that come with the package, by name; the first is the default."""
 SHIPPED = next(iter(MODELS))
 """Name of the default model."""
+SMALL = "cmaen-s"
+"""Name of the small model."""
 OTHER_NAMES = {"shipped": SHIPPED}
 """Former names of the models that come with the package; they are deprecated."""
 WANTED: tuple[str, ...] = (

@@ -28,8 +28,8 @@ CheckpointName = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="NAME",
-        help="Weights to use: cmaen-m, which ships with the package (default); the folder of a checkpoint; "
-        "https://….zip#sha256=…; or owner/name on Hugging Face.",
+        help="Weights to use: cmaen-m (default) or the small cmaen-s, which ship with the package; the folder of a "
+        "checkpoint; https://….zip#sha256=…; or owner/name on Hugging Face.",
         rich_help_panel=MODEL,
     ),
 ]

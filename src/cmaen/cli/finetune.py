@@ -40,7 +40,9 @@ def finetune(
     ] = None,
     checkpoint: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Checkpoint to start from: cmaen-m or one of yours.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="NAME", help="Checkpoint to start from: cmaen-m, cmaen-s or one of yours.", rich_help_panel=MODEL
+        ),
     ] = "cmaen-m",
     epochs: Epochs = None,
     batch_size: BatchSize = None,

@@ -38,8 +38,8 @@ class EmotionPredictor(Watcher):
     It can be pickled for other processes, where it is rebuilt from its spec.
 
     Args:
-        checkpoint: ``None`` or ``cmaen-m`` for the weights of this package; a folder; an address or a repository, see
-            :meth:`cmaen.checkpoints.Checkpoint.open`.
+        checkpoint: ``None`` or ``cmaen-m`` for the default weights of this package, ``cmaen-s`` for its small ones; a
+            folder; an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
         detector: Name for :func:`cmaen.inference.detectors.build_detector`, or an object of your own: called with RGB
             uint8 [H, W, 3], by several threads at once, it returns face boxes, the largest first.
         options, engine, threads, device, workers, threshold, scheme, contempt, max_pixels: See
@@ -143,7 +143,8 @@ class EmotionPredictor(Watcher):
         ``EmotionPredictor.from_pretrained("owner/name", revision="v1")``
 
         Args:
-            name: ``cmaen-m``, a folder, an address or a repository, see :meth:`cmaen.checkpoints.Checkpoint.open`.
+            name: ``cmaen-m``, ``cmaen-s``, a folder, an address or a repository, see
+                :meth:`cmaen.checkpoints.Checkpoint.open`.
             sha256: SHA-256 of the zip file, in hex; required for an address.
             revision: Revision of the repository.
             **options: Further arguments of the predictor, such as ``engine`` and ``detector``.

@@ -143,6 +143,7 @@ def describe_page(
     accuracies: Mapping[str, float] | None = None,
     notice: str = NOTICE,
     server: ServerTerms | None = None,
+    weights: str | None = None,
     downloads: Mapping[str, Download] | None = None,
 ) -> dict[str, Any]:
     """Collect the content of the page's ``config.json``.
@@ -154,6 +155,7 @@ def describe_page(
         accuracies: Accuracy in each label scheme, from 0 to 1, where it was measured.
         notice: Text that says that emotions are inferred here.
         server: Terms of the server that runs the networks; ``None`` if the browser runs them.
+        weights: File of the network; ``None`` if the browser does not run it.
         downloads: Files that a browser fetches to run the networks, by name.
 
     Returns:
@@ -174,6 +176,8 @@ def describe_page(
         "notice": notice,
         "columns": COLUMNS,
         "live": LIVE,
+        "model": card and card.name,
+        "weights": weights,
         "downloads": {name: asdict(download) for name, download in (downloads or {}).items()},
         **_describe_answers(card, scheme),
         **terms,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmaen.checkpoints import Checkpoint
+from cmaen.checkpoints import SHIPPED, SMALL, Checkpoint
 from cmaen.errors import ConfigError
 from cmaen.files import replace_file
 from cmaen.inference.detectors.yunet import YuNet, packaged_model, resizable
@@ -20,8 +20,11 @@ from cmaen.web.settings import Download, describe_page
 _RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
 """Files of onnxruntime-web that the page needs, and their names on the page."""
 
-_NETWORKS = ("model.onnx", "yunet.onnx", "ort-wasm-simd-threaded.wasm")
-"""Large files, for which the page shows the progress of the download."""
+_MODELS = {"model.onnx": SHIPPED, "small.onnx": SMALL}
+"""Files of the networks, and their names: the first is for computers, the second for phones."""
+
+_SHARED = ("yunet.onnx", "ort-wasm-simd-threaded.wasm")
+"""The other large files; the page shows the progress of these downloads."""
 
 _HEAD = '<meta charset="utf-8">'
 _POLICY = (
@@ -37,7 +40,7 @@ _ADDED = f"""{_HEAD}
 
 _NOTICE = """\
 The code of this page: CMAEN, MIT licence.
-model.onnx: CMAEN's weights, trained on FER2013, for research.
+model.onnx, small.onnx: CMAEN's weights, trained on FER2013, for research.
 yunet.onnx: YuNet (Wu, Peng and Yu, 2023), from libfacedetection through OpenCV Zoo, MIT licence; made to take any size.
 ort.js, ort-wasm-simd-threaded.wasm: onnxruntime-web, Microsoft, MIT licence.
 example.jpg: Eileen Collins, NASA, public domain; the other examples are made from it.
@@ -102,22 +105,33 @@ def write_site(output: Path, runtime: Path | None, notice: str = NOTICE) -> Site
 
 def _collect(runtime: Path | None, notice: str) -> dict[str, bytes]:
     """Collect all files of the page by their paths; the one that lists the others comes last."""
-    checkpoint = Checkpoint.open()
-    if checkpoint.card.enhancement:
-        raise ConfigError(
-            f"{checkpoint.card.name} was trained on enhanced faces, which the page cannot make in a browser: use cmaen "
-            "serve, where this machine enhances them"
-        )
+    models = {file: Checkpoint.open(name) for file, name in _MODELS.items()}
+    for checkpoint in models.values():
+        if checkpoint.card.enhancement:
+            raise ConfigError(
+                f"{checkpoint.card.name} was trained on enhanced faces, which the page cannot make in a browser: use "
+                "cmaen serve, where this machine enhances them"
+            )
     contents = {f"page/{name}": file.content for name, file in read_page().items()}
     index = contents.pop("page/index.html").decode()
     worker = contents.pop("page/offline.js").decode()
-    contents["page/model.onnx"] = checkpoint.weights("onnx").read_bytes()
+    contents |= {f"page/{file}": checkpoint.weights("onnx").read_bytes() for file, checkpoint in models.items()}
     contents |= {f"page/{name}": path.read_bytes() for name, path in _runtime_files(runtime).items()}
     YuNet()  # raises if its model is not the right one
     contents["page/yunet.onnx"] = resizable(packaged_model().read_bytes())
-    networks = {name: contents[f"page/{name}"] for name in _NETWORKS}
+    networks = {name: contents[f"page/{name}"] for name in (*models, *_SHARED)}
     downloads = {name: Download(bytes=len(content), sha256=digest(content)) for name, content in networks.items()}
-    config = describe_page(checkpoint.card, accuracies=checkpoint.accuracies, notice=notice, downloads=downloads)
+    config, small = (
+        describe_page(
+            checkpoint.card,
+            accuracies=checkpoint.accuracies,
+            notice=notice,
+            weights=file,
+            downloads={name: downloads[name] for name in (file, *_SHARED)},
+        )
+        for file, checkpoint in models.items()
+    )
+    config["small"] = {key: value for key, value in small.items() if value != config[key]}
     contents["page/config.json"] = f"{json.dumps(config, indent=2)}\n".encode()
     contents |= {f"page/icon-{side}.png": draw_icon(side) for side in ICONS}
     contents["page/NOTICE.txt"] = _NOTICE.encode()

@@ -5,7 +5,7 @@ import { copyOf, sizeOf } from './frames.js';
 /** @returns {{name: string, parallel: number, loaded: Promise<boolean>, predict: Function, live: Function}} */
 export function createEngine(config) {
   const worker = new Crew(tellBytes());
-  const loaded = worker.ask('load').then(
+  const loaded = worker.ask('load', { config }).then(
     () => {
       forget('loading');
       keepOffline();

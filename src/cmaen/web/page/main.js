@@ -4,7 +4,7 @@ import { FilmView } from './film.js';
 import { connectIntake } from './intake.js';
 import { LiveView } from './live.js';
 import { Maps } from './maps.js';
-import { arrangeForTouch } from './phone.js';
+import { arrangeForTouch, configureFor } from './phone.js';
 import { PhotoView, title } from './photo.js';
 import { PhotoList } from './photos.js';
 import { FacePanel } from './results.js';
@@ -169,7 +169,7 @@ function connectTheme() {
 
 async function start() {
   connectTheme();
-  const config = await (await fetch(here('./config.json'))).json();
+  const config = configureFor(await (await fetch(here('./config.json'))).json());
   const local = config.mode === 'browser';
   const { createEngine } = await import(local ? './browser.js' : './server.js');
   const engine = createEngine(config);
@@ -179,7 +179,7 @@ async function start() {
   byId('told').textContent = config.notice;
   byId('told').hidden = false;
   byId('privacy').textContent = local
-    ? `The network runs inside this page; your pictures never leave your device. CMAEN ${config.version}.`
+    ? `The network, ${config.model}, runs inside this page; your pictures never leave your device. CMAEN ${config.version}.`
     : `Your pictures are sent to this server and never stored. CMAEN ${config.version}.`;
   Promise.resolve(engine.loaded ?? true).then((ready) => {
     byId('where').dataset.state = ready ? 'ready' : 'failed';

@@ -33,8 +33,15 @@ function pathOf(url) {
 
 async function install() {
   await fill(STORE, FILES);
-  if (self.registration.active) await fill(NETWORK_STORE, NETWORKS); // at the first visit the page itself brings them
+  await fill(NETWORK_STORE, await listUsed()); // at the first visit the page itself brings them
   await self.skipWaiting();
+}
+
+/** The networks of which this device has some version: a phone uses another than a computer. */
+async function listUsed() {
+  const store = await caches.open(NETWORK_STORE);
+  const used = new Set((await store.keys()).map(({ url }) => url.replace(/\?.*$/, '')));
+  return Object.fromEntries(Object.entries(NETWORKS).filter(([path]) => used.has(addressOf(path))));
 }
 
 /** Fetch what a cache lacks, from another one where that has it. */

@@ -18,15 +18,14 @@ let networks;
 let failure = null;
 let tracker;
 
-async function load() {
+async function load(config) {
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = 'error';
-  const config = await (await fetch(here('./config.json'))).json();
   const address = (name) => here(`./${name}`);
   const files = await fetchAll(config.downloads, address, (got, whole) => self.postMessage({ got, whole }));
   ort.env.wasm.wasmBinary = files['ort-wasm-simd-threaded.wasm'];
   const searcher = await ort.InferenceSession.create(files['yunet.onnx'], SESSION);
-  const network = await ort.InferenceSession.create(files['model.onnx'], SESSION);
+  const network = await ort.InferenceSession.create(files[config.weights], SESSION);
   networks = { ...config, searcher, network };
   await detect(new Float32Array(3 * 256 * 320), [1, 3, 256, 320]); // the first time takes far longer
   await classify(config.scheme, [{ width: 1, height: 1, channels: 3, data: new Uint8Array(3) }]);
@@ -146,7 +145,11 @@ async function read(blob) {
 }
 
 const JOBS = {
-  load: () => {},
+  load: ({ config }) =>
+    load(config).catch((error) => {
+      failure = error;
+      throw error;
+    }),
   predict: async ({ blob, detect: searching, scheme }) => {
     const { faces, crops } = await locate(blob, searching);
     const shares = await classify(scheme, crops);
@@ -200,9 +203,7 @@ const JOBS = {
   },
 };
 
-let queue = load().catch((error) => {
-  failure = error;
-});
+let queue = Promise.resolve();
 
 // One job after the other, in the order in which they came.
 self.addEventListener('message', ({ data: { id, job, ...input } }) => {
