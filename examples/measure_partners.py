@@ -52,44 +52,43 @@ def in_batches(compute, crops, what):
     return np.concatenate([compute(crops[start : start + BATCH]) for start in starts])
 
 
-def look(name, learnt, judged, photographs):
-    """Compute what a network answers, and its features; see the module."""
-    weights = "-".join(sorted(digest[:12] for digest in Checkpoint.open(name).card.sha256.values()))
-    kept = KEPT / f"{weights}-{len(learnt)}-{len(judged)}-{len(photographs)}.npz"
+def keep(title, compute):
+    """Return what was computed under a title, arrays by name; compute it the first time."""
+    kept = KEPT / f"{title}.npz"
     if not kept.exists():
-        classifier = FaceClassifier(name)
-        labels, perceived = classifier.under(FER2013), classifier.under(PERCEIVED, contempt=True)
-
-        def features(some):
-            return classifier.features(classifier.inputs(some))
-
-        found = {"learnt": in_batches(features, learnt, "learnt")} if learnt else {}
-        for part, crops in (("judged", judged), ("photographs", photographs)):
-            found[part] = in_batches(features, crops, part)
-            found[f"{part} {FER2013}"] = in_batches(labels, crops, f"{part}: {FER2013}")
-            found[f"{part} {PERCEIVED}"] = in_batches(perceived, crops, f"{part}: {PERCEIVED}")
+        found = compute()
         KEPT.mkdir(parents=True, exist_ok=True)
         np.savez(kept, **found)
     with np.load(kept) as found:
         return dict(found)
 
 
-def look_with(name, learnt, judged, photographs):
-    """Compute the features of a pretrained backbone, and keep them; see the module."""
-    kept = KEPT / f"{name.replace('/', '-')}-{len(learnt)}-{len(judged)}-{len(photographs)}.npz"
-    if not kept.exists():
-        backbone, spec = build_backbone(*name.split("=", 1)).eval(), PreprocessSpec(PIXELS)
+def look(name, learnt, judged, photographs):
+    """Compute what a network answers, and its features; see the module."""
+    classifier = FaceClassifier(name)
+    labels, perceived = classifier.under(FER2013), classifier.under(PERCEIVED, contempt=True)
 
-        @torch.inference_mode()
-        def features(some):
-            _, middle, high = backbone(torch.from_numpy(spec(some)))
-            return torch.hstack([middle.mean(dim=(2, 3)), high.mean(dim=(2, 3))]).numpy()
+    def features(some):
+        return classifier.features(classifier.inputs(some))
 
-        parts = {"learnt": learnt, "judged": judged, "photographs": photographs}
-        KEPT.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, **{part: in_batches(features, crops, f"{name}: {part}") for part, crops in parts.items()})
-    with np.load(kept) as found:
-        return dict(found)
+    found = {"learnt": in_batches(features, learnt, "learnt")} if learnt else {}
+    for part, crops in (("judged", judged), ("photographs", photographs)):
+        found[part] = in_batches(features, crops, part)
+        found[f"{part} {FER2013}"] = in_batches(labels, crops, f"{part}: {FER2013}")
+        found[f"{part} {PERCEIVED}"] = in_batches(perceived, crops, f"{part}: {PERCEIVED}")
+    return found
+
+
+def look_with_backbone(name, **crops):
+    """Compute the features of a pretrained backbone; see the module."""
+    backbone, spec = build_backbone(*name.split("=", 1)).eval(), PreprocessSpec(PIXELS)
+
+    @torch.inference_mode()
+    def features(some):
+        _, middle, high = backbone(torch.from_numpy(spec(some)))
+        return torch.hstack([middle.mean(dim=(2, 3)), high.mean(dim=(2, 3))]).numpy()
+
+    return {part: in_batches(features, some, f"{name}: {part}") for part, some in crops.items()}
 
 
 def probe(learnt, classes, measured, labels):
@@ -162,11 +161,14 @@ def main() -> None:
     def probed(*found):
         return answered(probes(*found))
 
+    shown = {"learnt": list(training.images), "judged": list(judged.images), "photographs": crops}
+    counts = "-".join(str(len(part)) for part in shown.values())
+
     def look_at_all(name):
-        shown = (name, list(training.images), list(judged.images), crops)
         if "=" not in name:
-            return look(*shown)
-        found = look_with(*shown)
+            weights = "-".join(sorted(digest[:12] for digest in Checkpoint.open(name).card.sha256.values()))
+            return keep(f"{weights}-{counts}", lambda: look(name, **shown))
+        found = keep(f"{name.replace('/', '-')}-{counts}", lambda: look_with_backbone(name, **shown))
         return found | probes(found)
 
     trunk, *partners = map(look_at_all, asked.names)

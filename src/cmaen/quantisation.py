@@ -60,7 +60,7 @@ def quantise(path: Path, spec: PreprocessSpec, faces: FaceSet) -> None:
     by_groups = [  # part of an attention: in 8 bits ONNX Runtime computes the groups one by one
         node.name for node in convolutions if _attributes(node)["group"] > 1 < weights[node.input[1]].shape[1]
     ]
-    in_float32 = {*by_groups, *_find_first(model)}
+    in_float32 = {*by_groups, *_find_first_layers(model)}
     layers = [node for node in convolutions if node.name not in in_float32]
     depthwise = {layer.input[1] for layer in layers if _attributes(layer)["group"] > 1}
     in_eight_bits = {"quant_type": QuantType.QInt8, "axis": 0, "symmetric": True, "reduce_range": False}
@@ -125,7 +125,7 @@ def _batches(spec: PreprocessSpec, faces: FaceSet, size: int) -> Iterator[dict[s
         yield {"images": spec(list(faces.images[start : start + size]))}
 
 
-def _find_first(model: onnx.ModelProto) -> Iterator[str]:
+def _find_first_layers(model: onnx.ModelProto) -> Iterator[str]:
     """Find the convolutions of the image and what follows them: with three channels, float32 takes less time."""
     results: set[str] = set()
     for node in model.graph.node:
